@@ -1,0 +1,99 @@
+import { DatabaseSync } from "node:sqlite";
+
+/**
+ * A store of one of the emulators: a SQLite file (or `:memory:`).
+ * `migrations[n]` brings version n to n+1; `user_version` in the file says which it has.
+ */
+export interface DatabaseOptions {
+  /** What the file holds, for error messages: "Service Bus", "Cosmos". */
+  readonly name: string;
+  readonly file: string;
+  readonly migrations: readonly string[];
+}
+
+/** The file cannot be used; the message says which, why and what to do. */
+export class DatabaseUnusable extends Error {
+  override readonly name = "DatabaseUnusable";
+}
+
+/**
+ * Opens the file, or makes it. WAL with synchronous=NORMAL: what was committed survives the death of the process
+ * at any moment (not a power cut: this is a laptop's stand-in for a cloud).
+ */
+export function openDatabase(options: DatabaseOptions): DatabaseSync {
+  const { name, file, migrations } = options;
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(file);
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000");
+    const version = Number(db.prepare("PRAGMA user_version").get()?.user_version ?? 0);
+    if (version > migrations.length) {
+      throw new DatabaseUnusable(
+        `${name}: ${file} was written by a newer version (${version}; this one knows ${migrations.length}). Use that version, or another DATA_DIR.`,
+      );
+    }
+    for (let v = version; v < migrations.length; v++) {
+      db.exec(`BEGIN IMMEDIATE; ${migrations[v]}; PRAGMA user_version = ${v + 1}; COMMIT`);
+    }
+    return db;
+  } catch (thrown) {
+    db?.close();
+    if (thrown instanceof DatabaseUnusable) throw thrown;
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new DatabaseUnusable(
+      `${name}: ${file} cannot be opened (${why}). Move it away to start empty, or restore a copy.`,
+      { cause: thrown },
+    );
+  }
+}
+
+/**
+ * Writes of one turn of the event loop share one commit; `settled` runs after it is on disk, so nothing is
+ * acknowledged that is not stored. A commit that fails (a full disk) rolls all of them back and tells each one.
+ */
+export class GroupCommit {
+  readonly #db: DatabaseSync;
+  #waiting: { done: () => void; failed: (why: Error) => void }[] | undefined;
+  readonly #onRollback: () => void;
+
+  /** `onRollback`: called after a failed commit, to throw away what is cached of the lost writes. */
+  constructor(db: DatabaseSync, onRollback: () => void = () => undefined) {
+    this.#db = db;
+    this.#onRollback = onRollback;
+  }
+
+  /** Runs `work` at once inside the open transaction; its value is promised once that transaction is committed. */
+  run<T>(work: () => T): Promise<T> {
+    if (this.#waiting === undefined) {
+      this.#db.exec("BEGIN IMMEDIATE");
+      this.#waiting = [];
+      setImmediate(() => this.flush());
+    }
+    const waiting = this.#waiting;
+    const value = work();
+    return new Promise((resolve, reject) => {
+      waiting.push({ done: () => resolve(value), failed: reject });
+    });
+  }
+
+  /** Commits what is open now. */
+  flush(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    this.#waiting = undefined;
+    try {
+      this.#db.exec("COMMIT");
+    } catch (thrown) {
+      try {
+        this.#db.exec("ROLLBACK");
+      } catch {
+        // SQLite has rolled back by itself (a full disk does that); there is nothing left to undo.
+      }
+      this.#onRollback();
+      const why = thrown instanceof Error ? thrown : new Error(String(thrown));
+      for (const w of waiting) w.failed(why);
+      return;
+    }
+    for (const w of waiting) w.done();
+  }
+}

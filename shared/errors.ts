@@ -1,0 +1,212 @@
+/**
+ * Every error a client can meet, once: its stable `code`, the HTTP status it is answered with (or, for a job's
+ * own `error.code`, `null`), and what the caller can do. docs/api.md is generated from this table, and a test
+ * holds that no other code is ever used.
+ */
+export const ERRORS = {
+  // The request itself
+  invalid_json: { status: 400, title: "The body is not valid JSON", advice: "Send one JSON value in UTF-8." },
+  invalid_request: {
+    status: 400,
+    title: "The request is not valid",
+    advice: "Correct every fault listed in `faults`; each names the path it is about.",
+  },
+  nesting_too_deep: {
+    status: 400,
+    title: "The JSON is nested too deeply",
+    advice: "Nest at most 64 levels.",
+  },
+  stream_not_supported: {
+    status: 400,
+    title: "Streaming is not supported",
+    advice: "Leave out `stream`, or set it to false; poll the job instead.",
+  },
+  endpoint_not_supported: {
+    status: 400,
+    title: "The model does not serve this endpoint",
+    advice: "See `endpoints` in GET /api/models.",
+  },
+  capability_not_supported: {
+    status: 400,
+    title: "No deployment of the model supports all that the body asks for",
+    advice: "See `capabilities` in GET /api/models.",
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: "The content type is not supported",
+    advice: "Send `Content-Type: application/json`.",
+  },
+  request_too_large: {
+    status: 413,
+    title: "The request is too large",
+    advice: "Send at most 1 MiB; a prompt with very many escaped characters may have to be shorter.",
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: "The idempotency key was used with another envelope",
+    advice: "Use a new key for a new job, or send the same envelope again.",
+  },
+  // Who asks
+  missing_credential: {
+    status: 401,
+    title: "No credential was sent",
+    advice: "Send `Authorization: Bearer …` or `api-key: …`.",
+  },
+  invalid_credential: {
+    status: 401,
+    title: "The credential is not valid",
+    advice: "Check the key, or get a new token for this service's audience.",
+  },
+  forbidden: {
+    status: 403,
+    title: "This credential may not do that",
+    advice: "Jobs belong to tenants, /api/ops to operators: use the other kind of credential.",
+  },
+  model_not_allowed: {
+    status: 403,
+    title: "The tenant may not use this model",
+    advice: "See GET /api/models for the models this tenant may use.",
+  },
+  // What is asked for
+  model_not_found: {
+    status: 404,
+    title: "No such model",
+    advice: "See GET /api/models for the models there are.",
+  },
+  job_not_found: { status: 404, title: "No such job", advice: "Check the id and the credential." },
+  route_not_found: { status: 404, title: "No such route", advice: "See GET /api/openapi.json." },
+  method_not_allowed: {
+    status: 405,
+    title: "The route does not take this method",
+    advice: "See GET /api/openapi.json.",
+  },
+  job_ended: {
+    status: 409,
+    title: "The job has already ended",
+    advice: "Nothing is left to cancel; GET the job for its result.",
+  },
+  job_not_ended: {
+    status: 409,
+    title: "The job has not ended",
+    advice: "Cancel it first, or wait until it ends.",
+  },
+  conflict: {
+    status: 409,
+    title: "The job kept changing meanwhile",
+    advice: "Try again.",
+  },
+  // The service
+  internal_error: {
+    status: 500,
+    title: "The service failed",
+    advice: "Try again; quote `request_id` to the operator if it goes on.",
+  },
+  store_unavailable: {
+    status: 503,
+    title: "The store cannot be reached",
+    advice: "Try again after `Retry-After` seconds; nothing was accepted.",
+  },
+  // How a job can fail: its own `error.code`
+  upstream_bad_request: {
+    status: null,
+    title: "The deployment refused the request",
+    advice: "Correct the body; `response` holds the deployment's own words.",
+  },
+  content_filtered: {
+    status: null,
+    title: "The deployment's content filter refused the prompt",
+    advice: "Change the prompt; `response` holds the deployment's own words.",
+  },
+  context_length_exceeded: {
+    status: null,
+    title: "The prompt is too long for the model",
+    advice: "Shorten the prompt, or choose a model with a longer context.",
+  },
+  response_too_large: {
+    status: null,
+    title: "The answer is too large to store",
+    advice: "Ask for less output; the call's cost is in `cost`.",
+  },
+  no_deployment_available: {
+    status: null,
+    title: "Every deployment of the model turned the job away",
+    advice: "Tell the operator: the deployments' credentials, names or rights are wrong.",
+  },
+  attempts_exhausted: {
+    status: null,
+    title: "The job failed on each of its attempts",
+    advice: "Submit it again later; `message` tells the last error.",
+  },
+  deadline_exceeded: {
+    status: null,
+    title: "The deadline passed",
+    advice: "Submit it again with a later deadline.",
+  },
+  model_withdrawn: {
+    status: null,
+    title: "The model was taken from the catalogue, or from the tenant, while the job waited",
+    advice: "Submit it again for a model in GET /api/models.",
+  },
+  request_lost: {
+    status: null,
+    title: "The stored request is gone",
+    advice: "Submit it again.",
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export interface ErrorEntry {
+  /** HTTP status of the problem answer; null for a code that only a job's `error` carries. */
+  readonly status: number | null;
+  readonly title: string;
+  readonly advice: string;
+}
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** One fault of a request: `path` is a JSON Pointer into the envelope, or a header's or parameter's name. */
+export interface Fault {
+  readonly path: string;
+  readonly message: string;
+}
+
+type CodesWithStatus = {
+  [C in ErrorCode]: (typeof ERRORS)[C]["status"] extends number ? C : never;
+}[ErrorCode];
+/** Codes that answer an HTTP request. */
+export type ProblemCode = CodesWithStatus;
+/** Codes that stand in a job's `error`. */
+export type JobErrorCode = Exclude<ErrorCode, ProblemCode>;
+
+/** An expected refusal: thrown by the domain, answered as problem+json at the HTTP edge. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly code: ProblemCode;
+  readonly faults: readonly Fault[];
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    more: { faults?: readonly Fault[]; retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
+    super(detail, more.cause === undefined ? undefined : { cause: more.cause });
+    this.code = code;
+    this.faults = more.faults ?? [];
+    this.retryAfterSeconds = more.retryAfterSeconds;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+}
+
+/** Settings, catalogue or tenants that cannot be used: the start stops, with every fault listed. */
+export class ConfigurationError extends Error {
+  override readonly name = "ConfigurationError";
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(`The configuration has ${faults.length} fault(s):\n${faults.map((f) => `  - ${f}`).join("\n")}`);
+    this.faults = faults;
+  }
+}

@@ -1,0 +1,29 @@
+/** Every bound of the service, with its unit in its name and its reason beside it. */
+
+/** Azure's own limit of an item and of a transactional batch is 2 MB; the rest is room for job and audit record. */
+export const MAX_STORED_CONTENT_BYTES = 1_900_000;
+/** The whole HTTP body of a submit: an item holds it with its escapes, see MAX_STORED_CONTENT_BYTES. */
+export const MAX_REQUEST_BYTES = 1_048_576;
+/** Deeper JSON is an attack on recursive parsers, here or in a deployment. */
+export const MAX_NESTING_LEVELS = 64;
+export const MAX_IDEMPOTENCY_KEY_CHARS = 255;
+/** As OpenAI's own metadata. */
+export const MAX_METADATA_PAIRS = 16;
+export const MAX_METADATA_KEY_CHARS = 64;
+export const MAX_METADATA_VALUE_CHARS = 512;
+export const MAX_MODEL_NAME_CHARS = 128;
+/** A held connection costs a socket: no longer than the usual load balancer allows. */
+export const MAX_WAIT_SECONDS = 60;
+export const MAX_LIST_LIMIT = 100;
+export const DEFAULT_LIST_LIMIT = 20;
+/** Bytes read of a deployment's answer before the call is given up; what can be stored is smaller. */
+export const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
+/** Foundry's reasoning calls may take 29 minutes. */
+export const MAX_CALL_SECONDS = 30 * 60;
+/** Longest wait a Retry-After can ask for in one go; after it the job looks again. */
+export const MAX_RETRY_AFTER_SECONDS = 600;
+/** Faults listed in one problem: enough to correct a form, no more than a page. */
+export const MAX_FAULTS = 20;
+/** Jobs a sweep looks at in a page, and pages in a round: the next round goes on with the rest. */
+export const SWEEP_PAGE_JOBS = 100;
+export const SWEEP_MAX_PAGES = 20;

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+// Two workers: the suite is measured on two cores, and many tests start servers of their own.
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    environment: "node",
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    reporters: ["default"],
+  },
+});
