@@ -1,0 +1,103 @@
+import type { JobErrorCode } from "../errors.ts";
+import type { Cost } from "../model/cost.ts";
+import type { Usage } from "../model/usage.ts";
+
+/** Version of stored items and nudges; hosts of two neighbouring versions work side by side. */
+export const STORED_VERSION = 1;
+
+export const ENDPOINTS = ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"] as const;
+export type Endpoint = (typeof ENDPOINTS)[number];
+
+export const PRIORITIES = ["high", "standard", "low"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+export const STATUSES = ["queued", "in_progress", "completed", "failed", "cancelled", "expired"] as const;
+export type Status = (typeof STATUSES)[number];
+export type TerminalStatus = Exclude<Status, "queued" | "in_progress">;
+
+/** A worker's right to a job: whoever wrote `claim_id` last holds it, for `seconds` from each renewal. */
+export interface Lease {
+  readonly claim_id: string;
+  /** Counts up with each renewal, so that an observer can tell a live lease from a dead one without clocks. */
+  readonly renewals: number;
+  readonly seconds: number;
+  readonly deployment: string;
+  readonly provider: string;
+  readonly simulated: boolean;
+  readonly started_at_ms: number;
+  /** SHA-256 of the bytes this attempt sends. */
+  readonly request_sha256: string;
+}
+
+/**
+ * The `job` item: status and scheduling, never content. Times end in `_ms`: Unix time in ms.
+ * `audit_seq` and `audit_hash` are the head of its audit chain, so one etag serialises state and chain.
+ */
+export interface Job {
+  readonly v: typeof STORED_VERSION;
+  readonly kind: "job";
+  readonly tenant_id: string;
+  readonly job_id: string;
+  readonly status: Status;
+  readonly endpoint: Endpoint;
+  /** The name the client asked for: a deployment's model or a route. */
+  readonly model: string;
+  readonly priority: Priority;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** SHA-256 of the canonical envelope (RFC 8785), held against a repeated idempotency key. */
+  readonly envelope_sha256: string;
+  readonly created_at_ms: number;
+  readonly not_before_ms: number | null;
+  readonly deadline_ms: number;
+  readonly started_at_ms: number | null;
+  readonly completed_at_ms: number | null;
+  /** When the sweeper looks at it again; absent once the job has ended, so that ended jobs leave the index. */
+  readonly wake_at_ms?: number;
+  /** Not to be called before this time (back-off, Retry-After); `null`: at once. */
+  readonly retry_at_ms: number | null;
+  /** Claims so far: the number of the latest attempt, which fences it. */
+  readonly attempts: number;
+  /** Attempts that count against MAX_ATTEMPTS: all but those refused with 429. */
+  readonly attempts_spent: number;
+  readonly lease: Lease | null;
+  /** Deployments not to be asked again: they turned the job away for good. */
+  readonly refused_by: readonly string[];
+  /** Deployments that failed since the last back-off: others of the route come first. */
+  readonly tried: readonly string[];
+  /** What answered, or was called last. */
+  readonly deployment: string | null;
+  readonly provider: string | null;
+  readonly simulated: boolean;
+  readonly usage: Usage | null;
+  /** All known attempts together; null while none is known. */
+  readonly cost: Cost | null;
+  readonly error: { readonly code: JobErrorCode; readonly message: string } | null;
+  readonly has_response: boolean;
+  readonly content_deleted: boolean;
+  readonly audit_seq: number;
+  readonly audit_hash: string;
+}
+
+/** The request as received: `body` is the JSON text of the envelope's `body`, byte for byte. */
+export interface StoredRequest {
+  readonly v: typeof STORED_VERSION;
+  readonly kind: "request";
+  readonly tenant_id: string;
+  readonly job_id: string;
+  readonly body: string;
+}
+
+/** A deployment's answer: `body` is its JSON text, byte for byte. */
+export interface StoredResponse {
+  readonly v: typeof STORED_VERSION;
+  readonly kind: "response";
+  readonly tenant_id: string;
+  readonly job_id: string;
+  readonly status_code: number;
+  readonly request_id: string | null;
+  readonly body: string;
+}
+
+export function hasEnded(status: Status): status is TerminalStatus {
+  return status !== "queued" && status !== "in_progress";
+}
