@@ -53,6 +53,8 @@ export interface Job {
   readonly completed_at_ms: number | null;
   /** When the sweeper looks at it again; absent once the job has ended, so that ended jobs leave the index. */
   readonly wake_at_ms?: number;
+  /** Nudges the sweeper has sent since the last attempt: each doubles the time until the next. */
+  readonly nudges_resent: number;
   /** Not to be called before this time (back-off, Retry-After); `null`: at once. */
   readonly retry_at_ms: number | null;
   /** Claims so far: the number of the latest attempt, which fences it. */
@@ -68,9 +70,12 @@ export interface Job {
   readonly deployment: string | null;
   readonly provider: string | null;
   readonly simulated: boolean;
+  /** Of the call that ended the job; each attempt's own is in the audit trail. */
   readonly usage: Usage | null;
   /** All known attempts together; null while none is known. */
   readonly cost: Cost | null;
+  /** What the last failed attempt said, for the error of a job that runs out of attempts. */
+  readonly last_failure: string | null;
   readonly error: { readonly code: JobErrorCode; readonly message: string } | null;
   readonly has_response: boolean;
   readonly content_deleted: boolean;

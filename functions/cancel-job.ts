@@ -1,0 +1,16 @@
+import type { Authenticator } from "../shared/http/authenticate.ts";
+import { etagOf, jobJson } from "../shared/http/job-resource.ts";
+import { jobIdOf } from "../shared/http/parameters.ts";
+import { cancelJob, type EndingDeps } from "../shared/job/cancel.ts";
+import { tenantRoute } from "./http.ts";
+
+/** POST /api/jobs/{id}/cancel */
+export function registerCancelJob(deps: EndingDeps & { readonly authenticator: Authenticator }): void {
+  const options = { name: "cancel-job", method: "POST", route: "jobs/{id}/cancel" } as const;
+  tenantRoute(deps.authenticator, options, async (request, { tenant, actor }) => {
+    const key = { tenant_id: tenant.id, job_id: jobIdOf(request.params.id ?? "") };
+    const { value: job, etag } = await cancelJob(deps, key, actor);
+    const headers = { "content-type": "application/json", etag: etagOf(etag) };
+    return { status: 200, headers, body: jobJson(job, null) };
+  });
+}

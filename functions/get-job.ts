@@ -1,0 +1,32 @@
+import type { HttpResponseInit } from "@azure/functions";
+import type { Authenticator } from "../shared/http/authenticate.ts";
+import { etagOf, jobJson, matchesEtag, retryAfterSeconds } from "../shared/http/job-resource.ts";
+import { jobIdOf, waitSeconds } from "../shared/http/parameters.ts";
+import { awaitEnd } from "../shared/job/await-end.ts";
+import { type EndingDeps, jobNotFound } from "../shared/job/cancel.ts";
+import { hasEnded } from "../shared/job/job.ts";
+import { tenantRoute } from "./http.ts";
+
+/** GET /api/jobs/{id}, with `If-None-Match` and `Prefer: wait=N` */
+export function registerGetJob(deps: EndingDeps & { readonly authenticator: Authenticator }): void {
+  const options = { name: "get-job", method: "GET", route: "jobs/{id}" } as const;
+  tenantRoute(deps.authenticator, options, async (request, { tenant }) => {
+    const key = { tenant_id: tenant.id, job_id: jobIdOf(request.params.id ?? "") };
+    const wait = waitSeconds(request.headers.get("prefer"));
+    const stored = await awaitEnd(deps, key, wait);
+    if (stored === undefined) throw jobNotFound(key);
+    const { value: job } = stored;
+    const etag = etagOf(stored.etag);
+    const headers: Record<string, string> = { etag, "cache-control": "private, no-cache" };
+    if (!hasEnded(job.status)) headers["retry-after"] = String(retryAfterSeconds(job, deps.clock.now()));
+    if (wait > 0) headers["preference-applied"] = `wait=${wait}`;
+    if (matchesEtag(request.headers.get("if-none-match"), etag)) return { status: 304, headers };
+    const response = job.has_response ? await deps.store.readResponse(key) : undefined;
+    const answer: HttpResponseInit = {
+      status: 200,
+      headers: { ...headers, "content-type": "application/json" },
+      body: jobJson(job, response ?? null),
+    };
+    return answer;
+  });
+}

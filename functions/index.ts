@@ -1,0 +1,98 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { DefaultAzureCredential, ManagedIdentityCredential, type TokenCredential } from "@azure/identity";
+import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos-client.ts";
+import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
+import { CosmosJobStore } from "../shared/azure/cosmos-job-store.ts";
+import { NUDGES_QUEUE, openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
+import { systemClock as clock } from "../shared/clock.ts";
+import { loadConfiguration } from "../shared/configuration.ts";
+import { createAuthenticator } from "../shared/http/authenticate.ts";
+import { createCooling } from "../shared/job/cooling.ts";
+import { createRunningJobs } from "../shared/job/running-jobs.ts";
+import { Sweeper } from "../shared/job/sweep.ts";
+import { createModelClient } from "../shared/model/client.ts";
+import { nudgeGraceMs as graceOf } from "../shared/settings.ts";
+import { registerCancelJob } from "./cancel-job.ts";
+import { registerDeadLetter } from "./dead-letter.ts";
+import { registerDeleteJob } from "./delete-job.ts";
+import { registerGetJob } from "./get-job.ts";
+import { registerHealth } from "./health.ts";
+import { registerListAudit } from "./list-audit.ts";
+import { registerListJobs } from "./list-jobs.ts";
+import { registerListModels } from "./list-models.ts";
+import { registerOpenapi } from "./openapi.ts";
+import { registerRunJob } from "./run-job.ts";
+import { registerSubmitJob } from "./submit-job.ts";
+import { registerSweep } from "./sweep.ts";
+
+/**
+ * The composition root: the one place that reads the environment, opens clients and wires functions to them. A fault
+ * in settings, catalogue or tenants is thrown here, and the host does not start.
+ */
+const configuration = loadConfiguration(
+  process.env,
+  (file) => readFileSync(file, "utf8"),
+  () => randomBytes(4).toString("hex"),
+);
+const { settings } = configuration;
+const catalogue = () => configuration.catalogue;
+const tenants = () => configuration.tenants;
+
+const credentials = new Map<string | undefined, TokenCredential>();
+/** Of a user-assigned identity where a client id is given, else of whatever identity there is. One of each. */
+function credential(clientId: string | undefined = process.env.AZURE_CLIENT_ID): TokenCredential {
+  let known = credentials.get(clientId);
+  if (known === undefined) {
+    known =
+      clientId === undefined ? new DefaultAzureCredential() : new ManagedIdentityCredential({ clientId });
+    credentials.set(clientId, known);
+  }
+  return known;
+}
+
+const { database } = openDatabase(settings.cosmos, credential);
+const serviceBus = openServiceBus(settings.serviceBus, credential);
+
+const store = new CosmosJobStore(database.container(JOBS_CONTAINER), {
+  contentDays: settings.contentRetentionDays,
+  auditDays: settings.auditRetentionDays,
+});
+const deadLetters = new CosmosDeadLetters(database.container(CONTROL_CONTAINER));
+const nudges = new ServiceBusNudges(serviceBus);
+const models = createModelClient({ settings: process.env, credential: () => credential(), clock });
+const authenticator = createAuthenticator({ tenants, entra: settings.entra, clock });
+const running = createRunningJobs();
+const cooling = createCooling(clock);
+const nudgeGraceMs = graceOf(settings);
+const sweeper = new Sweeper({ store, nudges, clock, nudgeGraceMs });
+const health = serviceBus.createReceiver(NUDGES_QUEUE);
+
+const newJobId = () => `job_${randomBytes(16).toString("hex")}`;
+
+registerSubmitJob({ authenticator, catalogue, settings, store, nudges, clock, newJobId, nudgeGraceMs });
+registerGetJob({ authenticator, store, running, clock });
+registerListJobs({ authenticator, store });
+registerCancelJob({ authenticator, store, running, clock });
+registerDeleteJob({ authenticator, store, running, clock });
+registerListAudit({ authenticator, store });
+registerListModels({ authenticator, catalogue });
+registerOpenapi();
+registerHealth({
+  monotonic: clock.monotonic,
+  dependencies: [
+    { name: "cosmos", check: () => store.read({ tenant_id: "health", job_id: "health" }) },
+    { name: "service_bus", check: () => health.peekMessages(1, { abortSignal: AbortSignal.timeout(5_000) }) },
+  ],
+});
+
+registerRunJob({
+  ...{ store, nudges, models, catalogue, tenants, cooling, running, clock, nudgeGraceMs },
+  random: Math.random,
+  newClaimId: randomUUID,
+  actor: `worker:${settings.instance}`,
+  leaseSeconds: settings.leaseSeconds,
+  maxAttempts: settings.maxAttempts,
+});
+registerSweep({ sweepSeconds: settings.sweepSeconds, sweep: (log) => sweeper.sweep(log) });
+registerDeadLetter({ store, nudges, deadLetters, clock });

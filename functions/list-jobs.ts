@@ -1,0 +1,32 @@
+import { Problem } from "../shared/errors.ts";
+import type { Authenticator } from "../shared/http/authenticate.ts";
+import { jobResource } from "../shared/http/job-resource.ts";
+import { listOf } from "../shared/http/list.ts";
+import { listQuery } from "../shared/http/parameters.ts";
+import type { JobStore } from "../shared/job/ports.ts";
+import { tenantRoute } from "./http.ts";
+
+/** GET /api/jobs?status=&model=&limit=&after=, newest first; without the jobs' responses */
+export function registerListJobs(deps: { store: JobStore; authenticator: Authenticator }): void {
+  const options = { name: "list-jobs", method: "GET", route: "jobs" } as const;
+  tenantRoute(deps.authenticator, options, async (request, { tenant }) => {
+    const { status, model, limit, after: afterId } = listQuery(new URL(request.url).searchParams);
+    const after = afterId === undefined ? undefined : await cursor(deps.store, tenant.id, afterId);
+    const { jobs, hasMore } = await deps.store.list(tenant.id, { status, model, limit, after });
+    return {
+      status: 200,
+      jsonBody: listOf(
+        jobs.map((job) => ({ ...jobResource(job), response: null })),
+        hasMore,
+      ),
+    };
+  });
+}
+
+async function cursor(store: JobStore, tenantId: string, jobId: string) {
+  const stored = await store.read({ tenant_id: tenantId, job_id: jobId });
+  if (stored !== undefined) return stored.value;
+  throw new Problem("invalid_request", "`after` names no job of this tenant.", {
+    faults: [{ path: "after", message: "must be the id of a job, as in `last_id`" }],
+  });
+}

@@ -1,0 +1,76 @@
+import type { HttpResponseInit } from "@azure/functions";
+import { Problem } from "../shared/errors.ts";
+import { admitModel } from "../shared/http/admit-model.ts";
+import type { Authenticator } from "../shared/http/authenticate.ts";
+import { parseSubmit } from "../shared/http/envelope.ts";
+import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/job-resource.ts";
+import { type SubmitDeps, submitJob } from "../shared/job/submit.ts";
+import { MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
+import type { Catalogue } from "../shared/model/catalogue.ts";
+import type { Settings } from "../shared/settings.ts";
+import { tenantRoute } from "./http.ts";
+
+export interface SubmitRouteDeps extends Omit<SubmitDeps, "log"> {
+  readonly authenticator: Authenticator;
+  readonly catalogue: () => Catalogue;
+  readonly settings: Pick<Settings, "defaultDeadlineSeconds" | "maxDeadlineSeconds">;
+}
+
+/** POST /api/jobs */
+export function registerSubmitJob(deps: SubmitRouteDeps): void {
+  const options = { name: "submit-job", method: "POST", route: "jobs" } as const;
+  tenantRoute(deps.authenticator, options, async (request, { tenant, actor }, { log }) => {
+    refuseDeclaredSize(request.headers.get("content-length"));
+    const nowMs = deps.clock.now();
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    const submit = parseSubmit(bytes, request.headers, nowMs, deps.settings);
+    refuseStoredSize(submit.bodyText);
+    admitModel(deps.catalogue(), tenant, submit);
+    const deadlineMs = submit.deadlineMs ?? defaultDeadlineMs(submit.notBeforeMs, nowMs, deps.settings);
+    const submitted = await submitJob(
+      { ...deps, log },
+      { ...submit, deadlineMs },
+      { tenantId: tenant.id, actor, idempotencyKey: submit.idempotencyKey },
+    );
+    const { value: job, etag } = submitted.job;
+    const response: HttpResponseInit = {
+      status: 202,
+      headers: {
+        "content-type": "application/json",
+        location: `/api/jobs/${job.job_id}`,
+        etag: etagOf(etag),
+        "retry-after": String(retryAfterSeconds(job, nowMs)),
+      },
+      body: jobJson(job, null),
+    };
+    return response;
+  });
+}
+
+/** A deadline counts from when the job may start, as far as the longest one allows. */
+function defaultDeadlineMs(
+  notBeforeMs: number | null,
+  nowMs: number,
+  settings: SubmitRouteDeps["settings"],
+): number {
+  const fromStartMs = Math.max(nowMs, notBeforeMs ?? 0) + settings.defaultDeadlineSeconds * 1000;
+  return Math.min(fromStartMs, nowMs + settings.maxDeadlineSeconds * 1000);
+}
+
+function refuseDeclaredSize(contentLength: string | null): void {
+  if (Number(contentLength ?? 0) > MAX_REQUEST_BYTES) throw tooLarge(`${contentLength} bytes`);
+}
+
+/** As Cosmos DB will hold it: a string inside JSON, where each quote and backslash takes two bytes. */
+function refuseStoredSize(bodyText: string): void {
+  if (bodyText.length * 6 <= MAX_STORED_CONTENT_BYTES) return;
+  const storedBytes = Buffer.byteLength(JSON.stringify(bodyText));
+  if (storedBytes > MAX_STORED_CONTENT_BYTES) throw tooLarge(`${storedBytes} bytes with its escapes`);
+}
+
+function tooLarge(size: string): Problem {
+  return new Problem(
+    "request_too_large",
+    `The request has ${size}; at most ${MAX_REQUEST_BYTES} bytes are taken.`,
+  );
+}

@@ -1,0 +1,94 @@
+import { createHash } from "node:crypto";
+import canonicalize from "canonicalize";
+import type { Cost } from "../model/cost.ts";
+import type { Usage } from "../model/usage.ts";
+
+export const AUDIT_EVENTS = [
+  "accepted",
+  "attempt_started",
+  "attempt_failed",
+  "attempt_lost",
+  "attempt_superseded",
+  "waiting",
+  "completed",
+  "failed",
+  "cancelled",
+  "expired",
+  "content_deleted",
+  "redriven",
+] as const;
+export type AuditEvent = (typeof AUDIT_EVENTS)[number];
+
+/** One line of a job's history as a client sees it; every field is always there, null where nothing applies. */
+export interface AuditRecord {
+  readonly job_id: string;
+  /** 1 for the first record of a job, then without gaps. */
+  readonly seq: number;
+  /** Unix time, seconds. */
+  readonly at: number;
+  readonly event: AuditEvent;
+  /** Who did it: `team-a/key:1f2e3d4c`, `worker:…`, `sweeper:…`. */
+  readonly actor: string;
+  readonly attempt: number | null;
+  readonly deployment: string | null;
+  readonly provider: string | null;
+  readonly simulated: boolean | null;
+  /** How a call ended: `completed`, `rejected`, `retry`, …; see shared/model/outcome.ts. */
+  readonly outcome: string | null;
+  readonly reason: string | null;
+  readonly usage: Usage | null;
+  readonly cost: Cost | null;
+  readonly latency_ms: number | null;
+  /** SHA-256 of the bytes sent to the deployment; in `accepted`, of the canonical envelope. */
+  readonly request_sha256: string | null;
+  /** SHA-256 of the answer's bytes. */
+  readonly response_sha256: string | null;
+  readonly prev_hash: string;
+  readonly hash: string;
+}
+
+/** What a transition says of itself; what it leaves out is null. */
+export type AuditEntry = Pick<AuditRecord, "event" | "actor"> &
+  Partial<Omit<AuditRecord, "job_id" | "seq" | "at" | "event" | "actor" | "prev_hash" | "hash">>;
+
+/** `prev_hash` of a job's first record. */
+export const GENESIS_HASH = "0".repeat(64);
+
+/**
+ * The hash of a record: lower-case hex SHA-256 over the RFC 8785 canonical JSON of all its fields but `hash`
+ * itself. Anyone with the records of GET /api/jobs/{id}/audit can compute it again.
+ */
+export function recordHash(record: Omit<AuditRecord, "hash">): string {
+  const text = canonicalize(record);
+  if (text === undefined) throw new TypeError("an audit record has no canonical form");
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** The record that follows `head` in the job's chain. */
+export function nextRecord(
+  head: { readonly seq: number; readonly hash: string },
+  jobId: string,
+  nowMs: number,
+  entry: AuditEntry,
+): AuditRecord {
+  const unsealed = {
+    job_id: jobId,
+    seq: head.seq + 1,
+    at: Math.floor(nowMs / 1000),
+    event: entry.event,
+    actor: entry.actor,
+    attempt: entry.attempt ?? null,
+    deployment: entry.deployment ?? null,
+    provider: entry.provider ?? null,
+    simulated: entry.simulated ?? null,
+    outcome: entry.outcome ?? null,
+    reason: entry.reason ?? null,
+    usage: entry.usage ?? null,
+    cost: entry.cost ?? null,
+    latency_ms: entry.latency_ms ?? null,
+    request_sha256: entry.request_sha256 ?? null,
+    response_sha256: entry.response_sha256 ?? null,
+    prev_hash: head.hash,
+  };
+  return { ...unsealed, hash: recordHash(unsealed) };
+}

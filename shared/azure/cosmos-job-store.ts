@@ -1,0 +1,256 @@
+import type { Container, OperationInput, OperationResponse, SqlQuerySpec } from "@azure/cosmos";
+import type { AuditRecord } from "../audit/record.ts";
+import type { Accepted } from "../job/accept.ts";
+import { type Job, STORED_VERSION, type StoredRequest, type StoredResponse } from "../job/job.ts";
+import type { Draft } from "../job/life-cycle.ts";
+import {
+  type JobKey,
+  type JobStore,
+  type ListFilter,
+  type Overdue,
+  type Stored,
+  StoreUnavailable,
+  type WriteResult,
+} from "../job/ports.ts";
+import { statusOf, storeOperation } from "./cosmos-client.ts";
+import { type Retention, ttlSeconds } from "./retention.ts";
+
+/** Item ids inside a job's own logical partition, `[tenant_id, job_id]`. */
+const JOB_ID = "job";
+const REQUEST_ID = "request";
+const RESPONSE_ID = "response";
+const auditId = (seq: number) => `audit-${String(seq).padStart(6, "0")}`;
+
+const partitionOf = (key: JobKey): string[] => [key.tenant_id, key.job_id];
+
+/** The pipeline's store on Cosmos DB. Every change of a job is one transactional batch in its logical partition. */
+export class CosmosJobStore implements JobStore {
+  readonly #jobs: Container;
+  readonly #retention: Retention;
+
+  constructor(jobs: Container, retention: Retention) {
+    this.#jobs = jobs;
+    this.#retention = retention;
+  }
+
+  async create(accepted: Accepted, nowMs: number): Promise<WriteResult | { kind: "exists" }> {
+    const { job, request, records } = accepted;
+    const ttl = this.#ttl(job, nowMs);
+    const operations: OperationInput[] = [
+      createOf({ id: JOB_ID, ...job, ttl: ttl("job") }),
+      createOf({ id: REQUEST_ID, ...request, ttl: ttl("content") }),
+      ...records.map((record) => createOf(auditItem(job, record, ttl("audit")))),
+    ];
+    const result = await this.#batch("create", job, operations);
+    if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
+    if (result.status === 409) return { kind: "exists" };
+    throw unexpected("create", result.status);
+  }
+
+  async read(key: JobKey): Promise<Stored<Job> | undefined> {
+    const response = await storeOperation("read", (abortSignal) =>
+      this.#jobs.item(JOB_ID, partitionOf(key)).read<Job>({ abortSignal }),
+    );
+    if (response.resource === undefined) return undefined;
+    return { value: jobOf(response.resource), etag: response.etag };
+  }
+
+  async readWithRequest(
+    key: JobKey,
+  ): Promise<{ job: Stored<Job>; request: StoredRequest | undefined } | undefined> {
+    const result = await this.#batch("read", key, [
+      { operationType: "Read", id: JOB_ID },
+      { operationType: "Read", id: REQUEST_ID },
+    ]);
+    if (result.kind === "refused") {
+      if (result.status !== 404) throw unexpected("read", result.status);
+      // One of the two is not there: a job without a request is found by itself.
+      const job = await this.read(key);
+      return job === undefined ? undefined : { job, request: undefined };
+    }
+    const [job, request] = result.responses;
+    const request_ = request?.resourceBody as unknown as StoredRequest | undefined;
+    return { job: { value: jobOf(job?.resourceBody), etag: etagOf(job) }, request: request_ };
+  }
+
+  async readResponse(key: JobKey): Promise<StoredResponse | undefined> {
+    const response = await storeOperation("read response", (abortSignal) =>
+      this.#jobs.item(RESPONSE_ID, partitionOf(key)).read<StoredResponse>({ abortSignal }),
+    );
+    return response.resource;
+  }
+
+  async write(draft: Draft, etag: string, nowMs: number): Promise<WriteResult> {
+    const { job, records, response, erase } = draft;
+    const ttl = this.#ttl(job, nowMs);
+    const operations: OperationInput[] = [
+      {
+        operationType: "Replace",
+        id: JOB_ID,
+        ifMatch: etag,
+        resourceBody: itemBody({ id: JOB_ID, ...job, ttl: ttl("job") }),
+      },
+      ...records.map((record) => createOf(auditItem(job, record, ttl("audit")))),
+    ];
+    if (response !== undefined)
+      operations.push(createOf({ id: RESPONSE_ID, ...response, ttl: ttl("content") }));
+    if (erase === true) operations.push(...(await this.#erasures(job)));
+    const result = await this.#batch("write", job, operations);
+    if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
+    // 409: an audit record or the response is there already, so the job has moved on as well.
+    if (result.status === 412 || result.status === 409 || result.status === 404)
+      return { kind: "superseded" };
+    throw unexpected("write", result.status);
+  }
+
+  /** A batch fails as a whole when it deletes what is not there, so only what is there is deleted. */
+  async #erasures(key: JobKey): Promise<OperationInput[]> {
+    const query = "SELECT VALUE c.id FROM c WHERE c.kind IN ('request', 'response')";
+    const ids = await storeOperation("erase", (abortSignal) =>
+      this.#jobs.items.query<string>(query, { partitionKey: partitionOf(key), abortSignal }).fetchAll(),
+    );
+    return ids.resources.map((id) => ({ operationType: "Delete", id }));
+  }
+
+  async list(tenantId: string, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }> {
+    const conditions = ["c.kind = 'job'"];
+    const parameters: { name: string; value: string | number }[] = [];
+    const where = (condition: string, name: string, value: string | number | undefined) => {
+      if (value === undefined) return;
+      conditions.push(condition);
+      parameters.push({ name, value });
+    };
+    where("c.status = @status", "@status", filter.status);
+    where("c.model = @model", "@model", filter.model);
+    if (filter.after !== undefined) {
+      conditions.push("(c.created_at_ms < @at OR (c.created_at_ms = @at AND c.job_id < @id))");
+      parameters.push(
+        { name: "@at", value: filter.after.created_at_ms },
+        { name: "@id", value: filter.after.job_id },
+      );
+    }
+    // One more than asked for tells whether there are more.
+    const query: SqlQuerySpec = {
+      query: `SELECT TOP ${filter.limit + 1} * FROM c WHERE ${conditions.join(" AND ")} ORDER BY c.created_at_ms DESC, c.job_id DESC`,
+      parameters,
+    };
+    const found = await storeOperation("list", (abortSignal) =>
+      this.#jobs.items
+        .query<Job>(query, { partitionKey: [tenantId], maxItemCount: filter.limit + 1, abortSignal })
+        .fetchAll(),
+    );
+    const jobs = found.resources.map(jobOf);
+    return { jobs: jobs.slice(0, filter.limit), hasMore: jobs.length > filter.limit };
+  }
+
+  async audit(key: JobKey): Promise<readonly AuditRecord[]> {
+    const query = "SELECT * FROM c WHERE c.kind = 'audit'";
+    const found = await storeOperation("audit", (abortSignal) =>
+      this.#jobs.items.query<AuditItem>(query, { partitionKey: partitionOf(key), abortSignal }).fetchAll(),
+    );
+    return found.resources.map(recordOf).sort((a, b) => a.seq - b.seq);
+  }
+
+  async overdue(nowMs: number, limit: number): Promise<readonly Overdue[]> {
+    const query: SqlQuerySpec = {
+      query: `SELECT TOP ${limit} c.tenant_id, c.job_id, c.status, c.wake_at_ms, c.lease FROM c WHERE c.wake_at_ms <= @now ORDER BY c.wake_at_ms`,
+      parameters: [{ name: "@now", value: nowMs }],
+    };
+    const found = await storeOperation("overdue", (abortSignal) =>
+      this.#jobs.items
+        .query<Pick<Job, "tenant_id" | "job_id" | "status" | "lease"> & { wake_at_ms: number }>(query, {
+          maxItemCount: limit,
+          abortSignal,
+        })
+        .fetchAll(),
+    );
+    return found.resources.map(({ lease, ...job }) => ({
+      ...job,
+      claim_id: lease?.claim_id ?? null,
+      renewals: lease?.renewals ?? null,
+      lease_seconds: lease?.seconds ?? null,
+    }));
+  }
+
+  #ttl(job: Job, nowMs: number): (kind: "content" | "audit" | "job") => number {
+    return (kind) => ttlSeconds(kind, job.deadline_ms, nowMs, this.#retention);
+  }
+
+  async #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<BatchResult> {
+    return storeOperation(what, async (abortSignal) => {
+      try {
+        const response = await this.#jobs.items.batch(operations, partitionOf(key), { abortSignal });
+        const responses = response.result ?? [];
+        const refused = responses.find((r) => r.statusCode >= 400 && r.statusCode !== 424);
+        return refused === undefined
+          ? { kind: "done", responses }
+          : { kind: "refused", status: refused.statusCode };
+      } catch (thrown) {
+        const status = statusOf(thrown);
+        if (status === 409 || status === 412 || status === 404) return { kind: "refused", status };
+        throw thrown;
+      }
+    });
+  }
+}
+
+type BatchResult =
+  | { readonly kind: "done"; readonly responses: readonly OperationResponse[] }
+  | { readonly kind: "refused"; readonly status: number };
+
+/** 408, 429, 449 and 5xx inside a batch: the cloud is busy, nothing was written. */
+function unexpected(what: string, status: number): Error {
+  const message = `${what}: a batch operation was answered ${status}`;
+  return status === 400 || status === 413 ? new Error(message) : new StoreUnavailable(message);
+}
+
+function etagOf(response: OperationResponse | undefined): string {
+  const etag = response?.eTag;
+  if (etag === undefined) throw new TypeError("Cosmos DB answered a write without an etag");
+  return etag;
+}
+
+type JSONObject = Extract<OperationInput, { operationType: "Create" }>["resourceBody"];
+const itemBody = (item: object): JSONObject => item as unknown as JSONObject;
+const createOf = (item: object): OperationInput => ({
+  operationType: "Create",
+  resourceBody: itemBody(item),
+});
+
+interface AuditItem extends AuditRecord {
+  readonly v: number;
+  readonly kind: "audit";
+  readonly tenant_id: string;
+}
+
+function auditItem(job: Job, record: AuditRecord, ttl: number): object {
+  return {
+    id: auditId(record.seq),
+    v: STORED_VERSION,
+    kind: "audit",
+    tenant_id: job.tenant_id,
+    ...record,
+    ttl,
+  };
+}
+
+/** The record alone: what the store adds to an item is no part of the hashed form. */
+function recordOf(item: AuditItem): AuditRecord {
+  const { job_id, seq, at, event, actor, attempt, deployment, provider, simulated, outcome, reason } = item;
+  const { usage, cost, latency_ms, request_sha256, response_sha256, prev_hash, hash } = item;
+  return {
+    ...{ job_id, seq, at, event, actor, attempt, deployment, provider, simulated, outcome, reason },
+    ...{ usage, cost, latency_ms, request_sha256, response_sha256, prev_hash, hash },
+  };
+}
+
+/** The job without what the store adds to an item, so that a changed copy can be written back. */
+function jobOf(item: unknown): Job {
+  const { id, ttl, _rid, _self, _etag, _attachments, _ts, ...job } = item as Job & Record<string, unknown>;
+  if (job.kind !== "job" || job.v !== STORED_VERSION) {
+    throw new TypeError(
+      `item ${String(id)} is kind ${String(job.kind)}, version ${String(job.v)}: not a job this version knows`,
+    );
+  }
+  return job as unknown as Job;
+}

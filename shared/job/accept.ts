@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto";
+import { type AuditRecord, GENESIS_HASH, nextRecord } from "../audit/record.ts";
+import { type Endpoint, type Job, type Priority, STORED_VERSION, type StoredRequest } from "./job.ts";
+
+/** A validated submit, as the HTTP edge hands it over. */
+export interface Submission {
+  readonly endpoint: Endpoint;
+  readonly model: string;
+  /** The JSON text of the envelope's `body`, as received. */
+  readonly bodyText: string;
+  readonly priority: Priority;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly notBeforeMs: number | null;
+  readonly deadlineMs: number;
+  readonly envelopeSha256: string;
+}
+
+export interface Accepted {
+  readonly job: Job;
+  readonly request: StoredRequest;
+  readonly records: readonly AuditRecord[];
+}
+
+/**
+ * A job's id follows from tenant and idempotency key, so that a repeated submit meets the same item. Ids are
+ * `job_` and 32 hex digits (128 bits): no two keys of all tenants will ever share one by chance.
+ */
+export function jobIdOfKey(tenantId: string, idempotencyKey: string): string {
+  const digest = createHash("sha256").update(`${tenantId}\u0000${idempotencyKey}`).digest("hex");
+  return `job_${digest.slice(0, 32)}`;
+}
+
+export function acceptJob(
+  submission: Submission,
+  by: { tenantId: string; jobId: string; actor: string; nowMs: number; nudgeGraceMs: number },
+): Accepted {
+  const { nowMs } = by;
+  const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
+  const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, {
+    event: "accepted",
+    actor: by.actor,
+    request_sha256: submission.envelopeSha256,
+  });
+  const job: Job = {
+    v: STORED_VERSION,
+    kind: "job",
+    tenant_id: by.tenantId,
+    job_id: by.jobId,
+    status: "queued",
+    endpoint: submission.endpoint,
+    model: submission.model,
+    priority: submission.priority,
+    metadata: submission.metadata,
+    envelope_sha256: submission.envelopeSha256,
+    created_at_ms: nowMs,
+    not_before_ms: submission.notBeforeMs,
+    deadline_ms: submission.deadlineMs,
+    started_at_ms: null,
+    completed_at_ms: null,
+    wake_at_ms: Math.min(due + by.nudgeGraceMs, submission.deadlineMs),
+    nudges_resent: 0,
+    retry_at_ms: null,
+    attempts: 0,
+    attempts_spent: 0,
+    lease: null,
+    refused_by: [],
+    tried: [],
+    deployment: null,
+    provider: null,
+    simulated: false,
+    usage: null,
+    cost: null,
+    last_failure: null,
+    error: null,
+    has_response: false,
+    content_deleted: false,
+    audit_seq: record.seq,
+    audit_hash: record.hash,
+  };
+  const request: StoredRequest = {
+    v: STORED_VERSION,
+    kind: "request",
+    tenant_id: by.tenantId,
+    job_id: by.jobId,
+    body: submission.bodyText,
+  };
+  return { job, request, records: [record] };
+}

@@ -1,0 +1,149 @@
+import type { JobErrorCode } from "../errors.ts";
+import type { Catalogue, Deployment } from "../model/catalogue.ts";
+import { type Capability, type Choice, chooseDeployment } from "../model/choice.ts";
+import type { Tenant } from "../tenant/tenants.ts";
+import type { Job } from "./job.ts";
+import { type Draft, end, park, startAttempt } from "./life-cycle.ts";
+
+/** All that a decision about a job depends on, besides the job: gathered at the edge, so that deciding is pure. */
+export interface Circumstances {
+  readonly nowMs: number;
+  readonly actor: string;
+  readonly catalogue: Catalogue;
+  /** Undefined: the tenant was taken out. */
+  readonly tenant: Tenant | undefined;
+  readonly asked: ReadonlySet<Capability>;
+  readonly maxAttempts: number;
+  readonly leaseSeconds: number;
+  readonly nudgeGraceMs: number;
+  /** Until when a deployment has asked not to be called. */
+  readonly coolingUntilMs: (deployment: string) => number | undefined;
+  readonly requestSha256: (deployment: Deployment) => string;
+  readonly newClaimId: () => string;
+  readonly random: () => number;
+}
+
+/** A draft to store, and what to do once it is stored. */
+export interface Plan {
+  readonly draft: Draft;
+  readonly next:
+    | { readonly kind: "call"; readonly deployment: Deployment; readonly claimId: string }
+    /** Look again at `atMs`; nothing to store if the draft holds no record. */
+    | { readonly kind: "nudge"; readonly atMs: number }
+    | { readonly kind: "done" };
+}
+
+/** When the sweeper looks after a queued job: some grace after its own nudge is due, or when its time is up. */
+export function queuedWakeAtMs(job: Job, dueMs: number, nudgeGraceMs: number): number {
+  return Math.min(dueMs + nudgeGraceMs, job.deadline_ms);
+}
+
+/** What a queued job does next. */
+export function advance(draft: Draft, c: Circumstances): Plan {
+  const { job } = draft;
+  if (c.nowMs >= job.deadline_ms) return expire(draft, c);
+  const dueMs = Math.max(job.not_before_ms ?? 0, job.retry_at_ms ?? 0);
+  if (c.nowMs < dueMs) return { draft, next: { kind: "nudge", atMs: dueMs } };
+  if (job.attempts_spent >= c.maxAttempts) return exhausted(draft, c);
+
+  const choice = choose(job, job.tried, c);
+  switch (choice.kind) {
+    case "call":
+      return call(draft, c, choice.deployment);
+    case "wait":
+      return wait(draft, c, choice.untilMs, choice.reason);
+    case "none":
+      return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.reason);
+  }
+}
+
+/** Which deployment a job goes to next, were the deployments in `tried` the ones that failed since the last back-off. */
+export function choose(job: Job, tried: readonly string[], c: Circumstances): Choice | TenantGone {
+  const { tenant } = c;
+  if (tenant === undefined) return { kind: "none", reason: "the tenant was taken out" };
+  return chooseDeployment({
+    targets: c.catalogue.targets(job.model),
+    endpoint: job.endpoint,
+    asked: c.asked,
+    tenant,
+    model: job.model,
+    refusedBy: job.refused_by,
+    tried,
+    coolingUntilMs: c.coolingUntilMs,
+    nowMs: c.nowMs,
+  });
+}
+
+interface TenantGone {
+  readonly kind: "none";
+  readonly reason: "the tenant was taken out";
+}
+
+function call(draft: Draft, c: Circumstances, deployment: Deployment): Plan {
+  const claimId = c.newClaimId();
+  const started = startAttempt(draft, {
+    claimId,
+    deployment,
+    requestSha256: c.requestSha256(deployment),
+    leaseSeconds: c.leaseSeconds,
+    nowMs: c.nowMs,
+    actor: c.actor,
+    reason: choiceReason(draft.job),
+  });
+  return { draft: started, next: { kind: "call", deployment, claimId } };
+}
+
+function choiceReason(job: Job): string | null {
+  const passedOver = [...new Set([...job.refused_by, ...job.tried])];
+  return passedOver.length === 0 ? null : `after ${passedOver.join(", ")}`;
+}
+
+/** Jobs that waited for the same moment come back spread over this share of their wait. */
+const SPREAD = 0.1;
+const SPREAD_MIN_MS = 200;
+
+function wait(draft: Draft, c: Circumstances, capacityAtMs: number, reason: string): Plan {
+  const spreadMs = Math.max((capacityAtMs - c.nowMs) * SPREAD, SPREAD_MIN_MS) * c.random();
+  const untilMs = Math.min(Math.ceil(capacityAtMs + spreadMs), draft.job.deadline_ms);
+  const parked = park(draft, {
+    nowMs: c.nowMs,
+    actor: c.actor,
+    reason,
+    untilMs,
+    wakeAtMs: queuedWakeAtMs(draft.job, untilMs, c.nudgeGraceMs),
+  });
+  return { draft: parked, next: { kind: "nudge", atMs: untilMs } };
+}
+
+function ended(
+  draft: Draft,
+  c: Circumstances,
+  status: "expired" | "failed",
+  code: JobErrorCode,
+  message: string,
+): Plan {
+  const final = end(draft, { status, nowMs: c.nowMs, actor: c.actor, error: { code, message } });
+  return { draft: final, next: { kind: "done" } };
+}
+
+function expire(draft: Draft, c: Circumstances): Plan {
+  const waited = draft.job.attempts === 0 ? "before an attempt could start" : "before an attempt succeeded";
+  return ended(draft, c, "expired", "deadline_exceeded", `The deadline passed ${waited}.`);
+}
+
+function exhausted(draft: Draft, c: Circumstances): Plan {
+  const last = draft.job.last_failure ?? "no attempt said why";
+  const message = `${draft.job.attempts_spent} attempts failed; the last one: ${last}`;
+  return ended(draft, c, "failed", "attempts_exhausted", message);
+}
+
+function turnedAway(draft: Draft, c: Circumstances): Plan {
+  const last = draft.job.last_failure ?? "no deployment said why";
+  const message = `Every deployment of ${draft.job.model} turned the job away; the last one: ${last}`;
+  return ended(draft, c, "failed", "no_deployment_available", message);
+}
+
+function withdrawn(draft: Draft, c: Circumstances, why: string): Plan {
+  const message = `${draft.job.model} can no longer be called for this job: ${why}.`;
+  return ended(draft, c, "failed", "model_withdrawn", message);
+}

@@ -1,0 +1,214 @@
+import { createHash } from "node:crypto";
+import type { JobErrorCode } from "../errors.ts";
+import { MAX_RETRY_AFTER_SECONDS, MAX_STORED_CONTENT_BYTES } from "../limits.ts";
+import type { Deployment } from "../model/catalogue.ts";
+import { costOf } from "../model/cost.ts";
+import { backOffMs, type Outcome } from "../model/outcome.ts";
+import type { Usage } from "../model/usage.ts";
+import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "./advance.ts";
+import { type Job, STORED_VERSION, type StoredResponse } from "./job.ts";
+import { type CallFacts, draftOf, end, failAttempt } from "./life-cycle.ts";
+
+/** A call that ended while the attempt still holds the job. */
+export interface EndedCall {
+  readonly outcome: Outcome;
+  readonly deployment: Deployment;
+  readonly latencyMs: number;
+}
+
+/** What a call's record says of it: its tokens, what they cost, and the answer's hash. */
+export function callFacts(call: EndedCall): CallFacts {
+  const { outcome, deployment } = call;
+  const usage: Usage | null = "usage" in outcome ? outcome.usage : null;
+  const body = "body" in outcome ? outcome.body : null;
+  return {
+    outcome: outcome.kind,
+    usage,
+    cost: usage === null ? null : costOf(usage, deployment.price),
+    latencyMs: call.latencyMs,
+    responseSha256: body === null ? null : createHash("sha256").update(body).digest("hex"),
+  };
+}
+
+/** What the call's outcome means for the job: it ends, goes to another deployment, or waits. Pure. */
+export function afterCall(job: Job, call: EndedCall, c: Circumstances): Plan {
+  const { outcome } = call;
+  switch (outcome.kind) {
+    case "completed":
+      return completed(job, call, c, outcome);
+    case "rejected":
+      return rejected(job, call, c, outcome);
+    case "too_large":
+      return failed(job, call, c, "response_too_large", `The answer is over ${outcome.bytes} bytes.`);
+    case "turned_away":
+      return tryAnother(job, call, c, outcome.message);
+    case "retry":
+      return retry(job, call, c, outcome.reason, outcome.message, outcome.retryAfterMs);
+    case "rate_limited":
+      return rateLimited(job, call, c, outcome.message);
+    case "aborted":
+      return aborted(job, call, c, outcome.reason);
+  }
+}
+
+function failed(
+  job: Job,
+  call: EndedCall,
+  c: Circumstances,
+  code: JobErrorCode,
+  message: string,
+  response?: StoredResponse,
+): Plan {
+  const draft = end(draftOf(job), {
+    status: "failed",
+    nowMs: c.nowMs,
+    actor: c.actor,
+    call: callFacts(call),
+    error: { code, message },
+    ...(response === undefined ? {} : { response }),
+  });
+  return { draft, next: { kind: "done" } };
+}
+
+function storedResponse(
+  job: Job,
+  answer: { statusCode: number; requestId: string | null },
+  body: string,
+): StoredResponse | undefined {
+  const response: StoredResponse = {
+    v: STORED_VERSION,
+    kind: "response",
+    tenant_id: job.tenant_id,
+    job_id: job.job_id,
+    status_code: answer.statusCode,
+    request_id: answer.requestId,
+    body,
+  };
+  return fits(body) ? response : undefined;
+}
+
+/** Measured as it will be stored: a string inside JSON, where a quote or a line break takes two bytes or more. */
+function fits(body: string): boolean {
+  const most = body.length * 6; // the worst case, "\\u0000" for each character
+  return (
+    most <= MAX_STORED_CONTENT_BYTES || Buffer.byteLength(JSON.stringify(body)) <= MAX_STORED_CONTENT_BYTES
+  );
+}
+
+function completed(
+  job: Job,
+  call: EndedCall,
+  c: Circumstances,
+  outcome: Extract<Outcome, { kind: "completed" }>,
+): Plan {
+  const response = storedResponse(job, outcome, outcome.body);
+  if (response === undefined) {
+    const bytes = Buffer.byteLength(outcome.body);
+    return failed(
+      job,
+      call,
+      c,
+      "response_too_large",
+      `The answer has ${bytes} bytes, more than can be stored.`,
+    );
+  }
+  const draft = end(draftOf(job), {
+    status: "completed",
+    nowMs: c.nowMs,
+    actor: c.actor,
+    call: callFacts(call),
+    response,
+  });
+  return { draft, next: { kind: "done" } };
+}
+
+function rejected(
+  job: Job,
+  call: EndedCall,
+  c: Circumstances,
+  outcome: Extract<Outcome, { kind: "rejected" }>,
+): Plan {
+  const response = outcome.body === null ? undefined : storedResponse(job, outcome, outcome.body);
+  return failed(job, call, c, outcome.code, outcome.message, response);
+}
+
+/** 401, 403, 404: this deployment will not do, at once to the next. */
+function tryAnother(job: Job, call: EndedCall, c: Circumstances, message: string): Plan {
+  const draft = failAttempt(draftOf(job), callFacts(call), {
+    nowMs: c.nowMs,
+    actor: c.actor,
+    reason: "turned_away",
+    failure: `${call.deployment.name}: ${message}`,
+    retryAtMs: null,
+    wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
+    spent: true,
+    refusedBy: [...job.refused_by, call.deployment.name],
+  });
+  return advance(draft, c);
+}
+
+/** A passing fault: at once to a deployment not yet tried, else again after a back-off. */
+function retry(
+  job: Job,
+  call: EndedCall,
+  c: Circumstances,
+  reason: string,
+  message: string,
+  retryAfterMs: number | null,
+): Plan {
+  const tried = [...job.tried, call.deployment.name];
+  const another = hasUntried(job, tried, c);
+  const waitMs = Math.max(backOffMs(job.attempts_spent, c.random), boundedWaitMs(retryAfterMs ?? 0));
+  const retryAtMs = another ? null : Math.ceil(c.nowMs + waitMs);
+  const draft = failAttempt(draftOf(job), callFacts(call), {
+    nowMs: c.nowMs,
+    actor: c.actor,
+    reason,
+    failure: `${call.deployment.name}: ${message}`,
+    retryAtMs,
+    wakeAtMs: queuedWakeAtMs(job, retryAtMs ?? c.nowMs, c.nudgeGraceMs),
+    spent: true,
+    tried: another ? tried : [],
+  });
+  // An exhausted job ends now, not after a back-off that nobody will use.
+  const last = draft.job.attempts_spent >= c.maxAttempts;
+  return advance(last ? { ...draft, job: { ...draft.job, retry_at_ms: null } } : draft, c);
+}
+
+function boundedWaitMs(ms: number): number {
+  return Math.min(ms, MAX_RETRY_AFTER_SECONDS * 1000);
+}
+
+function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boolean {
+  const choice = choose(job, tried, c);
+  return choice.kind === "call" && !tried.includes(choice.deployment.name);
+}
+
+/** 429: the caller has put the deployment on its cooling list; another target, or wait, and no attempt is spent. */
+function rateLimited(job: Job, call: EndedCall, c: Circumstances, message: string): Plan {
+  const untilMs = Math.max(c.coolingUntilMs(call.deployment.name) ?? 0, c.nowMs);
+  const draft = failAttempt(draftOf(job), callFacts(call), {
+    nowMs: c.nowMs,
+    actor: c.actor,
+    reason: "rate_limited",
+    failure: `${call.deployment.name}: ${message}`,
+    retryAtMs: null,
+    wakeAtMs: queuedWakeAtMs(job, untilMs, c.nudgeGraceMs),
+    spent: false,
+  });
+  return advance(draft, c);
+}
+
+function aborted(job: Job, call: EndedCall, c: Circumstances, reason: string): Plan {
+  if (c.nowMs >= job.deadline_ms) {
+    const draft = end(draftOf(job), {
+      status: "expired",
+      nowMs: c.nowMs,
+      actor: c.actor,
+      call: callFacts(call),
+      error: { code: "deadline_exceeded", message: "The deadline passed during a call, which was aborted." },
+    });
+    return { draft, next: { kind: "done" } };
+  }
+  return retry(job, call, c, reason, `the call was aborted (${reason})`, null);
+}

@@ -1,0 +1,87 @@
+import type { AuditRecord } from "../audit/record.ts";
+import type { Accepted } from "./accept.ts";
+import type { Job, Status, StoredRequest, StoredResponse } from "./job.ts";
+import type { Draft } from "./life-cycle.ts";
+
+/** What the pipeline needs of the world; shared/azure implements it on Cosmos DB and Service Bus. */
+
+export interface JobKey {
+  readonly tenant_id: string;
+  readonly job_id: string;
+}
+
+export interface Stored<T> {
+  readonly value: T;
+  /** Of the stored version; a write that names an older one is refused. */
+  readonly etag: string;
+}
+
+/** The store cannot be reached, is too slow or throttles beyond patience. A write may or may not have been applied. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
+
+export type WriteResult =
+  | { readonly kind: "written"; readonly etag: string }
+  | { readonly kind: "superseded" };
+
+export interface ListFilter {
+  readonly status?: Status | undefined;
+  readonly model?: string | undefined;
+  readonly limit: number;
+  /** Only jobs that come after this one in the list. */
+  readonly after?: { readonly created_at_ms: number; readonly job_id: string } | undefined;
+}
+
+/** An overdue job, as the sweeper sees it. */
+export interface Overdue extends JobKey {
+  readonly status: Status;
+  readonly wake_at_ms: number;
+  readonly claim_id: string | null;
+  readonly renewals: number | null;
+  readonly lease_seconds: number | null;
+}
+
+/** Every method throws StoreUnavailable, and nothing else that a cloud can cause. */
+export interface JobStore {
+  /** Job, request and first audit records in one batch. `exists`: there is a job with this id already. */
+  create(accepted: Accepted, nowMs: number): Promise<WriteResult | { readonly kind: "exists" }>;
+  read(key: JobKey): Promise<Stored<Job> | undefined>;
+  /** Job and request in one round trip; the request is undefined once its content was deleted or has lapsed. */
+  readWithRequest(key: JobKey): Promise<{ job: Stored<Job>; request: StoredRequest | undefined } | undefined>;
+  readResponse(key: JobKey): Promise<StoredResponse | undefined>;
+  /** The draft's job, records and content in one batch, if the job is still at `etag`. */
+  write(draft: Draft, etag: string, nowMs: number): Promise<WriteResult>;
+  /** A tenant's jobs, newest first. */
+  list(tenantId: string, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }>;
+  audit(key: JobKey): Promise<readonly AuditRecord[]>;
+  /** Jobs of all tenants whose `wake_at_ms` has come, the longest overdue first. */
+  overdue(nowMs: number, limit: number): Promise<readonly Overdue[]>;
+}
+
+/** A Service Bus message that says «look at this job»; ids only. */
+export interface Nudge extends JobKey {
+  readonly v: number;
+  /** The lease its sender has seen unchanged for its whole length: whoever holds it is gone. */
+  readonly dead_lease?: { readonly claim_id: string; readonly renewals: number };
+  /** How often the job could not be found yet. */
+  readonly looks?: number;
+}
+
+export interface Nudges {
+  /** Sends now, or to be delivered at `atMs`. Throws when Service Bus does not take it within `patienceMs`. */
+  send(nudge: Nudge, options?: { atMs?: number; patienceMs?: number }): Promise<void>;
+}
+
+/** Where dead letters are kept for the operator. */
+export interface DeadLetters {
+  keep(letter: DeadLetter): Promise<void>;
+}
+
+export interface DeadLetter {
+  readonly message_id: string;
+  readonly nudge: Nudge | null;
+  readonly reason: string;
+  readonly description: string;
+  readonly at_ms: number;
+}

@@ -1,0 +1,265 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Catalogue, Deployment } from "../model/catalogue.ts";
+import { type Capability, capabilitiesAsked } from "../model/choice.ts";
+import type { ModelClient } from "../model/client.ts";
+import { withModel } from "../model/request-body.ts";
+import type { Tenants } from "../tenant/tenants.ts";
+import { advance, type Circumstances, type Plan, queuedWakeAtMs } from "./advance.ts";
+import { afterCall, callFacts, type EndedCall } from "./after-call.ts";
+import { Claim } from "./claim.ts";
+import type { Cooling } from "./cooling.ts";
+import { hasEnded, type Job, type StoredRequest } from "./job.ts";
+import { type Draft, draftOf, end, loseAttempt, supersedeAttempt } from "./life-cycle.ts";
+import type { JobStore, Nudge, Nudges, Stored } from "./ports.ts";
+import type { RunningJobs } from "./running-jobs.ts";
+import { change, save } from "./saving.ts";
+
+export interface RunDeps {
+  readonly store: JobStore;
+  readonly nudges: Nudges;
+  readonly models: ModelClient;
+  readonly catalogue: () => Catalogue;
+  readonly tenants: () => Tenants;
+  readonly cooling: Cooling;
+  readonly running: RunningJobs;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly newClaimId: () => string;
+  readonly log: Log;
+  /** Who this worker is, in audit records: `worker:<instance>`. */
+  readonly actor: string;
+  readonly leaseSeconds: number;
+  readonly maxAttempts: number;
+  readonly nudgeGraceMs: number;
+}
+
+/** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
+const FIRST_LOOK_AGAIN_MS = 1_000;
+/** A job not found after this many looks (about an hour and a half) does not exist. */
+const MAX_LOOKS = 12;
+const MAX_LOOK_AGAIN_MS = 900_000;
+
+/**
+ * What a worker does about a nudge: reads the job, decides, and if it is due claims it, calls a deployment and
+ * stores how it ended. Returns when there is nothing left to do for this nudge, so that it can be completed; throws
+ * only when it could not even store what happened, so that it comes again.
+ */
+export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
+  const found = await deps.store.readWithRequest(nudge);
+  if (found === undefined) return lookAgain(deps, nudge);
+  const { value: job, etag } = found.job;
+  if (hasEnded(job.status)) return;
+  const start = startingDraft(deps, job, nudge);
+  if (start === undefined) return; // a live lease: its holder, or the sweeper, sees to it
+  if (found.request === undefined) return requestLost(deps, start, etag);
+
+  const request = new PreparedRequest(found.request, job);
+  const plan = advance(start, circumstances(deps, job.tenant_id, request));
+  if (plan.next.kind === "nudge" && plan.draft.records.length === 0)
+    return lookWhenDue(deps, nudge, plan.next.atMs);
+  const saved = await save(deps.store, plan.draft, etag, deps.clock.now());
+  if (saved.kind === "superseded") return; // somebody else has acted on the job since it was read
+  await carryOut(deps, plan, saved.etag, request);
+}
+
+/** The job as it can be decided on: queued, or taken from a holder that is known to be gone. */
+function startingDraft(deps: RunDeps, job: Job, nudge: Nudge): Draft | undefined {
+  const { lease } = job;
+  if (lease === null) return draftOf(job);
+  const dead = nudge.dead_lease;
+  if (dead?.claim_id !== lease.claim_id || dead.renewals !== lease.renewals) return undefined;
+  deps.log.warn("attempt_lost", { job_id: job.job_id, attempt: job.attempts, deployment: lease.deployment });
+  const nowMs = deps.clock.now();
+  return loseAttempt(draftOf(job), {
+    nowMs,
+    actor: deps.actor,
+    reason: "lease_expired",
+    failure: `${lease.deployment}: the worker was lost during the call`,
+    retryAtMs: null,
+    wakeAtMs: queuedWakeAtMs(job, nowMs, deps.nudgeGraceMs),
+    spent: true,
+  });
+}
+
+/** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */
+async function carryOut(
+  deps: RunDeps,
+  first: Plan,
+  firstEtag: string,
+  request: PreparedRequest,
+): Promise<void> {
+  let plan = first;
+  let etag = firstEtag;
+  while (plan.next.kind === "call") {
+    const settled = await attempt(deps, { value: plan.draft.job, etag }, plan.next.deployment, request);
+    if (settled === undefined) return;
+    plan = settled.plan;
+    etag = settled.etag;
+  }
+  const { job } = plan.draft;
+  if (hasEnded(job.status)) deps.running.ended(job);
+  if (plan.next.kind === "nudge") await nudgeLater(deps, job, plan.next.atMs);
+}
+
+async function attempt(
+  deps: RunDeps,
+  held: Stored<Job>,
+  deployment: Deployment,
+  request: PreparedRequest,
+): Promise<{ plan: Plan; etag: string } | undefined> {
+  const { job_id: jobId, tenant_id: tenantId, attempts, lease } = held.value;
+  const claim = new Claim(deps, held);
+  const release = deps.running.add(jobId, claim);
+  const startedAt = deps.clock.monotonic();
+  try {
+    const outcome = await deps.models.call({
+      deployment,
+      endpoint: held.value.endpoint,
+      body: request.textFor(deployment),
+      jobId,
+      attempt: attempts,
+      signal: claim.signal,
+    });
+    const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
+    if (outcome.kind === "rate_limited") deps.cooling.coolDown(deployment.name, outcome.retryAfterMs);
+    logCall(deps, held.value, call);
+    const settled = await claim.settle((job) => afterCall(job, call, circumstances(deps, tenantId, request)));
+    if (settled.kind === "settled") return settled;
+    if (lease !== null) await recordLate(deps, held.value, lease, call);
+    return undefined;
+  } finally {
+    release();
+  }
+}
+
+/** The job went to somebody else, or ended, during the call: its cost counts all the same. */
+async function recordLate(
+  deps: RunDeps,
+  held: Job,
+  lease: NonNullable<Job["lease"]>,
+  call: EndedCall,
+): Promise<void> {
+  const late = { attempt: held.attempts, lease, call: callFacts(call), actor: deps.actor };
+  const stored = await change(deps.store, held, deps.clock, (job) =>
+    supersedeAttempt(draftOf(job), {
+      ...late,
+      nowMs: deps.clock.now(),
+      reason: hasEnded(job.status) ? job.status : "claimed_by_another",
+    }),
+  );
+  deps.log.warn("attempt_superseded", {
+    job_id: held.job_id,
+    attempt: held.attempts,
+    status: stored?.job.status,
+  });
+}
+
+function logCall(deps: RunDeps, job: Job, call: EndedCall): void {
+  if (call.outcome.kind === "completed") return;
+  deps.log.warn("call_failed", {
+    job_id: job.job_id,
+    attempt: job.attempts,
+    deployment: call.deployment.name,
+    outcome: call.outcome.kind,
+    status_code: "statusCode" in call.outcome ? call.outcome.statusCode : null,
+    latency_ms: Math.round(call.latencyMs),
+  });
+}
+
+/** The stored body, its hash and what it asks for; each worked out once, when first needed. */
+class PreparedRequest {
+  readonly #body: string;
+  readonly #texts = new Map<string, { text: string; sha256: string }>();
+  readonly asked: ReadonlySet<Capability>;
+
+  constructor(request: StoredRequest, job: Job) {
+    this.#body = request.body;
+    this.asked = capabilitiesAsked(job.endpoint, JSON.parse(request.body));
+  }
+
+  #prepared(deployment: Deployment): { text: string; sha256: string } {
+    let prepared = this.#texts.get(deployment.model);
+    if (prepared === undefined) {
+      const text = withModel(this.#body, deployment.model);
+      prepared = { text, sha256: createHash("sha256").update(text).digest("hex") };
+      this.#texts.set(deployment.model, prepared);
+    }
+    return prepared;
+  }
+
+  textFor(deployment: Deployment): string {
+    return this.#prepared(deployment).text;
+  }
+
+  sha256For(deployment: Deployment): string {
+    return this.#prepared(deployment).sha256;
+  }
+}
+
+function circumstances(deps: RunDeps, tenantId: string, request: PreparedRequest): Circumstances {
+  return {
+    nowMs: deps.clock.now(),
+    actor: deps.actor,
+    catalogue: deps.catalogue(),
+    tenant: deps.tenants().get(tenantId),
+    asked: request.asked,
+    maxAttempts: deps.maxAttempts,
+    leaseSeconds: deps.leaseSeconds,
+    nudgeGraceMs: deps.nudgeGraceMs,
+    coolingUntilMs: deps.cooling.untilMs,
+    requestSha256: (deployment) => request.sha256For(deployment),
+    newClaimId: deps.newClaimId,
+    random: deps.random,
+  };
+}
+
+async function requestLost(deps: RunDeps, start: Draft, etag: string): Promise<void> {
+  const ended = end(start, {
+    status: "failed",
+    nowMs: deps.clock.now(),
+    actor: deps.actor,
+    error: { code: "request_lost", message: "The stored request is gone; nothing was sent." },
+  });
+  const saved = await save(deps.store, ended, etag, deps.clock.now());
+  if (saved.kind === "written") deps.running.ended(ended.job);
+}
+
+/** The nudge's own safety net is the sweeper: a send that fails costs time, not the job. */
+async function nudgeLater(
+  deps: RunDeps,
+  key: { tenant_id: string; job_id: string },
+  atMs: number,
+): Promise<void> {
+  const nudge: Nudge = { v: 1, tenant_id: key.tenant_id, job_id: key.job_id };
+  try {
+    await deps.nudges.send(nudge, { atMs });
+  } catch (thrown) {
+    deps.log.warn("nudge_not_sent", { job_id: key.job_id, reason: String(thrown) });
+  }
+}
+
+function lookAgainMs(looks: number): number {
+  return Math.min(FIRST_LOOK_AGAIN_MS * 2 ** looks, MAX_LOOK_AGAIN_MS);
+}
+
+/** A job that cannot be found yet may only be unread by this replica: looked for again, not dropped. */
+async function lookAgain(deps: RunDeps, nudge: Nudge): Promise<void> {
+  const looks = nudge.looks ?? 0;
+  if (looks >= MAX_LOOKS) {
+    deps.log.error("job_never_found", { job_id: nudge.job_id, looks });
+    return;
+  }
+  await deps.nudges.send({ ...nudge, looks: looks + 1 }, { atMs: deps.clock.now() + lookAgainMs(looks) });
+}
+
+/**
+ * A nudge that came before its time by this host's clock goes back until then. Where the broker's clock is ahead it
+ * would come early again at once: each look adds to the wait, until it is longer than the clocks differ.
+ */
+async function lookWhenDue(deps: RunDeps, nudge: Nudge, dueMs: number): Promise<void> {
+  const looks = nudge.looks ?? 0;
+  const extraMs = looks === 0 ? 0 : lookAgainMs(looks - 1);
+  await deps.nudges.send({ ...nudge, looks: Math.min(looks + 1, MAX_LOOKS - 1) }, { atMs: dueMs + extraMs });
+}

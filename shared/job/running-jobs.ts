@@ -1,0 +1,45 @@
+import type { Job } from "./job.ts";
+
+/**
+ * What this process knows first-hand: the calls it runs, so that a cancel here aborts at once, and the clients that
+ * wait here for a job to end. A short cut only: other processes learn the same from the store, a little later.
+ */
+export interface RunningJobs {
+  /** Registers a running call; the function returned removes it. */
+  add(jobId: string, call: { abort(reason: string): void }): () => void;
+  abort(jobId: string, reason: string): void;
+  /** Tells those who wait that the job ended. */
+  ended(job: Pick<Job, "job_id">): void;
+  /** Calls `run` once when the job ends in this process; the function returned stops waiting. */
+  onEnded(jobId: string, run: () => void): () => void;
+}
+
+export function createRunningJobs(): RunningJobs {
+  const calls = new Map<string, { abort(reason: string): void }>();
+  const waiting = new Map<string, Set<() => void>>();
+  return {
+    add(jobId, call) {
+      calls.set(jobId, call);
+      return () => {
+        if (calls.get(jobId) === call) calls.delete(jobId);
+      };
+    },
+    abort(jobId, reason) {
+      calls.get(jobId)?.abort(reason);
+    },
+    ended(job) {
+      const runs = waiting.get(job.job_id);
+      waiting.delete(job.job_id);
+      for (const run of runs ?? []) run();
+    },
+    onEnded(jobId, run) {
+      const runs = waiting.get(jobId) ?? new Set();
+      runs.add(run);
+      waiting.set(jobId, runs);
+      return () => {
+        runs.delete(run);
+        if (runs.size === 0 && waiting.get(jobId) === runs) waiting.delete(jobId);
+      };
+    },
+  };
+}

@@ -1,0 +1,171 @@
+import { z } from "zod";
+
+/** App settings: read from the environment once, at the start, by functions/index.ts alone. */
+export interface Settings {
+  readonly modelsFile: string;
+  readonly tenantsFile: string;
+  readonly serviceBus: ServiceBusConnection;
+  readonly cosmos: CosmosConnection;
+  /** Undefined: API keys only. */
+  readonly entra: { readonly issuer: string; readonly audience: string } | undefined;
+  readonly leaseSeconds: number;
+  readonly sweepSeconds: number;
+  readonly maxAttempts: number;
+  readonly defaultDeadlineSeconds: number;
+  readonly maxDeadlineSeconds: number;
+  readonly contentRetentionDays: number;
+  /** 0: audit records are kept for ever. */
+  readonly auditRetentionDays: number;
+  /** How this instance is called in audit records and logs. */
+  readonly instance: string;
+  /** Whether Service Bus is an emulator, so that the local stack's well-known keys are accepted. */
+  readonly local: boolean;
+}
+
+/** By connection string, or by identity. `clientId`: of a user-assigned managed identity. */
+export type ServiceBusConnection =
+  | { readonly kind: "connection_string"; readonly connectionString: string }
+  | {
+      readonly kind: "identity";
+      readonly fullyQualifiedNamespace: string;
+      readonly clientId: string | undefined;
+    };
+export type CosmosConnection =
+  | { readonly kind: "connection_string"; readonly connectionString: string }
+  | { readonly kind: "identity"; readonly accountEndpoint: string; readonly clientId: string | undefined };
+
+/** A timer's NCRONTAB can say «every N seconds» only where N divides a minute, or «every N minutes» of an hour. */
+function isTimerInterval(seconds: number): boolean {
+  return seconds < 60 ? 60 % seconds === 0 : seconds % 60 === 0 && 3600 % seconds === 0;
+}
+
+const whole = (what: { min: number; max: number; default: number }) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, "must be a whole number")
+    .transform(Number)
+    .pipe(z.number().min(what.min).max(what.max))
+    .default(what.default);
+
+const text = z.string().trim().min(1);
+
+/** Every setting of the app, with its default where it has one. An empty value counts as absent. */
+export const settingsSchema = z.object({
+  MODELS_FILE: text.default("models.json"),
+  TENANTS_FILE: text.default("tenants.json"),
+  SERVICEBUS: text.optional(),
+  SERVICEBUS__fullyQualifiedNamespace: text.optional(),
+  SERVICEBUS__clientId: text.optional(),
+  COSMOS: text.optional(),
+  COSMOS__accountEndpoint: z.url().optional(),
+  COSMOS__clientId: text.optional(),
+  AUTH_ISSUER: z.url().optional(),
+  AUTH_AUDIENCE: text.optional(),
+  LEASE_SECONDS: whole({ min: 1, max: 300, default: 20 }),
+  SWEEP_SECONDS: whole({ min: 1, max: 1800, default: 5 }).refine(isTimerInterval, {
+    message: "must divide 60, or be whole minutes that divide 60 minutes",
+  }),
+  MAX_ATTEMPTS: whole({ min: 1, max: 100, default: 5 }),
+  DEFAULT_DEADLINE_SECONDS: whole({ min: 1, max: 31_536_000, default: 86_400 }),
+  MAX_DEADLINE_SECONDS: whole({ min: 1, max: 31_536_000, default: 604_800 }),
+  CONTENT_RETENTION_DAYS: whole({ min: 1, max: 3650, default: 30 }),
+  AUDIT_RETENTION_DAYS: whole({ min: 0, max: 36_500, default: 0 }),
+  WEBSITE_INSTANCE_ID: text.optional(),
+});
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @param random names the instance where the cloud does not */
+export function parseSettings(
+  environment: Environment,
+  random: () => string,
+): { settings: Settings } | { faults: string[] } {
+  const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
+  const parsed = settingsSchema.safeParse(present);
+  const faults = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => `setting ${issue.path.join(".")}: ${issue.message}`);
+  const serviceBus = serviceBusOf(present, faults);
+  const cosmos = cosmosOf(present, faults);
+  const entra = entraOf(present, faults);
+  const s = parsed.data;
+  if (s !== undefined && s.DEFAULT_DEADLINE_SECONDS > s.MAX_DEADLINE_SECONDS) {
+    faults.push("setting DEFAULT_DEADLINE_SECONDS: is over MAX_DEADLINE_SECONDS");
+  }
+  const auditDays = s?.AUDIT_RETENTION_DAYS ?? 0;
+  if (s !== undefined && auditDays !== 0 && auditDays < s.CONTENT_RETENTION_DAYS) {
+    faults.push(
+      "setting AUDIT_RETENTION_DAYS: is below CONTENT_RETENTION_DAYS; the trail must outlive the content",
+    );
+  }
+  if (s === undefined || serviceBus === undefined || cosmos === undefined || faults.length > 0) {
+    return { faults };
+  }
+  const settings: Settings = {
+    modelsFile: s.MODELS_FILE,
+    tenantsFile: s.TENANTS_FILE,
+    serviceBus,
+    cosmos,
+    entra,
+    leaseSeconds: s.LEASE_SECONDS,
+    sweepSeconds: s.SWEEP_SECONDS,
+    maxAttempts: s.MAX_ATTEMPTS,
+    defaultDeadlineSeconds: s.DEFAULT_DEADLINE_SECONDS,
+    maxDeadlineSeconds: s.MAX_DEADLINE_SECONDS,
+    contentRetentionDays: s.CONTENT_RETENTION_DAYS,
+    auditRetentionDays: s.AUDIT_RETENTION_DAYS,
+    instance: s.WEBSITE_INSTANCE_ID?.slice(0, 12) ?? random(),
+    local:
+      serviceBus.kind === "connection_string" &&
+      /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString),
+  };
+  return { settings };
+}
+
+function serviceBusOf(env: Environment, faults: string[]): ServiceBusConnection | undefined {
+  const { SERVICEBUS: connectionString, SERVICEBUS__fullyQualifiedNamespace: fullyQualifiedNamespace } = env;
+  if (connectionString !== undefined && fullyQualifiedNamespace !== undefined) {
+    faults.push("settings SERVICEBUS and SERVICEBUS__fullyQualifiedNamespace: set one of the two");
+  } else if (connectionString !== undefined) {
+    if (/(^|;)Endpoint=sb:\/\/[^;]+/i.test(connectionString))
+      return { kind: "connection_string", connectionString };
+    faults.push("setting SERVICEBUS: is not a connection string with Endpoint=sb://…");
+  } else if (fullyQualifiedNamespace !== undefined) {
+    return { kind: "identity", fullyQualifiedNamespace, clientId: env.SERVICEBUS__clientId };
+  } else faults.push("setting SERVICEBUS or SERVICEBUS__fullyQualifiedNamespace: is missing");
+  return undefined;
+}
+
+function cosmosOf(env: Environment, faults: string[]): CosmosConnection | undefined {
+  const { COSMOS: connectionString, COSMOS__accountEndpoint: accountEndpoint } = env;
+  if (connectionString !== undefined && accountEndpoint !== undefined) {
+    faults.push("settings COSMOS and COSMOS__accountEndpoint: set one of the two");
+  } else if (connectionString !== undefined) {
+    const parts =
+      /(^|;)AccountEndpoint=https?:\/\/[^;]+/i.test(connectionString) &&
+      /(^|;)AccountKey=[^;]+/i.test(connectionString);
+    if (parts) return { kind: "connection_string", connectionString };
+    faults.push("setting COSMOS: is not a connection string with AccountEndpoint=http…;AccountKey=…");
+  } else if (accountEndpoint !== undefined) {
+    return { kind: "identity", accountEndpoint, clientId: env.COSMOS__clientId };
+  } else faults.push("setting COSMOS or COSMOS__accountEndpoint: is missing");
+  return undefined;
+}
+
+function entraOf(env: Environment, faults: string[]): Settings["entra"] {
+  const { AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience } = env;
+  if (issuer === undefined && audience === undefined) return undefined;
+  if (issuer !== undefined && audience !== undefined) return { issuer, audience };
+  faults.push("settings AUTH_ISSUER and AUTH_AUDIENCE: set both or neither");
+  return undefined;
+}
+
+/** The sweeper's timer. @param seconds as SWEEP_SECONDS allows */
+export function sweepSchedule(seconds: number): string {
+  return seconds < 60 ? `*/${seconds} * * * * *` : `0 */${seconds / 60} * * * *`;
+}
+
+/** How long a nudge may take before the sweeper sends another: a sweep would only race a fresh one. */
+export function nudgeGraceMs(settings: Pick<Settings, "leaseSeconds" | "sweepSeconds">): number {
+  return 1000 * Math.max(settings.leaseSeconds, 2 * settings.sweepSeconds);
+}
