@@ -1,0 +1,88 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { verifyChain } from "../../../shared/audit/chain.ts";
+import {
+  AUDIT_EVENTS,
+  type AuditEntry,
+  type AuditRecord,
+  GENESIS_HASH,
+  nextRecord,
+} from "../../../shared/audit/record.ts";
+
+function chainOf(entries: readonly AuditEntry[], jobId = "job_1"): AuditRecord[] {
+  const records: AuditRecord[] = [];
+  for (const entry of entries) {
+    const last = records.at(-1) ?? { seq: 0, hash: GENESIS_HASH };
+    records.push(nextRecord(last, jobId, 1_800_000_000_000 + records.length * 1000, entry));
+  }
+  return records;
+}
+
+const entry = fc.record({
+  event: fc.constantFrom(...AUDIT_EVENTS),
+  actor: fc.string({ unit: "grapheme", maxLength: 20 }),
+  attempt: fc.option(fc.nat()),
+  deployment: fc.option(fc.string()),
+  reason: fc.option(fc.string({ unit: "grapheme" })),
+  latency_ms: fc.option(fc.nat()),
+  usage: fc.option(fc.record({ input_tokens: fc.nat(), output_tokens: fc.nat(), total_tokens: fc.nat() })),
+});
+const entries = fc.array(entry, { minLength: 2, maxLength: 12 });
+
+describe("audit chain", () => {
+  it("hashes the canonical form, so that anyone can compute it again", () => {
+    const [record] = chainOf([{ event: "accepted", actor: "team-a/key:00000000", request_sha256: "ab" }]);
+    expect(record).toMatchObject({ job_id: "job_1", seq: 1, at: 1_800_000_000, prev_hash: GENESIS_HASH });
+    expect(record?.hash).toMatchInlineSnapshot();
+  });
+
+  it("holds as written", () => {
+    fc.assert(
+      fc.property(entries, (written) => {
+        const records = chainOf(written);
+        const last = records.at(-1);
+        expect(verifyChain(records, last)).toEqual({ intact: true, records: written.length });
+      }),
+    );
+  });
+
+  it("finds an edited, deleted, inserted or moved record, and names it", () => {
+    fc.assert(
+      fc.property(
+        entries,
+        fc.nat(),
+        fc.constantFrom("edit", "delete", "insert", "move"),
+        (written, at, how) => {
+          const records = chainOf(written);
+          const head = records.at(-1);
+          const index = at % records.length;
+          const victim = records[index];
+          if (victim === undefined || head === undefined) return;
+          if (how === "edit") records[index] = { ...victim, actor: `${victim.actor}!` };
+          if (how === "delete") records.splice(index, 1);
+          if (how === "insert") records.splice(index, 0, victim);
+          if (how === "move") records.push(...records.splice(index === records.length - 1 ? 0 : index, 1));
+          const verdict = verifyChain(records, head);
+          expect(verdict.intact).toBe(false);
+        },
+      ),
+    );
+  });
+
+  it("finds a record of another job, and a tail cut off", () => {
+    const mine = chainOf([
+      { event: "accepted", actor: "a" },
+      { event: "cancelled", actor: "a" },
+    ]);
+    const [first, last] = mine;
+    const foreign = chainOf([{ event: "accepted", actor: "a" }], "job_2")[0];
+    if (first === undefined || last === undefined || foreign === undefined) throw new Error("no records");
+    expect(verifyChain([first], last)).toMatchObject({ intact: false, seq: 1 });
+    const spliced = nextRecord(foreign, "job_1", 1_800_000_001_000, { event: "cancelled", actor: "a" });
+    expect(verifyChain([foreign, spliced])).toMatchObject({
+      intact: false,
+      seq: 2,
+      why: "it is another job's record",
+    });
+  });
+});

@@ -1,0 +1,36 @@
+import { acceptJob, type Submission } from "../../../shared/job/accept.ts";
+import type { Job } from "../../../shared/job/job.ts";
+import type { CallFacts } from "../../../shared/job/life-cycle.ts";
+
+export const NOW_MS = 1_800_000_000_000;
+
+export const submission: Submission = {
+  endpoint: "/v1/chat/completions",
+  model: "gpt-sim",
+  bodyText: '{"model":"gpt-sim","messages":[{"role":"user","content":"Hello"}]}',
+  priority: "standard",
+  metadata: {},
+  notBeforeMs: null,
+  deadlineMs: NOW_MS + 3_600_000,
+  envelopeSha256: "e".repeat(64),
+};
+
+export const by = {
+  tenantId: "team-a",
+  jobId: `job_${"0".repeat(32)}`,
+  actor: "team-a/key:0",
+  nowMs: NOW_MS,
+  nudgeGraceMs: 10_000,
+};
+
+export function newJob(change: Partial<Submission> = {}): Job {
+  return acceptJob({ ...submission, ...change }, by).job;
+}
+
+export const call: CallFacts = {
+  outcome: "completed",
+  usage: { input_tokens: 10, output_tokens: 5, total_tokens: 15 },
+  cost: { amount: "0.0001", currency: "USD" },
+  latencyMs: 12.4,
+  responseSha256: "r".repeat(64),
+};
