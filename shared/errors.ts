@@ -90,11 +90,6 @@ export const ERRORS = {
     title: "The job has not ended",
     advice: "Cancel it first, or wait until it ends.",
   },
-  conflict: {
-    status: 409,
-    title: "The job kept changing meanwhile",
-    advice: "Try again.",
-  },
   // The service
   internal_error: {
     status: 500,
