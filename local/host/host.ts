@@ -1,0 +1,129 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { systemClock } from "../clock.ts";
+import type { Env } from "./app-settings.ts";
+import type { Registry } from "./core-api.ts";
+import { readHostJson } from "./host-json.ts";
+import { createHostLog, type HostLog } from "./host-log.ts";
+import { startHttpServer } from "./http-server.ts";
+import { Invoker, runHooks } from "./invocation.ts";
+import { loadApp } from "./load-app.ts";
+import { RouteTable } from "./routes.ts";
+import { ServiceBusConnections, startServiceBusTrigger, type TriggerHandle } from "./service-bus-trigger.ts";
+import { TimerStore } from "./timer-store.ts";
+import { TimerTrigger } from "./timers.ts";
+
+export interface HostOptions {
+  /** The app's folder: host.json and package.json are in it. */
+  readonly root: string;
+  readonly env: Env;
+  readonly port: number;
+}
+
+export interface Host {
+  readonly port: number;
+  readonly log: HostLog;
+  /** Takes nothing new, waits up to `withinMs` for what runs, closes. True if nothing had to be cut. */
+  drain(withinMs: number): Promise<boolean>;
+}
+
+/** The cloud's own default of FUNCTIONS_REQUEST_BODY_SIZE_LIMIT. */
+const DEFAULT_MAX_BODY_BYTES = 104_857_600;
+/** A connection that does not close in this time is left to the end of the process. */
+const CLOSE_MS = 1_000;
+
+/** Loads the app and serves its functions. Rejects with what is wrong with the app, its settings or the port. */
+export async function startHost({ root, env, port }: HostOptions): Promise<Host> {
+  const config = readHostJson(readFileSync(join(root, "host.json"), "utf8"), env);
+  const log = createHostLog(config.logLevels);
+  const registry = await loadApp(root, log);
+  await runHooks(registry.hooks.appStart, { hookData: {} });
+  const invoker = new Invoker(registry, log, config.functionTimeoutMs);
+  const functions = [...registry.functions.values()];
+  const routes = new RouteTable(functions, config.routePrefix);
+  const connections = new ServiceBusConnections(env);
+  const timers = timersOf(registry, { invoker, log, env });
+  const http = await startHttpServer({
+    port,
+    host: "127.0.0.1",
+    routes,
+    invoker,
+    maxBodyBytes: bodyLimit(env),
+    log,
+  });
+  const triggers: TriggerHandle[] = [];
+  for (const fn of functions) {
+    if (fn.trigger.type.toLowerCase() !== "servicebustrigger") continue;
+    triggers.push(
+      await startServiceBusTrigger(fn, connections, { config: config.serviceBus, invoker, log, env }),
+    );
+  }
+  timers.start();
+  log.write("information", "Host.Startup", `${functions.length} functions on http://127.0.0.1:${http.port}`);
+
+  return {
+    port: http.port,
+    log,
+    async drain(withinMs) {
+      log.write("information", "Host.Shutdown", `Draining; ${invoker.running} invocation(s) running.`);
+      timers.stop();
+      http.stopAccepting();
+      const drained = Promise.all(triggers.map((trigger) => trigger.stop()))
+        .then(() => invoker.idle())
+        .then(() => Promise.all(triggers.map((trigger) => trigger.idle())))
+        .then(() => runHooks(registry.hooks.appTerminate, { hookData: {} }));
+      const clean = await within(drained, withinMs);
+      if (!clean) log.write("warning", "Host.Shutdown", `${invoker.running} invocation(s) are cut.`);
+      await within(Promise.all([http.close(), connections.close()]), CLOSE_MS);
+      timers.close();
+      log.flush();
+      return clean;
+    },
+  };
+}
+
+function bodyLimit(env: Env): number {
+  const bytes = Number(env.FUNCTIONS_REQUEST_BODY_SIZE_LIMIT ?? DEFAULT_MAX_BODY_BYTES);
+  return Number.isInteger(bytes) && bytes > 0 ? bytes : DEFAULT_MAX_BODY_BYTES;
+}
+
+interface Timers {
+  start(): void;
+  stop(): void;
+  close(): void;
+}
+
+function timersOf(
+  registry: Registry,
+  { invoker, log, env }: { invoker: Invoker; log: HostLog; env: Env },
+): Timers {
+  const functions = [...registry.functions.values()].filter(
+    (fn) => fn.trigger.type.toLowerCase() === "timertrigger",
+  );
+  if (functions.length === 0)
+    return { start: () => undefined, stop: () => undefined, close: () => undefined };
+  const folder = resolve(env.DATA_DIR ?? ".switchyard");
+  mkdirSync(folder, { recursive: true });
+  const store = new TimerStore(join(folder, "timers.db"), randomUUID());
+  const timers = functions.map(
+    (fn) => new TimerTrigger(fn, { store, invoker, clock: systemClock, log, env }),
+  );
+  return {
+    start: () => {
+      for (const timer of timers) timer.start();
+    },
+    stop: () => {
+      for (const timer of timers) timer.stop();
+    },
+    close: () => store.close(),
+  };
+}
+
+/** True when `work` ended in time; a failure of it is thrown. */
+function within(work: Promise<unknown>, ms: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(false), ms);
+    work.then(() => resolve(true), reject).finally(() => clearTimeout(timer));
+  });
+}

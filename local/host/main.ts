@@ -1,0 +1,75 @@
+import cluster from "node:cluster";
+import { type Host, startHost } from "./host.ts";
+
+/**
+ * A Functions host process: loads the app of the working folder (or AzureWebJobsScriptRoot), serves it on PORT, tells
+ * its parent `{ready: true, port}`. SIGTERM, SIGINT and the parent's death drain and end it.
+ */
+const DEFAULT_PORT = 7071;
+/** Long enough for a model call that is nearly done, short enough for a developer who waits. */
+const DEFAULT_DRAIN_SECONDS = 10;
+
+const { env } = process;
+let host: Host | undefined;
+let ending = false;
+
+async function main(): Promise<void> {
+  // A worker of node:cluster ends itself at once when its primary is gone, unless it says that it means to go.
+  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+  process.on("SIGHUP", end);
+  process.on("disconnect", end);
+  host = await startHost({
+    root: env.AzureWebJobsScriptRoot ?? process.cwd(),
+    env,
+    port: Number(env.PORT ?? DEFAULT_PORT),
+  });
+  const { log, port } = host;
+  process.on("exit", () => log.flush());
+  if (ending) await drain(host);
+  else process.send?.({ ready: true, port });
+}
+
+function end(): void {
+  if (ending) return;
+  ending = true;
+  cutLater();
+  // Before it has started there is nothing to drain; main() does it then.
+  if (host !== undefined) void drain(host);
+}
+
+async function drain(started: Host): Promise<void> {
+  try {
+    await started.drain(seconds("DRAIN_SECONDS", DEFAULT_DRAIN_SECONDS) * 1000);
+    process.exit(0);
+  } catch (thrown) {
+    process.stderr.write(`The host did not end cleanly: ${describe(thrown)}\n`);
+    process.exit(1);
+  }
+}
+
+/** As Flex Consumption on scale-in, which cuts Service Bus invocations after 1 to 3 s (azure-functions-host#12007). */
+function cutLater(): void {
+  if (env.HOST_CUT_SECONDS === undefined) return;
+  setTimeout(() => process.exit(0), seconds("HOST_CUT_SECONDS", 0) * 1000);
+}
+
+function seconds(name: string, fallback: number): number {
+  const value = Number(env[name] ?? fallback);
+  return Number.isFinite(value) && value >= 0 ? value : fallback;
+}
+
+function describe(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const { code } = thrown as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") {
+    return `Port ${env.PORT ?? DEFAULT_PORT} of 127.0.0.1 is taken: set PORT to another one (0 takes a free one).`;
+  }
+  return thrown.message;
+}
+
+main().catch((thrown) => {
+  process.stderr.write(`${describe(thrown)}\n`);
+  process.exit(1);
+});
