@@ -1,0 +1,86 @@
+import { parseArgs } from "node:util";
+import { startEmulators } from "./stack/emulator-set.ts";
+import { lockFolderSoon } from "./stack/folder-lock.ts";
+import { stackSettings } from "./stack/settings-files.ts";
+
+/**
+ * `npm run emulators`: Service Bus, Cosmos and the simulated models in one process, for `func start` or any other
+ * host. `npm start` runs the same file with a channel to itself, over which it hears `{ready: true, ...ports}` and
+ * says `{stop: true}`.
+ */
+const HELP = `Usage: npm run emulators
+
+Runs the Service Bus and Cosmos emulators and the simulated model endpoints until SIGINT or SIGTERM.
+Settings (environment, local.settings.json): SERVICEBUS_PORT (5672), COSMOS_PORT (8081),
+MODEL_ENDPOINTS_PORT (7072), DATA_DIR (.switchyard), SERVICEBUS_CONFIG. A port of 0 takes a free one.
+`;
+/** A stack that has just been killed lets go of its folder within this time. */
+const PATIENCE_MS = 5_000;
+const owned = process.send !== undefined;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
+  if (values.help === true) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const folder = process.cwd();
+  let wanted = false;
+  let close: (() => Promise<void>) | undefined;
+  const end = () => {
+    wanted = true;
+    const closing = close;
+    close = undefined;
+    closing?.().then(
+      () => process.exit(0),
+      (thrown) => fail(thrown),
+    );
+  };
+  onEnd(end);
+
+  const settings = stackSettings(process.env, folder);
+  const lock = await lockFolderSoon(settings.dataDir, "emulators", PATIENCE_MS);
+  // For `func start` every emulator is wanted, whatever the app's own connection strings say.
+  const emulators = await startEmulators(
+    owned ? settings : { ...settings, emulateServiceBus: true, emulateCosmos: true },
+    folder,
+  );
+  close = async () => {
+    await emulators.close();
+    lock.release();
+  };
+  const { serviceBusPort, cosmosPort, modelEndpointsPort } = emulators;
+  if (wanted) end();
+  else if (owned) process.send?.({ ready: true, serviceBusPort, cosmosPort, modelEndpointsPort });
+  else {
+    process.stdout.write(`Service Bus     sb://127.0.0.1:${serviceBusPort}\n`);
+    process.stdout.write(`Cosmos DB       http://127.0.0.1:${cosmosPort}/\n`);
+    process.stdout.write(`Model endpoints http://127.0.0.1:${modelEndpointsPort}/\n`);
+    process.stdout.write("Ctrl-C ends them; their data stays.\n");
+  }
+}
+
+function onEnd(end: () => void): void {
+  if (!owned) {
+    process.on("SIGINT", end);
+    process.on("SIGTERM", end);
+    process.on("SIGHUP", end);
+    return;
+  }
+  // Ctrl-C goes to the whole group; start ends the hosts first and then says so here.
+  process.on("SIGINT", () => undefined);
+  process.on("SIGHUP", () => undefined);
+  // SIGTERM may have gone to the group as well: start answers with `stop` at once if this process alone was meant.
+  process.on("SIGTERM", () => process.send?.({ terminated: true }));
+  process.on("message", (message: { stop?: boolean }) => {
+    if (message.stop === true) end();
+  });
+  process.on("disconnect", end);
+}
+
+function fail(thrown: unknown): never {
+  process.stderr.write(`${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
+  process.exit(1);
+}
+
+main().catch(fail);

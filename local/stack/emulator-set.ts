@@ -1,0 +1,100 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { cosmosResources } from "../cosmos/resources.ts";
+import { startCosmos } from "../cosmos/server.ts";
+import { startModelEndpoints } from "../model-endpoints/server.ts";
+import { queuesFromConfig, queuesFromResources } from "../service-bus/config.ts";
+import { startServiceBus } from "../service-bus/server.ts";
+import type { StackSettings } from "./settings.ts";
+
+/** The emulators of one stack; a port is undefined where that one is not wanted. */
+export interface EmulatorSet {
+  readonly serviceBusPort: number | undefined;
+  readonly cosmosPort: number | undefined;
+  readonly modelEndpointsPort: number;
+  close(): Promise<void>;
+}
+
+/** A port is taken; the message names the setting to change. */
+export class PortTaken extends Error {
+  override readonly name = "PortTaken";
+}
+
+/** Starts the emulators the settings ask for; their data is in `dataDir`. All of them, or none. */
+export async function startEmulators(settings: StackSettings, folder: string): Promise<EmulatorSet> {
+  mkdirSync(settings.dataDir, { recursive: true });
+  const file = (name: string) => join(settings.dataDir, name);
+  const resources = readJson(join(folder, "infra", "resources.json"));
+  const running: { close(): Promise<void> }[] = [];
+  const keep = <T extends { close(): Promise<void> }>(server: T): T => {
+    running.unshift(server);
+    return server;
+  };
+  try {
+    const serviceBus = settings.emulateServiceBus
+      ? keep(
+          await onPort("SERVICEBUS_PORT", settings.serviceBusPort, (port) =>
+            startServiceBus({
+              port,
+              databaseFile: file("service-bus.db"),
+              queues:
+                settings.serviceBusConfigFile === undefined
+                  ? queuesFromResources(resources)
+                  : queuesFromConfig(readJson(settings.serviceBusConfigFile)),
+            }),
+          ),
+        )
+      : undefined;
+    const cosmos = settings.emulateCosmos
+      ? keep(
+          await onPort("COSMOS_PORT", settings.cosmosPort, (port) =>
+            startCosmos({ port, databaseFile: file("cosmos.db"), resources: cosmosResources(resources) }),
+          ),
+        )
+      : undefined;
+    const models = keep(await startModels(settings, file("model-endpoints.db")));
+    return {
+      serviceBusPort: serviceBus?.port,
+      cosmosPort: cosmos?.port,
+      modelEndpointsPort: models.port,
+      close: () => closeAll(running),
+    };
+  } catch (thrown) {
+    await closeAll(running);
+    throw thrown;
+  }
+}
+
+async function startModels(settings: StackSettings, databaseFile: string) {
+  const start = (port: number) => startModelEndpoints({ port, databaseFile });
+  try {
+    return await onPort("MODEL_ENDPOINTS_PORT", settings.modelEndpointsPort, start);
+  } catch (thrown) {
+    if (thrown instanceof PortTaken && settings.modelEndpointsPortIsDefault) return start(0);
+    throw thrown;
+  }
+}
+
+async function onPort<T>(setting: string, port: number, start: (port: number) => Promise<T>): Promise<T> {
+  try {
+    return await start(port);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "EADDRINUSE") throw thrown;
+    throw new PortTaken(
+      `Port ${port} of 127.0.0.1 is taken: set ${setting} to another one (0 takes a free one).`,
+    );
+  }
+}
+
+async function closeAll(servers: readonly { close(): Promise<void> }[]): Promise<void> {
+  for (const server of servers) await server.close();
+}
+
+function readJson(file: string): unknown {
+  const text = readFileSync(file, "utf8");
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    throw new Error(`${file} is not valid JSON: ${thrown instanceof Error ? thrown.message : thrown}`);
+  }
+}

@@ -1,0 +1,59 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** Another process works in this folder; the message names it. */
+export class FolderInUse extends Error {
+  override readonly name = "FolderInUse";
+}
+
+export interface FolderLock {
+  release(): void;
+}
+
+/**
+ * Takes `folder` for this process. SQLite's write lock is a lock of the operating system: it ends with the process,
+ * however that ends, so there is no stale lock to clean up; and others can still read whose it is.
+ */
+export function lockFolder(folder: string, role: string): FolderLock {
+  mkdirSync(folder, { recursive: true });
+  const db = new DatabaseSync(join(folder, `${role}.lock`));
+  try {
+    db.exec("BEGIN IMMEDIATE");
+    db.exec("CREATE TABLE IF NOT EXISTS holder (pid INTEGER NOT NULL)");
+    db.exec("DELETE FROM holder");
+    db.prepare("INSERT INTO holder (pid) VALUES (?)").run(process.pid);
+    db.exec("COMMIT; BEGIN IMMEDIATE");
+    return { release: () => db.close() };
+  } catch (thrown) {
+    const pid = holderOf(db);
+    db.close();
+    if (pid === undefined) throw thrown;
+    throw new FolderInUse(
+      `DATA_DIR ${folder} is in use by process ${pid} (${role}): stop it, or set DATA_DIR to another folder.`,
+    );
+  }
+}
+
+/** Waits up to `patienceMs` for a process that is just ending. */
+export async function lockFolderSoon(folder: string, role: string, patienceMs: number): Promise<FolderLock> {
+  const retryMs = 100;
+  for (let waitedMs = 0; ; waitedMs += retryMs) {
+    try {
+      return lockFolder(folder, role);
+    } catch (thrown) {
+      if (!(thrown instanceof FolderInUse) || waitedMs >= patienceMs) throw thrown;
+    }
+    await new Promise((resolve) => setTimeout(resolve, retryMs));
+  }
+}
+
+function holderOf(db: DatabaseSync): number | undefined {
+  try {
+    const row = db.prepare("SELECT pid FROM holder").get();
+    return typeof row?.pid === "number" ? row.pid : undefined;
+  } catch {
+    // Not a lock file at all, or not readable: the first error says why.
+    return undefined;
+  }
+}

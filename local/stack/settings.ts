@@ -1,0 +1,97 @@
+import { resolve } from "node:path";
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** What `npm start` and `npm run emulators` are told by settings; ports of 0 mean a free one. */
+export interface StackSettings {
+  readonly port: number;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly serviceBusPort: number;
+  readonly cosmosPort: number;
+  readonly modelEndpointsPort: number;
+  /** Nobody asked for that very port: when it is taken, a free one does. */
+  readonly modelEndpointsPortIsDefault: boolean;
+  /** A file in the official Service Bus emulator's format, absolute; else the queues are those of infra/. */
+  readonly serviceBusConfigFile: string | undefined;
+  /** Absolute. */
+  readonly modelsFile: string;
+  /** False where the user has named a Service Bus or Cosmos account of his own. */
+  readonly emulateServiceBus: boolean;
+  readonly emulateCosmos: boolean;
+  readonly drainSeconds: number;
+  /** Every setting, merged: what the child processes get besides what start adds. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Settings that cannot be used; the message lists every fault. */
+export class SettingsInvalid extends Error {
+  override readonly name = "SettingsInvalid";
+}
+
+export const DEFAULT_MODEL_ENDPOINTS_PORT = 7072;
+
+/** On one machine a lost worker should be noticed at once; one MiB is the app's own limit of a request. */
+const LOCAL_DEFAULTS: Readonly<Record<string, string>> = {
+  LEASE_SECONDS: "3",
+  SWEEP_SECONDS: "1",
+  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: "1048576",
+};
+
+/** Any of them says that an account is the user's own. */
+const SERVICE_BUS_SETTINGS = ["SERVICEBUS", "SERVICEBUS__fullyQualifiedNamespace"];
+const COSMOS_SETTINGS = ["COSMOS", "COSMOS__accountEndpoint"];
+
+/**
+ * The environment first, then `Values` of local.settings.json, then those of local.settings.sample.json. The sample's
+ * own connection strings are for `func start` beside `npm run emulators`: they, and unchanged copies of them, do not
+ * count as the user's.
+ */
+export function readStackSettings(environment: Env, values: Env, sample: Env, folder: string): StackSettings {
+  const own = { ...values };
+  for (const name of [...SERVICE_BUS_SETTINGS, ...COSMOS_SETTINGS]) {
+    if (own[name] === sample[name]) delete own[name];
+  }
+  const defaults = { ...LOCAL_DEFAULTS, ...sample };
+  for (const name of [...SERVICE_BUS_SETTINGS, ...COSMOS_SETTINGS]) delete defaults[name];
+  const env = present({ ...defaults, ...own, ...present(environment) });
+
+  const faults: string[] = [];
+  const port = (name: string, fallback: number) => {
+    const text = env[name];
+    if (text === undefined) return fallback;
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value <= 65_535) return value;
+    faults.push(`${name} must be a port, 0 to 65535 (0 takes a free one); it is "${text}"`);
+    return fallback;
+  };
+  const drainText = env.DRAIN_SECONDS ?? "10";
+  if (!/^\d{1,5}$/.test(drainText)) faults.push(`DRAIN_SECONDS must be a whole number; it is "${drainText}"`);
+  const settings: StackSettings = {
+    port: port("PORT", 7071),
+    dataDir: resolve(folder, env.DATA_DIR ?? ".switchyard"),
+    serviceBusPort: port("SERVICEBUS_PORT", 5672),
+    cosmosPort: port("COSMOS_PORT", 8081),
+    modelEndpointsPort: port("MODEL_ENDPOINTS_PORT", DEFAULT_MODEL_ENDPOINTS_PORT),
+    modelEndpointsPortIsDefault: env.MODEL_ENDPOINTS_PORT === undefined,
+    serviceBusConfigFile:
+      env.SERVICEBUS_CONFIG === undefined ? undefined : resolve(folder, env.SERVICEBUS_CONFIG),
+    modelsFile: resolve(folder, env.MODELS_FILE ?? "models.json"),
+    emulateServiceBus: SERVICE_BUS_SETTINGS.every((name) => env[name] === undefined),
+    emulateCosmos: COSMOS_SETTINGS.every((name) => env[name] === undefined),
+    drainSeconds: Number(drainText),
+    env,
+  };
+  if (faults.length > 0) {
+    throw new SettingsInvalid(
+      `The settings have ${faults.length} fault(s):\n${faults.map((fault) => `  - ${fault}`).join("\n")}`,
+    );
+  }
+  return settings;
+}
+
+/** An empty value counts as absent, as it does for the app. */
+function present(env: Env): Record<string, string> {
+  const entries = Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1]));
+  return Object.fromEntries(entries);
+}
