@@ -1,0 +1,61 @@
+import { expect, it } from "vitest";
+import { readStackSettings, SettingsInvalid } from "../../../local/stack/settings.ts";
+
+const FOLDER = "/app";
+const read = (environment = {}, values = {}, sample = {}) =>
+  readStackSettings(environment, values, sample, FOLDER);
+
+it("has its defaults", () => {
+  expect(read()).toMatchObject({
+    port: 7071,
+    dataDir: "/app/.switchyard",
+    serviceBusPort: 5672,
+    cosmosPort: 8081,
+    modelEndpointsPort: 7072,
+    modelEndpointsPortIsDefault: true,
+    serviceBusConfigFile: undefined,
+    modelsFile: "/app/models.json",
+    emulateServiceBus: true,
+    emulateCosmos: true,
+    drainSeconds: 10,
+    env: { LEASE_SECONDS: "3", SWEEP_SECONDS: "1", FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: "1048576" },
+  });
+});
+
+it("takes the environment before local.settings.json, and that before the sample", () => {
+  const { env, port } = read(
+    { LEASE_SECONDS: "7", PORT: "" },
+    { LEASE_SECONDS: "8", SWEEP_SECONDS: "9", PORT: "1" },
+    { SWEEP_SECONDS: "10", MAX_ATTEMPTS: "11", PORT: "2" },
+  );
+  expect(env).toMatchObject({ LEASE_SECONDS: "7", SWEEP_SECONDS: "9", MAX_ATTEMPTS: "11" });
+  // An empty value counts as absent.
+  expect(port).toBe(1);
+});
+
+it("emulates no account of the user's own", () => {
+  expect(read({ SERVICEBUS: "Endpoint=sb://mine/" })).toMatchObject({
+    emulateServiceBus: false,
+    emulateCosmos: true,
+  });
+  expect(read({}, { COSMOS__accountEndpoint: "https://mine/" })).toMatchObject({ emulateCosmos: false });
+});
+
+it("takes the sample's connection strings, and copies of them, for its own", () => {
+  const sample = {
+    SERVICEBUS: "Endpoint=sb://127.0.0.1:5672;",
+    COSMOS: "AccountEndpoint=http://127.0.0.1:8081/;",
+  };
+  for (const settings of [read({}, {}, sample), read({}, { ...sample }, sample)]) {
+    expect(settings).toMatchObject({ emulateServiceBus: true, emulateCosmos: true });
+    expect(settings.env).not.toHaveProperty("SERVICEBUS");
+  }
+  expect(read(sample, {}, sample)).toMatchObject({ emulateServiceBus: false, emulateCosmos: false });
+});
+
+it("lists every fault", () => {
+  const env = { PORT: "seventy", COSMOS_PORT: "70000", DRAIN_SECONDS: "-1" };
+  expect(() => read(env)).toThrow(SettingsInvalid);
+  for (const name of Object.keys(env)) expect(() => read(env)).toThrow(name);
+  expect(read({ PORT: "0" }).port).toBe(0);
+});
