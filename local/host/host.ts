@@ -75,7 +75,7 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
         .then(() => runHooks(registry.hooks.appTerminate, { hookData: {} }));
       const clean = await within(drained, withinMs);
       if (!clean) log.write("warning", "Host.Shutdown", `${invoker.running} invocation(s) are cut.`);
-      await within(Promise.all([http.close(), connections.close()]), CLOSE_MS);
+      await within(Promise.all([http.close(clean ? CLOSE_MS : 0), connections.close()]), CLOSE_MS);
       timers.close();
       log.flush();
       return clean;

@@ -21,8 +21,8 @@ export interface HttpFrontEnd {
   readonly port: number;
   /** Takes no new connection; requests that are being answered go on, each the last of its connection. */
   stopAccepting(): void;
-  /** Closes every connection, giving answers under way a moment to leave. */
-  close(): Promise<void>;
+  /** Closes every connection; `patienceMs` is what answers under way have to leave. */
+  close(patienceMs?: number): Promise<void>;
 }
 
 /** Idle connections are kept as long as the cloud's front end keeps them, so that clients' pools are not cut short. */
@@ -67,13 +67,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpF
       server.close();
       server.closeIdleConnections();
     },
-    close: () => closeConnections(server),
+    close: (patienceMs = 0) => closeConnections(server, patienceMs),
   };
 }
 
-async function closeConnections(server: Server): Promise<void> {
+async function closeConnections(server: Server, patienceMs: number): Promise<void> {
   if (server.listening) server.close();
-  for (let waitedMs = 0; waitedMs < LINGER_MS; waitedMs += CLOSE_LOOK_MS) {
+  for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += CLOSE_LOOK_MS) {
     server.closeIdleConnections();
     const open = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));
     if (open === 0) return;
