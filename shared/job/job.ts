@@ -1,12 +1,12 @@
 import type { JobErrorCode } from "../errors.ts";
 import type { Cost } from "../model/cost.ts";
+import type { Endpoint } from "../model/endpoint.ts";
 import type { Usage } from "../model/usage.ts";
 
 /** Version of stored items and nudges; hosts of two neighbouring versions work side by side. */
 export const STORED_VERSION = 1;
 
-export const ENDPOINTS = ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"] as const;
-export type Endpoint = (typeof ENDPOINTS)[number];
+export { ENDPOINTS, type Endpoint } from "../model/endpoint.ts";
 
 export const PRIORITIES = ["high", "standard", "low"] as const;
 export type Priority = (typeof PRIORITIES)[number];

@@ -1,0 +1,148 @@
+import { z } from "zod";
+import { MAX_MODEL_NAME_CHARS } from "../limits.ts";
+import { ENDPOINTS } from "./endpoint.ts";
+
+/** What a body can ask for beyond plain text. */
+export const CAPABILITIES = ["tools", "json_schema", "vision", "audio", "reasoning"] as const;
+export type Capability = (typeof CAPABILITIES)[number];
+
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.:/-]*$/, "letters, digits and _.:/- only")
+  .max(MAX_MODEL_NAME_CHARS);
+const price = z.number().nonnegative().max(1_000_000);
+
+const auth = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("entra"), scope: z.url() }),
+  z.strictObject({ kind: z.literal("api_key"), setting: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) }),
+  z.strictObject({ kind: z.literal("none") }),
+]);
+
+const deployment = z.strictObject({
+  name,
+  provider: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, "lower-case letters, digits, _ and - only"),
+  model: name,
+  base_url: z.url({ protocol: /^https?$/ }),
+  auth,
+  endpoints: z.array(z.enum(ENDPOINTS)).min(1),
+  capabilities: z.array(z.enum(CAPABILITIES)).default([]),
+  limits: z
+    .strictObject({
+      requests_per_minute: z.number().int().positive().optional(),
+      tokens_per_minute: z.number().int().positive().optional(),
+      concurrency: z.number().int().positive().optional(),
+      window_seconds: z.number().positive().max(3600).optional(),
+    })
+    .default({}),
+  price: z.strictObject({
+    currency: z.string().regex(/^[A-Z]{3}$/, "an ISO 4217 code"),
+    input_per_million: price,
+    output_per_million: price,
+  }),
+  simulated: z.boolean().default(false),
+});
+
+const route = z.strictObject({
+  model: name,
+  // `weighted`, `cheapest` and `fastest` are refused by name until they are served.
+  strategy: z.literal("ordered"),
+  targets: z
+    .array(z.strictObject({ deployment: z.string(), weight: z.number().positive().default(1) }))
+    .min(1),
+});
+
+/** The file named by MODELS_FILE. */
+export const catalogueSchema = z.strictObject({
+  deployments: z.array(deployment).min(1),
+  routes: z.array(route).default([]),
+});
+
+export type Deployment = Readonly<z.infer<typeof deployment>>;
+export type Route = Readonly<z.infer<typeof route>>;
+
+/** A name clients can ask for, and the deployments behind it in the order they are tried. */
+export interface Model {
+  readonly id: string;
+  readonly targets: readonly Deployment[];
+}
+
+export interface Catalogue {
+  readonly models: readonly Model[];
+  /** In the order they are tried; none for an unknown name. */
+  targets(model: string): readonly Deployment[];
+}
+
+type Settings = Readonly<Record<string, string | undefined>>;
+
+/** @param options.settings the app settings, where keys named by `auth.setting` must be found */
+export function parseCatalogue(
+  json: unknown,
+  options: { readonly settings: Settings },
+): { catalogue: Catalogue } | { faults: string[] } {
+  const parsed = catalogueSchema.safeParse(json);
+  if (!parsed.success) {
+    return { faults: parsed.error.issues.map((issue) => `/${issue.path.join("/")}: ${issue.message}`) };
+  }
+  const { deployments, routes } = parsed.data;
+  const faults = [
+    ...duplicates(deployments.map((d) => d.name)).map((n) => `/deployments: the name ${n} is used twice`),
+    ...duplicates(routes.map((r) => r.model)).map((n) => `/routes: the model ${n} is used twice`),
+    ...deployments.flatMap((d, index) =>
+      deploymentFaults(d, options.settings).map((f) => `/deployments/${index}: ${f}`),
+    ),
+    ...routes.flatMap((r, index) => routeFaults(r, deployments).map((f) => `/routes/${index}: ${f}`)),
+  ];
+  return faults.length > 0 ? { faults } : { catalogue: catalogueOf(deployments, routes) };
+}
+
+function duplicates(names: readonly string[]): string[] {
+  return [...new Set(names.filter((n, index) => names.indexOf(n) !== index))];
+}
+
+function deploymentFaults(d: Deployment, settings: Settings): string[] {
+  const faults: string[] = [];
+  const url = new URL(d.base_url);
+  if (url.protocol === "http:" && !isLoopback(url.hostname)) {
+    faults.push(
+      "base_url must be https, or http to this machine: prompts and keys would travel in the clear",
+    );
+  }
+  if (url.username !== "" || url.search !== "" || url.hash !== "") {
+    faults.push("base_url must not hold a user name, a query or a fragment");
+  }
+  if (d.auth.kind === "api_key" && !settings[d.auth.setting]) {
+    faults.push(`the setting ${d.auth.setting}, which should hold its key, is missing`);
+  }
+  return faults;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+function routeFaults(r: Route, deployments: readonly Deployment[]): string[] {
+  const byName = new Map(deployments.map((d) => [d.name, d]));
+  const faults = r.targets
+    .filter((target) => !byName.has(target.deployment))
+    .map((target) => `there is no deployment ${target.deployment}`);
+  faults.push(...duplicates(r.targets.map((t) => t.deployment)).map((n) => `the target ${n} is named twice`));
+  if (deployments.some((d) => d.model === r.model)) {
+    faults.push(`${r.model} is a deployment's model as well: a client could not tell which it gets`);
+  }
+  const currencies = new Set(r.targets.map((t) => byName.get(t.deployment)?.price.currency).filter(Boolean));
+  if (currencies.size > 1)
+    faults.push(`its targets have prices in ${[...currencies].join(" and ")}: a job has one`);
+  return faults;
+}
+
+/** Deployments of the same model serve it together, in the order of the file. */
+function catalogueOf(deployments: readonly Deployment[], routes: readonly Route[]): Catalogue {
+  const targets = new Map<string, Deployment[]>();
+  for (const d of deployments) targets.set(d.model, [...(targets.get(d.model) ?? []), d]);
+  for (const r of routes) {
+    const named = r.targets.flatMap((target) => deployments.filter((d) => d.name === target.deployment));
+    targets.set(r.model, named);
+  }
+  const models = [...targets].map(([id, behind]) => ({ id, targets: behind }));
+  return { models, targets: (model) => targets.get(model) ?? [] };
+}
