@@ -101,6 +101,11 @@ export const ERRORS = {
     title: "The store cannot be reached",
     advice: "Try again after `Retry-After` seconds; nothing was accepted.",
   },
+  issuer_unavailable: {
+    status: 503,
+    title: "The token issuer cannot be reached",
+    advice: "Try again after `Retry-After` seconds, or use an API key.",
+  },
   // How a job can fail: its own `error.code`
   upstream_bad_request: {
     status: null,

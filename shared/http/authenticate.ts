@@ -1,0 +1,77 @@
+import { Problem } from "../errors.ts";
+import { type Operator, sha256Hex, type Tenant, type Tenants } from "../tenant/tenants.ts";
+import { createTokenVerifier, type EntraSettings } from "./entra-token.ts";
+
+/** Who calls. `actor` names them in audit records: the tenant, and which of its credentials. */
+export type Caller =
+  | { readonly kind: "tenant"; readonly tenant: Tenant; readonly actor: string }
+  | { readonly kind: "operator"; readonly operator: Operator; readonly actor: string };
+
+export interface Authenticator {
+  /** @throws Problem missing_credential, invalid_credential, issuer_unavailable */
+  authenticate(headers: { get(name: string): string | null }): Promise<Caller>;
+}
+
+export interface AuthenticatorDeps {
+  readonly tenants: () => Tenants;
+  /** Undefined: API keys only. */
+  readonly entra: EntraSettings | undefined;
+  readonly clock: { now(): number };
+}
+
+/** header.payload.signature, each base64url: no API key of ours looks like that by chance. */
+const JWT = /^[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*$/;
+/** Longer than any key or token: not even hashed. */
+const MAX_CREDENTIAL_CHARS = 16_384;
+
+/** `Authorization: Bearer …` (a key or an Entra token) or `api-key: …`. Headers of App Service's are never looked at. */
+export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
+  const verify = deps.entra === undefined ? undefined : createTokenVerifier(deps.entra, deps.clock);
+  return {
+    async authenticate(headers) {
+      const credential = credentialOf(headers);
+      if (verify !== undefined && JWT.test(credential)) {
+        return callerOfToken(deps.tenants(), await verify(credential));
+      }
+      return callerOfKey(deps.tenants(), credential);
+    },
+  };
+}
+
+function credentialOf(headers: { get(name: string): string | null }): string {
+  const key = headers.get("api-key");
+  const authorization = headers.get("authorization");
+  if (key === null && authorization === null) {
+    throw new Problem("missing_credential", "Neither `Authorization` nor `api-key` was sent.");
+  }
+  const bearer = authorization === null ? null : /^bearer +(\S+)$/i.exec(authorization.trim())?.[1];
+  if (bearer === undefined) throw invalid("`Authorization` must be `Bearer` and one credential.");
+  if (key !== null && bearer !== null && key !== bearer)
+    throw invalid("Two different credentials were sent.");
+  const credential = bearer ?? key ?? "";
+  if (credential === "" || credential.length > MAX_CREDENTIAL_CHARS)
+    throw invalid("The credential is not valid.");
+  return credential;
+}
+
+function invalid(detail: string): Problem {
+  return new Problem("invalid_credential", detail);
+}
+
+function callerOfKey(tenants: Tenants, key: string): Caller {
+  const principal = tenants.byKey(key);
+  if (principal === undefined) throw invalid("The key is not known.");
+  const by = `key:${sha256Hex(key).slice(0, 8)}`;
+  return principal.kind === "tenant"
+    ? { kind: "tenant", tenant: principal.tenant, actor: `${principal.tenant.id}/${by}` }
+    : { kind: "operator", operator: principal.operator, actor: `${principal.operator.id}/${by}` };
+}
+
+function callerOfToken(tenants: Tenants, token: { appId: string; roles: readonly string[] }): Caller {
+  const by = `app:${token.appId}`;
+  const operator = tenants.byRoles(token.roles);
+  if (operator !== undefined) return { kind: "operator", operator, actor: `${operator.id}/${by}` };
+  const tenant = tenants.byAppId(token.appId);
+  if (tenant === undefined) throw invalid("The token's application is no tenant of this service.");
+  return { kind: "tenant", tenant, actor: `${tenant.id}/${by}` };
+}

@@ -1,0 +1,113 @@
+import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from "jose";
+import { z } from "zod";
+import { Problem } from "../errors.ts";
+
+export interface EntraSettings {
+  /** As tokens name it in `iss`; its configuration is at `<issuer>/.well-known/openid-configuration`. */
+  readonly issuer: string;
+  readonly audience: string;
+}
+
+export interface VerifiedToken {
+  readonly appId: string;
+  readonly roles: readonly string[];
+}
+
+/** Signatures with public keys only: never `none`, never a shared secret. */
+const ALGORITHMS = ["RS256", "PS256", "ES256"];
+/** Clocks of issuer and host may differ this much. */
+const CLOCK_TOLERANCE_SECONDS = 60;
+const ISSUER_TIMEOUT_MS = 5_000;
+/** After a key id that was not found the keys are not fetched again for this long, whoever asks. */
+const COOL_DOWN_MS = 30_000;
+const RETRY_AFTER_SECONDS = 5;
+
+const configurationSchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
+
+/**
+ * Verifies access tokens against the issuer's published keys, fetched when first needed and kept.
+ * @throws Problem invalid_credential; issuer_unavailable when the keys cannot be fetched
+ */
+export function createTokenVerifier(
+  entra: EntraSettings,
+  clock: { now(): number },
+): (token: string) => Promise<VerifiedToken> {
+  let keys: Promise<ReturnType<typeof createRemoteJWKSet>> | undefined;
+  const keySet = () => {
+    keys ??= openKeySet(entra.issuer).catch((thrown: unknown) => {
+      keys = undefined; // the next request tries again
+      throw thrown;
+    });
+    return keys;
+  };
+  return async (token) => {
+    try {
+      const { payload } = await jwtVerify(token, await keySet(), {
+        issuer: entra.issuer,
+        audience: entra.audience,
+        algorithms: ALGORITHMS,
+        clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        currentDate: new Date(clock.now()),
+        requiredClaims: ["exp"],
+      });
+      return claimsOf(payload);
+    } catch (thrown) {
+      throw problemOf(thrown);
+    }
+  };
+}
+
+async function openKeySet(issuer: string): Promise<ReturnType<typeof createRemoteJWKSet>> {
+  const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+  const response = await fetch(url, { signal: AbortSignal.timeout(ISSUER_TIMEOUT_MS), redirect: "error" });
+  if (!response.ok) throw new IssuerFault(`${url} answered ${response.status}`);
+  const configuration = configurationSchema.parse(await response.json());
+  if (configuration.issuer !== issuer) throw new IssuerFault(`${url} is the configuration of another issuer`);
+  const keysUrl = new URL(configuration.jwks_uri);
+  if (keysUrl.protocol !== "https:" && keysUrl.origin !== new URL(issuer).origin) {
+    throw new IssuerFault("the issuer's keys are neither on https nor on its own origin");
+  }
+  return createRemoteJWKSet(keysUrl, { timeoutDuration: ISSUER_TIMEOUT_MS, cooldownDuration: COOL_DOWN_MS });
+}
+
+class IssuerFault extends Error {
+  override readonly name = "IssuerFault";
+}
+
+/** Version 1 tokens of Entra name the application in `appid`, version 2 tokens in `azp`. */
+function claimsOf(payload: JWTPayload): VerifiedToken {
+  const appId = payload.azp ?? payload.appid;
+  if (typeof appId !== "string") throw new Problem("invalid_credential", "The token names no application.");
+  const roles = Array.isArray(payload.roles) ? payload.roles.filter((role) => typeof role === "string") : [];
+  return { appId, roles };
+}
+
+/** What is wrong with a token is said by kind, never by its content. */
+const TOKEN_FAULTS: Readonly<Record<string, string>> = {
+  ERR_JWT_EXPIRED: "The token has expired.",
+  ERR_JWKS_NO_MATCHING_KEY: "The token is signed with a key its issuer does not publish.",
+  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "The token's signature does not hold.",
+  ERR_JOSE_ALG_NOT_ALLOWED: "The token's algorithm is not allowed.",
+};
+
+function problemOf(thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown;
+  const unreachable =
+    !(thrown instanceof errors.JOSEError) ||
+    thrown instanceof errors.JWKSTimeout ||
+    thrown instanceof errors.JWKSInvalid ||
+    thrown.code === "ERR_JOSE_GENERIC"; // jose's code for a key set that was not answered with 200
+  if (unreachable) {
+    return new Problem("issuer_unavailable", "The issuer's keys cannot be fetched; try again.", {
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+      cause: thrown,
+    });
+  }
+  if (thrown instanceof errors.JWTClaimValidationFailed) {
+    return new Problem(
+      "invalid_credential",
+      `The token's claim \`${thrown.claim}\` does not fit this service.`,
+    );
+  }
+  return new Problem("invalid_credential", TOKEN_FAULTS[thrown.code] ?? "The token is not valid.");
+}

@@ -1,0 +1,132 @@
+import { type JSONPath, visit } from "jsonc-parser";
+import { type Fault, Problem } from "../errors.ts";
+import { MAX_FAULTS, MAX_NESTING_LEVELS } from "../limits.ts";
+
+export interface ReadJson {
+  readonly value: unknown;
+  /** The text of the top-level member `body`, exactly as received; undefined when it is no object. */
+  readonly bodyText: string | undefined;
+}
+
+/**
+ * Reads a JSON text as strictly as RFC 8259 allows and a little more: what two parsers could understand differently
+ * (repeated keys, unpaired surrogates, numbers beyond range) is refused rather than guessed.
+ * @throws Problem invalid_json, nesting_too_deep, invalid_request
+ */
+export function readJson(bytes: Uint8Array): ReadJson {
+  const text = decode(bytes);
+  refuseDepth(text);
+  const value = parse(text);
+  const { faults, bodySpan } = inspect(text);
+  if (faults.length > 0) {
+    throw new Problem("invalid_request", "The JSON holds what cannot be stored or told apart.", { faults });
+  }
+  return { value, bodyText: bodySpan === undefined ? undefined : text.slice(bodySpan.start, bodySpan.end) };
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const BYTE_ORDER_MARK = "\uFEFF";
+
+function decode(bytes: Uint8Array): string {
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch (thrown) {
+    throw new Problem("invalid_json", "The body is not valid UTF-8.", { cause: thrown });
+  }
+  if (text.startsWith(BYTE_ORDER_MARK))
+    throw new Problem("invalid_json", "The body begins with a byte order mark.");
+  return text;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    const position = /position (\d+)/.exec(String(thrown))?.[1];
+    const where = position === undefined ? "it ends too early, or is empty" : `at character ${position}`;
+    throw new Problem("invalid_json", `The body is not valid JSON: ${where}.`);
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN = new Set([0x7b, 0x5b]);
+const CLOSE = new Set([0x7d, 0x5d]);
+
+/** Before any parser that calls itself for each level. */
+function refuseDepth(text: string): void {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (inString) {
+      if (code === BACKSLASH) at++;
+      else if (code === QUOTE) inString = false;
+    } else if (code === QUOTE) inString = true;
+    else if (OPEN.has(code)) {
+      if (++depth > MAX_NESTING_LEVELS) {
+        throw new Problem(
+          "nesting_too_deep",
+          `The JSON is nested over ${MAX_NESTING_LEVELS} levels, at character ${at}.`,
+        );
+      }
+    } else if (CLOSE.has(code)) depth--;
+  }
+}
+
+/** A JSON Pointer (RFC 6901). */
+function pointerOf(path: JSONPath): string {
+  return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
+/** One walk over a text that is known to parse. */
+function inspect(text: string): { faults: Fault[]; bodySpan: { start: number; end: number } | undefined } {
+  const faults: Fault[] = [];
+  const fault = (path: () => JSONPath, message: string) => {
+    if (faults.length < MAX_FAULTS) faults.push({ path: pointerOf(path()), message });
+  };
+  const check = (part: string, path: () => JSONPath) => {
+    if (part.includes("\0")) fault(path, "holds a NUL character");
+    if (!part.isWellFormed()) fault(path, "holds an unpaired surrogate");
+  };
+  /** Depth 1 is the envelope; `member` is its member that is being read. */
+  let depth = 0;
+  let member = "";
+  let start = -1;
+  let bodySpan: { start: number; end: number } | undefined;
+  const envelopeKeys = new Set<string>();
+  const bodyKeys = new Set<string>();
+  const enter = (offset: number) => {
+    depth++;
+    if (depth === 2 && member === "body") start = offset;
+  };
+  visit(text, {
+    onObjectBegin: (offset) => enter(offset),
+    onArrayBegin: () => {
+      depth++;
+    },
+    onObjectEnd: (offset) => {
+      if (depth === 2 && start >= 0 && bodySpan === undefined) bodySpan = { start, end: offset + 1 };
+      depth--;
+    },
+    onArrayEnd: () => {
+      depth--;
+    },
+    onObjectProperty: (name, _offset, _length, _line, _column, parentPath) => {
+      const path = () => [...parentPath(), name];
+      check(name, path);
+      if (name === "__proto__") fault(path, "is a name that is not allowed");
+      if (depth === 1) member = name;
+      const keys = depth === 1 ? envelopeKeys : depth === 2 && member === "body" ? bodyKeys : undefined;
+      if (keys?.has(name)) fault(path, "is there more than once");
+      keys?.add(name);
+    },
+    onLiteralValue: (value, _offset, _length, _line, _column, path) => {
+      if (typeof value === "string") check(value, path);
+      if (typeof value === "number" && !Number.isFinite(value))
+        fault(path, "is a number beyond the range of JSON readers");
+    },
+  });
+  return { faults, bodySpan };
+}

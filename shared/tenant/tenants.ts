@@ -1,0 +1,100 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { z } from "zod";
+
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, "1 to 64 letters, digits and _.- only");
+const keyHash = z.string().regex(/^[0-9a-f]{64}$/, "a SHA-256 in 64 lower-case hex digits");
+
+const tenant = z.strictObject({
+  id,
+  key_sha256: z.array(keyHash).default([]),
+  entra_app_ids: z.array(z.guid()).default([]),
+  weight: z.number().positive().max(1000).default(1),
+  allow_models: z.array(z.string().min(1)).default(["*"]),
+  deny_providers: z.array(z.string().min(1)).default([]),
+});
+const operator = z.strictObject({
+  id,
+  key_sha256: z.array(keyHash).default([]),
+  entra_roles: z.array(z.string().min(1)).default([]),
+});
+
+/** The file named by TENANTS_FILE. */
+export const tenantsSchema = z.strictObject({
+  tenants: z.array(tenant).min(1),
+  operators: z.array(operator).default([]),
+});
+
+export type Tenant = Readonly<z.infer<typeof tenant>>;
+export type Operator = Readonly<z.infer<typeof operator>>;
+export type Principal =
+  | { readonly kind: "tenant"; readonly tenant: Tenant }
+  | { readonly kind: "operator"; readonly operator: Operator };
+
+export interface Tenants {
+  /** Whose key this is. Looked up by its SHA-256, in the same time whether it is known or not. */
+  byKey(key: string): Principal | undefined;
+  /** The tenant of an Entra application. */
+  byAppId(appId: string): Tenant | undefined;
+  /** The operator that one of these Entra roles stands for. */
+  byRoles(roles: readonly string[]): Operator | undefined;
+  get(id: string): Tenant | undefined;
+}
+
+export const sha256Hex = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** The local stack's keys stand in its documentation: a deployed service must not know them. */
+const LOCAL_KEY_HASHES = new Set(["local-team-a", "local-team-b", "local-operator"].map(sha256Hex));
+
+/** @param options.local whether this is the local stack, where its well-known keys are fine */
+export function parseTenants(
+  json: unknown,
+  options: { readonly local: boolean },
+): { tenants: Tenants } | { faults: string[] } {
+  const parsed = tenantsSchema.safeParse(json);
+  if (!parsed.success) {
+    return { faults: parsed.error.issues.map((issue) => `/${issue.path.join("/")}: ${issue.message}`) };
+  }
+  const { tenants, operators } = parsed.data;
+  const all = [...tenants, ...operators];
+  const hashes = all.flatMap((each) => each.key_sha256);
+  const faults = [
+    ...repeated(all.map((each) => each.id)).map((each) => `the id ${each} is used twice`),
+    ...repeated(hashes).map((each) => `the key with SHA-256 ${each.slice(0, 8)}… is used twice`),
+    ...repeated(tenants.flatMap((t) => t.entra_app_ids.map((app) => app.toLowerCase()))).map(
+      (each) => `the application ${each} is used twice`,
+    ),
+  ];
+  if (!options.local && hashes.some((hash) => LOCAL_KEY_HASHES.has(hash))) {
+    faults.push("it holds a key of the local stack, which anybody can read: use keys of your own");
+  }
+  return faults.length > 0 ? { faults } : { tenants: index(tenants, operators) };
+}
+
+function repeated(values: readonly string[]): string[] {
+  return [...new Set(values.filter((value, at) => values.indexOf(value) !== at))];
+}
+
+function index(tenants: readonly Tenant[], operators: readonly Operator[]): Tenants {
+  const keys: { hash: Buffer; principal: Principal }[] = [];
+  const add = (hashes: readonly string[], principal: Principal) => {
+    for (const hash of hashes) keys.push({ hash: Buffer.from(hash, "hex"), principal });
+  };
+  for (const each of tenants) add(each.key_sha256, { kind: "tenant", tenant: each });
+  for (const each of operators) add(each.key_sha256, { kind: "operator", operator: each });
+  const byId = new Map(tenants.map((each) => [each.id, each]));
+  const byApp = new Map(
+    tenants.flatMap((each) => each.entra_app_ids.map((app) => [app.toLowerCase(), each])),
+  );
+  return {
+    byKey(key) {
+      const hash = createHash("sha256").update(key).digest();
+      let found: Principal | undefined;
+      // All of them are compared, so that the time says nothing of which one came near.
+      for (const known of keys) if (timingSafeEqual(known.hash, hash)) found = known.principal;
+      return found;
+    },
+    byAppId: (appId) => byApp.get(appId.toLowerCase()),
+    byRoles: (roles) => operators.find((each) => each.entra_roles.some((role) => roles.includes(role))),
+    get: (tenantId) => byId.get(tenantId),
+  };
+}
