@@ -30,6 +30,8 @@ export interface Host {
 
 /** The cloud's own default of FUNCTIONS_REQUEST_BODY_SIZE_LIMIT. */
 const DEFAULT_MAX_BODY_BYTES = 104_857_600;
+/** A Service Bus that does not answer is not waited for: what it sends later finds nobody and comes again. */
+const STOP_MS = 1_000;
 /** A connection that does not close in this time is left to the end of the process. */
 const CLOSE_MS = 1_000;
 
@@ -69,7 +71,8 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
       log.write("information", "Host.Shutdown", `Draining; ${invoker.running} invocation(s) running.`);
       timers.stop();
       http.stopAccepting();
-      const drained = Promise.all(triggers.map((trigger) => trigger.stop()))
+      const stopped = Promise.all(triggers.map((trigger) => trigger.stop()));
+      const drained = within(stopped, STOP_MS)
         .then(() => invoker.idle())
         .then(() => Promise.all(triggers.map((trigger) => trigger.idle())))
         .then(() => runHooks(registry.hooks.appTerminate, { hookData: {} }));

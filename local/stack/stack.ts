@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import cluster from "node:cluster";
 import { readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { HostLog } from "../host/host-log.ts";
@@ -63,7 +64,9 @@ export class Stack {
     if (instances > 1) {
       // Round robin over the workers that have taken their last connection: a frozen one gets at most one more.
       cluster.schedulingPolicy = cluster.SCHED_RR;
-      cluster.setupPrimary({ exec: HOST_ENTRY, args: [], cwd: folder });
+      cluster.setupPrimary({ exec: HOST_ENTRY, args: [], execArgv: [], cwd: folder });
+      // Node's cluster would give each worker that asks for port 0, and each that asks for a number, its own listener.
+      if (this.#port === 0) this.#port = await freePort();
     }
     for (let i = 1; i <= instances; i++) {
       const host = new Child({
@@ -74,7 +77,7 @@ export class Stack {
       });
       this.#hosts.push(host);
     }
-    // The first resolves a port of 0 for all the others, and tells of a fault in the configuration once.
+    // The first alone: it tells of a fault in the configuration once, and its port is kept over restarts.
     const [first, ...others] = this.#hosts;
     this.#port = (await first?.start())?.port ?? this.#port;
     await Promise.all(others.map((host) => host.start()));
@@ -198,6 +201,17 @@ async function healthOf(url: string): Promise<string | undefined> {
   } catch (thrown) {
     return thrown instanceof Error ? thrown.message : String(thrown);
   }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", resolve);
+  });
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
 }
 
 /** A child that has just died cannot be told anything, and need not be. */
