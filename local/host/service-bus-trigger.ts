@@ -45,6 +45,8 @@ const RESUBSCRIBE_FIRST_MS = 250;
 const RESUBSCRIBE_MAX_MS = 5_000;
 /** The same trouble is told once in this time, not at every try. */
 const REPEAT_AFTER_MS = 30_000;
+/** Texts remembered for that; errors that name ids could be many. */
+const MAX_TROUBLES = 20;
 
 /** The clients of the app's Service Bus connections, one AMQP connection each, as the cloud's host has. */
 export class ServiceBusConnections {
@@ -129,9 +131,8 @@ class Subscriber implements TriggerHandle {
   #subscription: { close(): Promise<void> } | undefined;
   #stopped = false;
   #resubscribeDelayMs = RESUBSCRIBE_FIRST_MS;
-  #troubleSince: number | undefined;
-  #lastTrouble = "";
-  #lastTroubleAt = Number.NEGATIVE_INFINITY;
+  /** What has gone wrong since messages last arrived, and when it was last said. */
+  readonly #troubles = new Map<string, number>();
 
   constructor(fn: RegisteredFunction, open: () => ServiceBusReceiver, dependencies: TriggerDependencies) {
     const { config, invoker, log } = dependencies;
@@ -221,16 +222,15 @@ class Subscriber implements TriggerHandle {
 
   #trouble(text: string): void {
     const now = performance.now();
-    this.#troubleSince ??= now;
-    if (text === this.#lastTrouble && now - this.#lastTroubleAt < REPEAT_AFTER_MS) return;
-    this.#lastTrouble = text;
-    this.#lastTroubleAt = now;
+    if (now - (this.#troubles.get(text) ?? Number.NEGATIVE_INFINITY) < REPEAT_AFTER_MS) return;
+    if (this.#troubles.size >= MAX_TROUBLES) this.#troubles.clear();
+    this.#troubles.set(text, now);
     this.#log.write("warning", this.#category, text);
   }
 
   #recovered(): void {
-    if (this.#troubleSince === undefined) return;
-    this.#troubleSince = undefined;
+    if (this.#troubles.size === 0) return;
+    this.#troubles.clear();
     this.#resubscribeDelayMs = RESUBSCRIBE_FIRST_MS;
     this.#log.write("information", this.#category, "Messages arrive again.");
   }
