@@ -47,13 +47,19 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
   }
 }
 
+interface Enlisted {
+  readonly done: () => void;
+  readonly failed: (why: Error) => void;
+}
+
 /**
- * Writes of one turn of the event loop share one commit; `settled` runs after it is on disk, so nothing is
+ * Writes of one turn of the event loop share one commit; callers hear after it is on disk, so nothing is
  * acknowledged that is not stored. A commit that fails (a full disk) rolls all of them back and tells each one.
  */
 export class GroupCommit {
   readonly #db: DatabaseSync;
-  #waiting: { done: () => void; failed: (why: Error) => void }[] | undefined;
+  #waiting: Enlisted[] | undefined;
+  #doomed: Error | undefined;
   readonly #onRollback: () => void;
 
   /** `onRollback`: called after a failed commit, to throw away what is cached of the lost writes. */
@@ -64,16 +70,28 @@ export class GroupCommit {
 
   /** Runs `work` at once inside the open transaction; its value is promised once that transaction is committed. */
   run<T>(work: () => T): Promise<T> {
-    if (this.#waiting === undefined) {
-      this.#db.exec("BEGIN IMMEDIATE");
-      this.#waiting = [];
-      setImmediate(() => this.flush());
-    }
-    const waiting = this.#waiting;
+    this.#begin();
     const value = work();
-    return new Promise((resolve, reject) => {
-      waiting.push({ done: () => resolve(value), failed: reject });
-    });
+    return new Promise((resolve, reject) => this.enlist(() => resolve(value), reject));
+  }
+
+  /**
+   * Opens this turn's transaction if none is open; what the caller writes from here to the end of its turn belongs
+   * to it. Exactly one of the two is called once it has ended. Throws when no transaction can be opened.
+   */
+  enlist(done: () => void, failed: (why: Error) => void): void {
+    this.#begin().push({ done, failed });
+  }
+
+  /** A write failed half-way: the open transaction will be rolled back, not committed. */
+  doom(why: Error): void {
+    this.#doomed ??= why;
+  }
+
+  /** Reads; what it saw of an open transaction is promised only once that is committed. */
+  read<T>(work: () => T): Promise<T> {
+    if (this.#waiting !== undefined) return this.run(work);
+    return new Promise((resolve) => resolve(work()));
   }
 
   /** Commits what is open now. */
@@ -81,19 +99,44 @@ export class GroupCommit {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
     this.#waiting = undefined;
+    const failure = this.#end();
+    if (failure !== undefined) this.#onRollback();
+    // One caller's fault must not keep the others from hearing.
+    const faults: unknown[] = [];
+    for (const { done, failed } of waiting) {
+      try {
+        if (failure === undefined) done();
+        else failed(failure);
+      } catch (thrown) {
+        faults.push(thrown);
+      }
+    }
+    if (faults.length > 0) throw faults[0];
+  }
+
+  #begin(): Enlisted[] {
+    if (this.#waiting === undefined) {
+      this.#db.exec("BEGIN IMMEDIATE");
+      this.#waiting = [];
+      setImmediate(() => this.flush());
+    }
+    return this.#waiting;
+  }
+
+  #end(): Error | undefined {
+    const doomed = this.#doomed;
+    this.#doomed = undefined;
     try {
+      if (doomed !== undefined) throw doomed;
       this.#db.exec("COMMIT");
+      return undefined;
     } catch (thrown) {
       try {
         this.#db.exec("ROLLBACK");
       } catch {
         // SQLite has rolled back by itself (a full disk does that); there is nothing left to undo.
       }
-      this.#onRollback();
-      const why = thrown instanceof Error ? thrown : new Error(String(thrown));
-      for (const w of waiting) w.failed(why);
-      return;
+      return thrown instanceof Error ? thrown : new Error(String(thrown));
     }
-    for (const w of waiting) w.done();
   }
 }

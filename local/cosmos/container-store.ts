@@ -1,0 +1,135 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import type { Clock } from "../clock.ts";
+import type { ContainerDefinition } from "./container-definition.ts";
+import { IndexPlan } from "./index-plan.ts";
+
+/** A stored item: its JSON text with the system fields in it. */
+export interface StoredItem {
+  readonly id: string;
+  readonly text: string;
+  readonly etag: string;
+  /** Grows with each write of the container: the order of its change feed. */
+  readonly lsn: number;
+}
+
+/** One container's items: a table, its indexes, and the statements that use them. */
+export class ContainerStore {
+  readonly number: number;
+  readonly table: string;
+  readonly definition: ContainerDefinition;
+  readonly indexes: IndexPlan;
+  readonly #db: DatabaseSync;
+  readonly #clock: Clock;
+  readonly #read: StatementSync;
+  readonly #put: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #expired: StatementSync;
+  readonly #nextExpiry: StatementSync;
+  #lsn: number;
+  /** When the next item expires, as far as it is known here; whoever writes an earlier one says so. */
+  onExpiry: (atMs: number) => void = () => undefined;
+
+  constructor(db: DatabaseSync, number: number, definition: ContainerDefinition, clock: Clock) {
+    this.number = number;
+    this.table = `items_${number}`;
+    this.definition = definition;
+    this.#db = db;
+    this.#clock = clock;
+    const { table } = this;
+    db.exec(`CREATE TABLE IF NOT EXISTS ${table} (
+      pk TEXT NOT NULL, id TEXT NOT NULL, p1 TEXT NOT NULL, body TEXT NOT NULL,
+      etag TEXT NOT NULL, lsn INTEGER NOT NULL, expires_ms INTEGER,
+      PRIMARY KEY (pk, id)) WITHOUT ROWID, STRICT;
+      CREATE INDEX IF NOT EXISTS ${table}_expires ON ${table} (expires_ms) WHERE expires_ms IS NOT NULL;
+      CREATE INDEX IF NOT EXISTS ${table}_lsn ON ${table} (lsn)`);
+    this.indexes = new IndexPlan(table, definition.indexingPolicy);
+    db.exec(this.indexes.definitions.join(";"));
+    const live = "(expires_ms IS NULL OR expires_ms > ?)";
+    this.#read = db.prepare(`SELECT id, body, etag, lsn FROM ${table} WHERE pk = ? AND id = ? AND ${live}`);
+    this.#put = db.prepare(
+      `INSERT OR REPLACE INTO ${table} (pk, id, p1, body, etag, lsn, expires_ms) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#delete = db.prepare(`DELETE FROM ${table} WHERE pk = ? AND id = ?`);
+    this.#expired = db.prepare(`DELETE FROM ${table} WHERE expires_ms <= ?`);
+    this.#nextExpiry = db.prepare(`SELECT min(expires_ms) AS at FROM ${table} WHERE expires_ms IS NOT NULL`);
+    this.#lsn = Number(db.prepare(`SELECT max(lsn) AS lsn FROM ${table}`).get()?.lsn ?? 0);
+  }
+
+  get paths(): readonly string[] {
+    return this.definition.partitionKey.paths;
+  }
+
+  get lsn(): number {
+    return this.#lsn;
+  }
+
+  read(key: string, id: string): StoredItem | undefined {
+    const row = this.#read.get(key, id, this.#clock.now());
+    return row === undefined ? undefined : storedItem(row);
+  }
+
+  /** Stores the item under a new etag; system fields the client sent are replaced. */
+  put(key: string, id: string, item: Record<string, unknown>, text: string | undefined): StoredItem {
+    const lsn = ++this.#lsn;
+    const nowMs = this.#clock.now();
+    const etag = `"${this.number.toString(16).padStart(4, "0")}-${lsn.toString(16).padStart(12, "0")}"`;
+    const system = systemFields(etag, Math.floor(nowMs / 1000), `${this.number}.${id}`);
+    const body = withSystemFields(item, text, system);
+    const expiresMs = this.#expiresMs(item.ttl, nowMs);
+    this.#put.run(key, id, firstPart(key), body, etag, lsn, expiresMs);
+    if (expiresMs !== null) this.onExpiry(expiresMs);
+    return { id, text: body, etag, lsn };
+  }
+
+  delete(key: string, id: string): void {
+    this.#delete.run(key, id);
+  }
+
+  /** Counted from the last write, to the second, as the service does. */
+  #expiresMs(ttl: unknown, nowMs: number): number | null {
+    const { defaultTtl } = this.definition;
+    if (defaultTtl === undefined || defaultTtl === null) return null;
+    const seconds = typeof ttl === "number" ? ttl : defaultTtl;
+    return seconds < 0 ? null : (Math.floor(nowMs / 1000) + seconds) * 1000;
+  }
+
+  sweep(): number | undefined {
+    this.#expired.run(this.#clock.now());
+    const at = this.#nextExpiry.get()?.at;
+    return at === null || at === undefined ? undefined : Number(at);
+  }
+
+  /** Live items by a WHERE and ORDER BY of this table's own columns, one at a time. */
+  *select(where: string, order: string, values: readonly SQLInputValue[]): Generator<StoredItem> {
+    const sql = `SELECT id, body, etag, lsn FROM ${this.table} WHERE (${where}) AND (expires_ms IS NULL OR expires_ms > ?) ${order}`;
+    for (const row of this.#db.prepare(sql).iterate(...values, this.#clock.now())) yield storedItem(row);
+  }
+}
+
+function storedItem(row: Record<string, unknown>): StoredItem {
+  return { id: String(row.id), text: String(row.body), etag: String(row.etag), lsn: Number(row.lsn) };
+}
+
+/** The first component of a key text, by which a prefix query of hierarchical keys is narrowed. */
+export function firstPart(key: string): string {
+  return key.slice(0, key.indexOf("\u0001") + 1);
+}
+
+function systemFields(etag: string, ts: number, rid: string): string {
+  const self = `docs/${rid}/`;
+  return `"_rid":${JSON.stringify(rid)},"_self":${JSON.stringify(self)},"_etag":${JSON.stringify(etag)},"_attachments":"attachments/","_ts":${ts}}`;
+}
+
+const SYSTEM_FIELDS = ["_rid", "_self", "_etag", "_attachments", "_ts"];
+
+/** The system fields are put behind the client's own text, which is long and need not be written again. */
+function withSystemFields(item: Record<string, unknown>, text: string | undefined, system: string): string {
+  const clean = !SYSTEM_FIELDS.some((name) => name in item);
+  const own =
+    clean && text !== undefined
+      ? text.trimEnd()
+      : JSON.stringify(
+          clean ? item : Object.fromEntries(Object.entries(item).filter(([k]) => !SYSTEM_FIELDS.includes(k))),
+        );
+  return own === "{}" ? `{${system}` : `${own.slice(0, -1)},${system}`;
+}

@@ -1,0 +1,149 @@
+import type { ContainerStore, StoredItem } from "./container-store.ts";
+import { badRequest, CosmosError } from "./cosmos-error.ts";
+import { agreedKey, type KeyPart, keyText } from "./partition-key.ts";
+import { applyPatch } from "./patch.ts";
+import { requireOneOf } from "./query/condition.ts";
+
+/** Azure's limit of an item's JSON text. */
+export const MAX_ITEM_BYTES = 2 * 1024 * 1024;
+const MAX_ID_CHARS = 255;
+
+export interface Conditions {
+  readonly ifMatch?: string | undefined;
+  readonly ifNoneMatch?: string | undefined;
+}
+
+/** One operation's result, as the wire answers it. */
+export interface ItemResult {
+  readonly status: number;
+  readonly item?: StoredItem;
+}
+
+/** An item as a client sent it: parsed, and its own text where it came by itself. */
+export interface SentItem {
+  readonly value: unknown;
+  readonly text?: string;
+}
+
+type Key = readonly KeyPart[] | undefined;
+
+function checked(
+  container: ContainerStore,
+  header: Key,
+  sent: SentItem,
+): { key: string; id: string; item: Record<string, unknown> } {
+  const { value } = sent;
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw badRequest("An item must be a JSON object.");
+  const item = value as Record<string, unknown>;
+  const { id } = item;
+  if (typeof id !== "string" || id === "")
+    throw badRequest("The input content is invalid because the required property 'id' is missing.");
+  if (id.length > MAX_ID_CHARS || /[/\\?#]/.test(id))
+    throw badRequest(`The id is over ${MAX_ID_CHARS} characters or holds one of / \\ ? #.`);
+  const { ttl } = item;
+  if (ttl !== undefined && !(Number.isInteger(ttl) && (ttl === -1 || Number(ttl) > 0)))
+    throw badRequest("The property ttl must be -1 or a positive whole number.");
+  const bytes = Buffer.byteLength(sent.text ?? JSON.stringify(item));
+  if (bytes > MAX_ITEM_BYTES)
+    throw new CosmosError(413, "Request size is too large: an item is at most 2 MB.");
+  return { key: agreedKey(header, item, container.paths), id, item };
+}
+
+/** @throws CosmosError 412 */
+function requireMatch(stored: StoredItem, conditions: Conditions): void {
+  if (conditions.ifMatch !== undefined && conditions.ifMatch !== "*" && conditions.ifMatch !== stored.etag) {
+    throw new CosmosError(412, "One of the specified pre-condition is not met.");
+  }
+}
+
+function existing(container: ContainerStore, key: string, id: string): StoredItem {
+  const stored = container.read(key, id);
+  if (stored === undefined)
+    throw new CosmosError(404, "Entity with the specified id does not exist in the system.");
+  return stored;
+}
+
+export function createItem(container: ContainerStore, header: Key, sent: SentItem): ItemResult {
+  const { key, id, item } = checked(container, header, sent);
+  if (container.read(key, id) !== undefined) {
+    throw new CosmosError(409, "Entity with the specified id already exists in the system.");
+  }
+  return { status: 201, item: container.put(key, id, item, sent.text) };
+}
+
+export function upsertItem(
+  container: ContainerStore,
+  header: Key,
+  sent: SentItem,
+  conditions: Conditions,
+): ItemResult {
+  const { key, id, item } = checked(container, header, sent);
+  const stored = container.read(key, id);
+  if (stored !== undefined) requireMatch(stored, conditions);
+  return { status: stored === undefined ? 201 : 200, item: container.put(key, id, item, sent.text) };
+}
+
+export function replaceItem(
+  container: ContainerStore,
+  header: Key,
+  id: string,
+  sent: SentItem,
+  conditions: Conditions,
+): ItemResult {
+  const { key, id: sentId, item } = checked(container, header, sent);
+  if (sentId !== id) throw badRequest("The id of an item cannot be changed.");
+  requireMatch(existing(container, key, id), conditions);
+  return { status: 200, item: container.put(key, id, item, sent.text) };
+}
+
+export function readItem(
+  container: ContainerStore,
+  header: Key,
+  id: string,
+  conditions: Conditions,
+): ItemResult {
+  const stored = existing(container, fullKey(container, header), id);
+  if (conditions.ifNoneMatch === stored.etag || conditions.ifNoneMatch === "*")
+    return { status: 304, item: stored };
+  return { status: 200, item: stored };
+}
+
+export function deleteItem(
+  container: ContainerStore,
+  header: Key,
+  id: string,
+  conditions: Conditions,
+): ItemResult {
+  const key = fullKey(container, header);
+  requireMatch(existing(container, key, id), conditions);
+  container.delete(key, id);
+  return { status: 204 };
+}
+
+export function patchItem(
+  container: ContainerStore,
+  header: Key,
+  id: string,
+  patch: unknown,
+  conditions: Conditions,
+): ItemResult {
+  const key = fullKey(container, header);
+  const stored = existing(container, key, id);
+  requireMatch(stored, conditions);
+  const before = JSON.parse(stored.text) as Record<string, unknown>;
+  const condition = (patch as { condition?: unknown } | null)?.condition;
+  if (condition !== undefined) requireOneOf(String(condition), before);
+  const item = applyPatch(before, patch);
+  const { key: after } = checked(container, header, { value: item });
+  if (after !== key || item.id !== id) throw badRequest("A patch cannot change the id or the partition key.");
+  return { status: 200, item: container.put(key, id, item, undefined) };
+}
+
+/** @throws CosmosError 400 for a key that has not all its components */
+export function fullKey(container: ContainerStore, header: Key): string {
+  if (header === undefined || header.length !== container.paths.length) {
+    throw badRequest("The partition key supplied does not have all components of the container's.", 1001);
+  }
+  return keyText(header);
+}

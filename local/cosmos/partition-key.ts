@@ -1,0 +1,58 @@
+import { badRequest } from "./cosmos-error.ts";
+
+/** One component of a partition key; an absent property is `{}`, as the wire has it. */
+export type KeyPart = string | number | boolean | null | Record<string, never>;
+
+/** A stored key: each component's JSON, one after the other, so that a prefix of components is a prefix of the text. */
+export function keyText(parts: readonly KeyPart[]): string {
+  return parts.map((part) => `${JSON.stringify(part)}\u0001`).join("");
+}
+
+/** The key a request names in `x-ms-documentdb-partitionkey`. */
+export function keyOfHeader(header: string | undefined): KeyPart[] | undefined {
+  if (header === undefined) return undefined;
+  let parts: unknown;
+  try {
+    parts = JSON.parse(header);
+  } catch {
+    throw badRequest("The partition key header is not valid JSON.");
+  }
+  if (!Array.isArray(parts)) throw badRequest("The partition key header is not an array.");
+  return parts as KeyPart[];
+}
+
+/** The key an item's own properties give. */
+export function keyOfItem(item: Record<string, unknown>, paths: readonly string[]): KeyPart[] {
+  return paths.map((path) => {
+    let value: unknown = item;
+    for (const name of path.slice(1).split("/")) {
+      value =
+        typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+    }
+    if (value === undefined) return {};
+    if (
+      value === null ||
+      typeof value === "string" ||
+      typeof value === "number" ||
+      typeof value === "boolean"
+    )
+      return value;
+    throw badRequest(`The partition key ${path} is neither text, number, boolean nor null.`);
+  });
+}
+
+/** @throws CosmosError 400 with sub-status 1001 when header and item do not agree */
+export function agreedKey(
+  header: readonly KeyPart[] | undefined,
+  item: Record<string, unknown>,
+  paths: readonly string[],
+): string {
+  const own = keyText(keyOfItem(item, paths));
+  if (header !== undefined && keyText(header) !== own) {
+    throw badRequest(
+      "PartitionKey extracted from document doesn't match the one specified in the header.",
+      1001,
+    );
+  }
+  return own;
+}

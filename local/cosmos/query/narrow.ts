@@ -1,0 +1,108 @@
+import type { SQLInputValue } from "node:sqlite";
+import type { IndexPlan } from "../index-plan.ts";
+import type { Expression, Query } from "./ast.ts";
+
+/** Which rows of a container's table a query has to look at, as SQL; the query itself is run over those. */
+export interface Narrowed {
+  readonly where: string;
+  readonly order: string;
+  readonly values: readonly SQLInputValue[];
+  /** The rows come in the query's order, where its keys are all numbers or all texts. */
+  readonly ordered: boolean;
+}
+
+/** What a request says of the partition: nothing, the first components, or the whole key. */
+export interface PartitionScope {
+  readonly key: string;
+  readonly whole: boolean;
+}
+
+type Simple = { path: string; sign: string; value: string | number };
+
+const SIGNS = new Set(["=", "<", "<=", ">", ">="]);
+const MIRRORED: Readonly<Record<string, string>> = { "=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<=" };
+
+export function narrow(
+  query: Query,
+  partition: PartitionScope | undefined,
+  indexes: IndexPlan,
+  parameters: ReadonlyMap<string, unknown>,
+): Narrowed {
+  const order = orderOf(query, partition, indexes);
+  const conditions: string[] = [];
+  const values: SQLInputValue[] = [];
+  if (partition !== undefined) {
+    const { key, whole } = partition;
+    const first = key.slice(0, key.indexOf("\u0001") + 1);
+    if (whole) conditions.push("pk = ?");
+    else conditions.push("p1 = ?");
+    values.push(whole ? key : first);
+    // A prefix of components is a prefix of the stored text; \u0002 is the first character behind its separator.
+    if (!whole && key !== first) {
+      conditions.push("pk >= ?", "pk < ?");
+      values.push(key, `${key.slice(0, -1)}\u0002`);
+    }
+  }
+  for (const { path, sign, value } of simpleConditions(query, parameters)) {
+    if (!indexes.hasSingle(path)) continue;
+    // Inside a partition, the plus keeps SQLite from preferring this index to the partition's own.
+    conditions.push(`${partition === undefined ? "" : "+"}${indexes.expression(path)} ${sign} ?`);
+    values.push(value);
+  }
+  const where = conditions.length === 0 ? "TRUE" : conditions.join(" AND ");
+  return { where, order: order ?? "", values, ordered: order !== undefined };
+}
+
+function pathOf(expression: Expression, alias: string): string | undefined {
+  if (expression.kind === "name") return expression.name === alias ? "" : undefined;
+  if (expression.kind !== "member" || expression.name.kind !== "constant") return undefined;
+  const parent = pathOf(expression.of, alias);
+  const { value } = expression.name;
+  return parent === undefined || typeof value !== "string" ? undefined : `${parent}/${value}`;
+}
+
+/** The conditions every row must meet that compare a path with a number or a text. */
+function simpleConditions(query: Query, parameters: ReadonlyMap<string, unknown>): Simple[] {
+  if (query.from.source !== undefined) return [];
+  const { alias } = query.from;
+  const constant = (e: Expression): string | number | undefined => {
+    const value =
+      e.kind === "constant" ? e.value : e.kind === "parameter" ? parameters.get(e.name) : undefined;
+    return typeof value === "string" || typeof value === "number" ? value : undefined;
+  };
+  const found: Simple[] = [];
+  const visit = (e: Expression | undefined): void => {
+    if (e?.kind !== "binary") return;
+    if (e.sign === "AND") {
+      visit(e.left);
+      visit(e.right);
+    }
+    if (!SIGNS.has(e.sign)) return;
+    const [leftPath, rightPath] = [pathOf(e.left, alias), pathOf(e.right, alias)];
+    const [leftValue, rightValue] = [constant(e.left), constant(e.right)];
+    if (leftPath !== undefined && rightValue !== undefined)
+      found.push({ path: leftPath, sign: e.sign, value: rightValue });
+    if (rightPath !== undefined && leftValue !== undefined) {
+      found.push({ path: rightPath, sign: MIRRORED[e.sign] ?? "=", value: leftValue });
+    }
+  };
+  visit(query.where);
+  return found;
+}
+
+/** ORDER BY by an index, so that a page can be read without the rest; undefined where none fits. */
+function orderOf(
+  query: Query,
+  partition: PartitionScope | undefined,
+  indexes: IndexPlan,
+): string | undefined {
+  if (query.orderBy.length === 0 || query.from.source !== undefined || query.joins.length > 0)
+    return undefined;
+  const parts = query.orderBy.map(({ by, descending }) => ({
+    path: pathOf(by, query.from.alias) ?? "",
+    descending,
+  }));
+  const single = parts.length === 1 && parts[0] !== undefined && indexes.hasSingle(parts[0].path);
+  if (!single && (partition === undefined || indexes.composite(parts) === undefined)) return undefined;
+  return `ORDER BY ${parts.map(({ path, descending }) => `${indexes.expression(path)} ${descending ? "DESC" : "ASC"}`).join(", ")}`;
+}

@@ -1,0 +1,70 @@
+import { CosmosError } from "./cosmos-error.ts";
+
+/** What a request is about, read from its path: `/dbs/{db}/colls/{container}/docs/{item}` and its beginnings. */
+export interface Route {
+  readonly verb: string;
+  readonly resourceType: string;
+  /** What is signed: an item's own path, a feed's parent. */
+  readonly resourceLink: string;
+  readonly database: string | undefined;
+  readonly container: string | undefined;
+  readonly item: string | undefined;
+  readonly kind:
+    | "account"
+    | "databases"
+    | "database"
+    | "containers"
+    | "container"
+    | "ranges"
+    | "items"
+    | "item"
+    | "offers";
+}
+
+const COLLECTIONS = ["dbs", "colls", "docs"];
+
+/** @throws CosmosError 404 for a path that is none of Cosmos DB's */
+export function routeOf(method: string, url: string): Route {
+  const end = url.indexOf("?");
+  const path = (end < 0 ? url : url.slice(0, end)).replace(/^\/+|\/+$/g, "");
+  const verb = method.toLowerCase();
+  const base = { verb, database: undefined, container: undefined, item: undefined };
+  if (path === "") return { ...base, resourceType: "", resourceLink: "", kind: "account" };
+  const parts = path.split("/").map(decodePart);
+  if (parts[0] === "offers") {
+    return {
+      ...base,
+      resourceType: "offers",
+      resourceLink: parts.length > 1 ? (parts[1] ?? "").toLowerCase() : "",
+      kind: "offers",
+    };
+  }
+  const names = parts.filter((_, at) => at % 2 === 0);
+  const [database, container, item] = parts.filter((_, at) => at % 2 === 1);
+  const ranges = names.length === 3 && names[2] === "pkranges";
+  if (!names.every((name, at) => name === COLLECTIONS[at] || (ranges && at === 2))) {
+    throw new CosmosError(404, `There is nothing at /${path} in this emulator.`);
+  }
+  const feed = parts.length % 2 === 1;
+  const resourceLink = parts.slice(0, feed ? -1 : undefined).join("/");
+  const resourceType = names.at(-1) ?? "";
+  const single = (["database", "container", "item"] as const)[names.length - 1] as Route["kind"];
+  const many = (["databases", "containers", "items"] as const)[names.length - 1] as Route["kind"];
+  return {
+    verb,
+    resourceType,
+    resourceLink,
+    database,
+    container,
+    item,
+    kind: ranges ? "ranges" : feed ? many : single,
+  };
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new CosmosError(400, "The path is not valid.");
+  }
+}

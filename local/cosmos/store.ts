@@ -1,0 +1,141 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Clock } from "../clock.ts";
+import { GroupCommit, openDatabase } from "../database.ts";
+import type { ContainerDefinition } from "./container-definition.ts";
+import { ContainerStore } from "./container-store.ts";
+import { CosmosError, notFound } from "./cosmos-error.ts";
+
+const MIGRATIONS = [
+  `CREATE TABLE databases (name TEXT PRIMARY KEY) STRICT;
+   CREATE TABLE containers (
+     number INTEGER PRIMARY KEY AUTOINCREMENT,
+     database TEXT NOT NULL REFERENCES databases (name) ON DELETE CASCADE,
+     name TEXT NOT NULL,
+     definition TEXT NOT NULL,
+     UNIQUE (database, name)
+   ) STRICT`,
+];
+
+/** All databases and containers, in one SQLite file. A table for each container. */
+export class CosmosStore {
+  readonly commits: GroupCommit;
+  readonly #db: DatabaseSync;
+  readonly #clock: Clock;
+  readonly #containers = new Map<string, ContainerStore>();
+  readonly #databases: StatementSync;
+  #nextExpiry: number | undefined;
+
+  constructor(file: string, clock: Clock) {
+    this.#db = openDatabase({ name: "Cosmos", file, migrations: MIGRATIONS });
+    this.#db.exec("PRAGMA foreign_keys = ON");
+    this.#clock = clock;
+    // A rolled back write takes nothing else with it but the containers' counters: they only ever grow.
+    this.commits = new GroupCommit(this.#db);
+    this.#databases = this.#db.prepare("SELECT name FROM databases ORDER BY name");
+    const rows = this.#db.prepare("SELECT number, database, name, definition FROM containers").all();
+    for (const row of rows)
+      this.#open(String(row.database), Number(row.number), JSON.parse(String(row.definition)));
+  }
+
+  #open(database: string, number: number, definition: ContainerDefinition): ContainerStore {
+    const container = new ContainerStore(this.#db, number, definition, this.#clock);
+    container.onExpiry = (at) => {
+      this.#nextExpiry = Math.min(this.#nextExpiry ?? at, at);
+    };
+    this.#containers.set(`${database}/${definition.id}`, container);
+    return container;
+  }
+
+  databases(): string[] {
+    return this.#databases.all().map((row) => String(row.name));
+  }
+
+  hasDatabase(name: string): boolean {
+    return this.databases().includes(name);
+  }
+
+  /** @throws CosmosError 409 */
+  createDatabase(name: string): void {
+    if (this.hasDatabase(name)) throw new CosmosError(409, `Database ${name} exists already.`);
+    this.#db.prepare("INSERT INTO databases (name) VALUES (?)").run(name);
+  }
+
+  /** @throws CosmosError 404 */
+  deleteDatabase(name: string): void {
+    if (!this.hasDatabase(name)) throw notFound(`database ${name}`);
+    for (const container of this.containers(name)) this.deleteContainer(name, container.definition.id);
+    this.#db.prepare("DELETE FROM databases WHERE name = ?").run(name);
+  }
+
+  containers(database: string): ContainerStore[] {
+    return [...this.#containers]
+      .filter(([key]) => key.startsWith(`${database}/`))
+      .map(([, container]) => container);
+  }
+
+  /** @throws CosmosError 404 */
+  container(database: string, name: string): ContainerStore {
+    const container = this.#containers.get(`${database}/${name}`);
+    if (container === undefined)
+      throw new CosmosError(404, `Owner resource does not exist: ${database}/${name}`, { substatus: 1003 });
+    return container;
+  }
+
+  /** @throws CosmosError 404, 409 */
+  createContainer(database: string, definition: ContainerDefinition): ContainerStore {
+    if (!this.hasDatabase(database)) throw notFound(`database ${database}`);
+    if (this.#containers.has(`${database}/${definition.id}`)) {
+      throw new CosmosError(409, `Container ${definition.id} exists already.`);
+    }
+    const inserted = this.#db
+      .prepare("INSERT INTO containers (database, name, definition) VALUES (?, ?, ?)")
+      .run(database, definition.id, JSON.stringify(definition));
+    return this.#open(database, Number(inserted.lastInsertRowid), definition);
+  }
+
+  /** Keeps the items; the partition key cannot change. */
+  replaceContainer(database: string, definition: ContainerDefinition): ContainerStore {
+    const old = this.container(database, definition.id);
+    const same =
+      JSON.stringify(old.definition.partitionKey.paths) === JSON.stringify(definition.partitionKey.paths);
+    if (!same) throw new CosmosError(400, "The partition key of a container cannot be changed.");
+    this.#db
+      .prepare("UPDATE containers SET definition = ? WHERE database = ? AND name = ?")
+      .run(JSON.stringify(definition), database, definition.id);
+    return this.#open(database, old.number, definition);
+  }
+
+  /** @throws CosmosError 404 */
+  deleteContainer(database: string, name: string): void {
+    const container = this.container(database, name);
+    this.#db.exec(`DROP TABLE ${container.table}`);
+    this.#db.prepare("DELETE FROM containers WHERE number = ?").run(container.number);
+    this.#containers.delete(`${database}/${name}`);
+  }
+
+  /** Undoes part of the open transaction: what a batch wrote before it failed. */
+  readonly savepoint = {
+    begin: () => this.#db.exec("SAVEPOINT batch"),
+    commit: () => this.#db.exec("RELEASE batch"),
+    rollBack: () => this.#db.exec("ROLLBACK TO batch; RELEASE batch"),
+  };
+
+  /** The earliest expiry written since the last call. */
+  takeNextExpiry(): number | undefined {
+    const at = this.#nextExpiry;
+    this.#nextExpiry = undefined;
+    return at;
+  }
+
+  /** Removes what has expired; answers when the next item will, in Unix ms. */
+  sweep(): number | undefined {
+    const next = [...this.#containers.values()].map((container) => container.sweep());
+    const times = next.filter((at): at is number => at !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  close(): void {
+    this.commits.flush();
+    this.#db.close();
+  }
+}
