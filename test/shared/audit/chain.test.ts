@@ -33,7 +33,9 @@ describe("audit chain", () => {
   it("hashes the canonical form, so that anyone can compute it again", () => {
     const [record] = chainOf([{ event: "accepted", actor: "team-a/key:00000000", request_sha256: "ab" }]);
     expect(record).toMatchObject({ job_id: "job_1", seq: 1, at: 1_800_000_000, prev_hash: GENESIS_HASH });
-    expect(record?.hash).toMatchInlineSnapshot();
+    expect(record?.hash).toMatchInlineSnapshot(
+      `"4331b30a166b5e81c176552955f77ca5cfb9eb21f28aadfe745e7515567b0a42"`,
+    );
   });
 
   it("holds as written", () => {

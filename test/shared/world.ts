@@ -1,0 +1,191 @@
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import path from "node:path";
+import { ManualClock } from "../../local/clock.ts";
+import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
+import { cosmosResources } from "../../local/cosmos/resources.ts";
+import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
+import { JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos-client.ts";
+import { CosmosJobStore } from "../../shared/azure/cosmos-job-store.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { createCooling } from "../../shared/job/cooling.ts";
+import type { Nudge, Nudges } from "../../shared/job/ports.ts";
+import type { RunDeps } from "../../shared/job/run.ts";
+import { createRunningJobs } from "../../shared/job/running-jobs.ts";
+import type { Log } from "../../shared/log.ts";
+import { type Catalogue, parseCatalogue } from "../../shared/model/catalogue.ts";
+import { createModelClient } from "../../shared/model/client.ts";
+import { parseTenants, type Tenants } from "../../shared/tenant/tenants.ts";
+
+/** A clock that only moves when told, for the app. */
+export class TestClock extends ManualClock implements Clock {
+  monotonic(): number {
+    return this.now();
+  }
+}
+
+/** Nudges go nowhere but into a list: a test delivers them, or not. */
+export class NudgeList implements Nudges {
+  readonly sent: { nudge: Nudge; atMs: number | undefined }[] = [];
+  failing = false;
+
+  send(nudge: Nudge, options: { atMs?: number } = {}): Promise<void> {
+    if (this.failing) return Promise.reject(new Error("Service Bus is away"));
+    this.sent.push({ nudge, atMs: options.atMs });
+    return Promise.resolve();
+  }
+}
+
+export const silent: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+export const resources = JSON.parse(
+  readFileSync(path.resolve(import.meta.dirname, "../../infra/resources.json"), "utf8"),
+);
+
+/** The real store: the app's adapter, the SDK's client, the local Cosmos DB. */
+export async function openStore(
+  clock: Clock,
+): Promise<{ cosmos: RunningCosmos; store: CosmosJobStore; close(): Promise<void> }> {
+  const cosmos = await startCosmos({
+    port: 0,
+    databaseFile: ":memory:",
+    resources: cosmosResources(resources),
+    clock,
+  });
+  const connectionString = `AccountEndpoint=http://127.0.0.1:${cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
+  const { database, dispose } = openDatabase({ kind: "connection_string", connectionString }, () => {
+    throw new Error("no identity here");
+  });
+  const store = new CosmosJobStore(database.container(JOBS_CONTAINER), { contentDays: 30, auditDays: 0 });
+  return {
+    cosmos,
+    store,
+    async close() {
+      dispose();
+      await cosmos.close();
+    },
+  };
+}
+
+/** What a deployment does with a call: answers, or does nothing until the test says so. */
+export type Reply = (call: { body: string; response: ServerResponse; request: IncomingMessage }) => void;
+
+export const answer =
+  (status: number, body: unknown, headers: Record<string, string> = {}): Reply =>
+  ({ response }) => {
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(typeof body === "string" ? body : JSON.stringify(body));
+  };
+
+export const completion = (text: string) => ({
+  id: "chatcmpl-1",
+  object: "chat.completion",
+  model: "m",
+  choices: [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: text } }],
+  usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+});
+
+/** Deployments on loopback, each with its own list of replies, taken in turn; the last one stays. */
+export class Labs {
+  readonly calls: { deployment: string; body: string; headers: IncomingMessage["headers"] }[] = [];
+  readonly #replies = new Map<string, Reply[]>();
+  #server: Server | undefined;
+  #onCall: (() => void)[] = [];
+
+  async start(): Promise<void> {
+    this.#server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("end", () => this.#take(request, response, Buffer.concat(chunks).toString()));
+    });
+    await new Promise<void>((resolve) => this.#server?.listen(0, "127.0.0.1", resolve));
+  }
+
+  #take(request: IncomingMessage, response: ServerResponse, body: string): void {
+    const deployment = (request.url ?? "").split("/")[1] ?? "";
+    this.calls.push({ deployment, body, headers: request.headers });
+    const replies = this.#replies.get(deployment) ?? [];
+    const reply = replies.length > 1 ? replies.shift() : replies[0];
+    (reply ?? answer(500, { error: { message: "no reply was set" } }))({ body, response, request });
+    for (const tell of this.#onCall.splice(0)) tell();
+  }
+
+  reply(deployment: string, ...replies: Reply[]): void {
+    this.#replies.set(deployment, replies);
+  }
+
+  /** Resolves when the next call has come in. */
+  nextCall(): Promise<void> {
+    return new Promise((resolve) => this.#onCall.push(resolve));
+  }
+
+  /** A catalogue of these deployments, and a route `both` over all of them. */
+  catalogue(...names: string[]): Catalogue {
+    const { port } = this.#server?.address() as AddressInfo;
+    const parsed = parseCatalogue(
+      {
+        deployments: names.map((name) => ({
+          name,
+          provider: name.split("-")[0],
+          model: `${name}-model`,
+          base_url: `http://127.0.0.1:${port}/${name}/v1`,
+          auth: { kind: "none" },
+          endpoints: ["/v1/chat/completions"],
+          capabilities: [],
+          price: { currency: "USD", input_per_million: 1, output_per_million: 2 },
+          simulated: true,
+        })),
+        routes: [
+          { model: "both", strategy: "ordered", targets: names.map((deployment) => ({ deployment })) },
+        ],
+      },
+      { settings: {} },
+    );
+    if ("faults" in parsed) throw new Error(parsed.faults.join("; "));
+    return parsed.catalogue;
+  }
+
+  async stop(): Promise<void> {
+    this.#server?.closeAllConnections();
+    await new Promise((resolve) => this.#server?.close(resolve));
+  }
+}
+
+export function someTenants(): Tenants {
+  const parsed = parseTenants({ tenants: [{ id: "team-a" }, { id: "team-b" }] }, { local: true });
+  if ("faults" in parsed) throw new Error(parsed.faults.join("; "));
+  return parsed.tenants;
+}
+
+/** A worker with everything real but the clock and the queue. */
+export function workerOn(
+  world: { store: CosmosJobStore; clock: TestClock; nudges: NudgeList; catalogue: Catalogue },
+  change: Partial<RunDeps> = {},
+): RunDeps {
+  let claims = 0;
+  return {
+    store: world.store,
+    nudges: world.nudges,
+    models: createModelClient({
+      settings: {},
+      credential: () => {
+        throw new Error("no identity here");
+      },
+      clock: world.clock,
+    }),
+    catalogue: () => world.catalogue,
+    tenants: someTenants,
+    cooling: createCooling(world.clock),
+    running: createRunningJobs(),
+    clock: world.clock,
+    random: () => 0.5,
+    newClaimId: () => `claim-${Math.random().toString(36).slice(2)}-${claims++}`,
+    log: silent,
+    actor: "worker:test",
+    leaseSeconds: 30,
+    maxAttempts: 3,
+    nudgeGraceMs: 10_000,
+    ...change,
+  };
+}
