@@ -1,0 +1,220 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ServiceBusClient } from "@azure/service-bus";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const START = fileURLToPath(new URL("../../local/start.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const APP = join(ROOT, "test/fixtures/host-app");
+const LOOK_MS = 20;
+
+let folder: string;
+let started: ChildProcess[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "start-"));
+  started = [];
+});
+afterEach(async () => {
+  for (const child of started) child.kill("SIGKILL");
+  for (const pid of [...processes().host, processes().emulators]) await gone(pid);
+  rmSync(folder, { recursive: true, maxRetries: 5 });
+});
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+}
+
+/** `npm start` without npm, on the fixture app, in a folder of its own. */
+function start(args: string[] = [], env: Record<string, string> = {}): Started {
+  const child = spawn(process.execPath, [START, ...args], {
+    cwd: ROOT,
+    env: {
+      ...{ PORT: "0", SERVICEBUS_PORT: "0", COSMOS_PORT: "0", MODEL_ENDPOINTS_PORT: "0", DRAIN_SECONDS: "1" },
+      ...{ AzureWebJobsScriptRoot: APP, DATA_DIR: folder, FIXTURE_NOTES: join(folder, "notes") },
+      ...env,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  started.push(child);
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  return { child, stdout: () => stdout, stderr: () => stderr };
+}
+
+async function until<T>(look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** The address it prints once it serves; fails with what it said instead when it ends. */
+function ready({ child, stdout, stderr }: Started): Promise<string> {
+  return until(() => {
+    if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${stderr()}`);
+    return /^ready (http:\/\/127\.0\.0\.1:\d+)$/m.exec(stdout())?.[1];
+  });
+}
+
+function processes(): { host: number[]; emulators: number } {
+  const file = join(folder, "processes.json");
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { host: [], emulators: 0 };
+}
+
+function alive(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+const gone = (pid: number) => until(() => !alive(pid));
+
+async function answers(url: string): Promise<boolean> {
+  return fetch(url).then(
+    (response) => response.status === 200,
+    () => false,
+  );
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
+}
+
+describe("npm start", () => {
+  it("serves, starts again what dies on the same ports, and leaves nothing behind", async () => {
+    const port = await freePort();
+    const stack = start([], { SERVICEBUS_PORT: String(port) });
+    const url = await ready(stack);
+    const before = processes();
+    expect(before).toEqual({ host: [expect.any(Number)], emulators: expect.any(Number) });
+
+    const [host = 0] = before.host;
+    process.kill(host, "SIGKILL");
+    await until(() => processes().host.some((pid) => pid !== host));
+    await until(() => answers(`${url}/api/health`));
+    process.kill(before.emulators, "SIGKILL");
+    await until(() => processes().emulators !== before.emulators && processes().emulators > 0);
+
+    // The host finds the new Service Bus by itself.
+    await until(() => accepts(port));
+    const client = new ServiceBusClient(
+      `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=a;SharedAccessKey=b;UseDevelopmentEmulator=true`,
+    );
+    await client.createSender("nudges").sendMessages({ body: { hello: 1 } });
+    await client.close();
+    await until(
+      () =>
+        existsSync(join(folder, "notes")) && readFileSync(join(folder, "notes"), "utf8").includes("worked"),
+    );
+
+    const after = processes();
+    stack.child.kill("SIGTERM");
+    expect(await once(stack.child, "exit")).toEqual([0, null]);
+    for (const pid of [...after.host, after.emulators]) expect(alive(pid)).toBe(false);
+    expect(existsSync(join(folder, "processes.json"))).toBe(false);
+    expect(stack.stderr()).toBe("");
+  });
+
+  it("shares one port between hosts; a frozen one keeps no more than one connection", async () => {
+    const stack = start(["--instances", "2"], { FIXTURE_QUEUES: "off" });
+    const url = await ready(stack);
+    const { host } = processes();
+    expect(host).toHaveLength(2);
+    const ask = async () => {
+      const response = await fetch(`${url}/api/echo/1`, { headers: { connection: "close" } });
+      return ((await response.json()) as { pid: number }).pid;
+    };
+    expect(new Set([await ask(), await ask(), await ask(), await ask()])).toEqual(new Set(host));
+    const [frozen = 0, other = 0] = host;
+    process.kill(frozen, "SIGSTOP");
+    const asked = Array.from({ length: 6 }, ask).map((answer) => answer.catch(() => 0));
+    const answered = await until(async () => {
+      const now = await Promise.all(asked.map((answer) => Promise.race([answer, undefined])));
+      return now.filter((pid) => pid === other).length >= 5 && now;
+    });
+    expect(answered.filter((pid) => pid === other).length).toBeGreaterThanOrEqual(5);
+    process.kill(frozen, "SIGKILL");
+    await until(() => processes().host.length === 2 && !processes().host.includes(frozen));
+    stack.child.kill("SIGINT");
+    expect(await once(stack.child, "exit")).toEqual([0, null]);
+  });
+
+  it("leaves no process behind when it is killed", async () => {
+    const stack = start(["--instances", "2"]);
+    await ready(stack);
+    const { host, emulators } = processes();
+    stack.child.kill("SIGKILL");
+    for (const pid of [...host, emulators]) await gone(pid);
+    expect(host).toHaveLength(2);
+  });
+
+  it("is refused a folder in which another one runs, by its pid", async () => {
+    const first = start([], { FIXTURE_QUEUES: "off" });
+    await ready(first);
+    const second = start([], { FIXTURE_QUEUES: "off" });
+    expect(await once(second.child, "close")).toEqual([1, null]);
+    expect(second.stderr()).toContain(`in use by process ${first.child.pid} (start)`);
+    first.child.kill("SIGTERM");
+    expect(await once(first.child, "exit")).toEqual([0, null]);
+  });
+
+  it("ends with the faults when the app cannot be configured", async () => {
+    const stack = start([], { FIXTURE_FAULT: "MODELS_FILE is missing" });
+    expect(await once(stack.child, "close")).toEqual([1, null]);
+    expect(stack.stderr()).toContain("The configuration has 1 fault(s):\n  - MODELS_FILE is missing\n");
+    expect(processes()).toEqual({ host: [], emulators: 0 });
+  });
+
+  it("names the setting of a port that is taken", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as { port: number };
+    for (const name of ["PORT", "SERVICEBUS_PORT"]) {
+      const stack = start([], { [name]: String(port), FIXTURE_QUEUES: "off" });
+      expect(await once(stack.child, "close")).toEqual([1, null]);
+      expect(stack.stderr()).toContain(`Port ${port} of 127.0.0.1 is taken: set ${name} `);
+    }
+    other.close();
+  });
+
+  it.each([
+    [["--help"], 0, ""],
+    [["--instance", "2"], 1, "--instance"],
+    [["--instances", "0"], 1, "--instances must be 1 to 64"],
+    [["more"], 1, "more"],
+  ])("takes %s as it should", async (args, code, text) => {
+    const stack = start(args);
+    expect(await once(stack.child, "close")).toEqual([code, null]);
+    expect(stack.stderr()).toContain(text);
+    if (code === 0) expect(stack.stdout()).toContain("--instances N");
+  });
+});
