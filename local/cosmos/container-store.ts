@@ -12,6 +12,9 @@ export interface StoredItem {
   readonly lsn: number;
 }
 
+/** Prepared queries kept for the next time. */
+const MAX_KEPT_SELECTS = 200;
+
 /** One container's items: a table, its indexes, and the statements that use them. */
 export class ContainerStore {
   readonly number: number;
@@ -25,6 +28,7 @@ export class ContainerStore {
   readonly #delete: StatementSync;
   readonly #expired: StatementSync;
   readonly #nextExpiry: StatementSync;
+  readonly #selects = new Map<string, StatementSync>();
   #lsn: number;
   /** When the next item expires, as far as it is known here; whoever writes an earlier one says so. */
   onExpiry: (atMs: number) => void = () => undefined;
@@ -102,7 +106,14 @@ export class ContainerStore {
   /** Live items by a WHERE and ORDER BY of this table's own columns, one at a time. */
   *select(where: string, order: string, values: readonly SQLInputValue[]): Generator<StoredItem> {
     const sql = `SELECT id, body, etag, lsn FROM ${this.table} WHERE (${where}) AND (expires_ms IS NULL OR expires_ms > ?) ${order}`;
-    for (const row of this.#db.prepare(sql).iterate(...values, this.#clock.now())) yield storedItem(row);
+    // Taken out while in use: a statement cannot be run twice at a time, as a subquery or a second page might.
+    const statement = this.#selects.get(sql) ?? this.#db.prepare(sql);
+    this.#selects.delete(sql);
+    try {
+      for (const row of statement.iterate(...values, this.#clock.now())) yield storedItem(row);
+    } finally {
+      if (this.#selects.size < MAX_KEPT_SELECTS) this.#selects.set(sql, statement);
+    }
   }
 }
 

@@ -122,7 +122,9 @@ export class Labs {
 
   /** A catalogue of these deployments, and a route `both` over all of them. */
   catalogue(...names: string[]): Catalogue {
-    const { port } = this.#server?.address() as AddressInfo;
+    const address = this.#server?.address() as AddressInfo | undefined;
+    if (address === undefined) throw new Error("start the labs first");
+    const { port } = address;
     const parsed = parseCatalogue(
       {
         deployments: names.map((name) => ({

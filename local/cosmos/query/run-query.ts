@@ -18,6 +18,19 @@ export interface QueryResult {
   readonly looked: number;
 }
 
+/** An application has few queries, and runs them often. */
+const parsed = new Map<string, Query>();
+const MAX_PARSED = 500;
+
+function parsedQuery(text: string): Query {
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const query = parseQuery(text);
+  if (parsed.size >= MAX_PARSED) parsed.clear();
+  parsed.set(text, query);
+  return query;
+}
+
 /** @throws CosmosError 400 for a query that is not valid, or that this emulator does not serve */
 export function runQuery(
   container: ContainerStore,
@@ -25,7 +38,7 @@ export function runQuery(
   partition: PartitionScope | undefined,
 ): QueryResult {
   if (typeof request.query !== "string") throw badRequest("The query is missing.");
-  const query = parseQuery(request.query);
+  const query = parsedQuery(request.query);
   refuseOrder(query, container);
   const parameters = new Map((request.parameters ?? []).map(({ name, value }) => [name, value]));
   const narrowed = narrow(query, partition, container.indexes, parameters);
@@ -42,7 +55,7 @@ export function runQuery(
     // SQLite orders numbers and texts as Azure does, but not what has neither: then everything is sorted here.
     if (!mixed.found) return { rows, looked };
   }
-  const rows = rowsOf(query, [...source("")], parameters);
+  const rows = rowsOf(query, source(""), parameters);
   return { rows, looked };
 }
 
