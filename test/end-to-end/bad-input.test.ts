@@ -1,0 +1,301 @@
+import { request } from "node:http";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chat, Stack } from "./stack.ts";
+
+const stack = new Stack();
+beforeAll(() => stack.start());
+afterAll(() => stack.remove());
+
+const now = () => Math.floor(Date.now() / 1000);
+const good = chat("Hello");
+
+/** Refused with this status and code, at these paths; and nothing was stored for it. */
+async function refused(
+  call: Parameters<Stack["call"]>[1],
+  status: number,
+  code: string,
+  paths: string[] = [],
+): Promise<void> {
+  const before = await listed();
+  const answer = await stack.call("/api/jobs", { method: "POST", ...call });
+  expect({ status: answer.status, code: answer.json?.code }).toEqual({ status, code });
+  expect(answer.headers.get("content-type")).toBe("application/problem+json");
+  expect(answer.json).toMatchObject({
+    status,
+    title: expect.any(String),
+    detail: expect.any(String),
+    request_id: expect.any(String),
+  });
+  expect((answer.json.faults ?? []).map((fault: { path: string }) => fault.path)).toEqual(paths);
+  expect(await listed()).toEqual(before);
+}
+
+async function listed(): Promise<string[]> {
+  const answer = await stack.call("/api/jobs?limit=100");
+  return answer.json.data.map((job: { id: string }) => job.id);
+}
+
+describe("bad input, over HTTP: each gets a precise answer, and nothing is stored", () => {
+  it("not JSON", async () => {
+    await refused({ text: '{"body": ' }, 400, "invalid_json");
+    await refused({ text: "", method: "POST" }, 400, "invalid_json");
+    await refused({ text: '{"body": {"model": "gpt-sim"},}' }, 400, "invalid_json");
+    await refused({ text: Buffer.from([0x7b, 0xff, 0x7d]) }, 400, "invalid_json");
+    await refused({ text: "[]" }, 400, "invalid_request", [""]);
+    await refused({ text: "null" }, 400, "invalid_request", [""]);
+  });
+
+  it("another content type", async () => {
+    await refused(
+      { body: { body: good }, headers: { "content-type": "text/plain" } },
+      415,
+      "unsupported_media_type",
+    );
+    await refused(
+      { body: { body: good }, headers: { "content-type": "application/json; charset=latin1" } },
+      415,
+      "unsupported_media_type",
+    );
+  });
+
+  it("a body over the limit, before it is all read", async () => {
+    const answer = await new Promise<{ status: number; body: string }>((resolve, reject) => {
+      const upload = request(`${stack.url}/api/jobs`, {
+        method: "POST",
+        headers: {
+          authorization: "Bearer local-team-a",
+          "content-type": "application/json",
+          "content-length": 50_000_000,
+        },
+      });
+      upload.on("response", (response) => {
+        let body = "";
+        response.on("data", (chunk) => {
+          body += chunk;
+        });
+        response.on("end", () => {
+          upload.destroy();
+          resolve({ status: response.statusCode ?? 0, body });
+        });
+      });
+      upload.on("error", reject);
+      upload.write('{"body": {"model": "gpt-sim", "messages": "'); // and then nothing more
+    });
+    expect(answer.status).toBe(413);
+    expect(JSON.parse(answer.body).code).toBe("request_too_large");
+  });
+
+  it("a body over the limit that does not say so, and one too large only with its escapes", async () => {
+    const large = { body: { ...good, pad: "x".repeat(1_100_000) } };
+    await refused({ body: large }, 413, "request_too_large");
+    const escaped = `{"body": {"model": "gpt-sim", "messages": [], "pad": "${'\\"'.repeat(500_000)}"}}`;
+    await refused({ text: escaped }, 413, "request_too_large");
+  });
+
+  it("unknown fields of the envelope, each by name", async () => {
+    await refused({ body: { body: good, colour: "red", Priority: "low" } }, 400, "invalid_request", [
+      "/colour",
+      "/Priority",
+    ]);
+  });
+
+  it("repeated fields of the envelope", async () => {
+    await refused(
+      { text: `{"body": ${JSON.stringify(good)}, "priority": "low", "priority": "high"}` },
+      400,
+      "invalid_request",
+      ["/priority"],
+    );
+    await refused(
+      { text: '{"body": {"model": "gpt-sim", "messages": [], "model": "grok-sim"}}' },
+      400,
+      "invalid_request",
+      ["/body/model"],
+    );
+  });
+
+  it("wrong types, with the path of each fault", async () => {
+    await refused(
+      {
+        body: {
+          body: { model: 7 },
+          endpoint: "/v1/images",
+          priority: 1,
+          not_before: "now",
+          deadline: null,
+          metadata: { a: 1 },
+        },
+      },
+      400,
+      "invalid_request",
+      ["/endpoint", "/body/model", "/priority", "/not_before", "/deadline", "/metadata/a"],
+    );
+    await refused({ body: { body: [] } }, 400, "invalid_request", ["/body"]);
+    await refused({ body: {} }, 400, "invalid_request", ["/body"]);
+    await refused({ body: { body: { messages: [] } } }, 400, "invalid_request", ["/body/model"]);
+  });
+
+  it("an unknown model, one the tenant may not use, an endpoint or a capability the model does not serve", async () => {
+    await refused({ body: { body: chat("Hi", "gpt-9") } }, 404, "model_not_found");
+    await refused({ body: { body: good, endpoint: "/v1/embeddings" } }, 400, "endpoint_not_supported");
+  });
+
+  it("streams", async () => {
+    await refused({ body: { body: { ...good, stream: true } } }, 400, "stream_not_supported");
+    expect((await stack.submit({ ...good, stream: false })).status).toBe(202);
+  });
+
+  it("times that cannot be", async () => {
+    await refused({ body: { body: good, deadline: now() - 10 } }, 400, "invalid_request", ["/deadline"]);
+    await refused(
+      { body: { body: good, not_before: now() + 100, deadline: now() + 50 } },
+      400,
+      "invalid_request",
+      ["/not_before"],
+    );
+    await refused({ body: { body: good, deadline: now() + 1e9 } }, 400, "invalid_request", ["/deadline"]);
+    await refused({ body: { body: good, deadline: Date.now() + 60_000 } }, 400, "invalid_request", [
+      "/deadline",
+    ]);
+  });
+
+  it("metadata over its bounds", async () => {
+    const pairs = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, "v"]));
+    await refused({ body: { body: good, metadata: pairs(17) } }, 400, "invalid_request", ["/metadata"]);
+    await refused({ body: { body: good, metadata: { ["k".repeat(65)]: "v" } } }, 400, "invalid_request", [
+      `/metadata/${"k".repeat(65)}`,
+    ]);
+    await refused({ body: { body: good, metadata: { k: "v".repeat(513) } } }, 400, "invalid_request", [
+      "/metadata/k",
+    ]);
+    const most = { ...pairs(15), ["k".repeat(64)]: "v".repeat(512) };
+    expect((await stack.submit(good, { envelope: { metadata: most } })).json.metadata).toEqual(most);
+  });
+
+  it("an idempotency key that is too long, empty, or used with another envelope", async () => {
+    const keyed = (key: string) => ({ body: { body: good }, headers: { "idempotency-key": key } });
+    await refused(keyed("k".repeat(256)), 400, "invalid_request", ["Idempotency-Key"]);
+    await refused(keyed(""), 400, "invalid_request", ["Idempotency-Key"]);
+    const first = await stack.call("/api/jobs", keyed("k".repeat(255)));
+    expect(first.status).toBe(202);
+    await refused(
+      { body: { body: chat("Other") }, headers: { "idempotency-key": "k".repeat(255) } },
+      422,
+      "idempotency_key_reused",
+    );
+  });
+
+  it("deep nesting, in the body and in the envelope", async () => {
+    const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+    await refused(
+      { text: `{"body": {"model": "gpt-sim", "messages": ${nested(100)}}}` },
+      400,
+      "nesting_too_deep",
+    );
+    await refused({ text: nested(100_000) }, 400, "nesting_too_deep");
+    expect(
+      (await stack.call("/api/jobs", { text: `{"body": {"model": "gpt-sim", "messages": ${nested(62)}}}` }))
+        .status,
+    ).toBe(202);
+  });
+
+  it("__proto__, unpaired surrogates, NUL and numbers beyond range", async () => {
+    const body = (extra: string) => ({ text: `{"body": {"model": "gpt-sim", "messages": [], ${extra}}}` });
+    await refused({ text: `{"__proto__": {}, "body": ${JSON.stringify(good)}}` }, 400, "invalid_request", [
+      "/__proto__",
+    ]);
+    await refused(body('"a": {"__proto__": 1}'), 400, "invalid_request", ["/body/a/__proto__"]);
+    await refused(body('"a": "\\ud800"'), 400, "invalid_request", ["/body/a"]);
+    await refused(body('"a\\udc00": 1'), 400, "invalid_request", ["/body/a\ufffd"]);
+    await refused(body('"a": "x\\u0000y"'), 400, "invalid_request", ["/body/a"]);
+    await refused(body('"a": 1e999'), 400, "invalid_request", ["/body/a"]);
+    await refused(
+      { text: `{"metadata": {"a": "\\ud83d"}, "body": ${JSON.stringify(good)}}` },
+      400,
+      "invalid_request",
+      ["/metadata/a"],
+    );
+  });
+
+  it("malformed ids, cursors and limits", async () => {
+    for (const id of ["x", "job_", `job_${"g".repeat(32)}`, "..%2f..", "%00", `job_${"0".repeat(33)}`]) {
+      const answer = await stack.call(`/api/jobs/${id}`);
+      expect([id, answer.status]).toEqual([id, 404]);
+    }
+    const query = async (text: string) => {
+      const answer = await stack.call(`/api/jobs?${text}`);
+      return [answer.status, ...(answer.json.faults ?? []).map((fault: { path: string }) => fault.path)];
+    };
+    expect(await query("limit=0")).toEqual([400, "limit"]);
+    expect(await query("limit=1e2&status=done&after=x&colour=red")).toEqual([
+      400,
+      "limit",
+      "status",
+      "after",
+      "colour",
+    ]);
+    expect(await query("limit=5&limit=6")).toEqual([400, "limit"]);
+    expect(await query(`after=job_${"0".repeat(32)}`)).toEqual([400, "after"]);
+  });
+
+  it("a foreign tenant's job is as absent as one that never was", async () => {
+    const { json } = await stack.submit(good);
+    const absent = `job_${"0".repeat(32)}`;
+    for (const [method, suffix] of [
+      ["GET", ""],
+      ["GET", "/audit"],
+      ["POST", "/cancel"],
+      ["DELETE", ""],
+    ] as const) {
+      const foreign = await stack.call(`/api/jobs/${json.id}${suffix}`, { method, key: "local-team-b" });
+      const missing = await stack.call(`/api/jobs/${absent}${suffix}`, { method, key: "local-team-b" });
+      expect(foreign.status).toBe(404);
+      const same = (answer: typeof foreign) => ({
+        ...answer.json,
+        request_id: "",
+        detail: answer.json.detail.replace(/job_\w+/, "job"),
+      });
+      expect(same(foreign)).toEqual(same(missing));
+    }
+  });
+
+  it("no credential, a wrong one, two, and an operator's", async () => {
+    const job = `/api/jobs/job_${"0".repeat(32)}`;
+    const routes = [
+      ["GET", "/api/jobs"],
+      ["POST", "/api/jobs"],
+      ["GET", job],
+      ["DELETE", job],
+      ["POST", `${job}/cancel`],
+      ["GET", `${job}/audit`],
+      ["GET", "/api/models"],
+    ] as const;
+    for (const [method, route] of routes) {
+      const status = async (call: object) => (await stack.call(route, { method, ...call })).status;
+      expect([route, await status({ key: null })]).toEqual([route, 401]);
+      expect([route, await status({ key: "local-team-c" })]).toEqual([route, 401]);
+      expect([route, await status({ headers: { "api-key": "local-team-b" } })]).toEqual([route, 401]);
+      expect([route, await status({ key: "local-operator" })]).toEqual([route, 403]);
+      const pretended = {
+        key: null,
+        headers: { "x-ms-client-principal": "e30=", "x-ms-client-principal-id": "team-a" },
+      };
+      expect([route, await status(pretended)]).toEqual([route, 401]);
+    }
+    expect((await stack.call("/api/health", { key: null })).status).toBe(200);
+    expect((await stack.call("/api/openapi.json", { key: null })).status).toBe(200);
+    expect(
+      (await stack.call("/api/models", { key: null, headers: { "api-key": "local-team-a" } })).status,
+    ).toBe(200);
+  });
+
+  it("routes and methods there are not", async () => {
+    const answer = async (method: string, route: string) => {
+      const { status, json } = await stack.call(route, { method });
+      return [status, json.code];
+    };
+    expect(await answer("GET", "/api/nothing")).toEqual([404, "route_not_found"]);
+    expect(await answer("PUT", "/api/jobs")).toEqual([405, "method_not_allowed"]);
+  });
+});

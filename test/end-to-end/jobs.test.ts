@@ -1,0 +1,243 @@
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { verifyChain } from "../../shared/audit/chain.ts";
+import { chat, Stack } from "./stack.ts";
+
+const stack = new Stack();
+beforeAll(() => stack.start());
+afterAll(() => stack.remove());
+
+const now = () => Math.floor(Date.now() / 1000);
+
+async function done(body: unknown, envelope: object = {}) {
+  const submitted = await stack.submit(body, { envelope });
+  expect(submitted.status).toBe(202);
+  return (await stack.ended(submitted.json.id)).json;
+}
+
+async function trail(id: string) {
+  const answer = await stack.call(`/api/jobs/${id}/audit`);
+  expect(answer.status).toBe(200);
+  expect(verifyChain(answer.json.data).intact).toBe(true);
+  return answer.json.data;
+}
+
+describe("a job, as a client sees it", () => {
+  it.each(["gpt-sim", "grok-sim", "deepseek-sim", "any-lab"])(
+    "%s completes with response, usage, cost and trail",
+    async (model) => {
+      const job = await done(chat("Summarise: the quick brown fox jumps over the lazy dog.", model));
+      expect(job).toMatchObject({
+        object: "job",
+        status: "completed",
+        model,
+        simulated: true,
+        attempts: 1,
+        error: null,
+      });
+      expect(job.response).toMatchObject({ status_code: 200, body: { object: "chat.completion" } });
+      expect(job.response.body.choices[0].message.content).toEqual(expect.any(String));
+      const { input_tokens, output_tokens, total_tokens } = job.usage;
+      expect(total_tokens).toBe(input_tokens + output_tokens);
+      expect(job.cost.amount).toMatch(/^0\.\d+$/);
+      const records = await trail(job.id);
+      expect(records.map((r: { event: string }) => r.event)).toEqual([
+        "accepted",
+        "attempt_started",
+        "completed",
+      ]);
+      expect(records[2]).toMatchObject({
+        attempt: 1,
+        deployment: job.deployment,
+        provider: job.provider,
+        simulated: true,
+        usage: job.usage,
+        cost: job.cost,
+        request_sha256: records[1].request_sha256,
+      });
+      const sent = (await stack.call(`/api/jobs/${job.id}`)).text;
+      const body = /"body":(\{.*\})\}\}$/s.exec(sent)?.[1] ?? "";
+      expect(records[2].response_sha256).toBe(createHash("sha256").update(body).digest("hex"));
+    },
+  );
+
+  it("the other two endpoints, with their own shapes of usage", async () => {
+    const responses = await done({ model: "gpt-sim", input: "Say hello." }, { endpoint: "/v1/responses" });
+    expect(responses).toMatchObject({
+      status: "completed",
+      endpoint: "/v1/responses",
+      response: { body: { object: "response" } },
+    });
+    expect(responses.usage.output_tokens).toBeGreaterThan(0);
+    const embeddings = await done({ model: "embed-sim", input: "hello" }, { endpoint: "/v1/embeddings" });
+    expect(embeddings).toMatchObject({ status: "completed", usage: { output_tokens: 0 } });
+  });
+
+  it("202 says where the job is and when to ask", async () => {
+    const answer = await stack.submit(chat("Hi"), {
+      envelope: { metadata: { team: "search" }, priority: "low" },
+    });
+    expect(answer.status).toBe(202);
+    expect(answer.headers.get("location")).toBe(`/api/jobs/${answer.json.id}`);
+    expect(Number(answer.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
+    expect(answer.json).toMatchObject({
+      status: "queued",
+      metadata: { team: "search" },
+      priority: "low",
+      response: null,
+    });
+    expect(answer.json.urls).toEqual({
+      get: `/api/jobs/${answer.json.id}`,
+      cancel: `/api/jobs/${answer.json.id}/cancel`,
+      audit: `/api/jobs/${answer.json.id}/audit`,
+    });
+  });
+
+  it("an idempotency key gives the same job, before and after it ended", async () => {
+    const submit = () => stack.submit(chat("Once"), { headers: { "idempotency-key": "same" } });
+    const [one, two] = await Promise.all([submit(), submit()]);
+    expect(two.json.id).toBe(one.json.id);
+    await stack.ended(one.json.id);
+    const three = await submit();
+    expect([three.status, three.json.id]).toEqual([202, one.json.id]);
+    expect(await trail(one.json.id)).toHaveLength(3);
+    const other = await stack.submit(chat("Once"), {
+      headers: { "idempotency-key": "same" },
+      key: "local-team-b",
+    });
+    expect(other.json.id).not.toBe(one.json.id);
+  });
+
+  it("ETag and If-None-Match spare an unchanged job", async () => {
+    const { id } = await done(chat("Hi"));
+    const first = await stack.call(`/api/jobs/${id}`);
+    const etag = first.headers.get("etag") ?? "";
+    expect(etag).toMatch(/^"[^"]+"$/);
+    const again = await stack.call(`/api/jobs/${id}`, { headers: { "if-none-match": `"other", W/${etag}` } });
+    expect([again.status, again.text]).toEqual([304, ""]);
+    expect((await stack.call(`/api/jobs/${id}`, { headers: { "if-none-match": '"other"' } })).status).toBe(
+      200,
+    );
+  });
+
+  it("not_before is kept; a cancel ends a waiting job, twice is no error, after the end it is a conflict", async () => {
+    const { json } = await stack.submit(chat("Later"), {
+      envelope: { not_before: now() + 3600, deadline: now() + 7200 },
+    });
+    const waiting = await stack.call(`/api/jobs/${json.id}`);
+    expect(waiting.json).toMatchObject({ status: "queued", attempts: 0 });
+    expect(Number(waiting.headers.get("retry-after"))).toBe(60);
+    const cancel = () => stack.call(`/api/jobs/${json.id}/cancel`, { method: "POST" });
+    expect(await cancel()).toMatchObject({ status: 200, json: { status: "cancelled" } });
+    expect(await cancel()).toMatchObject({ status: 200, json: { status: "cancelled" } });
+    const ended = await done(chat("Hi"));
+    expect(await stack.call(`/api/jobs/${ended.id}/cancel`, { method: "POST" })).toMatchObject({
+      status: 409,
+      json: { code: "job_ended" },
+    });
+  });
+
+  it("a not_before that comes is obeyed, and then the job runs", async () => {
+    const at = now() + 2;
+    const job = await done(chat("Soon"), { not_before: at });
+    expect(job.status).toBe("completed");
+    expect(job.started_at).toBeGreaterThanOrEqual(at);
+  });
+
+  it("a deadline that passes expires the job", async () => {
+    const job = await done(chat("[[sim:hang]] never"), { deadline: now() + 2 });
+    expect(job).toMatchObject({ status: "expired", error: { code: "deadline_exceeded" } });
+  });
+
+  it("delete erases request and response, and keeps the trail", async () => {
+    const { id } = await done(chat("Forget me"));
+    expect((await stack.call(`/api/jobs/${id}`, { method: "DELETE" })).status).toBe(204);
+    expect((await stack.call(`/api/jobs/${id}`, { method: "DELETE" })).status).toBe(204);
+    const job = await stack.call(`/api/jobs/${id}`);
+    expect(job.json).toMatchObject({ status: "completed", response: null });
+    expect((await trail(id)).map((r: { event: string }) => r.event)).toEqual([
+      "accepted",
+      "attempt_started",
+      "completed",
+      "content_deleted",
+    ]);
+    const { json } = await stack.submit(chat("Later"), { envelope: { not_before: now() + 3600 } });
+    expect(await stack.call(`/api/jobs/${json.id}`, { method: "DELETE" })).toMatchObject({
+      status: 409,
+      json: { code: "job_not_ended" },
+    });
+  });
+
+  it("lists newest first, in pages, by status and model", async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n++) {
+      const { json } = await stack.submit(chat(`Job ${n}`, "grok-sim"), { key: "local-team-b" });
+      ids.unshift(json.id);
+    }
+    for (const id of ids) await stack.ended(id, { key: "local-team-b" });
+    const found: string[] = [];
+    let after = "";
+    for (let more = true; more; ) {
+      const page = await stack.call(`/api/jobs?limit=2&model=grok-sim&status=completed${after}`, {
+        key: "local-team-b",
+      });
+      expect(page.json).toMatchObject({
+        object: "list",
+        first_id: page.json.data[0].id,
+        last_id: page.json.data.at(-1).id,
+      });
+      found.push(...page.json.data.map((job: { id: string }) => job.id));
+      more = page.json.has_more;
+      after = `&after=${page.json.last_id}`;
+    }
+    expect([...found].sort()).toEqual([...ids].sort());
+    expect((await stack.call("/api/jobs?status=failed", { key: "local-team-b" })).json.data).toEqual([]);
+  });
+
+  it("a refusal by the model is the job's failure, with the model's words", async () => {
+    const job = await done(chat("[[content_filter]]"));
+    expect(job).toMatchObject({
+      status: "failed",
+      error: { code: "content_filtered" },
+      response: { status_code: 400 },
+    });
+  });
+
+  it("a deployment that fails is passed over for the next of the route", async () => {
+    const job = await done(chat("[[sim:status=503,times=1]] try again", "any-lab"));
+    expect(job).toMatchObject({ status: "completed", attempts: 2 });
+    const [, , failed] = await trail(job.id);
+    expect(failed).toMatchObject({ event: "attempt_failed", outcome: "retry", reason: "http_503" });
+  });
+
+  it("a 429 is waited for", async () => {
+    const job = await done(chat("[[sim:status=429,times=1]] busy", "deepseek-sim"));
+    expect(job).toMatchObject({ status: "completed", attempts: 2 });
+    expect((await trail(job.id)).map((r: { reason: string }) => r.reason)).toContain("rate_limited");
+  });
+
+  it("GET /api/models lists what the tenant may use", async () => {
+    const { json } = await stack.call("/api/models");
+    expect(json.object).toBe("list");
+    expect(json.data.map((m: { id: string }) => m.id)).toEqual(
+      expect.arrayContaining(["gpt-sim", "grok-sim", "deepseek-sim", "any-lab"]),
+    );
+    expect(json.data.find((m: { id: string }) => m.id === "grok-sim")).toMatchObject({
+      object: "model",
+      owned_by: "xai",
+    });
+  });
+
+  it("health has a line for each dependency", async () => {
+    const { status, json } = await stack.call("/api/health", { key: null });
+    expect(status).toBe(200);
+    expect(json.dependencies.map((d: { name: string; status: string }) => `${d.name} ${d.status}`)).toEqual([
+      "cosmos ok",
+      "service_bus ok",
+    ]);
+  });
+
+  it("no key, token or prompt is in what the processes logged", () => {
+    expect(stack.output).not.toMatch(/local-team|quick brown fox|Summarise/);
+  });
+});

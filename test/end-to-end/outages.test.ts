@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
+import { cosmosResources } from "../../local/cosmos/resources.ts";
+import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
+import { queuesFromResources } from "../../local/service-bus/config.ts";
+import { type RunningServiceBus, startServiceBus } from "../../local/service-bus/server.ts";
+import { verifyChain } from "../../shared/audit/chain.ts";
+import { resources } from "../shared/world.ts";
+import { chat, Stack } from "./stack.ts";
+
+describe("when a dependency is away", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "switchyard-own-"));
+  let cosmos: RunningCosmos;
+  let serviceBus: RunningServiceBus;
+  let stack: Stack;
+  const cosmosOn = (port: number) =>
+    startCosmos({
+      port,
+      databaseFile: path.join(folder, "cosmos.db"),
+      resources: cosmosResources(resources),
+    });
+  const serviceBusOn = (port: number) =>
+    startServiceBus({
+      port,
+      databaseFile: path.join(folder, "bus.db"),
+      queues: queuesFromResources(resources),
+    });
+
+  beforeAll(async () => {
+    cosmos = await cosmosOn(0);
+    serviceBus = await serviceBusOn(0);
+    stack = new Stack({
+      COSMOS: `AccountEndpoint=http://127.0.0.1:${cosmos.port}/;AccountKey=${EMULATOR_KEY};`,
+      SERVICEBUS: `Endpoint=sb://127.0.0.1:${serviceBus.port};SharedAccessKeyName=k;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`,
+    });
+    await stack.start();
+  });
+  afterAll(async () => {
+    await stack.remove();
+    await cosmos.close();
+    await serviceBus.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it("Cosmos down: a submit is answered 503 with Retry-After, and works once it is back", async () => {
+    const { port } = cosmos;
+    await cosmos.close();
+    const refused = await stack.submit(chat("Hi"));
+    expect(refused).toMatchObject({ status: 503, json: { code: "store_unavailable" } });
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    const health = await stack.call("/api/health", { key: null });
+    expect(health).toMatchObject({ status: 503, json: { status: "unavailable" } });
+    cosmos = await cosmosOn(port);
+    const { json } = await stack.submit(chat("Hi again"));
+    expect((await stack.ended(json.id)).json.status).toBe("completed");
+  });
+
+  it("Service Bus down: a submit is still accepted, and the job ends once it is back", async () => {
+    const { port } = serviceBus;
+    await serviceBus.close();
+    const accepted = await stack.submit(chat("Patience"));
+    expect(accepted.status).toBe(202);
+    serviceBus = await serviceBusOn(port);
+    expect((await stack.ended(accepted.json.id)).json.status).toBe("completed");
+  });
+});
+
+describe("stopping and starting", () => {
+  const stack = new Stack();
+  afterAll(() => stack.remove());
+
+  it("continues every unfinished job after Ctrl-C and a new start", async () => {
+    await stack.start();
+    const slow = await stack.submit(chat("[[sim:latency=600000]] slow"));
+    const queued: string[] = [];
+    for (let n = 0; n < 20; n++) queued.push((await stack.submit(chat(`Job ${n}`, "any-lab"))).json.id);
+    const at = Math.floor(Date.now() / 1000) + 4;
+    const later = await stack.submit(chat("Later"), { envelope: { not_before: at } });
+    expect(await stack.stop("SIGINT")).toBe(0);
+
+    await stack.start();
+    for (const id of [...queued, later.json.id]) {
+      expect((await stack.ended(id)).json).toMatchObject({ id, status: "completed" });
+      const { json } = await stack.call(`/api/jobs/${id}/audit`);
+      expect(verifyChain(json.data).intact).toBe(true);
+    }
+    // The slow one is called again after its lease has been seen dead, and can be cancelled then as ever.
+    const { json } = await stack.call(`/api/jobs/${slow.json.id}/cancel`, { method: "POST" });
+    expect(json.status).toBe("cancelled");
+  });
+});
+
+describe("a start that cannot be", () => {
+  it("fails and lists every fault of settings, catalogue and tenants", async () => {
+    const stack = new Stack({
+      LEASE_SECONDS: "soon",
+      MAX_ATTEMPTS: "0",
+      MODELS_FILE: "package.json",
+      TENANTS_FILE: "no-such-file.json",
+    });
+    const failure = await stack.start().then(
+      () => "it started",
+      (thrown: Error) => thrown.message,
+    );
+    for (const fault of [
+      "ended with 1",
+      "LEASE_SECONDS",
+      "MAX_ATTEMPTS",
+      "package.json: /deployments",
+      "no-such-file.json: cannot be read",
+    ]) {
+      expect(failure).toContain(fault);
+    }
+    await stack.remove();
+  });
+});
