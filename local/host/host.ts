@@ -10,7 +10,7 @@ import { startHttpServer } from "./http-server.ts";
 import { Invoker, runHooks } from "./invocation.ts";
 import { loadApp } from "./load-app.ts";
 import { RouteTable } from "./routes.ts";
-import { ServiceBusConnections, startServiceBusTrigger, type TriggerHandle } from "./service-bus-trigger.ts";
+import { startServiceBusTrigger, type TriggerHandle } from "./service-bus-trigger.ts";
 import { TimerStore } from "./timer-store.ts";
 import { TimerTrigger } from "./timers.ts";
 
@@ -44,7 +44,6 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
   const invoker = new Invoker(registry, log, config.functionTimeoutMs);
   const functions = [...registry.functions.values()];
   const routes = new RouteTable(functions, config.routePrefix);
-  const connections = new ServiceBusConnections(env);
   const timers = timersOf(registry, { invoker, log, env });
   const http = await startHttpServer({
     port,
@@ -57,9 +56,7 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
   const triggers: TriggerHandle[] = [];
   for (const fn of functions) {
     if (fn.trigger.type.toLowerCase() !== "servicebustrigger") continue;
-    triggers.push(
-      await startServiceBusTrigger(fn, connections, { config: config.serviceBus, invoker, log, env }),
-    );
+    triggers.push(startServiceBusTrigger(fn, { config: config.serviceBus, invoker, log, env }));
   }
   timers.start();
   log.write("information", "Host.Startup", `${functions.length} functions on http://127.0.0.1:${http.port}`);
@@ -78,7 +75,10 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
         .then(() => runHooks(registry.hooks.appTerminate, { hookData: {} }));
       const clean = await within(drained, withinMs);
       if (!clean) log.write("warning", "Host.Shutdown", `${invoker.running} invocation(s) are cut.`);
-      await within(Promise.all([http.close(clean ? CLOSE_MS : 0), connections.close()]), CLOSE_MS);
+      await within(
+        Promise.all([http.close(clean ? CLOSE_MS : 0), ...triggers.map((trigger) => trigger.close())]),
+        CLOSE_MS,
+      );
       timers.close();
       log.flush();
       return clean;

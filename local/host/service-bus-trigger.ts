@@ -1,16 +1,15 @@
 import {
-  type ProcessErrorArgs,
   ServiceBusClient,
   type ServiceBusClientOptions,
   type ServiceBusReceivedMessage,
-  type ServiceBusReceiver,
 } from "@azure/service-bus";
 import { connectionOf, type Env, resolveSettings } from "./app-settings.ts";
 import type { RegisteredFunction } from "./core-api.ts";
 import type { HostConfig } from "./host-json.ts";
 import type { HostLog } from "./host-log.ts";
 import type { Invoker } from "./invocation.ts";
-import { type Outcome, Settlements } from "./settlement.ts";
+import { type Opened, Reception, textOf } from "./reception.ts";
+import type { Outcome } from "./settlement.ts";
 import { Slots } from "./slots.ts";
 import { messageData, messageMetadata } from "./trigger-metadata.ts";
 
@@ -24,6 +23,7 @@ export interface TriggerHandle {
   stop(): Promise<void>;
   /** Resolves once every message taken is settled. */
   idle(): Promise<void>;
+  close(): Promise<void>;
 }
 
 interface TriggerDependencies {
@@ -40,57 +40,24 @@ interface TriggerDependencies {
 const CLIENT_OPTIONS: ServiceBusClientOptions = {
   retryOptions: { maxRetries: 0, retryDelayInMs: 250, maxRetryDelayInMs: 2_000, timeoutInMs: 20_000 },
 };
-/** Waits before a subscription that ended for good is opened anew. */
-const RESUBSCRIBE_FIRST_MS = 250;
-const RESUBSCRIBE_MAX_MS = 5_000;
+/** How long a link may take to open before a new connection is tried; doubled each time, up to the second. */
+const OPEN_PATIENCE_MS = 3_000;
+const MAX_OPEN_PATIENCE_MS = 30_000;
+const LOOK_MS = 500;
 /** The same trouble is told once in this time, not at every try. */
 const REPEAT_AFTER_MS = 30_000;
 /** Texts remembered for that; errors that name ids could be many. */
 const MAX_TROUBLES = 20;
 
-/** The clients of the app's Service Bus connections, one AMQP connection each, as the cloud's host has. */
-export class ServiceBusConnections {
-  readonly #clients = new Map<string, ServiceBusClient>();
-  readonly #env: Env;
-
-  constructor(env: Env) {
-    this.#env = env;
-  }
-
-  async client(name: string): Promise<ServiceBusClient> {
-    const known = this.#clients.get(name);
-    if (known !== undefined) return known;
-    const connection = connectionOf(name, "fullyQualifiedNamespace", this.#env);
-    let client: ServiceBusClient;
-    if (connection.kind === "connection_string") {
-      client = new ServiceBusClient(connection.text, CLIENT_OPTIONS);
-    } else {
-      const { DefaultAzureCredential } = await import("@azure/identity");
-      client = new ServiceBusClient(connection.address, new DefaultAzureCredential(), CLIENT_OPTIONS);
-    }
-    this.#clients.set(name, client);
-    return client;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.#clients.values()].map((client) => client.close()));
-  }
-}
-
 /** Starts to receive for one function; connecting goes on in the background, for ever. */
-export async function startServiceBusTrigger(
+export function startServiceBusTrigger(
   fn: RegisteredFunction,
-  connections: ServiceBusConnections,
   dependencies: TriggerDependencies,
-): Promise<TriggerHandle> {
+): TriggerHandle {
   const { trigger } = fn;
   refuseOption(fn, trigger.isSessionsEnabled === true, "isSessionsEnabled");
   refuseOption(fn, trigger.cardinality === "many", 'cardinality "many"');
-  const connection = typeof trigger.connection === "string" ? trigger.connection : "ServiceBus";
-  const client = await connections.client(connection);
-  const subscriber = new Subscriber(fn, () => openReceiver(fn, client, dependencies), dependencies);
-  subscriber.subscribe();
-  return subscriber;
+  return new Subscriber(fn, openerOf(fn, dependencies), dependencies);
 }
 
 function refuseOption(fn: RegisteredFunction, asked: boolean, option: string): void {
@@ -98,43 +65,56 @@ function refuseOption(fn: RegisteredFunction, asked: boolean, option: string): v
   throw new TriggerNotSupported(`Function "${fn.name}": ${option} is not supported by the local host.`);
 }
 
-function openReceiver(
-  fn: RegisteredFunction,
-  client: ServiceBusClient,
-  { config, env }: TriggerDependencies,
-): ServiceBusReceiver {
+/** What opens a connection and a receiver for the function's queue or subscription. */
+function openerOf(fn: RegisteredFunction, { config, env }: TriggerDependencies): () => Promise<Opened> {
+  const { connection = "ServiceBus", queueName, topicName, subscriptionName } = fn.trigger;
+  const target = connectionOf(String(connection), "fullyQualifiedNamespace", env);
   const options = {
     receiveMode: "peekLock",
     maxAutoLockRenewalDurationInMs: config.maxAutoLockRenewalMs,
     skipParsingBodyAsJson: true,
   } as const;
-  const { queueName, topicName, subscriptionName } = fn.trigger;
+  const openClient = async () => {
+    if (target.kind === "connection_string") return new ServiceBusClient(target.text, CLIENT_OPTIONS);
+    const { DefaultAzureCredential } = await import("@azure/identity");
+    return new ServiceBusClient(target.address, new DefaultAzureCredential(), CLIENT_OPTIONS);
+  };
   if (typeof topicName === "string" && typeof subscriptionName === "string") {
     const [topic, subscription] = [resolveSettings(topicName, env), resolveSettings(subscriptionName, env)];
-    return client.createReceiver(topic, subscription, options);
+    return async () => {
+      const client = await openClient();
+      return { client, receiver: client.createReceiver(topic, subscription, options) };
+    };
   }
   const queue = resolveSettings(String(queueName), env);
   const main = queue.replace(/\/\$deadletterqueue$/i, "");
-  return client.createReceiver(main, main === queue ? options : { ...options, subQueueType: "deadLetter" });
+  const queueOptions = main === queue ? options : { ...options, subQueueType: "deadLetter" as const };
+  return async () => {
+    const client = await openClient();
+    return { client, receiver: client.createReceiver(main, queueOptions) };
+  };
 }
 
+/** Runs a function for each message, over one reception after another. */
 class Subscriber implements TriggerHandle {
   readonly #fn: RegisteredFunction;
-  readonly #open: () => ServiceBusReceiver;
+  readonly #open: () => Promise<Opened>;
   readonly #invoker: Invoker;
   readonly #log: HostLog;
   readonly #category: string;
   readonly #autoComplete: boolean;
   readonly #maxConcurrentCalls: number;
   readonly #slots: Slots;
-  readonly #inHand = new Set<Promise<void>>();
-  #subscription: { close(): Promise<void> } | undefined;
+  /** The current one last; earlier ones only settle what they still hold. */
+  readonly #receptions = new Set<Reception>();
+  #current: Reception | undefined;
+  #patienceMs = OPEN_PATIENCE_MS;
+  #watch: NodeJS.Timeout | undefined;
   #stopped = false;
-  #resubscribeDelayMs = RESUBSCRIBE_FIRST_MS;
-  /** What has gone wrong since messages last arrived, and when it was last said. */
+  /** What has gone wrong since the link was last opened, and when it was last said. */
   readonly #troubles = new Map<string, number>();
 
-  constructor(fn: RegisteredFunction, open: () => ServiceBusReceiver, dependencies: TriggerDependencies) {
+  constructor(fn: RegisteredFunction, open: () => Promise<Opened>, dependencies: TriggerDependencies) {
     const { config, invoker, log } = dependencies;
     this.#fn = fn;
     this.#open = open;
@@ -142,85 +122,89 @@ class Subscriber implements TriggerHandle {
     this.#log = log;
     this.#category = `Host.Triggers.${fn.name}`;
     this.#maxConcurrentCalls = config.maxConcurrentCalls;
+    const { autoCompleteMessages } = fn.trigger;
     this.#autoComplete =
-      typeof fn.trigger.autoCompleteMessages === "boolean"
-        ? fn.trigger.autoCompleteMessages
-        : config.autoComplete;
+      typeof autoCompleteMessages === "boolean" ? autoCompleteMessages : config.autoComplete;
     this.#slots = new Slots(config.maxConcurrentCalls);
-  }
-
-  subscribe(): void {
-    const receiver = this.#open();
-    const settlements = new Settlements();
-    this.#subscription = receiver.subscribe(
-      {
-        processMessage: (message) => {
-          const processed = this.#process(receiver, settlements, message);
-          this.#inHand.add(processed);
-          return processed.finally(() => this.#inHand.delete(processed));
-        },
-        processError: async (args) => this.#onError(receiver, args),
-      },
-      { autoCompleteMessages: false, maxConcurrentCalls: this.#maxConcurrentCalls },
-    );
+    void this.#receive();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#subscription?.close();
+    clearTimeout(this.#watch);
+    await Promise.all([...this.#receptions].map((reception) => reception.stop()));
   }
 
   async idle(): Promise<void> {
-    await Promise.all(this.#inHand);
+    await Promise.all([...this.#receptions].map((reception) => reception.idle()));
   }
 
-  /** Never rejects: the SDK would then abandon by itself, past the settlement queue. */
-  async #process(
-    receiver: ServiceBusReceiver,
-    settlements: Settlements,
-    message: ServiceBusReceivedMessage,
-  ): Promise<void> {
-    this.#recovered();
-    // After a reconnection the SDK asks for a whole new window while earlier messages still run.
+  async close(): Promise<void> {
+    await Promise.all([...this.#receptions].map((reception) => reception.close()));
+  }
+
+  /** Begins a reception, and replaces it when it is stuck. */
+  async #receive(): Promise<void> {
+    try {
+      const opened = await this.#open();
+      if (this.#stopped) return await opened.client.close();
+      this.#current = new Reception(opened, this.#maxConcurrentCalls, {
+        run: (message) => this.#run(message),
+        trouble: (text) => this.#trouble(text),
+        opened: () => this.#recovered(),
+      });
+      this.#receptions.add(this.#current);
+    } catch (thrown) {
+      this.#trouble(`open: ${textOf(thrown)}`);
+    }
+    this.#lookLater();
+  }
+
+  #lookLater(): void {
+    if (this.#stopped) return;
+    this.#watch = setTimeout(() => {
+      const current = this.#current;
+      if (current !== undefined && current.stuckFor < this.#patienceMs) return this.#lookLater();
+      this.#patienceMs = Math.min(this.#patienceMs * 2, MAX_OPEN_PATIENCE_MS);
+      if (current !== undefined) void this.#retire(current);
+      void this.#receive();
+    }, LOOK_MS);
+  }
+
+  /** The old connection settles what it still can, and is closed. */
+  async #retire(reception: Reception): Promise<void> {
+    this.#current = undefined;
+    this.#trouble("The connection does not open; trying a new one.");
+    const stopped = reception.stop();
+    await reception.idle();
+    this.#receptions.delete(reception);
+    try {
+      await Promise.all([stopped, reception.close()]);
+    } catch (thrown) {
+      this.#trouble(`close: ${textOf(thrown)}`);
+    }
+  }
+
+  async #run(message: ServiceBusReceivedMessage): Promise<Outcome | undefined> {
+    // After a reconnection a whole new window is asked for while earlier messages still run.
     await this.#slots.take();
-    let outcome: Outcome = "complete";
     try {
       await this.#invoker.invoke(this.#fn, {
         data: messageData(message.body),
         triggerMetadata: messageMetadata(message),
       });
+      return this.#autoComplete ? "complete" : undefined;
     } catch (thrown) {
-      outcome = "abandon";
-      this.#log.write("error", `Function.${this.#fn.name}`, `The function failed: ${describe(thrown)}`);
+      const why = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+      this.#log.write("error", `Function.${this.#fn.name}`, `The function failed: ${why}`);
+      return "abandon";
     } finally {
       this.#slots.give();
     }
-    if (outcome === "complete" && !this.#autoComplete) return;
-    try {
-      await settlements.settle(outcome, () =>
-        outcome === "complete" ? receiver.completeMessage(message) : receiver.abandonMessage(message),
-      );
-    } catch (thrown) {
-      // The lock runs out and the message comes again: the function must bear that anyway.
-      this.#trouble(`A message could not be settled (${outcome}): ${messageOf(thrown)}`);
-    }
-  }
-
-  #onError(receiver: ServiceBusReceiver, args: ProcessErrorArgs): void {
-    if (this.#stopped) return;
-    this.#trouble(`${args.errorSource}: ${messageOf(args.error)}`);
-    // Any other error is retried by the subscription itself; after an AbortError it has ended.
-    if (args.error.name !== "AbortError") return;
-    const delayMs = this.#resubscribeDelayMs;
-    this.#resubscribeDelayMs = Math.min(delayMs * 2, RESUBSCRIBE_MAX_MS);
-    setTimeout(() => {
-      if (this.#stopped) return;
-      receiver.close().catch((thrown) => this.#trouble(`close: ${messageOf(thrown)}`));
-      this.subscribe();
-    }, delayMs);
   }
 
   #trouble(text: string): void {
+    if (this.#stopped) return;
     const now = performance.now();
     if (now - (this.#troubles.get(text) ?? Number.NEGATIVE_INFINITY) < REPEAT_AFTER_MS) return;
     if (this.#troubles.size >= MAX_TROUBLES) this.#troubles.clear();
@@ -229,17 +213,9 @@ class Subscriber implements TriggerHandle {
   }
 
   #recovered(): void {
+    this.#patienceMs = OPEN_PATIENCE_MS;
     if (this.#troubles.size === 0) return;
     this.#troubles.clear();
-    this.#resubscribeDelayMs = RESUBSCRIBE_FIRST_MS;
-    this.#log.write("information", this.#category, "Messages arrive again.");
+    this.#log.write("information", this.#category, "Connected again.");
   }
-}
-
-function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-}
-
-function describe(thrown: unknown): string {
-  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
 }

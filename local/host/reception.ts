@@ -1,0 +1,115 @@
+import type {
+  MessageHandlers,
+  ProcessErrorArgs,
+  ServiceBusClient,
+  ServiceBusReceivedMessage,
+  ServiceBusReceiver,
+} from "@azure/service-bus";
+import { type Outcome, Settlements } from "./settlement.ts";
+
+/** One connection to Service Bus and one link that messages arrive on. */
+export interface Opened {
+  readonly client: ServiceBusClient;
+  readonly receiver: ServiceBusReceiver;
+}
+
+export interface ReceptionHandlers {
+  /** Runs a message; undefined leaves it unsettled. Must not reject. */
+  run(message: ServiceBusReceivedMessage): Promise<Outcome | undefined>;
+  trouble(text: string): void;
+  /** The link is open, for the first time or again. */
+  opened(): void;
+}
+
+/** How the SDK tells of each try to open the link; it hands them on, though its types do not say so. */
+interface OpeningHandlers extends MessageHandlers {
+  preInitialize(): Promise<void>;
+  postInitialize(): Promise<void>;
+}
+
+/**
+ * Receives on one link until stopped. The SDK opens the link again by itself when it is lost, but a server that dies
+ * while it is being opened leaves it waiting for minutes (7.9.5: 60 s for each of several steps): `stuckFor` tells how
+ * long, and whoever holds the reception replaces it.
+ */
+export class Reception {
+  readonly #opened: Opened;
+  readonly #handlers: ReceptionHandlers;
+  readonly #settlements = new Settlements();
+  readonly #inHand = new Set<Promise<void>>();
+  readonly #subscription: { close(): Promise<void> };
+  #openingSince: number | undefined = performance.now();
+  #ended = false;
+  #stopped = false;
+
+  constructor(opened: Opened, maxConcurrentCalls: number, handlers: ReceptionHandlers) {
+    this.#opened = opened;
+    this.#handlers = handlers;
+    const sdkHandlers: OpeningHandlers = {
+      preInitialize: async () => {
+        this.#openingSince = performance.now();
+      },
+      postInitialize: async () => {
+        this.#openingSince = undefined;
+        handlers.opened();
+      },
+      processMessage: (message) => {
+        const processed = this.#process(message);
+        this.#inHand.add(processed);
+        return processed.finally(() => this.#inHand.delete(processed));
+      },
+      processError: async (args) => this.#onError(args),
+    };
+    this.#subscription = opened.receiver.subscribe(sdkHandlers, {
+      autoCompleteMessages: false,
+      maxConcurrentCalls,
+    });
+  }
+
+  /** For how long it has been opening its link, ms; 0 when that is open, infinite when it has given up. */
+  get stuckFor(): number {
+    if (this.#ended) return Number.POSITIVE_INFINITY;
+    return this.#openingSince === undefined ? 0 : performance.now() - this.#openingSince;
+  }
+
+  /** Asks for no more messages; those that have come are still run and settled. */
+  stop(): Promise<void> {
+    this.#stopped = true;
+    return this.#subscription.close();
+  }
+
+  /** Resolves once all messages that have come are settled. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#inHand);
+  }
+
+  close(): Promise<void> {
+    return this.#opened.client.close();
+  }
+
+  /** Never rejects: the SDK would then abandon by itself, past the settlement queue. */
+  async #process(message: ServiceBusReceivedMessage): Promise<void> {
+    const outcome = await this.#handlers.run(message);
+    if (outcome === undefined) return;
+    const { receiver } = this.#opened;
+    try {
+      await this.#settlements.settle(outcome, () =>
+        outcome === "complete" ? receiver.completeMessage(message) : receiver.abandonMessage(message),
+      );
+    } catch (thrown) {
+      // The lock runs out and the message comes again: the function must bear that anyway.
+      this.#handlers.trouble(`A message could not be settled (${outcome}): ${textOf(thrown)}`);
+    }
+  }
+
+  #onError(args: ProcessErrorArgs): void {
+    if (this.#stopped) return;
+    // Any other error is retried by the subscription itself; after an AbortError it has ended.
+    if (args.error.name === "AbortError") this.#ended = true;
+    this.#handlers.trouble(`${args.errorSource}: ${textOf(args.error)}`);
+  }
+}
+
+export function textOf(thrown: unknown): string {
+  return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+}
