@@ -333,6 +333,24 @@ export class Operations {
   }
 }
 
+const ITEM_VERBS: Readonly<Record<string, string>> = {
+  get: "read",
+  put: "replace",
+  patch: "patch",
+  delete: "delete",
+};
+
+/** What a request is called in counters and fault plans. */
+export function operationOf(route: Route, headers: IncomingHttpHeaders): string {
+  if (route.kind === "item") return ITEM_VERBS[route.verb] ?? route.verb;
+  if (route.kind !== "items") return route.kind;
+  if (route.verb === "get") return "changes";
+  if (isQuery(headers)) return "query";
+  if (is(headers["x-ms-cosmos-is-batch-request"]))
+    return is(headers["x-ms-cosmos-batch-atomic"]) ? "batch" : "bulk";
+  return is(headers["x-ms-documentdb-is-upsert"]) ? "upsert" : "create";
+}
+
 function operationCharge(operationType: string, item: StoredItem | undefined, prices: Prices): number {
   if (operationType === "Read") return prices.read(item?.text.length);
   return prices.write(item?.text.length ?? 0, operationType === "Replace" || operationType === "Patch");

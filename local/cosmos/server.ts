@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Clock, systemClock } from "../clock.ts";
+import { type FaultPlan, Faults } from "../faults.ts";
 import { createAuthorization, EMULATOR_KEY } from "./authorization.ts";
 import { pricesFor } from "./charges.ts";
 import { CosmosError } from "./cosmos-error.ts";
-import { type Answer, Operations } from "./operations.ts";
+import { type Answer, Operations, operationOf } from "./operations.ts";
 import type { CosmosResources } from "./resources.ts";
 import { routeOf } from "./route.ts";
 import { CosmosStore } from "./store.ts";
@@ -20,12 +21,15 @@ export interface CosmosOptions {
   readonly resources?: CosmosResources;
   readonly clock?: Clock;
   readonly log?: (line: string) => void;
+  readonly faults?: FaultPlan;
 }
 
 export interface RunningCosmos {
   readonly port: number;
   /** Operations and request units by kind, since the start. */
   counters(): Record<string, number>;
+  /** Operations: create, read, upsert, replace, patch, delete, batch, bulk, query, changes, and the rest by route. */
+  setFaults(plan: FaultPlan): void;
   close(): Promise<void>;
 }
 
@@ -43,6 +47,8 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
   const operations = new Operations(store, pricesFor(consistency), consistency, () => address(server));
   const authorize = createAuthorization(options.key ?? EMULATOR_KEY);
   const expiry = sweepWhenDue(store, clock, log);
+  const faults = new Faults();
+  if (options.faults !== undefined) faults.set(options.faults);
 
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (request, response) => {
     serve(request, response).catch((thrown: unknown) => {
@@ -67,8 +73,17 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
       authorization: request.headers.authorization,
     });
     const body = request.method === "GET" || request.method === "DELETE" ? "" : await bodyOf(request);
-    answer(response, await operations.run(route, request.headers, body));
+    const fault = faults.next(operationOf(route, request.headers));
+    if (fault?.kind === "refuse") {
+      const more = fault.retry_after_ms === undefined ? {} : { retryAfterMs: fault.retry_after_ms };
+      throw new CosmosError(fault.status, "A fault was asked for.", more);
+    }
+    if (fault?.kind === "drop" && fault.when === "before") return void request.socket.destroy();
+    const answered = await operations.run(route, request.headers, body);
     expiry.look();
+    if (fault?.kind === "drop") return void request.socket.destroy();
+    if (fault?.kind === "delay") await new Promise<void>((resolve) => clock.after(fault.ms, resolve));
+    answer(response, answered);
   }
 
   await new Promise<void>((resolve, reject) => {
@@ -78,6 +93,7 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
   return {
     port: address(server).port,
     counters: () => operations.counters(),
+    setFaults: (plan) => faults.set(plan),
     async close() {
       expiry.stop();
       server.closeAllConnections();

@@ -41,26 +41,26 @@ export async function submitJob(
   const nowMs = deps.clock.now();
   const accepted = acceptJob(submission, { tenantId, jobId, actor, nowMs, nudgeGraceMs: deps.nudgeGraceMs });
   const created = await create(deps, accepted, nowMs);
-  const { job } = accepted;
-  // A repeated key, or this very create seen again after its answer was lost.
-  if (created.kind === "exists") {
-    const mine = created.job.value.audit_hash === job.audit_hash;
-    if (!mine && created.job.value.envelope_sha256 !== submission.envelopeSha256) {
-      throw new Problem(
-        "idempotency_key_reused",
-        `The key was used for ${jobId} with another envelope, at ${new Date(created.job.value.created_at_ms).toISOString()}.`,
-      );
-    }
-    if (!mine) return { job: created.job, repeated: true };
+  if (created.kind === "written") {
+    await nudge(deps, accepted.job);
+    return { job: { value: accepted.job, etag: created.etag }, repeated: false };
   }
-  const etag = created.kind === "exists" ? created.job.etag : created.etag;
-  await nudge(deps, job);
-  return { job: { value: job, etag }, repeated: false };
+  const { job } = created;
+  if (job.value.envelope_sha256 !== submission.envelopeSha256) {
+    const at = new Date(job.value.created_at_ms).toISOString();
+    throw new Problem(
+      "idempotency_key_reused",
+      `The key was used for ${jobId} with another envelope, at ${at}.`,
+    );
+  }
+  // After a create whose answer was lost the job may be this very one, and nobody has nudged it yet.
+  if (created.afterLoss) await nudge(deps, job.value);
+  return { job, repeated: !created.afterLoss };
 }
 
 type Created =
   | { readonly kind: "written"; readonly etag: string }
-  | { readonly kind: "exists"; readonly job: Stored<Job> };
+  | { readonly kind: "exists"; readonly job: Stored<Job>; readonly afterLoss: boolean };
 
 async function create(deps: SubmitDeps, accepted: Accepted, nowMs: number): Promise<Created> {
   let unavailable: unknown;
@@ -69,7 +69,7 @@ async function create(deps: SubmitDeps, accepted: Accepted, nowMs: number): Prom
       const result = await deps.store.create(accepted, nowMs);
       if (result.kind === "written") return result;
       const job = await deps.store.read(accepted.job);
-      if (job !== undefined) return { kind: "exists", job };
+      if (job !== undefined) return { kind: "exists", job, afterLoss: tries > 0 };
       unavailable = new StoreUnavailable(`${accepted.job.job_id} exists but cannot be read`);
     } catch (thrown) {
       if (!(thrown instanceof StoreUnavailable)) throw thrown;

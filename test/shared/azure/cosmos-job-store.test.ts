@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { acceptJob } from "../../../shared/job/accept.ts";
+import type { Job } from "../../../shared/job/job.ts";
+import { draftOf, end, renewLease, startAttempt } from "../../../shared/job/life-cycle.ts";
+import { StoreUnavailable } from "../../../shared/job/ports.ts";
+import { change, save } from "../../../shared/job/saving.ts";
+import { submitJob } from "../../../shared/job/submit.ts";
+import { by, submission } from "../job/samples.ts";
+import { NudgeList, openStore, silent, TestClock } from "../world.ts";
+
+const clock = new TestClock();
+let opened: Awaited<ReturnType<typeof openStore>>;
+let count = 0;
+beforeAll(async () => {
+  opened = await openStore(clock);
+});
+afterAll(() => opened.close());
+beforeEach(() => opened.cosmos.setFaults({ rules: [] }));
+
+async function created(): Promise<{ job: Job; etag: string }> {
+  const jobId = `job_${String(++count).padStart(32, "0")}`;
+  const accepted = acceptJob(
+    { ...submission, deadlineMs: clock.now() + 1e6 },
+    { ...by, jobId, nowMs: clock.now() },
+  );
+  const result = await opened.store.create(accepted, clock.now());
+  if (result.kind !== "written") throw new Error(result.kind);
+  return { job: accepted.job, etag: result.etag };
+}
+
+const started = (job: Job) =>
+  startAttempt(draftOf(job), {
+    claimId: "mine",
+    deployment: { name: "d", provider: "openai", simulated: true },
+    requestSha256: "0".repeat(64),
+    leaseSeconds: 30,
+    nowMs: clock.now(),
+    actor: "worker:1",
+    reason: null,
+  });
+const cancelled = (job: Job) => end(draftOf(job), { status: "cancelled", nowMs: clock.now(), actor: "c" });
+
+describe("the store", () => {
+  it("reads what was created, and says when it is there already", async () => {
+    const { job, etag } = await created();
+    expect(await opened.store.read(job)).toEqual({ value: job, etag });
+    const both = await opened.store.readWithRequest(job);
+    expect(both?.request).toMatchObject({ kind: "request", body: submission.bodyText });
+    const again = acceptJob(submission, { ...by, jobId: job.job_id });
+    expect(await opened.store.create(again, clock.now())).toEqual({ kind: "exists" });
+    expect(await opened.store.read({ tenant_id: "team-b", job_id: job.job_id })).toBeUndefined();
+  });
+
+  it("refuses a write that names an older version, and writes nothing of it", async () => {
+    const { job, etag } = await created();
+    const first = await opened.store.write(started(job), etag, clock.now());
+    expect(first.kind).toBe("written");
+    expect(await opened.store.write(cancelled(job), etag, clock.now())).toEqual({ kind: "superseded" });
+    expect((await opened.store.audit(job)).map((r) => r.event)).toEqual(["accepted", "attempt_started"]);
+  });
+
+  it("finds overdue jobs by their time alone, the longest overdue first; ended ones are gone from the index", async () => {
+    const one = await created();
+    clock.advance(1_000);
+    const two = await created();
+    clock.advance(60_000);
+    const overdue = async () => (await opened.store.overdue(clock.now(), 100)).map((each) => each.job_id);
+    const found = await overdue();
+    expect(found.indexOf(one.job.job_id)).toBeLessThan(found.indexOf(two.job.job_id));
+    await opened.store.write(cancelled(one.job), one.etag, clock.now());
+    expect(await overdue()).not.toContain(one.job.job_id);
+  });
+
+  it.each([429, 449, 503, 408, 500])(
+    "says that it is unavailable when Cosmos DB goes on answering %i",
+    async (status) => {
+      const { job } = await created();
+      opened.cosmos.setFaults({
+        rules: [{ operation: "*", effect: { kind: "refuse", status, retry_after_ms: 1 } }],
+      });
+      await expect(opened.store.read(job)).rejects.toThrow(StoreUnavailable);
+    },
+  );
+
+  it("knows a claim that was applied though its answer was lost", async () => {
+    const { job, etag } = await created();
+    opened.cosmos.setFaults({
+      rules: [{ operation: "batch", times: 1, effect: { kind: "drop", when: "after" } }],
+    });
+    const saved = await save(opened.store, started(job), etag, clock.now());
+    expect(saved.kind).toBe("written");
+    const stored = await opened.store.read(job);
+    expect(stored?.value.lease?.claim_id).toBe("mine");
+    const renewed = draftOf(renewLease(stored?.value as Job, clock.now()));
+    expect((await save(opened.store, renewed, stored?.etag ?? "", clock.now())).kind).toBe("written");
+  });
+
+  it("cancels once, whatever is lost on the way", async () => {
+    const { job } = await created();
+    opened.cosmos.setFaults({
+      rules: [{ operation: "batch", times: 1, effect: { kind: "drop", when: "after" } }],
+    });
+    const result = await change(opened.store, job, clock, (current) =>
+      current.status === "cancelled" ? undefined : cancelled(current),
+    );
+    expect(result?.job.status).toBe("cancelled");
+    expect((await opened.store.audit(job)).map((r) => r.event)).toEqual(["accepted", "cancelled"]);
+  });
+});
+
+describe("a submit", () => {
+  const submit = (key: string | null, change: Partial<typeof submission> = {}) => {
+    const nudges = new NudgeList();
+    const deps = {
+      store: opened.store,
+      nudges,
+      clock,
+      log: silent,
+      newJobId: () => `job_${String(++count).padStart(32, "9")}`,
+      nudgeGraceMs: 10_000,
+    };
+    const whole = { ...submission, deadlineMs: clock.now() + 1e6, ...change };
+    return submitJob(deps, whole, { tenantId: "team-a", actor: "team-a/key:1", idempotencyKey: key });
+  };
+
+  it("is accepted once though the answer of its create was lost", async () => {
+    opened.cosmos.setFaults({
+      rules: [{ operation: "batch", times: 1, effect: { kind: "drop", when: "after" } }],
+    });
+    const { job, repeated } = await submit("lost-answer");
+    expect(repeated).toBe(false);
+    expect((await opened.store.audit(job.value)).map((r) => r.event)).toEqual(["accepted"]);
+    expect((await submit("lost-answer")).repeated).toBe(true);
+  });
+
+  it("refuses a key that comes with another envelope", async () => {
+    await submit("reused");
+    await expect(submit("reused", { envelopeSha256: "f".repeat(64) })).rejects.toMatchObject({
+      code: "idempotency_key_reused",
+    });
+  });
+});
