@@ -1,18 +1,13 @@
-import { randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { systemClock } from "../clock.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Env } from "./app-settings.ts";
-import type { Registry } from "./core-api.ts";
 import { readHostJson } from "./host-json.ts";
 import { createHostLog, type HostLog } from "./host-log.ts";
 import { startHttpServer } from "./http-server.ts";
 import { Invoker, runHooks } from "./invocation.ts";
 import { loadApp } from "./load-app.ts";
 import { RouteTable } from "./routes.ts";
-import { startServiceBusTrigger, type TriggerHandle } from "./service-bus-trigger.ts";
-import { TimerStore } from "./timer-store.ts";
-import { TimerTrigger } from "./timers.ts";
+import { startTriggers } from "./triggers.ts";
 
 export interface HostOptions {
   /** The app's folder: host.json and package.json are in it. */
@@ -43,22 +38,15 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
   await runHooks(registry.hooks.appStart, { hookData: {} });
   const invoker = new Invoker(registry, log, config.functionTimeoutMs);
   const functions = [...registry.functions.values()];
-  const routes = new RouteTable(functions, config.routePrefix);
-  const timers = timersOf(registry, { invoker, log, env });
   const http = await startHttpServer({
     port,
     host: "127.0.0.1",
-    routes,
+    routes: new RouteTable(functions, config.routePrefix),
     invoker,
     maxBodyBytes: bodyLimit(env),
     log,
   });
-  const triggers: TriggerHandle[] = [];
-  for (const fn of functions) {
-    if (fn.trigger.type.toLowerCase() !== "servicebustrigger") continue;
-    triggers.push(startServiceBusTrigger(fn, { config: config.serviceBus, invoker, log, env }));
-  }
-  timers.start();
+  const triggers = startTriggers(functions, { config: config.serviceBus, invoker, log, env });
   log.write("information", "Host.Startup", `${functions.length} functions on http://127.0.0.1:${http.port}`);
 
   return {
@@ -66,20 +54,14 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
     log,
     async drain(withinMs) {
       log.write("information", "Host.Shutdown", `Draining; ${invoker.running} invocation(s) running.`);
-      timers.stop();
       http.stopAccepting();
-      const stopped = Promise.all(triggers.map((trigger) => trigger.stop()));
-      const drained = within(stopped, STOP_MS)
+      const drained = within(triggers.stop(), STOP_MS)
         .then(() => invoker.idle())
-        .then(() => Promise.all(triggers.map((trigger) => trigger.idle())))
+        .then(() => triggers.idle())
         .then(() => runHooks(registry.hooks.appTerminate, { hookData: {} }));
       const clean = await within(drained, withinMs);
       if (!clean) log.write("warning", "Host.Shutdown", `${invoker.running} invocation(s) are cut.`);
-      await within(
-        Promise.all([http.close(clean ? CLOSE_MS : 0), ...triggers.map((trigger) => trigger.close())]),
-        CLOSE_MS,
-      );
-      timers.close();
+      await within(Promise.all([http.close(clean ? CLOSE_MS : 0), triggers.close()]), CLOSE_MS);
       log.flush();
       return clean;
     },
@@ -89,38 +71,6 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
 function bodyLimit(env: Env): number {
   const bytes = Number(env.FUNCTIONS_REQUEST_BODY_SIZE_LIMIT ?? DEFAULT_MAX_BODY_BYTES);
   return Number.isInteger(bytes) && bytes > 0 ? bytes : DEFAULT_MAX_BODY_BYTES;
-}
-
-interface Timers {
-  start(): void;
-  stop(): void;
-  close(): void;
-}
-
-function timersOf(
-  registry: Registry,
-  { invoker, log, env }: { invoker: Invoker; log: HostLog; env: Env },
-): Timers {
-  const functions = [...registry.functions.values()].filter(
-    (fn) => fn.trigger.type.toLowerCase() === "timertrigger",
-  );
-  if (functions.length === 0)
-    return { start: () => undefined, stop: () => undefined, close: () => undefined };
-  const folder = resolve(env.DATA_DIR ?? ".switchyard");
-  mkdirSync(folder, { recursive: true });
-  const store = new TimerStore(join(folder, "timers.db"), randomUUID());
-  const timers = functions.map(
-    (fn) => new TimerTrigger(fn, { store, invoker, clock: systemClock, log, env }),
-  );
-  return {
-    start: () => {
-      for (const timer of timers) timer.start();
-    },
-    stop: () => {
-      for (const timer of timers) timer.stop();
-    },
-    close: () => store.close(),
-  };
 }
 
 /** True when `work` ended in time; a failure of it is thrown. */
