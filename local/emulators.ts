@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { createHostLog } from "./host/host-log.ts";
 import { startEmulators } from "./stack/emulator-set.ts";
 import { lockFolderSoon } from "./stack/folder-lock.ts";
 import { stackSettings } from "./stack/settings-files.ts";
@@ -39,11 +40,14 @@ async function main(): Promise<void> {
   onEnd(end);
 
   const settings = stackSettings(process.env, folder);
+  const log = createHostLog({});
+  process.on("exit", () => log.flush());
   const lock = await lockFolderSoon(settings.dataDir, "emulators", PATIENCE_MS);
   // For `func start` every emulator is wanted, whatever the app's own connection strings say.
   const emulators = await startEmulators(
     owned ? settings : { ...settings, emulateServiceBus: true, emulateCosmos: true },
     folder,
+    (line) => log.write("warning", "Emulators", line),
   );
   close = async () => {
     await emulators.close();

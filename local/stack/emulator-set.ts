@@ -21,7 +21,11 @@ export class PortTaken extends Error {
 }
 
 /** Starts the emulators the settings ask for; their data is in `dataDir`. All of them, or none. */
-export async function startEmulators(settings: StackSettings, folder: string): Promise<EmulatorSet> {
+export async function startEmulators(
+  settings: StackSettings,
+  folder: string,
+  log: (line: string) => void,
+): Promise<EmulatorSet> {
   mkdirSync(settings.dataDir, { recursive: true });
   const file = (name: string) => join(settings.dataDir, name);
   const resources = readJson(join(folder, "infra", "resources.json"));
@@ -41,6 +45,7 @@ export async function startEmulators(settings: StackSettings, folder: string): P
                 settings.serviceBusConfigFile === undefined
                   ? queuesFromResources(resources)
                   : queuesFromConfig(readJson(settings.serviceBusConfigFile)),
+              log,
             }),
           ),
         )
@@ -48,11 +53,16 @@ export async function startEmulators(settings: StackSettings, folder: string): P
     const cosmos = settings.emulateCosmos
       ? keep(
           await onPort("COSMOS_PORT", settings.cosmosPort, (port) =>
-            startCosmos({ port, databaseFile: file("cosmos.db"), resources: cosmosResources(resources) }),
+            startCosmos({
+              port,
+              databaseFile: file("cosmos.db"),
+              resources: cosmosResources(resources),
+              log,
+            }),
           ),
         )
       : undefined;
-    const models = keep(await startModels(settings, file("model-endpoints.db")));
+    const models = keep(await startModels(settings, file("model-endpoints.db"), log));
     return {
       serviceBusPort: serviceBus?.port,
       cosmosPort: cosmos?.port,
@@ -65,8 +75,8 @@ export async function startEmulators(settings: StackSettings, folder: string): P
   }
 }
 
-async function startModels(settings: StackSettings, databaseFile: string) {
-  const start = (port: number) => startModelEndpoints({ port, databaseFile });
+async function startModels(settings: StackSettings, databaseFile: string, log: (line: string) => void) {
+  const start = (port: number) => startModelEndpoints({ port, databaseFile, log });
   try {
     return await onPort("MODEL_ENDPOINTS_PORT", settings.modelEndpointsPort, start);
   } catch (thrown) {

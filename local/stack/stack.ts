@@ -4,6 +4,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { EMULATOR_KEY } from "../cosmos/authorization.ts";
 import type { HostLog } from "../host/host-log.ts";
 import { Child, type ReadyMessage } from "./child.ts";
 import { withModelEndpointsPort } from "./models-file.ts";
@@ -33,10 +34,6 @@ const HEALTH_LOOK_MS = 50;
 
 /** Name and key of the local stack's own accounts: what is known to everybody protects nothing but loopback. */
 const SERVICE_BUS_KEY = "SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE";
-/** The key every Cosmos emulator is known by (public documentation of the emulator). */
-const COSMOS_KEY =
-  "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DEQ2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==";
-
 /** The processes of `npm start`: the emulators, and N hosts behind one port. */
 export class Stack {
   readonly #options: StackOptions;
@@ -141,7 +138,7 @@ export class Stack {
       env.SERVICEBUS = `Endpoint=sb://127.0.0.1:${ports.serviceBusPort};${SERVICE_BUS_KEY};UseDevelopmentEmulator=true;`;
     }
     if (settings.emulateCosmos) {
-      env.COSMOS = `AccountEndpoint=http://127.0.0.1:${ports.cosmosPort}/;AccountKey=${COSMOS_KEY};`;
+      env.COSMOS = `AccountEndpoint=http://127.0.0.1:${ports.cosmosPort}/;AccountKey=${EMULATOR_KEY};`;
     }
     const modelsFile = this.#localModelsFile(ports.modelEndpointsPort);
     if (modelsFile !== undefined) env.MODELS_FILE = modelsFile;
