@@ -13,7 +13,7 @@ const HELP = `Usage: npm run emulators
 
 Runs the Service Bus and Cosmos emulators and the simulated model endpoints until SIGINT or SIGTERM.
 Settings (environment, local.settings.json): SERVICEBUS_PORT (5672), COSMOS_PORT (8081),
-MODEL_ENDPOINTS_PORT (7072), DATA_DIR (.switchyard), SERVICEBUS_CONFIG. A port of 0 takes a free one.
+MODEL_ENDPOINTS_PORT (7072), MODEL_LATENCY_SCALE (1), DATA_DIR (.switchyard), SERVICEBUS_CONFIG. A port of 0 takes a free one.
 `;
 /** A stack that has just been killed lets go of its folder within this time. */
 const PATIENCE_MS = 5_000;

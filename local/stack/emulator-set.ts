@@ -76,7 +76,13 @@ export async function startEmulators(
 }
 
 async function startModels(settings: StackSettings, databaseFile: string, log: (line: string) => void) {
-  const start = (port: number) => startModelEndpoints({ port, databaseFile, log });
+  const start = (port: number) =>
+    startModelEndpoints({
+      port,
+      databaseFile,
+      latencyScale: settings.modelLatencyScale,
+      log: ({ event, reason }) => log(`model endpoints: ${event}: ${reason}`),
+    });
   try {
     return await onPort("MODEL_ENDPOINTS_PORT", settings.modelEndpointsPort, start);
   } catch (thrown) {
