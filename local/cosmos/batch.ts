@@ -37,10 +37,18 @@ export interface OperationResult {
 
 const FAILED_DEPENDENCY = 424;
 
+function operationsIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw badRequest("The input content is invalid: it is no JSON.");
+  }
+}
+
 function parseOperations(text: string): BatchOperation[] {
   if (Buffer.byteLength(text) > MAX_BATCH_BYTES)
     throw new CosmosError(413, "Request size is too large: a batch is at most 2 MB.");
-  const operations: unknown = JSON.parse(text);
+  const operations = operationsIn(text);
   if (!Array.isArray(operations) || operations.length === 0)
     throw badRequest("A batch needs at least one operation.");
   if (operations.length > MAX_BATCH_OPERATIONS)

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import { type BatchResult, bulk, transactionalBatch } from "./batch.ts";
+import { bulk, transactionalBatch } from "./batch.ts";
+import { batchCharge, batchText } from "./batch-answer.ts";
 import { changeFeed } from "./change-feed.ts";
 import type { Prices } from "./charges.ts";
 import type { ContainerDefinition } from "./container-definition.ts";
-import type { ContainerStore, StoredItem } from "./container-store.ts";
+import type { ContainerStore } from "./container-store.ts";
 import { badRequest, CosmosError, notFound } from "./cosmos-error.ts";
 import {
   type Conditions,
@@ -270,7 +271,7 @@ export class Operations {
         );
       }
       case "patch": {
-        const patch = parseObject(body);
+        const patch = parseJson(body); // the bare list of operations, or an object with a condition
         return this.#written(
           "patch",
           await commits.run(() => patchItem(container, key, id, patch, conditions)),
@@ -309,19 +310,12 @@ export class Operations {
       atomic ? transactionalBatch(container, key, body, this.#store.savepoint) : bulk(container, body);
     const readsOnly = atomic && !/"operationType":"(?!Read")/.test(body);
     const result = await (readsOnly ? commits.read(work) : commits.run(work));
-    const charge = this.#batchCharge(result);
+    const charge = batchCharge(result, this.#prices);
     return this.#answer(
       readsOnly ? "read_batch" : atomic ? "batch" : "bulk",
       charge,
       result.status,
       batchText(result, this.#prices),
-    );
-  }
-
-  #batchCharge(result: BatchResult): number {
-    return result.results.reduce(
-      (sum, each) => sum + operationCharge(each.operationType, each.item, this.#prices),
-      0,
     );
   }
 
@@ -351,23 +345,6 @@ export function operationOf(route: Route, headers: IncomingHttpHeaders): string 
   return is(headers["x-ms-documentdb-is-upsert"]) ? "upsert" : "create";
 }
 
-function operationCharge(operationType: string, item: StoredItem | undefined, prices: Prices): number {
-  if (operationType === "Read") return prices.read(item?.text.length);
-  return prices.write(item?.text.length ?? 0, operationType === "Replace" || operationType === "Patch");
-}
-
-/** The items' texts are put in as they are stored. */
-function batchText(result: BatchResult, prices: Prices): string {
-  const parts = result.results.map(({ statusCode, item, operationType }) => {
-    const charge = operationCharge(operationType, item, prices).toFixed(2);
-    const head = `{"statusCode":${statusCode},"requestCharge":${charge}`;
-    return item === undefined
-      ? `${head}}`
-      : `${head},"eTag":${JSON.stringify(item.etag)},"resourceBody":${item.text}}`;
-  });
-  return `[${parts.join(",")}]`;
-}
-
 function header(headers: IncomingHttpHeaders, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
@@ -381,13 +358,16 @@ function conditionsOf(headers: IncomingHttpHeaders): Conditions {
   return { ifMatch: header(headers, "if-match"), ifNoneMatch: header(headers, "if-none-match") };
 }
 
-function parseObject(body: string): Record<string, unknown> {
-  let value: unknown;
+function parseJson(body: string): unknown {
   try {
-    value = JSON.parse(body);
+    return JSON.parse(body);
   } catch {
     throw badRequest("The input content is invalid: it is no JSON.");
   }
+}
+
+function parseObject(body: string): Record<string, unknown> {
+  const value = parseJson(body);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw badRequest("The input content must be a JSON object.");
   return value as Record<string, unknown>;

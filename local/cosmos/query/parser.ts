@@ -42,6 +42,9 @@ const RESERVED = new Set([
   ...["BETWEEN", "LIKE", "ESCAPE", "EXISTS", "TOP", "DISTINCT", "VALUE", "ASC", "DESC"],
 ]);
 
+/** Keywords of a clause's end that may be a property's name. */
+const PROPERTY_WORDS = new Set(["OFFSET", "LIMIT", "ESCAPE"]);
+
 /** @throws CosmosError 400 for what is not in the grammar, naming where */
 export function parseQuery(text: string): Query {
   const parser = new Parser(tokens(text));
@@ -234,7 +237,13 @@ class Parser {
     for (;;) {
       if (this.#take(".")) {
         const token = this.#next;
-        if (token.kind !== "name") this.#fail();
+        // As Azure: a keyword needs brackets, c["value"].
+        if (
+          token.kind !== "name" ||
+          (RESERVED.has(token.text.toUpperCase()) && !PROPERTY_WORDS.has(token.text.toUpperCase()))
+        ) {
+          this.#fail();
+        }
         this.#at++;
         of = { kind: "member", of, name: { kind: "constant", value: token.text } };
       } else if (this.#take("[")) {

@@ -1,0 +1,27 @@
+import type { BatchResult } from "./batch.ts";
+import type { Prices } from "./charges.ts";
+import type { StoredItem } from "./container-store.ts";
+
+function operationCharge(operationType: string, item: StoredItem | undefined, prices: Prices): number {
+  if (operationType === "Read") return prices.read(item?.text.length);
+  return prices.write(item?.text.length ?? 0, operationType === "Replace" || operationType === "Patch");
+}
+
+export function batchCharge(result: BatchResult, prices: Prices): number {
+  return result.results.reduce(
+    (sum, each) => sum + operationCharge(each.operationType, each.item, prices),
+    0,
+  );
+}
+
+/** The items' texts are put in as they are stored. */
+export function batchText(result: BatchResult, prices: Prices): string {
+  const parts = result.results.map(({ statusCode, item, operationType }) => {
+    const charge = operationCharge(operationType, item, prices).toFixed(2);
+    const head = `{"statusCode":${statusCode},"requestCharge":${charge}`;
+    return item === undefined
+      ? `${head}}`
+      : `${head},"eTag":${JSON.stringify(item.etag)},"resourceBody":${item.text}}`;
+  });
+  return `[${parts.join(",")}]`;
+}
