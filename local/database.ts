@@ -1,4 +1,4 @@
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 /**
  * A store of one of the emulators: a SQLite file (or `:memory:`).
@@ -58,6 +58,8 @@ interface Enlisted {
  */
 export class GroupCommit {
   readonly #db: DatabaseSync;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
   #waiting: Enlisted[] | undefined;
   #doomed: Error | undefined;
   readonly #onRollback: () => void;
@@ -65,12 +67,14 @@ export class GroupCommit {
   /** `onRollback`: called after a failed commit, to throw away what is cached of the lost writes. */
   constructor(db: DatabaseSync, onRollback: () => void = () => undefined) {
     this.#db = db;
+    this.#begin = db.prepare("BEGIN IMMEDIATE");
+    this.#commit = db.prepare("COMMIT");
     this.#onRollback = onRollback;
   }
 
   /** Runs `work` at once inside the open transaction; its value is promised once that transaction is committed. */
   run<T>(work: () => T): Promise<T> {
-    this.#begin();
+    this.begin();
     const value = work();
     return new Promise((resolve, reject) => this.enlist(() => resolve(value), reject));
   }
@@ -80,7 +84,16 @@ export class GroupCommit {
    * to it. Exactly one of the two is called once it has ended. Throws when no transaction can be opened.
    */
   enlist(done: () => void, failed: (why: Error) => void): void {
-    this.#begin().push({ done, failed });
+    this.#open().push({ done, failed });
+  }
+
+  /** Opens this turn's transaction if none is open. */
+  begin(): void {
+    this.#open();
+  }
+
+  get isOpen(): boolean {
+    return this.#waiting !== undefined;
   }
 
   /** A write failed half-way: the open transaction will be rolled back, not committed. */
@@ -114,9 +127,9 @@ export class GroupCommit {
     if (faults.length > 0) throw faults[0];
   }
 
-  #begin(): Enlisted[] {
+  #open(): Enlisted[] {
     if (this.#waiting === undefined) {
-      this.#db.exec("BEGIN IMMEDIATE");
+      this.#begin.run();
       this.#waiting = [];
       setImmediate(() => this.flush());
     }
@@ -128,7 +141,7 @@ export class GroupCommit {
     this.#doomed = undefined;
     try {
       if (doomed !== undefined) throw doomed;
-      this.#db.exec("COMMIT");
+      this.#commit.run();
       return undefined;
     } catch (thrown) {
       try {

@@ -1,0 +1,146 @@
+import type { Broker } from "./broker.ts";
+import type { DeliveryIo, Settlement } from "./delivery-io.ts";
+import { type Lock, newToken } from "./lock.ts";
+import { encodeMessage, MESSAGE_STATE } from "./message-out.ts";
+import { outcomeOf } from "./outcome.ts";
+import { sequenceOf } from "./place.ts";
+import type { Consumer, Delivery, Queue } from "./queue.ts";
+import type { InsideSender } from "./rhea-inside.ts";
+import type { SessionHold } from "./session-hold.ts";
+
+/** A client's receiving link: what it has credit for, what is under way to it, what it says of that. */
+export class LinkOut implements Consumer {
+  readonly deleteOnReceive: boolean;
+  readonly hold: SessionHold | undefined;
+  readonly #broker: Broker;
+  readonly #queue: Queue;
+  readonly #io: DeliveryIo;
+  readonly #link: InsideSender;
+  /** Messages taken for this link whose locks are being stored. */
+  #reserved = 0;
+  /** Ready to go, but the peer's window is shut. */
+  #backlog: Delivery[] = [];
+  #stopWaiting: (() => void) | undefined;
+  readonly #unsettled = new Set<number>();
+  #closed = false;
+
+  constructor(
+    broker: Broker,
+    queue: Queue,
+    io: DeliveryIo,
+    link: InsideSender,
+    hold: SessionHold | undefined,
+  ) {
+    this.#broker = broker;
+    this.#queue = queue;
+    this.#io = io;
+    this.#link = link;
+    this.hold = hold;
+    // Sender settles: the peer wants it over when it is sent.
+    this.deleteOnReceive = link.remote.attach.snd_settle_mode === 1;
+  }
+
+  wants(): boolean {
+    return !this.#closed && this.#backlog.length === 0 && this.#link.credit > this.#reserved;
+  }
+
+  reserve(): void {
+    this.#reserved++;
+  }
+
+  send(delivery: Delivery): void {
+    this.#reserved--;
+    if (this.#closed) this.#giveBack([delivery]);
+    else if (this.#backlog.length > 0 || !this.#trySend(delivery)) this.#hold(delivery);
+    this.#drainIfDone();
+  }
+
+  onFlow(): void {
+    this.#sendBacklog();
+    this.#broker.attempt(() => this.#queue.pump());
+    // After the attach reply, which rhea writes at the end of this turn.
+    if (this.#link._draining) setImmediate(() => this.#drainIfDone());
+  }
+
+  /** The link has gone. What was not sent yet is ready again; what was sent stays locked. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopWaiting?.();
+    this.#queue.removeConsumer(this);
+    for (const id of this.#unsettled) this.#io.abandon(id);
+    this.#unsettled.clear();
+    const backlog = this.#backlog;
+    this.#backlog = [];
+    this.#giveBack(backlog);
+  }
+
+  #trySend({ meta, stored, lock }: Delivery): boolean {
+    const payload = encodeMessage(stored, {
+      sequenceNumber: sequenceOf(meta.id),
+      deliveryCount: meta.deliveryCount,
+      lockedUntil: lock?.until,
+      state: MESSAGE_STATE.active,
+    });
+    if (this.#link.credit <= 0 || !this.#io.canSend(payload.length)) return false;
+    if (lock === undefined) {
+      this.#io.send(this.#link, newToken(), payload);
+      return true;
+    }
+    const id = this.#io.send(this.#link, lock.token, payload, (settlement) =>
+      this.#onSettlement(id, lock, settlement),
+    );
+    this.#unsettled.add(id);
+    return true;
+  }
+
+  #hold(delivery: Delivery): void {
+    this.#backlog.push(delivery);
+    this.#stopWaiting ??= this.#io.onWindow(() => this.#sendBacklog());
+  }
+
+  #sendBacklog(): void {
+    while (this.#backlog.length > 0) {
+      if (!this.#trySend(this.#backlog[0] as Delivery)) return;
+      this.#backlog.shift();
+    }
+    this.#stopWaiting?.();
+    this.#stopWaiting = undefined;
+    this.#broker.attempt(() => this.#queue.pump());
+  }
+
+  #drainIfDone(): void {
+    if (this.#closed || !this.#link._draining || this.#reserved > 0 || this.#backlog.length > 0) return;
+    this.#link._draining = false;
+    this.#io.drained(this.#link);
+  }
+
+  #giveBack(deliveries: readonly Delivery[]): void {
+    const locks = deliveries.map(({ lock }) => lock).filter((lock) => lock?.live === true);
+    if (locks.length === 0) return;
+    this.#broker.attempt(() => {
+      this.#broker.beginWrite();
+      for (const lock of locks) if (lock !== undefined) this.#queue.release(lock, false);
+      this.#queue.pump();
+    });
+  }
+
+  #onSettlement(id: number, lock: Lock, { settled, state }: Settlement): void {
+    this.#unsettled.delete(id);
+    const outcome = outcomeOf(state);
+    if (outcome === undefined) return;
+    this.#broker.write(
+      () => {
+        const error = this.#queue.settle(lock, outcome);
+        if (outcome.kind !== "complete") this.#queue.pump();
+        return error;
+      },
+      (error) => {
+        if (!settled) this.#io.confirm(id, error);
+      },
+      (why) => {
+        if (!settled) this.#io.confirm(id, why);
+      },
+    );
+  }
+}

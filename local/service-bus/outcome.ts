@@ -1,0 +1,91 @@
+import rhea from "rhea";
+import { CONDITION } from "./errors.ts";
+import { deadLetterProperties, type PropertyChanges } from "./message-edit.ts";
+import type { Outcome } from "./queue.ts";
+import type { TypedValue } from "./rhea-inside.ts";
+
+/** What the delivery states of AMQP mean for a message. */
+const STATE = { accepted: 0x24, rejected: 0x25, released: 0x26, modified: 0x27 } as const;
+
+const SYMBOLS: Record<string, number> = {
+  "amqp:accepted:list": STATE.accepted,
+  "amqp:rejected:list": STATE.rejected,
+  "amqp:released:list": STATE.released,
+  "amqp:modified:list": STATE.modified,
+};
+
+/** Undefined for a state that decides nothing ("received"). */
+export function outcomeOf(state: TypedValue | null | undefined): Outcome | undefined {
+  // Settled without a word: the peer will not look at it any more.
+  if (state === null || state === undefined) return { kind: "abandon" };
+  const described = state.descriptor?.value;
+  const code = typeof described === "string" ? SYMBOLS[described] : described;
+  const fields = Array.isArray(state.value) ? (state.value as (TypedValue | null)[]) : [];
+  switch (code) {
+    case STATE.accepted:
+      return { kind: "complete" };
+    case STATE.released:
+      return { kind: "abandon" };
+    case STATE.modified:
+      return { kind: fields[1]?.value === true ? "defer" : "abandon", changes: mapEntries(fields[2]) };
+    case STATE.rejected:
+      return { kind: "deadLetter", changes: rejectionProperties(fields[0]) };
+    default:
+      return undefined;
+  }
+}
+
+/** `error{condition, description, info{DeadLetterReason, DeadLetterErrorDescription, ...}}` of a rejection. */
+function rejectionProperties(error: TypedValue | null | undefined): PropertyChanges {
+  const [condition, description, info] = Array.isArray(error?.value)
+    ? (error.value as (TypedValue | null)[])
+    : [];
+  const changes = mapEntries(info);
+  if (condition?.value === CONDITION.deadLetter || condition?.value == null) return changes;
+  // Another client's rejection: its condition says why.
+  return deadLetterProperties(String(condition.value), text(description), changes);
+}
+
+function text(value: TypedValue | null | undefined): string | undefined {
+  return typeof value?.value === "string" ? value.value : undefined;
+}
+
+/** A map as rhea reads it (keys and values in turn), each value encoded again with the type it came with. */
+export function mapEntries(map: TypedValue | null | undefined): PropertyChanges {
+  const entries = new Map<string, Buffer>();
+  if (!Array.isArray(map?.value)) return entries;
+  const items = map.value as TypedValue[];
+  for (let n = 0; n + 1 < items.length; n += 2) {
+    entries.set(String(items[n]?.value), encodeTyped(items[n + 1]));
+  }
+  return entries;
+}
+
+/** Properties given as plain values (management requests), typed as rhea would. */
+export function plainEntries(map: Record<string, unknown> | undefined): PropertyChanges {
+  return new Map(Object.entries(map ?? {}).map(([key, value]) => [key, encodeTyped(rhea.types.wrap(value))]));
+}
+
+interface Writer {
+  write(value: unknown): void;
+  toBuffer(): Buffer;
+}
+
+function encodeTyped(value: unknown): Buffer {
+  const { Writer: RheaWriter } = rhea.types as unknown as { Writer: new () => Writer };
+  const writer = new RheaWriter();
+  writer.write(value);
+  return Buffer.from(writer.toBuffer());
+}
+
+/** A request on $cbs or $management. */
+export interface Request {
+  readonly message_id?: string | number | Buffer;
+  readonly reply_to?: string;
+  readonly application_properties?: Record<string, unknown>;
+  readonly body?: unknown;
+}
+
+export function decodeRequest(bytes: Buffer): Request {
+  return rhea.message.decode(bytes) as unknown as Request;
+}

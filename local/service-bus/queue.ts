@@ -1,0 +1,481 @@
+import type { Broker } from "./broker.ts";
+import type { QueueSettings } from "./config.ts";
+import { type AmqpError, CONDITION, lockLost, messagesNotFound, Refusal, sessionLockLost } from "./errors.ts";
+import { SEQUENCE_BLOCK } from "./limits.ts";
+import { type Lock, newToken, tokenKey } from "./lock.ts";
+import { deadLetterProperties, type PropertyChanges, withApplicationProperties } from "./message-edit.ts";
+import type { SentMessage } from "./message-in.ts";
+import { PLACE, type Place, placeRange, rowId, sequenceOf } from "./place.ts";
+import { type Meta, ReadyList } from "./ready-list.ts";
+import type { SessionHold } from "./session-hold.ts";
+import { Sessions } from "./sessions.ts";
+import type { StoredMessage } from "./store.ts";
+
+/** What a receiver decided about a message. */
+export type Outcome =
+  | { readonly kind: "complete" }
+  | { readonly kind: "abandon" | "defer"; readonly changes?: PropertyChanges }
+  | { readonly kind: "deadLetter"; readonly changes: PropertyChanges };
+
+/** A message on its way out; `lock` is absent when it was deleted on the way (receive-and-delete). */
+export interface Delivery {
+  readonly meta: Meta;
+  readonly stored: StoredMessage;
+  readonly lock: Lock | undefined;
+}
+
+/** A receiver that waits for messages. */
+export interface Consumer {
+  readonly deleteOnReceive: boolean;
+  readonly hold: SessionHold | undefined;
+  /** It has credit for one more. */
+  wants(): boolean;
+  /** Takes one credit; the message follows by `send` once its lock is stored. */
+  reserve(): void;
+  send(delivery: Delivery): void;
+}
+
+export interface Places {
+  readonly ready: Place;
+  readonly deferred: Place;
+}
+
+/**
+ * A queue, or the dead letters of one: what is ready, what is locked, who waits. Every method that changes it is
+ * called inside `broker.write`, so that file and memory change in the same turn, or neither.
+ */
+export class Queue {
+  readonly address: string;
+  readonly settings: QueueSettings;
+  readonly number: number;
+  /** Undefined for a dead-letter queue: nothing dies twice. */
+  readonly deadLetters: Queue | undefined;
+  readonly sessions: Sessions | undefined;
+  readonly places: Places;
+  readonly #broker: Broker;
+  #ready: ReadyList;
+  /** By token, the first to run out first: all locks last equally long, and a renewed one goes to the end. */
+  readonly #locks = new Map<string, Lock>();
+  readonly #consumers: Consumer[] = [];
+  #turn = 0;
+  #nextSequence: number;
+  #reservedTo: number;
+
+  constructor(broker: Broker, settings: QueueSettings, number: number, nextSequence: number, isDead = false) {
+    this.#broker = broker;
+    this.settings = settings;
+    this.number = number;
+    this.#nextSequence = nextSequence;
+    this.#reservedTo = nextSequence;
+    this.address = isDead ? `${settings.name}/$DeadLetterQueue` : settings.name;
+    this.places = isDead
+      ? { ready: PLACE.dead, deferred: PLACE.deadDeferred }
+      : { ready: PLACE.ready, deferred: PLACE.deferred };
+    this.deadLetters = isDead ? undefined : new Queue(broker, settings, number, 0, true);
+    this.sessions = isDead || !settings.requiresSession ? undefined : new Sessions(broker, this);
+    this.#ready = this.readyList(null);
+    this.#recoverLocks();
+  }
+
+  /** A list of this queue's ready messages, of one session or all. */
+  readyList(session: string | null): ReadyList {
+    const { first, last } = placeRange(this.number, this.places.ready);
+    const { store } = this.#broker;
+    return new ReadyList((after, limit) => store.ready(after, last, session, limit), first - 1);
+  }
+
+  /** Throws Refusal for a message the queue cannot take. */
+  check(message: SentMessage): void {
+    if (!this.settings.requiresSession || message.session !== undefined) return;
+    throw new Refusal(
+      CONDITION.notAllowed,
+      `The SessionId was not set on a message, and it cannot be sent to the entity '${this.settings.name}'. Entities that have session support enabled can only receive messages that have the SessionId set to a valid value.`,
+    );
+  }
+
+  /** Stores one message that was checked; returns its sequence number, 0 for a duplicate. */
+  enqueue(message: SentMessage, now: number): number {
+    const { settings } = this;
+    const scheduled = message.scheduledAt !== undefined && message.scheduledAt > now;
+    if (this.#isDuplicate(message.messageId, now)) return 0;
+    const sequence = this.nextSequence();
+    const id = rowId(this.number, scheduled ? PLACE.scheduled : PLACE.ready, sequence);
+    const stored: StoredMessage = {
+      id,
+      messageId: message.messageId,
+      session: settings.requiresSession ? (message.session ?? null) : null,
+      enqueuedAt: now,
+      expiresAt: scheduled ? null : this.expiry(now, message.ttlMs),
+      dueAt: scheduled ? (message.scheduledAt ?? now) : null,
+      ttlMs: message.ttlMs ?? null,
+      priority: message.priority ?? null,
+      annotations: message.annotations ?? null,
+      content: message.content,
+      deadLetterSource: null,
+      enqueueSequence: null,
+    };
+    this.#broker.store.insert(stored);
+    if (stored.dueAt !== null) this.#broker.alarm(stored.dueAt);
+    else this.#arrived(stored);
+    return sequence;
+  }
+
+  /** A message that came by forwarding; it keeps its first sequence number as an annotation. */
+  enqueueForwarded(from: StoredMessage, content: Buffer, now: number): void {
+    if (this.#isDuplicate(from.messageId, now)) return;
+    const stored: StoredMessage = {
+      ...from,
+      id: rowId(this.number, PLACE.ready, this.nextSequence()),
+      content,
+      enqueuedAt: now,
+      expiresAt: this.expiry(now, from.ttlMs),
+      enqueueSequence: from.enqueueSequence ?? sequenceOf(from.id),
+    };
+    this.#broker.store.insert(stored);
+    this.#arrived(stored);
+  }
+
+  /** A scheduled message whose time has come: ready, under a new sequence number. */
+  activate(id: number, now: number): void {
+    const scheduled = this.#broker.store.message(id);
+    if (scheduled === undefined) return;
+    const target = rowId(this.number, PLACE.ready, this.nextSequence());
+    const expiresAt = this.expiry(now, scheduled.ttlMs);
+    this.#broker.store.activate(id, target, now, expiresAt);
+    this.#arrived({ ...scheduled, id: target, enqueuedAt: now, expiresAt, dueAt: null });
+  }
+
+  isScheduled(sequence: number): boolean {
+    return (
+      sequence > 0 && this.#broker.store.message(rowId(this.number, PLACE.scheduled, sequence)) !== undefined
+    );
+  }
+
+  cancelScheduled(sequence: number): void {
+    this.#broker.store.remove(rowId(this.number, PLACE.scheduled, sequence), false);
+  }
+
+  nextSequence(): number {
+    if (this.#nextSequence >= this.#reservedTo) {
+      this.#reservedTo = this.#nextSequence + SEQUENCE_BLOCK;
+      this.#broker.store.reserveSequences(this.number, this.#reservedTo);
+    }
+    return this.#nextSequence++;
+  }
+
+  /** When a message enqueued now expires; null: never. */
+  expiry(now: number, ttlMs: number | null | undefined): number | null {
+    const ttl = Math.min(ttlMs ?? Number.POSITIVE_INFINITY, this.settings.defaultTtlMs);
+    return Number.isFinite(ttl) ? now + ttl : null;
+  }
+
+  addConsumer(consumer: Consumer): void {
+    this.#consumers.push(consumer);
+  }
+
+  removeConsumer(consumer: Consumer): void {
+    const at = this.#consumers.indexOf(consumer);
+    if (at >= 0) this.#consumers.splice(at, 1);
+  }
+
+  /** Gives what is ready to those who wait, one each in turn. */
+  pump(): void {
+    let staged: { consumer: Consumer; delivery: Delivery }[] | undefined;
+    const now = this.#broker.now();
+    for (let idle = 0; idle < this.#consumers.length; ) {
+      this.#turn = (this.#turn + 1) % this.#consumers.length;
+      const consumer = this.#consumers[this.#turn] as Consumer;
+      const delivery = consumer.wants() ? this.#takeFor(consumer, now) : undefined;
+      if (delivery === undefined) {
+        idle++;
+        continue;
+      }
+      idle = 0;
+      consumer.reserve();
+      staged ??= [];
+      staged.push({ consumer, delivery });
+    }
+    if (staged === undefined) return;
+    const sent = staged;
+    this.#broker.whenStored(() => {
+      for (const { consumer, delivery } of sent) consumer.send(delivery);
+    });
+  }
+
+  #takeFor(consumer: Consumer, now: number): Delivery | undefined {
+    const { hold } = consumer;
+    if (hold !== undefined && (!hold.live || hold.until <= now)) return undefined;
+    const meta = (hold?.ready ?? this.#ready).take(now);
+    if (meta === undefined) return undefined;
+    this.#broker.beginWrite();
+    const stored = this.#broker.takeBody(meta.id);
+    if (stored === undefined) throw new Error(`Message ${meta.id} of "${this.address}" is not in the file.`);
+    if (consumer.deleteOnReceive) {
+      this.#broker.store.remove(meta.id, meta.deliveryCount > 0);
+      return { meta, stored, lock: undefined };
+    }
+    return { meta, stored, lock: this.#lock(meta, now, false, hold) };
+  }
+
+  #lock(meta: Meta, now: number, deferred: boolean, hold: SessionHold | undefined): Lock {
+    const token = newToken();
+    const until = hold?.until ?? now + this.settings.lockDurationMs;
+    const lock: Lock = { meta, token, key: tokenKey(token), until, live: true, deferred, hold };
+    this.#locks.set(lock.key, lock);
+    hold?.locks.add(lock);
+    this.#broker.store.setProgress(meta.id, {
+      deliveryCount: meta.deliveryCount,
+      lockToken: token,
+      lockedUntil: until,
+    });
+    if (hold === undefined) this.#broker.alarm(until);
+    return lock;
+  }
+
+  lockByToken(token: Buffer): Lock | undefined {
+    return this.#locks.get(tokenKey(token));
+  }
+
+  /** Applies an outcome; says what is wrong when the lock is no longer held. */
+  settle(lock: Lock | undefined, outcome: Outcome): AmqpError | undefined {
+    const now = this.#broker.now();
+    if (lock === undefined || !lock.live) return this.#lost(lock);
+    if (lock.until <= now || lock.hold?.live === false) {
+      if (lock.hold === undefined) this.#lockRanOut(lock);
+      return this.#lost(lock);
+    }
+    if (outcome.kind === "deadLetter" && this.deadLetters === undefined) {
+      return {
+        condition: CONDITION.notAllowed,
+        description: "A message of a dead-letter queue cannot be dead-lettered.",
+      };
+    }
+    this.#endLock(lock);
+    switch (outcome.kind) {
+      case "complete":
+        this.#broker.store.remove(lock.meta.id, true);
+        return undefined;
+      case "abandon":
+        this.#change(lock.meta.id, outcome.changes);
+        this.release(lock, true);
+        return undefined;
+      case "defer":
+        this.#change(lock.meta.id, outcome.changes);
+        this.#defer(lock);
+        return undefined;
+      case "deadLetter":
+        this.deadLetter(lock.meta, outcome.changes);
+        return undefined;
+    }
+  }
+
+  #lost(lock: Lock | undefined): AmqpError {
+    return lock?.hold !== undefined && !lock.hold.live ? sessionLockLost(lock.hold.session) : lockLost();
+  }
+
+  /** A lock's new end, or what is wrong. */
+  renew(token: Buffer): number | AmqpError {
+    const now = this.#broker.now();
+    const lock = this.lockByToken(token);
+    if (lock === undefined || !lock.live || lock.until <= now || lock.hold !== undefined)
+      return this.#lost(lock);
+    lock.until = now + this.settings.lockDurationMs;
+    this.#locks.delete(lock.key);
+    this.#locks.set(lock.key, lock);
+    const { deliveryCount } = lock.meta;
+    this.#broker.store.setProgress(lock.meta.id, {
+      deliveryCount,
+      lockToken: lock.token,
+      lockedUntil: lock.until,
+    });
+    return lock.until;
+  }
+
+  /** Deferred messages by number, locked or (deleteOnReceive) removed. Refuses when one is not there. */
+  receiveDeferred(sequences: readonly number[], deleteOnReceive: boolean, hold?: SessionHold): Delivery[] {
+    const { store } = this.#broker;
+    const now = this.#broker.now();
+    const found = sequences.map((sequence) => {
+      const stored = store.message(rowId(this.number, this.places.deferred, sequence));
+      const progress = stored === undefined ? undefined : store.progress(stored.id);
+      const gone =
+        stored === undefined ||
+        (stored.expiresAt !== null && stored.expiresAt <= now) ||
+        progress?.lockToken != null ||
+        (this.sessions !== undefined && stored.session !== hold?.session);
+      return gone ? undefined : { stored, deliveryCount: progress?.deliveryCount ?? 0 };
+    });
+    const missing = sequences.filter((_, n) => found[n] === undefined);
+    if (missing.length > 0 || new Set(sequences).size < sequences.length) {
+      const error = messagesNotFound(missing);
+      throw new Refusal(error.condition, error.description);
+    }
+    return found
+      .filter((one) => one !== undefined)
+      .map(({ stored, deliveryCount }) => {
+        const { id, session } = stored;
+        const meta: Meta = {
+          id,
+          deliveryCount,
+          session,
+          expiresAt: stored.expiresAt ?? Number.POSITIVE_INFINITY,
+        };
+        if (!deleteOnReceive) return { meta, stored, lock: this.#lock(meta, now, true, hold) };
+        store.remove(id, true);
+        return { meta, stored, lock: undefined };
+      });
+  }
+
+  /** Ends a lock without an outcome: `failed` counts it as a delivery that came to nothing. */
+  release(lock: Lock, failed: boolean): void {
+    this.#endLock(lock);
+    const { meta } = lock;
+    if (failed) meta.deliveryCount++;
+    if (failed && this.deadLetters !== undefined && meta.deliveryCount >= this.settings.maxDeliveryCount) {
+      this.deadLetter(
+        meta,
+        deadLetterProperties(
+          "MaxDeliveryCountExceeded",
+          `Message could not be consumed after ${meta.deliveryCount} delivery attempts.`,
+        ),
+      );
+      return;
+    }
+    const { deliveryCount } = meta;
+    if (deliveryCount === 0) this.#broker.store.dropProgress(meta.id);
+    else this.#broker.store.setProgress(meta.id, { deliveryCount, lockToken: null, lockedUntil: null });
+    // Its time may have run out while it was locked.
+    if (Number.isFinite(meta.expiresAt)) this.#broker.alarm(meta.expiresAt);
+    if (lock.deferred) return;
+    const ready = meta.session === null ? this.#ready : this.sessions?.readyOf(meta.session);
+    ready?.giveBack(meta);
+    if (ready === undefined) this.sessions?.becameReady();
+  }
+
+  /** Moves a message that no one holds to the dead letters, or on to where those are forwarded. */
+  deadLetter(meta: Meta, changes: PropertyChanges): void {
+    const { store } = this.#broker;
+    const stored = store.message(meta.id);
+    if (stored === undefined || this.deadLetters === undefined) return;
+    const content = withApplicationProperties(stored.content, changes);
+    const forward = this.#broker.forwardDeadLetters(this);
+    if (forward !== undefined) {
+      store.remove(meta.id, true);
+      forward.enqueueForwarded(
+        { ...stored, deadLetterSource: this.settings.name },
+        content,
+        this.#broker.now(),
+      );
+      forward.pump();
+      return;
+    }
+    const id = rowId(this.number, PLACE.dead, sequenceOf(meta.id));
+    store.toDeadLetters(meta.id, id, this.settings.name, content);
+    this.deadLetters.arrivedDead(id, meta.deliveryCount);
+  }
+
+  /** Called on the dead letters when one has come. */
+  arrivedDead(id: number, deliveryCount: number): void {
+    if (deliveryCount > 0) {
+      this.#broker.store.setProgress(id, { deliveryCount, lockToken: null, lockedUntil: null });
+    }
+    this.#ready.push({ id, deliveryCount, session: null, expiresAt: Number.POSITIVE_INFINITY });
+    this.pump();
+  }
+
+  /** Locks that have run out by `now` end; returns when the next one does. */
+  expireLocks(now: number): number | undefined {
+    if (this.sessions !== undefined) return this.sessions.expire(now);
+    for (const lock of this.#locks.values()) {
+      if (lock.until > now) return lock.until;
+      this.#lockRanOut(lock);
+    }
+    return undefined;
+  }
+
+  lockCount(): number {
+    return this.#locks.size;
+  }
+
+  #lockRanOut(lock: Lock): void {
+    this.#broker.beginWrite();
+    this.release(lock, true);
+  }
+
+  #endLock(lock: Lock): void {
+    lock.live = false;
+    this.#locks.delete(lock.key);
+    lock.hold?.locks.delete(lock);
+  }
+
+  #defer(lock: Lock): void {
+    const { meta } = lock;
+    const target = rowId(this.number, this.places.deferred, sequenceOf(meta.id));
+    if (target === meta.id) this.#broker.store.dropProgress(meta.id);
+    else this.#broker.store.move(meta.id, target);
+    if (meta.deliveryCount === 0) return;
+    const { deliveryCount } = meta;
+    this.#broker.store.setProgress(target, { deliveryCount, lockToken: null, lockedUntil: null });
+  }
+
+  #change(id: number, changes: PropertyChanges | undefined): void {
+    if (changes === undefined || changes.size === 0) return;
+    const stored = this.#broker.store.message(id);
+    if (stored === undefined) return;
+    this.#broker.store.setContent(id, withApplicationProperties(stored.content, changes));
+  }
+
+  #arrived(stored: StoredMessage): void {
+    if (stored.expiresAt !== null) this.#broker.alarm(stored.expiresAt);
+    const expiresAt = stored.expiresAt ?? Number.POSITIVE_INFINITY;
+    const meta: Meta = { id: stored.id, deliveryCount: 0, session: stored.session, expiresAt };
+    this.#broker.keepBody(stored);
+    if (stored.session === null) this.#ready.push(meta);
+    else {
+      this.sessions?.readyOf(stored.session)?.push(meta);
+      this.sessions?.becameReady();
+    }
+  }
+
+  #isDuplicate(messageId: string, now: number): boolean {
+    const { requiresDuplicateDetection, duplicateWindowMs } = this.settings;
+    if (!requiresDuplicateDetection) return false;
+    return !this.#broker.store.noteSeen(this.number, messageId, now, now - duplicateWindowMs);
+  }
+
+  /** Locks of the process before this one go on to their end. */
+  #recoverLocks(): void {
+    const now = this.#broker.now();
+    const longest = now + this.settings.lockDurationMs;
+    for (const place of [this.places.ready, this.places.deferred]) {
+      const { first, last } = placeRange(this.number, place);
+      for (const row of this.#broker.store.locks(first, last)) {
+        const stored = this.#broker.store.message(row.id);
+        if (stored === undefined || row.lockToken === null) continue;
+        const { session } = stored;
+        const meta: Meta = {
+          id: row.id,
+          deliveryCount: row.deliveryCount,
+          session,
+          expiresAt: stored.expiresAt ?? Number.POSITIVE_INFINITY,
+        };
+        // A lock is never longer than the queue now gives: so they stay in order of their ends.
+        const until = Math.min(row.lockedUntil ?? now, longest);
+        const hold = session === null ? undefined : this.sessions?.holdOf(session);
+        const deferred = place === this.places.deferred;
+        const lock: Lock = {
+          meta,
+          token: row.lockToken,
+          key: tokenKey(row.lockToken),
+          until,
+          live: true,
+          deferred,
+          hold,
+        };
+        this.#locks.set(lock.key, lock);
+        hold?.locks.add(lock);
+        this.#broker.alarm(until);
+      }
+    }
+  }
+}

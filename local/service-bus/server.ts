@@ -1,0 +1,107 @@
+import { createServer, type Socket } from "node:net";
+import rhea from "rhea";
+import { type Clock, systemClock } from "../clock.ts";
+import { Broker } from "./broker.ts";
+import { ClientConnection } from "./client-connection.ts";
+import type { QueueSettings } from "./config.ts";
+import { CONDITION } from "./errors.ts";
+import { IDLE_TIMEOUT_MS, MAX_FRAME_BYTES } from "./limits.ts";
+import { PLACE, placeRange } from "./place.ts";
+import { insideConnection } from "./rhea-inside.ts";
+import { guardSocket } from "./socket-guard.ts";
+import { Store } from "./store.ts";
+
+export interface ServiceBusOptions {
+  /** 0: a free one. */
+  readonly port: number;
+  /** A path, or ":memory:". */
+  readonly databaseFile: string;
+  readonly queues: readonly QueueSettings[];
+  readonly clock?: Clock;
+  readonly log?: (line: string) => void;
+}
+
+export interface RunningServiceBus {
+  readonly port: number;
+  /** Messages by queue and state ("nudges.ready"), connections. */
+  counters(): Record<string, number>;
+  close(): Promise<void>;
+}
+
+/** A local Azure Service Bus on 127.0.0.1. Throws DatabaseUnusable, or what listening throws (EADDRINUSE). */
+export async function startServiceBus(options: ServiceBusOptions): Promise<RunningServiceBus> {
+  const { log = (line: string) => console.error(`service-bus: ${line}`) } = options;
+  const connections = new Map<Socket, ClientConnection>();
+  const store = new Store(options.databaseFile);
+  const broker = new Broker({
+    store,
+    clock: options.clock ?? systemClock,
+    queues: options.queues,
+    log,
+    onReset: () => {
+      const error = {
+        condition: CONDITION.internal,
+        description: "What was not stored is lost; connect again.",
+      };
+      for (const connection of connections.values()) connection.end(error);
+    },
+  });
+
+  const container = rhea.create_container({ id: "switchyard-service-bus" });
+  container.sasl_server_mechanisms.enable_anonymous();
+  const server = createServer({ noDelay: true }, (socket) => {
+    const connection = container.create_connection({
+      container_id: "switchyard-service-bus",
+      max_frame_size: MAX_FRAME_BYTES,
+      idle_time_out: IDLE_TIMEOUT_MS,
+      reconnect: false,
+      sender_options: { autosettle: false, treat_modified_as_released: false },
+      receiver_options: { autoaccept: false, autosettle: false, credit_window: 0 },
+    } as never);
+    const client = new ClientConnection(broker, connection, log);
+    connections.set(socket, client);
+    guardSocket(socket, connection, log, () => {
+      client.drop();
+      connections.delete(socket);
+    });
+    insideConnection(connection).accept(socket);
+  });
+
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(options.port, "127.0.0.1", resolve);
+    });
+  } catch (thrown) {
+    broker.close();
+    throw thrown;
+  }
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : options.port,
+    counters: () => ({ connections: connections.size, ...count(broker, store) }),
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of [...connections.keys()]) socket.destroy();
+      await closed;
+      broker.close();
+    },
+  };
+}
+
+function count(broker: Broker, store: Store): Record<string, number> {
+  const counters: Record<string, number> = {};
+  for (const queue of broker.queues) {
+    const { name } = queue.settings;
+    const at = (place: (typeof PLACE)[keyof typeof PLACE]) => {
+      const { first, last } = placeRange(queue.number, place);
+      return store.count(first, last);
+    };
+    counters[`${name}.ready`] = at(PLACE.ready);
+    counters[`${name}.locked`] = queue.lockCount();
+    counters[`${name}.deferred`] = at(PLACE.deferred);
+    counters[`${name}.scheduled`] = at(PLACE.scheduled);
+    counters[`${name}.dead`] = at(PLACE.dead) + at(PLACE.deadDeferred);
+  }
+  return counters;
+}
