@@ -32,13 +32,18 @@ const LEXICON: Readonly<Record<string, string>> = {
   urgent: "now immediately down asap must late stop",
 };
 
-const INTRODUCTION =
-  /\b(?:one of(?: the following| these)?(?: \w+)?|labels?|categories|classes|genres?|options|either|classify (?:\w+ ){0,6}as)\b(?: are| is)?\s*[:(]?\s*([^.\n?)]+)/i;
+/** What stands before a list of labels, the surest sign first. */
+const INTRODUCTIONS = [
+  /\bone of(?: \w+){0,3}\s*[:(]\s*([^.\n?)]+)/i,
+  /\bone of(?: the following| these)?\s+([^.\n?:]+)/i,
+  /\b(?:labels?|categories|classes|genres?|options|moods?)\b(?: are| is)?\s*[:(]\s*([^.\n?)]+)/i,
+  /\b(?:either|classify (?:\w+ ){0,6}as)\s*:?\s*([^.\n?)]+)/i,
+];
 const MAX_LABEL_CHARS = 40;
 
 /** The labels a task offers; none where it offers none. */
 export function labelsIn(task: string): string[] {
-  const list = INTRODUCTION.exec(task)?.[1];
+  const list = INTRODUCTIONS.map((introduction) => introduction.exec(task)?.[1]).find(Boolean);
   if (list === undefined) return [];
   const labels = list
     .split(/,|\/|\||;|\bor\b|\band\b/)

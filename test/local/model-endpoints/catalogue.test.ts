@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { PROFILES } from "../../../local/model-endpoints/profiles.ts";
+import { parseCatalogue } from "../../../shared/model/catalogue.ts";
+import { parseTenants } from "../../../shared/tenant/tenants.ts";
+
+const json = (file: string) => JSON.parse(readFileSync(new URL(`../../../${file}`, import.meta.url), "utf8"));
+
+it("models.json names the simulated models, and all they can do", () => {
+  const parsed = parseCatalogue(json("models.json"), { settings: {} });
+  if ("faults" in parsed) throw new Error(parsed.faults.join("\n"));
+  const deployments = new Map(
+    parsed.catalogue.models.flatMap((model) => model.targets).map((target) => [target.model, target]),
+  );
+  const simulated = PROFILES.flatMap((lab) => lab.models.map((model) => ({ lab, model })));
+  expect([...deployments.keys()].sort()).toEqual(simulated.map(({ model }) => model.name).sort());
+  for (const { lab, model } of simulated) {
+    const deployment = deployments.get(model.name);
+    expect(deployment).toMatchObject({
+      provider: lab.name,
+      base_url: `http://127.0.0.1:7072/${lab.name}/v1`,
+      endpoints: model.endpoints,
+      simulated: true,
+      limits: {
+        requests_per_minute: model.limits?.requestsPerMinute,
+        tokens_per_minute: model.limits?.tokensPerMinute,
+        window_seconds: model.limits?.windowSeconds,
+      },
+    });
+    const can = { tools: model.tools, json_schema: model.jsonSchema, vision: model.vision };
+    for (const [capability, able] of Object.entries(can)) {
+      expect(deployment?.capabilities.some((each) => each === capability)).toBe(able);
+    }
+    expect(deployment?.capabilities.includes("reasoning")).toBe(model.reasoning !== "none");
+  }
+});
+
+it("any-lab is a route over the three labs", () => {
+  const parsed = parseCatalogue(json("models.json"), { settings: {} });
+  if ("faults" in parsed) throw new Error(parsed.faults.join("\n"));
+  const providers = parsed.catalogue.targets("any-lab").map((target) => target.provider);
+  expect(providers).toEqual(["openai", "xai", "deepseek"]);
+});
+
+it("tenants.json knows the local keys, and is refused anywhere else", () => {
+  const parsed = parseTenants(json("tenants.json"), { local: true });
+  if ("faults" in parsed) throw new Error(parsed.faults.join("\n"));
+  expect(parsed.tenants.byKey("local-team-a")).toMatchObject({ kind: "tenant", tenant: { id: "team-a" } });
+  expect(parsed.tenants.byKey("local-team-b")).toMatchObject({ kind: "tenant", tenant: { id: "team-b" } });
+  expect(parsed.tenants.byKey("local-operator")).toMatchObject({ kind: "operator", operator: { id: "ops" } });
+  expect(parseTenants(json("tenants.json"), { local: false })).toHaveProperty("faults");
+});
