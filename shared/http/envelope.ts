@@ -13,6 +13,7 @@ import {
   MAX_MODEL_NAME_CHARS,
   MAX_REQUEST_BYTES,
 } from "../limits.ts";
+import { jsonPointer } from "./json-pointer.ts";
 import { readJson } from "./json-text.ts";
 
 /** Unix seconds as such: a number this large was meant in milliseconds. */
@@ -112,19 +113,15 @@ function refuseMediaType(contentType: string | null): void {
   throw new Problem("unsupported_media_type", `${said}: send application/json in UTF-8.`);
 }
 
-function pointer(path: readonly PropertyKey[]): string {
-  return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-}
-
 /** Unknown fields are named one by one; everything else is one fault at its path. */
 function faultsOf(issue: z.core.$ZodIssue): Fault[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
-      path: pointer([...issue.path, key]),
+      path: jsonPointer([...issue.path, key]),
       message: "is not a field of the envelope",
     }));
   }
-  return [{ path: pointer(issue.path), message: issue.message }];
+  return [{ path: jsonPointer(issue.path), message: issue.message }];
 }
 
 /** RFC 9110 lets a header hold spaces between visible characters. */

@@ -1,6 +1,7 @@
 import { type JSONPath, visit } from "jsonc-parser";
 import { type Fault, Problem } from "../errors.ts";
 import { MAX_FAULTS, MAX_NESTING_LEVELS } from "../limits.ts";
+import { jsonPointer } from "./json-pointer.ts";
 
 export interface ReadJson {
   readonly value: unknown;
@@ -75,10 +76,8 @@ function refuseDepth(text: string): void {
   }
 }
 
-/** A JSON Pointer (RFC 6901). */
-function pointerOf(path: JSONPath): string {
-  return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-}
+/** The answer that names a bad name must be good text itself. */
+const pointerOf = (path: JSONPath): string => jsonPointer(path).toWellFormed();
 
 /** One walk over a text that is known to parse. */
 function inspect(text: string): { faults: Fault[]; bodySpan: { start: number; end: number } | undefined } {

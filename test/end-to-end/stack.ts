@@ -56,10 +56,11 @@ export class Stack {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;
+    const from = this.#output.length;
     this.url = await new Promise<string>((resolve, reject) => {
       const read = (chunk: Buffer) => {
         this.#output += chunk.toString();
-        const ready = /^ready (http:\S+)$/m.exec(this.#output)?.[1];
+        const ready = /^ready (http:\S+)$/m.exec(this.#output.slice(from))?.[1];
         if (ready !== undefined) resolve(ready);
       };
       child.stdout?.on("data", read);
