@@ -28,9 +28,11 @@ export interface TriggerHandle {
 
 interface TriggerDependencies {
   readonly config: HostConfig["serviceBus"];
-  readonly invoker: Invoker;
+  readonly invoker: Pick<Invoker, "invoke">;
   readonly log: HostLog;
   readonly env: Env;
+  /** How long a link may take to open before a new connection is tried; doubled each time, to a bound. */
+  readonly openPatienceMs?: number;
 }
 
 /**
@@ -40,10 +42,10 @@ interface TriggerDependencies {
 const CLIENT_OPTIONS: ServiceBusClientOptions = {
   retryOptions: { maxRetries: 0, retryDelayInMs: 250, maxRetryDelayInMs: 2_000, timeoutInMs: 20_000 },
 };
-/** How long a link may take to open before a new connection is tried; doubled each time, up to the second. */
+/** Opening takes some milliseconds; after this it hangs, see Reception. */
 const OPEN_PATIENCE_MS = 3_000;
 const MAX_OPEN_PATIENCE_MS = 30_000;
-const LOOK_MS = 500;
+const LOOK_MS = 250;
 /** The same trouble is told once in this time, not at every try. */
 const REPEAT_AFTER_MS = 30_000;
 /** Texts remembered for that; errors that name ids could be many. */
@@ -99,7 +101,7 @@ function openerOf(fn: RegisteredFunction, { config, env }: TriggerDependencies):
 class Subscriber implements TriggerHandle {
   readonly #fn: RegisteredFunction;
   readonly #open: () => Promise<Opened>;
-  readonly #invoker: Invoker;
+  readonly #invoker: Pick<Invoker, "invoke">;
   readonly #log: HostLog;
   readonly #category: string;
   readonly #autoComplete: boolean;
@@ -108,7 +110,8 @@ class Subscriber implements TriggerHandle {
   /** The current one last; earlier ones only settle what they still hold. */
   readonly #receptions = new Set<Reception>();
   #current: Reception | undefined;
-  #patienceMs = OPEN_PATIENCE_MS;
+  readonly #firstPatienceMs: number;
+  #patienceMs: number;
   #watch: NodeJS.Timeout | undefined;
   #stopped = false;
   /** What has gone wrong since the link was last opened, and when it was last said. */
@@ -125,6 +128,8 @@ class Subscriber implements TriggerHandle {
     const { autoCompleteMessages } = fn.trigger;
     this.#autoComplete =
       typeof autoCompleteMessages === "boolean" ? autoCompleteMessages : config.autoComplete;
+    this.#firstPatienceMs = dependencies.openPatienceMs ?? OPEN_PATIENCE_MS;
+    this.#patienceMs = this.#firstPatienceMs;
     this.#slots = new Slots(config.maxConcurrentCalls);
     void this.#receive();
   }
@@ -213,7 +218,7 @@ class Subscriber implements TriggerHandle {
   }
 
   #recovered(): void {
-    this.#patienceMs = OPEN_PATIENCE_MS;
+    this.#patienceMs = this.#firstPatienceMs;
     if (this.#troubles.size === 0) return;
     this.#troubles.clear();
     this.#log.write("information", this.#category, "Connected again.");
