@@ -1,12 +1,12 @@
 import rhea, { type Sender } from "rhea";
-import type { Broker } from "./broker.ts";
 import type { OutgoingLink } from "./client-connection.ts";
 import type { DeliveryIo } from "./delivery-io.ts";
-import { type AmqpError, CONDITION } from "./errors.ts";
+import { CONDITION } from "./errors.ts";
 import { DEFAULT_SESSION_WAIT_MS } from "./limits.ts";
 import { LinkOut } from "./link-out.ts";
+import type { Peer, Refuse } from "./peer.ts";
 import type { Queue } from "./queue.ts";
-import type { InsideSender, TypedValue } from "./rhea-inside.ts";
+import type { InsideLink, InsideSender, TypedValue } from "./rhea-inside.ts";
 import type { SessionHold } from "./session-hold.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -15,11 +15,11 @@ const SESSION_FILTER = "com.microsoft:session-filter";
 const EPOCH_TICKS = 621_355_968_000_000_000n;
 
 export interface AttachRequest {
-  readonly broker: Broker;
+  readonly peer: Peer;
   readonly queue: Queue;
   readonly io: DeliveryIo;
   readonly link: InsideSender & Sender;
-  readonly refuse: (error: AmqpError) => void;
+  readonly refuse: Refuse;
 }
 
 /** Opens a receiving link on an entity; undefined when it was refused. */
@@ -48,8 +48,9 @@ export function attachReceiver(request: AttachRequest): OutgoingLink | undefined
 }
 
 function open(request: AttachRequest, hold: SessionHold | undefined): OutgoingLink {
-  const { broker, queue, io, link } = request;
-  const consumer = new LinkOut(broker, queue, io, link, hold);
+  const { queue } = request;
+  const { broker } = request.peer;
+  const consumer = new LinkOut(request, hold);
   queue.addConsumer(consumer);
   return {
     onFlow: () => consumer.onFlow(),
@@ -70,7 +71,8 @@ function open(request: AttachRequest, hold: SessionHold | undefined): OutgoingLi
 }
 
 function openNamed(request: AttachRequest, sessions: Sessions, session: string): OutgoingLink | undefined {
-  const { broker, refuse } = request;
+  const { refuse } = request;
+  const { broker } = request.peer;
   let opened: OutgoingLink | undefined;
   broker.attempt(() => {
     broker.beginWrite();
@@ -83,7 +85,8 @@ function openNamed(request: AttachRequest, sessions: Sessions, session: string):
 
 /** Any free session: now, or when one comes, or "timeout". The attach is answered only then. */
 function openAny(request: AttachRequest, sessions: Sessions): OutgoingLink {
-  const { broker, link, refuse } = request;
+  const { link, refuse } = request;
+  const { broker } = request.peer;
   let opened: OutgoingLink | undefined;
   const tryAgain = () => {
     broker.beginWrite();
@@ -94,7 +97,7 @@ function openAny(request: AttachRequest, sessions: Sessions): OutgoingLink {
   let stop: () => void = () => undefined;
   broker.attempt(() => {
     if (tryAgain()) return;
-    delayAttach(link);
+    holdAttach(link);
     const cancelTurn = sessions.wait(() => {
       if (!tryAgain()) return false;
       cancelTimer();
@@ -142,7 +145,7 @@ function grant(request: AttachRequest, hold: SessionHold): OutgoingLink {
 }
 
 /** rhea has opened its end already; the frame is written at the end of the turn, so it can still be held back. */
-function delayAttach(link: InsideSender): void {
+export function holdAttach(link: InsideLink): void {
   link.state.local_open = false;
   link.state.open_requests = 0;
 }

@@ -107,6 +107,7 @@ export class Broker {
 
   /** Runs what needs no answer, such as handing out messages. */
   attempt(work: () => void): void {
+    if (this.#closed) return;
     try {
       work();
     } catch (thrown) {

@@ -1,32 +1,23 @@
-import rhea, {
-  type Connection,
-  type EventContext,
-  type Message,
-  type Receiver,
-  type Sender,
-  type Session,
-} from "rhea";
+import type { Connection, EventContext, Receiver, Sender, Session } from "rhea";
 import { type Address, parseAddress } from "./address.ts";
-import { attachReceiver } from "./attach-out.ts";
+import { attachReceiver, holdAttach } from "./attach-out.ts";
 import type { Broker } from "./broker.ts";
-import { answerPutToken } from "./cbs.ts";
-import { DeliveryIo, type IncomingMessage } from "./delivery-io.ts";
-import { type AmqpError, CONDITION, entityNotFound, statusCodeOf } from "./errors.ts";
-import { MAX_LINKS_PER_SESSION, MAX_MESSAGE_BYTES, SEND_CREDIT } from "./limits.ts";
+import { DeliveryIo } from "./delivery-io.ts";
+import { type AmqpError, CONDITION, entityNotFound } from "./errors.ts";
+import type { Faults } from "./faults.ts";
+import { MAX_LINKS_PER_SESSION } from "./limits.ts";
 import { LinkIn } from "./link-in.ts";
-import { type ManagementAnswer, manage } from "./management.ts";
-import { decodeRequest, type Request } from "./outcome.ts";
+import type { Peer } from "./peer.ts";
+import type { Queue } from "./queue.ts";
 import { ReplyLink } from "./reply-link.ts";
+import { Requests } from "./requests.ts";
 import {
+  type InsideLink,
   insideConnection,
   insideReceiver,
   insideSender,
   insideSession,
-  type Terminus,
 } from "./rhea-inside.ts";
-
-/** Requests of $cbs and $management: a scheduled batch is the largest. */
-const MAX_REQUEST_BYTES = MAX_MESSAGE_BYTES + 65_536;
 
 /** What a link that receives from us does when the peer speaks or goes. */
 export interface OutgoingLink {
@@ -35,19 +26,30 @@ export interface OutgoingLink {
   close(detached: boolean): void;
 }
 
+export interface ConnectionParts {
+  readonly broker: Broker;
+  readonly connection: Connection;
+  readonly faults: Faults;
+  readonly log: (line: string) => void;
+}
+
+const CANNOT_OPEN: AmqpError = {
+  condition: CONDITION.notAllowed,
+  description: "This link cannot be opened here: it names no address, or there are too many of its session.",
+};
+
 /** One client's AMQP connection: its sessions and links, wired to the broker. */
 export class ClientConnection {
-  readonly #broker: Broker;
+  readonly #peer: Peer;
   readonly #connection: Connection;
-  readonly #log: (line: string) => void;
+  readonly #requests: Requests;
   readonly #ios = new Map<Session, DeliveryIo>();
-  readonly #replies = new Map<string, ReplyLink>();
   readonly #outgoing = new Map<Sender, OutgoingLink>();
 
-  constructor(broker: Broker, connection: Connection, log: (line: string) => void) {
-    this.#broker = broker;
+  constructor({ broker, connection, faults, log }: ConnectionParts) {
     this.#connection = connection;
-    this.#log = log;
+    this.#peer = { broker, faults, log, drop: () => insideConnection(connection).socket.destroy() };
+    this.#requests = new Requests(this.#peer);
     const on = (event: string, run: (context: EventContext) => void) =>
       connection.on(event as never, run as never);
     on("session_open", ({ session }) => this.#onSession(session as Session));
@@ -58,7 +60,7 @@ export class ClientConnection {
     on("sender_close", ({ sender }) => this.#dropSender(sender as Sender, true));
     on("sender_flow", ({ sender }) => this.#outgoing.get(sender as Sender)?.onFlow());
     for (const event of ["connection_error", "session_error", "sender_error", "receiver_error"]) {
-      on(event, (context) => this.#log(`${event}: ${describeError(context)}`));
+      on(event, (context) => log(`${event}: ${describeError(context)}`));
     }
   }
 
@@ -70,7 +72,6 @@ export class ClientConnection {
 
   /** Tells the client why, and ends. */
   end(error: AmqpError): void {
-    this.drop();
     this.#connection.close({ condition: error.condition, description: error.description } as never);
   }
 
@@ -79,8 +80,9 @@ export class ClientConnection {
   }
 
   #dropSession(session: Session): void {
-    for (const sender of [...this.#outgoing.keys()])
+    for (const sender of [...this.#outgoing.keys()]) {
       if (sender.session === session) this.#dropSender(sender, false);
+    }
     this.#ios.get(session)?.close();
     this.#ios.delete(session);
   }
@@ -97,31 +99,30 @@ export class ClientConnection {
   /** A client that sends. */
   #onReceiver(receiver: Receiver): void {
     const io = this.#ioOf(receiver);
-    const { target } = insideReceiver(receiver).remote.attach;
+    const { source, target } = insideReceiver(receiver).remote.attach;
     const address = parseAddress(target?.address);
-    if (io === undefined || this.#tooManyLinks(receiver) || address === undefined) {
-      refuse(receiver, { condition: CONDITION.notAllowed, description: "This link cannot be opened here." });
+    if (io === undefined || tooManyLinks(receiver) || address === undefined) {
+      refuse(receiver, CANNOT_OPEN);
       return;
     }
-    echoAddresses(receiver);
+    receiver.set_target({ address: target?.address ?? "" });
+    receiver.set_source({ address: source?.address ?? "" });
     if (address.kind === "cbs") {
-      this.#takeRequests(receiver, io, (request) => this.#putToken(request));
+      io.receiveOn(receiver, this.#requests.tokens(io));
       return;
     }
-    const queue = this.#broker.queue(address.entity);
+    const queue = this.#peer.broker.queue(address.entity);
     if (queue === undefined) {
       refuse(receiver, entityNotFound(address.entity));
     } else if (address.kind === "management") {
-      this.#takeRequests(receiver, io, (request) => this.#manage(queue.address, request));
+      io.receiveOn(receiver, this.#requests.management(io, queue.address));
     } else if (queue.deadLetters === undefined) {
-      refuse(receiver, {
-        condition: CONDITION.notAllowed,
-        description: "Nothing can be sent to a dead-letter queue.",
-      });
+      refuse(receiver, { ...CANNOT_OPEN, description: "Nothing can be sent to a dead-letter queue." });
     } else {
-      receiver.set_source(insideReceiver(receiver).remote.attach.source as never);
       insideReceiver(receiver).local.attach.max_message_size = queue.settings.maxMessageBytes;
-      io.receiveOn(receiver, new LinkIn(this.#broker, queue, io));
+      this.#attach(receiver, insideReceiver(receiver), queue, () => {
+        io.receiveOn(receiver, new LinkIn(this.#peer, queue, io));
+      });
     }
   }
 
@@ -133,114 +134,72 @@ export class ClientConnection {
     const address = parseAddress(source?.address);
     link.local.attach.snd_settle_mode = snd_settle_mode;
     link.local.attach.rcv_settle_mode = rcv_settle_mode;
-    if (io === undefined || this.#tooManyLinks(sender) || address === undefined) {
-      refuse(sender, { condition: CONDITION.notAllowed, description: "This link cannot be opened here." });
+    if (io === undefined || tooManyLinks(sender) || address === undefined) {
+      refuse(sender, CANNOT_OPEN);
       return;
     }
-    echoAddresses(sender);
+    sender.set_source({ address: source?.address ?? "" });
+    sender.set_target({ address: target?.address ?? "" });
     if (address.kind !== "entity") {
-      this.#openReplies(sender, io, address, target);
+      this.#openReplies(sender, io, address, target?.address);
       return;
     }
-    const queue = this.#broker.queue(address.entity);
+    const queue = this.#peer.broker.queue(address.entity);
     if (queue === undefined) {
       refuse(sender, entityNotFound(address.entity));
       return;
     }
-    const outgoing = attachReceiver({
-      broker: this.#broker,
-      queue,
-      io,
-      link,
-      refuse: (e) => refuse(sender, e),
+    this.#attach(sender, link, queue, () => {
+      const request = {
+        peer: this.#peer,
+        queue,
+        io,
+        link,
+        refuse: (error: AmqpError) => refuse(sender, error),
+      };
+      const outgoing = attachReceiver(request);
+      if (outgoing !== undefined) this.#outgoing.set(sender, outgoing);
     });
-    if (outgoing !== undefined) this.#outgoing.set(sender, outgoing);
   }
 
-  #openReplies(sender: Sender, io: DeliveryIo, address: Address, target: Terminus | null): void {
-    if (address.kind === "management" && this.#broker.queue(address.entity) === undefined) {
+  /** Opens a link to a queue, or does what the fault plan has in store for it. */
+  #attach(link: Receiver | Sender, inside: InsideLink, queue: Queue, open: () => void): void {
+    let answered = false;
+    let held = false;
+    this.#peer.faults.apply("attach", queue.settings.name, {
+      proceed: (silent) => {
+        answered = true;
+        if (held && !link.is_remote_open()) return;
+        if (held) link.open();
+        open();
+        if (silent) this.#peer.drop();
+      },
+      refuse: (error) => {
+        answered = true;
+        refuse(link, error);
+      },
+      drop: () => {
+        answered = true;
+        this.#peer.drop();
+      },
+    });
+    if (answered) return;
+    held = true;
+    holdAttach(inside);
+  }
+
+  #openReplies(sender: Sender, io: DeliveryIo, address: Address, target: string | null | undefined): void {
+    if (address.kind === "management" && this.#peer.broker.queue(address.entity) === undefined) {
       refuse(sender, entityNotFound(address.entity));
       return;
     }
     const replies = new ReplyLink(io, insideSender(sender));
-    const names = [sender.name, target?.address].filter((name) => typeof name === "string" && name !== "");
-    for (const name of names) this.#replies.set(name as string, replies);
+    const names = [sender.name, target ?? ""].filter((name) => name !== "");
+    this.#requests.addReplies(names, replies);
     this.#outgoing.set(sender, {
       onFlow: () => replies.onCredit(),
-      close: () => {
-        for (const name of names) {
-          if (this.#replies.get(name as string) === replies) this.#replies.delete(name as string);
-        }
-      },
+      close: () => this.#requests.removeReplies(names, replies),
     });
-  }
-
-  #takeRequests(receiver: Receiver, io: DeliveryIo, answer: (request: Request) => void): void {
-    const receive = (incoming: IncomingMessage) => {
-      if (incoming.fault !== undefined) {
-        io.reject(incoming.deliveryId, incoming.fault);
-        return;
-      }
-      const request = decodeRequest(incoming.bytes);
-      if (!incoming.settled) io.accept(incoming.deliveryId);
-      answer(request);
-    };
-    io.receiveOn(receiver, { maxBytes: MAX_REQUEST_BYTES, credit: SEND_CREDIT, receive });
-  }
-
-  #putToken(request: Request): void {
-    const { code, description } = answerPutToken(request.application_properties, request.body, Date.now());
-    if (code >= 300) this.#log(`$cbs: ${description}`);
-    this.#reply(request, {
-      application_properties: { "status-code": rhea.types.wrap_int(code), "status-description": description },
-      body: undefined,
-    });
-  }
-
-  #manage(address: string, request: Request): void {
-    const operation = request.application_properties?.operation;
-    const fail = (error: AmqpError) => {
-      this.#reply(request, {
-        application_properties: {
-          statusCode: rhea.types.wrap_int(statusCodeOf(error.condition)),
-          statusDescription: error.description,
-          errorCondition: rhea.types.wrap_symbol(error.condition),
-        },
-        body: {},
-      });
-    };
-    this.#broker.write(
-      () => {
-        const queue = this.#broker.queue(address);
-        return queue === undefined
-          ? entityNotFound(address)
-          : manage(this.#broker, queue, operation, request.body);
-      },
-      (answer: ManagementAnswer | AmqpError) => {
-        if ("condition" in answer) {
-          fail(answer);
-          return;
-        }
-        this.#reply(request, {
-          application_properties: { statusCode: rhea.types.wrap_int(answer.code), statusDescription: "OK" },
-          body: answer.body,
-        });
-      },
-      fail,
-    );
-  }
-
-  #reply(request: Request, answer: Message): void {
-    const replies = this.#replies.get(request.reply_to ?? "");
-    if (replies === undefined) {
-      this.#log(`A request asks for its reply on "${request.reply_to}", where no link is.`);
-      return;
-    }
-    replies.reply({ ...answer, correlation_id: request.message_id } as Message);
-  }
-
-  #tooManyLinks(link: Receiver | Sender): boolean {
-    return Object.keys(insideSession(link.session).links).length > MAX_LINKS_PER_SESSION;
   }
 }
 
@@ -248,11 +207,8 @@ function refuse(link: Receiver | Sender, { condition, description }: AmqpError):
   link.close({ condition, description } as never);
 }
 
-/** The attach reply names what was attached to. */
-function echoAddresses(link: Receiver | Sender): void {
-  const { source, target } = insideSender(link as Sender).remote.attach;
-  if (source !== null) link.set_source({ address: source.address ?? undefined } as never);
-  if (target !== null) link.set_target({ address: target.address ?? undefined } as never);
+function tooManyLinks(link: Receiver | Sender): boolean {
+  return Object.keys(insideSession(link.session).links).length > MAX_LINKS_PER_SESSION;
 }
 
 function describeError(context: EventContext): string {

@@ -61,6 +61,11 @@ function checkForwarding(queue: QueueSettings, byName: ReadonlyMap<string, Queue
   if (dead !== undefined && !byName.has(dead)) {
     faults.push(`it forwards dead letters to "${queue.forwardDeadLetteredTo}", which is not declared`);
   }
+  for (const target of [queue.forwardTo, queue.forwardDeadLetteredTo]) {
+    if (target !== undefined && byName.get(target.toLowerCase())?.requiresSession === true) {
+      faults.push(`it forwards to "${target}", which has sessions: that is not supported here`);
+    }
+  }
   if (dead === queue.name.toLowerCase()) faults.push("it forwards dead letters to itself");
   let hops = 0;
   for (let at: QueueSettings | undefined = queue; at?.forwardTo !== undefined; hops++) {

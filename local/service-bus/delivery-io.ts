@@ -1,5 +1,5 @@
 import type { Receiver, Session } from "rhea";
-import { type AmqpError, CONDITION } from "./errors.ts";
+import { type AmqpError, tooLarge } from "./errors.ts";
 import {
   ACCEPTED,
   dispositionFrame,
@@ -25,7 +25,7 @@ export interface IncomingMessage {
   readonly settled: boolean;
   readonly format: number;
   readonly bytes: Buffer;
-  readonly fault: AmqpError | undefined;
+  readonly fault: (AmqpError & { readonly bytes: number }) | undefined;
 }
 
 /** What a link does with messages that come in on it. */
@@ -227,13 +227,7 @@ export class DeliveryIo {
 
 function whole(partial: Partial, maxBytes: number): IncomingMessage {
   const { deliveryId, settled, format, chunks, bytes } = partial;
-  const fault =
-    bytes > maxBytes
-      ? {
-          condition: CONDITION.tooLarge,
-          description: `The received message (size ${bytes} bytes) exceeds the limit of ${maxBytes} bytes.`,
-        }
-      : undefined;
+  const fault = bytes > maxBytes ? { ...tooLarge(bytes, maxBytes), bytes } : undefined;
   const [only = Buffer.alloc(0)] = chunks;
   return { deliveryId, settled, format, bytes: chunks.length > 1 ? Buffer.concat(chunks) : only, fault };
 }

@@ -3,6 +3,7 @@ import type { DeliveryIo, IncomingMessage, Intake } from "./delivery-io.ts";
 import { CONDITION, Refusal, tooLarge } from "./errors.ts";
 import { SEND_CREDIT } from "./limits.ts";
 import { readBatch, readMessage, type SentMessage } from "./message-in.ts";
+import type { Peer } from "./peer.ts";
 import type { Queue } from "./queue.ts";
 
 /** Message format of a batch: its data sections hold a message each. */
@@ -14,12 +15,12 @@ const SLACK_BYTES = 1_024;
 export class LinkIn implements Intake {
   readonly maxBytes: number;
   readonly credit = SEND_CREDIT;
-  readonly #broker: Broker;
+  readonly #peer: Peer;
   readonly #address: string;
   readonly #io: DeliveryIo;
 
-  constructor(broker: Broker, queue: Queue, io: DeliveryIo) {
-    this.#broker = broker;
+  constructor(peer: Peer, queue: Queue, io: DeliveryIo) {
+    this.#peer = peer;
     this.#address = queue.address;
     this.#io = io;
     this.maxBytes = queue.settings.maxMessageBytes + SLACK_BYTES;
@@ -38,20 +39,26 @@ export class LinkIn implements Intake {
       refuse(thrown);
       return;
     }
-    this.#broker.write(
-      () => storeMessages(this.#broker, this.#address, messages),
-      () => {
-        if (!settled) this.#io.accept(deliveryId);
-      },
-      refuse,
-    );
+    const { broker, faults, drop } = this.#peer;
+    const store = (silent: boolean) => {
+      broker.write(
+        () => storeMessages(broker, this.#address, messages),
+        () => {
+          if (silent) drop();
+          else if (!settled) this.#io.accept(deliveryId);
+        },
+        refuse,
+      );
+    };
+    if (faults.active) faults.apply("send", this.#address, { proceed: store, refuse, drop });
+    else store(false);
   }
 
   #read({ bytes, format, fault }: IncomingMessage): SentMessage[] {
-    if (fault !== undefined) throw new Refusal(fault.condition, fault.description);
     const limit = this.maxBytes - SLACK_BYTES;
-    if (bytes.length > limit) {
-      const error = tooLarge(bytes.length, limit);
+    const size = fault?.bytes ?? bytes.length;
+    if (size > limit) {
+      const error = tooLarge(size, limit);
       throw new Refusal(error.condition, error.description);
     }
     return format === BATCH_FORMAT ? readBatch(bytes) : [readMessage(bytes)];

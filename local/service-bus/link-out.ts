@@ -1,17 +1,29 @@
 import type { Broker } from "./broker.ts";
+import type { Consumer, Delivery } from "./consumer.ts";
 import type { DeliveryIo, Settlement } from "./delivery-io.ts";
+import type { AmqpError } from "./errors.ts";
 import { type Lock, newToken } from "./lock.ts";
 import { encodeMessage, MESSAGE_STATE } from "./message-out.ts";
 import { outcomeOf } from "./outcome.ts";
+import type { Peer, Refuse } from "./peer.ts";
 import { sequenceOf } from "./place.ts";
-import type { Consumer, Delivery, Queue } from "./queue.ts";
+import type { Queue } from "./queue.ts";
 import type { InsideSender } from "./rhea-inside.ts";
 import type { SessionHold } from "./session-hold.ts";
+
+export interface LinkOutParts {
+  readonly peer: Peer;
+  readonly queue: Queue;
+  readonly io: DeliveryIo;
+  readonly link: InsideSender;
+  readonly refuse: Refuse;
+}
 
 /** A client's receiving link: what it has credit for, what is under way to it, what it says of that. */
 export class LinkOut implements Consumer {
   readonly deleteOnReceive: boolean;
   readonly hold: SessionHold | undefined;
+  readonly #peer: Peer;
   readonly #broker: Broker;
   readonly #queue: Queue;
   readonly #io: DeliveryIo;
@@ -22,19 +34,16 @@ export class LinkOut implements Consumer {
   #backlog: Delivery[] = [];
   #stopWaiting: (() => void) | undefined;
   readonly #unsettled = new Set<number>();
+  readonly #refuse: Refuse;
   #closed = false;
 
-  constructor(
-    broker: Broker,
-    queue: Queue,
-    io: DeliveryIo,
-    link: InsideSender,
-    hold: SessionHold | undefined,
-  ) {
-    this.#broker = broker;
+  constructor({ peer, queue, io, link, refuse }: LinkOutParts, hold: SessionHold | undefined) {
+    this.#peer = peer;
+    this.#broker = peer.broker;
     this.#queue = queue;
     this.#io = io;
     this.#link = link;
+    this.#refuse = refuse;
     this.hold = hold;
     // Sender settles: the peer wants it over when it is sent.
     this.deleteOnReceive = link.remote.attach.snd_settle_mode === 1;
@@ -49,6 +58,30 @@ export class LinkOut implements Consumer {
   }
 
   send(delivery: Delivery): void {
+    const { faults, drop } = this.#peer;
+    if (!faults.active) {
+      this.#deliver(delivery);
+      return;
+    }
+    faults.apply("receive", this.#queue.settings.name, {
+      proceed: (silent) => {
+        this.#deliver(delivery);
+        if (silent) drop();
+      },
+      refuse: (error) => {
+        this.#refuse(error);
+        this.close();
+        this.#deliver(delivery);
+      },
+      drop,
+      expireLock: () => {
+        this.#deliver(delivery);
+        this.#expire(delivery.lock);
+      },
+    });
+  }
+
+  #deliver(delivery: Delivery): void {
     this.#reserved--;
     if (this.#closed) this.#giveBack([delivery]);
     else if (this.#backlog.length > 0 || !this.#trySend(delivery)) this.#hold(delivery);
@@ -129,18 +162,41 @@ export class LinkOut implements Consumer {
     this.#unsettled.delete(id);
     const outcome = outcomeOf(state);
     if (outcome === undefined) return;
-    this.#broker.write(
-      () => {
-        const error = this.#queue.settle(lock, outcome);
-        if (outcome.kind !== "complete") this.#queue.pump();
-        return error;
+    const { faults, drop } = this.#peer;
+    const answer = (error: AmqpError | undefined) => {
+      if (!settled) this.#io.confirm(id, error);
+    };
+    const settle = (silent: boolean) => {
+      this.#broker.write(
+        () => {
+          const error = this.#queue.settle(lock, outcome);
+          if (outcome.kind !== "complete") this.#queue.pump();
+          return error;
+        },
+        (error) => (silent ? drop() : answer(error)),
+        answer,
+      );
+    };
+    if (!faults.active) {
+      settle(false);
+      return;
+    }
+    faults.apply(outcome.kind, this.#queue.settings.name, {
+      proceed: settle,
+      refuse: answer,
+      drop,
+      expireLock: () => {
+        this.#expire(lock);
+        settle(false);
       },
-      (error) => {
-        if (!settled) this.#io.confirm(id, error);
-      },
-      (why) => {
-        if (!settled) this.#io.confirm(id, why);
-      },
-    );
+    });
+  }
+
+  #expire(lock: Lock | undefined): void {
+    if (lock === undefined) return;
+    this.#broker.attempt(() => {
+      this.#queue.expireNow(lock);
+      this.#queue.pump();
+    });
   }
 }

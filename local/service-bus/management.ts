@@ -1,5 +1,6 @@
 import rhea from "rhea";
 import type { Broker } from "./broker.ts";
+import type { Outcome } from "./consumer.ts";
 import { type AmqpError, CONDITION, lockLost, Refusal, sessionLockLost } from "./errors.ts";
 import { MAX_MANAGEMENT_ITEMS, MAX_SESSION_STATE_BYTES } from "./limits.ts";
 import { storeMessages } from "./link-in.ts";
@@ -10,7 +11,7 @@ import { encodeMessage, MESSAGE_STATE } from "./message-out.ts";
 import { plainEntries } from "./outcome.ts";
 import { peekMessages } from "./peek.ts";
 import { sequenceOf } from "./place.ts";
-import type { Outcome, Queue } from "./queue.ts";
+import type { Queue } from "./queue.ts";
 import type { SessionHold } from "./session-hold.ts";
 
 /** An answer to a management request; `code` is 204 where there is nothing. */

@@ -1,7 +1,7 @@
 import rhea from "rhea";
+import type { Outcome } from "./consumer.ts";
 import { CONDITION } from "./errors.ts";
 import { deadLetterProperties, type PropertyChanges } from "./message-edit.ts";
-import type { Outcome } from "./queue.ts";
 import type { TypedValue } from "./rhea-inside.ts";
 
 /** What the delivery states of AMQP mean for a message. */

@@ -1,8 +1,11 @@
 import type { Broker } from "./broker.ts";
 import type { QueueSettings } from "./config.ts";
-import { type AmqpError, CONDITION, lockLost, messagesNotFound, Refusal, sessionLockLost } from "./errors.ts";
+import type { Consumer, Delivery, Outcome } from "./consumer.ts";
+import { takeDeferred } from "./deferred.ts";
+import { type AmqpError, CONDITION, lockLost, Refusal, sessionLockLost } from "./errors.ts";
 import { SEQUENCE_BLOCK } from "./limits.ts";
-import { type Lock, newToken, tokenKey } from "./lock.ts";
+import type { Lock } from "./lock.ts";
+import { LockTable } from "./lock-table.ts";
 import { deadLetterProperties, type PropertyChanges, withApplicationProperties } from "./message-edit.ts";
 import type { SentMessage } from "./message-in.ts";
 import { PLACE, type Place, placeRange, rowId, sequenceOf } from "./place.ts";
@@ -10,30 +13,6 @@ import { type Meta, ReadyList } from "./ready-list.ts";
 import type { SessionHold } from "./session-hold.ts";
 import { Sessions } from "./sessions.ts";
 import type { StoredMessage } from "./store.ts";
-
-/** What a receiver decided about a message. */
-export type Outcome =
-  | { readonly kind: "complete" }
-  | { readonly kind: "abandon" | "defer"; readonly changes?: PropertyChanges }
-  | { readonly kind: "deadLetter"; readonly changes: PropertyChanges };
-
-/** A message on its way out; `lock` is absent when it was deleted on the way (receive-and-delete). */
-export interface Delivery {
-  readonly meta: Meta;
-  readonly stored: StoredMessage;
-  readonly lock: Lock | undefined;
-}
-
-/** A receiver that waits for messages. */
-export interface Consumer {
-  readonly deleteOnReceive: boolean;
-  readonly hold: SessionHold | undefined;
-  /** It has credit for one more. */
-  wants(): boolean;
-  /** Takes one credit; the message follows by `send` once its lock is stored. */
-  reserve(): void;
-  send(delivery: Delivery): void;
-}
 
 export interface Places {
   readonly ready: Place;
@@ -54,10 +33,19 @@ export class Queue {
   readonly places: Places;
   readonly #broker: Broker;
   #ready: ReadyList;
-  /** By token, the first to run out first: all locks last equally long, and a renewed one goes to the end. */
-  readonly #locks = new Map<string, Lock>();
+  readonly #locks: LockTable;
   readonly #consumers: Consumer[] = [];
   #turn = 0;
+  /** What was done since the start. */
+  readonly ops = {
+    sent: 0,
+    delivered: 0,
+    completed: 0,
+    abandoned: 0,
+    deferred: 0,
+    deadLettered: 0,
+    lapsed: 0,
+  };
   #nextSequence: number;
   #reservedTo: number;
 
@@ -74,7 +62,8 @@ export class Queue {
     this.deadLetters = isDead ? undefined : new Queue(broker, settings, number, 0, true);
     this.sessions = isDead || !settings.requiresSession ? undefined : new Sessions(broker, this);
     this.#ready = this.readyList(null);
-    this.#recoverLocks();
+    this.#locks = new LockTable(broker, settings.lockDurationMs);
+    this.#locks.recover(number, [this.places.ready, this.places.deferred], (id) => this.sessions?.holdOf(id));
   }
 
   /** A list of this queue's ready messages, of one session or all. */
@@ -115,6 +104,7 @@ export class Queue {
       enqueueSequence: null,
     };
     this.#broker.store.insert(stored);
+    this.ops.sent++;
     if (stored.dueAt !== null) this.#broker.alarm(stored.dueAt);
     else this.#arrived(stored);
     return sequence;
@@ -127,6 +117,7 @@ export class Queue {
       ...from,
       id: rowId(this.number, PLACE.ready, this.nextSequence()),
       content,
+      session: null,
       enqueuedAt: now,
       expiresAt: this.expiry(now, from.ttlMs),
       enqueueSequence: from.enqueueSequence ?? sequenceOf(from.id),
@@ -210,37 +201,23 @@ export class Queue {
     this.#broker.beginWrite();
     const stored = this.#broker.takeBody(meta.id);
     if (stored === undefined) throw new Error(`Message ${meta.id} of "${this.address}" is not in the file.`);
+    this.ops.delivered++;
     if (consumer.deleteOnReceive) {
       this.#broker.store.remove(meta.id, meta.deliveryCount > 0);
       return { meta, stored, lock: undefined };
     }
-    return { meta, stored, lock: this.#lock(meta, now, false, hold) };
-  }
-
-  #lock(meta: Meta, now: number, deferred: boolean, hold: SessionHold | undefined): Lock {
-    const token = newToken();
-    const until = hold?.until ?? now + this.settings.lockDurationMs;
-    const lock: Lock = { meta, token, key: tokenKey(token), until, live: true, deferred, hold };
-    this.#locks.set(lock.key, lock);
-    hold?.locks.add(lock);
-    this.#broker.store.setProgress(meta.id, {
-      deliveryCount: meta.deliveryCount,
-      lockToken: token,
-      lockedUntil: until,
-    });
-    if (hold === undefined) this.#broker.alarm(until);
-    return lock;
+    return { meta, stored, lock: this.#locks.add(meta, now, false, hold) };
   }
 
   lockByToken(token: Buffer): Lock | undefined {
-    return this.#locks.get(tokenKey(token));
+    return this.#locks.byToken(token);
   }
 
   /** Applies an outcome; says what is wrong when the lock is no longer held. */
   settle(lock: Lock | undefined, outcome: Outcome): AmqpError | undefined {
     const now = this.#broker.now();
     if (lock === undefined || !lock.live) return this.#lost(lock);
-    if (lock.until <= now || lock.hold?.live === false) {
+    if (lock.until <= now) {
       if (lock.hold === undefined) this.#lockRanOut(lock);
       return this.#lost(lock);
     }
@@ -250,16 +227,19 @@ export class Queue {
         description: "A message of a dead-letter queue cannot be dead-lettered.",
       };
     }
-    this.#endLock(lock);
+    this.#locks.end(lock);
     switch (outcome.kind) {
       case "complete":
+        this.ops.completed++;
         this.#broker.store.remove(lock.meta.id, true);
         return undefined;
       case "abandon":
+        this.ops.abandoned++;
         this.#change(lock.meta.id, outcome.changes);
         this.release(lock, true);
         return undefined;
       case "defer":
+        this.ops.deferred++;
         this.#change(lock.meta.id, outcome.changes);
         this.#defer(lock);
         return undefined;
@@ -270,7 +250,10 @@ export class Queue {
   }
 
   #lost(lock: Lock | undefined): AmqpError {
-    return lock?.hold !== undefined && !lock.hold.live ? sessionLockLost(lock.hold.session) : lockLost();
+    const hold = lock?.hold;
+    return hold !== undefined && (!hold.live || hold.until <= this.#broker.now())
+      ? sessionLockLost(hold.session)
+      : lockLost();
   }
 
   /** A lock's new end, or what is wrong. */
@@ -279,56 +262,18 @@ export class Queue {
     const lock = this.lockByToken(token);
     if (lock === undefined || !lock.live || lock.until <= now || lock.hold !== undefined)
       return this.#lost(lock);
-    lock.until = now + this.settings.lockDurationMs;
-    this.#locks.delete(lock.key);
-    this.#locks.set(lock.key, lock);
-    const { deliveryCount } = lock.meta;
-    this.#broker.store.setProgress(lock.meta.id, {
-      deliveryCount,
-      lockToken: lock.token,
-      lockedUntil: lock.until,
-    });
-    return lock.until;
+    return this.#locks.renew(lock, now);
   }
 
-  /** Deferred messages by number, locked or (deleteOnReceive) removed. Refuses when one is not there. */
+  /** Deferred messages by number, locked or (deleteOnReceive) removed. Throws Refusal when one is not there. */
   receiveDeferred(sequences: readonly number[], deleteOnReceive: boolean, hold?: SessionHold): Delivery[] {
-    const { store } = this.#broker;
-    const now = this.#broker.now();
-    const found = sequences.map((sequence) => {
-      const stored = store.message(rowId(this.number, this.places.deferred, sequence));
-      const progress = stored === undefined ? undefined : store.progress(stored.id);
-      const gone =
-        stored === undefined ||
-        (stored.expiresAt !== null && stored.expiresAt <= now) ||
-        progress?.lockToken != null ||
-        (this.sessions !== undefined && stored.session !== hold?.session);
-      return gone ? undefined : { stored, deliveryCount: progress?.deliveryCount ?? 0 };
-    });
-    const missing = sequences.filter((_, n) => found[n] === undefined);
-    if (missing.length > 0 || new Set(sequences).size < sequences.length) {
-      const error = messagesNotFound(missing);
-      throw new Refusal(error.condition, error.description);
-    }
-    return found
-      .filter((one) => one !== undefined)
-      .map(({ stored, deliveryCount }) => {
-        const { id, session } = stored;
-        const meta: Meta = {
-          id,
-          deliveryCount,
-          session,
-          expiresAt: stored.expiresAt ?? Number.POSITIVE_INFINITY,
-        };
-        if (!deleteOnReceive) return { meta, stored, lock: this.#lock(meta, now, true, hold) };
-        store.remove(id, true);
-        return { meta, stored, lock: undefined };
-      });
+    const request = { sequences, deleteOnReceive, hold, now: this.#broker.now() };
+    return takeDeferred(this, this.#broker.store, this.#locks, request);
   }
 
   /** Ends a lock without an outcome: `failed` counts it as a delivery that came to nothing. */
   release(lock: Lock, failed: boolean): void {
-    this.#endLock(lock);
+    this.#locks.end(lock);
     const { meta } = lock;
     if (failed) meta.deliveryCount++;
     if (failed && this.deadLetters !== undefined && meta.deliveryCount >= this.settings.maxDeliveryCount) {
@@ -357,6 +302,7 @@ export class Queue {
     const { store } = this.#broker;
     const stored = store.message(meta.id);
     if (stored === undefined || this.deadLetters === undefined) return;
+    this.ops.deadLettered++;
     const content = withApplicationProperties(stored.content, changes);
     const forward = this.#broker.forwardDeadLetters(this);
     if (forward !== undefined) {
@@ -386,26 +332,27 @@ export class Queue {
   /** Locks that have run out by `now` end; returns when the next one does. */
   expireLocks(now: number): number | undefined {
     if (this.sessions !== undefined) return this.sessions.expire(now);
-    for (const lock of this.#locks.values()) {
+    for (let lock = this.#locks.first(); lock !== undefined; lock = this.#locks.first()) {
       if (lock.until > now) return lock.until;
       this.#lockRanOut(lock);
     }
     return undefined;
   }
 
-  lockCount(): number {
-    return this.#locks.size;
+  /** Locks on ready messages, and on deferred ones. */
+  lockCounts(): { ready: number; deferred: number } {
+    return this.#locks.counts();
+  }
+
+  /** A fault to order: the lock is as if its time were over. */
+  expireNow(lock: Lock): void {
+    if (lock.live && lock.hold === undefined) this.#lockRanOut(lock);
   }
 
   #lockRanOut(lock: Lock): void {
     this.#broker.beginWrite();
+    this.ops.lapsed++;
     this.release(lock, true);
-  }
-
-  #endLock(lock: Lock): void {
-    lock.live = false;
-    this.#locks.delete(lock.key);
-    lock.hold?.locks.delete(lock);
   }
 
   #defer(lock: Lock): void {
@@ -441,41 +388,5 @@ export class Queue {
     const { requiresDuplicateDetection, duplicateWindowMs } = this.settings;
     if (!requiresDuplicateDetection) return false;
     return !this.#broker.store.noteSeen(this.number, messageId, now, now - duplicateWindowMs);
-  }
-
-  /** Locks of the process before this one go on to their end. */
-  #recoverLocks(): void {
-    const now = this.#broker.now();
-    const longest = now + this.settings.lockDurationMs;
-    for (const place of [this.places.ready, this.places.deferred]) {
-      const { first, last } = placeRange(this.number, place);
-      for (const row of this.#broker.store.locks(first, last)) {
-        const stored = this.#broker.store.message(row.id);
-        if (stored === undefined || row.lockToken === null) continue;
-        const { session } = stored;
-        const meta: Meta = {
-          id: row.id,
-          deliveryCount: row.deliveryCount,
-          session,
-          expiresAt: stored.expiresAt ?? Number.POSITIVE_INFINITY,
-        };
-        // A lock is never longer than the queue now gives: so they stay in order of their ends.
-        const until = Math.min(row.lockedUntil ?? now, longest);
-        const hold = session === null ? undefined : this.sessions?.holdOf(session);
-        const deferred = place === this.places.deferred;
-        const lock: Lock = {
-          meta,
-          token: row.lockToken,
-          key: tokenKey(row.lockToken),
-          until,
-          live: true,
-          deferred,
-          hold,
-        };
-        this.#locks.set(lock.key, lock);
-        hold?.locks.add(lock);
-        this.#broker.alarm(until);
-      }
-    }
   }
 }

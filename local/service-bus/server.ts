@@ -5,8 +5,10 @@ import { Broker } from "./broker.ts";
 import { ClientConnection } from "./client-connection.ts";
 import type { QueueSettings } from "./config.ts";
 import { CONDITION } from "./errors.ts";
+import type { FaultPlan } from "./fault-plan.ts";
+import { Faults } from "./faults.ts";
 import { IDLE_TIMEOUT_MS, MAX_FRAME_BYTES } from "./limits.ts";
-import { PLACE, placeRange } from "./place.ts";
+import { PLACE, type Place, placeRange } from "./place.ts";
 import { insideConnection } from "./rhea-inside.ts";
 import { guardSocket } from "./socket-guard.ts";
 import { Store } from "./store.ts";
@@ -19,23 +21,28 @@ export interface ServiceBusOptions {
   readonly queues: readonly QueueSettings[];
   readonly clock?: Clock;
   readonly log?: (line: string) => void;
+  readonly faults?: FaultPlan;
 }
 
 export interface RunningServiceBus {
   readonly port: number;
-  /** Messages by queue and state ("nudges.ready"), connections. */
+  /** Messages by queue and state ("nudges.ready"), operations done ("nudges.ops.sent"), connections, faults. */
   counters(): Record<string, number>;
+  /** Another fault plan from now on; NO_FAULTS ends them. */
+  setFaults(plan: FaultPlan): void;
   close(): Promise<void>;
 }
 
 /** A local Azure Service Bus on 127.0.0.1. Throws DatabaseUnusable, or what listening throws (EADDRINUSE). */
 export async function startServiceBus(options: ServiceBusOptions): Promise<RunningServiceBus> {
   const { log = (line: string) => console.error(`service-bus: ${line}`) } = options;
+  const clock = options.clock ?? systemClock;
+  const faults = new Faults(clock, options.faults);
   const connections = new Map<Socket, ClientConnection>();
   const store = new Store(options.databaseFile);
   const broker = new Broker({
     store,
-    clock: options.clock ?? systemClock,
+    clock,
     queues: options.queues,
     log,
     onReset: () => {
@@ -58,7 +65,7 @@ export async function startServiceBus(options: ServiceBusOptions): Promise<Runni
       sender_options: { autosettle: false, treat_modified_as_released: false },
       receiver_options: { autoaccept: false, autosettle: false, credit_window: 0 },
     } as never);
-    const client = new ClientConnection(broker, connection, log);
+    const client = new ClientConnection({ broker, connection, faults, log });
     connections.set(socket, client);
     guardSocket(socket, connection, log, () => {
       client.drop();
@@ -79,7 +86,12 @@ export async function startServiceBus(options: ServiceBusOptions): Promise<Runni
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : options.port,
-    counters: () => ({ connections: connections.size, ...count(broker, store) }),
+    counters: () => ({
+      connections: connections.size,
+      faults: faults.injected,
+      ...count(broker, store),
+    }),
+    setFaults: (plan) => faults.set(plan),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of [...connections.keys()]) socket.destroy();
@@ -93,15 +105,17 @@ function count(broker: Broker, store: Store): Record<string, number> {
   const counters: Record<string, number> = {};
   for (const queue of broker.queues) {
     const { name } = queue.settings;
-    const at = (place: (typeof PLACE)[keyof typeof PLACE]) => {
+    const at = (place: Place) => {
       const { first, last } = placeRange(queue.number, place);
       return store.count(first, last);
     };
-    counters[`${name}.ready`] = at(PLACE.ready);
-    counters[`${name}.locked`] = queue.lockCount();
-    counters[`${name}.deferred`] = at(PLACE.deferred);
+    const locked = queue.lockCounts();
+    counters[`${name}.ready`] = at(PLACE.ready) - locked.ready;
+    counters[`${name}.locked`] = locked.ready + locked.deferred;
+    counters[`${name}.deferred`] = at(PLACE.deferred) - locked.deferred;
     counters[`${name}.scheduled`] = at(PLACE.scheduled);
     counters[`${name}.dead`] = at(PLACE.dead) + at(PLACE.deadDeferred);
+    for (const [op, n] of Object.entries(queue.ops)) counters[`${name}.ops.${op}`] = n;
   }
   return counters;
 }
