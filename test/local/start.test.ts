@@ -7,8 +7,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ServiceBusClient } from "@azure/service-bus";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { alive } from "./alive.ts";
 
 const START = fileURLToPath(new URL("../../local/start.ts", import.meta.url));
+const EMULATORS = fileURLToPath(new URL("../../local/emulators.ts", import.meta.url));
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const APP = join(ROOT, "test/fixtures/host-app");
 const LOOK_MS = 20;
@@ -32,8 +34,8 @@ interface Started {
 }
 
 /** `npm start` without npm, on the fixture app, in a folder of its own. */
-function start(args: string[] = [], env: Record<string, string> = {}): Started {
-  const child = spawn(process.execPath, [START, ...args], {
+function start(args: string[] = [], env: Record<string, string> = {}, entry = START): Started {
+  const child = spawn(process.execPath, [entry, ...args], {
     cwd: ROOT,
     env: {
       ...{ PORT: "0", SERVICEBUS_PORT: "0", COSMOS_PORT: "0", MODEL_ENDPOINTS_PORT: "0", DRAIN_SECONDS: "1" },
@@ -72,14 +74,6 @@ function ready({ child, stdout, stderr }: Started): Promise<string> {
 function processes(): { host: number[]; emulators: number } {
   const file = join(folder, "processes.json");
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { host: [], emulators: 0 };
-}
-
-function alive(pid: number): boolean {
-  try {
-    return pid > 0 && process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
 
 const gone = (pid: number) => until(() => !alive(pid));
@@ -144,11 +138,12 @@ describe("npm start", () => {
     expect(stack.stderr()).toBe("");
   });
 
-  it("shares one port between hosts; a frozen one keeps no more than one connection", async () => {
+  it("shares one port between hosts; a frozen one keeps no more than one connection; nobody else has the folder", async () => {
     const stack = start(["--instances", "2"], { FIXTURE_QUEUES: "off" });
     const url = await ready(stack);
     const { host } = processes();
     expect(host).toHaveLength(2);
+    const second = start();
     const ask = async () => {
       const response = await fetch(`${url}/api/echo/1`, { headers: { connection: "close" } });
       return ((await response.json()) as { pid: number }).pid;
@@ -164,27 +159,20 @@ describe("npm start", () => {
     expect(answered.filter((pid) => pid === other).length).toBeGreaterThanOrEqual(5);
     process.kill(frozen, "SIGKILL");
     await until(() => processes().host.length === 2 && !processes().host.includes(frozen));
+    if (second.child.exitCode === null) await once(second.child, "close");
+    expect(second.child.exitCode).toBe(1);
+    expect(second.stderr()).toContain(`in use by process ${stack.child.pid} (start)`);
     stack.child.kill("SIGINT");
     expect(await once(stack.child, "exit")).toEqual([0, null]);
   });
 
   it("leaves no process behind when it is killed", async () => {
-    const stack = start(["--instances", "2"]);
+    const stack = start();
     await ready(stack);
     const { host, emulators } = processes();
     stack.child.kill("SIGKILL");
     for (const pid of [...host, emulators]) await gone(pid);
-    expect(host).toHaveLength(2);
-  });
-
-  it("is refused a folder in which another one runs, by its pid", async () => {
-    const first = start([], { FIXTURE_QUEUES: "off" });
-    await ready(first);
-    const second = start([], { FIXTURE_QUEUES: "off" });
-    expect(await once(second.child, "close")).toEqual([1, null]);
-    expect(second.stderr()).toContain(`in use by process ${first.child.pid} (start)`);
-    first.child.kill("SIGTERM");
-    expect(await once(first.child, "exit")).toEqual([0, null]);
+    expect(host).toHaveLength(1);
   });
 
   it("ends with the faults when the app cannot be configured", async () => {
@@ -216,5 +204,16 @@ describe("npm start", () => {
     expect(await once(stack.child, "close")).toEqual([code, null]);
     expect(stack.stderr()).toContain(text);
     if (code === 0) expect(stack.stdout()).toContain("--instances N");
+  });
+});
+
+describe("npm run emulators", () => {
+  it("says where they are, and ends cleanly", async () => {
+    const { child, stdout } = start([], {}, EMULATORS);
+    const url = await until(() => /^Cosmos DB +(http:\/\/127\.0\.0\.1:\d+\/)$/m.exec(stdout())?.[1]);
+    expect((await fetch(url)).status).toBe(401);
+    await until(() => /^Service Bus +sb:\/\/127\.0\.0\.1:\d+$/m.test(stdout()));
+    child.kill("SIGINT");
+    expect(await once(child, "exit")).toEqual([0, null]);
   });
 });

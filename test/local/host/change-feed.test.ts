@@ -1,9 +1,13 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CosmosClient } from "@azure/cosmos";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ManualClock } from "../../../local/clock.ts";
-import { ChangeFeedTrigger } from "../../../local/host/change-feed-trigger.ts";
+import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
+import { cosmosResources } from "../../../local/cosmos/resources.ts";
+import { startCosmos } from "../../../local/cosmos/server.ts";
+import { ChangeFeedTrigger, type FeedPage, feedOpener } from "../../../local/host/change-feed-trigger.ts";
 import { FeedStore } from "../../../local/host/feed-store.ts";
 import type { Call } from "../../../local/host/invocation.ts";
 import { fakeFunction, silentLog } from "./functions.ts";
@@ -120,4 +124,39 @@ it("goes on after a page that was refused, and after the container was unreachab
   a.down.yes = false;
   await pass(2);
   expect(a.seen).toEqual([[1, 2], [3]]);
+});
+
+it("reads a container's feed with the real SDK, and goes on where it left off", async () => {
+  const resources = JSON.parse(
+    readFileSync(new URL("../../../infra/resources.json", import.meta.url), "utf8"),
+  );
+  const cosmos = await startCosmos({
+    port: 0,
+    databaseFile: ":memory:",
+    resources: cosmosResources(resources),
+  });
+  try {
+    const COSMOS = `AccountEndpoint=http://127.0.0.1:${cosmos.port}/;AccountKey=${EMULATOR_KEY};`;
+    const fn = fakeFunction("feed", {
+      ...{ type: "cosmosDBTrigger", connection: "COSMOS", databaseName: "%DB%", containerName: "control" },
+      ...{ startFromBeginning: true, maxItemsPerInvocation: 2 },
+    });
+    const read = feedOpener(fn, { COSMOS, DB: resources.cosmos.database });
+    const client = new CosmosClient(COSMOS);
+    const { items } = client.database(resources.cosmos.database).container("control");
+    for (const id of ["a", "b", "c"]) await items.create({ id, scope: "s" });
+
+    const idsOf = (page: FeedPage) => page.items.map((item) => (item as { id: string }).id);
+    const first = await (await read(undefined)).next();
+    expect(idsOf(first)).toEqual(["a", "b"]);
+    const later = await read(first.continuation);
+    const second = await later.next();
+    expect(idsOf(second)).toEqual(["c"]);
+    expect(idsOf(await later.next())).toEqual([]);
+    await items.create({ id: "d", scope: "s" });
+    expect(idsOf(await later.next())).toEqual(["d"]);
+    client.dispose();
+  } finally {
+    await cosmos.close();
+  }
 });

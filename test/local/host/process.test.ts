@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { alive } from "../alive.ts";
 
 const MAIN = fileURLToPath(new URL("../../../local/host/main.ts", import.meta.url));
 const APP = fileURLToPath(new URL("../../fixtures/host-app", import.meta.url));
@@ -110,12 +111,5 @@ it("ends when its parent is killed", async () => {
   const [line] = await once(parent.stdout, "data");
   const { pid } = JSON.parse(String(line)) as { pid: number };
   parent.kill("SIGKILL");
-  const alive = () => {
-    try {
-      return process.kill(pid, 0);
-    } catch {
-      return false;
-    }
-  };
-  while (alive()) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (alive(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
 });
