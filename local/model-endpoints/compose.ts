@@ -42,7 +42,8 @@ function plainText(passage: Passage, random: Random): string {
   const language = /translat/i.test(task) ? languageOf(task) : undefined;
   if (language !== undefined) return translate(passage.text, language);
   if (/\bextract\b|\bjson\b/i.test(task)) return JSON.stringify(objectForTask(passage, random));
-  if (/summar|tl;?dr|gist|condense|shorten|headline|key point/i.test(task)) return summarise(passage, random);
+  if (/summar|tl;?dr|gist|condense|shorten|headline|key point|bullet/i.test(task))
+    return summarise(passage, random);
   return reply(passage, random);
 }
 

@@ -1,0 +1,103 @@
+/** The service's HTTP contract, as far as the demo uses it. */
+export interface Job {
+  readonly id: string;
+  readonly status: "queued" | "in_progress" | "completed" | "failed" | "cancelled" | "expired";
+  readonly model: string;
+  readonly deployment: string | null;
+  readonly provider: string | null;
+  readonly simulated: boolean | null;
+  readonly attempts: number;
+  readonly usage: {
+    readonly input_tokens: number;
+    readonly output_tokens: number;
+    readonly total_tokens: number;
+  } | null;
+  readonly cost: Cost | null;
+  readonly response: { readonly status_code: number; readonly body: unknown } | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+export interface Cost {
+  /** Decimal. */
+  readonly amount: string;
+  readonly currency: string;
+}
+
+export interface AuditRecord {
+  readonly seq: number;
+  /** Unix time, seconds. */
+  readonly at: number;
+  readonly event: string;
+  readonly actor: string;
+  readonly attempt: number | null;
+  readonly deployment: string | null;
+  readonly provider: string | null;
+  readonly outcome: string | null;
+  readonly usage: Job["usage"];
+  readonly cost: Cost | null;
+  readonly latency_ms: number | null;
+  readonly prev_hash: string;
+  readonly hash: string;
+}
+
+export interface Model {
+  readonly id: string;
+  readonly owned_by: string;
+  readonly endpoints: readonly string[];
+}
+
+export function hasEnded(job: Job): boolean {
+  return job.status !== "queued" && job.status !== "in_progress";
+}
+
+/** How long one request for a job is held; the service allows 60. */
+const WAIT_SECONDS = 20;
+/** A request that found the service away, or too busy, is sent again: an idempotency key makes that safe. */
+const TRIES = 6;
+const FIRST_PAUSE_MS = 200;
+
+export interface Api {
+  models(): Promise<readonly Model[]>;
+  submit(idempotencyKey: string, body: object): Promise<Job>;
+  /** The job once it has ended, or as it is after WAIT_SECONDS. */
+  wait(jobId: string): Promise<Job>;
+  audit(jobId: string): Promise<readonly AuditRecord[]>;
+}
+
+/** @param signal ends whatever is under way */
+export function connect(base: string, key: string, signal: AbortSignal): Api {
+  const send = async <T>(path: string, init: RequestInit = {}): Promise<T> => {
+    const headers = { authorization: `Bearer ${key}`, ...(init.headers as Record<string, string>) };
+    for (let attempt = 1; ; attempt++) {
+      const answer = await fetch(`${base}/api${path}`, { ...init, headers, signal }).catch(
+        (thrown: unknown) => {
+          if (signal.aborted) throw signal.reason;
+          if (attempt === TRIES) throw new Error(`${path}: ${reasonOf(thrown)}`, { cause: thrown });
+          return undefined;
+        },
+      );
+      const text = await answer?.text();
+      if (answer?.ok) return JSON.parse(text ?? "") as T;
+      const passing = answer === undefined || answer.status === 429 || answer.status >= 500;
+      if (!passing || attempt === TRIES)
+        throw new Error(`${init.method ?? "GET"} /api${path}: ${answer?.status} ${text}`);
+      await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** attempt));
+    }
+  };
+  return {
+    models: async () => (await send<{ data: readonly Model[] }>("/models")).data,
+    submit: (idempotencyKey, body) =>
+      send("/jobs", {
+        method: "POST",
+        headers: { "content-type": "application/json", "idempotency-key": idempotencyKey },
+        body: JSON.stringify({ endpoint: "/v1/chat/completions", body }),
+      }),
+    wait: (jobId) => send(`/jobs/${jobId}`, { headers: { prefer: `wait=${WAIT_SECONDS}` } }),
+    audit: async (jobId) => (await send<{ data: readonly AuditRecord[] }>(`/jobs/${jobId}/audit`)).data,
+  };
+}
+
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return thrown.cause instanceof Error ? `${thrown.message}: ${thrown.cause.message}` : thrown.message;
+}
