@@ -19,6 +19,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const options = (more: Record<string, string> = {}) => ({
   cwd: root,
   env: { ...process.env, TMPDIR: folder, ...more },
+  // Before the test's own patience ends, so that nothing of it lives on.
+  timeout: 25_000,
 });
 
 it("runs every prompt through every lab, verifies the trails and leaves nothing behind", async () => {
