@@ -11,6 +11,9 @@ export interface DatabaseOptions {
   readonly migrations: readonly string[];
 }
 
+/** 32 MB of log between two checkpoints: each waits for the disk. */
+const CHECKPOINT_PAGES = 8_000;
+
 /** The file cannot be used; the message says which, why and what to do. */
 export class DatabaseUnusable extends Error {
   override readonly name = "DatabaseUnusable";
@@ -25,7 +28,9 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(file);
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000");
+    db.exec(
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
+    );
     const version = Number(db.prepare("PRAGMA user_version").get()?.user_version ?? 0);
     if (version > migrations.length) {
       throw new DatabaseUnusable(
@@ -81,7 +86,8 @@ export class GroupCommit {
 
   /**
    * Opens this turn's transaction if none is open; what the caller writes from here to the end of its turn belongs
-   * to it. Exactly one of the two is called once it has ended. Throws when no transaction can be opened.
+   * to it. Exactly one of the two is called once it has ended. Throws when no transaction can be opened, or this
+   * turn's is to be rolled back.
    */
   enlist(done: () => void, failed: (why: Error) => void): void {
     this.#open().push({ done, failed });
@@ -133,6 +139,10 @@ export class GroupCommit {
       this.#waiting = [];
       setImmediate(() => this.flush());
     }
+    // A full disk makes SQLite roll back by itself: what is written after that would be stored one by one.
+    if (!this.#db.isTransaction)
+      this.#doomed ??= new Error("The transaction was rolled back by the database.");
+    if (this.#doomed !== undefined) throw this.#doomed;
     return this.#waiting;
   }
 

@@ -15,7 +15,10 @@ export interface StoredItem {
 /** Prepared queries kept for the next time. */
 const MAX_KEPT_SELECTS = 200;
 
-/** One container's items: a table, its indexes, and the statements that use them. */
+/**
+ * One container's items: a table, its indexes, and the statements that use them. A row's number is its lsn: each write
+ * takes the next, so the table itself is the change feed.
+ */
 export class ContainerStore {
   readonly number: number;
   readonly table: string;
@@ -24,13 +27,15 @@ export class ContainerStore {
   readonly #db: DatabaseSync;
   readonly #clock: Clock;
   readonly #read: StatementSync;
+  readonly #etag: StatementSync;
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
   readonly #expired: StatementSync;
   readonly #nextExpiry: StatementSync;
   readonly #selects = new Map<string, StatementSync>();
+  readonly #singleIndexes = new Set<string>();
   #lsn: number;
-  /** When the next item expires, as far as it is known here; whoever writes an earlier one says so. */
+  /** Told of each expiry that is written, in Unix ms. */
   onExpiry: (atMs: number) => void = () => undefined;
 
   constructor(db: DatabaseSync, number: number, definition: ContainerDefinition, clock: Clock) {
@@ -39,20 +44,15 @@ export class ContainerStore {
     this.definition = definition;
     this.#db = db;
     this.#clock = clock;
+    this.indexes = new IndexPlan(definition.indexingPolicy);
     const { table } = this;
-    db.exec(`CREATE TABLE IF NOT EXISTS ${table} (
-      pk TEXT NOT NULL, id TEXT NOT NULL, p1 TEXT NOT NULL, body TEXT NOT NULL,
-      etag TEXT NOT NULL, lsn INTEGER NOT NULL, expires_ms INTEGER,
-      PRIMARY KEY (pk, id)) WITHOUT ROWID, STRICT;
-      CREATE INDEX IF NOT EXISTS ${table}_expires ON ${table} (expires_ms) WHERE expires_ms IS NOT NULL;
-      CREATE INDEX IF NOT EXISTS ${table}_lsn ON ${table} (lsn)`);
-    this.indexes = new IndexPlan(table, definition.indexingPolicy);
-    db.exec(this.indexes.definitions.join(";"));
+    makeTable(db, table, this.indexes);
     const live = "(expires_ms IS NULL OR expires_ms > ?)";
-    this.#read = db.prepare(`SELECT id, body, etag, lsn FROM ${table} WHERE pk = ? AND id = ? AND ${live}`);
-    this.#put = db.prepare(
-      `INSERT OR REPLACE INTO ${table} (pk, id, p1, body, etag, lsn, expires_ms) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-    );
+    this.#read = db.prepare(`SELECT lsn, id, body, etag FROM ${table} WHERE pk = ? AND id = ? AND ${live}`);
+    this.#etag = db.prepare(`SELECT etag FROM ${table} WHERE pk = ? AND id = ? AND ${live}`);
+    const columns = ["lsn", "pk", "id", "body", "etag", "expires_ms", "p1", ...this.indexes.columns];
+    const marks = columns.map(() => "?").join(", ");
+    this.#put = db.prepare(`INSERT OR REPLACE INTO ${table} (${columns.join(", ")}) VALUES (${marks})`);
     this.#delete = db.prepare(`DELETE FROM ${table} WHERE pk = ? AND id = ?`);
     this.#expired = db.prepare(`DELETE FROM ${table} WHERE expires_ms <= ?`);
     this.#nextExpiry = db.prepare(`SELECT min(expires_ms) AS at FROM ${table} WHERE expires_ms IS NOT NULL`);
@@ -72,15 +72,23 @@ export class ContainerStore {
     return row === undefined ? undefined : storedItem(row);
   }
 
+  /** The etag alone, for a write that only has to know whether there is an item and which version. */
+  etag(key: string, id: string): string | undefined {
+    return this.#etag.get(key, id, this.#clock.now())?.etag as string | undefined;
+  }
+
   /** Stores the item under a new etag; system fields the client sent are replaced. */
   put(key: string, id: string, item: Record<string, unknown>, text: string | undefined): StoredItem {
     const lsn = ++this.#lsn;
     const nowMs = this.#clock.now();
     const etag = `"${this.number.toString(16).padStart(4, "0")}-${lsn.toString(16).padStart(12, "0")}"`;
-    const system = systemFields(etag, Math.floor(nowMs / 1000), `${this.number}.${id}`);
-    const body = withSystemFields(item, text, system);
+    const body = withSystemFields(
+      item,
+      text,
+      systemFields(etag, Math.floor(nowMs / 1000), `${this.number}.${id}`),
+    );
     const expiresMs = this.#expiresMs(item.ttl, nowMs);
-    this.#put.run(key, id, firstPart(key), body, etag, lsn, expiresMs);
+    this.#put.run(lsn, key, id, body, etag, expiresMs, firstPart(key), ...this.indexes.values(item));
     if (expiresMs !== null) this.onExpiry(expiresMs);
     return { id, text: body, etag, lsn };
   }
@@ -103,9 +111,18 @@ export class ContainerStore {
     return at === null || at === undefined ? undefined : Number(at);
   }
 
+  /** Makes the index of a single path, the first time a query over several partitions asks for it. */
+  needSingle(column: string): void {
+    if (this.#singleIndexes.has(column)) return;
+    this.#db.exec(
+      `CREATE INDEX IF NOT EXISTS ${this.table}${column} ON ${this.table} (${column}) WHERE ${column} IS NOT NULL`,
+    );
+    this.#singleIndexes.add(column);
+  }
+
   /** Live items by a WHERE and ORDER BY of this table's own columns, one at a time. */
   *select(where: string, order: string, values: readonly SQLInputValue[]): Generator<StoredItem> {
-    const sql = `SELECT id, body, etag, lsn FROM ${this.table} WHERE (${where}) AND (expires_ms IS NULL OR expires_ms > ?) ${order}`;
+    const sql = `SELECT lsn, id, body, etag FROM ${this.table} WHERE (${where}) AND (expires_ms IS NULL OR expires_ms > ?) ${order}`;
     // Taken out while in use: a statement cannot be run twice at a time, as a subquery or a second page might.
     const statement = this.#selects.get(sql) ?? this.#db.prepare(sql);
     this.#selects.delete(sql);
@@ -114,6 +131,21 @@ export class ContainerStore {
     } finally {
       if (this.#selects.size < MAX_KEPT_SELECTS) this.#selects.set(sql, statement);
     }
+  }
+}
+
+/** A column that a replaced policy adds later stays empty for old items: those are found by looking at all. */
+function makeTable(db: DatabaseSync, table: string, indexes: IndexPlan): void {
+  const columns = indexes.columns.map((column) => `, ${column} ANY`).join("");
+  db.exec(`CREATE TABLE IF NOT EXISTS ${table} (
+    lsn INTEGER PRIMARY KEY, pk TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
+    etag TEXT NOT NULL, expires_ms INTEGER, p1 TEXT NOT NULL${columns}, UNIQUE (pk, id)) STRICT;
+    CREATE INDEX IF NOT EXISTS ${table}_expires ON ${table} (expires_ms) WHERE expires_ms IS NOT NULL`);
+  for (const [number, { paths, descending }] of indexes.composites.entries()) {
+    const parts = paths.map(
+      (path, at) => `${indexes.column(path)} ${descending[at] === true ? "DESC" : "ASC"}`,
+    );
+    db.exec(`CREATE INDEX IF NOT EXISTS ${table}_composite_${number} ON ${table} (p1, ${parts.join(", ")})`);
   }
 }
 

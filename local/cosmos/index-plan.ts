@@ -1,69 +1,71 @@
 import type { IndexingPolicy } from "./container-definition.ts";
 
-/** A property path of a container's items, `/a/b/?` in a policy, as a SQLite expression over the stored text. */
-function expressionOf(path: string): string {
-  const names = path
-    .replace(/\/[?*]$/, "")
-    .slice(1)
-    .split("/");
-  return `json_extract(body, '$${names.map((name) => `."${name.replaceAll("'", "''")}"`).join("")}')`;
+/** A property path of a policy, `/a/b/?` or `/a/b`. */
+const isScalarPath = (path: string) => /^\/[A-Za-z_][\w/]*(\/\?)?$/.test(path);
+const bare = (path: string) => path.replace(/\/\?$/, "");
+
+export type Indexed = string | number | null;
+
+interface Composite {
+  readonly paths: readonly string[];
+  readonly descending: readonly boolean[];
 }
 
-const isScalarPath = (path: string) => /^\/[A-Za-z_][\w/]*\/\?$/.test(path);
-
 /**
- * Which SQLite indexes stand for a container's indexing policy: one for each included scalar path (only items that
- * have it), one for each composite index inside the first component of the partition key.
+ * What a container's indexing policy comes to in SQLite: a column for each indexed scalar path, filled from the item
+ * as it is written; an index for each composite index, inside the first component of the partition key. The index of
+ * a single path is made when a query first needs it, for a write pays for each.
  */
 export class IndexPlan {
-  readonly definitions: string[] = [];
-  readonly #single = new Map<string, string>();
-  readonly #composites: { paths: string[]; orders: string[]; name: string }[] = [];
-  /** Whether the policy indexes every path: then any single-path ORDER BY is served, if slowly here. */
-  readonly all: boolean;
+  readonly paths: readonly string[];
+  readonly composites: readonly Composite[];
+  readonly #columns: ReadonlyMap<string, string>;
+  readonly #parts: readonly (readonly string[])[];
 
-  constructor(table: string, policy: IndexingPolicy | undefined) {
-    const included = policy?.includedPaths?.map((each) => each.path) ?? ["/*"];
-    // Prefix queries of hierarchical keys begin with the first component.
-    this.definitions.push(`CREATE INDEX IF NOT EXISTS ${table}_p1 ON ${table} (p1)`);
-    this.all = included.includes("/*");
-    for (const path of included.filter(isScalarPath)) {
-      const name = `${table}_${path.replace(/\W+/g, "_")}`;
-      const expression = expressionOf(path);
-      this.#single.set(path.slice(0, -2), name);
-      this.definitions.push(
-        `CREATE INDEX IF NOT EXISTS ${name} ON ${table} (${expression}) WHERE ${expression} IS NOT NULL`,
+  constructor(policy: IndexingPolicy | undefined) {
+    const included = policy?.includedPaths?.map((each) => each.path) ?? [];
+    this.composites = (policy?.compositeIndexes ?? []).map((parts) => ({
+      paths: parts.map((part) => bare(part.path)),
+      descending: parts.map((part) => part.order === "descending"),
+    }));
+    const wanted = [
+      ...included.filter(isScalarPath).map(bare),
+      ...this.composites.flatMap((each) => each.paths),
+    ];
+    this.paths = [...new Set(wanted)].sort();
+    this.#columns = new Map(this.paths.map((path) => [path, `x${path.replace(/\W/g, "_")}`]));
+    this.#parts = this.paths.map((path) => path.slice(1).split("/"));
+  }
+
+  /** The column of a path; undefined for one that is not indexed. */
+  column(path: string): string | undefined {
+    return this.#columns.get(path);
+  }
+
+  get columns(): readonly string[] {
+    return [...this.#columns.values()];
+  }
+
+  /** An item's values for the columns. Only texts and numbers are kept: a query looks at the rest by itself. */
+  values(item: Record<string, unknown>): Indexed[] {
+    return this.#parts.map((names) => {
+      let value: unknown = item;
+      for (const name of names) {
+        value =
+          typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+      }
+      return typeof value === "string" || typeof value === "number" ? value : null;
+    });
+  }
+
+  /** Whether a composite index serves this order, or its reverse. */
+  hasComposite(order: readonly { path: string; descending: boolean }[]): boolean {
+    const fits = (composite: Composite, reverse: boolean) =>
+      composite.paths.length === order.length &&
+      order.every(
+        (part, at) =>
+          part.path === composite.paths[at] && composite.descending[at] === (part.descending !== reverse),
       );
-    }
-    for (const [number, parts] of (policy?.compositeIndexes ?? []).entries()) {
-      const name = `${table}_composite_${number}`;
-      const orders = parts.map((part) => (part.order === "descending" ? "DESC" : "ASC"));
-      const columns = parts.map((part, at) => `${expressionOf(part.path)} ${orders[at]}`);
-      this.#composites.push({ paths: parts.map((part) => part.path), orders, name });
-      this.definitions.push(`CREATE INDEX IF NOT EXISTS ${name} ON ${table} (p1, ${columns.join(", ")})`);
-    }
-  }
-
-  expression(path: string): string {
-    return expressionOf(path);
-  }
-
-  hasSingle(path: string): boolean {
-    return this.#single.has(path);
-  }
-
-  /** A composite index that serves this order, or its reverse. */
-  composite(order: readonly { path: string; descending: boolean }[]): string | undefined {
-    const fits = (reverse: boolean) =>
-      this.#composites.find(
-        ({ paths, orders }) =>
-          paths.length === order.length &&
-          order.every(
-            (part, at) =>
-              part.path === paths[at] &&
-              (orders[at] === "DESC") === (reverse ? !part.descending : part.descending),
-          ),
-      );
-    return (fits(false) ?? fits(true))?.name;
+    return this.composites.some((composite) => fits(composite, false) || fits(composite, true));
   }
 }

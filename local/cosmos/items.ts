@@ -51,22 +51,31 @@ function checked(
 }
 
 /** @throws CosmosError 412 */
-function requireMatch(stored: StoredItem, conditions: Conditions): void {
-  if (conditions.ifMatch !== undefined && conditions.ifMatch !== "*" && conditions.ifMatch !== stored.etag) {
+function requireMatch(etag: string, conditions: Conditions): void {
+  if (conditions.ifMatch !== undefined && conditions.ifMatch !== "*" && conditions.ifMatch !== etag) {
     throw new CosmosError(412, "One of the specified pre-condition is not met.");
   }
 }
 
+function missing(): CosmosError {
+  return new CosmosError(404, "Entity with the specified id does not exist in the system.");
+}
+
 function existing(container: ContainerStore, key: string, id: string): StoredItem {
   const stored = container.read(key, id);
-  if (stored === undefined)
-    throw new CosmosError(404, "Entity with the specified id does not exist in the system.");
+  if (stored === undefined) throw missing();
   return stored;
+}
+
+function existingEtag(container: ContainerStore, key: string, id: string): string {
+  const etag = container.etag(key, id);
+  if (etag === undefined) throw missing();
+  return etag;
 }
 
 export function createItem(container: ContainerStore, header: Key, sent: SentItem): ItemResult {
   const { key, id, item } = checked(container, header, sent);
-  if (container.read(key, id) !== undefined) {
+  if (container.etag(key, id) !== undefined) {
     throw new CosmosError(409, "Entity with the specified id already exists in the system.");
   }
   return { status: 201, item: container.put(key, id, item, sent.text) };
@@ -79,9 +88,9 @@ export function upsertItem(
   conditions: Conditions,
 ): ItemResult {
   const { key, id, item } = checked(container, header, sent);
-  const stored = container.read(key, id);
-  if (stored !== undefined) requireMatch(stored, conditions);
-  return { status: stored === undefined ? 201 : 200, item: container.put(key, id, item, sent.text) };
+  const etag = container.etag(key, id);
+  if (etag !== undefined) requireMatch(etag, conditions);
+  return { status: etag === undefined ? 201 : 200, item: container.put(key, id, item, sent.text) };
 }
 
 export function replaceItem(
@@ -93,7 +102,7 @@ export function replaceItem(
 ): ItemResult {
   const { key, id: sentId, item } = checked(container, header, sent);
   if (sentId !== id) throw badRequest("The id of an item cannot be changed.");
-  requireMatch(existing(container, key, id), conditions);
+  requireMatch(existingEtag(container, key, id), conditions);
   return { status: 200, item: container.put(key, id, item, sent.text) };
 }
 
@@ -116,7 +125,7 @@ export function deleteItem(
   conditions: Conditions,
 ): ItemResult {
   const key = fullKey(container, header);
-  requireMatch(existing(container, key, id), conditions);
+  requireMatch(existingEtag(container, key, id), conditions);
   container.delete(key, id);
   return { status: 204 };
 }
@@ -130,7 +139,7 @@ export function patchItem(
 ): ItemResult {
   const key = fullKey(container, header);
   const stored = existing(container, key, id);
-  requireMatch(stored, conditions);
+  requireMatch(stored.etag, conditions);
   const before = JSON.parse(stored.text) as Record<string, unknown>;
   const condition = (patch as { condition?: unknown } | null)?.condition;
   if (condition !== undefined) requireOneOf(String(condition), before);

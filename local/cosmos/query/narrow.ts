@@ -1,5 +1,5 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { IndexPlan } from "../index-plan.ts";
+import type { ContainerStore } from "../container-store.ts";
 import type { Expression, Query } from "./ast.ts";
 
 /** Which rows of a container's table a query has to look at, as SQL; the query itself is run over those. */
@@ -25,28 +25,32 @@ const MIRRORED: Readonly<Record<string, string>> = { "=": "=", "<": ">", "<=": "
 export function narrow(
   query: Query,
   partition: PartitionScope | undefined,
-  indexes: IndexPlan,
+  container: ContainerStore,
   parameters: ReadonlyMap<string, unknown>,
 ): Narrowed {
-  const order = orderOf(query, partition, indexes);
+  const { indexes } = container;
+  const order = orderOf(query, partition, container);
   const conditions: string[] = [];
   const values: SQLInputValue[] = [];
   if (partition !== undefined) {
     const { key, whole } = partition;
     const first = key.slice(0, key.indexOf("\u0001") + 1);
-    if (whole) conditions.push("pk = ?");
-    else conditions.push("p1 = ?");
-    values.push(whole ? key : first);
     // A prefix of components is a prefix of the stored text; \u0002 is the first character behind its separator.
-    if (!whole && key !== first) {
-      conditions.push("pk >= ?", "pk < ?");
+    if (whole) conditions.push("pk = ?");
+    else if (order !== undefined) conditions.push("p1 = ?");
+    else conditions.push("pk >= ?", "pk < ?");
+    values.push(...(whole ? [key] : order !== undefined ? [first] : [key, `${key.slice(0, -1)}\u0002`]));
+    if (!whole && order !== undefined && key !== first) {
+      conditions.push("+pk >= ?", "+pk < ?");
       values.push(key, `${key.slice(0, -1)}\u0002`);
     }
   }
   for (const { path, sign, value } of simpleConditions(query, parameters)) {
-    if (!indexes.hasSingle(path)) continue;
+    const column = indexes.column(path);
+    if (column === undefined) continue;
+    if (partition === undefined) container.needSingle(column);
     // Inside a partition, the plus keeps SQLite from preferring this index to the partition's own.
-    conditions.push(`${partition === undefined ? "" : "+"}${indexes.expression(path)} ${sign} ?`);
+    conditions.push(`${partition === undefined ? "" : "+"}${column} ${sign} ?`);
     values.push(value);
   }
   const where = conditions.length === 0 ? "TRUE" : conditions.join(" AND ");
@@ -94,15 +98,20 @@ function simpleConditions(query: Query, parameters: ReadonlyMap<string, unknown>
 function orderOf(
   query: Query,
   partition: PartitionScope | undefined,
-  indexes: IndexPlan,
+  container: ContainerStore,
 ): string | undefined {
   if (query.orderBy.length === 0 || query.from.source !== undefined || query.joins.length > 0)
     return undefined;
+  const { indexes } = container;
   const parts = query.orderBy.map(({ by, descending }) => ({
     path: pathOf(by, query.from.alias) ?? "",
     descending,
   }));
-  const single = parts.length === 1 && parts[0] !== undefined && indexes.hasSingle(parts[0].path);
-  if (!single && (partition === undefined || indexes.composite(parts) === undefined)) return undefined;
-  return `ORDER BY ${parts.map(({ path, descending }) => `${indexes.expression(path)} ${descending ? "DESC" : "ASC"}`).join(", ")}`;
+  const columns = parts.map(({ path }) => indexes.column(path));
+  if (columns.includes(undefined)) return undefined;
+  const single = parts.length === 1 && partition === undefined;
+  if (!single && !(partition !== undefined && !partition.whole && indexes.hasComposite(parts)))
+    return undefined;
+  if (single) container.needSingle(columns[0] ?? "");
+  return `ORDER BY ${parts.map(({ descending }, at) => `${columns[at]} ${descending ? "DESC" : "ASC"}`).join(", ")}`;
 }

@@ -41,7 +41,7 @@ export function runQuery(
   const query = parsedQuery(request.query);
   refuseOrder(query, container);
   const parameters = new Map((request.parameters ?? []).map(({ name, value }) => [name, value]));
-  const narrowed = narrow(query, partition, container.indexes, parameters);
+  const narrowed = narrow(query, partition, container, parameters);
   let looked = 0;
   const mixed = { found: false };
   const source = function* (order: string): Generator<Scope> {
@@ -87,7 +87,7 @@ function refuseOrder(query: Query, container: ContainerStore): void {
   if (query.orderBy.length < 2) return;
   const { alias } = query.from;
   const order = query.orderBy.map(({ by, descending }) => ({ path: pathText(by, alias), descending }));
-  if (container.indexes.composite(order) === undefined) {
+  if (!container.indexes.hasComposite(order)) {
     throw badRequest(
       "The order by query does not have a corresponding composite index that it can be served from.",
     );
