@@ -13,19 +13,18 @@ export function registerGetJob(deps: EndingDeps & { readonly authenticator: Auth
   tenantRoute(deps.authenticator, options, async (request, { tenant }) => {
     const key = { tenant_id: tenant.id, job_id: jobIdOf(request.params.id ?? "") };
     const wait = waitSeconds(request.headers.get("prefer"));
-    const stored = await awaitEnd(deps, key, wait);
-    if (stored === undefined) throw jobNotFound(key);
-    const { value: job } = stored;
-    const etag = etagOf(stored.etag);
+    const found = await awaitEnd(deps, key, wait);
+    if (found === undefined) throw jobNotFound(key);
+    const { value: job } = found.job;
+    const etag = etagOf(found.job.etag);
     const headers: Record<string, string> = { etag, "cache-control": "private, no-cache" };
     if (!hasEnded(job.status)) headers["retry-after"] = String(retryAfterSeconds(job, deps.clock.now()));
     if (wait > 0) headers["preference-applied"] = `wait=${wait}`;
     if (matchesEtag(request.headers.get("if-none-match"), etag)) return { status: 304, headers };
-    const response = job.has_response ? await deps.store.readResponse(key) : undefined;
     const answer: HttpResponseInit = {
       status: 200,
       headers: { ...headers, "content-type": "application/json" },
-      body: jobJson(job, response ?? null),
+      body: jobJson(job, found.response ?? null),
     };
     return answer;
   });

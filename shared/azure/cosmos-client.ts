@@ -3,6 +3,8 @@ import type { TokenCredential } from "@azure/identity";
 import { StoreUnavailable } from "../job/ports.ts";
 import { reasonOf } from "../log.ts";
 import type { CosmosConnection } from "../settings.ts";
+import { undiciHttpClient } from "./undici-http-client.ts";
+import { withinTime } from "./within-time.ts";
 
 /** As infra/resources.json names them. */
 export const DATABASE = "switchyard";
@@ -28,15 +30,21 @@ export function openDatabase(
       maxWaitTimeInSeconds: OPERATION_TIMEOUT_MS / 1000,
     },
   };
+  const { httpClient, close } = undiciHttpClient();
+  const options = { connectionPolicy, httpClient };
   const client =
     connection.kind === "connection_string"
-      ? new CosmosClient({ ...endpointAndKey(connection.connectionString), connectionPolicy })
+      ? new CosmosClient({ ...endpointAndKey(connection.connectionString), ...options })
       : new CosmosClient({
           endpoint: connection.accountEndpoint,
           aadCredentials: credential(connection.clientId),
-          connectionPolicy,
+          ...options,
         });
-  return { database: client.database(DATABASE), dispose: () => client.dispose() };
+  const dispose = () => {
+    client.dispose();
+    void close();
+  };
+  return { database: client.database(DATABASE), dispose };
 }
 
 function endpointAndKey(connectionString: string): { endpoint: string; key: string } {
@@ -62,7 +70,7 @@ export async function storeOperation<T>(
   run: (abortSignal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   try {
-    return await run(AbortSignal.timeout(OPERATION_TIMEOUT_MS));
+    return await withinTime(OPERATION_TIMEOUT_MS, run);
   } catch (thrown) {
     const status = statusOf(thrown);
     if (status !== undefined && BUGS.has(status)) throw thrown;

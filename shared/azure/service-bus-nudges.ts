@@ -2,6 +2,7 @@ import type { TokenCredential } from "@azure/identity";
 import { ServiceBusClient, type ServiceBusMessage, type ServiceBusSender } from "@azure/service-bus";
 import type { JobKey, Nudge, Nudges } from "../job/ports.ts";
 import type { ServiceBusConnection } from "../settings.ts";
+import { withinTime } from "./within-time.ts";
 
 /** As infra/resources.json names it. */
 export const NUDGES_QUEUE = "nudges";
@@ -31,8 +32,9 @@ export class ServiceBusNudges implements Nudges {
   async send(nudge: Nudge, options: { atMs?: number; patienceMs?: number } = {}): Promise<void> {
     const message: ServiceBusMessage = { body: nudge, contentType: "application/json" };
     if (options.atMs !== undefined) message.scheduledEnqueueTimeUtc = new Date(options.atMs);
-    const abortSignal = AbortSignal.timeout(options.patienceMs ?? SEND_TIMEOUT_MS);
-    await this.#sender.sendMessages(message, { abortSignal });
+    await withinTime(options.patienceMs ?? SEND_TIMEOUT_MS, (abortSignal) =>
+      this.#sender.sendMessages(message, { abortSignal }),
+    );
   }
 }
 

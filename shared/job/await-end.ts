@@ -1,21 +1,21 @@
 import type { Clock } from "../clock.ts";
-import { hasEnded, type Job } from "./job.ts";
-import type { JobKey, JobStore, Stored } from "./ports.ts";
-import type { RunningJobs } from "./running-jobs.ts";
+import { hasEnded } from "./job.ts";
+import type { JobKey, JobStore } from "./ports.ts";
+import type { EndedJob, RunningJobs } from "./running-jobs.ts";
 
 /** Jobs run elsewhere are looked at after this long, then half as long again each time, up to the second bound. */
 const FIRST_POLL_MS = 100;
 const MAX_POLL_MS = 1_000;
 
 /**
- * The job as it is now, or as it is once it has ended, if that happens within `waitSeconds`. Undefined when there
- * is no such job.
+ * The job and its response as they are now, or as they are once it has ended, if that happens within `waitSeconds`.
+ * Undefined when there is no such job.
  */
 export async function awaitEnd(
   deps: { store: JobStore; running: RunningJobs; clock: Clock },
   key: JobKey,
   waitSeconds: number,
-): Promise<Stored<Job> | undefined> {
+): Promise<EndedJob | undefined> {
   const until = deps.clock.monotonic() + waitSeconds * 1000;
   let pollMs = FIRST_POLL_MS;
   for (;;) {
@@ -23,9 +23,14 @@ export async function awaitEnd(
     // Listening begins before the read, so that an end between the two is not missed.
     const listener = leftMs > 0 ? listen(deps, key.job_id, Math.min(pollMs, leftMs)) : undefined;
     try {
-      const stored = await deps.store.read(key);
-      if (stored === undefined || hasEnded(stored.value.status) || listener === undefined) return stored;
-      await listener.heard;
+      const job = await deps.store.read(key);
+      if (job === undefined) return undefined;
+      if (hasEnded(job.value.status) || listener === undefined) {
+        return { job, response: job.value.has_response ? await deps.store.readResponse(key) : undefined };
+      }
+      // What this process stored itself need not be read again.
+      const ended = await listener.heard;
+      if (ended !== undefined) return ended;
     } finally {
       listener?.stop();
     }
@@ -37,9 +42,9 @@ function listen(
   deps: { running: RunningJobs; clock: Clock },
   jobId: string,
   forMs: number,
-): { heard: Promise<void>; stop: () => void } {
-  const { promise: heard, resolve } = Promise.withResolvers<void>();
-  const cancelTimer = deps.clock.after(forMs, resolve);
+): { heard: Promise<EndedJob | undefined>; stop: () => void } {
+  const { promise: heard, resolve } = Promise.withResolvers<EndedJob | undefined>();
+  const cancelTimer = deps.clock.after(forMs, () => resolve(undefined));
   const forget = deps.running.onEnded(jobId, resolve);
   return {
     heard,

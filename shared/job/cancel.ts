@@ -39,7 +39,7 @@ export async function cancelJob(deps: EndingDeps, key: JobKey, actor: string): P
   }
   if (changed) {
     deps.running.abort(key.job_id, "cancelled");
-    deps.running.ended(job);
+    deps.running.ended({ job: { value: job, etag }, response: undefined });
   }
   return { value: job, etag };
 }

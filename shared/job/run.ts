@@ -98,8 +98,8 @@ async function carryOut(
     plan = settled.plan;
     etag = settled.etag;
   }
-  const { job } = plan.draft;
-  if (hasEnded(job.status)) deps.running.ended(job);
+  const { job, response } = plan.draft;
+  if (hasEnded(job.status)) deps.running.ended({ job: { value: job, etag }, response });
   if (plan.next.kind === "nudge") await nudgeLater(deps, job, plan.next.atMs);
 }
 
@@ -223,7 +223,8 @@ async function requestLost(deps: RunDeps, start: Draft, etag: string): Promise<v
     error: { code: "request_lost", message: "The stored request is gone; nothing was sent." },
   });
   const saved = await save(deps.store, ended, etag, deps.clock.now());
-  if (saved.kind === "written") deps.running.ended(ended.job);
+  if (saved.kind !== "written") return;
+  deps.running.ended({ job: { value: ended.job, etag: saved.etag }, response: undefined });
 }
 
 /** The nudge's own safety net is the sweeper: a send that fails costs time, not the job. */

@@ -1,4 +1,11 @@
-import type { Job } from "./job.ts";
+import type { Job, StoredResponse } from "./job.ts";
+import type { Stored } from "./ports.ts";
+
+/** A job as it was stored when it ended, and its response where it has one. */
+export interface EndedJob {
+  readonly job: Stored<Job>;
+  readonly response: StoredResponse | undefined;
+}
 
 /**
  * What this process knows first-hand: the calls it runs, so that a cancel here aborts at once, and the clients that
@@ -8,15 +15,15 @@ export interface RunningJobs {
   /** Registers a running call; the function returned removes it. */
   add(jobId: string, call: { abort(reason: string): void }): () => void;
   abort(jobId: string, reason: string): void;
-  /** Tells those who wait that the job ended. */
-  ended(job: Pick<Job, "job_id">): void;
+  /** Tells those who wait that the job ended, once that is stored. */
+  ended(ended: EndedJob): void;
   /** Calls `run` once when the job ends in this process; the function returned stops waiting. */
-  onEnded(jobId: string, run: () => void): () => void;
+  onEnded(jobId: string, run: (ended: EndedJob) => void): () => void;
 }
 
 export function createRunningJobs(): RunningJobs {
   const calls = new Map<string, { abort(reason: string): void }>();
-  const waiting = new Map<string, Set<() => void>>();
+  const waiting = new Map<string, Set<(ended: EndedJob) => void>>();
   return {
     add(jobId, call) {
       calls.set(jobId, call);
@@ -27,10 +34,11 @@ export function createRunningJobs(): RunningJobs {
     abort(jobId, reason) {
       calls.get(jobId)?.abort(reason);
     },
-    ended(job) {
-      const runs = waiting.get(job.job_id);
-      waiting.delete(job.job_id);
-      for (const run of runs ?? []) run();
+    ended(ended) {
+      const { job_id } = ended.job.value;
+      const runs = waiting.get(job_id);
+      waiting.delete(job_id);
+      for (const run of runs ?? []) run(ended);
     },
     onEnded(jobId, run) {
       const runs = waiting.get(jobId) ?? new Set();

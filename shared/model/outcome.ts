@@ -92,12 +92,12 @@ function treatmentOf(status: number): Treatment {
 
 /** What an answer means for the job. Pure. */
 export function outcomeOf(answer: Answer, nowMs: number): Outcome {
-  const { status, headers } = answer;
+  const { status } = answer;
+  const treatment = treatmentOf(status);
+  if (treatment === "completed") return completedOf(answer);
   const message = messageOf(answer);
-  const retryAfterMs = retryAfterMsOf(headers, nowMs);
-  switch (treatmentOf(status)) {
-    case "completed":
-      return completedOf(answer);
+  const retryAfterMs = retryAfterMsOf(answer.headers, nowMs);
+  switch (treatment) {
     case "rejected":
       return rejectedOf(answer, message);
     case "turned_away":
