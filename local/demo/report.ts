@@ -5,7 +5,7 @@ import { answerOf, latencyOf, type Outcome } from "./outcome.ts";
 import { type Column, table } from "./table.ts";
 
 const MONEY_DECIMALS = 6;
-const SHOWN_HASH_CHARS = 12;
+const SHOWN_HASH_CHARS = 8;
 
 const ANSWERS: readonly Column[] = [
   { title: "prompt" },

@@ -57,7 +57,9 @@ export function chooseLabel(labels: readonly string[], passage: Passage, random:
   const text = passage.text.toLowerCase();
   const scores = labels.map((label) => {
     const key = label.toLowerCase();
-    const words = `${key} ${LEXICON[key] ?? ""}`.split(" ").filter((word) => word !== "");
+    const words = `${key} ${Object.hasOwn(LEXICON, key) ? LEXICON[key] : ""}`
+      .split(" ")
+      .filter((word) => word !== "");
     return words.filter((word) => new RegExp(`\\b${escaped(word)}`).test(text)).length;
   });
   const best = Math.max(...scores);

@@ -12,8 +12,8 @@ import { type FaultRule, FaultRuleInvalid, readFaultRule } from "./fault.ts";
  *
  * None of them is part of what the answer is about.
  */
-const DIRECTIVE = /\[\[sim:([^\]]*)\]\]/g;
-const MARKER = /\[\[(?:sim:[^\]]*|content_filter|output_filter)\]\]/g;
+const DIRECTIVE = /\[\[sim:([^\][]{0,400})\]\]/g;
+const MARKER = /\[\[(?:sim:[^\][]{0,400}|content_filter|output_filter)\]\]/g;
 
 export function withoutMarkers(text: string): string {
   return text.includes("[[") ? text.replace(MARKER, "").trim() : text;

@@ -70,7 +70,7 @@ const TEXTS = ["fault", "profile", "model", "endpoint", "job"];
 export function readFaultRule(value: unknown): FaultRule {
   if (!isObject(value)) throw new FaultRuleInvalid("a rule is a JSON object");
   for (const name of Object.keys(value)) {
-    if (!TEXTS.includes(name) && NUMBERS[name] === undefined) {
+    if (!TEXTS.includes(name) && !Object.hasOwn(NUMBERS, name)) {
       throw new FaultRuleInvalid(
         `there is no field ${name}; there are ${[...TEXTS, ...Object.keys(NUMBERS)].join(", ")}`,
       );

@@ -6,24 +6,30 @@ import { bestSentences } from "./summary.ts";
 
 /** Deeper schemas are cut off there: one that refers to itself would never end. */
 const MAX_DEPTH = 8;
+/** And larger ones there: a few lines of schema can ask for more than any memory holds. */
+const MAX_VALUES = 2_000;
+const MAX_ITEMS = 100;
 const DEFAULT_ITEMS = 3;
 const MAX_TEXT_CHARS = 240;
+const MAX_PADDED_CHARS = 10_000;
 const DEFAULT_KEYS = ["title", "summary", "names", "keywords"];
 
 interface Context {
   readonly passage: Passage;
   readonly random: Random;
   readonly root: Json;
+  /** Counted over all of an answer. */
+  values: number;
 }
 
 /** A value that fits the JSON schema, made of the passage as far as names of fields say what they want. */
 export function valueForSchema(schema: Json, passage: Passage, random: Random): unknown {
-  return valueFor(schema, "", { passage, random, root: schema }, 0);
+  return valueFor(schema, "", { passage, random, root: schema, values: 0 }, 0);
 }
 
 /** An object with the keys a task asks for; lists where the key is a plural. */
 export function objectForTask(passage: Passage, random: Random): Json {
-  const context: Context = { passage, random, root: {} };
+  const context: Context = { passage, random, root: {}, values: 0 };
   const keys = keysIn(passage.task);
   const wanted = keys.length > 0 ? keys : DEFAULT_KEYS;
   return Object.fromEntries(
@@ -32,7 +38,7 @@ export function objectForTask(passage: Passage, random: Random): Json {
 }
 
 function valueFor(schema: Json, key: string, context: Context, depth: number): unknown {
-  if (depth > MAX_DEPTH) return null;
+  if (++context.values > MAX_VALUES || depth > MAX_DEPTH) return null;
   const resolved = resolve(schema, context.root);
   if ("const" in resolved) return resolved.const;
   if (Array.isArray(resolved.enum) && resolved.enum.length > 0) return choiceOf(resolved.enum, context);
@@ -104,8 +110,12 @@ function arrayFor(schema: Json, key: string, context: Context, depth: number): u
   const max = typeof schema.maxItems === "number" ? schema.maxItems : DEFAULT_ITEMS;
   const simple = typeOf(items) === "string" && items.enum === undefined && items.const === undefined;
   const values: unknown[] = simple ? listFor(key, context).slice(0, max) : [];
-  const wanted = Math.max(min, simple ? values.length : Math.min(max, depth > MAX_DEPTH / 2 ? 1 : 2));
-  while (values.length < wanted) values.push(valueFor(items, key.replace(/s$/, ""), context, depth + 1));
+  const wanted = Math.max(
+    Math.min(min, MAX_ITEMS),
+    simple ? values.length : Math.min(max, depth > MAX_DEPTH / 2 ? 1 : 2),
+  );
+  while (values.length < wanted && context.values <= MAX_VALUES)
+    values.push(valueFor(items, key.replace(/s$/, ""), context, depth + 1));
   return values;
 }
 
@@ -135,11 +145,12 @@ const FORMATS: Readonly<Record<string, string>> = {
 };
 
 function textFor(schema: Json, key: string, context: Context): string {
-  const format = typeof schema.format === "string" ? FORMATS[schema.format] : undefined;
-  const text = format ?? scalarFor(key, context);
+  const { format } = schema;
+  const known = typeof format === "string" && Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
+  const text = known ?? scalarFor(key, context);
   const max = typeof schema.maxLength === "number" ? schema.maxLength : MAX_TEXT_CHARS;
   const min = typeof schema.minLength === "number" ? schema.minLength : 0;
-  return text.slice(0, max).padEnd(min, ".");
+  return text.slice(0, max).padEnd(Math.min(min, MAX_PADDED_CHARS), ".");
 }
 
 function scalarFor(key: string, context: Context): string {

@@ -80,7 +80,7 @@ async function startModels(settings: StackSettings, databaseFile: string, log: (
     startModelEndpoints({
       port,
       databaseFile,
-      latencyScale: settings.modelLatencyScale,
+      ...settings.modelEndpoints,
       log: ({ event, reason }) => log(`model endpoints: ${event}: ${reason}`),
     });
   try {

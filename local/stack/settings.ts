@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { type ModelEndpointSettings, modelEndpointSettings } from "../model-endpoints/settings.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -12,8 +13,7 @@ export interface StackSettings {
   readonly modelEndpointsPort: number;
   /** Nobody asked for that very port: when it is taken, a free one does. */
   readonly modelEndpointsPortIsDefault: boolean;
-  /** Of the simulated models' delays: 1 as the real thing, 0 none. */
-  readonly modelLatencyScale: number;
+  readonly modelEndpoints: ModelEndpointSettings;
   /** A file in the official Service Bus emulator's format, absolute; else the queues are those of infra/. */
   readonly serviceBusConfigFile: string | undefined;
   /** Absolute. */
@@ -69,9 +69,12 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
   };
   const drainText = env.DRAIN_SECONDS ?? "10";
   if (!/^\d{1,5}$/.test(drainText)) faults.push(`DRAIN_SECONDS must be a whole number; it is "${drainText}"`);
-  const scaleText = env.MODEL_LATENCY_SCALE ?? "1";
-  if (!/^\d+(\.\d+)?$/.test(scaleText)) {
-    faults.push(`MODEL_LATENCY_SCALE must be a number from 0; it is "${scaleText}"`);
+  let modelEndpoints = modelEndpointSettings({});
+  try {
+    modelEndpoints = modelEndpointSettings(env);
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError)) throw thrown;
+    faults.push(thrown.message);
   }
   const settings: StackSettings = {
     port: port("PORT", 7071),
@@ -80,7 +83,7 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
     cosmosPort: port("COSMOS_PORT", 8081),
     modelEndpointsPort: port("MODEL_ENDPOINTS_PORT", DEFAULT_MODEL_ENDPOINTS_PORT),
     modelEndpointsPortIsDefault: env.MODEL_ENDPOINTS_PORT === undefined,
-    modelLatencyScale: Number(scaleText),
+    modelEndpoints,
     serviceBusConfigFile:
       env.SERVICEBUS_CONFIG === undefined ? undefined : resolve(folder, env.SERVICEBUS_CONFIG),
     modelsFile: resolve(folder, env.MODELS_FILE ?? "models.json"),

@@ -50,7 +50,7 @@ it("shows answers, labs and a trail", () => {
   expect(costOf(outcomes)).toBe("0.00072");
   const lines = auditTable(outcome().audit, 200).split("\n");
   expect(lines).toHaveLength(5);
-  expect(lines[2]).toMatch(/accepted +team-a\/key:c990c1ab +000000000000 +[0-9a-f]{12} +yes$/);
+  expect(lines[2]).toMatch(/accepted +team-a\/key:c990c1ab +00000000 +[0-9a-f]{8} +yes$/);
   const edited = outcome().audit.map((record) => ({ ...record, actor: "nobody" }));
   expect(auditTable(edited, 200).split("\n")[2]).toMatch(/NO$/);
 });
