@@ -157,7 +157,7 @@ function json<T extends object>(file: string): T | Partial<T> {
 const screen: Screen = {
   isTTY: process.stdout.isTTY === true,
   get width() {
-    return process.stdout.columns ?? DEFAULT_WIDTH;
+    return process.stdout.columns || DEFAULT_WIDTH;
   },
   write: (text) => void process.stdout.write(text),
 };

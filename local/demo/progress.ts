@@ -7,7 +7,7 @@ export interface ProgressState {
   readonly elapsedMs: number;
 }
 
-const BAR_CHARS = 24;
+const BAR_CHARS = 10;
 /** Without a terminal a line is written each time another such share has ended. */
 const PLAIN_STEPS = 8;
 

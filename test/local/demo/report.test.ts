@@ -82,13 +82,13 @@ it("keeps one line on a terminal, and writes a few where there is none", () => {
     elapsedMs: 1_234,
   });
   const written: string[] = [];
-  const screen = { isTTY: true, width: 60, write: (text: string) => void written.push(text) };
+  const screen = { isTTY: true, width: 30, write: (text: string) => void written.push(text) };
   const onTerminal = new Progress(screen);
   onTerminal.show(state(1));
   onTerminal.show(state(8));
   onTerminal.end();
   expect(written).toHaveLength(3);
-  expect(written[1]).toBe("\r\u001b[2K████████████████████████ 8/8 ended, 8 submitted · openai 8 ");
+  expect(written[1]).toBe("\r\u001b[2K██████████ 8/8 ended, 8 submi");
   expect(written[2]).toBe("\n");
 
   written.length = 0;
