@@ -1,8 +1,9 @@
-import { CosmosClient, type Database } from "@azure/cosmos";
+import { CosmosClient, type Database, type TokenProvider } from "@azure/cosmos";
 import type { TokenCredential } from "@azure/identity";
 import { StoreUnavailable } from "../job/ports.ts";
 import { reasonOf } from "../log.ts";
 import type { CosmosConnection } from "../settings.ts";
+import { keySigner } from "./cosmos-key.ts";
 import { undiciHttpClient } from "./undici-http-client.ts";
 import { withinTime } from "./within-time.ts";
 
@@ -34,7 +35,7 @@ export function openDatabase(
   const options = { connectionPolicy, httpClient };
   const client =
     connection.kind === "connection_string"
-      ? new CosmosClient({ ...endpointAndKey(connection.connectionString), ...options })
+      ? new CosmosClient({ ...endpointAndSigner(connection.connectionString), ...options })
       : new CosmosClient({
           endpoint: connection.accountEndpoint,
           aadCredentials: credential(connection.clientId),
@@ -47,9 +48,9 @@ export function openDatabase(
   return { database: client.database(DATABASE), dispose };
 }
 
-function endpointAndKey(connectionString: string): { endpoint: string; key: string } {
+function endpointAndSigner(connectionString: string): { endpoint: string; tokenProvider: TokenProvider } {
   const part = (name: string) => new RegExp(`(?:^|;)${name}=([^;]+)`, "i").exec(connectionString)?.[1] ?? "";
-  return { endpoint: part("AccountEndpoint"), key: part("AccountKey") };
+  return { endpoint: part("AccountEndpoint"), tokenProvider: keySigner(part("AccountKey")) };
 }
 
 /** Statuses that say the program is wrong, not the cloud: these are thrown as they come. */
