@@ -89,10 +89,14 @@ export class Broker {
       }
       result = { refused: thrown };
     }
-    this.#commit.enlist(
-      () => ("value" in result ? done(result.value) : failed(result.refused)),
-      (why) => failed(notStored(why)),
-    );
+    try {
+      this.#commit.enlist(
+        () => ("value" in result ? done(result.value) : failed(result.refused)),
+        (why) => failed(notStored(why)),
+      );
+    } catch (thrown) {
+      failed(notStored(thrown));
+    }
   }
 
   /** Opens this turn's transaction if there is none. */

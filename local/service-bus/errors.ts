@@ -8,6 +8,7 @@ export const CONDITION = {
   resourceLimit: "amqp:resource-limit-exceeded",
   notImplemented: "amqp:not-implemented",
   decode: "amqp:decode-error",
+  forced: "amqp:connection:forced",
   argument: "com.microsoft:argument-error",
   argumentOutOfRange: "com.microsoft:argument-out-of-range",
   messageLockLost: "com.microsoft:message-lock-lost",

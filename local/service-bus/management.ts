@@ -143,6 +143,8 @@ function receiveDeferred(_: Broker, queue: Queue, body: Body): ManagementAnswer 
 
 function updateDisposition(_: Broker, queue: Queue, body: Body): ManagementAnswer | AmqpError {
   const outcome = outcomeNamed(body);
+  const hold = holdFor(queue, body);
+  if (hold !== undefined && "condition" in hold) return hold;
   const locks: Lock[] = [];
   for (const token of uuids(body["lock-tokens"])) {
     const lock = queue.lockByToken(tagOfUuid(token));

@@ -1,6 +1,6 @@
 import rhea from "rhea";
 import type { Outcome } from "./consumer.ts";
-import { CONDITION } from "./errors.ts";
+import { CONDITION, Refusal } from "./errors.ts";
 import { deadLetterProperties, type PropertyChanges } from "./message-edit.ts";
 import type { TypedValue } from "./rhea-inside.ts";
 
@@ -61,9 +61,16 @@ export function mapEntries(map: TypedValue | null | undefined): PropertyChanges 
   return entries;
 }
 
-/** Properties given as plain values (management requests), typed as rhea would. */
+/** Properties given as plain values (management requests), typed as rhea would. Throws Refusal. */
 export function plainEntries(map: Record<string, unknown> | undefined): PropertyChanges {
-  return new Map(Object.entries(map ?? {}).map(([key, value]) => [key, encodeTyped(rhea.types.wrap(value))]));
+  try {
+    return new Map(
+      Object.entries(map ?? {}).map(([key, value]) => [key, encodeTyped(rhea.types.wrap(value as never))]),
+    );
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new Refusal(CONDITION.argument, `A property cannot be stored: ${why}`);
+  }
 }
 
 interface Writer {

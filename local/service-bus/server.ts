@@ -33,6 +33,8 @@ export interface RunningServiceBus {
   close(): Promise<void>;
 }
 
+const SHUTTING_DOWN = { condition: CONDITION.forced, description: "The server is shutting down." };
+
 /** A local Azure Service Bus on 127.0.0.1. Throws DatabaseUnusable, or what listening throws (EADDRINUSE). */
 export async function startServiceBus(options: ServiceBusOptions): Promise<RunningServiceBus> {
   const { log = (line: string) => console.error(`service-bus: ${line}`) } = options;
@@ -94,7 +96,10 @@ export async function startServiceBus(options: ServiceBusOptions): Promise<Runni
     setFaults: (plan) => faults.set(plan),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const socket of [...connections.keys()]) socket.destroy();
+      for (const connection of connections.values()) connection.end(SHUTTING_DOWN);
+      // One turn for the farewell to be written; who does not answer it is cut off.
+      await new Promise((resolve) => setImmediate(resolve));
+      for (const socket of [...connections.keys()]) socket.destroySoon();
       await closed;
       broker.close();
     },
