@@ -37,12 +37,19 @@ try {
   row("submits a second, 32 in flight", Math.round(JOBS / submitSeconds));
   await drained();
 
+  const countedBefore = await counters();
   const before = { app: appCpu(), emulators: cpuMs(emulators), own: cpuMs(process.pid) };
   const seconds = await timed(JOBS, IN_FLIGHT, wholeJob);
   row(`jobs a second end to end, ${JOBS} jobs`, Math.round(JOBS / seconds));
   row("app CPU ms a job", ((appCpu() - before.app) / JOBS).toFixed(2));
   row("emulators CPU ms a job", ((cpuMs(emulators) - before.emulators) / JOBS).toFixed(2));
   row("load client CPU ms a job", ((cpuMs(process.pid) - before.own) / JOBS).toFixed(2));
+
+  const counted = await counters();
+  for (const [name, value] of Object.entries(counted)) {
+    const each = (value - (countedBefore[name] ?? 0)) / JOBS;
+    if (each >= 0.005) row(`${name} a job`, each.toFixed(2));
+  }
 
   const latencies: number[] = [];
   await timed(SEQUENTIAL_JOBS, 1, async (n) => {
@@ -81,6 +88,20 @@ async function start(): Promise<{ child: ChildProcess; url: string }> {
     started.once("exit", (code) => reject(new Error(`the service ended with ${code}`)));
   });
   return { child: started, url: found };
+}
+
+/** What the emulators counted: Cosmos operations and estimated request units, Service Bus operations. */
+async function counters(): Promise<Record<string, number>> {
+  const { control } = JSON.parse(readFileSync(path.join(folder, "emulators.json"), "utf8")) as {
+    control: string;
+  };
+  const { cosmos, service_bus } = (await (await fetch(control)).json()) as Record<
+    string,
+    Record<string, number>
+  >;
+  const named = (prefix: string, from: Record<string, number> = {}) =>
+    Object.entries(from).map(([name, value]) => [`${prefix} ${name}`, value] as const);
+  return Object.fromEntries([...named("Cosmos", cosmos), ...named("Service Bus", service_bus)]);
 }
 
 function appCpu(): number {

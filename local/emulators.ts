@@ -60,6 +60,7 @@ async function main(): Promise<void> {
     process.stdout.write(`Service Bus     sb://127.0.0.1:${serviceBusPort}\n`);
     process.stdout.write(`Cosmos DB       http://127.0.0.1:${cosmosPort}/\n`);
     process.stdout.write(`Model endpoints http://127.0.0.1:${modelEndpointsPort}/\n`);
+    process.stdout.write(`Control         http://127.0.0.1:${emulators.controlPort}/ (counters, faults)\n`);
     process.stdout.write("Ctrl-C ends them; their data stays.\n");
   }
 }

@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cosmosResources } from "../cosmos/resources.ts";
 import { startCosmos } from "../cosmos/server.ts";
 import { startModelEndpoints } from "../model-endpoints/server.ts";
 import { queuesFromConfig, queuesFromResources } from "../service-bus/config.ts";
 import { startServiceBus } from "../service-bus/server.ts";
+import { startControl } from "./control.ts";
 import type { StackSettings } from "./settings.ts";
 
 /** The emulators of one stack; a port is undefined where that one is not wanted. */
@@ -12,6 +13,8 @@ export interface EmulatorSet {
   readonly serviceBusPort: number | undefined;
   readonly cosmosPort: number | undefined;
   readonly modelEndpointsPort: number;
+  /** Counters and faults; also named in DATA_DIR/emulators.json. */
+  readonly controlPort: number;
   close(): Promise<void>;
 }
 
@@ -63,10 +66,21 @@ export async function startEmulators(
         )
       : undefined;
     const models = keep(await startModels(settings, file("model-endpoints.db"), log));
+    const control = keep(await startControl({ serviceBus, cosmos, models }));
+    writeFileSync(
+      file("emulators.json"),
+      JSON.stringify({
+        control: `http://127.0.0.1:${control.port}/`,
+        service_bus_port: serviceBus?.port ?? null,
+        cosmos_port: cosmos?.port ?? null,
+        model_endpoints_port: models.port,
+      }),
+    );
     return {
       serviceBusPort: serviceBus?.port,
       cosmosPort: cosmos?.port,
       modelEndpointsPort: models.port,
+      controlPort: control.port,
       close: () => closeAll(running),
     };
   } catch (thrown) {
