@@ -1,32 +1,40 @@
 import { BODY_CACHE_BYTES } from "./limits.ts";
 import type { StoredMessage } from "./store.ts";
 
-/** Messages just stored, so that one delivered at once is not read back from the file. The oldest go first. */
+/** The objects around the bytes count too. */
+const OVERHEAD_BYTES = 700;
+
+/**
+ * Messages just stored, so that one delivered at once is not read back from the file. Two generations, the older
+ * dropped as a whole when the younger is full: taking the oldest out of one map, one by one, costs a walk over its
+ * holes each time.
+ */
 export class BodyCache {
-  readonly #byId = new Map<number, StoredMessage>();
-  #bytes = 0;
+  #young = new Map<number, StoredMessage>();
+  #old = new Map<number, StoredMessage>();
+  #youngBytes = 0;
 
   put(stored: StoredMessage): void {
-    this.#byId.set(stored.id, stored);
-    this.#bytes += sizeOf(stored);
-    if (this.#bytes <= BODY_CACHE_BYTES) return;
-    for (const id of this.#byId.keys()) {
-      this.take(id);
-      if (this.#bytes <= BODY_CACHE_BYTES) return;
-    }
+    this.#young.set(stored.id, stored);
+    this.#youngBytes += sizeOf(stored);
+    if (this.#youngBytes < BODY_CACHE_BYTES / 2) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#youngBytes = 0;
   }
 
   take(id: number): StoredMessage | undefined {
-    const stored = this.#byId.get(id);
-    if (stored === undefined) return undefined;
-    this.#byId.delete(id);
-    this.#bytes -= sizeOf(stored);
-    return stored;
+    const young = this.#young.get(id);
+    if (young !== undefined) {
+      this.#young.delete(id);
+      this.#youngBytes -= sizeOf(young);
+      return young;
+    }
+    const old = this.#old.get(id);
+    if (old !== undefined) this.#old.delete(id);
+    return old;
   }
 }
-
-/** The objects around the bytes count too. */
-const OVERHEAD_BYTES = 300;
 
 function sizeOf(stored: StoredMessage): number {
   return stored.content.length + (stored.annotations?.length ?? 0) + OVERHEAD_BYTES;

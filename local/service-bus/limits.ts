@@ -36,7 +36,7 @@ export const MAX_LINKS_PER_SESSION = 256;
 /** Ready messages of a queue held in memory; the rest stays in the file until its turn comes. */
 export const READY_WINDOW = 4_096;
 /** Message bodies held in memory for all queues together. */
-export const BODY_CACHE_BYTES = 64 * 1_048_576;
+export const BODY_CACHE_BYTES = 32 * 1_048_576;
 /** Rows handled in one go by expiry and activation, so that a backlog does not block the loop. */
 export const DUE_BATCH = 500;
 /** Sequence numbers are reserved in the file by this many; a restart may skip as many. */

@@ -289,8 +289,7 @@ export class Queue {
     const { deliveryCount } = meta;
     if (deliveryCount === 0) this.#broker.store.dropProgress(meta.id);
     else this.#broker.store.setProgress(meta.id, { deliveryCount, lockToken: null, lockedUntil: null });
-    // Its time may have run out while it was locked.
-    if (Number.isFinite(meta.expiresAt)) this.#broker.alarm(meta.expiresAt);
+    this.#watchExpiry(meta);
     if (lock.deferred) return;
     const ready = meta.session === null ? this.#ready : this.sessions?.readyOf(meta.session);
     ready?.giveBack(meta);
@@ -355,8 +354,14 @@ export class Queue {
     this.release(lock, true);
   }
 
+  /** Expiry passes over what is locked: its time may have run out meanwhile. */
+  #watchExpiry({ expiresAt }: Meta): void {
+    if (Number.isFinite(expiresAt)) this.#broker.alarm(expiresAt);
+  }
+
   #defer(lock: Lock): void {
     const { meta } = lock;
+    this.#watchExpiry(meta);
     const target = rowId(this.number, this.places.deferred, sequenceOf(meta.id));
     if (target === meta.id) this.#broker.store.dropProgress(meta.id);
     else this.#broker.store.move(meta.id, target);
