@@ -212,7 +212,8 @@ export function retryAfterMsOf(headers: Answer["headers"], nowMs: number): numbe
   const after = headers.get("retry-after");
   const seconds = numberOf(after);
   if (seconds !== null) return seconds * 1000;
-  const date = after === null ? Number.NaN : Date.parse(after);
+  // Date.parse takes more for a date than HTTP does, "-3" for one.
+  const date = after === null || !/[a-z]{3}/i.test(after) ? Number.NaN : Date.parse(after);
   return Number.isNaN(date) ? null : Math.max(0, date - nowMs);
 }
 

@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { parseTenants, sha256Hex } from "../../../shared/tenant/tenants.ts";
+
+const faultsOf = (json: unknown, local = false) => {
+  const parsed = parseTenants(json, { local });
+  return "faults" in parsed ? parsed.faults : [];
+};
+const hash = sha256Hex("a key of some length");
+
+describe("the tenants file", () => {
+  it("gives tenants by key, application and id", () => {
+    const parsed = parseTenants({ tenants: [{ id: "a", key_sha256: [hash], weight: 2 }] }, { local: false });
+    if ("faults" in parsed) throw new Error(parsed.faults.join());
+    expect(parsed.tenants.byKey("a key of some length")).toMatchObject({
+      kind: "tenant",
+      tenant: { id: "a", weight: 2, allow_models: ["*"] },
+    });
+    expect(parsed.tenants.byKey("another")).toBeUndefined();
+    expect(parsed.tenants.get("a")?.id).toBe("a");
+  });
+
+  it("names every fault", () => {
+    const faults = faultsOf({
+      tenants: [
+        { id: "bad id", key_sha256: ["short"], colour: "red" },
+        { id: "b", weight: 0, entra_app_ids: ["no-guid"] },
+      ],
+    });
+    for (const path of [
+      "/tenants/0/id",
+      "/tenants/0/key_sha256/0",
+      "/tenants/0: ",
+      "/tenants/1/weight",
+      "/tenants/1/entra_app_ids/0",
+    ]) {
+      expect(faults.some((fault) => fault.startsWith(path))).toBe(true);
+    }
+  });
+
+  it("refuses ids, keys and applications used twice", () => {
+    const app = "11111111-1111-4111-8111-111111111111";
+    const twice = {
+      tenants: [
+        { id: "a", key_sha256: [hash], entra_app_ids: [app] },
+        { id: "b", key_sha256: [hash], entra_app_ids: [app] },
+      ],
+      operators: [{ id: "a" }],
+    };
+    expect(faultsOf(twice)).toHaveLength(3);
+  });
+
+  it("refuses the keys of the documentation outside the local stack", () => {
+    const local = { tenants: [{ id: "a", key_sha256: [sha256Hex("local-team-a")] }] };
+    expect(faultsOf(local)).toHaveLength(1);
+    expect(faultsOf(local, true)).toEqual([]);
+  });
+});
