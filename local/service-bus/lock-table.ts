@@ -77,7 +77,6 @@ export class LockTable {
       const stored = store.message(id);
       if (stored === undefined || lockToken === null) continue;
       const { session } = stored;
-      const until = untilOf(lockedUntil);
       const meta: Meta = {
         id,
         deliveryCount,
@@ -85,6 +84,7 @@ export class LockTable {
         expiresAt: stored.expiresAt ?? Number.POSITIVE_INFINITY,
       };
       const hold = session === null ? undefined : holdOf(session);
+      const until = hold?.until ?? untilOf(lockedUntil);
       this.#keep({ meta, token: lockToken, key: tokenKey(lockToken), until, live: true, deferred, hold });
       this.#broker.alarm(until);
     }

@@ -291,9 +291,8 @@ export class Queue {
     else this.#broker.store.setProgress(meta.id, { deliveryCount, lockToken: null, lockedUntil: null });
     this.#watchExpiry(meta);
     if (lock.deferred) return;
-    const ready = meta.session === null ? this.#ready : this.sessions?.readyOf(meta.session);
-    ready?.giveBack(meta);
-    if (ready === undefined) this.sessions?.becameReady();
+    if (this.sessions === undefined) this.#ready.giveBack(meta);
+    else if (meta.session !== null) this.sessions.giveBack(meta.session, meta);
   }
 
   /** Moves a message that no one holds to the dead letters, or on to where those are forwarded. */
@@ -382,11 +381,8 @@ export class Queue {
     const expiresAt = stored.expiresAt ?? Number.POSITIVE_INFINITY;
     const meta: Meta = { id: stored.id, deliveryCount: 0, session: stored.session, expiresAt };
     this.#broker.keepBody(stored);
-    if (stored.session === null) this.#ready.push(meta);
-    else {
-      this.sessions?.readyOf(stored.session)?.push(meta);
-      this.sessions?.becameReady();
-    }
+    if (this.sessions === undefined) this.#ready.push(meta);
+    else if (meta.session !== null) this.sessions.push(meta.session, meta);
   }
 
   #isDuplicate(messageId: string, now: number): boolean {

@@ -2,7 +2,7 @@ import type { Broker } from "./broker.ts";
 import { type AmqpError, CONDITION, sessionLockLost } from "./errors.ts";
 import { placeRange } from "./place.ts";
 import type { Queue } from "./queue.ts";
-import type { ReadyList } from "./ready-list.ts";
+import type { Meta } from "./ready-list.ts";
 import type { SessionHold } from "./session-hold.ts";
 
 /** The sessions of one queue: who holds which, and who waits for any. */
@@ -26,9 +26,16 @@ export class Sessions {
     return this.#holds.get(session);
   }
 
-  /** The ready messages of a session somebody holds. */
-  readyOf(session: string): ReadyList | undefined {
-    return this.#holds.get(session)?.ready;
+  /** A new message of a session. */
+  push(session: string, meta: Meta): void {
+    this.#holds.get(session)?.ready.push(meta);
+    this.becameReady();
+  }
+
+  /** A message of a session is ready again. */
+  giveBack(session: string, meta: Meta): void {
+    this.#holds.get(session)?.ready.giveBack(meta);
+    this.becameReady();
   }
 
   /** Takes a session by name; an error when another has it. */

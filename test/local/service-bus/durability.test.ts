@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -129,6 +129,18 @@ describe("a file that cannot be used", () => {
     const starting = startEmulator({ databaseFile });
     await expect(starting).rejects.toThrow(DatabaseUnusable);
     await expect(starting).rejects.toThrow(databaseFile);
+  });
+
+  test("damaged in the middle", async () => {
+    const first = await startEmulator({ databaseFile });
+    await first.client
+      .createSender("q")
+      .sendMessages(Array.from({ length: 100 }, () => ({ body: "x".repeat(2_000) })));
+    await first.crash();
+    const bytes = readFileSync(databaseFile);
+    for (let at = 4_096; at < bytes.length; at += 4_096) bytes.fill(0xff, at, at + 200);
+    writeFileSync(databaseFile, bytes);
+    await expect(startEmulator({ databaseFile })).rejects.toThrow(/Service Bus: .*cannot be opened/);
   });
 
   test("written by a newer version", async () => {

@@ -104,6 +104,27 @@ describe("sessions", () => {
     expect(dead).toMatchObject({ body: 3, sessionId: "A" });
   });
 
+  test("dead letters have no sessions: abandoned there, they come again", async () => {
+    const { client } = await startEmulator({ queues });
+    await client.createSender("s").sendMessages({ body: 1, sessionId: "A" });
+    const session = await client.acceptSession("s", "A");
+    await session.deadLetterMessage(await receiveOne(session));
+    const dead = client.createReceiver("s", { subQueueType: "deadLetter" });
+    await dead.abandonMessage(await receiveOne(dead));
+    expect(await receiveOne(dead)).toMatchObject({ body: 1, sessionId: "A", deliveryCount: 1 });
+  });
+
+  test("several wait for any session; each gets another one", async () => {
+    const { client, connect } = await startEmulator({ queues });
+    const waiting = [client.acceptNextSession("s"), connect().acceptNextSession("s")];
+    await client.createSender("s").sendMessages([
+      { body: 1, sessionId: "A" },
+      { body: 2, sessionId: "B" },
+    ]);
+    const sessions = await Promise.all(waiting);
+    expect(new Set(sessions.map(({ sessionId }) => sessionId))).toEqual(new Set(["A", "B"]));
+  });
+
   test("peek within a session", async () => {
     const { client } = await startEmulator({ queues });
     await client.createSender("s").sendMessages([
