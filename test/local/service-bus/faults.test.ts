@@ -58,6 +58,27 @@ describe("faults to order", () => {
     await expect(receiver.renewMessageLock(again)).rejects.toMatchObject({ code: "MessageLockLost" });
   });
 
+  test("a delivery whose lock runs out on the way, is refused, or breaks the connection", async () => {
+    const { client, connect, server } = await startEmulator();
+    await client.createSender("q").sendMessages({ body: 1 });
+    server.setFaults(plan({ operation: "receive", count: 1, effect: { kind: "expireLock" } }));
+    const receiver = client.createReceiver("q", { receiveMode: "peekLock" });
+    const [lapsed] = await receiver.receiveMessages(1);
+    if (lapsed === undefined) throw new Error("unreachable");
+    await expect(receiver.completeMessage(lapsed)).rejects.toMatchObject({ code: "MessageLockLost" });
+
+    server.setFaults(plan({ operation: "receive", count: 1, effect: busy }));
+    await expect(connect(250).createReceiver("q").receiveMessages(1)).rejects.toThrow();
+    expect(server.counters()).toMatchObject({ "q.ready": 1, "q.locked": 0 });
+
+    server.setFaults(plan({ operation: "receive", count: 1, effect: { kind: "drop", when: "before" } }));
+    await connect(250)
+      .createReceiver("q")
+      .receiveMessages(1, { maxWaitTimeInMs: 100 })
+      .catch(() => []);
+    expect(server.counters()).toMatchObject({ "q.ready": 0, "q.locked": 1 });
+  });
+
   test("a delay holds the answer back until the clock gets there", async () => {
     const { client, clock, server } = await startEmulator();
     const sender = client.createSender("q");
