@@ -70,7 +70,17 @@ const health = serviceBus.createReceiver(NUDGES_QUEUE);
 
 const newJobId = () => `job_${randomBytes(16).toString("hex")}`;
 
-registerSubmitJob({ authenticator, catalogue, settings, store, nudges, clock, newJobId, nudgeGraceMs });
+registerSubmitJob({
+  authenticator,
+  catalogue,
+  settings,
+  store,
+  nudges,
+  running,
+  clock,
+  newJobId,
+  nudgeGraceMs,
+});
 registerGetJob({ authenticator, store, running, clock });
 registerListJobs({ authenticator, store });
 registerCancelJob({ authenticator, store, running, clock });

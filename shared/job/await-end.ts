@@ -18,19 +18,21 @@ export async function awaitEnd(
 ): Promise<EndedJob | undefined> {
   const until = deps.clock.monotonic() + waitSeconds * 1000;
   let pollMs = FIRST_POLL_MS;
+  let known = waitSeconds > 0 && deps.running.isLive(key);
   for (;;) {
     const leftMs = until - deps.clock.monotonic();
     // Listening begins before the read, so that an end between the two is not missed.
     const listener = leftMs > 0 ? listen(deps, key.job_id, Math.min(pollMs, leftMs)) : undefined;
     try {
-      const job = await deps.store.read(key);
-      if (job === undefined) return undefined;
-      if (hasEnded(job.value.status) || listener === undefined) {
+      // A job accepted here is there; what this process stores itself need not be read either.
+      const job = known ? undefined : await deps.store.read(key);
+      if (job === undefined && !known) return undefined;
+      if (job !== undefined && (hasEnded(job.value.status) || listener === undefined)) {
         return { job, response: job.value.has_response ? await deps.store.readResponse(key) : undefined };
       }
-      // What this process stored itself need not be read again.
-      const ended = await listener.heard;
+      const ended = await listener?.heard;
       if (ended !== undefined) return ended;
+      known = false;
     } finally {
       listener?.stop();
     }

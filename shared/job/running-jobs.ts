@@ -1,5 +1,5 @@
 import type { Job, StoredResponse } from "./job.ts";
-import type { Stored } from "./ports.ts";
+import type { JobKey, Stored } from "./ports.ts";
 
 /** A job as it was stored when it ended, and its response where it has one. */
 export interface EndedJob {
@@ -15,13 +15,23 @@ export interface RunningJobs {
   /** Registers a running call; the function returned removes it. */
   add(jobId: string, call: { abort(reason: string): void }): () => void;
   abort(jobId: string, reason: string): void;
+  /** A job was accepted here: until it ends here there is no need to read it to know that it is there. */
+  accepted(key: JobKey): void;
+  /** Whether the job was accepted here and, as far as this process knows, has not ended. */
+  isLive(key: JobKey): boolean;
   /** Tells those who wait that the job ended, once that is stored. */
   ended(ended: EndedJob): void;
   /** Calls `run` once when the job ends in this process; the function returned stops waiting. */
   onEnded(jobId: string, run: (ended: EndedJob) => void): () => void;
 }
 
+/** Live jobs remembered; a forgotten one costs a read. */
+const MAX_LIVE_JOBS = 10_000;
+
+const nameOf = (key: JobKey) => `${key.tenant_id}/${key.job_id}`;
+
 export function createRunningJobs(): RunningJobs {
+  const live = new Set<string>();
   const calls = new Map<string, { abort(reason: string): void }>();
   const waiting = new Map<string, Set<(ended: EndedJob) => void>>();
   return {
@@ -34,8 +44,15 @@ export function createRunningJobs(): RunningJobs {
     abort(jobId, reason) {
       calls.get(jobId)?.abort(reason);
     },
+    accepted(key) {
+      live.add(nameOf(key));
+      // The one accepted longest ago goes first.
+      if (live.size > MAX_LIVE_JOBS) for (const oldest of live.values().take(1)) live.delete(oldest);
+    },
+    isLive: (key) => live.has(nameOf(key)),
     ended(ended) {
       const { job_id } = ended.job.value;
+      live.delete(nameOf(ended.job.value));
       const runs = waiting.get(job_id);
       waiting.delete(job_id);
       for (const run of runs ?? []) run(ended);

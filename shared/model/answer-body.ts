@@ -13,22 +13,21 @@ export class BodyTooLarge extends Error {
  * @throws BodyTooLarge
  */
 export async function bodyText(
-  response: Response,
+  body: AsyncIterable<Uint8Array>,
   limitBytes: number,
   tooLong: "cut" | "refuse",
 ): Promise<string> {
-  const declared = Number(response.headers.get("content-length") ?? Number.NaN);
-  // A compressed answer's declared length says nothing of what it unfolds to.
-  if (declared <= limitBytes && !response.headers.has("content-encoding")) return response.text();
-  const decoder = new TextDecoder();
-  let text = "";
+  const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of body) {
     bytes += chunk.byteLength;
-    if (bytes <= limitBytes) text += decoder.decode(chunk, { stream: true });
-    // Leaving the loop cancels the stream, and with it the connection.
-    else if (tooLong === "refuse") throw new BodyTooLarge(limitBytes);
-    else return text;
+    if (bytes > limitBytes) {
+      // Leaving the loop ends the stream, and with it the connection.
+      if (tooLong === "refuse") throw new BodyTooLarge(limitBytes);
+      break;
+    }
+    chunks.push(chunk);
   }
-  return text + decoder.decode();
+  const [first] = chunks;
+  return new TextDecoder().decode(chunks.length === 1 ? first : Buffer.concat(chunks));
 }
