@@ -15,13 +15,13 @@ export function batchCharge(result: BatchResult, prices: Prices): number {
 }
 
 /** The items' texts are put in as they are stored. */
-export function batchText(result: BatchResult, prices: Prices): string {
+export function batchText(result: BatchResult, prices: Prices, minimal: boolean): string {
   const parts = result.results.map(({ statusCode, item, operationType }) => {
     const charge = operationCharge(operationType, item, prices).toFixed(2);
     const head = `{"statusCode":${statusCode},"requestCharge":${charge}`;
-    return item === undefined
-      ? `${head}}`
-      : `${head},"eTag":${JSON.stringify(item.etag)},"resourceBody":${item.text}}`;
+    if (item === undefined) return `${head}}`;
+    const body = minimal && operationType !== "Read" ? "" : `,"resourceBody":${item.text}`;
+    return `${head},"eTag":${JSON.stringify(item.etag)}${body}}`;
   });
   return `[${parts.join(",")}]`;
 }

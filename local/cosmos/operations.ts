@@ -315,7 +315,7 @@ export class Operations {
       readsOnly ? "read_batch" : atomic ? "batch" : "bulk",
       charge,
       result.status,
-      batchText(result, this.#prices),
+      batchText(result, this.#prices, header(headers, "prefer") === "return=minimal"),
     );
   }
 

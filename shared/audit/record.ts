@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import type { Cost } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
+import { sha256Hex } from "../sha256.ts";
 
 export const AUDIT_EVENTS = [
   "accepted",
@@ -61,7 +61,7 @@ export const GENESIS_HASH = "0".repeat(64);
 export function recordHash(record: Omit<AuditRecord, "hash">): string {
   const text = canonicalize(record);
   if (text === undefined) throw new TypeError("an audit record has no canonical form");
-  return createHash("sha256").update(text).digest("hex");
+  return sha256Hex(text);
 }
 
 /** The record that follows `head` in the job's chain. */

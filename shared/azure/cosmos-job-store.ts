@@ -179,7 +179,11 @@ export class CosmosJobStore implements JobStore {
   async #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<BatchResult> {
     return storeOperation(what, async (abortSignal) => {
       try {
-        const response = await this.#jobs.items.batch(operations, partitionOf(key), { abortSignal });
+        const response = await this.#jobs.items.batch(operations, partitionOf(key), {
+          abortSignal,
+          // What was written need not come back; what a batch only reads must.
+          contentResponseOnWriteEnabled: what === "read",
+        });
         const responses = response.result ?? [];
         const refused = responses.find((r) => r.statusCode >= 400 && r.statusCode !== 424);
         return refused === undefined

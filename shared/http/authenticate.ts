@@ -1,5 +1,6 @@
 import { Problem } from "../errors.ts";
-import { type Operator, sha256Hex, type Tenant, type Tenants } from "../tenant/tenants.ts";
+import { sha256Hex } from "../sha256.ts";
+import type { Operator, Tenant, Tenants } from "../tenant/tenants.ts";
 import { createTokenVerifier, type EntraSettings } from "./entra-token.ts";
 
 /** Who calls. `actor` names them in audit records: the tenant, and which of its credentials. */
@@ -59,9 +60,10 @@ function invalid(detail: string): Problem {
 }
 
 function callerOfKey(tenants: Tenants, key: string): Caller {
-  const principal = tenants.byKey(key);
+  const hash = sha256Hex(key);
+  const principal = tenants.byKeyHash(hash);
   if (principal === undefined) throw invalid("The key is not known.");
-  const by = `key:${sha256Hex(key).slice(0, 8)}`;
+  const by = `key:${hash.slice(0, 8)}`;
   return principal.kind === "tenant"
     ? { kind: "tenant", tenant: principal.tenant, actor: `${principal.tenant.id}/${by}` }
     : { kind: "operator", operator: principal.operator, actor: `${principal.operator.id}/${by}` };

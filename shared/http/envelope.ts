@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { z } from "zod";
 import { type Fault, Problem } from "../errors.ts";
@@ -13,6 +12,7 @@ import {
   MAX_MODEL_NAME_CHARS,
   MAX_REQUEST_BYTES,
 } from "../limits.ts";
+import { sha256Hex } from "../sha256.ts";
 import { jsonPointer } from "./json-pointer.ts";
 import { readJson } from "./json-text.ts";
 
@@ -97,9 +97,7 @@ export function parseSubmit(
     notBeforeMs: not_before === undefined ? null : Math.round(not_before * 1000),
     deadlineMs: deadline === undefined ? null : Math.round(deadline * 1000),
     // Of the envelope as it was sent, before defaults: a client that sends the same has the same hash.
-    envelopeSha256: createHash("sha256")
-      .update(canonicalize(value) ?? "")
-      .digest("hex"),
+    envelopeSha256: sha256Hex(canonicalize(value) ?? ""),
     idempotencyKey,
   };
 }

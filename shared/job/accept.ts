@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { type AuditRecord, GENESIS_HASH, nextRecord } from "../audit/record.ts";
+import { sha256Hex } from "../sha256.ts";
 import { type Endpoint, type Job, type Priority, STORED_VERSION, type StoredRequest } from "./job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
@@ -26,7 +26,7 @@ export interface Accepted {
  * `job_` and 32 hex digits (128 bits): no two keys of all tenants will ever share one by chance.
  */
 export function jobIdOfKey(tenantId: string, idempotencyKey: string): string {
-  const digest = createHash("sha256").update(`${tenantId}\u0000${idempotencyKey}`).digest("hex");
+  const digest = sha256Hex(`${tenantId}\u0000${idempotencyKey}`);
   return `job_${digest.slice(0, 32)}`;
 }
 

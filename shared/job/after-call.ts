@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import type { JobErrorCode } from "../errors.ts";
 import { MAX_RETRY_AFTER_SECONDS, MAX_STORED_CONTENT_BYTES } from "../limits.ts";
 import type { Deployment } from "../model/catalogue.ts";
 import { costOf } from "../model/cost.ts";
 import { backOffMs, type Outcome } from "../model/outcome.ts";
 import type { Usage } from "../model/usage.ts";
+import { sha256Hex } from "../sha256.ts";
 import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "./advance.ts";
 import { type Job, STORED_VERSION, type StoredResponse } from "./job.ts";
 import { type CallFacts, draftOf, end, failAttempt } from "./life-cycle.ts";
@@ -26,7 +26,7 @@ export function callFacts(call: EndedCall): CallFacts {
     usage,
     cost: usage === null ? null : costOf(usage, deployment.price),
     latencyMs: call.latencyMs,
-    responseSha256: body === null ? null : createHash("sha256").update(body).digest("hex"),
+    responseSha256: body === null ? null : sha256Hex(body),
   };
 }
 

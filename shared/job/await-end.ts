@@ -4,7 +4,7 @@ import type { JobKey, JobStore } from "./ports.ts";
 import type { EndedJob, RunningJobs } from "./running-jobs.ts";
 
 /** Jobs run elsewhere are looked at after this long, then half as long again each time, up to the second bound. */
-const FIRST_POLL_MS = 100;
+const FIRST_POLL_MS = 25;
 const MAX_POLL_MS = 1_000;
 
 /**

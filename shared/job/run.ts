@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Capability, capabilitiesAsked } from "../model/choice.ts";
 import type { ModelClient } from "../model/client.ts";
 import { withModel } from "../model/request-body.ts";
+import { sha256Hex } from "../sha256.ts";
 import type { Tenants } from "../tenant/tenants.ts";
 import { advance, type Circumstances, type Plan, queuedWakeAtMs } from "./advance.ts";
 import { afterCall, callFacts, type EndedCall } from "./after-call.ts";
@@ -183,7 +183,7 @@ class PreparedRequest {
     let prepared = this.#texts.get(deployment.model);
     if (prepared === undefined) {
       const text = withModel(this.#body, deployment.model);
-      prepared = { text, sha256: createHash("sha256").update(text).digest("hex") };
+      prepared = { text, sha256: sha256Hex(text) };
       this.#texts.set(deployment.model, prepared);
     }
     return prepared;

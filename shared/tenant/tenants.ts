@@ -1,5 +1,6 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { z } from "zod";
+import { sha256Hex } from "../sha256.ts";
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, "1 to 64 letters, digits and _.- only");
 const keyHash = z.string().regex(/^[0-9a-f]{64}$/, "a SHA-256 in 64 lower-case hex digits");
@@ -31,16 +32,14 @@ export type Principal =
   | { readonly kind: "operator"; readonly operator: Operator };
 
 export interface Tenants {
-  /** Whose key this is. Looked up by its SHA-256, in the same time whether it is known or not. */
-  byKey(key: string): Principal | undefined;
+  /** Whose key has this SHA-256 (hex). In the same time whether it is known or not. */
+  byKeyHash(sha256: string): Principal | undefined;
   /** The tenant of an Entra application. */
   byAppId(appId: string): Tenant | undefined;
   /** The operator that one of these Entra roles stands for. */
   byRoles(roles: readonly string[]): Operator | undefined;
   get(id: string): Tenant | undefined;
 }
-
-export const sha256Hex = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** The local stack's keys stand in its documentation: a deployed service must not know them. */
 const LOCAL_KEY_HASHES = new Set(["local-team-a", "local-team-b", "local-operator"].map(sha256Hex));
@@ -86,8 +85,8 @@ function index(tenants: readonly Tenant[], operators: readonly Operator[]): Tena
     tenants.flatMap((each) => each.entra_app_ids.map((app) => [app.toLowerCase(), each])),
   );
   return {
-    byKey(key) {
-      const hash = createHash("sha256").update(key).digest();
+    byKeyHash(sha256) {
+      const hash = Buffer.from(sha256, "hex");
       let found: Principal | undefined;
       // All of them are compared, so that the time says nothing of which one came near.
       for (const known of keys) if (timingSafeEqual(known.hash, hash)) found = known.principal;

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { PROFILES } from "../../../local/model-endpoints/profiles.ts";
 import { parseCatalogue } from "../../../shared/model/catalogue.ts";
+import { sha256Hex } from "../../../shared/sha256.ts";
 import { parseTenants } from "../../../shared/tenant/tenants.ts";
 
 const json = (file: string) => JSON.parse(readFileSync(new URL(`../../../${file}`, import.meta.url), "utf8"));
@@ -45,8 +46,17 @@ it("any-lab is a route over the three labs", () => {
 it("tenants.json knows the local keys, and is refused anywhere else", () => {
   const parsed = parseTenants(json("tenants.json"), { local: true });
   if ("faults" in parsed) throw new Error(parsed.faults.join("\n"));
-  expect(parsed.tenants.byKey("local-team-a")).toMatchObject({ kind: "tenant", tenant: { id: "team-a" } });
-  expect(parsed.tenants.byKey("local-team-b")).toMatchObject({ kind: "tenant", tenant: { id: "team-b" } });
-  expect(parsed.tenants.byKey("local-operator")).toMatchObject({ kind: "operator", operator: { id: "ops" } });
+  expect(parsed.tenants.byKeyHash(sha256Hex("local-team-a"))).toMatchObject({
+    kind: "tenant",
+    tenant: { id: "team-a" },
+  });
+  expect(parsed.tenants.byKeyHash(sha256Hex("local-team-b"))).toMatchObject({
+    kind: "tenant",
+    tenant: { id: "team-b" },
+  });
+  expect(parsed.tenants.byKeyHash(sha256Hex("local-operator"))).toMatchObject({
+    kind: "operator",
+    operator: { id: "ops" },
+  });
   expect(parseTenants(json("tenants.json"), { local: false })).toHaveProperty("faults");
 });

@@ -4,7 +4,8 @@ import { exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT, UnsecuredJWT
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Problem } from "../../../shared/errors.ts";
 import { type Authenticator, createAuthenticator } from "../../../shared/http/authenticate.ts";
-import { parseTenants, sha256Hex } from "../../../shared/tenant/tenants.ts";
+import { sha256Hex } from "../../../shared/sha256.ts";
+import { parseTenants } from "../../../shared/tenant/tenants.ts";
 
 const APP = "11111111-1111-4111-8111-111111111111";
 const OTHER_APP = "22222222-2222-4222-8222-222222222222";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseTenants, sha256Hex } from "../../../shared/tenant/tenants.ts";
+import { sha256Hex } from "../../../shared/sha256.ts";
+import { parseTenants } from "../../../shared/tenant/tenants.ts";
 
 const faultsOf = (json: unknown, local = false) => {
   const parsed = parseTenants(json, { local });
@@ -11,11 +12,11 @@ describe("the tenants file", () => {
   it("gives tenants by key, application and id", () => {
     const parsed = parseTenants({ tenants: [{ id: "a", key_sha256: [hash], weight: 2 }] }, { local: false });
     if ("faults" in parsed) throw new Error(parsed.faults.join());
-    expect(parsed.tenants.byKey("a key of some length")).toMatchObject({
+    expect(parsed.tenants.byKeyHash(hash)).toMatchObject({
       kind: "tenant",
       tenant: { id: "a", weight: 2, allow_models: ["*"] },
     });
-    expect(parsed.tenants.byKey("another")).toBeUndefined();
+    expect(parsed.tenants.byKeyHash(sha256Hex("another"))).toBeUndefined();
     expect(parsed.tenants.get("a")?.id).toBe("a");
   });
 
