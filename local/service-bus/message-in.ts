@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import {
   encodeCompound,
   encodeText,
@@ -13,6 +12,7 @@ import {
 } from "./amqp-bytes.ts";
 import { CONDITION, Refusal } from "./errors.ts";
 import { MAX_MESSAGE_ID_CHARS } from "./limits.ts";
+import { newToken } from "./lock.ts";
 
 /** A message as it was sent, split into what the broker looks at and what it keeps to the byte. */
 export interface SentMessage {
@@ -82,7 +82,7 @@ export function readMessage(bytes: Buffer): SentMessage {
   if (last < DATA) throw new Refusal(CONDITION.decode, "The message has no body.");
   checkLength("message id", draft.messageId);
   checkLength("session id", draft.session);
-  const { messageId = randomBytes(16).toString("hex") } = draft;
+  const { messageId = newToken().toString("hex") } = draft;
   return {
     messageId,
     session: draft.session,
