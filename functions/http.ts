@@ -10,7 +10,7 @@ import type { Authenticator, Caller } from "../shared/http/authenticate.ts";
 import { problemResponse } from "../shared/http/problem.ts";
 import { StoreUnavailable } from "../shared/job/ports.ts";
 import { type Log, reasonOf } from "../shared/log.ts";
-import type { Tenant } from "../shared/tenant/tenants.ts";
+import type { Operator, Tenant } from "../shared/tenant/tenants.ts";
 import { logOf } from "./log.ts";
 
 export interface RouteOptions {
@@ -29,6 +29,12 @@ export interface Visit {
 /** The caller of a route that is for tenants. */
 export interface TenantCaller {
   readonly tenant: Tenant;
+  readonly actor: string;
+}
+
+/** The caller of a route under /api/ops. */
+export interface OperatorCaller {
+  readonly operator: Operator;
   readonly actor: string;
 }
 
@@ -60,6 +66,20 @@ export function tenantRoute(
     if (caller.kind !== "tenant")
       throw new Problem("forbidden", "Operators own no jobs: use a tenant's credential.");
     return handle(request, { tenant: caller.tenant, actor: caller.actor }, visit);
+  });
+}
+
+/** A route for operators, under /api/ops: 401 without a good credential, 403 for a tenant's. */
+export function operatorRoute(
+  authenticator: Authenticator,
+  options: RouteOptions & { readonly route: `ops/${string}` },
+  handle: (request: HttpRequest, caller: OperatorCaller, visit: Visit) => Promise<HttpResponseInit>,
+): void {
+  openRoute(options, async (request, visit) => {
+    const caller: Caller = await authenticator.authenticate(request.headers);
+    if (caller.kind !== "operator")
+      throw new Problem("forbidden", "This route is for operators: use an operator's credential.");
+    return handle(request, { operator: caller.operator, actor: caller.actor }, visit);
   });
 }
 
