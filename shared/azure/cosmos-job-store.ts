@@ -1,19 +1,20 @@
-import type { Container, OperationInput, OperationResponse, SqlQuerySpec } from "@azure/cosmos";
+import type { Container, OperationInput, SqlQuerySpec } from "@azure/cosmos";
 import type { AuditRecord } from "../audit/record.ts";
 import type { Accepted } from "../job/accept.ts";
 import { type Job, STORED_VERSION, type StoredRequest, type StoredResponse } from "../job/job.ts";
 import type { Draft } from "../job/life-cycle.ts";
-import {
-  type JobKey,
-  type JobStore,
-  type ListFilter,
-  type Overdue,
-  type Stored,
-  StoreUnavailable,
-  type WriteResult,
-} from "../job/ports.ts";
-import { statusOf, storeOperation } from "./cosmos-client.ts";
+import type { JobKey, JobStore, ListFilter, Overdue, Stored, WriteResult } from "../job/ports.ts";
+import { storeOperation } from "./cosmos-client.ts";
 import { type Retention, ttlSeconds } from "./retention.ts";
+import {
+  createOf,
+  etagOf,
+  isSuperseded,
+  itemBody,
+  type TransactionResult,
+  transaction,
+  unexpected,
+} from "./transaction.ts";
 
 /** Item ids inside a job's own logical partition, `[tenant_id, job_id]`. */
 const JOB_ID = "job";
@@ -98,8 +99,7 @@ export class CosmosJobStore implements JobStore {
     const result = await this.#batch("write", job, operations);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     // 409: an audit record or the response is there already, so the job has moved on as well.
-    if (result.status === 412 || result.status === 409 || result.status === 404)
-      return { kind: "superseded" };
+    if (isSuperseded(result.status)) return { kind: "superseded" };
     throw unexpected("write", result.status);
   }
 
@@ -176,50 +176,10 @@ export class CosmosJobStore implements JobStore {
     return (kind) => ttlSeconds(kind, job.deadline_ms, nowMs, this.#retention);
   }
 
-  async #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<BatchResult> {
-    return storeOperation(what, async (abortSignal) => {
-      try {
-        const response = await this.#jobs.items.batch(operations, partitionOf(key), {
-          abortSignal,
-          // What was written need not come back; what a batch only reads must.
-          contentResponseOnWriteEnabled: what === "read",
-        });
-        const responses = response.result ?? [];
-        const refused = responses.find((r) => r.statusCode >= 400 && r.statusCode !== 424);
-        return refused === undefined
-          ? { kind: "done", responses }
-          : { kind: "refused", status: refused.statusCode };
-      } catch (thrown) {
-        const status = statusOf(thrown);
-        if (status === 409 || status === 412 || status === 404) return { kind: "refused", status };
-        throw thrown;
-      }
-    });
+  #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<TransactionResult> {
+    return transaction(what, this.#jobs, partitionOf(key), operations, what === "read");
   }
 }
-
-type BatchResult =
-  | { readonly kind: "done"; readonly responses: readonly OperationResponse[] }
-  | { readonly kind: "refused"; readonly status: number };
-
-/** 408, 429, 449 and 5xx inside a batch: the cloud is busy, nothing was written. */
-function unexpected(what: string, status: number): Error {
-  const message = `${what}: a batch operation was answered ${status}`;
-  return status === 400 || status === 413 ? new Error(message) : new StoreUnavailable(message);
-}
-
-function etagOf(response: OperationResponse | undefined): string {
-  const etag = response?.eTag;
-  if (etag === undefined) throw new TypeError("Cosmos DB answered a write without an etag");
-  return etag;
-}
-
-type JSONObject = Extract<OperationInput, { operationType: "Create" }>["resourceBody"];
-const itemBody = (item: object): JSONObject => item as unknown as JSONObject;
-const createOf = (item: object): OperationInput => ({
-  operationType: "Create",
-  resourceBody: itemBody(item),
-});
 
 interface AuditItem extends AuditRecord {
   readonly v: number;

@@ -2,11 +2,12 @@ import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
+import type { Container } from "@azure/cosmos";
 import { ManualClock } from "../../local/clock.ts";
 import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
 import { cosmosResources } from "../../local/cosmos/resources.ts";
 import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
-import { JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos-client.ts";
+import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos-client.ts";
 import { CosmosJobStore } from "../../shared/azure/cosmos-job-store.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createCooling } from "../../shared/job/cooling.ts";
@@ -44,9 +45,16 @@ export const resources = JSON.parse(
 );
 
 /** The real store: the app's adapter, the SDK's client, the local Cosmos DB. */
-export async function openStore(
-  clock: Clock,
-): Promise<{ cosmos: RunningCosmos; store: CosmosJobStore; close(): Promise<void> }> {
+export interface OpenedStore {
+  readonly cosmos: RunningCosmos;
+  readonly store: CosmosJobStore;
+  /** The containers beneath, for what the app itself never does. */
+  readonly jobs: Container;
+  readonly control: Container;
+  close(): Promise<void>;
+}
+
+export async function openStore(clock: Clock): Promise<OpenedStore> {
   const cosmos = await startCosmos({
     port: 0,
     databaseFile: ":memory:",
@@ -57,10 +65,11 @@ export async function openStore(
   const { database, dispose } = openDatabase({ kind: "connection_string", connectionString }, () => {
     throw new Error("no identity here");
   });
-  const store = new CosmosJobStore(database.container(JOBS_CONTAINER), { contentDays: 30, auditDays: 0 });
+  const jobs = database.container(JOBS_CONTAINER);
+  const control = database.container(CONTROL_CONTAINER);
   return {
-    cosmos,
-    store,
+    ...{ cosmos, jobs, control },
+    store: new CosmosJobStore(jobs, { contentDays: 30, auditDays: 0 }),
     async close() {
       dispose();
       await cosmos.close();
