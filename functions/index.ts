@@ -1,18 +1,20 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { DefaultAzureCredential, ManagedIdentityCredential, type TokenCredential } from "@azure/identity";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos-client.ts";
 import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos-job-store.ts";
 import { NUDGES_QUEUE, openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
 import { systemClock as clock } from "../shared/clock.ts";
-import { loadConfiguration } from "../shared/configuration.ts";
+import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
 import { createCooling } from "../shared/job/cooling.ts";
 import { createRunningJobs } from "../shared/job/running-jobs.ts";
 import { Sweeper } from "../shared/job/sweep.ts";
 import { createModelClient } from "../shared/model/client.ts";
 import { nudgeGraceMs as graceOf } from "../shared/settings.ts";
+import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { registerCancelJob } from "./cancel-job.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerDeleteJob } from "./delete-job.ts";
@@ -21,6 +23,7 @@ import { registerHealth } from "./health.ts";
 import { registerListAudit } from "./list-audit.ts";
 import { registerListJobs } from "./list-jobs.ts";
 import { registerListModels } from "./list-models.ts";
+import { processLog } from "./log.ts";
 import { registerOpenapi } from "./openapi.ts";
 import { registerRunJob } from "./run-job.ts";
 import { registerSubmitJob } from "./submit-job.ts";
@@ -37,7 +40,18 @@ const configuration = loadConfiguration(
 );
 const { settings } = configuration;
 const catalogue = () => configuration.catalogue;
-const tenants = () => configuration.tenants;
+const { tenantsFile, local } = settings;
+const watchedTenants = watchTenants(
+  { tenants: configuration.tenants, text: configuration.tenantsText },
+  {
+    readText: (signal) => readFile(tenantsFile, { encoding: "utf8", signal }),
+    parse: (text) => tenantsOf(tenantsFile, text, local),
+    clock,
+    log: processLog,
+  },
+);
+watchedTenants.watch();
+const tenants = watchedTenants.current;
 
 const credentials = new Map<string | undefined, TokenCredential>();
 /** Of a user-assigned identity where a client id is given, else of whatever identity there is. One of each. */

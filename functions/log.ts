@@ -1,6 +1,13 @@
 import type { InvocationContext } from "@azure/functions";
 import type { Log, LogFields } from "../shared/log.ts";
 
+/** For what happens outside of any invocation: the worker hands its standard output to the host's log. */
+export const processLog: Log = {
+  info: (event, fields) => console.info(JSON.stringify({ event, ...fields })),
+  warn: (event, fields) => console.warn(JSON.stringify({ event, ...fields })),
+  error: (event, fields) => console.error(JSON.stringify({ event, ...fields })),
+};
+
 /** Log lines through the host, so that each carries its invocation; one JSON object a line. */
 export function logOf(context: InvocationContext): Log {
   const line = (event: string, fields: LogFields = {}) => JSON.stringify({ event, ...fields });

@@ -8,6 +8,8 @@ export interface Configuration {
   readonly settings: Settings;
   readonly catalogue: Catalogue;
   readonly tenants: Tenants;
+  /** The tenants file's text at the start, against which a later one counts as changed. */
+  readonly tenantsText: string;
 }
 
 /**
@@ -26,33 +28,65 @@ export function loadConfiguration(
   const settings = "settings" in parsed ? parsed.settings : undefined;
   const modelsFile = settings?.modelsFile ?? (environment.MODELS_FILE || "models.json");
   const tenantsFile = settings?.tenantsFile ?? (environment.TENANTS_FILE || "tenants.json");
-  const catalogue = fromFile(modelsFile, readText, faults, (json) =>
-    parseCatalogue(json, { settings: environment }),
+  const catalogue = fromFile(modelsFile, readText, faults, (text) =>
+    parsedFile(modelsFile, text, (json) => parseCatalogue(json, { settings: environment })),
   );
   // Where the settings are broken it is not known whether this is the local stack: do not add faults by guessing.
   const local = settings?.local ?? true;
-  const tenants = fromFile(tenantsFile, readText, faults, (json) => parseTenants(json, { local }));
+  const tenants = fromFile(tenantsFile, readText, faults, (text) => {
+    const parsed = tenantsOf(tenantsFile, text, local);
+    return "faults" in parsed ? parsed : { ...parsed, text };
+  });
   if (settings === undefined || catalogue === undefined || tenants === undefined || faults.length > 0) {
     throw new ConfigurationError(faults);
   }
-  return { settings, catalogue: catalogue.catalogue, tenants: tenants.tenants };
+  return { settings, catalogue: catalogue.catalogue, tenants: tenants.tenants, tenantsText: tenants.text };
+}
+
+/**
+ * The tenants in a file's text, or every fault of it, each with the file's name.
+ * @param local whether this is the local stack, where its well-known keys are fine
+ */
+export function tenantsOf(
+  file: string,
+  text: string,
+  local: boolean,
+): { tenants: Tenants } | { faults: string[] } {
+  return parsedFile(file, text, (json) => parseTenants(json, { local }));
+}
+
+function parsedFile<T extends object>(
+  file: string,
+  text: string,
+  parse: (json: unknown) => T | { faults: string[] },
+): T | { faults: string[] } {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (thrown) {
+    // The parser's own words may quote the file.
+    const position = /position \d+/.exec(reasonOf(thrown))?.[0] ?? "its end";
+    return { faults: [`${file}: is not valid JSON, at ${position}`] };
+  }
+  const parsed = parse(json);
+  return "faults" in parsed ? { faults: parsed.faults.map((fault) => `${file}: ${fault}`) } : parsed;
 }
 
 function fromFile<T extends object>(
   file: string,
   readText: (file: string) => string,
   faults: string[],
-  parse: (json: unknown) => T | { faults: string[] },
+  parse: (text: string) => T | { faults: string[] },
 ): T | undefined {
-  let json: unknown;
+  let text: string;
   try {
-    json = JSON.parse(readText(file));
+    text = readText(file);
   } catch (thrown) {
     faults.push(`${file}: cannot be read: ${reasonOf(thrown)}`);
     return undefined;
   }
-  const parsed = parse(json);
+  const parsed = parse(text);
   if (!("faults" in parsed)) return parsed;
-  faults.push(...(parsed as { faults: string[] }).faults.map((fault) => `${file}: ${fault}`));
+  faults.push(...parsed.faults);
   return undefined;
 }

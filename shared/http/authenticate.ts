@@ -1,7 +1,7 @@
 import { Problem } from "../errors.ts";
 import { sha256Hex } from "../sha256.ts";
 import type { Operator, Tenant, Tenants } from "../tenant/tenants.ts";
-import { createTokenVerifier, type EntraSettings } from "./entra-token.ts";
+import { createTokenVerifier, type EntraSettings, type KeysPatience } from "./entra-token.ts";
 
 /** Who calls. `actor` names them in audit records: the tenant, and which of its credentials. */
 export type Caller =
@@ -18,6 +18,8 @@ export interface AuthenticatorDeps {
   /** Undefined: API keys only. */
   readonly entra: EntraSettings | undefined;
   readonly clock: { now(): number };
+  /** How long an issuer's keys are believed; undefined: as entra-token.ts says. */
+  readonly keysPatience?: KeysPatience;
 }
 
 /** header.payload.signature, each base64url: no API key of ours looks like that by chance. */
@@ -27,7 +29,8 @@ const MAX_CREDENTIAL_CHARS = 16_384;
 
 /** `Authorization: Bearer …` (a key or an Entra token) or `api-key: …`. Headers of App Service's are never looked at. */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
-  const verify = deps.entra === undefined ? undefined : createTokenVerifier(deps.entra, deps.clock);
+  const verify =
+    deps.entra === undefined ? undefined : createTokenVerifier(deps.entra, deps.clock, deps.keysPatience);
   return {
     async authenticate(headers) {
       const credential = credentialOf(headers);

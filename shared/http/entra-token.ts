@@ -18,8 +18,13 @@ const ALGORITHMS = ["RS256", "PS256", "ES256"];
 /** Clocks of issuer and host may differ this much. */
 const CLOCK_TOLERANCE_SECONDS = 60;
 const ISSUER_TIMEOUT_MS = 5_000;
-/** After a key id that was not found the keys are not fetched again for this long, whoever asks. */
-const COOL_DOWN_MS = 30_000;
+/**
+ * After a key id that was not found the keys are not fetched again for this long, whoever asks: a key the issuer
+ * has just begun to sign with is refused no longer, and forged key ids cost the issuer no more than that.
+ */
+const COOL_DOWN_MS = 5_000;
+/** A key the issuer has withdrawn is believed for so long at most. */
+const KEYS_MAX_AGE_MS = 5 * 60_000;
 const RETRY_AFTER_SECONDS = 5;
 
 const configurationSchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
@@ -31,10 +36,11 @@ const configurationSchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
 export function createTokenVerifier(
   entra: EntraSettings,
   clock: { now(): number },
+  patience: KeysPatience = { coolDownMs: COOL_DOWN_MS, maxAgeMs: KEYS_MAX_AGE_MS },
 ): (token: string) => Promise<VerifiedToken> {
   let keys: Promise<ReturnType<typeof createRemoteJWKSet>> | undefined;
   const keySet = () => {
-    keys ??= openKeySet(entra.issuer).catch((thrown: unknown) => {
+    keys ??= openKeySet(entra.issuer, patience).catch((thrown: unknown) => {
       keys = undefined; // the next request tries again
       throw thrown;
     });
@@ -57,7 +63,16 @@ export function createTokenVerifier(
   };
 }
 
-async function openKeySet(issuer: string): Promise<ReturnType<typeof createRemoteJWKSet>> {
+/** How long the issuer's keys are believed, and how soon they are fetched again for a key id that is not among them. */
+export interface KeysPatience {
+  readonly coolDownMs: number;
+  readonly maxAgeMs: number;
+}
+
+async function openKeySet(
+  issuer: string,
+  patience: KeysPatience,
+): Promise<ReturnType<typeof createRemoteJWKSet>> {
   const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
   const response = await fetch(url, { signal: AbortSignal.timeout(ISSUER_TIMEOUT_MS), redirect: "error" });
   if (!response.ok) throw new IssuerFault(`${url} answered ${response.status}`);
@@ -67,7 +82,11 @@ async function openKeySet(issuer: string): Promise<ReturnType<typeof createRemot
   if (keysUrl.protocol !== "https:" && keysUrl.origin !== new URL(issuer).origin) {
     throw new IssuerFault("the issuer's keys are neither on https nor on its own origin");
   }
-  return createRemoteJWKSet(keysUrl, { timeoutDuration: ISSUER_TIMEOUT_MS, cooldownDuration: COOL_DOWN_MS });
+  return createRemoteJWKSet(keysUrl, {
+    timeoutDuration: ISSUER_TIMEOUT_MS,
+    cooldownDuration: patience.coolDownMs,
+    cacheMaxAge: patience.maxAgeMs,
+  });
 }
 
 class IssuerFault extends Error {

@@ -5,6 +5,12 @@ import { sha256Hex } from "../sha256.ts";
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, "1 to 64 letters, digits and _.- only");
 const keyHash = z.string().regex(/^[0-9a-f]{64}$/, "a SHA-256 in 64 lower-case hex digits");
 
+/** What a tenant may submit: on average, and at once after a pause. Held by each instance for itself. */
+const submitLimits = z.strictObject({
+  submits_per_second: z.number().positive().max(1_000_000),
+  burst: z.int().min(1).max(1_000_000).optional(),
+});
+
 const tenant = z.strictObject({
   id,
   key_sha256: z.array(keyHash).default([]),
@@ -12,6 +18,7 @@ const tenant = z.strictObject({
   weight: z.number().positive().max(1000).default(1),
   allow_models: z.array(z.string().min(1)).default(["*"]),
   deny_providers: z.array(z.string().min(1)).default([]),
+  limits: submitLimits.optional(),
 });
 const operator = z.strictObject({
   id,
@@ -25,6 +32,7 @@ export const tenantsSchema = z.strictObject({
   operators: z.array(operator).default([]),
 });
 
+export type SubmitLimits = Readonly<z.infer<typeof submitLimits>>;
 export type Tenant = Readonly<z.infer<typeof tenant>>;
 export type Operator = Readonly<z.infer<typeof operator>>;
 export type Principal =
@@ -39,6 +47,8 @@ export interface Tenants {
   /** The operator that one of these Entra roles stands for. */
   byRoles(roles: readonly string[]): Operator | undefined;
   get(id: string): Tenant | undefined;
+  /** How many there are, operators left out. */
+  readonly count: number;
 }
 
 /** The local stack's keys stand in its documentation: a deployed service must not know them. */
@@ -95,5 +105,6 @@ function index(tenants: readonly Tenant[], operators: readonly Operator[]): Tena
     byAppId: (appId) => byApp.get(appId.toLowerCase()),
     byRoles: (roles) => operators.find((each) => each.entra_roles.some((role) => roles.includes(role))),
     get: (tenantId) => byId.get(tenantId),
+    count: tenants.length,
   };
 }

@@ -212,6 +212,25 @@ describe("Entra tokens", () => {
     expect(await refusal(await token())).toBe("let in");
   });
 
+  it("follow the issuer's keys: a new one is taken at once, a withdrawn one no longer", async () => {
+    const impatient = createAuthenticator({
+      tenants: () => tenants,
+      entra: { issuer, audience: AUDIENCE },
+      clock,
+      keysPatience: { coolDownMs: 0, maxAgeMs: 0 },
+    });
+    const asks = async (credential: string) =>
+      impatient.authenticate(headers({ authorization: `Bearer ${credential}` })).then(
+        () => "let in",
+        (thrown: Problem) => thrown.code,
+      );
+    const old = await token();
+    expect(await asks(old)).toBe("let in");
+    published = [{ ...(await exportJWK(rogue.publicKey)), kid: "next", alg: "RS256", use: "sig" }];
+    expect(await asks(await token({ key: rogue.privateKey, kid: "next" }))).toBe("let in");
+    expect(await asks(old)).toBe("invalid_credential");
+  });
+
   it("are nothing but unknown keys where no issuer is set", async () => {
     const keysOnly = createAuthenticator({ tenants: () => tenants, entra: undefined, clock });
     const sent = headers({ authorization: `Bearer ${await token()}` });
