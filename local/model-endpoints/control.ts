@@ -4,6 +4,8 @@ import { FaultRuleInvalid, readFaultRule } from "./fault.ts";
 import { send } from "./fault-answer.ts";
 import type { FaultRules } from "./fault-rules.ts";
 import { isObject } from "./fields.ts";
+import { readLimitOrder } from "./limit-order.ts";
+import type { ModelCalls } from "./model-calls.ts";
 import { bodyOf } from "./request-body.ts";
 
 const DEFAULT_LIMIT = 100;
@@ -13,7 +15,7 @@ const MAX_LIMIT = 1_000;
  * What tests and users tell the simulation, on loopback only (the server listens nowhere else):
  *
  * - `POST /_control` with a fault rule (fault.ts), a list of them, or `{"reset": true}` (with `"profile"`: that one's
- *   alone): answers `{rules}`.
+ *   alone): answers `{rules}`. With `{"limits": order}`, or a list of orders: rate limits, see limit-order.ts.
  * - `GET /_control`: `{rules, counters}`.
  * - `GET /_control/calls?since=&limit=&job=&profile=`: `{object: "list", data, last_seq, has_more}`, the calls with
  *   seq over `since`, oldest first.
@@ -24,6 +26,7 @@ export async function control(
   url: URL,
   calls: Calls,
   rules: FaultRules,
+  modelCalls: ModelCalls,
 ): Promise<void> {
   // A page in a browser on this machine has no business here; such requests name where they come from.
   if (req.headers.origin !== undefined) return answer(res, 403, { error: "not for browsers" });
@@ -33,7 +36,7 @@ export async function control(
   if (req.method === "GET") return answer(res, 200, { rules: rules.list(), counters: calls.counters() });
   if (req.method !== "POST") return answer(res, 405, { error: "GET or POST" });
   try {
-    apply(JSON.parse((await bodyOf(req))?.toString("utf8") ?? ""), rules);
+    apply(JSON.parse((await bodyOf(req))?.toString("utf8") ?? ""), rules, modelCalls);
   } catch (thrown) {
     if (!(thrown instanceof FaultRuleInvalid || thrown instanceof SyntaxError)) throw thrown;
     return answer(res, 400, { error: thrown.message });
@@ -42,7 +45,12 @@ export async function control(
 }
 
 /** All of a list, or none of it. */
-function apply(body: unknown, rules: FaultRules): void {
+function apply(body: unknown, rules: FaultRules, modelCalls: ModelCalls): void {
+  if (isObject(body) && body.limits !== undefined) {
+    const orders = (Array.isArray(body.limits) ? body.limits : [body.limits]).map(readLimitOrder);
+    for (const order of orders) modelCalls.limit(order);
+    return;
+  }
   if (isObject(body) && body.reset === true) {
     rules.reset(typeof body.profile === "string" ? body.profile : undefined);
     return;

@@ -9,6 +9,7 @@ import { type Fault, FaultRuleInvalid, matches, strikes } from "./fault.ts";
 import { retryHeaders, send, sendFault, statusOfFault } from "./fault-answer.ts";
 import type { FaultRules } from "./fault-rules.ts";
 import { isObject, type Json } from "./fields.ts";
+import type { LimitOrder } from "./limit-order.ts";
 import type { EndpointPath, LabProfile, ModelProfile } from "./profiles.ts";
 import { RateLimiter } from "./rate-limit.ts";
 import { bodyOf, MAX_BODY_BYTES } from "./request-body.ts";
@@ -48,12 +49,23 @@ const MAX_LABEL_CHARS = 256;
 /** Calls of models, from the whole request to the last byte of the answer. */
 export class ModelCalls {
   readonly #deps: ModelCallsDeps;
-  readonly #limiters: ReadonlyMap<ModelProfile, RateLimiter>;
+  readonly #limiters: Map<ModelProfile, RateLimiter>;
 
   constructor(deps: ModelCallsDeps) {
     this.#deps = deps;
     const models = deps.labs.flatMap((lab) => lab.models);
     this.#limiters = new Map(models.map((model) => [model, new RateLimiter(model.limits)]));
+  }
+
+  /** New limits from here on, with nothing used of them yet. */
+  limit(order: LimitOrder): void {
+    for (const lab of this.#deps.labs) {
+      if ((order.profile ?? lab.name) !== lab.name) continue;
+      for (const model of lab.models) {
+        if ((order.model ?? model.name) === model.name)
+          this.#limiters.set(model, new RateLimiter(order.limits));
+      }
+    }
   }
 
   async answer(

@@ -11,7 +11,20 @@ export interface DeploymentLimits {
   readonly tokensPerMinute: number;
   /** Requests are counted over this window, 1 s or 10 s. */
   readonly windowSeconds: number;
+  /** Tokens over this one; 60 where it is left out. */
+  readonly tokensWindowSeconds?: number;
+  /** `window` (where it is left out): so much in each window. `bucket`: flows back steadily, a window's worth at most. */
+  readonly shape?: LimitShape;
+  /** Whether a refused call uses up a request all the same. */
+  readonly refusedCallsCount?: boolean;
+  /** What others who share the quota take of it, 0 to below 1. */
+  readonly strangerShare?: number;
+  /** False: answers say nothing of the quota, refusals only Retry-After. */
+  readonly headers?: boolean;
 }
+
+export const LIMIT_SHAPES = ["window", "bucket"] as const;
+export type LimitShape = (typeof LIMIT_SHAPES)[number];
 
 /** How fast a model is, before jitter. */
 export interface Speed {

@@ -1,3 +1,4 @@
+import { type Allowance, Bucket, FixedWindow } from "./allowance.ts";
 import type { DeploymentLimits } from "./profiles.ts";
 
 export type Admission =
@@ -9,66 +10,57 @@ export type Admission =
       readonly headers: Readonly<Record<string, string>>;
     };
 
-const MINUTE_MS = 60_000;
+/** Tokens are counted over a minute where nothing else is said, as Azure does. */
+const TOKENS_WINDOW_SECONDS = 60;
 /** What the headers say of a deployment without limits: more than anybody sends. */
 const UNLIMITED_SHOWN = 1_000_000_000;
 const UNLIMITED_HEADERS = headersOf(UNLIMITED_SHOWN, UNLIMITED_SHOWN, 0, UNLIMITED_SHOWN, UNLIMITED_SHOWN, 0);
+const NO_HEADERS = {};
 
 /**
- * A deployment's quota as Azure enforces it: requests over a short window, tokens over a minute. A call is let in by
- * what it may use at most (prompt estimate and max_tokens), and counts whether it then succeeds or not. Windows
- * begin with the first call after the last one ended.
+ * A deployment's quota as a cloud enforces it, in the shapes that are met (DeploymentLimits): requests over a short
+ * time, tokens over the same or a longer one, in buckets or in fixed windows. A call is let in by what it may use at
+ * most (prompt estimate and max_tokens), and counts whether it then succeeds or not.
  */
 export class RateLimiter {
   readonly #limits: DeploymentLimits | undefined;
-  readonly #windowMs: number;
-  readonly #requestsPerWindow: number;
-  #requestsSince = Number.NEGATIVE_INFINITY;
-  #requests = 0;
-  #tokensSince = Number.NEGATIVE_INFINITY;
-  #tokens = 0;
+  readonly #requests: Allowance;
+  readonly #tokens: Allowance;
 
   constructor(limits: DeploymentLimits | undefined) {
     this.#limits = limits;
-    this.#windowMs = (limits?.windowSeconds ?? 0) * 1000;
-    this.#requestsPerWindow = Math.max(
-      1,
-      Math.floor(((limits?.requestsPerMinute ?? 0) * this.#windowMs) / MINUTE_MS),
-    );
+    const Shape = limits?.shape === "bucket" ? Bucket : FixedWindow;
+    const stranger = limits?.strangerShare ?? 0;
+    this.#requests = new Shape(limits?.requestsPerMinute ?? 0, limits?.windowSeconds ?? 1, stranger);
+    const tokensSeconds = limits?.tokensWindowSeconds ?? TOKENS_WINDOW_SECONDS;
+    this.#tokens = new Shape(limits?.tokensPerMinute ?? 0, tokensSeconds, stranger);
   }
 
   /** @param tokens the most the call may use */
   admit(nowMs: number, tokens: number): Admission {
     const limits = this.#limits;
     if (limits === undefined) return { admitted: true, headers: UNLIMITED_HEADERS };
-    if (nowMs >= this.#requestsSince + this.#windowMs) {
-      this.#requestsSince = nowMs;
-      this.#requests = 0;
-    }
-    if (nowMs >= this.#tokensSince + MINUTE_MS) {
-      this.#tokensSince = nowMs;
-      this.#tokens = 0;
-    }
-    const requestsResetMs = this.#requestsSince + this.#windowMs - nowMs;
-    const tokensResetMs = this.#tokensSince + MINUTE_MS - nowMs;
-    const overRequests = this.#requests >= this.#requestsPerWindow;
-    const overTokens = this.#tokens + tokens > limits.tokensPerMinute;
-    if (!overRequests && !overTokens) {
-      this.#requests++;
-      this.#tokens += tokens;
-    }
-    const headers = headersOf(
+    this.#requests.moveTo(nowMs);
+    this.#tokens.moveTo(nowMs);
+    const overRequests = this.#requests.left < 1;
+    const admitted = !overRequests && this.#tokens.left >= tokens;
+    if (admitted) this.#tokens.take(tokens);
+    const retryAfterMs = overRequests ? this.#requests.waitMs(1) : this.#tokens.waitMs(tokens);
+    if (admitted || limits.refusedCallsCount === true) this.#requests.take(1);
+    const headers = limits.headers === false ? NO_HEADERS : this.#headers(limits);
+    if (admitted) return { admitted, headers };
+    return { admitted, scope: overRequests ? "requests" : "tokens", retryAfterMs, headers };
+  }
+
+  #headers(limits: DeploymentLimits): Readonly<Record<string, string>> {
+    return headersOf(
       limits.requestsPerMinute,
-      this.#requestsPerWindow - this.#requests,
-      requestsResetMs,
+      this.#requests.left,
+      this.#requests.resetMs,
       limits.tokensPerMinute,
-      limits.tokensPerMinute - this.#tokens,
-      tokensResetMs,
+      this.#tokens.left,
+      this.#tokens.resetMs,
     );
-    if (!overRequests && !overTokens) return { admitted: true, headers };
-    return overRequests
-      ? { admitted: false, scope: "requests", retryAfterMs: requestsResetMs, headers }
-      : { admitted: false, scope: "tokens", retryAfterMs: tokensResetMs, headers };
   }
 }
 
@@ -80,12 +72,14 @@ function headersOf(
   remainingTokens: number,
   resetTokensMs: number,
 ): Readonly<Record<string, string>> {
+  const whole = (left: number) => String(Math.max(0, Math.floor(left)));
+  const seconds = (ms: number) => String(Math.ceil(ms / 1000));
   return {
     "x-ratelimit-limit-requests": String(limitRequests),
-    "x-ratelimit-remaining-requests": String(remainingRequests),
-    "x-ratelimit-reset-requests": String(Math.ceil(resetRequestsMs / 1000)),
+    "x-ratelimit-remaining-requests": whole(remainingRequests),
+    "x-ratelimit-reset-requests": seconds(resetRequestsMs),
     "x-ratelimit-limit-tokens": String(limitTokens),
-    "x-ratelimit-remaining-tokens": String(remainingTokens),
-    "x-ratelimit-reset-tokens": String(Math.ceil(resetTokensMs / 1000)),
+    "x-ratelimit-remaining-tokens": whole(remainingTokens),
+    "x-ratelimit-reset-tokens": seconds(resetTokensMs),
   };
 }

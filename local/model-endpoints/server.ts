@@ -6,6 +6,7 @@ import { type CallCounters, Calls } from "./calls.ts";
 import { control } from "./control.ts";
 import { send } from "./fault-answer.ts";
 import { FaultRules } from "./fault-rules.ts";
+import type { LimitOrder } from "./limit-order.ts";
 import { ModelCalls } from "./model-calls.ts";
 import { ENDPOINT_PATHS, type LabProfile, PROFILES, withLimits } from "./profiles.ts";
 import { DEFAULT_SEED } from "./settings.ts";
@@ -23,6 +24,8 @@ export interface ModelEndpointsOptions {
   readonly latencyScale?: number;
   /** Without them the labs of profiles.ts; those have no rate limits at a latencyScale of 0. */
   readonly profiles?: readonly LabProfile[];
+  /** Rate limits instead of the profiles' own. */
+  readonly limits?: readonly LimitOrder[];
 }
 
 export interface ModelEndpoints {
@@ -47,6 +50,7 @@ export async function startModelEndpoints(options: ModelEndpointsOptions): Promi
   const calls = new Calls(options.databaseFile);
   const rules = new FaultRules(seed);
   const modelCalls = new ModelCalls({ labs, calls, rules, clock, seed, latencyScale });
+  for (const order of options.limits ?? []) modelCalls.limit(order);
   const inFlight = new Set<Promise<void>>();
 
   const server = createServer((req, res) => {
@@ -59,7 +63,7 @@ export async function startModelEndpoints(options: ModelEndpointsOptions): Promi
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const [path = "/"] = (req.url ?? "/").split("?", 1);
     if (path.startsWith("/_control")) {
-      return control(req, res, new URL(req.url ?? "/", "http://127.0.0.1"), calls, rules);
+      return control(req, res, new URL(req.url ?? "/", "http://127.0.0.1"), calls, rules, modelCalls);
     }
     const slash = path.indexOf("/", 1);
     const lab = labs.find((each) => each.name === path.slice(1, slash));

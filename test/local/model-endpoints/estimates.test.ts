@@ -40,13 +40,21 @@ it("draws ids that look like UUIDs", () => {
 });
 
 it("reads its settings, and names one that it cannot read", () => {
-  expect(modelEndpointSettings({})).toEqual({ latencyScale: 1, seed: "switchyard" });
+  expect(modelEndpointSettings({})).toEqual({ latencyScale: 1, seed: "switchyard", limits: [] });
   expect(modelEndpointSettings({ MODEL_LATENCY_SCALE: "", MODEL_SEED: "" }).latencyScale).toBe(1);
   expect(modelEndpointSettings({ MODEL_LATENCY_SCALE: "0.5", MODEL_SEED: "7" })).toEqual({
     latencyScale: 0.5,
     seed: "7",
+    limits: [],
   });
   for (const text of ["fast", "-1", "1e9", "101"]) {
     expect(() => modelEndpointSettings({ MODEL_LATENCY_SCALE: text })).toThrow("MODEL_LATENCY_SCALE");
+  }
+  const limits = '{"model":"gpt-sim","requests_per_minute":60,"tokens_per_minute":600,"window_seconds":1}';
+  expect(modelEndpointSettings({ MODEL_LIMITS: limits }).limits).toMatchObject([
+    { model: "gpt-sim", limits: { requestsPerMinute: 60, shape: "window" } },
+  ]);
+  for (const text of ["{", "7", '{"requests_per_minute":0}', limits.replace("model", "modle")]) {
+    expect(() => modelEndpointSettings({ MODEL_LIMITS: text })).toThrow("MODEL_LIMITS");
   }
 });

@@ -188,6 +188,20 @@ it("keeps a deployment's rate limit, failures counted", async () => {
   expect((await post(CHAT, { ...ask("x"), max_tokens: 100 })).status).toBe(200);
 });
 
+it("takes other limits over its control", async () => {
+  const { post } = await endpoints({ clock: new ManualClock() });
+  const limits = { profile: "openai", requests_per_minute: 60, tokens_per_minute: 6_000, window_seconds: 1 };
+  expect((await post("/_control", { limits: { ...limits, shape: "round" } })).status).toBe(400);
+  expect((await post("/_control", { limits: [{ ...limits, shape: "bucket" }] })).status).toBe(200);
+  const first = await post(CHAT, ask("x"));
+  expect(first.status).toBe(200);
+  expect(first.headers.get("x-ratelimit-limit-tokens")).toBe("6000");
+  expect((await post(CHAT, ask("x"))).status).toBe(429);
+  expect((await post("/xai/v1/chat/completions", ask("x", "grok-sim"))).status).toBe(200);
+  expect((await post("/_control", { limits: { unlimited: true } })).status).toBe(200);
+  expect((await post(CHAT, ask("x"))).status).toBe(200);
+});
+
 it("listens on loopback alone", async () => {
   const { base } = await endpoints();
   const address = await new Promise((resolve) => {
