@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/contract/say-what-was-not-run.ts"],
     environment: "node",
     pool: "forks",
     maxWorkers: 2,
