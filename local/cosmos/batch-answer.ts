@@ -1,6 +1,6 @@
 import type { BatchResult } from "./batch.ts";
 import type { Prices } from "./charges.ts";
-import type { StoredItem } from "./container-store.ts";
+import type { StoredItem } from "./container-view.ts";
 
 function operationCharge(operationType: string, item: StoredItem | undefined, prices: Prices): number {
   if (operationType === "Read") return prices.read(item?.text.length);

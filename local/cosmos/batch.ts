@@ -1,4 +1,5 @@
 import type { ContainerStore } from "./container-store.ts";
+import type { ContainerView } from "./container-view.ts";
 import { badRequest, CosmosError } from "./cosmos-error.ts";
 import {
   createItem,
@@ -35,6 +36,13 @@ export interface OperationResult {
   readonly operationType: string;
 }
 
+/** Undoes part of the open transaction: what a batch wrote before it failed. */
+export interface BatchTransaction {
+  begin(container: ContainerStore): void;
+  commit(container: ContainerStore): void;
+  rollBack(container: ContainerStore): void;
+}
+
 const FAILED_DEPENDENCY = 424;
 
 function operationsIn(text: string): unknown {
@@ -56,26 +64,52 @@ function parseOperations(text: string): BatchOperation[] {
   return operations as BatchOperation[];
 }
 
-/** All of it or nothing: `rollBack` undoes what was written so far. */
+/** All of it or nothing: `transaction` undoes what was written so far. */
 export function transactionalBatch(
   container: ContainerStore,
   key: readonly KeyPart[] | undefined,
   text: string,
-  transaction: { begin(): void; commit(): void; rollBack(): void },
+  transaction: BatchTransaction,
 ): BatchResult {
   const operations = parseOperations(text);
   const results: OperationResult[] = [];
-  const reads = operations.every((operation) => operation.operationType === "Read");
-  if (!reads) transaction.begin();
-  for (const operation of operations) {
-    const result = attempt(container, key, operation);
-    results.push(result);
-    if (result.statusCode < 400) continue;
-    if (!reads) transaction.rollBack();
-    return { status: 207, results: operations.map((each, at) => outcome(each, at, results)) };
+  transaction.begin(container);
+  try {
+    for (const operation of operations) {
+      const result = attempt(container, key, operation);
+      results.push(result);
+      if (result.statusCode >= 400) {
+        transaction.rollBack(container);
+        return { status: 207, results: operations.map((each, at) => outcome(each, at, results)) };
+      }
+    }
+  } catch (thrown) {
+    transaction.rollBack(container);
+    throw thrown;
   }
-  if (!reads) transaction.commit();
+  transaction.commit(container);
   return { status: 200, results };
+}
+
+/** A batch of reads alone: nothing to undo, and a stale view will do. @throws CosmosError */
+export function readBatch(
+  view: ContainerView,
+  key: readonly KeyPart[] | undefined,
+  text: string,
+): BatchResult {
+  const operations = parseOperations(text);
+  const results = operations.map((each) => attemptRead(view, key, each));
+  const failed = results.findIndex((result) => result.statusCode >= 400);
+  if (failed < 0) return { status: 200, results };
+  return {
+    status: 207,
+    results: operations.map((each, at) => outcome(each, at, results.slice(0, failed + 1))),
+  };
+}
+
+/** Whether a batch only reads. */
+export function onlyReads(text: string): boolean {
+  return !/"operationType"\s*:\s*"(?!Read")/.test(text);
 }
 
 function outcome(
@@ -95,14 +129,27 @@ export function bulk(container: ContainerStore, text: string): BatchResult {
   return { status: results.some((result) => result.statusCode >= 400) ? 207 : 200, results };
 }
 
+function attemptRead(
+  view: ContainerView,
+  key: readonly KeyPart[] | undefined,
+  operation: BatchOperation,
+): OperationResult {
+  const { operationType, id = "" } = operation;
+  if (operationType !== "Read") throw badRequest(`The batch operation ${operationType} is not known.`);
+  return outcomeOf(operationType, () => readItem(view, key, id, operation));
+}
+
 function attempt(
   container: ContainerStore,
   key: readonly KeyPart[] | undefined,
   operation: BatchOperation,
 ): OperationResult {
-  const { operationType } = operation;
+  return outcomeOf(operation.operationType, () => run(container, key, operation));
+}
+
+function outcomeOf(operationType: string, work: () => ItemResult): OperationResult {
   try {
-    const { status, item } = run(container, key, operation);
+    const { status, item } = work();
     return { statusCode: status, operationType, ...(item === undefined ? {} : { item }) };
   } catch (thrown) {
     if (thrown instanceof CosmosError) return { statusCode: thrown.status, operationType };

@@ -1,26 +1,38 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Clock } from "../clock.ts";
 import type { ContainerDefinition } from "./container-definition.ts";
+import type { ContainerView, Selection, StoredItem } from "./container-view.ts";
+import { History } from "./history.ts";
 import { IndexPlan } from "./index-plan.ts";
-
-/** A stored item: its JSON text with the system fields in it. */
-export interface StoredItem {
-  readonly id: string;
-  readonly text: string;
-  readonly etag: string;
-  /** Grows with each write of the container: the order of its change feed. */
-  readonly lsn: number;
-}
+import { systemFields, withSystemFields } from "./item-text.ts";
+import { containerRid, databaseRid, itemRid } from "./rid.ts";
 
 /** Prepared queries kept for the next time. */
 const MAX_KEPT_SELECTS = 200;
+/**
+ * Numbers are set aside in lots, stored before any of a lot is used: one that was given out once is never given
+ * out again, not even after its item was deleted and the process killed. An etag or a continuation relies on it.
+ */
+const LSN_LOT = 10_000;
+
+/** Which container it is, and what it is. */
+export interface ContainerPlace {
+  readonly number: number;
+  readonly database: { readonly number: number; readonly name: string };
+  readonly definition: ContainerDefinition;
+}
 
 /**
  * One container's items: a table, its indexes, and the statements that use them. A row's number is its lsn: each write
  * takes the next, so the table itself is the change feed.
  */
-export class ContainerStore {
+export class ContainerStore implements ContainerView {
   readonly number: number;
+  readonly rid: string;
+  readonly path: string;
+  /** `dbs/{rid}/colls/{rid}/` */
+  readonly self: string;
+  readonly inOrder = true;
   readonly table: string;
   readonly definition: ContainerDefinition;
   readonly indexes: IndexPlan;
@@ -34,12 +46,20 @@ export class ContainerStore {
   readonly #nextExpiry: StatementSync;
   readonly #selects = new Map<string, StatementSync>();
   readonly #singleIndexes = new Set<string>();
+  readonly #before: StatementSync;
+  readonly #reserve: StatementSync;
   #lsn: number;
+  #reserved = 0;
+  /** Kept while stale reads are asked for. */
+  history: History | undefined;
   /** Told of each expiry that is written, in Unix ms. */
   onExpiry: (atMs: number) => void = () => undefined;
 
-  constructor(db: DatabaseSync, number: number, definition: ContainerDefinition, clock: Clock) {
+  constructor(db: DatabaseSync, { number, database, definition }: ContainerPlace, clock: Clock) {
     this.number = number;
+    this.rid = containerRid(database.number, number);
+    this.path = `dbs/${database.name}/colls/${definition.id}`;
+    this.self = `dbs/${databaseRid(database.number)}/colls/${this.rid}/`;
     this.table = `items_${number}`;
     this.definition = definition;
     this.#db = db;
@@ -56,7 +76,43 @@ export class ContainerStore {
     this.#delete = db.prepare(`DELETE FROM ${table} WHERE pk = ? AND id = ?`);
     this.#expired = db.prepare(`DELETE FROM ${table} WHERE expires_ms <= ?`);
     this.#nextExpiry = db.prepare(`SELECT min(expires_ms) AS at FROM ${table} WHERE expires_ms IS NOT NULL`);
-    this.#lsn = Number(db.prepare(`SELECT max(lsn) AS lsn FROM ${table}`).get()?.lsn ?? 0);
+    this.#before = db.prepare(`SELECT lsn, id, body, etag, expires_ms FROM ${table} WHERE pk = ? AND id = ?`);
+    this.#reserve = db.prepare("UPDATE containers SET reserved_lsn = ? WHERE number = ?");
+    const highest = `SELECT max(reserved_lsn, (SELECT coalesce(max(lsn), 0) FROM ${table})) AS lsn FROM containers WHERE number = ?`;
+    this.#lsn = Number(db.prepare(highest).get(number)?.lsn ?? 0);
+  }
+
+  keepHistory(keep: boolean): void {
+    if (!keep) this.history = undefined;
+    else this.history ??= new History(this.#lsn);
+  }
+
+  /** The open transaction was undone: what memory has of it goes too. Numbers given out are not used again. */
+  rolledBack(): void {
+    this.#reserved = 0;
+    if (this.history !== undefined) this.history = new History(this.#lsn);
+  }
+
+  /** So does a batch that failed. */
+  batchRolledBack(): void {
+    this.#reserved = 0;
+    this.history?.rollBack();
+  }
+
+  #nextLsn(): number {
+    const lsn = ++this.#lsn;
+    if (lsn > this.#reserved) {
+      this.#reserved = lsn + LSN_LOT;
+      this.#reserve.run(this.#reserved, this.number);
+    }
+    return lsn;
+  }
+
+  #record(lsn: number, key: string, id: string): void {
+    const row = this.#before.get(key, id);
+    const expiresMs = (row?.expires_ms ?? null) as number | null;
+    const item = row === undefined ? undefined : storedItem(row);
+    this.history?.record({ lsn, atMs: this.#clock.now(), key, id, item, expiresMs });
   }
 
   get paths(): readonly string[] {
@@ -79,13 +135,14 @@ export class ContainerStore {
 
   /** Stores the item under a new etag; system fields the client sent are replaced. */
   put(key: string, id: string, item: Record<string, unknown>, text: string | undefined): StoredItem {
-    const lsn = ++this.#lsn;
+    const lsn = this.#nextLsn();
+    if (this.history !== undefined) this.#record(lsn, key, id);
     const nowMs = this.#clock.now();
     const etag = `"${this.number.toString(16).padStart(4, "0")}-${lsn.toString(16).padStart(12, "0")}"`;
     const body = withSystemFields(
       item,
       text,
-      systemFields(etag, Math.floor(nowMs / 1000), `${this.number}.${id}`),
+      systemFields(etag, Math.floor(nowMs / 1000), itemRid(this.rid, key, id), this.self),
     );
     const expiresMs = this.#expiresMs(item.ttl, nowMs);
     this.#put.run(lsn, key, id, body, etag, expiresMs, firstPart(key), ...this.indexes.values(item));
@@ -94,6 +151,8 @@ export class ContainerStore {
   }
 
   delete(key: string, id: string): void {
+    const lsn = this.#nextLsn();
+    if (this.history !== undefined) this.#record(lsn, key, id);
     this.#delete.run(key, id);
   }
 
@@ -120,8 +179,7 @@ export class ContainerStore {
     this.#singleIndexes.add(column);
   }
 
-  /** Live items by a WHERE and ORDER BY of this table's own columns, one at a time. */
-  *select(where: string, order: string, values: readonly SQLInputValue[]): Generator<StoredItem> {
+  *select({ where, order, values }: Selection): Generator<StoredItem> {
     const sql = `SELECT lsn, id, body, etag FROM ${this.table} WHERE (${where}) AND (expires_ms IS NULL OR expires_ms > ?) ${order}`;
     // Taken out while in use: a statement cannot be run twice at a time, as a subquery or a second page might.
     const statement = this.#selects.get(sql) ?? this.#db.prepare(sql);
@@ -156,23 +214,4 @@ function storedItem(row: Record<string, unknown>): StoredItem {
 /** The first component of a key text, by which a prefix query of hierarchical keys is narrowed. */
 export function firstPart(key: string): string {
   return key.slice(0, key.indexOf("\u0001") + 1);
-}
-
-function systemFields(etag: string, ts: number, rid: string): string {
-  const self = `docs/${rid}/`;
-  return `"_rid":${JSON.stringify(rid)},"_self":${JSON.stringify(self)},"_etag":${JSON.stringify(etag)},"_attachments":"attachments/","_ts":${ts}}`;
-}
-
-const SYSTEM_FIELDS = ["_rid", "_self", "_etag", "_attachments", "_ts"];
-
-/** The system fields are put behind the client's own text, which is long and need not be written again. */
-function withSystemFields(item: Record<string, unknown>, text: string | undefined, system: string): string {
-  const clean = !SYSTEM_FIELDS.some((name) => name in item);
-  const own =
-    clean && text !== undefined
-      ? text.trimEnd()
-      : JSON.stringify(
-          clean ? item : Object.fromEntries(Object.entries(item).filter(([k]) => !SYSTEM_FIELDS.includes(k))),
-        );
-  return own === "{}" ? `{${system}` : `${own.slice(0, -1)},${system}`;
 }

@@ -5,7 +5,11 @@ export class CosmosError extends Error {
   readonly substatus: number | undefined;
   readonly retryAfterMs: number | undefined;
 
-  constructor(status: number, message: string, more: { substatus?: number; retryAfterMs?: number } = {}) {
+  constructor(
+    status: number,
+    message: string,
+    more: { substatus?: number | undefined; retryAfterMs?: number | undefined } = {},
+  ) {
     super(message);
     this.status = status;
     this.substatus = more.substatus;

@@ -1,4 +1,5 @@
-import type { ContainerStore, StoredItem } from "./container-store.ts";
+import type { ContainerStore } from "./container-store.ts";
+import type { ContainerView, StoredItem } from "./container-view.ts";
 import { badRequest, CosmosError } from "./cosmos-error.ts";
 import { agreedKey, type KeyPart, keyText } from "./partition-key.ts";
 import { applyPatch } from "./patch.ts";
@@ -61,7 +62,7 @@ function missing(): CosmosError {
   return new CosmosError(404, "Entity with the specified id does not exist in the system.");
 }
 
-function existing(container: ContainerStore, key: string, id: string): StoredItem {
+function existing(container: ContainerView, key: string, id: string): StoredItem {
   const stored = container.read(key, id);
   if (stored === undefined) throw missing();
   return stored;
@@ -107,7 +108,7 @@ export function replaceItem(
 }
 
 export function readItem(
-  container: ContainerStore,
+  container: ContainerView,
   header: Key,
   id: string,
   conditions: Conditions,
@@ -150,7 +151,7 @@ export function patchItem(
 }
 
 /** @throws CosmosError 400 for a key that has not all its components */
-export function fullKey(container: ContainerStore, header: Key): string {
+export function fullKey(container: ContainerView, header: Key): string {
   if (header === undefined || header.length !== container.paths.length) {
     throw badRequest("The partition key supplied does not have all components of the container's.", 1001);
   }

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { ContainerStore } from "./container-store.ts";
+import type { ContainerView } from "./container-view.ts";
 import { badRequest } from "./cosmos-error.ts";
 import { keyOfHeader, keyText } from "./partition-key.ts";
 import { type QueryRequest, runQuery } from "./query/run-query.ts";
@@ -21,7 +21,7 @@ const MAX_PAGE_CHARS = 4 * 1024 * 1024;
  * restart; rows written meanwhile may be seen twice or not at all, as Azure allows too.
  */
 export function queryPage(
-  container: ContainerStore,
+  container: ContainerView,
   request: Record<string, unknown>,
   headers: IncomingHttpHeaders,
 ): QueryPage {
@@ -45,7 +45,7 @@ export function queryPage(
   }
   const next = skipped + texts.length;
   return {
-    text: `{"_rid":"c${container.number}","Documents":[${texts.join(",")}],"_count":${texts.length}}`,
+    text: `{"_rid":"${container.rid}","Documents":[${texts.join(",")}],"_count":${texts.length}}`,
     count: texts.length,
     looked,
     continuation: next < rows.length ? `rows:${next}` : undefined,

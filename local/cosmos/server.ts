@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Clock, systemClock } from "../clock.ts";
-import { type FaultPlan, Faults } from "../faults.ts";
+import type { Answer } from "./answers.ts";
 import { createAuthorization, EMULATOR_KEY } from "./authorization.ts";
-import { pricesFor } from "./charges.ts";
 import { CosmosError } from "./cosmos-error.ts";
-import { type Answer, Operations, operationOf } from "./operations.ts";
+import type { CosmosFaultPlan } from "./fault-plan.ts";
+import { FaultyOperations } from "./faulty-operations.ts";
+import { Operations } from "./operations.ts";
 import type { CosmosResources } from "./resources.ts";
 import { routeOf } from "./route.ts";
 import { CosmosStore } from "./store.ts";
@@ -21,15 +22,15 @@ export interface CosmosOptions {
   readonly resources?: CosmosResources;
   readonly clock?: Clock;
   readonly log?: (line: string) => void;
-  readonly faults?: FaultPlan;
+  readonly faults?: CosmosFaultPlan;
 }
 
 export interface RunningCosmos {
   readonly port: number;
   /** Operations and request units by kind, since the start. */
   counters(): Record<string, number>;
-  /** Operations: create, read, upsert, replace, patch, delete, batch, bulk, query, changes, and the rest by route. */
-  setFaults(plan: FaultPlan): void;
+  /** Takes the place of the plan before; its operations are those of `FAULT_OPERATIONS`. */
+  setFaults(plan: CosmosFaultPlan): void;
   close(): Promise<void>;
 }
 
@@ -44,18 +45,18 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
   const consistency = options.resources?.consistency ?? "Session";
   const store = new CosmosStore(options.databaseFile, clock);
   if (options.resources !== undefined) await makeResources(store, options.resources);
-  const operations = new Operations(store, pricesFor(consistency), consistency, () => address(server));
+  const operations = new Operations({ store, clock, consistency, address: () => address(server) });
   const authorize = createAuthorization(options.key ?? EMULATOR_KEY);
   const expiry = sweepWhenDue(store, clock, log);
-  const faults = new Faults();
-  if (options.faults !== undefined) faults.set(options.faults);
+  const faulty = new FaultyOperations(operations, clock, (keep) => store.keepHistory(keep));
+  if (options.faults !== undefined) faulty.set(options.faults);
 
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (request, response) => {
     serve(request, response).catch((thrown: unknown) => {
       const error = thrown instanceof CosmosError ? thrown : new CosmosError(500, String(thrown));
       if (error.status === 500)
         log(`cosmos: ${request.method} ${request.url}: ${thrown instanceof Error ? thrown.stack : thrown}`);
-      answer(response, operations.refusal(error));
+      answer(response, operations.answers.refusal(error));
     });
   });
   server.on("clientError", (error, socket) => {
@@ -73,17 +74,10 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
       authorization: request.headers.authorization,
     });
     const body = request.method === "GET" || request.method === "DELETE" ? "" : await bodyOf(request);
-    const fault = faults.next(operationOf(route, request.headers));
-    if (fault?.kind === "refuse") {
-      const more = fault.retry_after_ms === undefined ? {} : { retryAfterMs: fault.retry_after_ms };
-      throw new CosmosError(fault.status, "A fault was asked for.", more);
-    }
-    if (fault?.kind === "drop" && fault.when === "before") return void request.socket.destroy();
-    const answered = await operations.run(route, request.headers, body);
+    const answered = await faulty.run({ route, headers: request.headers, body });
     expiry.look();
-    if (fault?.kind === "drop") return void request.socket.destroy();
-    if (fault?.kind === "delay") await new Promise<void>((resolve) => clock.after(fault.ms, resolve));
-    answer(response, answered);
+    if (answered === undefined) request.socket.destroy();
+    else answer(response, answered);
   }
 
   await new Promise<void>((resolve, reject) => {
@@ -92,8 +86,8 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
   });
   return {
     port: address(server).port,
-    counters: () => operations.counters(),
-    setFaults: (plan) => faults.set(plan),
+    counters: () => ({ ...operations.answers.counters(), faults: faulty.injected }),
+    setFaults: (plan) => faulty.set(plan),
     async close() {
       expiry.stop();
       server.closeAllConnections();

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Clock } from "../clock.ts";
 import { GroupCommit, openDatabase } from "../database.ts";
+import type { BatchTransaction } from "./batch.ts";
 import type { ContainerDefinition } from "./container-definition.ts";
 import { ContainerStore } from "./container-store.ts";
 import { CosmosError, notFound } from "./cosmos-error.ts";
@@ -14,6 +15,7 @@ const MIGRATIONS = [
      definition TEXT NOT NULL,
      UNIQUE (database, name)
    ) STRICT`,
+  "ALTER TABLE containers ADD COLUMN reserved_lsn INTEGER NOT NULL DEFAULT 0",
 ];
 
 /** All databases and containers, in one SQLite file. A table for each container. */
@@ -24,13 +26,15 @@ export class CosmosStore {
   readonly #containers = new Map<string, ContainerStore>();
   readonly #databases: StatementSync;
   #nextExpiry: number | undefined;
+  #keepHistory = false;
 
   constructor(file: string, clock: Clock) {
     this.#db = openDatabase({ name: "Cosmos", file, migrations: MIGRATIONS });
     this.#db.exec("PRAGMA foreign_keys = ON");
     this.#clock = clock;
-    // A rolled back write takes nothing else with it but the containers' counters: they only ever grow.
-    this.commits = new GroupCommit(this.#db);
+    this.commits = new GroupCommit(this.#db, () => {
+      for (const container of this.#containers.values()) container.rolledBack();
+    });
     this.#databases = this.#db.prepare("SELECT name FROM databases ORDER BY name");
     const rows = this.#db.prepare("SELECT number, database, name, definition FROM containers").all();
     for (const row of rows)
@@ -38,12 +42,24 @@ export class CosmosStore {
   }
 
   #open(database: string, number: number, definition: ContainerDefinition): ContainerStore {
-    const container = new ContainerStore(this.#db, number, definition, this.#clock);
+    const place = { number, database: { name: database, number: this.databaseNumber(database) }, definition };
+    const container = new ContainerStore(this.#db, place, this.#clock);
+    container.keepHistory(this.#keepHistory);
     container.onExpiry = (at) => {
       this.#nextExpiry = Math.min(this.#nextExpiry ?? at, at);
     };
     this.#containers.set(`${database}/${definition.id}`, container);
     return container;
+  }
+
+  /** Stale reads can go back as far as to here. */
+  keepHistory(keep: boolean): void {
+    this.#keepHistory = keep;
+    for (const container of this.#containers.values()) container.keepHistory(keep);
+  }
+
+  databaseNumber(name: string): number {
+    return Number(this.#db.prepare("SELECT rowid FROM databases WHERE name = ?").get(name)?.rowid ?? 0);
   }
 
   databases(): string[] {
@@ -113,11 +129,20 @@ export class CosmosStore {
     this.#containers.delete(`${database}/${name}`);
   }
 
-  /** Undoes part of the open transaction: what a batch wrote before it failed. */
-  readonly savepoint = {
-    begin: () => this.#db.exec("SAVEPOINT batch"),
-    commit: () => this.#db.exec("RELEASE batch"),
-    rollBack: () => this.#db.exec("ROLLBACK TO batch; RELEASE batch"),
+  readonly savepoint: BatchTransaction = {
+    begin: (container) => {
+      this.#db.exec("SAVEPOINT batch");
+      container.history?.begin();
+    },
+    commit: (container) => {
+      this.#db.exec("RELEASE batch");
+      container.history?.commit();
+    },
+    rollBack: (container) => {
+      container.batchRolledBack();
+      // A full disk makes SQLite roll everything back by itself: the savepoint is gone with it.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK TO batch; RELEASE batch");
+    },
   };
 
   /** The earliest expiry written since the last call. */

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { FaultDealer } from "../faults.ts";
 import type { AmqpError } from "./errors.ts";
 import {
   type FaultEffect,
@@ -19,18 +20,10 @@ export interface Act {
   readonly expireLock?: () => void;
 }
 
-interface ActiveRule {
-  readonly rule: FaultRule;
-  seen: number;
-  hits: number;
-}
-
 /** The faults in force. */
 export class Faults {
   readonly #clock: Clock;
-  #rules: ActiveRule[] = [];
-  #random: () => number = () => 1;
-  injected = 0;
+  readonly #dealer = new FaultDealer<FaultRule>();
 
   constructor(clock: Clock, plan: FaultPlan = NO_FAULTS) {
     this.#clock = clock;
@@ -39,17 +32,20 @@ export class Faults {
 
   /** False while there is nothing to look at: the usual path asks this alone. */
   get active(): boolean {
-    return this.#rules.length > 0;
+    return this.#dealer.active;
+  }
+
+  get injected(): number {
+    return this.#dealer.injected;
   }
 
   set(plan: FaultPlan): void {
-    this.#rules = plan.rules.map((rule) => ({ rule, seen: 0, hits: 0 }));
-    this.#random = seeded(plan.seed);
+    this.#dealer.set(plan);
   }
 
   /** Does an operation, or what the plan has in store for it. */
   apply(operation: FaultOperation, queue: string, act: Act): void {
-    const effect = this.#rules.length === 0 ? undefined : this.#next(operation, queue);
+    const effect = this.#dealer.active ? this.#next(operation, queue) : undefined;
     switch (effect?.kind) {
       case undefined:
         act.proceed(false);
@@ -75,28 +71,8 @@ export class Faults {
   }
 
   #next(operation: FaultOperation, queue: string): FaultEffect | undefined {
-    for (const active of this.#rules) {
-      const { rule } = active;
-      if (rule.operation !== "any" && rule.operation !== operation) continue;
-      if (rule.queue !== undefined && rule.queue.toLowerCase() !== queue.toLowerCase()) continue;
-      if (active.seen++ < (rule.skip ?? 0)) continue;
-      if (active.hits >= (rule.count ?? Number.POSITIVE_INFINITY)) continue;
-      if (this.#random() >= (rule.probability ?? 1)) continue;
-      active.hits++;
-      this.injected++;
-      return rule.effect;
-    }
-    return undefined;
+    const here = (rule: FaultRule) =>
+      rule.queue === undefined || rule.queue.toLowerCase() === queue.toLowerCase();
+    return this.#dealer.next(operation, here)?.effect;
   }
-}
-
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { parseFaultPlan as parseCosmosFaultPlan } from "../cosmos/fault-plan.ts";
 import type { RunningCosmos } from "../cosmos/server.ts";
-import type { FaultPlan as CosmosFaultPlan } from "../faults.ts";
 import type { ModelEndpoints } from "../model-endpoints/server.ts";
 import { parseFaultPlan } from "../service-bus/fault-plan.ts";
 import type { RunningServiceBus } from "../service-bus/server.ts";
@@ -51,11 +51,13 @@ async function handle(emulators: Emulators, request: IncomingMessage): Promise<o
     };
   }
   if (route !== "POST /faults") throw new RangeError("There are GET / and POST /faults.");
-  const plans = JSON.parse(await textOf(request)) as { service_bus?: unknown; cosmos?: CosmosFaultPlan };
+  const plans = JSON.parse(await textOf(request)) as { service_bus?: unknown; cosmos?: unknown };
   const unknown = Object.keys(plans).filter((name) => name !== "service_bus" && name !== "cosmos");
   if (unknown.length > 0) throw new RangeError(`${unknown.join(", ")}: there are service_bus and cosmos.`);
-  if (plans.service_bus !== undefined) emulators.serviceBus?.setFaults(parseFaultPlan(plans.service_bus));
-  if (plans.cosmos !== undefined) emulators.cosmos?.setFaults(plans.cosmos);
+  const serviceBus = plans.service_bus === undefined ? undefined : parseFaultPlan(plans.service_bus);
+  const cosmos = plans.cosmos === undefined ? undefined : parseCosmosFaultPlan(plans.cosmos);
+  if (serviceBus !== undefined) emulators.serviceBus?.setFaults(serviceBus);
+  if (cosmos !== undefined) emulators.cosmos?.setFaults(cosmos);
   return { set: Object.keys(plans) };
 }
 

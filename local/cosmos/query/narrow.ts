@@ -1,12 +1,9 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { ContainerStore } from "../container-store.ts";
+import type { ContainerView, Selection } from "../container-view.ts";
 import type { Expression, Query } from "./ast.ts";
 
 /** Which rows of a container's table a query has to look at, as SQL; the query itself is run over those. */
-export interface Narrowed {
-  readonly where: string;
-  readonly order: string;
-  readonly values: readonly SQLInputValue[];
+export interface Narrowed extends Selection {
   /** The rows come in the query's order, where its keys are all numbers or all texts. */
   readonly ordered: boolean;
 }
@@ -25,7 +22,7 @@ const MIRRORED: Readonly<Record<string, string>> = { "=": "=", "<": ">", "<=": "
 export function narrow(
   query: Query,
   partition: PartitionScope | undefined,
-  container: ContainerStore,
+  container: ContainerView,
   parameters: ReadonlyMap<string, unknown>,
 ): Narrowed {
   const { indexes } = container;
@@ -54,7 +51,9 @@ export function narrow(
     values.push(value);
   }
   const where = conditions.length === 0 ? "TRUE" : conditions.join(" AND ");
-  return { where, order: order ?? "", values, ordered: order !== undefined };
+  const covers = (key: string) =>
+    partition === undefined || (partition.whole ? key === partition.key : key.startsWith(partition.key));
+  return { where, order: order ?? "", values, covers, ordered: order !== undefined };
 }
 
 function pathOf(expression: Expression, alias: string): string | undefined {
@@ -98,9 +97,14 @@ function simpleConditions(query: Query, parameters: ReadonlyMap<string, unknown>
 function orderOf(
   query: Query,
   partition: PartitionScope | undefined,
-  container: ContainerStore,
+  container: ContainerView,
 ): string | undefined {
-  if (query.orderBy.length === 0 || query.from.source !== undefined || query.joins.length > 0)
+  if (
+    !container.inOrder ||
+    query.orderBy.length === 0 ||
+    query.from.source !== undefined ||
+    query.joins.length > 0
+  )
     return undefined;
   const { indexes } = container;
   const parts = query.orderBy.map(({ by, descending }) => ({

@@ -1,4 +1,4 @@
-import type { ContainerStore } from "../container-store.ts";
+import type { ContainerView } from "../container-view.ts";
 import { badRequest } from "../cosmos-error.ts";
 import type { Expression, Query } from "./ast.ts";
 import type { Scope } from "./compile.ts";
@@ -33,7 +33,7 @@ function parsedQuery(text: string): Query {
 
 /** @throws CosmosError 400 for a query that is not valid, or that this emulator does not serve */
 export function runQuery(
-  container: ContainerStore,
+  container: ContainerView,
   request: QueryRequest,
   partition: PartitionScope | undefined,
 ): QueryResult {
@@ -45,7 +45,7 @@ export function runQuery(
   let looked = 0;
   const mixed = { found: false };
   const source = function* (order: string): Generator<Scope> {
-    for (const item of container.select(narrowed.where, order, narrowed.values)) {
+    for (const item of container.select({ ...narrowed, order })) {
       looked++;
       yield { names: { [query.from.alias]: JSON.parse(item.text) } };
     }
@@ -83,7 +83,7 @@ function valueAt(path: Expression, scope: Scope): Value {
 }
 
 /** As Azure does: several fields need a composite index that fits, one field an index at all. */
-function refuseOrder(query: Query, container: ContainerStore): void {
+function refuseOrder(query: Query, container: ContainerView): void {
   if (query.orderBy.length < 2) return;
   const { alias } = query.from;
   const order = query.orderBy.map(({ by, descending }) => ({ path: pathText(by, alias), descending }));

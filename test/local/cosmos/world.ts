@@ -39,14 +39,19 @@ export async function openWorld(options: Partial<CosmosOptions> = {}): Promise<W
   };
 }
 
-export const clientOf = (port: number, key = EMULATOR_KEY) =>
+export const clientOf = (port: number, key = EMULATOR_KEY, more: object = {}) =>
   new CosmosClient({
+    ...more,
     endpoint: `http://127.0.0.1:${port}/`,
     key,
     connectionPolicy: {
       retryOptions: { maxRetryAttemptCount: 0, fixedRetryIntervalInMilliseconds: 1, maxWaitTimeInSeconds: 1 },
     },
   });
+
+/** A client that keeps session tokens and sends them with its reads. */
+export const sessionClientOf = (port: number) =>
+  clientOf(port, EMULATOR_KEY, { consistencyLevel: "Session" });
 
 /** The HTTP status a call ends with. */
 export async function statusOf(

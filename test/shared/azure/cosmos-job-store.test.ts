@@ -76,7 +76,7 @@ describe("the store", () => {
     async (status) => {
       const { job } = await created();
       opened.cosmos.setFaults({
-        rules: [{ operation: "*", effect: { kind: "refuse", status, retry_after_ms: 1 } }],
+        rules: [{ operation: "any", effect: { kind: "refuse", status, retry_after_ms: 1 } }],
       });
       await expect(opened.store.read(job)).rejects.toThrow(StoreUnavailable);
     },
@@ -85,7 +85,7 @@ describe("the store", () => {
   it("knows a claim that was applied though its answer was lost", async () => {
     const { job, etag } = await created();
     opened.cosmos.setFaults({
-      rules: [{ operation: "batch", times: 1, effect: { kind: "drop", when: "after" } }],
+      rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when: "after" } }],
     });
     const saved = await save(opened.store, started(job), etag, clock.now());
     expect(saved.kind).toBe("written");
@@ -98,7 +98,7 @@ describe("the store", () => {
   it("cancels once, whatever is lost on the way", async () => {
     const { job } = await created();
     opened.cosmos.setFaults({
-      rules: [{ operation: "batch", times: 1, effect: { kind: "drop", when: "after" } }],
+      rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when: "after" } }],
     });
     const result = await change(opened.store, job, clock, (current) =>
       current.status === "cancelled" ? undefined : cancelled(current),
@@ -125,7 +125,7 @@ describe("a submit", () => {
 
   it("is accepted once though the answer of its create was lost", async () => {
     opened.cosmos.setFaults({
-      rules: [{ operation: "batch", times: 1, effect: { kind: "drop", when: "after" } }],
+      rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when: "after" } }],
     });
     const { job, repeated } = await submit("lost-answer");
     expect(repeated).toBe(false);

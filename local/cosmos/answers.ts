@@ -1,0 +1,51 @@
+import { randomUUID } from "node:crypto";
+import type { ContainerView } from "./container-view.ts";
+import type { CosmosError } from "./cosmos-error.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, string | number>;
+  readonly body?: string;
+}
+
+/** Builds answers, and counts what they were for and what they cost. */
+export class Answers {
+  readonly #counters: Record<string, number> = {};
+
+  counters(): Record<string, number> {
+    return { ...this.#counters };
+  }
+
+  of(
+    operation: string,
+    charge: number,
+    status: number,
+    body?: string,
+    more: Record<string, string> = {},
+  ): Answer {
+    this.#counters[operation] = (this.#counters[operation] ?? 0) + 1;
+    this.#counters.request_units = (this.#counters.request_units ?? 0) + charge;
+    const headers = { "x-ms-request-charge": charge.toFixed(2), "x-ms-activity-id": randomUUID(), ...more };
+    return body === undefined ? { status, headers } : { status, headers, body };
+  }
+
+  refusal(error: CosmosError): Answer {
+    const more: Record<string, string> = {};
+    if (error.substatus !== undefined) more["x-ms-substatus"] = String(error.substatus);
+    if (error.retryAfterMs !== undefined) more["x-ms-retry-after-ms"] = String(error.retryAfterMs);
+    const body = JSON.stringify({ code: error.code, message: error.message });
+    return this.of("refused", 1, error.status, body, more);
+  }
+}
+
+/**
+ * What an answer says of its container: which it is, and how far its writes had gone. The SDK keeps that and sends
+ * it with the next read of a session.
+ */
+export function sessionHeaders(container: ContainerView): Record<string, string> {
+  return {
+    "x-ms-session-token": `0:1#${container.lsn}`,
+    "x-ms-content-path": container.rid,
+    "x-ms-alt-content-path": container.path,
+  };
+}

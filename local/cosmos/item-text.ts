@@ -1,0 +1,22 @@
+const SYSTEM_FIELDS = ["_rid", "_self", "_etag", "_attachments", "_ts"];
+
+export function systemFields(etag: string, ts: number, rid: string, containerSelf: string): string {
+  // Ids in base64 and etags of hexadecimal digits need no escaping.
+  return `"_rid":"${rid}","_self":"${containerSelf}docs/${rid}/","_etag":"\\"${etag.slice(1, -1)}\\"","_attachments":"attachments/","_ts":${ts}}`;
+}
+
+/** The system fields are put behind the client's own text, which is long and need not be written again. */
+export function withSystemFields(
+  item: Record<string, unknown>,
+  text: string | undefined,
+  system: string,
+): string {
+  const clean = !SYSTEM_FIELDS.some((name) => name in item);
+  const own =
+    clean && text !== undefined
+      ? text.trimEnd()
+      : JSON.stringify(
+          clean ? item : Object.fromEntries(Object.entries(item).filter(([k]) => !SYSTEM_FIELDS.includes(k))),
+        );
+  return own === "{}" ? `{${system}` : `${own.slice(0, -1)},${system}`;
+}

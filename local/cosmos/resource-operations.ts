@@ -1,0 +1,174 @@
+import type { Answer, Answers } from "./answers.ts";
+import { containerDefinition } from "./container-definition.ts";
+import type { ContainerStore } from "./container-store.ts";
+import { badRequest, CosmosError, notFound } from "./cosmos-error.ts";
+import { type CosmosRequest, isQuery, parseObject } from "./request.ts";
+import { databaseRid } from "./rid.ts";
+import type { CosmosStore } from "./store.ts";
+
+const DATABASE_RU = 5;
+
+/** Requests about the account, its databases and containers. */
+export class ResourceOperations {
+  readonly #store: CosmosStore;
+  readonly #answers: Answers;
+  readonly #consistency: string;
+  readonly #address: () => { port: number };
+
+  constructor(store: CosmosStore, answers: Answers, consistency: string, address: () => { port: number }) {
+    this.#store = store;
+    this.#answers = answers;
+    this.#consistency = consistency;
+    this.#address = address;
+  }
+
+  async run(request: CosmosRequest): Promise<Answer> {
+    switch (request.route.kind) {
+      case "account":
+        return this.#account();
+      case "databases":
+        return this.#databases(request);
+      case "database":
+        return this.#database(request);
+      case "containers":
+        return this.#containers(request);
+      case "container":
+        return this.#container(request);
+      case "ranges":
+        return this.#ranges(request);
+      case "offers":
+        return this.#answers.of("offers", 1, 200, JSON.stringify({ _rid: "", Offers: [], _count: 0 }));
+      default:
+        throw new CosmosError(405, "This is no operation on a resource.");
+    }
+  }
+
+  #account(): Answer {
+    // The id must not be `localhost`: the SDK would then read the account again for every request.
+    const locations = [
+      { name: "Local", databaseAccountEndpoint: `http://127.0.0.1:${this.#address().port}/` },
+    ];
+    const account = {
+      _self: "",
+      id: "switchyard-local",
+      _rid: "switchyard-local",
+      _dbs: "//dbs/",
+      media: "//media/",
+      addresses: "//addresses/",
+      writableLocations: locations,
+      readableLocations: locations,
+      enableMultipleWriteLocations: false,
+      userReplicationPolicy: { asyncReplication: false, minReplicaSetSize: 1, maxReplicasetSize: 1 },
+      userConsistencyPolicy: { defaultConsistencyLevel: this.#consistency },
+      systemReplicationPolicy: { minReplicaSetSize: 1, maxReplicasetSize: 1 },
+      readPolicy: { primaryReadCoefficient: 1, secondaryReadCoefficient: 1 },
+      queryEngineConfiguration: "{}",
+    };
+    return this.#answers.of("account", 1, 200, JSON.stringify(account));
+  }
+
+  #databaseResource(id: string) {
+    const rid = databaseRid(this.#store.databaseNumber(id));
+    const self = `dbs/${rid}/`;
+    return { id, _rid: rid, _self: self, _etag: '"0"', _colls: "colls/", _users: "users/", _ts: 0 };
+  }
+
+  async #databases({ route, headers, body }: CosmosRequest): Promise<Answer> {
+    if (route.verb === "get" || isQuery(headers)) {
+      const all = this.#store.databases().map((name) => this.#databaseResource(name));
+      return this.#feed("Databases", all, isQuery(headers) ? body : undefined);
+    }
+    if (route.verb !== "post") throw new CosmosError(405, "Databases can be listed and created.");
+    const { id } = parseObject(body) as { id?: unknown };
+    if (typeof id !== "string" || id === "") throw badRequest("A database needs an id.");
+    await this.#store.commits.run(() => this.#store.createDatabase(id));
+    return this.#resource("create_database", DATABASE_RU, 201, this.#databaseResource(id));
+  }
+
+  async #database({ route }: CosmosRequest): Promise<Answer> {
+    const name = route.database ?? "";
+    if (!this.#store.hasDatabase(name)) throw notFound(`database ${name}`);
+    if (route.verb === "get") return this.#resource("read_database", 1, 200, this.#databaseResource(name));
+    if (route.verb !== "delete") throw new CosmosError(405, "A database can be read and deleted.");
+    await this.#store.commits.run(() => this.#store.deleteDatabase(name));
+    return this.#answers.of("delete_database", DATABASE_RU, 204);
+  }
+
+  #containerResource(container: ContainerStore) {
+    const { definition, rid, self } = container;
+    const more = { _rid: rid, _ts: 0, _self: self, _etag: '"0"', _docs: "docs/" };
+    return { indexingPolicy: DEFAULT_INDEXING, ...definition, ...more };
+  }
+
+  async #containers({ route, headers, body }: CosmosRequest): Promise<Answer> {
+    const database = route.database ?? "";
+    if (!this.#store.hasDatabase(database)) throw notFound(`database ${database}`);
+    if (route.verb === "get" || isQuery(headers)) {
+      const all = this.#store.containers(database).map((each) => this.#containerResource(each));
+      return this.#feed("DocumentCollections", all, isQuery(headers) ? body : undefined);
+    }
+    if (route.verb !== "post") throw new CosmosError(405, "Containers can be listed and created.");
+    const definition = containerDefinition(parseObject(body));
+    const made = await this.#store.commits.run(() => this.#store.createContainer(database, definition));
+    return this.#resource("create_container", DATABASE_RU, 201, this.#containerResource(made));
+  }
+
+  async #container({ route, body }: CosmosRequest): Promise<Answer> {
+    const database = route.database ?? "";
+    const container = this.#store.container(database, route.container ?? "");
+    const { commits } = this.#store;
+    switch (route.verb) {
+      case "get":
+        return this.#resource("read_container", 1, 200, this.#containerResource(container));
+      case "put": {
+        const definition = containerDefinition(parseObject(body));
+        if (definition.id !== container.definition.id)
+          throw badRequest("The id of a container cannot be changed.");
+        const replaced = await commits.run(() => this.#store.replaceContainer(database, definition));
+        return this.#resource("replace_container", DATABASE_RU, 200, this.#containerResource(replaced));
+      }
+      case "delete":
+        await commits.run(() => this.#store.deleteContainer(database, container.definition.id));
+        return this.#answers.of("delete_container", DATABASE_RU, 204);
+      default:
+        throw new CosmosError(405, "A container can be read, replaced and deleted.");
+    }
+  }
+
+  #resource(operation: string, charge: number, status: number, resource: { _etag: string }): Answer {
+    return this.#answers.of(operation, charge, status, JSON.stringify(resource), { etag: resource._etag });
+  }
+
+  /** A feed of databases or containers; of queries only those by id are known to the SDK's own use. */
+  #feed(name: string, all: { id: string }[], query?: string): Answer {
+    const id =
+      query === undefined
+        ? undefined
+        : (parseObject(query).parameters as { value?: unknown }[] | undefined)?.[0]?.value;
+    const found = id === undefined ? all : all.filter((each) => each.id === id);
+    return this.#answers.of(
+      "feed",
+      1,
+      200,
+      JSON.stringify({ _rid: "", [name]: found, _count: found.length }),
+    );
+  }
+
+  /** One range: everything is in one physical partition here. */
+  #ranges({ route }: CosmosRequest): Answer {
+    const { rid } = this.#store.container(route.database ?? "", route.container ?? "");
+    const range = {
+      ...{ _rid: rid, id: "0", _etag: '"0"', minInclusive: "", maxExclusive: "FF", ridPrefix: 0 },
+      ...{ throughputFraction: 1, status: "online", parents: [], _ts: 0 },
+    };
+    const body = JSON.stringify({ _rid: rid, PartitionKeyRanges: [range], _count: 1 });
+    return this.#answers.of("ranges", 1, 200, body);
+  }
+}
+
+const DEFAULT_INDEXING = {
+  indexingMode: "consistent",
+  automatic: true,
+  includedPaths: [{ path: "/*" }],
+  excludedPaths: [],
+};

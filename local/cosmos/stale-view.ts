@@ -1,0 +1,78 @@
+import type { Clock } from "../clock.ts";
+import type { ContainerStore } from "./container-store.ts";
+import type { ContainerView, Selection, StoredItem } from "./container-view.ts";
+import { type Bounds, nameOf, type Past } from "./history.ts";
+
+/** A container as a lagging replica has it; the container itself where the bounds leave nothing older. */
+export function staleView(container: ContainerStore, bounds: Bounds, clock: Clock): ContainerView {
+  const past = container.history?.past(bounds, clock.now());
+  return past === undefined ? container : new StaleView(container, past, clock);
+}
+
+class StaleView implements ContainerView {
+  readonly inOrder = false;
+  readonly #now: ContainerStore;
+  readonly #past: Past;
+  readonly #clock: Clock;
+
+  constructor(now: ContainerStore, past: Past, clock: Clock) {
+    this.#now = now;
+    this.#past = past;
+    this.#clock = clock;
+  }
+
+  get number() {
+    return this.#now.number;
+  }
+
+  get rid() {
+    return this.#now.rid;
+  }
+
+  get path() {
+    return this.#now.path;
+  }
+
+  get definition() {
+    return this.#now.definition;
+  }
+
+  get paths() {
+    return this.#now.paths;
+  }
+
+  get indexes() {
+    return this.#now.indexes;
+  }
+
+  get lsn() {
+    return this.#past.lsn;
+  }
+
+  needSingle(column: string): void {
+    this.#now.needSingle(column);
+  }
+
+  read(key: string, id: string): StoredItem | undefined {
+    const change = this.#past.before.get(nameOf(key, id));
+    if (change === undefined) return this.#now.read(key, id);
+    return this.#lives(change.expiresMs) ? change.item : undefined;
+  }
+
+  /** What has not changed since comes from the table: its lsn says so. The rest is as it was. */
+  *select(selection: Selection): Generator<StoredItem> {
+    const { where, values } = selection;
+    yield* this.#now.select({
+      ...selection,
+      where: `(${where}) AND lsn <= ?`,
+      values: [...values, this.#past.lsn],
+    });
+    for (const { key, item, expiresMs } of this.#past.before.values()) {
+      if (item !== undefined && this.#lives(expiresMs) && selection.covers(key, item)) yield item;
+    }
+  }
+
+  #lives(expiresMs: number | null): boolean {
+    return expiresMs === null || expiresMs > this.#clock.now();
+  }
+}
