@@ -85,7 +85,7 @@ describe("a change of control", () => {
     "is made once though an answer was lost %s it was applied",
     async (when) => {
       const id = `lost-${when}`;
-      opened.cosmos.setFaults({ rules: [{ operation: "batch", times: 1, effect: { kind: "drop", when } }] });
+      opened.cosmos.setFaults({ rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when } }] });
       expect(await make(count(id))).toMatchObject({ kind: "changed", repeated: false });
       expect(await stored(id)).toMatchObject({ value: 1 });
     },
