@@ -13,6 +13,7 @@ import { createCooling } from "../shared/job/cooling.ts";
 import { createRunningJobs } from "../shared/job/running-jobs.ts";
 import { Sweeper } from "../shared/job/sweep.ts";
 import { createModelClient } from "../shared/model/client.ts";
+import { createLatencies } from "../shared/model/latency.ts";
 import { nudgeGraceMs as graceOf } from "../shared/settings.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { registerCancelJob } from "./cancel-job.ts";
@@ -78,6 +79,7 @@ const models = createModelClient({ settings: process.env, credential: () => cred
 const authenticator = createAuthenticator({ tenants, entra: settings.entra, clock });
 const running = createRunningJobs();
 const cooling = createCooling(clock);
+const latencies = createLatencies(clock);
 const nudgeGraceMs = graceOf(settings);
 const sweeper = new Sweeper({ store, nudges, clock, nudgeGraceMs });
 const health = serviceBus.createReceiver(NUDGES_QUEUE);
@@ -111,7 +113,7 @@ registerHealth({
 });
 
 registerRunJob({
-  ...{ store, nudges, models, catalogue, tenants, cooling, running, clock, nudgeGraceMs },
+  ...{ store, nudges, models, catalogue, tenants, cooling, latencies, running, clock, nudgeGraceMs },
   random: Math.random,
   newClaimId: randomUUID,
   actor: `worker:${settings.instance}`,

@@ -1,11 +1,13 @@
 import { Problem } from "../errors.ts";
 import type { Endpoint } from "../job/job.ts";
 import type { Catalogue } from "../model/catalogue.ts";
-import { capabilitiesAsked, chooseDeployment } from "../model/choice.ts";
+import { chooseDeployment } from "../model/choice.ts";
+import { readAsk } from "../model/request-ask.ts";
 import type { Tenant } from "../tenant/tenants.ts";
 
 /**
- * Whether some deployment could serve the request for this tenant; a quota that is used up is no reason to refuse.
+ * Whether some deployment could serve the request for this tenant; a quota that is used up, or a switch that is off, is no
+ * reason to refuse.
  * @throws Problem model_not_found, model_not_allowed, endpoint_not_supported, capability_not_supported
  */
 export function admitModel(
@@ -15,14 +17,14 @@ export function admitModel(
 ): void {
   const { model, endpoint, body } = request;
   const choice = chooseDeployment({
-    targets: catalogue.targets(model),
-    endpoint,
-    asked: capabilitiesAsked(endpoint, body),
+    model: catalogue.model(model),
+    ask: readAsk(endpoint, body),
     tenant,
-    model,
     refusedBy: [],
     tried: [],
     coolingUntilMs: () => undefined,
+    latencyMs: () => undefined,
+    seed: "",
     nowMs: 0,
   });
   if (choice.kind !== "none") return;
@@ -36,7 +38,7 @@ export function admitModel(
     default:
       throw new Problem(
         "capability_not_supported",
-        `No deployment of ${model} supports all of: ${[...capabilitiesAsked(endpoint, body)].join(", ")}.`,
+        `No deployment of ${model} can do all that the body asks for: ${choice.detail}.`,
       );
   }
 }

@@ -59,7 +59,12 @@ const auditRecord = z.object({
   provider: z.string().nullable(),
   simulated: z.boolean().nullable(),
   outcome: z.string().nullable(),
-  reason: z.string().nullable(),
+  reason: z
+    .string()
+    .nullable()
+    .describe(
+      "In `attempt_started` and `waiting`: why this target, and why others were passed over, for models with several.",
+    ),
   usage: usage.nullable(),
   cost: cost.nullable(),
   latency_ms: z.int().nullable(),
@@ -76,7 +81,20 @@ const model = z.object({
   object: z.literal("model"),
   owned_by: z.string(),
   endpoints: z.array(z.enum(ENDPOINTS)),
-  capabilities: z.array(z.enum(CAPABILITIES)),
+  capabilities: z.array(z.enum(CAPABILITIES)).describe("Of all its deployments together."),
+  served_by: z
+    .array(
+      z.object({
+        deployment: z.string(),
+        provider: z.string(),
+        endpoints: z.array(z.enum(ENDPOINTS)),
+        capabilities: z.array(z.enum(CAPABILITIES)),
+        context_tokens: z.int().nullable().describe("Prompt and answer; null: not declared."),
+        max_output_tokens: z.int().nullable(),
+        available: z.boolean().describe("False: an operator has switched it off; jobs wait or go elsewhere."),
+      }),
+    )
+    .describe("A request goes to one of these: it must support all that the body asks for by itself."),
 });
 
 const problem = z.object({

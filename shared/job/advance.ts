@@ -1,9 +1,10 @@
 import type { JobErrorCode } from "../errors.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
-import { type Capability, type Choice, chooseDeployment } from "../model/choice.ts";
+import { type Choice, chooseDeployment } from "../model/choice.ts";
+import type { RequestAsk } from "../model/request-ask.ts";
 import type { Tenant } from "../tenant/tenants.ts";
-import type { Job } from "./job.ts";
-import { type Draft, end, park, startAttempt } from "./life-cycle.ts";
+import type { HoldCause, Job } from "./job.ts";
+import { type Draft, end, holdJob, park, startAttempt } from "./life-cycle.ts";
 
 /** All that a decision about a job depends on, besides the job: gathered at the edge, so that deciding is pure. */
 export interface Circumstances {
@@ -12,12 +13,14 @@ export interface Circumstances {
   readonly catalogue: Catalogue;
   /** Undefined: the tenant was taken out. */
   readonly tenant: Tenant | undefined;
-  readonly asked: ReadonlySet<Capability>;
+  readonly ask: RequestAsk;
   readonly maxAttempts: number;
   readonly leaseSeconds: number;
   readonly nudgeGraceMs: number;
   /** Until when a deployment has asked not to be called. */
   readonly coolingUntilMs: (deployment: string) => number | undefined;
+  /** How long its calls took lately, ms; undefined: not measured. */
+  readonly latencyMs: (deployment: string) => number | undefined;
   readonly requestSha256: (deployment: Deployment) => string;
   readonly newClaimId: () => string;
   readonly random: () => number;
@@ -49,37 +52,42 @@ export function advance(draft: Draft, c: Circumstances): Plan {
   const choice = choose(job, job.tried, c);
   switch (choice.kind) {
     case "call":
-      return call(draft, c, choice.deployment);
+      return call(draft, c, choice.deployment, choice.reason);
     case "wait":
-      return wait(draft, c, choice.untilMs, choice.reason);
+      return choice.cause === "switched_off"
+        ? hold(draft, c, choice.cause, choice.reason)
+        : wait(draft, c, choice.untilMs, choice.reason);
     case "none":
-      return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.reason);
+      return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.detail);
   }
 }
 
 /** Which deployment a job goes to next, were the deployments in `tried` the ones that failed since the last back-off. */
 export function choose(job: Job, tried: readonly string[], c: Circumstances): Choice | TenantGone {
   const { tenant } = c;
-  if (tenant === undefined) return { kind: "none", reason: "the tenant was taken out" };
+  if (tenant === undefined)
+    return { kind: "none", reason: "tenant_gone", detail: "the tenant was taken out" };
   return chooseDeployment({
-    targets: c.catalogue.targets(job.model),
-    endpoint: job.endpoint,
-    asked: c.asked,
+    model: c.catalogue.model(job.model),
+    ask: c.ask,
     tenant,
-    model: job.model,
     refusedBy: job.refused_by,
     tried,
     coolingUntilMs: c.coolingUntilMs,
+    latencyMs: c.latencyMs,
+    // The number that the attempt will have: the same draw however often the job is looked at before.
+    seed: `${job.job_id}/${job.attempts + 1}`,
     nowMs: c.nowMs,
   });
 }
 
 interface TenantGone {
   readonly kind: "none";
-  readonly reason: "the tenant was taken out";
+  readonly reason: "tenant_gone";
+  readonly detail: string;
 }
 
-function call(draft: Draft, c: Circumstances, deployment: Deployment): Plan {
+function call(draft: Draft, c: Circumstances, deployment: Deployment, reason: string | null): Plan {
   const claimId = c.newClaimId();
   const started = startAttempt(draft, {
     claimId,
@@ -88,14 +96,9 @@ function call(draft: Draft, c: Circumstances, deployment: Deployment): Plan {
     leaseSeconds: c.leaseSeconds,
     nowMs: c.nowMs,
     actor: c.actor,
-    reason: choiceReason(draft.job),
+    reason,
   });
   return { draft: started, next: { kind: "call", deployment, claimId } };
-}
-
-function choiceReason(job: Job): string | null {
-  const passedOver = [...new Set([...job.refused_by, ...job.tried])];
-  return passedOver.length === 0 ? null : `after ${passedOver.join(", ")}`;
 }
 
 /** Jobs that waited for the same moment come back spread over this share of their wait. */
@@ -113,6 +116,23 @@ function wait(draft: Draft, c: Circumstances, capacityAtMs: number, reason: stri
     wakeAtMs: queuedWakeAtMs(draft.job, untilMs, c.nudgeGraceMs),
   });
   return { draft: parked, next: { kind: "nudge", atMs: untilMs } };
+}
+
+/**
+ * Waits for an operator, who names no time: no nudge is scheduled. The sweeper looks at the job now and then, ever
+ * more rarely, and at once when the switches change.
+ */
+function hold(draft: Draft, c: Circumstances, cause: HoldCause, reason: string): Plan {
+  const { job } = draft;
+  if (job.held?.cause === cause && draft.records.length === 0) return { draft, next: { kind: "done" } };
+  const held = holdJob(draft, {
+    nowMs: c.nowMs,
+    actor: c.actor,
+    cause,
+    reason,
+    wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
+  });
+  return { draft: held, next: { kind: "done" } };
 }
 
 function ended(

@@ -29,6 +29,15 @@ export interface Lease {
   readonly request_sha256: string;
 }
 
+/** What a held job waits for: an operator's switch, or its tenant's budget. */
+export type HoldCause = "switched_off" | "over_budget";
+
+/** A queued job that waits for no known time; absent in all others, so that only held jobs are in its index. */
+export interface Hold {
+  readonly cause: HoldCause;
+  readonly since_ms: number;
+}
+
 /**
  * The `job` item: status and scheduling, never content. Times end in `_ms`: Unix time in ms.
  * `audit_seq` and `audit_hash` are the head of its audit chain, so one etag serialises state and chain.
@@ -57,6 +66,8 @@ export interface Job {
   readonly nudges_resent: number;
   /** Not to be called before this time (back-off, Retry-After); `null`: at once. */
   readonly retry_at_ms: number | null;
+  /** It waits for no known time: the sweeper nudges it when what it waits for may have changed. */
+  readonly held?: Hold;
   /** Claims so far: the number of the latest attempt, which fences it. */
   readonly attempts: number;
   /** Attempts that count against MAX_ATTEMPTS: all but those refused with 429. */

@@ -2,7 +2,14 @@ import { type AuditEntry, type AuditRecord, nextRecord } from "../audit/record.t
 import type { JobErrorCode } from "../errors.ts";
 import { addCosts, type Cost } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
-import { hasEnded, type Job, type Lease, type StoredResponse, type TerminalStatus } from "./job.ts";
+import {
+  type HoldCause,
+  hasEnded,
+  type Job,
+  type Lease,
+  type StoredResponse,
+  type TerminalStatus,
+} from "./job.ts";
 
 /**
  * The life cycle as pure transitions. Each takes a draft (the job as it would be stored, and the audit records and
@@ -83,7 +90,7 @@ export function startAttempt(draft: Draft, start: AttemptStart): Draft {
     reason: start.reason,
     request_sha256: start.requestSha256,
   };
-  return recorded(draft, start.nowMs, entry, {
+  return recorded({ ...draft, job: released(job) }, start.nowMs, entry, {
     status: "in_progress",
     lease,
     attempts: attempt,
@@ -207,7 +214,29 @@ export function park(
 ): Draft {
   if (draft.job.status !== "queued") throw new IllegalTransition("park", draft.job);
   const entry: AuditEntry = { event: "waiting", actor: wait.actor, reason: wait.reason };
-  return recorded(draft, wait.nowMs, entry, { retry_at_ms: wait.untilMs, wake_at_ms: wait.wakeAtMs });
+  return recorded({ ...draft, job: released(draft.job) }, wait.nowMs, entry, {
+    retry_at_ms: wait.untilMs,
+    wake_at_ms: wait.wakeAtMs,
+  });
+}
+
+/** A queued job waits for somebody, not for a time: an operator's switch, a budget. */
+export function holdJob(
+  draft: Draft,
+  hold: { nowMs: number; actor: string; cause: HoldCause; reason: string; wakeAtMs: number },
+): Draft {
+  if (draft.job.status !== "queued") throw new IllegalTransition("hold", draft.job);
+  const entry: AuditEntry = { event: "waiting", actor: hold.actor, reason: hold.reason };
+  return recorded(draft, hold.nowMs, entry, {
+    held: { cause: hold.cause, since_ms: hold.nowMs },
+    retry_at_ms: null,
+    wake_at_ms: hold.wakeAtMs,
+  });
+}
+
+function released(job: Job): Job {
+  const { held: _, ...rest } = job;
+  return rest;
 }
 
 /** How a job ends. `call` when a running attempt's call ended it, `error` for all but completed and cancelled. */
@@ -232,7 +261,7 @@ export function end(draft: Draft, ending: Ending): Draft {
     ...(ending.call === undefined ? {} : callFields(ending.call)),
     reason: ending.reason ?? ending.error?.code ?? null,
   };
-  const { wake_at_ms: _, ...rest } = job;
+  const { wake_at_ms: _, ...rest } = released(job);
   const next = recorded({ ...draft, job: rest }, ending.nowMs, entry, {
     status: ending.status,
     lease: null,

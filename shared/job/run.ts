@@ -1,9 +1,10 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
-import { type Capability, capabilitiesAsked } from "../model/choice.ts";
 import type { ModelClient } from "../model/client.ts";
-import { withModel } from "../model/request-body.ts";
+import type { Latencies } from "../model/latency.ts";
+import { type RequestAsk, readAsk } from "../model/request-ask.ts";
+import { bodyFor } from "../model/request-body.ts";
 import { sha256Hex } from "../sha256.ts";
 import type { Tenants } from "../tenant/tenants.ts";
 import { advance, type Circumstances, type Plan, queuedWakeAtMs } from "./advance.ts";
@@ -23,6 +24,7 @@ export interface RunDeps {
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
   readonly cooling: Cooling;
+  readonly latencies: Latencies;
   readonly running: RunningJobs;
   readonly clock: Clock;
   readonly random: () => number;
@@ -59,6 +61,7 @@ export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
   const plan = advance(start, circumstances(deps, job.tenant_id, request));
   if (plan.next.kind === "nudge" && plan.draft.records.length === 0)
     return lookWhenDue(deps, nudge, plan.next.atMs);
+  if (plan.next.kind === "done" && plan.draft.records.length === 0) return; // it is held already
   const saved = await save(deps.store, plan.draft, etag, deps.clock.now());
   if (saved.kind === "superseded") return; // somebody else has acted on the job since it was read
   await carryOut(deps, plan, saved.etag, request);
@@ -123,6 +126,7 @@ async function attempt(
       signal: claim.signal,
     });
     const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
+    if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
     if (outcome.kind === "rate_limited") deps.cooling.coolDown(deployment.name, outcome.retryAfterMs);
     logCall(deps, held.value, call);
     const settled = await claim.settle((job) => afterCall(job, call, circumstances(deps, tenantId, request)));
@@ -172,19 +176,19 @@ function logCall(deps: RunDeps, job: Job, call: EndedCall): void {
 class PreparedRequest {
   readonly #body: string;
   readonly #texts = new Map<string, { text: string; sha256: string }>();
-  readonly asked: ReadonlySet<Capability>;
+  readonly ask: RequestAsk;
 
   constructor(request: StoredRequest, job: Job) {
     this.#body = request.body;
-    this.asked = capabilitiesAsked(job.endpoint, JSON.parse(request.body));
+    this.ask = readAsk(job.endpoint, JSON.parse(request.body));
   }
 
   #prepared(deployment: Deployment): { text: string; sha256: string } {
-    let prepared = this.#texts.get(deployment.model);
+    let prepared = this.#texts.get(deployment.name);
     if (prepared === undefined) {
-      const text = withModel(this.#body, deployment.model);
+      const text = bodyFor(this.#body, deployment);
       prepared = { text, sha256: sha256Hex(text) };
-      this.#texts.set(deployment.model, prepared);
+      this.#texts.set(deployment.name, prepared);
     }
     return prepared;
   }
@@ -204,11 +208,12 @@ function circumstances(deps: RunDeps, tenantId: string, request: PreparedRequest
     actor: deps.actor,
     catalogue: deps.catalogue(),
     tenant: deps.tenants().get(tenantId),
-    asked: request.asked,
+    ask: request.ask,
     maxAttempts: deps.maxAttempts,
     leaseSeconds: deps.leaseSeconds,
     nudgeGraceMs: deps.nudgeGraceMs,
     coolingUntilMs: deps.cooling.untilMs,
+    latencyMs: (deployment) => deps.latencies.latencyMs(deployment),
     requestSha256: (deployment) => request.sha256For(deployment),
     newClaimId: deps.newClaimId,
     random: deps.random,

@@ -1,16 +1,22 @@
 import { z } from "zod";
 import { MAX_MODEL_NAME_CHARS } from "../limits.ts";
+import { dialectFaults, dialectSchema } from "./dialect.ts";
 import { ENDPOINTS } from "./endpoint.ts";
 
 /** What a body can ask for beyond plain text. */
 export const CAPABILITIES = ["tools", "json_schema", "vision", "audio", "reasoning"] as const;
 export type Capability = (typeof CAPABILITIES)[number];
 
+/** In which order a route's targets are tried; see strategy.ts. */
+export const STRATEGIES = ["ordered", "weighted", "cheapest", "fastest"] as const;
+export type Strategy = (typeof STRATEGIES)[number];
+
 const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.:/-]*$/, "letters, digits and _.:/- only")
   .max(MAX_MODEL_NAME_CHARS);
 const price = z.number().nonnegative().max(1_000_000);
+const tokens = z.number().int().positive().max(1_000_000_000);
 
 const auth = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("entra"), scope: z.url() }),
@@ -26,6 +32,11 @@ const deployment = z.strictObject({
   auth,
   endpoints: z.array(z.enum(ENDPOINTS)).min(1),
   capabilities: z.array(z.enum(CAPABILITIES)).default([]),
+  /** Prompt and answer together. A request that is longer by the estimate goes elsewhere. */
+  context_tokens: tokens.optional(),
+  /** The longest answer. A request that asks for a longer one goes elsewhere. */
+  max_output_tokens: tokens.optional(),
+  dialect: dialectSchema.optional(),
   limits: z
     .strictObject({
       requests_per_minute: z.number().int().positive().optional(),
@@ -44,8 +55,7 @@ const deployment = z.strictObject({
 
 const route = z.strictObject({
   model: name,
-  // `weighted`, `cheapest` and `fastest` are refused by name until they are served.
-  strategy: z.literal("ordered"),
+  strategy: z.enum(STRATEGIES),
   targets: z
     .array(z.strictObject({ deployment: z.string(), weight: z.number().positive().default(1) }))
     .min(1),
@@ -60,15 +70,34 @@ export const catalogueSchema = z.strictObject({
 export type Deployment = Readonly<z.infer<typeof deployment>>;
 export type Route = Readonly<z.infer<typeof route>>;
 
-/** A name clients can ask for, and the deployments behind it in the order they are tried. */
+/** A deployment as a model's, with its share where the strategy is `weighted`. */
+export interface Target {
+  readonly deployment: Deployment;
+  readonly weight: number;
+  /** The switch that keeps new calls from it; absent: it is on. */
+  readonly off?: SwitchedOff;
+}
+
+/** An operator has switched it off: jobs whose turn it is wait for it, or pass it over. */
+export interface SwitchedOff {
+  readonly mode: "park" | "fail_over";
+  /** The switch by name: `provider xai`, `deployment grok-eastus2`, `route any-lab`. */
+  readonly by: string;
+}
+
+/** A name clients can ask for, and the deployments behind it in the order of the file. */
 export interface Model {
   readonly id: string;
-  readonly targets: readonly Deployment[];
+  readonly strategy: Strategy;
+  readonly targets: readonly Target[];
 }
 
 export interface Catalogue {
+  readonly deployments: readonly Deployment[];
+  readonly routes: readonly Route[];
   readonly models: readonly Model[];
-  /** In the order they are tried; none for an unknown name. */
+  model(id: string): Model | undefined;
+  /** A model's deployments in the order of the file; none for an unknown name. */
   targets(model: string): readonly Deployment[];
 }
 
@@ -113,6 +142,7 @@ function deploymentFaults(d: Deployment, settings: Settings): string[] {
   if (d.auth.kind === "api_key" && !settings[d.auth.setting]) {
     faults.push(`the setting ${d.auth.setting}, which should hold its key, is missing`);
   }
+  if (d.dialect !== undefined) faults.push(...dialectFaults(d.dialect));
   return faults;
 }
 
@@ -136,13 +166,36 @@ function routeFaults(r: Route, deployments: readonly Deployment[]): string[] {
 }
 
 /** Deployments of the same model serve it together, in the order of the file. */
-function catalogueOf(deployments: readonly Deployment[], routes: readonly Route[]): Catalogue {
-  const targets = new Map<string, Deployment[]>();
-  for (const d of deployments) targets.set(d.model, [...(targets.get(d.model) ?? []), d]);
-  for (const r of routes) {
-    const named = r.targets.flatMap((target) => deployments.filter((d) => d.name === target.deployment));
-    targets.set(r.model, named);
+export function catalogueOf(deployments: readonly Deployment[], routes: readonly Route[]): Catalogue {
+  const models = new Map<string, Model>();
+  for (const d of deployments) {
+    const before = models.get(d.model)?.targets ?? [];
+    const targets = [...before, { deployment: d, weight: 1 }];
+    models.set(d.model, { id: d.model, strategy: "ordered", targets });
   }
-  const models = [...targets].map(([id, behind]) => ({ id, targets: behind }));
-  return { models, targets: (model) => targets.get(model) ?? [] };
+  const byName = new Map(deployments.map((d) => [d.name, d]));
+  for (const r of routes) {
+    const targets = r.targets.flatMap(({ deployment: named, weight }) => {
+      const found = byName.get(named);
+      return found === undefined ? [] : [{ deployment: found, weight }];
+    });
+    models.set(r.model, { id: r.model, strategy: r.strategy, targets });
+  }
+  return catalogueFrom(deployments, routes, [...models.values()]);
+}
+
+/** @param models what clients can ask for; their targets are of `deployments` */
+export function catalogueFrom(
+  deployments: readonly Deployment[],
+  routes: readonly Route[],
+  models: readonly Model[],
+): Catalogue {
+  const byId = new Map(models.map((each) => [each.id, each]));
+  return {
+    deployments,
+    routes,
+    models,
+    model: (id) => byId.get(id),
+    targets: (id) => (byId.get(id)?.targets ?? []).map((target) => target.deployment),
+  };
 }

@@ -1,16 +1,14 @@
 import type { Tenant } from "../tenant/tenants.ts";
-import type { Capability, Deployment } from "./catalogue.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Deployment, Model, Target } from "./catalogue.ts";
+import { unmappable } from "./dialect.ts";
+import type { RequestAsk } from "./request-ask.ts";
+import { type Ranked, rank, type StrategyInput } from "./strategy.ts";
 
-export type { Capability } from "./catalogue.ts";
-
-export interface ChoiceInput {
-  /** In the order they are tried; none when the model is not in the catalogue. */
-  readonly targets: readonly Deployment[];
-  readonly endpoint: Endpoint;
-  readonly asked: ReadonlySet<Capability>;
+export interface ChoiceInput extends Pick<StrategyInput, "seed" | "latencyMs"> {
+  /** Undefined: the model is not in the catalogue. */
+  readonly model: Model | undefined;
+  readonly ask: RequestAsk;
   readonly tenant: Pick<Tenant, "allow_models" | "deny_providers">;
-  readonly model: string;
   /** Deployments that turned the job away for good. */
   readonly refusedBy: readonly string[];
   /** Deployments that failed since the last back-off: others come first. */
@@ -21,10 +19,18 @@ export interface ChoiceInput {
 }
 
 export type Choice =
-  | { readonly kind: "call"; readonly deployment: Deployment }
-  /** Every deployment that could serve it has asked not to be called until some time; this is the earliest. */
-  | { readonly kind: "wait"; readonly untilMs: number; readonly reason: "rate_limited" }
-  | { readonly kind: "none"; readonly reason: NoChoice };
+  /** `reason`: why this one, and why those before it were passed over; null where there is nothing to choose. */
+  | { readonly kind: "call"; readonly deployment: Deployment; readonly reason: string | null }
+  /** No deployment may be called yet: not before `untilMs`, when the earliest has asked to be spared until then. */
+  | {
+      readonly kind: "wait";
+      readonly cause: "rate_limited";
+      readonly untilMs: number;
+      readonly reason: string;
+    }
+  /** Or until an operator switches one on again. */
+  | { readonly kind: "wait"; readonly cause: "switched_off"; readonly reason: string }
+  | { readonly kind: "none"; readonly reason: NoChoice; readonly detail: string };
 
 export type NoChoice =
   | "model_not_found"
@@ -33,27 +39,119 @@ export type NoChoice =
   | "capability_not_supported"
   | "all_refused";
 
-/** Which deployment serves a request: the first, in the route's order, that may, can, and is not asked to be spared. */
+/** Which deployment serves a request: the first, by the route's strategy, that may, can, and is free to. */
 export function chooseDeployment(input: ChoiceInput): Choice {
-  const { targets, tenant, model, asked } = input;
-  if (targets.length === 0) return { kind: "none", reason: "model_not_found" };
-  if (!mayUse(tenant.allow_models, model)) return { kind: "none", reason: "model_not_allowed" };
-  const allowed = targets.filter((d) => !tenant.deny_providers.includes(d.provider));
-  if (allowed.length === 0) return { kind: "none", reason: "model_not_allowed" };
-  const serving = allowed.filter((d) => d.endpoints.includes(input.endpoint));
-  if (serving.length === 0) return { kind: "none", reason: "endpoint_not_supported" };
-  const capable = serving.filter((d) =>
-    [...asked].every((capability) => d.capabilities.includes(capability)),
+  const { model, tenant, ask } = input;
+  if (model === undefined) return none("model_not_found");
+  if (!mayUse(tenant.allow_models, model.id)) return none("model_not_allowed");
+  const ranked = rank(model, { seed: input.seed, tokens: ask.tokens, latencyMs: input.latencyMs });
+  const hindered = ranked.map((each) => ({ ...each, hindrance: hindranceOf(each.target.deployment, input) }));
+  const willing = hindered.filter((each) => each.hindrance === undefined);
+  const notes = hindered.flatMap(({ target, hindrance }) =>
+    hindrance === undefined ? [] : [noteOf(target, hindrance.why)],
   );
-  if (capable.length === 0) return { kind: "none", reason: "capability_not_supported" };
-  const willing = capable.filter((d) => !input.refusedBy.includes(d.name));
-  if (willing.length === 0) return { kind: "none", reason: "all_refused" };
+  if (willing.length === 0) {
+    const worst = Math.max(
+      ...hindered.map(({ hindrance }) => HINDRANCES.indexOf(hindrance?.kind ?? "denied")),
+    );
+    return none(NO_CHOICE[HINDRANCES[worst] ?? "denied"], notes);
+  }
+  return firstFree(willing, notes, model.targets.length > 1, input);
+}
 
-  const ready = willing.filter((d) => (input.coolingUntilMs(d.name) ?? 0) <= input.nowMs);
-  const deployment = ready.find((d) => !input.tried.includes(d.name)) ?? ready[0];
-  if (deployment !== undefined) return { kind: "call", deployment };
-  const untilMs = Math.min(...willing.map((d) => input.coolingUntilMs(d.name) ?? input.nowMs));
-  return { kind: "wait", untilMs, reason: "rate_limited" };
+/** Why a deployment cannot serve this request at all. Those further down the list came nearer to serving it. */
+const HINDRANCES = ["denied", "endpoint", "ability", "refused"] as const;
+interface Hindrance {
+  readonly kind: (typeof HINDRANCES)[number];
+  readonly why: string;
+}
+
+const NO_CHOICE: Readonly<Record<Hindrance["kind"], NoChoice>> = {
+  denied: "model_not_allowed",
+  endpoint: "endpoint_not_supported",
+  ability: "capability_not_supported",
+  refused: "all_refused",
+};
+
+function hindranceOf(d: Deployment, input: ChoiceInput): Hindrance | undefined {
+  const { ask, tenant } = input;
+  if (tenant.deny_providers.includes(d.provider)) return { kind: "denied", why: "provider denied" };
+  if (!d.endpoints.includes(ask.endpoint)) return { kind: "endpoint", why: `no ${ask.endpoint}` };
+  const inability = inabilityOf(d, ask);
+  if (inability !== undefined) return { kind: "ability", why: inability };
+  if (input.refusedBy.includes(d.name)) return { kind: "refused", why: "turned it away" };
+  return undefined;
+}
+
+/** What a request asks for that a deployment cannot do, in a few words; undefined: it can all. */
+function inabilityOf(d: Deployment, { capabilities, tokens, body }: RequestAsk): string | undefined {
+  const missing = [...capabilities].filter((capability) => !d.capabilities.includes(capability));
+  if (missing.length > 0) return `no ${missing.join(", ")}`;
+  const asked = tokens.outputTokensAsked ?? 0;
+  if (asked > (d.max_output_tokens ?? Infinity)) return `answers of ${asked} tokens are too long`;
+  const together = tokens.promptTokens + asked;
+  if (together > (d.context_tokens ?? Infinity)) return `about ${together} tokens are too many`;
+  return d.dialect === undefined ? undefined : unmappable(d.dialect, body);
+}
+
+function firstFree(
+  willing: readonly Ranked[],
+  hindrances: readonly string[],
+  severalTargets: boolean,
+  input: ChoiceInput,
+): Choice {
+  const notes = [...hindrances];
+  const untried = willing.filter(({ target }) => !input.tried.includes(target.deployment.name));
+  const failed = willing.filter(({ target }) => input.tried.includes(target.deployment.name));
+  let untilMs = Infinity;
+  for (const { target, why } of [...untried, ...failed]) {
+    const { name } = target.deployment;
+    const coolingMs = input.coolingUntilMs(name) ?? 0;
+    if (target.off !== undefined) {
+      notes.push(noteOf(target, `switched off by ${target.off.by}`));
+      if (target.off.mode === "park") return waitForSwitch(notes);
+    } else if (coolingMs > input.nowMs) {
+      notes.push(noteOf(target, "rate limited"));
+      untilMs = Math.min(untilMs, coolingMs);
+    } else {
+      const before = untried.some((each) => each.target === target) ? failed : [];
+      const all = [...notes, ...before.map((each) => noteOf(each.target, "failed"))];
+      return {
+        kind: "call",
+        deployment: target.deployment,
+        reason: severalTargets ? inWords(why, all) : null,
+      };
+    }
+  }
+  if (untilMs === Infinity) return waitForSwitch(notes);
+  return {
+    kind: "wait",
+    cause: "rate_limited",
+    untilMs,
+    reason: inWords("rate_limited", severalTargets ? notes : []),
+  };
+}
+
+function waitForSwitch(notes: readonly string[]): Choice {
+  return { kind: "wait", cause: "switched_off", reason: inWords("switched_off", notes) };
+}
+
+function none(reason: NoChoice, notes: readonly string[] = []): Choice {
+  return { kind: "none", reason, detail: inWords(reason, notes) };
+}
+
+/** Of the reasons in an audit record; a route may have many targets. */
+const MAX_REASON_CHARS = 300;
+
+function noteOf(target: Target, why: string): string {
+  return `${target.deployment.name} (${why})`;
+}
+
+/** `target 2; passed over: gpt-eastus (no vision), grok-eastus2 (rate limited)` */
+function inWords(head: string, notes: readonly string[]): string {
+  if (notes.length === 0) return head;
+  const text = `${head}; passed over: ${notes.join(", ")}`;
+  return text.length <= MAX_REASON_CHARS ? text : `${text.slice(0, MAX_REASON_CHARS - 1)}…`;
 }
 
 /** `*` allows all models, `gpt-*` those that begin so, any other entry the model of just that name. */
@@ -61,39 +159,4 @@ export function mayUse(allowModels: readonly string[], model: string): boolean {
   return allowModels.some((allowed) =>
     allowed.endsWith("*") ? model.startsWith(allowed.slice(0, -1)) : allowed === model,
   );
-}
-
-type Json = unknown;
-
-/** What a body asks of a deployment, by the request shapes of the three endpoints. */
-export function capabilitiesAsked(endpoint: Endpoint, body: Json): ReadonlySet<Capability> {
-  const asked = new Set<Capability>();
-  if (endpoint === "/v1/embeddings") return asked;
-  if (isFilled(field(body, "tools")) || isFilled(field(body, "functions"))) asked.add("tools");
-  const format =
-    endpoint === "/v1/responses" ? field(field(body, "text"), "format") : field(body, "response_format");
-  if (field(format, "type") === "json_schema") asked.add("json_schema");
-  for (const type of partTypes(field(body, endpoint === "/v1/responses" ? "input" : "messages"))) {
-    if (type === "image_url" || type === "input_image") asked.add("vision");
-    if (type === "input_audio") asked.add("audio");
-  }
-  const modalities = field(body, "modalities");
-  if (Array.isArray(modalities) && modalities.includes("audio")) asked.add("audio");
-  return asked;
-}
-
-/** The `type` of each content part of each message. */
-function partTypes(messages: Json): unknown[] {
-  if (!Array.isArray(messages)) return [];
-  return messages
-    .map((message) => field(message, "content"))
-    .flatMap((content) => (Array.isArray(content) ? content.map((part) => field(part, "type")) : []));
-}
-
-function isFilled(value: Json): boolean {
-  return Array.isArray(value) && value.length > 0;
-}
-
-function field(value: Json, name: string): Json {
-  return typeof value === "object" && value !== null ? (value as Record<string, Json>)[name] : undefined;
 }

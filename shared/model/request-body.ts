@@ -1,4 +1,14 @@
 import { visit } from "jsonc-parser";
+import { type Dialect, inDialect } from "./dialect.ts";
+
+/** The request as it is sent to a deployment: the client's, byte for byte, but for the model's name and its dialect. */
+export function bodyFor(
+  bodyText: string,
+  deployment: { readonly model: string; readonly dialect?: Dialect | undefined },
+): string {
+  const { model, dialect } = deployment;
+  return dialect === undefined ? withModel(bodyText, model) : inDialect(bodyText, model, dialect);
+}
 
 /**
  * The same JSON text with the value of the top-level `model` replaced and every other byte as it was: numbers, the

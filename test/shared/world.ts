@@ -17,6 +17,7 @@ import { createRunningJobs } from "../../shared/job/running-jobs.ts";
 import type { Log } from "../../shared/log.ts";
 import { type Catalogue, parseCatalogue } from "../../shared/model/catalogue.ts";
 import { createModelClient } from "../../shared/model/client.ts";
+import { createLatencies } from "../../shared/model/latency.ts";
 import { parseTenants, type Tenants } from "../../shared/tenant/tenants.ts";
 
 /** A clock that only moves when told, for the app. */
@@ -188,6 +189,7 @@ export function workerOn(
     catalogue: () => world.catalogue,
     tenants: someTenants,
     cooling: createCooling(world.clock),
+    latencies: createLatencies(world.clock),
     running: createRunningJobs(),
     clock: world.clock,
     random: () => 0.5,

@@ -11,7 +11,7 @@ it("models.json names the simulated models, and all they can do", () => {
   const parsed = parseCatalogue(json("models.json"), { settings: {} });
   if ("faults" in parsed) throw new Error(parsed.faults.join("\n"));
   const deployments = new Map(
-    parsed.catalogue.models.flatMap((model) => model.targets).map((target) => [target.model, target]),
+    parsed.catalogue.deployments.map((deployment) => [deployment.model, deployment]),
   );
   const simulated = PROFILES.flatMap((lab) => lab.models.map((model) => ({ lab, model })));
   expect([...deployments.keys()].sort()).toEqual(simulated.map(({ model }) => model.name).sort());
@@ -22,6 +22,7 @@ it("models.json names the simulated models, and all they can do", () => {
       base_url: `http://127.0.0.1:7072/${lab.name}/v1`,
       endpoints: model.endpoints,
       simulated: true,
+      context_tokens: model.contextTokens,
       limits: {
         requests_per_minute: model.limits?.requestsPerMinute,
         tokens_per_minute: model.limits?.tokensPerMinute,
@@ -33,6 +34,8 @@ it("models.json names the simulated models, and all they can do", () => {
       expect(deployment?.capabilities.some((each) => each === capability)).toBe(able);
     }
     expect(deployment?.capabilities.includes("reasoning")).toBe(model.reasoning !== "none");
+    expect(deployment?.max_output_tokens ?? 0).toBe(model.maxOutputTokens);
+    expect(deployment?.dialect?.refuse ?? []).toEqual(model.refusedParameters);
   }
 });
 

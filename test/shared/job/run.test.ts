@@ -6,6 +6,9 @@ import type { Job } from "../../../shared/job/job.ts";
 import type { Nudge } from "../../../shared/job/ports.ts";
 import { type RunDeps, runJob } from "../../../shared/job/run.ts";
 import { Sweeper } from "../../../shared/job/sweep.ts";
+import { catalogueOf } from "../../../shared/model/catalogue.ts";
+import { dialectSchema } from "../../../shared/model/dialect.ts";
+import { sha256Hex } from "../../../shared/sha256.ts";
 import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
 import { submission } from "./samples.ts";
 
@@ -86,6 +89,21 @@ describe("a job's run", () => {
     });
   });
 
+  it("puts the body in the deployment's dialect, and records the hash of what it sent", async () => {
+    const dialect = dialectSchema.parse({ rename: { n: "choices" }, roles: { user: "developer" } });
+    const [first] = labs.catalogue("openai-one").deployments;
+    if (first === undefined) throw new Error("no deployment");
+    const spoken = catalogueOf([{ ...first, dialect }], []);
+    labs.reply("openai-one", answer(200, completion("Hello")));
+    const key = await accepted();
+    await runJob({ ...worker, catalogue: () => spoken }, key);
+    const sent =
+      '{"model":"openai-one-model","choices":12345678901234567890,"messages":[{"role":"developer","content":"Hi"}]}';
+    expect(labs.calls[0]?.body).toBe(sent);
+    const [, started] = await opened.store.audit(key);
+    expect(started?.request_sha256).toBe(sha256Hex(sent));
+  });
+
   it("does nothing for a nudge that comes twice", async () => {
     labs.reply("openai-one", answer(200, completion("once")));
     const key = await accepted();
@@ -129,7 +147,7 @@ describe("a job's run", () => {
       refused_by: ["openai-one"],
     });
     expect(events).toEqual(["accepted", "attempt_started", "attempt_failed", "attempt_started", "completed"]);
-    expect(reasons[3]).toBe("after openai-one");
+    expect(reasons[3]).toBe("target 2; passed over: openai-one (turned it away)");
   });
 
   it("fails when every deployment turns it away", async () => {

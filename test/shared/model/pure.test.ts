@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseCatalogue } from "../../../shared/model/catalogue.ts";
-import { capabilitiesAsked, chooseDeployment, mayUse } from "../../../shared/model/choice.ts";
 import { addCosts, costOf } from "../../../shared/model/cost.ts";
 import { backOffMs, outcomeOf, retryAfterMsOf } from "../../../shared/model/outcome.ts";
 import { withModel } from "../../../shared/model/request-body.ts";
@@ -30,7 +29,7 @@ describe("the catalogue", () => {
   it("names every fault with its place", () => {
     const faults = faultsOf({
       deployments: [deployment("a", { colour: 1, price: { currency: "usd" } }), { name: "b" }],
-      routes: [{ model: "r", strategy: "fastest", targets: [] }],
+      routes: [{ model: "r", strategy: "best", targets: [] }],
     });
     for (const place of [
       "/deployments/0/price/currency",
@@ -82,6 +81,17 @@ describe("the catalogue", () => {
     expect(faultsOf({ deployments, routes }).join("\n")).toContain(fault);
   });
 
+  it.each<[string, object, string]>([
+    ["what the service sets itself", { rename: { model: "name" } }, "model cannot be mapped"],
+    ["renamed and refused", { rename: { stop: "end" }, refuse: ["stop"] }, "renamed and refused"],
+    ["a chain", { rename: { a: "b", b: "c" } }, "a becomes b"],
+    ["a member into what holds it", { rename: { "reasoning.effort": "reasoning" } }, "holds it"],
+    ["an odd name", { refuse: ["Stop!"] }, "/deployments/0/dialect/refuse/0"],
+    ["an unknown part", { drop: ["stop"] }, "/deployments/0/dialect"],
+  ])("refuses a dialect with %s", (_what, dialect, fault) => {
+    expect(faultsOf({ deployments: [deployment("a", { dialect })] }).join("\n")).toContain(fault);
+  });
+
   it("serves a model by all its deployments, a route by its targets in order", () => {
     const parsed = parseCatalogue(
       {
@@ -97,94 +107,6 @@ describe("the catalogue", () => {
     if ("faults" in parsed) throw new Error(parsed.faults.join());
     const names = (model: string) => parsed.catalogue.targets(model).map((d) => d.name);
     expect([names("a-model"), names("r"), names("x")]).toEqual([["a", "c"], ["b", "a"], []]);
-  });
-});
-
-describe("the choice of a deployment", () => {
-  const parsed = parseCatalogue(
-    {
-      deployments: [
-        deployment("a", { capabilities: ["tools"] }),
-        deployment("b", { provider: "xai", endpoints: ["/v1/responses", "/v1/chat/completions"] }),
-      ],
-    },
-    { settings: {} },
-  );
-  if ("faults" in parsed) throw new Error(parsed.faults.join());
-  const targets = [...parsed.catalogue.targets("a-model"), ...parsed.catalogue.targets("b-model")];
-  const choose = (change: object = {}) =>
-    chooseDeployment({
-      targets,
-      endpoint: "/v1/chat/completions",
-      asked: new Set(),
-      tenant: { allow_models: ["*"], deny_providers: [] },
-      model: "m",
-      refusedBy: [],
-      tried: [],
-      coolingUntilMs: () => undefined,
-      nowMs: NOW_MS,
-      ...change,
-    });
-  const chosen = (change: object = {}) => {
-    const choice = choose(change);
-    return choice.kind === "call"
-      ? choice.deployment.name
-      : choice.kind === "wait"
-        ? choice.untilMs
-        : choice.reason;
-  };
-
-  it("goes in order, past those that may not, cannot, will not or failed", () => {
-    expect(chosen()).toBe("a");
-    expect(chosen({ tenant: { allow_models: ["*"], deny_providers: ["openai"] } })).toBe("b");
-    expect(chosen({ endpoint: "/v1/responses" })).toBe("b");
-    expect(chosen({ refusedBy: ["a"] })).toBe("b");
-    expect(chosen({ tried: ["a"] })).toBe("b");
-    expect(chosen({ tried: ["a", "b"] })).toBe("a");
-    const cooling = (until: Record<string, number>) => ({ coolingUntilMs: (name: string) => until[name] });
-    expect(chosen(cooling({ a: NOW_MS + 5 }))).toBe("b");
-    expect(chosen(cooling({ a: NOW_MS + 5, b: NOW_MS + 3 }))).toBe(NOW_MS + 3);
-  });
-
-  it("says why there is none", () => {
-    expect(chosen({ targets: [] })).toBe("model_not_found");
-    expect(chosen({ tenant: { allow_models: ["x"], deny_providers: [] } })).toBe("model_not_allowed");
-    expect(chosen({ tenant: { allow_models: ["*"], deny_providers: ["openai", "xai"] } })).toBe(
-      "model_not_allowed",
-    );
-    expect(chosen({ endpoint: "/v1/embeddings" })).toBe("endpoint_not_supported");
-    expect(chosen({ asked: new Set(["vision"]) })).toBe("capability_not_supported");
-    expect(chosen({ refusedBy: ["a", "b"] })).toBe("all_refused");
-  });
-
-  it("knows what a body asks for, on each endpoint", () => {
-    const asked = (endpoint: Parameters<typeof capabilitiesAsked>[0], body: object) =>
-      [...capabilitiesAsked(endpoint, body)].sort();
-    const part = (type: string) => [{ role: "user", content: [{ type: "text" }, { type }] }];
-    expect(asked("/v1/chat/completions", { messages: [{ content: "x" }], tools: [] })).toEqual([]);
-    expect(
-      asked("/v1/chat/completions", {
-        messages: part("image_url"),
-        tools: [{}],
-        response_format: { type: "json_schema" },
-      }),
-    ).toEqual(["json_schema", "tools", "vision"]);
-    expect(asked("/v1/chat/completions", { messages: part("input_audio") })).toEqual(["audio"]);
-    expect(
-      asked("/v1/responses", { input: part("input_image"), text: { format: { type: "json_schema" } } }),
-    ).toEqual(["json_schema", "vision"]);
-    expect(asked("/v1/responses", { input: "text" })).toEqual([]);
-    expect(asked("/v1/embeddings", { input: ["x"], tools: [{}] })).toEqual([]);
-  });
-
-  it("allows models by name, beginning or all", () => {
-    expect([
-      mayUse(["*"], "x"),
-      mayUse(["gpt-*"], "gpt-5"),
-      mayUse(["gpt-*"], "grok"),
-      mayUse(["x"], "x"),
-      mayUse([], "x"),
-    ]).toEqual([true, true, false, true, false]);
   });
 });
 
