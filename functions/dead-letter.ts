@@ -1,6 +1,7 @@
 import { app, type InvocationContext } from "@azure/functions";
 import { NUDGES_QUEUE, nudgeOf } from "../shared/azure/service-bus-nudges.ts";
-import { type DeadLetterDeps, settleDeadLetter } from "../shared/job/dead-letter.ts";
+import { type DeadLetterDeps, deadLetterId, settleDeadLetter } from "../shared/job/dead-letter.ts";
+import { MAX_DEAD_LETTER_TEXT_CHARS } from "../shared/limits.ts";
 import { logOf } from "./log.ts";
 
 /** Takes nudges from the dead-letter queue and settles each from its job's own record. */
@@ -9,11 +10,14 @@ export function registerDeadLetter(deps: Omit<DeadLetterDeps, "log">): void {
     queueName: `${NUDGES_QUEUE}/$deadletterqueue`,
     connection: "SERVICEBUS",
     handler: async (message, context) => {
+      const text = (name: string) => metadata(context, name)?.slice(0, MAX_DEAD_LETTER_TEXT_CHARS);
+      const messageId = text("messageId") ?? "";
       const letter = {
-        message_id: metadata(context, "messageId") ?? context.invocationId,
+        id: deadLetterId(messageId, context.triggerMetadata?.sequenceNumber ?? context.invocationId),
+        message_id: messageId,
         nudge: nudgeOf(message) ?? null,
-        reason: metadata(context, "deadLetterReason") ?? "unknown",
-        description: metadata(context, "deadLetterErrorDescription") ?? "",
+        reason: text("deadLetterReason") ?? "unknown",
+        description: text("deadLetterErrorDescription") ?? "",
         at_ms: deps.clock.now(),
       };
       await settleDeadLetter({ ...deps, log: logOf(context) }, letter);

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { DefaultAzureCredential, ManagedIdentityCredential, type TokenCredential } from "@azure/identity";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos-client.ts";
+import { CosmosControlTrail } from "../shared/azure/cosmos-control-trail.ts";
 import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos-job-store.ts";
 import { NUDGES_QUEUE, openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
@@ -22,10 +23,12 @@ import { registerDeleteJob } from "./delete-job.ts";
 import { registerGetJob } from "./get-job.ts";
 import { registerHealth } from "./health.ts";
 import { registerListAudit } from "./list-audit.ts";
+import { registerListDeadLetters } from "./list-dead-letters.ts";
 import { registerListJobs } from "./list-jobs.ts";
 import { registerListModels } from "./list-models.ts";
 import { processLog } from "./log.ts";
 import { registerOpenapi } from "./openapi.ts";
+import { registerRedriveDeadLetter } from "./redrive-dead-letter.ts";
 import { registerRunJob } from "./run-job.ts";
 import { registerSubmitJob } from "./submit-job.ts";
 import { registerSweep } from "./sweep.ts";
@@ -73,7 +76,9 @@ const store = new CosmosJobStore(database.container(JOBS_CONTAINER), {
   contentDays: settings.contentRetentionDays,
   auditDays: settings.auditRetentionDays,
 });
-const deadLetters = new CosmosDeadLetters(database.container(CONTROL_CONTAINER));
+const control = database.container(CONTROL_CONTAINER);
+const deadLetters = new CosmosDeadLetters(control);
+const trail = new CosmosControlTrail(control);
 const nudges = new ServiceBusNudges(serviceBus);
 const models = createModelClient({ settings: process.env, credential: () => credential(), clock });
 const authenticator = createAuthenticator({ tenants, entra: settings.entra, clock });
@@ -121,4 +126,10 @@ registerRunJob({
   maxAttempts: settings.maxAttempts,
 });
 registerSweep({ sweepSeconds: settings.sweepSeconds, sweep: (log) => sweeper.sweep(log) });
+registerListDeadLetters({ authenticator, deadLetters, store });
+registerRedriveDeadLetter({
+  ...{ authenticator, store, nudges, deadLetters, trail, clock, nudgeGraceMs },
+  defaultDeadlineSeconds: settings.defaultDeadlineSeconds,
+  maxDeadlineSeconds: settings.maxDeadlineSeconds,
+});
 registerDeadLetter({ store, nudges, deadLetters, clock });

@@ -80,6 +80,22 @@ export const ERRORS = {
     title: "The route does not take this method",
     advice: "See GET /api/openapi.json.",
   },
+  dead_letter_not_found: {
+    status: 404,
+    title: "No such dead letter",
+    advice: "See GET /api/ops/dead-letters; letters are kept for 90 days.",
+  },
+  dead_letter_unreadable: {
+    status: 409,
+    title: "The dead letter names no job",
+    advice: "Nothing can be redriven: the message was no nudge. Find out who sends to the queue.",
+  },
+  request_gone: {
+    status: 410,
+    title: "The job's request is gone",
+    advice:
+      "It was erased or its time was over, so no new job can be made of it: the tenant submits it again.",
+  },
   job_ended: {
     status: 409,
     title: "The job has already ended",

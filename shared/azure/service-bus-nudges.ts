@@ -1,6 +1,6 @@
 import type { TokenCredential } from "@azure/identity";
 import { ServiceBusClient, type ServiceBusMessage, type ServiceBusSender } from "@azure/service-bus";
-import type { JobKey, Nudge, Nudges } from "../job/ports.ts";
+import type { Nudge, Nudges } from "../job/ports.ts";
 import type { ServiceBusConnection } from "../settings.ts";
 import { withinTime } from "./within-time.ts";
 
@@ -38,10 +38,24 @@ export class ServiceBusNudges implements Nudges {
   }
 }
 
-/** The nudge in a message's body, or undefined when it is none that this version knows. */
+/** Longer than any id of ours: such a message is somebody else's. */
+const MAX_ID_CHARS = 255;
+const isId = (value: unknown): value is string =>
+  typeof value === "string" && value !== "" && value.length <= MAX_ID_CHARS;
+
+/**
+ * The nudge in a message's body, or undefined when it is none that this version knows. Only its own fields: whatever
+ * else a sender wrote is neither kept nor sent on.
+ */
 export function nudgeOf(body: unknown): Nudge | undefined {
   if (typeof body !== "object" || body === null) return undefined;
-  const { tenant_id, job_id, v } = body as Partial<Nudge & JobKey>;
-  const known = typeof tenant_id === "string" && typeof job_id === "string" && typeof v === "number";
-  return known ? (body as Nudge) : undefined;
+  const { tenant_id, job_id, v, dead_lease, looks } = body as Partial<Record<keyof Nudge, unknown>>;
+  if (!isId(tenant_id) || !isId(job_id) || typeof v !== "number") return undefined;
+  const lease = dead_lease as Partial<Record<"claim_id" | "renewals", unknown>> | null | undefined;
+  const { claim_id, renewals } = lease ?? {};
+  return {
+    ...{ v, tenant_id, job_id },
+    ...(isId(claim_id) && typeof renewals === "number" ? { dead_lease: { claim_id, renewals } } : {}),
+    ...(typeof looks === "number" ? { looks } : {}),
+  };
 }

@@ -72,6 +72,8 @@ const TITLES: Readonly<Record<string, string>> = {
   Job: "A job",
   AuditRecord: "An audit record",
   Model: "A model",
+  DeadLetter: "A dead letter",
+  Redrive: "What a redrive answers",
 };
 
 function fields(document: Document): string {
@@ -108,7 +110,7 @@ const EVENT_MEANINGS: Readonly<Record<(typeof AUDIT_EVENTS)[number], string>> = 
   cancelled: "the end: cancelled by a client",
   expired: "the end: the deadline passed",
   content_deleted: "request and response were erased",
-  redriven: "the job was made again from a dead letter",
+  redriven: "an operator made a new job of this ended one; `reason` names it",
 };
 
 function audit(): string {

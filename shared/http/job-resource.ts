@@ -26,6 +26,8 @@ export function jobResource(job: Job) {
     cost: job.cost,
     error: job.error,
     metadata: job.metadata,
+    redriven_from: job.redriven_from ?? null,
+    redriven_to: job.redriven_to ?? null,
     urls: { get: path, cancel: `${path}/cancel`, audit: `${path}/audit` },
   };
 }

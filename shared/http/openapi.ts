@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AUDIT_EVENTS } from "../audit/record.ts";
-import { ERRORS, type ProblemCode } from "../errors.ts";
+import { ERRORS } from "../errors.ts";
 import { ENDPOINTS, PRIORITIES, STATUSES } from "../job/job.ts";
 import {
   DEFAULT_LIST_LIMIT,
@@ -10,6 +10,8 @@ import {
 } from "../limits.ts";
 import { CAPABILITIES } from "../model/catalogue.ts";
 import { envelopeSchema } from "./envelope.ts";
+import { opsPaths, opsSchemas } from "./openapi-ops.ts";
+import { ALWAYS, headerOf, json, list, page, parameter, plain, problems, ref } from "./openapi-parts.ts";
 
 /** Shapes of what the service answers; what it takes is `envelopeSchema`, the one that validates. */
 const unixSeconds = z.int().describe("Unix time, seconds.");
@@ -40,6 +42,11 @@ const job = z.object({
   cost: cost.nullable(),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
   metadata: z.record(z.string(), z.string()),
+  redriven_from: z.string().nullable().describe("The ended job that an operator made this one of."),
+  redriven_to: z
+    .string()
+    .nullable()
+    .describe("The job that an operator made of this one after it had ended."),
   urls: z.object({ get: z.string(), cancel: z.string(), audit: z.string() }),
   response: z
     .object({ status_code: z.int(), request_id: z.string().nullable(), body: z.looseObject({}) })
@@ -114,70 +121,6 @@ const health = z.object({
   ),
 });
 
-const page = (of: string) => ({
-  type: "object",
-  properties: {
-    object: { const: "list" },
-    data: { type: "array", items: { $ref: `#/components/schemas/${of}` } },
-    first_id: { type: ["string", "null"] },
-    last_id: { type: ["string", "null"] },
-    has_more: { type: "boolean" },
-  },
-});
-const list = (of: string) => ({
-  type: "object",
-  properties: { object: { const: "list" }, data: page(of).properties.data },
-});
-
-type Schema = Record<string, unknown>;
-const plain = (schema: z.ZodType, io: "input" | "output"): Schema => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" }) as Schema;
-  return rest;
-};
-const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
-const json = (description: string, schema: Schema, headers: Record<string, Schema> = {}): Schema => ({
-  description,
-  ...(Object.keys(headers).length > 0 ? { headers } : {}),
-  content: { "application/json": { schema } },
-});
-const headerOf = (description: string): Schema => ({ description, schema: { type: "string" } });
-const parameter = (
-  where: "query" | "header" | "path",
-  name: string,
-  description: string,
-  schema: Schema,
-): Schema => ({
-  in: where,
-  name,
-  description,
-  schema,
-  ...(where === "path" ? { required: true } : {}),
-});
-
-/** The codes a route can answer with, by status. */
-function problems(codes: readonly ProblemCode[]): Record<string, Schema> {
-  const byStatus = new Map<number, ProblemCode[]>();
-  for (const code of codes)
-    byStatus.set(ERRORS[code].status, [...(byStatus.get(ERRORS[code].status) ?? []), code]);
-  return Object.fromEntries(
-    [...byStatus].map(([status, those]) => [
-      String(status),
-      {
-        description: those.map((code) => `\`${code}\`: ${ERRORS[code].title}.`).join(" "),
-        content: { "application/problem+json": { schema: ref("Problem") } },
-      },
-    ]),
-  );
-}
-
-const ALWAYS = [
-  "missing_credential",
-  "invalid_credential",
-  "issuer_unavailable",
-  "forbidden",
-  "internal_error",
-  "store_unavailable",
-] as const;
 const SUBMIT = [
   "invalid_json",
   "invalid_request",
@@ -226,6 +169,7 @@ export function openapiDocument() {
         Model: plain(model, "output"),
         Problem: plain(problem, "output"),
         Health: plain(health, "output"),
+        ...opsSchemas,
       },
     },
   };
@@ -350,5 +294,6 @@ function paths() {
         responses: { "200": json("The document.", { type: "object" }) },
       },
     },
+    ...opsPaths,
   };
 }

@@ -1,6 +1,12 @@
 import { type Fault, Problem } from "../errors.ts";
 import { STATUSES, type Status } from "../job/job.ts";
-import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_MODEL_NAME_CHARS, MAX_WAIT_SECONDS } from "../limits.ts";
+import {
+  DEFAULT_LIST_LIMIT,
+  MAX_FAULTS,
+  MAX_LIST_LIMIT,
+  MAX_MODEL_NAME_CHARS,
+  MAX_WAIT_SECONDS,
+} from "../limits.ts";
 
 /** `job_` and 32 lower-case hex digits, as jobs are given. */
 const JOB_ID = /^job_[0-9a-f]{32}$/;
@@ -26,25 +32,32 @@ export interface ListQuery {
 
 const isStatus = (text: string): text is Status => (STATUSES as readonly string[]).includes(text);
 
+/** By parameter: what is wrong with a value, or undefined. */
+export type ParameterChecks = Readonly<Record<string, (value: string) => string | undefined>>;
+
+export const checkLimit = (value: string): string | undefined =>
+  /^\d{1,3}$/.test(value) && Number(value) >= 1 && Number(value) <= MAX_LIST_LIMIT
+    ? undefined
+    : `must be a whole number from 1 to ${MAX_LIST_LIMIT}`;
+export const checkJobId = (value: string): string | undefined =>
+  JOB_ID.test(value) ? undefined : "must be the id of a job";
+
 /** What may stand in the query of GET /api/jobs, and what is wrong with a value. */
-const LIST_PARAMETERS: Readonly<Record<string, (value: string) => string | undefined>> = {
+const LIST_PARAMETERS: ParameterChecks = {
   status: (value) => (isStatus(value) ? undefined : `must be one of ${STATUSES.join(", ")}`),
   model: (value) =>
     value !== "" && value.length <= MAX_MODEL_NAME_CHARS
       ? undefined
       : `must have 1 to ${MAX_MODEL_NAME_CHARS} characters`,
-  limit: (value) =>
-    /^\d{1,3}$/.test(value) && Number(value) >= 1 && Number(value) <= MAX_LIST_LIMIT
-      ? undefined
-      : `must be a whole number from 1 to ${MAX_LIST_LIMIT}`,
+  limit: checkLimit,
   after: (value) => (JOB_ID.test(value) ? undefined : "must be the id of a job, as in `last_id`"),
 };
 
 /** @throws Problem invalid_request, with every fault */
-export function listQuery(query: URLSearchParams): ListQuery {
+export function checkQuery(query: URLSearchParams, parameters: ParameterChecks): void {
   const faults: Fault[] = [];
   for (const name of new Set(query.keys())) {
-    const check = Object.hasOwn(LIST_PARAMETERS, name) ? LIST_PARAMETERS[name] : undefined;
+    const check = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
     const values = query.getAll(name);
     const message =
       check === undefined
@@ -52,9 +65,17 @@ export function listQuery(query: URLSearchParams): ListQuery {
         : values.length > 1
           ? "is there more than once"
           : check(values[0] ?? "");
-    if (message !== undefined) faults.push({ path: name, message });
+    if (message !== undefined) faults.push({ path: name.slice(0, MAX_MODEL_NAME_CHARS), message });
   }
-  if (faults.length > 0) throw new Problem("invalid_request", "The query is not valid.", { faults });
+  if (faults.length > 0) {
+    const told = faults.slice(0, MAX_FAULTS);
+    throw new Problem("invalid_request", "The query is not valid.", { faults: told });
+  }
+}
+
+/** @throws Problem invalid_request, with every fault */
+export function listQuery(query: URLSearchParams): ListQuery {
+  checkQuery(query, LIST_PARAMETERS);
   return {
     status: (query.get("status") as Status | null) ?? undefined,
     model: query.get("model") ?? undefined,

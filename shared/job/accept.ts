@@ -30,16 +30,30 @@ export function jobIdOfKey(tenantId: string, idempotencyKey: string): string {
   return `job_${digest.slice(0, 32)}`;
 }
 
-export function acceptJob(
-  submission: Submission,
-  by: { tenantId: string; jobId: string; actor: string; nowMs: number; nudgeGraceMs: number },
-): Accepted {
+/** The job an ended one is made into when it is redriven: always the same, so that a second redrive meets it. */
+export function jobIdOfRedrive(tenantId: string, jobId: string): string {
+  const digest = sha256Hex(`redrive\u0000${tenantId}\u0000${jobId}`);
+  return `job_${digest.slice(0, 32)}`;
+}
+
+export interface AcceptedBy {
+  readonly tenantId: string;
+  readonly jobId: string;
+  readonly actor: string;
+  readonly nowMs: number;
+  readonly nudgeGraceMs: number;
+  /** The ended job that this one is made of. */
+  readonly redrivenFrom?: string;
+}
+
+export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
   const { nowMs } = by;
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
   const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, {
     event: "accepted",
     actor: by.actor,
     request_sha256: submission.envelopeSha256,
+    reason: by.redrivenFrom === undefined ? null : `redriven from ${by.redrivenFrom}`,
   });
   const job: Job = {
     v: STORED_VERSION,
@@ -74,6 +88,7 @@ export function acceptJob(
     error: null,
     has_response: false,
     content_deleted: false,
+    ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
     audit_seq: record.seq,
     audit_hash: record.hash,
   };

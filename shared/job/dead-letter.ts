@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import { sha256Hex } from "../sha256.ts";
 import { hasEnded } from "./job.ts";
 import type { DeadLetter, DeadLetters, JobStore, Nudges } from "./ports.ts";
 
@@ -13,6 +14,11 @@ export interface DeadLetterDeps {
 
 /** A nudge that failed ten times met an outage: its job is looked at again once that may be over. */
 const LOOK_AGAIN_MS = 60_000;
+
+/** The same message gives the same id, however often it is delivered; its own id may hold what no item's may. */
+export function deadLetterId(messageId: string, sequenceNumber: unknown): string {
+  return `dl_${sha256Hex(`${String(sequenceNumber)}\u0000${messageId}`).slice(0, 32)}`;
+}
 
 /**
  * Settles a dead-lettered nudge from its job's own record. Dead-lettering never ends a job, only its attempts or its

@@ -90,6 +90,10 @@ export interface Job {
   readonly error: { readonly code: JobErrorCode; readonly message: string } | null;
   readonly has_response: boolean;
   readonly content_deleted: boolean;
+  /** The ended job whose dead letter an operator made this one of; absent: none. */
+  readonly redriven_from?: string;
+  /** The job that was made of this one, after it had ended; absent: none. */
+  readonly redriven_to?: string;
   readonly audit_seq: number;
   readonly audit_hash: string;
 }

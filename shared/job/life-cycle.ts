@@ -305,3 +305,10 @@ export function deleteContent(draft: Draft, by: { nowMs: number; actor: string }
     erase: true,
   };
 }
+
+/** An operator makes a new job of an ended one: that is said in its trail, and its status stays what it is. */
+export function redriveEnded(draft: Draft, by: { nowMs: number; actor: string; newJobId: string }): Draft {
+  if (!hasEnded(draft.job.status)) throw new IllegalTransition("redrive", draft.job);
+  const entry: AuditEntry = { event: "redriven", actor: by.actor, reason: `redriven to ${by.newJobId}` };
+  return recorded(draft, by.nowMs, entry, { redriven_to: by.newJobId });
+}

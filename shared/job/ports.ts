@@ -73,15 +73,44 @@ export interface Nudges {
   send(nudge: Nudge, options?: { atMs?: number; patienceMs?: number }): Promise<void>;
 }
 
-/** Where dead letters are kept for the operator. */
+/** Where dead letters are kept for the operator. Every method throws StoreUnavailable. */
 export interface DeadLetters {
+  /** The same letter kept twice is one, and keeps what has become of it. */
   keep(letter: DeadLetter): Promise<void>;
+  read(id: string): Promise<DeadLetter | undefined>;
+  /** Newest first. */
+  list(filter: DeadLetterFilter): Promise<{ letters: readonly DeadLetter[]; hasMore: boolean }>;
+  /** How many are kept, how many of them nobody has redriven yet, and when the newest came. */
+  count(): Promise<{ kept: number; untouched: number; newestAtMs: number | null }>;
 }
 
+export interface DeadLetterFilter {
+  readonly tenantId?: string | undefined;
+  readonly jobId?: string | undefined;
+  readonly redriven?: boolean | undefined;
+  readonly limit: number;
+  /** Only letters that come after this one in the list. */
+  readonly after?: Pick<DeadLetter, "id" | "at_ms"> | undefined;
+}
+
+/** A nudge that Service Bus gave up on, as it is kept in `control`. */
 export interface DeadLetter {
+  readonly id: string;
   readonly message_id: string;
+  /** Null: the message was no nudge. */
   readonly nudge: Nudge | null;
   readonly reason: string;
   readonly description: string;
+  readonly at_ms: number;
+  /** What an operator made of it last; absent: nothing yet. */
+  readonly redriven?: Redriven;
+}
+
+export interface Redriven {
+  /** A live job is nudged; an ended one is made anew. */
+  readonly outcome: "nudged" | "new_job";
+  /** The job that runs for it: the letter's own, or the new one. */
+  readonly job_id: string;
+  readonly actor: string;
   readonly at_ms: number;
 }

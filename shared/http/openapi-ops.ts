@@ -1,0 +1,80 @@
+import { z } from "zod";
+import { STATUSES } from "../job/job.ts";
+import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT } from "../limits.ts";
+import { ALWAYS, json, page, parameter, plain, problems, ref } from "./openapi-parts.ts";
+
+/** The routes under /api/ops, for operators alone. */
+const unixSeconds = z.int().describe("Unix time, seconds.");
+const outcome = z
+  .enum(["nudged", "new_job"])
+  .describe("`nudged`: the job was live; `new_job`: it had ended, and a new job was made of it.");
+
+const deadLetter = z.object({
+  id: z.string().regex(/^dl_[0-9a-f]{32}$/),
+  object: z.literal("dead_letter"),
+  at: unixSeconds,
+  reason: z.string().describe("As Service Bus gives it."),
+  description: z.string(),
+  message_id: z.string(),
+  readable: z.boolean().describe("False: the message was no nudge, and cannot be redriven."),
+  tenant_id: z.string().nullable(),
+  job_id: z.string().nullable(),
+  job_status: z.enum(STATUSES).nullable().describe("Of its job, now; null when there is none."),
+  redriven: z
+    .object({ at: unixSeconds, actor: z.string(), outcome, job_id: z.string() })
+    .nullable()
+    .describe("What an operator made of it last."),
+});
+
+const redrive = z.object({
+  object: z.literal("redrive"),
+  dead_letter: z.string(),
+  at: unixSeconds.describe("When it was first asked for, Unix time, seconds."),
+  actor: z.string().describe("Who asked for it first."),
+  outcome,
+  tenant_id: z.string(),
+  job_id: z.string().describe("The job that runs for it: the letter's own, or the new one."),
+  redriven_from: z.string().nullable().describe("The ended job that the new one was made of."),
+  nudged: z.boolean().describe("False: Service Bus did not take the nudge; the sweeper sends another."),
+});
+
+export const opsSchemas = {
+  DeadLetter: plain(deadLetter, "output"),
+  Redrive: plain(redrive, "output"),
+};
+
+export const opsPaths = {
+  "/ops/dead-letters": {
+    get: {
+      operationId: "listDeadLetters",
+      summary: "For operators: nudges that Service Bus gave up on, newest first",
+      parameters: [
+        parameter("query", "tenant_id", "Only letters about this tenant's jobs.", { type: "string" }),
+        parameter("query", "job_id", "Only letters about this job.", { type: "string" }),
+        parameter("query", "redriven", "Only those that were redriven, or that were not.", {
+          type: "boolean",
+        }),
+        parameter("query", "limit", "How many.", {
+          type: "integer",
+          minimum: 1,
+          maximum: MAX_LIST_LIMIT,
+          default: DEFAULT_LIST_LIMIT,
+        }),
+        parameter("query", "after", "The `last_id` of the page before.", { type: "string" }),
+      ],
+      responses: { "200": json("A page.", page("DeadLetter")), ...problems(["invalid_request", ...ALWAYS]) },
+    },
+  },
+  "/ops/dead-letters/{id}/redrive": {
+    post: {
+      operationId: "redriveDeadLetter",
+      summary:
+        "For operators: nudge a live job again, or make a new job of an ended one; asked twice, it is done once",
+      parameters: [parameter("path", "id", "The letter's id.", { type: "string" })],
+      responses: {
+        "202": json("Done, or done before.", ref("Redrive")),
+        ...problems(["dead_letter_not_found", "dead_letter_unreadable", "request_gone", ...ALWAYS]),
+      },
+    },
+  },
+};
