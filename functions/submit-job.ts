@@ -4,7 +4,6 @@ import { admitModel } from "../shared/http/admit-model.ts";
 import type { Authenticator } from "../shared/http/authenticate.ts";
 import { parseSubmit } from "../shared/http/envelope.ts";
 import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/job-resource.ts";
-import type { RunningJobs } from "../shared/job/running-jobs.ts";
 import { type SubmitDeps, submitJob } from "../shared/job/submit.ts";
 import { MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";
@@ -14,7 +13,6 @@ import { tenantRoute } from "./http.ts";
 export interface SubmitRouteDeps extends Omit<SubmitDeps, "log"> {
   readonly authenticator: Authenticator;
   readonly catalogue: () => Catalogue;
-  readonly running: RunningJobs;
   readonly settings: Pick<Settings, "defaultDeadlineSeconds" | "maxDeadlineSeconds">;
 }
 
@@ -35,7 +33,6 @@ export function registerSubmitJob(deps: SubmitRouteDeps): void {
       { tenantId: tenant.id, actor, idempotencyKey: submit.idempotencyKey },
     );
     const { value: job, etag } = submitted.job;
-    if (!submitted.repeated) deps.running.accepted(job);
     const response: HttpResponseInit = {
       status: 202,
       headers: {

@@ -1,9 +1,12 @@
 import type { Clock } from "../clock.ts";
-import { hasEnded } from "./job.ts";
-import type { JobKey, JobStore } from "./ports.ts";
+import { hasEnded, type Job } from "./job.ts";
+import type { JobKey, JobStore, Stored } from "./ports.ts";
 import type { EndedJob, RunningJobs } from "./running-jobs.ts";
 
-/** Jobs run elsewhere are looked at after this long, then half as long again each time, up to the second bound. */
+/**
+ * Jobs run elsewhere are looked at after this long, then half as long again each time, up to the second bound; with
+ * that one it begins for a job accepted here, where such jobs have lately all ended here.
+ */
 const FIRST_POLL_MS = 25;
 const MAX_POLL_MS = 1_000;
 
@@ -17,18 +20,19 @@ export async function awaitEnd(
   waitSeconds: number,
 ): Promise<EndedJob | undefined> {
   const until = deps.clock.monotonic() + waitSeconds * 1000;
-  let pollMs = FIRST_POLL_MS;
-  let known = waitSeconds > 0 && deps.running.isLive(key);
+  const live = deps.running.isLive(key);
+  let pollMs = live && deps.running.endHere() ? MAX_POLL_MS : FIRST_POLL_MS;
+  let known = waitSeconds > 0 && live;
   for (;;) {
     const leftMs = until - deps.clock.monotonic();
     // Listening begins before the read, so that an end between the two is not missed.
     const listener = leftMs > 0 ? listen(deps, key.job_id, Math.min(pollMs, leftMs)) : undefined;
     try {
       // A job accepted here is there; what this process stores itself need not be read either.
-      const job = known ? undefined : await deps.store.read(key);
-      if (job === undefined && !known) return undefined;
-      if (job !== undefined && (hasEnded(job.value.status) || listener === undefined)) {
-        return { job, response: job.value.has_response ? await deps.store.readResponse(key) : undefined };
+      if (!known) {
+        const job = await deps.store.read(key);
+        if (job === undefined) return undefined;
+        if (listener === undefined || hasEnded(job.value.status)) return await withResponse(deps, job);
       }
       const ended = await listener?.heard;
       if (ended !== undefined) return ended;
@@ -38,6 +42,14 @@ export async function awaitEnd(
     }
     pollMs = Math.min(pollMs * 1.5, MAX_POLL_MS);
   }
+}
+
+async function withResponse(
+  deps: { store: JobStore; running: RunningJobs },
+  job: Stored<Job>,
+): Promise<EndedJob> {
+  if (hasEnded(job.value.status)) deps.running.endedElsewhere(job.value);
+  return { job, response: job.value.has_response ? await deps.store.readResponse(job.value) : undefined };
 }
 
 function listen(

@@ -49,22 +49,39 @@ const MAX_LOOK_AGAIN_MS = 900_000;
  * only when it could not even store what happened, so that it comes again.
  */
 export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
+  const accepted = deps.running.takeAccepted(nudge);
+  // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is.
+  if (accepted !== undefined && (await runFound(deps, nudge, accepted)) === "done") return;
   const found = await deps.store.readWithRequest(nudge);
   if (found === undefined) return lookAgain(deps, nudge);
-  const { value: job, etag } = found.job;
-  if (hasEnded(job.status)) return;
-  const start = startingDraft(deps, job, nudge);
-  if (start === undefined) return; // a live lease: its holder, or the sweeper, sees to it
-  if (found.request === undefined) return requestLost(deps, start, etag);
+  await runFound(deps, nudge, found);
+}
 
+/** `superseded`: somebody else has acted on the job since it was read. */
+async function runFound(
+  deps: RunDeps,
+  nudge: Nudge,
+  found: { job: Stored<Job>; request: StoredRequest | undefined },
+): Promise<"done" | "superseded"> {
+  const { value: job, etag } = found.job;
+  if (hasEnded(job.status)) return "done";
+  const start = startingDraft(deps, job, nudge);
+  if (start === undefined) return "done"; // a live lease: its holder, or the sweeper, sees to it
+  if (found.request === undefined) {
+    await requestLost(deps, start, etag);
+    return "done";
+  }
   const request = new PreparedRequest(found.request, job);
   const plan = advance(start, circumstances(deps, job.tenant_id, request));
-  if (plan.next.kind === "nudge" && plan.draft.records.length === 0)
-    return lookWhenDue(deps, nudge, plan.next.atMs);
-  if (plan.next.kind === "done" && plan.draft.records.length === 0) return; // it is held already
+  if (plan.next.kind === "nudge" && plan.draft.records.length === 0) {
+    await lookWhenDue(deps, nudge, plan.next.atMs);
+    return "done";
+  }
+  if (plan.next.kind === "done" && plan.draft.records.length === 0) return "done"; // it is held already
   const saved = await save(deps.store, plan.draft, etag, deps.clock.now());
-  if (saved.kind === "superseded") return; // somebody else has acted on the job since it was read
+  if (saved.kind === "superseded") return "superseded";
   await carryOut(deps, plan, saved.etag, request);
+  return "done";
 }
 
 /** The job as it can be decided on: queued, or taken from a holder that is known to be gone. */

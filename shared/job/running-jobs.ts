@@ -1,5 +1,11 @@
-import type { Job, StoredResponse } from "./job.ts";
+import type { Job, StoredRequest, StoredResponse } from "./job.ts";
 import type { JobKey, Stored } from "./ports.ts";
+
+/** A job as it was stored when it was accepted, and its request. */
+export interface AcceptedJob {
+  readonly job: Stored<Job>;
+  readonly request: StoredRequest;
+}
 
 /** A job as it was stored when it ended, and its response where it has one. */
 export interface EndedJob {
@@ -16,22 +22,50 @@ export interface RunningJobs {
   add(jobId: string, call: { abort(reason: string): void }): () => void;
   abort(jobId: string, reason: string): void;
   /** A job was accepted here: until it ends here there is no need to read it to know that it is there. */
-  accepted(key: JobKey): void;
+  accepted(accepted: AcceptedJob): void;
+  /**
+   * What `accepted` was told of the job, once: a worker here need not read it again before its first attempt. It may
+   * have changed since; its etag tells, when something is written.
+   */
+  takeAccepted(key: JobKey): AcceptedJob | undefined;
   /** Whether the job was accepted here and, as far as this process knows, has not ended. */
   isLive(key: JobKey): boolean;
   /** Tells those who wait that the job ended, once that is stored. */
   ended(ended: EndedJob): void;
+  /** A job that was accepted here was found to have ended, and not here. */
+  endedElsewhere(key: JobKey): void;
+  /** Whether the last jobs accepted here all ended here: then their end is heard of, and need not be looked for. */
+  endHere(): boolean;
   /** Calls `run` once when the job ends in this process; the function returned stops waiting. */
   onEnded(jobId: string, run: (ended: EndedJob) => void): () => void;
 }
 
 /** Live jobs remembered; a forgotten one costs a read. */
 const MAX_LIVE_JOBS = 10_000;
+/** Of the requests of live jobs, in characters. */
+const MAX_KEPT_CHARS = 16 * 1024 * 1024;
+/** With two instances that share the work evenly, so many in a row would be one chance in a million. */
+const MANY_IN_A_ROW = 20;
 
 const nameOf = (key: JobKey) => `${key.tenant_id}/${key.job_id}`;
 
 export function createRunningJobs(): RunningJobs {
-  const live = new Set<string>();
+  /** Undefined once it was taken, or had to make room. */
+  const live = new Map<string, AcceptedJob | undefined>();
+  let keptChars = 0;
+  let endedHereInARow = 0;
+  const take = (name: string) => {
+    const kept = live.get(name);
+    if (kept !== undefined) {
+      live.set(name, undefined);
+      keptChars -= kept.request.body.length;
+    }
+    return kept;
+  };
+  const forget = (name: string) => {
+    take(name);
+    return live.delete(name);
+  };
   const calls = new Map<string, { abort(reason: string): void }>();
   const waiting = new Map<string, Set<(ended: EndedJob) => void>>();
   return {
@@ -44,19 +78,29 @@ export function createRunningJobs(): RunningJobs {
     abort(jobId, reason) {
       calls.get(jobId)?.abort(reason);
     },
-    accepted(key) {
-      live.add(nameOf(key));
-      // The one accepted longest ago goes first.
-      if (live.size > MAX_LIVE_JOBS) for (const oldest of live.values().take(1)) live.delete(oldest);
+    accepted(accepted) {
+      live.set(nameOf(accepted.job.value), accepted);
+      keptChars += accepted.request.body.length;
+      // Those accepted longest ago make room first.
+      for (const oldest of live.keys()) {
+        if (live.size > MAX_LIVE_JOBS) forget(oldest);
+        else if (keptChars > MAX_KEPT_CHARS) take(oldest);
+        else break;
+      }
     },
+    takeAccepted: (key) => take(nameOf(key)),
     isLive: (key) => live.has(nameOf(key)),
     ended(ended) {
       const { job_id } = ended.job.value;
-      live.delete(nameOf(ended.job.value));
+      if (forget(nameOf(ended.job.value))) endedHereInARow++;
       const runs = waiting.get(job_id);
       waiting.delete(job_id);
       for (const run of runs ?? []) run(ended);
     },
+    endedElsewhere(key) {
+      if (forget(nameOf(key))) endedHereInARow = 0;
+    },
+    endHere: () => endedHereInARow >= MANY_IN_A_ROW,
     onEnded(jobId, run) {
       const runs = waiting.get(jobId) ?? new Set();
       runs.add(run);

@@ -5,10 +5,12 @@ import { type Accepted, acceptJob, jobIdOfKey, type Submission } from "./accept.
 import type { Job } from "./job.ts";
 import { STORED_VERSION } from "./job.ts";
 import { type JobStore, type Nudges, type Stored, StoreUnavailable } from "./ports.ts";
+import type { RunningJobs } from "./running-jobs.ts";
 
 export interface SubmitDeps {
   readonly store: JobStore;
   readonly nudges: Nudges;
+  readonly running: RunningJobs;
   readonly clock: Clock;
   readonly log: Log;
   readonly newJobId: () => string;
@@ -42,8 +44,10 @@ export async function submitJob(
   const accepted = acceptJob(submission, { tenantId, jobId, actor, nowMs, nudgeGraceMs: deps.nudgeGraceMs });
   const created = await create(deps, accepted, nowMs);
   if (created.kind === "written") {
+    const job: Stored<Job> = { value: accepted.job, etag: created.etag };
+    deps.running.accepted({ job, request: accepted.request });
     await nudge(deps, accepted.job);
-    return { job: { value: accepted.job, etag: created.etag }, repeated: false };
+    return { job, repeated: false };
   }
   const { job } = created;
   if (job.value.envelope_sha256 !== submission.envelopeSha256) {

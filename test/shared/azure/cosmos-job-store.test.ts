@@ -4,6 +4,7 @@ import type { Job } from "../../../shared/job/job.ts";
 import { draftOf, end, renewLease, startAttempt } from "../../../shared/job/life-cycle.ts";
 import { StoreUnavailable } from "../../../shared/job/ports.ts";
 import { change, save } from "../../../shared/job/saving.ts";
+import { createRunningJobs } from "../../../shared/job/running-jobs.ts";
 import { submitJob } from "../../../shared/job/submit.ts";
 import { by, submission } from "../job/samples.ts";
 import { NudgeList, openStore, silent, TestClock } from "../world.ts";
@@ -114,6 +115,7 @@ describe("a submit", () => {
     const deps = {
       store: opened.store,
       nudges,
+      running: createRunningJobs(),
       clock,
       log: silent,
       newJobId: () => `job_${String(++count).padStart(32, "9")}`,
