@@ -6,6 +6,8 @@ import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../shared/azure
 import { CosmosControlTrail } from "../shared/azure/cosmos-control-trail.ts";
 import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos-job-store.ts";
+import { CosmosLiveJobs } from "../shared/azure/cosmos-live-jobs.ts";
+import { CosmosSweepRounds } from "../shared/azure/cosmos-sweep-rounds.ts";
 import { NUDGES_QUEUE, openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
@@ -13,6 +15,7 @@ import { createAuthenticator } from "../shared/http/authenticate.ts";
 import { createCooling } from "../shared/job/cooling.ts";
 import { createRunningJobs } from "../shared/job/running-jobs.ts";
 import { Sweeper } from "../shared/job/sweep.ts";
+import { toldRounds } from "../shared/job/sweep-round.ts";
 import { createModelClient } from "../shared/model/client.ts";
 import { createLatencies } from "../shared/model/latency.ts";
 import { nudgeGraceMs as graceOf } from "../shared/settings.ts";
@@ -28,6 +31,7 @@ import { registerListJobs } from "./list-jobs.ts";
 import { registerListModels } from "./list-models.ts";
 import { processLog } from "./log.ts";
 import { registerOpenapi } from "./openapi.ts";
+import { registerOpsStatus } from "./ops-status.ts";
 import { registerRedriveDeadLetter } from "./redrive-dead-letter.ts";
 import { registerRunJob } from "./run-job.ts";
 import { registerSubmitJob } from "./submit-job.ts";
@@ -72,7 +76,8 @@ function credential(clientId: string | undefined = process.env.AZURE_CLIENT_ID):
 const { database } = openDatabase(settings.cosmos, credential);
 const serviceBus = openServiceBus(settings.serviceBus, credential);
 
-const store = new CosmosJobStore(database.container(JOBS_CONTAINER), {
+const jobs = database.container(JOBS_CONTAINER);
+const store = new CosmosJobStore(jobs, {
   contentDays: settings.contentRetentionDays,
   auditDays: settings.auditRetentionDays,
 });
@@ -87,6 +92,9 @@ const cooling = createCooling(clock);
 const latencies = createLatencies(clock);
 const nudgeGraceMs = graceOf(settings);
 const sweeper = new Sweeper({ store, nudges, clock, nudgeGraceMs });
+const rounds = new CosmosSweepRounds(control);
+const { instance } = settings;
+const sweep = toldRounds({ sweep: (log) => sweeper.sweep(log), rounds, clock, instance });
 const health = serviceBus.createReceiver(NUDGES_QUEUE);
 
 const newJobId = () => `job_${randomBytes(16).toString("hex")}`;
@@ -125,7 +133,8 @@ registerRunJob({
   leaseSeconds: settings.leaseSeconds,
   maxAttempts: settings.maxAttempts,
 });
-registerSweep({ sweepSeconds: settings.sweepSeconds, sweep: (log) => sweeper.sweep(log) });
+registerSweep({ sweepSeconds: settings.sweepSeconds, sweep });
+registerOpsStatus({ authenticator, liveJobs: new CosmosLiveJobs(jobs), deadLetters, rounds, clock });
 registerListDeadLetters({ authenticator, deadLetters, store });
 registerRedriveDeadLetter({
   ...{ authenticator, store, nudges, deadLetters, trail, clock, nudgeGraceMs },

@@ -24,6 +24,8 @@ export const MAX_CALL_SECONDS = 30 * 60;
 export const MAX_RETRY_AFTER_SECONDS = 600;
 /** Faults listed in one problem: enough to correct a form, no more than a page. */
 export const MAX_FAULTS = 20;
+/** Live jobs that GET /api/ops/status looks at: about one request unit each, whatever the backlog. */
+export const MAX_STATUS_JOBS = 2_000;
 /** Of a dead letter's id, reason and description: they are whatever its sender wrote. */
 export const MAX_DEAD_LETTER_TEXT_CHARS = 1_024;
 /** Jobs a sweep looks at in a page, and pages in a round: the next round goes on with the rest. */

@@ -72,6 +72,7 @@ const TITLES: Readonly<Record<string, string>> = {
   Job: "A job",
   AuditRecord: "An audit record",
   Model: "A model",
+  Status: "The service's status",
   DeadLetter: "A dead letter",
   Redrive: "What a redrive answers",
 };

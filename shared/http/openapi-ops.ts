@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { STATUSES } from "../job/job.ts";
-import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT } from "../limits.ts";
+import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_STATUS_JOBS } from "../limits.ts";
 import { ALWAYS, json, page, parameter, plain, problems, ref } from "./openapi-parts.ts";
 
 /** The routes under /api/ops, for operators alone. */
@@ -38,12 +38,72 @@ const redrive = z.object({
   nudged: z.boolean().describe("False: Service Bus did not take the nudge; the sweeper sends another."),
 });
 
+const seconds = z.int().min(0).describe("Seconds.");
+const status = z.object({
+  object: z.literal("status"),
+  at: unixSeconds,
+  backlog: z
+    .object({
+      queued: z.int().describe("Exact: all jobs that wait, those scheduled for later included."),
+      oldest_wait_seconds: seconds.nullable(),
+      exact: z
+        .boolean()
+        .describe(
+          "False: there are more live jobs than were read, so the rest of this answer is a part only.",
+        ),
+      jobs_read: z
+        .int()
+        .describe(`At most ${MAX_STATUS_JOBS}, those first whose time to be looked at comes first.`),
+      by_tenant_and_model: z.array(
+        z.object({
+          tenant_id: z.string(),
+          model: z.string(),
+          waiting: z.int().describe("Queued, and may run now."),
+          scheduled: z.int().describe("Queued, with a `not_before` to come."),
+          running: z.int(),
+          oldest_wait_seconds: seconds.nullable(),
+        }),
+      ),
+    })
+    .describe("What waits, and how long; `by_tenant_and_model` has the longest wait first."),
+  running: z.int().describe("Exact: jobs that a worker holds."),
+  lost_leases: z.int().describe("Running jobs whose lease was not renewed in time, by this host's clock."),
+  dead_letters: z
+    .object({
+      kept: z.int(),
+      untouched: z.int().describe("Not redriven yet."),
+      newest_at: unixSeconds.nullable(),
+    })
+    .describe("Of the last 90 days."),
+  sweeper: z
+    .object({
+      at: unixSeconds,
+      age_seconds: seconds,
+      took_ms: z.int(),
+      instance: z.string(),
+      overdue: z.int().nullable(),
+      nudged: z.int().nullable(),
+      lost_leases: z.int().nullable(),
+      failure: z.string().nullable().describe("Why the round could not be finished."),
+    })
+    .nullable()
+    .describe("Its last round that was told of: rounds in which nothing happens are told every 5 s."),
+});
+
 export const opsSchemas = {
+  Status: plain(status, "output"),
   DeadLetter: plain(deadLetter, "output"),
   Redrive: plain(redrive, "output"),
 };
 
 export const opsPaths = {
+  "/ops/status": {
+    get: {
+      operationId: "getStatus",
+      summary: "For operators: what waits, runs, was lost and was given up, and when the sweeper last looked",
+      responses: { "200": json("The status.", ref("Status")), ...problems(ALWAYS) },
+    },
+  },
   "/ops/dead-letters": {
     get: {
       operationId: "listDeadLetters",

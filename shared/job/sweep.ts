@@ -18,6 +18,8 @@ export interface SweepReport {
   readonly overdue: number;
   readonly nudged: number;
   readonly watched: number;
+  /** Of the nudges, those for leases found dead. */
+  readonly lostLeases: number;
 }
 
 /** After this many nudges of the sweeper's own the wait for the next one grows no more. */
@@ -39,7 +41,7 @@ export class Sweeper {
   /** One round. Throws when the store or Service Bus cannot be reached: the next round starts again. */
   async sweep(log: Log): Promise<SweepReport> {
     const { store, clock } = this.#deps;
-    const round: Round = { log, seen: new Map(), overdue: 0, nudged: 0, watched: 0 };
+    const round: Round = { log, seen: new Map(), overdue: 0, nudged: 0, watched: 0, lostLeases: 0 };
     const nowMs = clock.now();
     for (let page = 0; page < SWEEP_MAX_PAGES; page++) {
       // Nudging moves `wake_at_ms` on, so the next query starts behind it; only watched leases stay.
@@ -53,9 +55,9 @@ export class Sweeper {
       if (fresh.length < SWEEP_PAGE_JOBS) break;
     }
     this.#seen = round.seen;
-    const { overdue, nudged, watched } = round;
+    const { overdue, nudged, watched, lostLeases } = round;
     if (nudged > 0) log.info("swept", { overdue, nudged, watched });
-    return { overdue, nudged, watched };
+    return { overdue, nudged, watched, lostLeases };
   }
 
   /**
@@ -71,6 +73,7 @@ export class Sweeper {
     round.seen.set(job.job_id, { claimId, renewals, sinceMs });
     round.watched++;
     if (clock.monotonic() - sinceMs < (job.lease_seconds ?? 0) * 1000) return;
+    round.lostLeases++;
     round.log.warn("lease_dead", { job_id: job.job_id, claim_id: claimId, renewals });
     await this.#send(job, round, { dead_lease: { claim_id: claimId, renewals } });
     // The next one after another lease's length: this one may wait in a long queue.
@@ -114,6 +117,7 @@ interface Round {
   overdue: number;
   nudged: number;
   watched: number;
+  lostLeases: number;
 }
 
 /** The time until the next nudge doubles, for a nudge that was not lost only waits in a long queue. */

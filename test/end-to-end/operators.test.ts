@@ -1,0 +1,174 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { ServiceBusClient } from "@azure/service-bus";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { queuesFromResources } from "../../local/service-bus/config.ts";
+import { type RunningServiceBus, startServiceBus } from "../../local/service-bus/server.ts";
+import { verifyChain } from "../../shared/audit/chain.ts";
+import { jobIdOfKey } from "../../shared/job/accept.ts";
+import { resources } from "../shared/world.ts";
+import { chat, Stack } from "./stack.ts";
+
+/** Dead letters and status as an operator sees them: the whole stack, over HTTP, on a Service Bus of the test's own. */
+const folder = mkdtempSync(path.join(tmpdir(), "switchyard-ops-"));
+let bus: RunningServiceBus;
+let stack: Stack;
+const operator = { key: "local-operator" };
+const [ended, live] = ["ended", "live"].map((key) => jobIdOfKey("team-a", key));
+
+beforeAll(async () => {
+  bus = await startServiceBus({
+    port: 0,
+    databaseFile: path.join(folder, "bus.db"),
+    queues: queuesFromResources(resources),
+  });
+  const connection = `Endpoint=sb://127.0.0.1:${bus.port};SharedAccessKeyName=k;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`;
+  await deadLetter(connection);
+  stack = new Stack({ SERVICEBUS: connection, DRAIN_SECONDS: "1" });
+  await stack.start();
+});
+afterAll(async () => {
+  await stack.remove();
+  await bus.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** Before there is a worker that would take them: nudges of two jobs to come, and a message that is none. */
+async function deadLetter(connection: string): Promise<void> {
+  const client = new ServiceBusClient(connection);
+  const nudge = (job_id: string | undefined) => ({ v: 1, tenant_id: "team-a", job_id });
+  const bodies = [nudge(ended), nudge(live), { prompt: "not a nudge" }];
+  await client
+    .createSender("nudges")
+    .sendMessages(bodies.map((body) => ({ body, contentType: "application/json" })));
+  const receiver = client.createReceiver("nudges");
+  for (let left = bodies.length; left > 0; ) {
+    const messages = await receiver.receiveMessages(left, { maxWaitTimeInMs: 5_000 });
+    for (const message of messages) {
+      await receiver.deadLetterMessage(message, {
+        deadLetterReason: "Tried",
+        deadLetterErrorDescription: "d",
+      });
+    }
+    left -= messages.length;
+  }
+  await client.close();
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what the service answers is for the test to say
+async function letters(query = ""): Promise<any[]> {
+  const answer = await stack.call(`/api/ops/dead-letters${query}`, operator);
+  expect(answer.status).toBe(200);
+  return answer.json.data;
+}
+const redrive = (id: string, call = operator) =>
+  stack.call(`/api/ops/dead-letters/${id}/redrive`, { method: "POST", ...call });
+const audit = async (id: string) => {
+  const { data } = (await stack.call(`/api/jobs/${id}/audit`)).json;
+  expect(verifyChain(data).intact).toBe(true);
+  return data.map((record: { event: string }) => record.event);
+};
+
+describe("an operator", () => {
+  it("sees dead letters, and redrives an ended job's into one new job and a live one's into a nudge", async () => {
+    await expect.poll(async () => (await letters()).length, { timeout: 20_000 }).toBe(3);
+    const keyed = (key: string) => ({ headers: { "idempotency-key": key } });
+    const failed = await stack.submit({ ...chat("Hi"), max_tokens: -1 }, keyed("ended"));
+    expect(failed.json.id).toBe(ended);
+    expect((await stack.ended(failed.json.id)).json.status).toBe("failed");
+    const later = Math.floor(Date.now() / 1000) + 3600;
+    await stack.submit(chat("Later"), { ...keyed("live"), envelope: { not_before: later } });
+
+    const [of] = await letters(`?job_id=${ended}`);
+    expect(of).toMatchObject({
+      object: "dead_letter",
+      reason: "Tried",
+      description: "d",
+      readable: true,
+      ...{ tenant_id: "team-a", job_id: ended, job_status: "failed", redriven: null },
+    });
+    const first = await redrive(of.id);
+    expect(first).toMatchObject({
+      status: 202,
+      json: {
+        object: "redrive",
+        outcome: "new_job",
+        tenant_id: "team-a",
+        redriven_from: ended,
+        nudged: true,
+      },
+    });
+    expect((await redrive(of.id)).json).toEqual(first.json);
+    const made = (await stack.ended(first.json.job_id)).json;
+    expect(made).toMatchObject({ redriven_from: ended, status: "failed", metadata: {} });
+    expect(await audit(made.id)).toEqual(["accepted", "attempt_started", "failed"]);
+    const old = (await stack.call(`/api/jobs/${ended}`)).json;
+    expect(old).toMatchObject({ status: "failed", redriven_to: made.id });
+    expect(await audit(old.id)).toEqual(["accepted", "attempt_started", "failed", "redriven"]);
+    expect((await redrive(of.id)).json).toEqual(first.json);
+
+    const [waiting] = await letters(`?job_id=${live}`);
+    expect((await redrive(waiting.id)).json).toMatchObject({ outcome: "nudged", job_id: live });
+    expect((await letters("?redriven=true")).map((letter) => letter.id).sort()).toEqual(
+      [of.id, waiting.id].sort(),
+    );
+    const unreadable = (await letters("?redriven=false"))[0];
+    expect(unreadable).toMatchObject({ readable: false, tenant_id: null, job_id: null, job_status: null });
+    expect(JSON.stringify(unreadable)).not.toContain("not a nudge");
+    expect(await redrive(unreadable.id)).toMatchObject({
+      status: 409,
+      json: { code: "dead_letter_unreadable" },
+    });
+    expect(await redrive(`dl_${"0".repeat(32)}`)).toMatchObject({ status: 404 });
+    await stack.call(`/api/jobs/${live}/cancel`, { method: "POST" });
+  });
+
+  it("pages through them, newest first", async () => {
+    const page = await stack.call("/api/ops/dead-letters?limit=2", operator);
+    expect(page.json).toMatchObject({ object: "list", has_more: true });
+    const rest = await stack.call(`/api/ops/dead-letters?limit=2&after=${page.json.last_id}`, operator);
+    expect(rest.json.has_more).toBe(false);
+    const all = await letters();
+    expect([...page.json.data, ...rest.json.data]).toEqual(all);
+    const times = all.map((letter) => letter.at);
+    expect(times).toEqual([...times].sort((a, b) => b - a));
+    const bad = await stack.call("/api/ops/dead-letters?limit=0&after=x&redriven=yes&colour=red", operator);
+    expect(bad.status).toBe(400);
+    expect(bad.json.faults.map((fault: { path: string }) => fault.path)).toEqual([
+      "limit",
+      "after",
+      "redriven",
+      "colour",
+    ]);
+  });
+
+  it("sees what waits and runs by tenant and model, and the sweeper at work", async () => {
+    const later = Math.floor(Date.now() / 1000) + 3600;
+    await stack.submit(chat("Later"), { envelope: { not_before: later } });
+    await stack.submit(chat("Hang [[sim:hang]]", "grok-sim"), { key: "local-team-b" });
+    const rows = async () => {
+      const { status, json } = await stack.call("/api/ops/status", operator);
+      expect(status).toBe(200);
+      return json;
+    };
+    const row = { waiting: 0, scheduled: 0, running: 0, oldest_wait_seconds: null };
+    await expect
+      .poll(async () => (await rows()).backlog.by_tenant_and_model, { timeout: 20_000 })
+      .toEqual(
+        expect.arrayContaining([
+          { ...row, tenant_id: "team-a", model: "gpt-sim", scheduled: 1 },
+          { ...row, tenant_id: "team-b", model: "grok-sim", running: 1 },
+        ]),
+      );
+    const status = await rows();
+    expect(status).toMatchObject({
+      object: "status",
+      backlog: { queued: 1, exact: true, jobs_read: 2, oldest_wait_seconds: null },
+      running: 1,
+      lost_leases: 0,
+      dead_letters: { kept: 3, untouched: 1 },
+    });
+    await expect.poll(async () => (await rows()).sweeper?.failure, { timeout: 20_000 }).toBeNull();
+  });
+});
