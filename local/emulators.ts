@@ -1,19 +1,23 @@
 import { parseArgs } from "node:util";
-import { createHostLog } from "./host/host-log.ts";
+import { createHostLog, type HostLog } from "./host/host-log.ts";
+import { AzuriteNotStarted, startAzurite, storageConnection } from "./stack/azurite.ts";
+import { StartFailed } from "./stack/child.ts";
 import { startEmulators } from "./stack/emulator-set.ts";
 import { lockFolderSoon } from "./stack/folder-lock.ts";
+import type { StackSettings } from "./stack/settings.ts";
 import { stackSettings } from "./stack/settings-files.ts";
 
 /**
- * `npm run emulators`: Service Bus, Cosmos and the simulated models in one process, for `func start` or any other
- * host. `npm start` runs the same file with a channel to itself, over which it hears `{ready: true, ...ports}` and
- * says `{stop: true}`.
+ * `npm run emulators`: Service Bus, Cosmos and the simulated models in one process, and Azurite in another, for
+ * `func start` or any other host. `npm start` runs the same file with a channel to itself, over which it hears `{ready: true, ...ports}` and
+ * says `{stop: true}`; its hosts need no Azurite.
  */
 const HELP = `Usage: npm run emulators
 
-Runs the Service Bus and Cosmos emulators and the simulated model endpoints until SIGINT or SIGTERM.
-Settings (environment, local.settings.json): SERVICEBUS_PORT (5672), COSMOS_PORT (8081),
-MODEL_ENDPOINTS_PORT (7072), MODEL_LATENCY_SCALE (1), DATA_DIR (.switchyard), SERVICEBUS_CONFIG. A port of 0 takes a free one.
+Runs the Service Bus and Cosmos emulators, the simulated model endpoints and Azurite until SIGINT or SIGTERM.
+Settings (environment, local.settings.json): SERVICEBUS_PORT (5672), COSMOS_PORT (8081), MODEL_ENDPOINTS_PORT (7072),
+AZURITE_PORT (10000, and the next two), MODEL_LATENCY_SCALE (1), DATA_DIR (.switchyard), SERVICEBUS_CONFIG.
+A port of 0 takes a free one.
 `;
 /** A stack that has just been killed lets go of its folder within this time. */
 const PATIENCE_MS = 5_000;
@@ -49,8 +53,9 @@ async function main(): Promise<void> {
     folder,
     (line) => log.write("warning", "Emulators", line),
   );
+  let azurite: Promise<{ close(): Promise<void> } | undefined> | undefined;
   close = async () => {
-    await emulators.close();
+    await Promise.all([emulators.close(), azurite?.then((running) => running?.close())]);
     lock.release();
   };
   const { serviceBusPort, cosmosPort, modelEndpointsPort } = emulators;
@@ -62,6 +67,20 @@ async function main(): Promise<void> {
     process.stdout.write(`Model endpoints http://127.0.0.1:${modelEndpointsPort}/\n`);
     process.stdout.write(`Control         http://127.0.0.1:${emulators.controlPort}/ (counters, faults)\n`);
     process.stdout.write("Ctrl-C ends them; their data stays.\n");
+    azurite = startStorage(settings, log);
+  }
+}
+
+/** The others do not wait for Azurite, and go on without it. */
+async function startStorage({ azuritePort, dataDir }: StackSettings, log: HostLog) {
+  try {
+    const azurite = await startAzurite({ port: azuritePort, dataDir, log });
+    process.stdout.write(`Azurite         AzureWebJobsStorage=${storageConnection(azurite)}\n`);
+    return azurite;
+  } catch (thrown) {
+    if (!(thrown instanceof AzuriteNotStarted || thrown instanceof StartFailed)) throw thrown;
+    process.stdout.write(`Azurite         not started: ${thrown.message}\n`);
+    return undefined;
   }
 }
 

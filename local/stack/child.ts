@@ -16,13 +16,16 @@ export interface ChildOptions {
   readonly onChange: () => void;
 }
 
-/** What a child sends once it serves; the ports are those of a host or of the emulators. */
+/** What a child sends once it serves; the ports are those of a host, of the emulators or of Azurite. */
 export interface ReadyMessage {
   readonly ready: true;
   readonly port?: number;
   readonly serviceBusPort?: number;
   readonly cosmosPort?: number;
   readonly modelEndpointsPort?: number;
+  readonly blobPort?: number;
+  readonly queuePort?: number;
+  readonly tablePort?: number;
 }
 
 /** A process that dies sooner than this after its start is started again with growing delays. */

@@ -14,6 +14,8 @@ export interface StackSettings {
   /** Nobody asked for that very port: when it is taken, a free one does. */
   readonly modelEndpointsPortIsDefault: boolean;
   readonly modelEndpoints: ModelEndpointSettings;
+  /** Azurite's first port of three; `npm run emulators` alone starts it. */
+  readonly azuritePort: number;
   /** A file in the official Service Bus emulator's format, absolute; else the queues are those of infra/. */
   readonly serviceBusConfigFile: string | undefined;
   /** Absolute. */
@@ -32,6 +34,7 @@ export class SettingsInvalid extends Error {
 }
 
 export const DEFAULT_MODEL_ENDPOINTS_PORT = 7072;
+export const DEFAULT_AZURITE_PORT = 10_000;
 
 /** On one machine a lost worker should be noticed at once; one MiB is the app's own limit of a request. */
 const LOCAL_DEFAULTS: Readonly<Record<string, string>> = {
@@ -84,6 +87,7 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
     modelEndpointsPort: port("MODEL_ENDPOINTS_PORT", DEFAULT_MODEL_ENDPOINTS_PORT),
     modelEndpointsPortIsDefault: env.MODEL_ENDPOINTS_PORT === undefined,
     modelEndpoints,
+    azuritePort: port("AZURITE_PORT", DEFAULT_AZURITE_PORT),
     serviceBusConfigFile:
       env.SERVICEBUS_CONFIG === undefined ? undefined : resolve(folder, env.SERVICEBUS_CONFIG),
     modelsFile: resolve(folder, env.MODELS_FILE ?? "models.json"),

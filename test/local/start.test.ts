@@ -38,8 +38,13 @@ function start(args: string[] = [], env: Record<string, string> = {}, entry = ST
   const child = spawn(process.execPath, [entry, ...args], {
     cwd: ROOT,
     env: {
-      ...{ PORT: "0", SERVICEBUS_PORT: "0", COSMOS_PORT: "0", MODEL_ENDPOINTS_PORT: "0", DRAIN_SECONDS: "1" },
-      ...{ AzureWebJobsScriptRoot: APP, DATA_DIR: folder, FIXTURE_NOTES: join(folder, "notes") },
+      ...{ PORT: "0", SERVICEBUS_PORT: "0", COSMOS_PORT: "0", MODEL_ENDPOINTS_PORT: "0", AZURITE_PORT: "0" },
+      ...{
+        DRAIN_SECONDS: "1",
+        AzureWebJobsScriptRoot: APP,
+        DATA_DIR: folder,
+        FIXTURE_NOTES: join(folder, "notes"),
+      },
       ...env,
     },
     stdio: ["ignore", "pipe", "pipe"],
@@ -208,12 +213,24 @@ describe("npm start", () => {
 });
 
 describe("npm run emulators", () => {
-  it("says where they are, and ends cleanly", async () => {
+  it("says where they are, Azurite too, and ends cleanly", async () => {
     const { child, stdout } = start([], {}, EMULATORS);
     const url = await until(() => /^Cosmos DB +(http:\/\/127\.0\.0\.1:\d+\/)$/m.exec(stdout())?.[1]);
     expect((await fetch(url)).status).toBe(401);
     await until(() => /^Service Bus +sb:\/\/127\.0\.0\.1:\d+$/m.test(stdout()));
+    const blobs = await until(
+      () => /^Azurite +AzureWebJobsStorage=.*BlobEndpoint=[^;]*:(\d+)\//m.exec(stdout())?.[1],
+    );
+    expect(await accepts(Number(blobs))).toBe(true);
     child.kill("SIGINT");
     expect(await once(child, "exit")).toEqual([0, null]);
+    expect(await accepts(Number(blobs))).toBe(false);
+  });
+
+  it("take Azurite with them when they are killed", async () => {
+    const { child, stdout } = start([], {}, EMULATORS);
+    const blobs = await until(() => /BlobEndpoint=[^;]*:(\d+)\//.exec(stdout())?.[1]);
+    child.kill("SIGKILL");
+    await until(async () => !(await accepts(Number(blobs))));
   });
 });
