@@ -1,6 +1,11 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { apiDocument } from "../shared/http/api-document.ts";
+import { EMULATOR_CONFIG_FILE, emulatorConfig } from "./emulator-config.ts";
 
-/** `npm run docs`: writes docs/api.md from the schemas that validate and the table of errors. */
+/**
+ * `npm run docs`: writes docs/api.md from the schemas that validate and the table of errors, and the official Service
+ * Bus emulator's Config.json from infra/resources.json.
+ */
 writeFileSync(path.join(import.meta.dirname, "api.md"), apiDocument());
+writeFileSync(EMULATOR_CONFIG_FILE, emulatorConfig());

@@ -12,19 +12,25 @@ import { stackSettings } from "./stack/settings-files.ts";
  * `func start` or any other host. `npm start` runs the same file with a channel to itself, over which it hears `{ready: true, ...ports}` and
  * says `{stop: true}`; its hosts need no Azurite.
  */
-const HELP = `Usage: npm run emulators
+const HELP = `Usage: npm run emulators [-- --only-models]
 
 Runs the Service Bus and Cosmos emulators, the simulated model endpoints and Azurite until SIGINT or SIGTERM.
 Settings (environment, local.settings.json): SERVICEBUS_PORT (5672), COSMOS_PORT (8081), MODEL_ENDPOINTS_PORT (7072),
 AZURITE_PORT (10000, and the next two), MODEL_LATENCY_SCALE (1), DATA_DIR (.switchyard), SERVICEBUS_CONFIG.
 A port of 0 takes a free one.
+
+  --only-models   the simulated model endpoints alone, beside docker-compose.yml or an Azure of your own
+  --help          this text
 `;
 /** A stack that has just been killed lets go of its folder within this time. */
 const PATIENCE_MS = 5_000;
 const owned = process.send !== undefined;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
+  const { values } = parseArgs({
+    options: { "only-models": { type: "boolean" }, help: { type: "boolean", short: "h" } },
+  });
+  const onlyModels = values["only-models"] === true;
   if (values.help === true) {
     process.stdout.write(HELP);
     return;
@@ -49,7 +55,7 @@ async function main(): Promise<void> {
   const lock = await lockFolderSoon(settings.dataDir, "emulators", PATIENCE_MS);
   // For `func start` every emulator is wanted, whatever the app's own connection strings say.
   const emulators = await startEmulators(
-    owned ? settings : { ...settings, emulateServiceBus: true, emulateCosmos: true },
+    owned ? settings : { ...settings, emulateServiceBus: !onlyModels, emulateCosmos: !onlyModels },
     folder,
     (line) => log.write("warning", "Emulators", line),
   );
@@ -62,12 +68,14 @@ async function main(): Promise<void> {
   if (wanted) end();
   else if (owned) process.send?.({ ready: true, serviceBusPort, cosmosPort, modelEndpointsPort });
   else {
-    process.stdout.write(`Service Bus     sb://127.0.0.1:${serviceBusPort}\n`);
-    process.stdout.write(`Cosmos DB       http://127.0.0.1:${cosmosPort}/\n`);
+    if (!onlyModels) {
+      process.stdout.write(`Service Bus     sb://127.0.0.1:${serviceBusPort}\n`);
+      process.stdout.write(`Cosmos DB       http://127.0.0.1:${cosmosPort}/\n`);
+    }
     process.stdout.write(`Model endpoints http://127.0.0.1:${modelEndpointsPort}/\n`);
     process.stdout.write(`Control         http://127.0.0.1:${emulators.controlPort}/ (counters, faults)\n`);
     process.stdout.write("Ctrl-C ends them; their data stays.\n");
-    azurite = startStorage(settings, log);
+    if (!onlyModels) azurite = startStorage(settings, log);
   }
 }
 
