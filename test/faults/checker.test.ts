@@ -1,0 +1,219 @@
+import { describe, expect, it } from "vitest";
+import { acceptJob } from "../../shared/job/accept.ts";
+import type { StoredResponse } from "../../shared/job/job.ts";
+import { type Draft, end, loseAttempt, startAttempt, supersedeAttempt } from "../../shared/job/life-cycle.ts";
+import { sha256Hex } from "../../shared/sha256.ts";
+import { submission } from "../shared/job/samples.ts";
+import { check } from "./checker.ts";
+import type { CountedCall, Evidence, Promised, Sighting, StoredJob } from "./evidence.ts";
+
+const ID = `job_${"0".repeat(32)}`;
+const body = '{"answer":42}';
+const response: StoredResponse = {
+  ...{ v: 1, kind: "response", tenant_id: "team-a", job_id: ID },
+  ...{ status_code: 200, request_id: null, body },
+};
+const facts = {
+  outcome: "completed",
+  usage: { input_tokens: 10, output_tokens: 5, total_tokens: 15 },
+  cost: { amount: "0.01", currency: "USD" },
+  latencyMs: 5,
+  responseSha256: sha256Hex(body),
+};
+const start = (draft: Draft, claimId: string) =>
+  startAttempt(draft, {
+    ...{
+      claimId,
+      leaseSeconds: 3,
+      nowMs: 2_000,
+      actor: "worker:1",
+      reason: null,
+      requestSha256: "a".repeat(64),
+    },
+    deployment: { name: "gpt", provider: "openai", simulated: true },
+  });
+const call: CountedCall = {
+  ...{ seq: 1, job: ID, attempt: "1", status: 200, request_sha256: "a".repeat(64) },
+  ...{ input_tokens: 10, output_tokens: 5, fault: null },
+};
+
+/** A job whose first worker was lost and thawed, and whose second attempt was answered. */
+function wellRun(): { draft: Draft; first: StoredJob } {
+  const accepted = acceptJob(
+    { ...submission, metadata: { label: "one" } },
+    { tenantId: "team-a", jobId: ID, actor: "team-a/key:1", nowMs: 1_000, nudgeGraceMs: 10_000 },
+  );
+  let draft: Draft = { job: accepted.job, records: accepted.records };
+  draft = start(draft, "first");
+  const lease = draft.job.lease;
+  if (lease === null) throw new Error("no lease");
+  draft = loseAttempt(draft, {
+    ...{ nowMs: 9_000, actor: "worker:2", reason: "lease_expired", failure: "lost", retryAtMs: null },
+    ...{ wakeAtMs: 9_000, spent: true },
+  });
+  draft = start(draft, "second");
+  draft = end(draft, { status: "completed", nowMs: 10_000, actor: "worker:2", call: facts, response });
+  draft = supersedeAttempt(draft, {
+    ...{ attempt: 1, lease, call: facts, nowMs: 11_000, actor: "worker:1", reason: "completed" },
+  });
+  return { draft, first: storedOf(draft) };
+}
+
+const storedOf = (draft: Draft): StoredJob => ({
+  ...{ job: draft.job, hasRequest: true, response: draft.response, trail: draft.records },
+});
+
+const saw = (status: Sighting["status"], turn: number): Sighting => ({
+  ...{ jobId: ID, status, asked: turn, answered: turn + 1 },
+});
+
+function evidence(change: Partial<Evidence> = {}): Evidence {
+  return {
+    submissions: [
+      {
+        label: "one",
+        tenant: "team-a",
+        key: "k",
+        answers: [
+          { status: null, jobId: null },
+          { status: 202, jobId: ID },
+        ],
+      },
+    ],
+    sightings: [saw("queued", 1), saw("in_progress", 3), saw("completed", 5)],
+    promises: [{ jobId: ID, action: "cancel", status: 409 }],
+    stored: [wellRun().first],
+    calls: [call, { ...call, seq: 2, attempt: "2" }],
+    queues: { "nudges.ready": 0 },
+    hostsKilled: 1,
+    staleReads: false,
+    maxAttempts: 5,
+    ...change,
+  };
+}
+
+const broken = (change: Partial<Evidence>): Promised[] => [
+  ...new Set(check(evidence(change)).map(({ promise }) => promise)),
+];
+const job = (change: Partial<StoredJob["job"]>, more: Partial<StoredJob> = {}): Partial<Evidence> => {
+  const { first } = wellRun();
+  return { stored: [{ ...first, ...more, job: { ...first.job, ...change } }] };
+};
+
+describe("the checker", () => {
+  it("is content with a run in which every promise was kept", () => {
+    expect(check(evidence())).toEqual([]);
+  });
+
+  it("misses a job that was accepted and is gone, has not ended, or is not found", () => {
+    expect(broken({ stored: [], calls: [] })).toEqual(["a_202_ends"]);
+    const running = start(
+      { job: { ...wellRun().draft.job, status: "queued", cost: null }, records: [] },
+      "x",
+    );
+    expect(broken({ stored: [storedOf(running)], sightings: [] })).toContain("a_202_ends");
+    expect(broken({ sightings: [saw("absent", 1)] })).toEqual(["a_202_ends"]);
+  });
+
+  it("misses the end of a job that nobody was told of", () => {
+    const { draft } = wellRun();
+    const alive = { ...storedOf(draft), job: { ...draft.job, status: "queued" as const } };
+    const unheard = [{ label: "one", tenant: "team-a", key: null, answers: [{ status: 503, jobId: null }] }];
+    expect(broken({ stored: [alive], submissions: unheard, sightings: [] })).toContain("a_202_ends");
+  });
+
+  it("finds one submit stored as two jobs, and one key with two", () => {
+    const { first } = wellRun();
+    const twin = { ...first, job: { ...first.job, job_id: "job_other" }, trail: [] };
+    expect(broken({ stored: [first, twin] })).toContain("no_twin");
+    const answers = [ID, "job_other"].map((jobId) => ({ status: 202, jobId }));
+    const submissions = [{ label: "one", tenant: "team-a", key: "k", answers }];
+    expect(broken({ submissions })).toContain("same_key_same_job");
+  });
+
+  it("finds two ends, an end that the trail does not name, another's answer", () => {
+    const { draft, first } = wellRun();
+    const reopened = { ...draft, job: { ...draft.job, status: "queued" as const, lease: null } };
+    const twice = end(start(reopened, "third"), {
+      status: "completed",
+      nowMs: 1,
+      actor: "w",
+      call: facts,
+      response,
+    });
+    expect(broken({ stored: [storedOf(twice)] })).toContain("one_result");
+    expect(broken(job({ status: "failed" }))).toContain("one_result");
+    expect(broken(job({}, { response: { ...response, body: "{}" } }))).toEqual(["one_result"]);
+    expect(broken({ stored: [{ ...first, response: undefined }] })).toEqual(["one_result"]);
+    expect(broken(job({ deployment: "another" }))).toEqual(["one_result"]);
+  });
+
+  it("finds a call without a record, with another request, twice in one attempt, or of no job at all", () => {
+    const second = { ...call, seq: 2, attempt: "2" };
+    const extra = (more: Partial<CountedCall>) => ({ calls: [call, second, { ...call, seq: 3, ...more }] });
+    expect(broken(extra({ attempt: "3" }))).toEqual(["calls_are_recorded"]);
+    expect(broken(extra({ attempt: "2" }))).toEqual(["calls_are_recorded"]);
+    expect(broken(extra({ job: "job_unknown" }))).toEqual(["calls_are_recorded"]);
+    expect(broken({ calls: [{ ...call, request_sha256: "b".repeat(64) }, second] })).toEqual([
+      "calls_are_recorded",
+    ]);
+    expect(broken({ calls: [{ ...call, output_tokens: 6 }, second] })).toEqual(["calls_are_recorded"]);
+    expect(broken({ calls: [second] })).toEqual(["calls_are_recorded"]);
+  });
+
+  it("allows a call whose end nobody knows only where a host was killed", () => {
+    const lost = start({ job: { ...wellRun().draft.job, status: "queued", cost: null }, records: [] }, "x");
+    expect(lost.job.attempts).toBe(3);
+    const accepted = acceptJob(
+      { ...submission, metadata: { label: "one" } },
+      { tenantId: "team-a", jobId: ID, actor: "team-a/key:1", nowMs: 1_000, nudgeGraceMs: 10_000 },
+    );
+    const cancelled = end(start({ job: accepted.job, records: accepted.records }, "x"), {
+      ...{ status: "cancelled", nowMs: 3_000, actor: "team-a/key:1" },
+    });
+    const told = { stored: [storedOf(cancelled)], calls: [call], sightings: [], promises: [] };
+    expect(broken(told)).toEqual([]);
+    expect(broken({ ...told, hostsKilled: 0 })).toEqual(["calls_are_recorded"]);
+  });
+
+  it("adds up costs, and finds an attempt that is told twice", () => {
+    expect(broken(job({ cost: { amount: "0.01", currency: "USD" } }))).toEqual(["costs_add_up"]);
+    const { draft } = wellRun();
+    const lease = start({ job: { ...draft.job, status: "queued" }, records: [] }, "x").job.lease;
+    if (lease === null) throw new Error("no lease");
+    const again = supersedeAttempt(draft, {
+      ...{ attempt: 1, lease, call: facts, nowMs: 12_000, actor: "worker:1", reason: "completed" },
+    });
+    expect(broken({ stored: [storedOf(again)] })).toEqual(["costs_add_up"]);
+  });
+
+  it("finds a chain that is edited, short, or does not end where the job says", () => {
+    const { first } = wellRun();
+    const edited = first.trail.map((record) => (record.seq === 2 ? { ...record, actor: "nobody" } : record));
+    expect(broken({ stored: [{ ...first, trail: edited }] })).toEqual(["chains_hold"]);
+    expect(broken({ stored: [{ ...first, trail: first.trail.slice(0, -1) }] })).toContain("chains_hold");
+  });
+
+  it("finds messages left behind", () => {
+    expect(broken({ queues: { "nudges.ready": 0, "nudges.scheduled": 1 } })).toEqual(["queues_are_empty"]);
+  });
+
+  it("finds an end that changed, but not an older answer that was only late", () => {
+    expect(broken({ sightings: [saw("completed", 1), saw("failed", 3)] })).toEqual(["an_end_is_final"]);
+    expect(broken({ sightings: [saw("completed", 1), saw("queued", 3)] })).toEqual(["an_end_is_final"]);
+    expect(broken({ sightings: [saw("completed", 1), saw("queued", 3)], staleReads: true })).toEqual([]);
+    const late = { ...saw("queued", 0), answered: 9 };
+    expect(broken({ sightings: [saw("completed", 1), late] })).toEqual([]);
+    expect(broken({ sightings: [saw("cancelled", 1)] })).toEqual(["an_end_is_final"]);
+  });
+
+  it("holds the service to its answers to cancel and delete", () => {
+    expect(broken({ promises: [{ jobId: ID, action: "cancel", status: 200 }] })).toEqual(["told_is_true"]);
+    expect(broken({ promises: [{ jobId: ID, action: "delete", status: 204 }] })).toEqual(["told_is_true"]);
+  });
+
+  it("counts attempts", () => {
+    expect(broken({ maxAttempts: 1 })).toEqual(["attempts_are_bounded"]);
+    expect(broken(job({ attempts: 3 }))).toEqual(["attempts_are_bounded"]);
+  });
+});

@@ -1,0 +1,91 @@
+import type { AuditRecord } from "../../shared/audit/record.ts";
+import type { Job, Status, StoredResponse } from "../../shared/job/job.ts";
+
+/** All that a run leaves behind to be judged: what the client was told, what is stored, what the models counted. */
+export interface Evidence {
+  readonly submissions: readonly Submission[];
+  readonly sightings: readonly Sighting[];
+  readonly promises: readonly ToldEnd[];
+  readonly stored: readonly StoredJob[];
+  readonly calls: readonly CountedCall[];
+  /** Messages by queue and state, once all was quiet or the patience was over. */
+  readonly queues: Readonly<Record<string, number>>;
+  /** Host processes that were killed: a call they had in hand may have cost what nobody can know. */
+  readonly hostsKilled: number;
+  /** A replica that lags may show an older status; an ended job never shows another end. */
+  readonly staleReads: boolean;
+  readonly maxAttempts: number;
+}
+
+/** One job a client wanted, and every answer to every try to submit it. */
+export interface Submission {
+  /** Unique in the run, sent as metadata: by it a twin is found. */
+  readonly label: string;
+  readonly tenant: string;
+  readonly key: string | null;
+  readonly answers: readonly SubmitAnswer[];
+}
+
+export interface SubmitAnswer {
+  /** Null: no answer came, the job may or may not be there. */
+  readonly status: number | null;
+  readonly jobId: string | null;
+}
+
+/** A status a client was shown. */
+export interface Sighting {
+  readonly jobId: string;
+  /** "absent": 404. */
+  readonly status: Status | "absent";
+  /** When it was asked and when it was answered, by the client's own count: in between, either may be true. */
+  readonly asked: number;
+  readonly answered: number;
+}
+
+/** What a cancel or a delete was answered. */
+export interface ToldEnd {
+  readonly jobId: string;
+  readonly action: "cancel" | "delete";
+  readonly status: number | null;
+}
+
+/** What the store holds of a job. */
+export interface StoredJob {
+  readonly job: Job;
+  readonly hasRequest: boolean;
+  readonly response: StoredResponse | undefined;
+  readonly trail: readonly AuditRecord[];
+}
+
+/** A call as the simulated endpoints counted it: on disk before it was answered. */
+export interface CountedCall {
+  readonly seq: number;
+  readonly job: string | null;
+  readonly attempt: string | null;
+  readonly status: number | null;
+  readonly request_sha256: string;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  readonly fault: string | null;
+}
+
+export const PROMISES = [
+  "a_202_ends",
+  "no_twin",
+  "one_result",
+  "calls_are_recorded",
+  "costs_add_up",
+  "chains_hold",
+  "queues_are_empty",
+  "an_end_is_final",
+  "same_key_same_job",
+  "told_is_true",
+  "attempts_are_bounded",
+] as const;
+export type Promised = (typeof PROMISES)[number];
+
+export interface Violation {
+  readonly promise: Promised;
+  readonly jobId: string | null;
+  readonly why: string;
+}

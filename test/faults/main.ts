@@ -1,0 +1,62 @@
+import { parseArgs } from "node:util";
+import { type CampaignReport, campaign } from "./campaign.ts";
+import { printReport } from "./report.ts";
+
+/**
+ * `npm run test:faults`: the service under faults, and whether it kept its promises. Ends with exit code 1 where it
+ * did not. The same seed submits the same jobs and orders the same faults; how they meet is up to the machine.
+ */
+const HELP = `Usage: npm run test:faults [-- --long] [--seed N] [--seeds N] [--jobs N] [--kills N] [--others N] [--instances N]
+
+  --long          the long form: 1,000 jobs and 60 kills; else 120 jobs and 8 kills
+  --seed N        the first seed (by chance where it is left out; printed, so that a run can be repeated)
+  --seeds N       so many seeds, one after another (1)
+  --jobs N, --kills N, --others N, --instances N   jobs, kills, faults of other kinds, host processes
+  --output        prints what the service itself wrote, where promises were broken
+`;
+
+const { values } = parseArgs({
+  options: {
+    long: { type: "boolean", default: false },
+    seed: { type: "string", default: String(Math.floor(Math.random() * 1_000_000)) },
+    seeds: { type: "string", default: "1" },
+    jobs: { type: "string" },
+    kills: { type: "string" },
+    others: { type: "string" },
+    instances: { type: "string", default: "3" },
+    output: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+
+function wholeOf(text: string, name: string): number {
+  if (!/^\d{1,7}$/.test(text)) throw new RangeError(`--${name} must be a whole number; it is "${text}".`);
+  return Number(text);
+}
+
+if (values.help) process.stdout.write(HELP);
+else {
+  const form = values.long ? { jobs: 1_000, kills: 60, others: 40 } : { jobs: 120, kills: 8, others: 4 };
+  const given = (name: "jobs" | "kills" | "others") => wholeOf(values[name] ?? String(form[name]), name);
+  const first = wholeOf(values.seed, "seed");
+  const reports: { seed: number; report: CampaignReport }[] = [];
+  for (let seed = first; seed < first + wholeOf(values.seeds, "seeds"); seed++) {
+    console.log(
+      `seed ${seed}: npm run test:faults -- ${values.long ? "--long " : ""}--seed ${seed} runs it again`,
+    );
+    const report = await campaign({
+      seed,
+      jobs: given("jobs"),
+      kills: given("kills"),
+      others: given("others"),
+      instances: wholeOf(values.instances, "instances"),
+      say: (line) => console.log(`  ${line}`),
+    });
+    printReport(seed, report, (line) => console.log(line));
+    if (values.output && report.violations.length > 0) console.log(report.output);
+    reports.push({ seed, report });
+  }
+  const broken = reports.filter(({ report }) => report.violations.length > 0);
+  console.log(`${reports.length} seeds, ${broken.length} of them with broken promises`);
+  if (broken.length > 0) process.exitCode = 1;
+}

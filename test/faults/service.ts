@@ -1,0 +1,169 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CosmosClient } from "@azure/cosmos";
+import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
+import type { CosmosFaultPlan } from "../../local/cosmos/fault-plan.ts";
+import type { FaultPlan as BusFaults } from "../../local/service-bus/fault-plan.ts";
+import type { AuditRecord } from "../../shared/audit/record.ts";
+import { DATABASE, JOBS_CONTAINER } from "../../shared/azure/cosmos-client.ts";
+import type { Job, StoredResponse } from "../../shared/job/job.ts";
+import { Stack } from "../end-to-end/stack.ts";
+import type { CountedCall, StoredJob } from "./evidence.ts";
+
+interface Doors {
+  readonly control: string;
+  readonly cosmos_port: number;
+  readonly model_endpoints_port: number;
+}
+
+/**
+ * The queue of infra/resources.json but for its lock: a message whose host was killed is seen again after 10 s
+ * instead of 60 s, so that a run need not wait so long for its queues to be empty.
+ */
+const QUEUES = {
+  UserConfig: {
+    Namespaces: [
+      {
+        Name: "faults",
+        Queues: [{ Name: "nudges", Properties: { LockDuration: "PT10S", MaxDeliveryCount: 10 } }],
+      },
+    ],
+  },
+};
+
+/** How often a condition is looked at. */
+const LOOK_MS = 100;
+const DOOR_PATIENCE_MS = 3_000;
+const PAGE = 1_000;
+
+/** The whole service under test: processes, and the doors by which faults go in and evidence comes out. */
+export class Service {
+  readonly stack: Stack;
+
+  constructor(environment: Record<string, string>, instances: number) {
+    const queuesFile = { SERVICEBUS_CONFIG: "" };
+    this.stack = new Stack(Object.assign(queuesFile, environment), ["--instances", String(instances)]);
+    queuesFile.SERVICEBUS_CONFIG = path.join(this.stack.folder, "service-bus.json");
+    writeFileSync(queuesFile.SERVICEBUS_CONFIG, JSON.stringify(QUEUES));
+  }
+
+  /** Pids as they are now: a process that was killed is replaced by another. */
+  processes(): { host: readonly number[]; emulators: number | null } {
+    return this.stack.processes();
+  }
+
+  /** Sends a signal to a process of this stack; false when it was gone already. */
+  signal(pid: number, signal: NodeJS.Signals): boolean {
+    try {
+      return process.kill(pid, signal);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === "ESRCH") return false;
+      throw thrown;
+    }
+  }
+
+  /** Where the emulators' doors are; emulators that were started again have others. */
+  #doors(): Doors {
+    return JSON.parse(readFileSync(path.join(this.stack.folder, "emulators.json"), "utf8")) as Doors;
+  }
+
+  async #door(url: (doors: Doors) => string, body?: unknown): Promise<unknown> {
+    const response = await fetch(url(this.#doors()), {
+      signal: AbortSignal.timeout(DOOR_PATIENCE_MS),
+      ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+    });
+    const json: unknown = await response.json();
+    if (!response.ok) throw new Error(`${url(this.#doors())}: ${response.status} ${JSON.stringify(json)}`);
+    return json;
+  }
+
+  async setFaults(plans: { cosmos?: CosmosFaultPlan; service_bus?: BusFaults }): Promise<void> {
+    await this.#door(({ control }) => `${control}faults`, plans);
+  }
+
+  async setModelFaults(rules: readonly object[] | { reset: true }): Promise<void> {
+    await this.#door(({ model_endpoints_port: port }) => `http://127.0.0.1:${port}/_control`, rules);
+  }
+
+  async counters(): Promise<{ service_bus: Record<string, number>; cosmos: Record<string, number> }> {
+    return (await this.#door(({ control }) => control)) as Awaited<ReturnType<Service["counters"]>>;
+  }
+
+  /** Messages by queue and state. */
+  async queues(): Promise<Record<string, number>> {
+    const { service_bus } = await this.counters();
+    return Object.fromEntries(
+      Object.entries(service_bus).filter(([name]) =>
+        /^nudges\.(ready|locked|scheduled|deferred|dead)$/.test(name),
+      ),
+    );
+  }
+
+  async calls(): Promise<CountedCall[]> {
+    const all: CountedCall[] = [];
+    for (let more = true; more; ) {
+      const since = all.at(-1)?.seq ?? 0;
+      const page = (await this.#door(
+        ({ model_endpoints_port: port }) =>
+          `http://127.0.0.1:${port}/_control/calls?since=${since}&limit=${PAGE}`,
+      )) as { data: CountedCall[]; has_more: boolean };
+      all.push(...page.data);
+      more = page.has_more;
+    }
+    return all;
+  }
+
+  /** Every job with all that is stored of it, read past the service. */
+  async stored(): Promise<StoredJob[]> {
+    const client = new CosmosClient({
+      endpoint: `http://127.0.0.1:${this.#doors().cosmos_port}/`,
+      key: EMULATOR_KEY,
+    });
+    try {
+      const items = client.database(DATABASE).container(JOBS_CONTAINER).items;
+      const { resources } = await items.query<Item>("SELECT * FROM c", { maxItemCount: PAGE }).fetchAll();
+      const byJob = Map.groupBy(resources, (item) => item.job_id);
+      return [...byJob.values()].map(storedJob).filter((each) => each !== undefined);
+    } finally {
+      client.dispose();
+    }
+  }
+
+  /** Whether the condition held within the time. A door that is shut for the moment counts as «not yet». */
+  async until(patienceMs: number, holds: () => boolean | Promise<boolean>): Promise<boolean> {
+    const end = performance.now() + patienceMs;
+    for (;;) {
+      try {
+        if (await holds()) return true;
+      } catch (thrown) {
+        if (performance.now() > end) throw thrown;
+      }
+      if (performance.now() > end) return false;
+      await sleep(LOOK_MS);
+    }
+  }
+}
+
+type Item = { job_id: string; kind: string } & Record<string, unknown>;
+
+function storedJob(items: readonly Item[]): StoredJob | undefined {
+  const job = items.find((item) => item.kind === "job");
+  if (job === undefined) return undefined;
+  const response = items.find((item) => item.kind === "response");
+  return {
+    job: job as unknown as Job,
+    hasRequest: items.some((item) => item.kind === "request"),
+    response: response as unknown as StoredResponse | undefined,
+    trail: items
+      .filter((item) => item.kind === "audit")
+      .map(recordOf)
+      .sort((a, b) => a.seq - b.seq),
+  };
+}
+
+/** The record without what the store keeps beside it. */
+function recordOf(item: Item): AuditRecord {
+  const { id, v, kind, tenant_id, ttl, _rid, _self, _etag, _attachments, _ts, ...record } = item;
+  return record as unknown as AuditRecord;
+}

@@ -1,0 +1,53 @@
+import type { Wish } from "./client.ts";
+import type { Chances } from "./seeded.ts";
+
+/** What the models do to a job's calls; the text is the simulation's own directive (local/model-endpoints/README.md). */
+const DIRECTIVES: readonly (readonly [weight: number, directive: string])[] = [
+  [30, ""],
+  [25, "[[sim:latency_ms=40]]"],
+  [20, "[[sim:latency_ms=400]]"],
+  [6, "[[sim:latency_ms=2500]]"],
+  [2, "[[sim:latency_ms=6000,times=1]]"],
+  [3, "[[sim:status=503,times=2]]"],
+  [3, "[[sim:status=429,retry_after_ms=700,times=2]]"],
+  [2, "[[sim:reset,times=1]]"],
+  [2, "[[sim:half,times=1]]"],
+  [2, "[[sim:html,status=502,times=1]]"],
+  [1, "[[sim:empty,times=1]]"],
+  [1, "[[sim:broken_json,times=1]]"],
+  [1, "[[content_filter]]"],
+  [1, "[[output_filter]]"],
+  [0.3, "[[sim:huge,bytes=100000000,times=1]]"],
+];
+
+/** Share of jobs without an idempotency key: a lost answer is then never asked for again. */
+const KEYLESS = 0.25;
+
+/** The `n`-th job of a run. */
+export function wishOf(n: number, run: string, c: Chances): Wish {
+  const label = `${run}-${n}`;
+  const key = c.next() < KEYLESS ? null : `key-${label}`;
+  // A call that never ends needs somebody who ends it: a deadline or a cancel.
+  const hangs = c.next() < 0.03;
+  const directive = hangs ? "[[sim:hang]]" : c.weighted(DIRECTIVES);
+  const endsBy = c.next();
+  return {
+    label,
+    tenant: c.next() < 0.7 ? "team-a" : "team-b",
+    key,
+    body: {
+      model: c.pick(["gpt-sim", "grok-sim", "deepseek-sim", "any-lab"]),
+      messages: [
+        { role: "user", content: `${directive} Summarise note ${label}: it rained, then it cleared.` },
+      ],
+    },
+    ...(hangs && endsBy < 0.5 ? { deadlineSeconds: c.whole(2, 5) } : {}),
+    ...(hangs && endsBy >= 0.5 ? { cancelAfterMs: c.whole(100, 3_000), deadlineSeconds: 30 } : {}),
+    ...(!hangs && endsBy < 0.08 ? { cancelAfterMs: c.whole(0, 600) } : {}),
+    ...(!hangs && endsBy > 0.96 ? { deadlineSeconds: c.whole(1, 3) } : {}),
+    ...(c.next() < 0.05 ? { notBeforeSeconds: c.whole(0, 2) } : {}),
+    ...(c.next() < 0.1 ? { deleteAfterEnd: true } : {}),
+    // Without a key the same submit again is another job, and rightly so.
+    ...(key !== null && c.next() < 0.2 ? { repeatAfterMs: [c.whole(0, 200), c.whole(200, 3_000)] } : {}),
+  };
+}
