@@ -1,13 +1,13 @@
 import type { TokenCredential } from "@azure/identity";
-import OpenAI, { APIConnectionError, APIError } from "openai";
-import { Agent } from "undici";
+import OpenAI, { APIConnectionError } from "openai";
+import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
 import { BodyTooLarge, bodyText } from "./answer-body.ts";
 import type { Deployment } from "./catalogue.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
+import { type Answer, type Outcome, outcomeOf } from "./outcome.ts";
 
 export interface ModelCall {
   readonly deployment: Deployment;
@@ -40,16 +40,17 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
   // undici's own time-outs for headers and body are 5 minutes; a reasoning call may take half an hour.
   const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0, allowH2: false });
   const clients = new Map<string, OpenAI>();
-  const refusals = new Map<string, string>();
+  /** Answers of calls under way, by call id. */
+  const answers = new Map<string, Answer>();
 
   /**
    * On undici's own request, at half the CPU of a whole fetch. Redirects are not followed and nothing is compressed,
-   * so that the bytes hashed are the bytes sent. The openai client keeps of a refusal only what it could parse, and
-   * the audit trail wants the bytes: they are put aside.
+   * so that the bytes hashed are the bytes sent. The answer is put aside as it came: the openai client would keep of a
+   * refusal only what it could parse, and a stream made for it and read again costs more than the answer itself.
    */
   const fetch: typeof globalThis.fetch = async (input, init) => {
     const url = new URL(String(input));
-    const headers = Object.fromEntries(new Headers(init?.headers));
+    const headers = init?.headers as Headers;
     const answer = await dispatcher.request({
       origin: url.origin,
       path: url.pathname + url.search,
@@ -58,14 +59,13 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
       body: init?.body as string,
       signal: init?.signal ?? null,
     });
-    const ok = answer.statusCode >= 200 && answer.statusCode < 300;
-    const text = await bodyText(
-      answer.body,
-      ok ? MAX_RESPONSE_BYTES : MAX_REFUSAL_BYTES,
-      ok ? "refuse" : "cut",
-    );
-    if (!ok) refusals.set(headers[CALL_ID_HEADER] ?? "", text);
-    return responseOf(answer.statusCode, answer.headers, text);
+    const { statusCode: status } = answer;
+    answers.set(headers.get(CALL_ID_HEADER) ?? "", {
+      status,
+      headers: { get: (name) => headerOf(answer.headers, name) },
+      body: await bodyOf(answer),
+    });
+    return new Response(null, { status });
   };
 
   const clientOf = (deployment: Deployment): OpenAI => {
@@ -96,7 +96,7 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
       if (call.signal.aborted) onAbort();
       const cancelTimer = deps.clock.after(MAX_CALL_SECONDS * 1000, () => abort.abort("call_timeout"));
       try {
-        const response = await clientOf(call.deployment)
+        await clientOf(call.deployment)
           .post(pathOf(call.endpoint), {
             body: call.body,
             headers: {
@@ -108,33 +108,34 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
             signal: abort.signal,
           })
           .asResponse();
-        const { status, headers } = response;
-        return outcomeOf({ status, headers, body: await response.text() }, deps.clock.now());
       } catch (thrown) {
-        return failureOf(thrown, abort.signal, refusals.get(callId) ?? "", deps.clock.now());
+        // The client throws for refusals too, which are answers.
+        if (!answers.has(callId)) return failureOf(thrown, abort.signal);
       } finally {
-        refusals.delete(callId);
         cancelTimer();
         call.signal.removeEventListener("abort", onAbort);
       }
+      const answer = answers.get(callId);
+      answers.delete(callId);
+      if (answer === undefined) throw new TypeError(`the call ${callId} ended without an answer`);
+      return outcomeOf(answer, deps.clock.now());
     },
     close: () => dispatcher.close(),
   };
 }
 
-/** Statuses whose answers have no body by the standard. */
-const WITHOUT_BODY = new Set([204, 205, 304]);
+function headerOf(headers: Dispatcher.ResponseData["headers"], name: string): string | null {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(", ") : (value ?? null);
+}
 
-function responseOf(
-  status: number,
-  headers: Record<string, string | string[] | undefined>,
-  text: string,
-): Response {
-  const response = new Response(WITHOUT_BODY.has(status) ? null : text, { status });
-  for (const [name, value] of Object.entries(headers)) {
-    for (const each of Array.isArray(value) ? value : [value ?? ""]) response.headers.append(name, each);
-  }
-  return response;
+/** The whole answer, or a refusal's beginning. */
+function bodyOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<string> {
+  const ok = statusCode >= 200 && statusCode < 300;
+  const limit = ok ? MAX_RESPONSE_BYTES : MAX_REFUSAL_BYTES;
+  // HTTP ends a body where its announced length does: no need to watch each piece of it.
+  if (Number(headers["content-length"] ?? Infinity) <= limit) return body.text();
+  return bodyText(body, limit, ok ? "refuse" : "cut");
 }
 
 /** Names the call in a deployment's own logs. */
@@ -156,15 +157,12 @@ function apiKeyOf(deployment: Deployment, deps: ModelClientDeps): string | (() =
   };
 }
 
-function failureOf(thrown: unknown, signal: AbortSignal, refusal: string, nowMs: number): Outcome {
+function failureOf(thrown: unknown, signal: AbortSignal): Outcome {
   const cause = (thrown as Error).cause;
   if (cause instanceof BodyTooLarge) return { kind: "too_large", bytes: cause.limitBytes };
   if (signal.aborted) {
     if (signal.reason !== "call_timeout") return { kind: "aborted", reason: String(signal.reason) };
     return retry("call_timeout", `no answer within ${MAX_CALL_SECONDS} s`);
-  }
-  if (thrown instanceof APIError && thrown.status !== undefined && thrown.headers !== undefined) {
-    return outcomeOf({ status: thrown.status, headers: thrown.headers, body: refusal }, nowMs);
   }
   return retry(thrown instanceof APIConnectionError ? "network" : "call_failed", causeOf(thrown));
 }
