@@ -5,7 +5,7 @@ import { type Job, STORED_VERSION, type StoredRequest, type StoredResponse } fro
 import type { Draft } from "../job/life-cycle.ts";
 import type { JobKey, JobStore, ListFilter, Overdue, Stored, WriteResult } from "../job/ports.ts";
 import { storeOperation } from "./cosmos-client.ts";
-import { type Retention, ttlSeconds } from "./retention.ts";
+import { auditUntilMs, type Retention, ttlSeconds } from "./retention.ts";
 import {
   createOf,
   etagOf,
@@ -17,10 +17,10 @@ import {
 } from "./transaction.ts";
 
 /** Item ids inside a job's own logical partition, `[tenant_id, job_id]`. */
-const JOB_ID = "job";
+export const JOB_ID = "job";
 const REQUEST_ID = "request";
 const RESPONSE_ID = "response";
-const auditId = (seq: number) => `audit-${String(seq).padStart(6, "0")}`;
+export const auditId = (seq: number) => `audit-${String(seq).padStart(6, "0")}`;
 
 const partitionOf = (key: JobKey): string[] => [key.tenant_id, key.job_id];
 
@@ -38,7 +38,7 @@ export class CosmosJobStore implements JobStore {
     const { job, request, records } = accepted;
     const ttl = this.#ttl(job, nowMs);
     const operations: OperationInput[] = [
-      createOf({ id: JOB_ID, ...job, ttl: ttl("job") }),
+      createOf(this.#jobItem(job, nowMs)),
       createOf({ id: REQUEST_ID, ...request, ttl: ttl("content") }),
       ...records.map((record) => createOf(auditItem(job, record, ttl("audit")))),
     ];
@@ -89,7 +89,7 @@ export class CosmosJobStore implements JobStore {
         operationType: "Replace",
         id: JOB_ID,
         ifMatch: etag,
-        resourceBody: itemBody({ id: JOB_ID, ...job, ttl: ttl("job") }),
+        resourceBody: itemBody(this.#jobItem(job, nowMs)),
       },
       ...records.map((record) => createOf(auditItem(job, record, ttl("audit")))),
     ];
@@ -173,7 +173,12 @@ export class CosmosJobStore implements JobStore {
   }
 
   #ttl(job: Job, nowMs: number): (kind: "content" | "audit" | "job") => number {
-    return (kind) => ttlSeconds(kind, job.deadline_ms, nowMs, this.#retention);
+    return (kind) => ttlSeconds(kind, job, nowMs, this.#retention);
+  }
+
+  #jobItem(job: Job, nowMs: number): object {
+    const audit_until_ms = auditUntilMs(job, this.#retention);
+    return { id: JOB_ID, ...job, audit_until_ms, ttl: this.#ttl(job, nowMs)("job") };
   }
 
   #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<TransactionResult> {
@@ -199,7 +204,7 @@ function auditItem(job: Job, record: AuditRecord, ttl: number): object {
 }
 
 /** The record alone: what the store adds to an item is no part of the hashed form. */
-function recordOf(item: AuditItem): AuditRecord {
+export function recordOf(item: AuditRecord): AuditRecord {
   const { job_id, seq, at, event, actor, attempt, deployment, provider, simulated, outcome, reason } = item;
   const { usage, cost, latency_ms, request_sha256, response_sha256, prev_hash, hash } = item;
   return {

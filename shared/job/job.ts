@@ -96,6 +96,11 @@ export interface Job {
   readonly redriven_to?: string;
   readonly audit_seq: number;
   readonly audit_hash: string;
+  /**
+   * When the audit trail goes, as a whole; null: never. Set by the store when the job is accepted; jobs stored before
+   * there was this field go by the setting.
+   */
+  readonly audit_until_ms?: number | null;
 }
 
 /** The request as received: `body` is the JSON text of the envelope's `body`, byte for byte. */
