@@ -2,11 +2,13 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { DefaultAzureCredential, ManagedIdentityCredential, type TokenCredential } from "@azure/identity";
+import { keptSecondsAtMost, sealDays } from "../shared/audit/sealing.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos-client.ts";
 import { CosmosControlTrail } from "../shared/azure/cosmos-control-trail.ts";
 import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos-job-store.ts";
 import { CosmosLiveJobs } from "../shared/azure/cosmos-live-jobs.ts";
+import { CosmosSeals } from "../shared/azure/cosmos-seals.ts";
 import { CosmosSweepRounds } from "../shared/azure/cosmos-sweep-rounds.ts";
 import { NUDGES_QUEUE, openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
 import { systemClock as clock } from "../shared/clock.ts";
@@ -34,6 +36,7 @@ import { registerOpenapi } from "./openapi.ts";
 import { registerOpsStatus } from "./ops-status.ts";
 import { registerRedriveDeadLetter } from "./redrive-dead-letter.ts";
 import { registerRunJob } from "./run-job.ts";
+import { registerSeal } from "./seal.ts";
 import { registerSubmitJob } from "./submit-job.ts";
 import { registerSweep } from "./sweep.ts";
 
@@ -142,3 +145,8 @@ registerRedriveDeadLetter({
   maxDeadlineSeconds: settings.maxDeadlineSeconds,
 });
 registerDeadLetter({ store, nudges, deadLetters, clock });
+const seals = new CosmosSeals(jobs, database.container(CONTROL_CONTAINER));
+const newRun = () => randomBytes(8).toString("hex");
+registerSeal({
+  seal: (log) => sealDays({ seals, clock, newRun, log, keptSeconds: keptSecondsAtMost(settings) }),
+});

@@ -136,7 +136,8 @@ function serviceBusOf(env: Environment, faults: string[]): ServiceBusConnection 
   return undefined;
 }
 
-function cosmosOf(env: Environment, faults: string[]): CosmosConnection | undefined {
+/** How to reach Cosmos DB; undefined after a fault, which is added to `faults`. */
+export function cosmosOf(env: Environment, faults: string[]): CosmosConnection | undefined {
   const { COSMOS: connectionString, COSMOS__accountEndpoint: accountEndpoint } = env;
   if (connectionString !== undefined && accountEndpoint !== undefined) {
     faults.push("settings COSMOS and COSMOS__accountEndpoint: set one of the two");

@@ -20,7 +20,7 @@ export interface ChangedHead {
 
 /** Every method throws StoreUnavailable, and nothing else that a cloud can cause. */
 export interface SealStore {
-  head(): Promise<{ readonly value: SealHead; readonly etag: string } | undefined>;
+  sealHead(): Promise<{ readonly value: SealHead; readonly etag: string } | undefined>;
   /** Heads of jobs' trails written from `fromTs` on and before `toTs`, in that order, in pages. */
   changedHeads(fromTs: number, toTs: number): AsyncIterable<readonly ChangedHead[]>;
   /** Where control's own chains stand now. */
@@ -45,6 +45,15 @@ export interface SealingDeps {
   readonly maxLeaves?: number;
 }
 
+/** The longest that an audit record written now may be kept, in seconds; null: for ever. */
+export function keptSecondsAtMost(settings: {
+  readonly maxDeadlineSeconds: number;
+  readonly auditRetentionDays: number;
+}): number | null {
+  const { maxDeadlineSeconds, auditRetentionDays } = settings;
+  return auditRetentionDays === 0 ? null : maxDeadlineSeconds + auditRetentionDays * 86_400;
+}
+
 /** Some 100 kB an item: well below 2 MB, and one write of a few hundred RU. */
 export const LEAVES_PER_CHUNK = 500;
 /** Minutes of work, so that a run ends well within a function's time. */
@@ -59,7 +68,7 @@ const MARGIN_SECONDS = 7 * 86_400;
 export async function sealDays(deps: SealingDeps): Promise<readonly Seal[]> {
   const made: Seal[] = [];
   for (;;) {
-    const head = await deps.seals.head();
+    const head = await deps.seals.sealHead();
     const from = head?.value ?? NO_SEAL;
     const toTs = nextSealEnd(from, deps.clock.now());
     if (toTs === undefined) return made;

@@ -9,8 +9,8 @@ import { createOf, isSuperseded, itemBody, transaction, unexpected } from "./tra
 
 /** Item ids of a scope's trail. A number of 9 digits: ids sort as their records do, for a thousand years of changes. */
 const TRAIL_PREFIX = "audit-";
-const HEAD_ID = "audit-head";
-const recordId = (seq: number) => `audit-${String(seq).padStart(9, "0")}`;
+export const CONTROL_HEAD_ID = "audit-head";
+export const controlRecordId = (seq: number) => `audit-${String(seq).padStart(9, "0")}`;
 /** Any text may name a change, so its item is named by the text's hash. */
 const changeItemId = (changeId: string) => `audit-change-${sha256Hex(changeId)}`;
 
@@ -24,12 +24,14 @@ export class CosmosControlTrail implements ControlTrailStore {
 
   async view(scope: ControlScope, changeId: string, itemIds: readonly string[]): Promise<ControlView> {
     const [head, made, ...items] = await Promise.all([
-      this.#read<ChainHead>(scope, HEAD_ID),
+      this.#read<ChainHead>(scope, CONTROL_HEAD_ID),
       this.#read<{ seq: number }>(scope, changeItemId(changeId)),
       ...itemIds.map((id) => this.#read<ControlItem>(scope, id)),
     ]);
     const record =
-      made === undefined ? undefined : await this.#read<ControlRecord>(scope, recordId(made.value.seq));
+      made === undefined
+        ? undefined
+        : await this.#read<ControlRecord>(scope, controlRecordId(made.value.seq));
     if (made !== undefined && record === undefined) {
       throw new TypeError(`control/${scope}: record ${made.value.seq} of a change is gone`);
     }
@@ -51,17 +53,17 @@ export class CosmosControlTrail implements ControlTrailStore {
   ): Promise<"written" | "superseded"> {
     const { scope, seq, hash } = record;
     const item = (fields: object) => ({ scope, v: STORED_VERSION, ...fields });
-    const head = item({ id: HEAD_ID, kind: "audit_head", seq, hash, ttl: -1 });
+    const head = item({ id: CONTROL_HEAD_ID, kind: "audit_head", seq, hash, ttl: -1 });
     const operations: OperationInput[] = [
       view.head === undefined
         ? createOf(head)
         : {
             operationType: "Replace",
-            id: HEAD_ID,
+            id: CONTROL_HEAD_ID,
             ifMatch: view.head.etag,
             resourceBody: itemBody(head),
           },
-      createOf(item({ id: recordId(seq), kind: "audit", ...record, ttl: -1 })),
+      createOf(item({ id: controlRecordId(seq), kind: "audit", ...record, ttl: -1 })),
       createOf(item({ id: changeItemId(record.change_id), kind: "audit_change", seq, ttl: -1 })),
       ...writes.map((write) => operationOf(scope, write)),
     ];
@@ -75,15 +77,15 @@ export class CosmosControlTrail implements ControlTrailStore {
     scope: ControlScope,
     page: { limit: number; beforeSeq?: number | undefined },
   ): Promise<{ records: readonly ControlRecord[]; hasMore: boolean }> {
-    const head = await this.#read<ChainHead>(scope, HEAD_ID);
+    const head = await this.#read<ChainHead>(scope, CONTROL_HEAD_ID);
     const last = Math.min(head?.value.seq ?? 0, (page.beforeSeq ?? Infinity) - 1);
     if (last < 1) return { records: [], hasMore: false };
     const first = Math.max(1, last - page.limit + 1);
     const query: SqlQuerySpec = {
       query: "SELECT * FROM c WHERE c.id >= @first AND c.id <= @last",
       parameters: [
-        { name: "@first", value: recordId(first) },
-        { name: "@last", value: recordId(last) },
+        { name: "@first", value: controlRecordId(first) },
+        { name: "@last", value: controlRecordId(last) },
       ],
     };
     const found = await storeOperation("control audit", (abortSignal) =>

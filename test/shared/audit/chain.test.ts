@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { verifyChain } from "../../../shared/audit/chain.ts";
+import { verifyChain, verifyTrail } from "../../../shared/audit/chain.ts";
 import {
   AUDIT_EVENTS,
   type AuditEntry,
@@ -79,12 +79,42 @@ describe("audit chain", () => {
     const [first, last] = mine;
     const foreign = chainOf([{ event: "accepted", actor: "a" }], "job_2")[0];
     if (first === undefined || last === undefined || foreign === undefined) throw new Error("no records");
-    expect(verifyChain([first], last)).toMatchObject({ intact: false, seq: 1 });
+    expect(verifyChain([first], last)).toMatchObject({ intact: false, seq: 2 });
     const spliced = nextRecord(foreign, "job_1", 1_800_000_001_000, { event: "cancelled", actor: "a" });
     expect(verifyChain([foreign, spliced])).toMatchObject({
       intact: false,
       seq: 2,
       why: "it is another job's record",
     });
+  });
+});
+
+describe("a job's trail", () => {
+  const job = (records: readonly AuditRecord[], status: "queued" | "completed" | "cancelled") => {
+    const last = records.at(-1);
+    return { job_id: "job_1", status, audit_seq: last?.seq ?? 0, audit_hash: last?.hash ?? GENESIS_HASH };
+  };
+  const trail = (...events: AuditEntry["event"][]) => chainOf(events.map((event) => ({ event, actor: "a" })));
+
+  it("holds while the job goes on, and once it has ended", () => {
+    const live = trail("accepted", "attempt_started");
+    expect(verifyTrail(job(live, "queued"), live)).toEqual({ intact: true, records: 2 });
+    const ended = trail("accepted", "attempt_started", "completed", "attempt_superseded", "content_deleted");
+    expect(verifyTrail(job(ended, "completed"), ended)).toEqual({ intact: true, records: 5 });
+  });
+
+  it.each([
+    ["a second terminal event", trail("accepted", "completed", "cancelled"), "completed", 3],
+    ["no terminal event", trail("accepted", "attempt_started"), "completed", 2],
+    ["another end than the job's", trail("accepted", "cancelled"), "completed", 2],
+    ["an end of a job that goes on", trail("accepted", "cancelled"), "queued", 2],
+    ["another beginning", trail("attempt_started"), "queued", 1],
+  ] as const)("does not hold with %s", (_, records, status, seq) => {
+    expect(verifyTrail(job(records, status), records)).toMatchObject({ intact: false, seq });
+  });
+
+  it("does not hold as another job's, however well it is linked", () => {
+    const records = chainOf([{ event: "accepted", actor: "a" }], "job_2");
+    expect(verifyTrail(job(records, "queued"), records)).toMatchObject({ intact: false, seq: 1 });
   });
 });
