@@ -20,7 +20,7 @@ const options = (more: Record<string, string> = {}) => ({
   cwd: root,
   env: { ...process.env, TMPDIR: folder, ...more },
   // Before the test's own patience ends, so that nothing of it lives on.
-  timeout: 25_000,
+  timeout: 110_000,
 });
 
 it("runs every prompt through every lab, verifies the trails and leaves nothing behind", async () => {
