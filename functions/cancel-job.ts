@@ -1,13 +1,12 @@
-import type { Authenticator } from "../shared/http/authenticate.ts";
 import { etagOf, jobJson } from "../shared/http/job-resource.ts";
 import { jobIdOf } from "../shared/http/parameters.ts";
 import { cancelJob, type EndingDeps } from "../shared/job/cancel.ts";
-import { tenantRoute } from "./http.ts";
+import { type Entrance, tenantRoute } from "./http.ts";
 
 /** POST /api/jobs/{id}/cancel */
-export function registerCancelJob(deps: EndingDeps & { readonly authenticator: Authenticator }): void {
+export function registerCancelJob(deps: EndingDeps & { readonly entrance: Entrance }): void {
   const options = { name: "cancel-job", method: "POST", route: "jobs/{id}/cancel" } as const;
-  tenantRoute(deps.authenticator, options, async (request, { tenant, actor }) => {
+  tenantRoute(deps.entrance, options, async (request, { tenant, actor }) => {
     const key = { tenant_id: tenant.id, job_id: jobIdOf(request.params.id ?? "") };
     const { value: job, etag } = await cancelJob(deps, key, actor);
     const headers = { "content-type": "application/json", etag: etagOf(etag) };

@@ -1,13 +1,12 @@
-import type { Authenticator } from "../shared/http/authenticate.ts";
 import { jobIdOf } from "../shared/http/parameters.ts";
 import type { EndingDeps } from "../shared/job/cancel.ts";
 import { deleteJobContent } from "../shared/job/delete-content.ts";
-import { tenantRoute } from "./http.ts";
+import { type Entrance, tenantRoute } from "./http.ts";
 
 /** DELETE /api/jobs/{id}: erases request and response, keeps the audit trail */
-export function registerDeleteJob(deps: EndingDeps & { readonly authenticator: Authenticator }): void {
+export function registerDeleteJob(deps: EndingDeps & { readonly entrance: Entrance }): void {
   const options = { name: "delete-job", method: "DELETE", route: "jobs/{id}" } as const;
-  tenantRoute(deps.authenticator, options, async (request, { tenant, actor }) => {
+  tenantRoute(deps.entrance, options, async (request, { tenant, actor }) => {
     await deleteJobContent(deps, { tenant_id: tenant.id, job_id: jobIdOf(request.params.id ?? "") }, actor);
     return { status: 204 };
   });

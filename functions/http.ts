@@ -7,6 +7,7 @@ import {
 } from "@azure/functions";
 import { Problem } from "../shared/errors.ts";
 import type { Authenticator, Caller } from "../shared/http/authenticate.ts";
+import type { Door } from "../shared/http/door.ts";
 import { problemResponse } from "../shared/http/problem.ts";
 import { StoreUnavailable } from "../shared/job/ports.ts";
 import { type Log, reasonOf } from "../shared/log.ts";
@@ -18,6 +19,12 @@ export interface RouteOptions {
   readonly method: HttpMethod;
   /** Below the route prefix of host.json, `/api`. */
   readonly route: string;
+}
+
+/** What a tenant's request passes first: is there room, and who is it? */
+export interface Entrance {
+  readonly authenticator: Authenticator;
+  readonly door: Door;
 }
 
 /** What a handler is given besides the request. */
@@ -55,17 +62,27 @@ export function openRoute(
   });
 }
 
-/** A route for tenants: 401 without a good credential, 403 for an operator's. */
+/** A route for tenants: 429 when there are too many, 401 without a good credential, 403 for an operator's. */
 export function tenantRoute(
-  authenticator: Authenticator,
+  { authenticator, door }: Entrance,
   options: RouteOptions,
   handle: (request: HttpRequest, caller: TenantCaller, visit: Visit) => Promise<HttpResponseInit>,
 ): void {
   openRoute(options, async (request, visit) => {
-    const caller: Caller = await authenticator.authenticate(request.headers);
-    if (caller.kind !== "tenant")
-      throw new Problem("forbidden", "Operators own no jobs: use a tenant's credential.");
-    return handle(request, { tenant: caller.tenant, actor: caller.actor }, visit);
+    const leave = door.enter(visit.log);
+    try {
+      const caller: Caller = await authenticator.authenticate(request.headers);
+      if (caller.kind !== "tenant")
+        throw new Problem("forbidden", "Operators own no jobs: use a tenant's credential.");
+      const leaveAs = door.enterAs(caller.tenant, visit.log);
+      try {
+        return await handle(request, { tenant: caller.tenant, actor: caller.actor }, visit);
+      } finally {
+        leaveAs();
+      }
+    } finally {
+      leave();
+    }
   });
 }
 

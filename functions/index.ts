@@ -14,6 +14,7 @@ import { NUDGES_QUEUE, openServiceBus, ServiceBusNudges } from "../shared/azure/
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
+import { createDoor } from "../shared/http/door.ts";
 import { createCooling } from "../shared/job/cooling.ts";
 import { createRunningJobs } from "../shared/job/running-jobs.ts";
 import { Sweeper } from "../shared/job/sweep.ts";
@@ -90,6 +91,12 @@ const trail = new CosmosControlTrail(control);
 const nudges = new ServiceBusNudges(serviceBus);
 const models = createModelClient({ settings: process.env, credential: () => credential(), clock });
 const authenticator = createAuthenticator({ tenants, entra: settings.entra, clock });
+const door = createDoor({
+  maxInFlight: settings.maxRequestsInFlight,
+  submitsPerSecond: settings.submitsPerSecond,
+  clock,
+});
+const entrance = { authenticator, door };
 const running = createRunningJobs();
 const cooling = createCooling(clock);
 const latencies = createLatencies(clock);
@@ -103,7 +110,7 @@ const health = serviceBus.createReceiver(NUDGES_QUEUE);
 const newJobId = () => `job_${randomBytes(16).toString("hex")}`;
 
 registerSubmitJob({
-  authenticator,
+  entrance,
   catalogue,
   settings,
   store,
@@ -113,12 +120,12 @@ registerSubmitJob({
   newJobId,
   nudgeGraceMs,
 });
-registerGetJob({ authenticator, store, running, clock });
-registerListJobs({ authenticator, store });
-registerCancelJob({ authenticator, store, running, clock });
-registerDeleteJob({ authenticator, store, running, clock });
-registerListAudit({ authenticator, store });
-registerListModels({ authenticator, catalogue });
+registerGetJob({ entrance, store, running, clock });
+registerListJobs({ entrance, store });
+registerCancelJob({ entrance, store, running, clock });
+registerDeleteJob({ entrance, store, running, clock });
+registerListAudit({ entrance, store });
+registerListModels({ entrance, catalogue });
 registerOpenapi();
 registerHealth({
   monotonic: clock.monotonic,

@@ -1,13 +1,12 @@
-import type { Authenticator } from "../shared/http/authenticate.ts";
 import { jobIdOf } from "../shared/http/parameters.ts";
 import { jobNotFound } from "../shared/job/cancel.ts";
 import type { JobStore } from "../shared/job/ports.ts";
-import { tenantRoute } from "./http.ts";
+import { type Entrance, tenantRoute } from "./http.ts";
 
 /** GET /api/jobs/{id}/audit: the whole trail, oldest first */
-export function registerListAudit(deps: { store: JobStore; authenticator: Authenticator }): void {
+export function registerListAudit(deps: { store: JobStore; entrance: Entrance }): void {
   const options = { name: "list-audit", method: "GET", route: "jobs/{id}/audit" } as const;
-  tenantRoute(deps.authenticator, options, async (request, { tenant }) => {
+  tenantRoute(deps.entrance, options, async (request, { tenant }) => {
     const key = { tenant_id: tenant.id, job_id: jobIdOf(request.params.id ?? "") };
     const data = await deps.store.audit(key);
     // Every job has its `accepted` record as long as the trail is kept.

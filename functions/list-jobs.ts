@@ -1,15 +1,14 @@
 import { Problem } from "../shared/errors.ts";
-import type { Authenticator } from "../shared/http/authenticate.ts";
 import { jobResource } from "../shared/http/job-resource.ts";
 import { listOf } from "../shared/http/list.ts";
 import { listQuery } from "../shared/http/parameters.ts";
 import type { JobStore } from "../shared/job/ports.ts";
-import { tenantRoute } from "./http.ts";
+import { type Entrance, tenantRoute } from "./http.ts";
 
 /** GET /api/jobs?status=&model=&limit=&after=, newest first; without the jobs' responses */
-export function registerListJobs(deps: { store: JobStore; authenticator: Authenticator }): void {
+export function registerListJobs(deps: { store: JobStore; entrance: Entrance }): void {
   const options = { name: "list-jobs", method: "GET", route: "jobs" } as const;
-  tenantRoute(deps.authenticator, options, async (request, { tenant }) => {
+  tenantRoute(deps.entrance, options, async (request, { tenant }) => {
     const { status, model, limit, after: afterId } = listQuery(new URL(request.url).searchParams);
     const after = afterId === undefined ? undefined : await cursor(deps.store, tenant.id, afterId);
     const { jobs, hasMore } = await deps.store.list(tenant.id, { status, model, limit, after });

@@ -1,12 +1,11 @@
-import type { Authenticator } from "../shared/http/authenticate.ts";
 import { modelsJson } from "../shared/http/models-json.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";
-import { tenantRoute } from "./http.ts";
+import { type Entrance, tenantRoute } from "./http.ts";
 
 /** GET /api/models: what this tenant may use */
-export function registerListModels(deps: { catalogue: () => Catalogue; authenticator: Authenticator }): void {
+export function registerListModels(deps: { catalogue: () => Catalogue; entrance: Entrance }): void {
   const options = { name: "list-models", method: "GET", route: "models" } as const;
-  tenantRoute(deps.authenticator, options, async (_request, { tenant }) => ({
+  tenantRoute(deps.entrance, options, async (_request, { tenant }) => ({
     status: 200,
     jsonBody: modelsJson(deps.catalogue(), tenant),
   }));

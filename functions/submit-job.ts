@@ -1,17 +1,16 @@
 import type { HttpResponseInit } from "@azure/functions";
 import { Problem } from "../shared/errors.ts";
 import { admitModel } from "../shared/http/admit-model.ts";
-import type { Authenticator } from "../shared/http/authenticate.ts";
 import { parseSubmit } from "../shared/http/envelope.ts";
 import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/job-resource.ts";
 import { type SubmitDeps, submitJob } from "../shared/job/submit.ts";
 import { MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";
 import type { Settings } from "../shared/settings.ts";
-import { tenantRoute } from "./http.ts";
+import { type Entrance, tenantRoute } from "./http.ts";
 
 export interface SubmitRouteDeps extends Omit<SubmitDeps, "log"> {
-  readonly authenticator: Authenticator;
+  readonly entrance: Entrance;
   readonly catalogue: () => Catalogue;
   readonly settings: Pick<Settings, "defaultDeadlineSeconds" | "maxDeadlineSeconds">;
 }
@@ -19,7 +18,8 @@ export interface SubmitRouteDeps extends Omit<SubmitDeps, "log"> {
 /** POST /api/jobs */
 export function registerSubmitJob(deps: SubmitRouteDeps): void {
   const options = { name: "submit-job", method: "POST", route: "jobs" } as const;
-  tenantRoute(deps.authenticator, options, async (request, { tenant, actor }, { log }) => {
+  tenantRoute(deps.entrance, options, async (request, { tenant, actor }, { log }) => {
+    deps.entrance.door.submit(tenant, log);
     refuseDeclaredSize(request.headers.get("content-length"));
     const nowMs = deps.clock.now();
     const bytes = new Uint8Array(await request.arrayBuffer());

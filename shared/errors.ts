@@ -106,6 +106,11 @@ export const ERRORS = {
     title: "The job has not ended",
     advice: "Cancel it first, or wait until it ends.",
   },
+  too_many_requests: {
+    status: 429,
+    title: "Too many requests",
+    advice: "Try again after `Retry-After` seconds; nothing was accepted.",
+  },
   // The service
   internal_error: {
     status: 500,

@@ -24,6 +24,12 @@ export const MAX_CALL_SECONDS = 30 * 60;
 export const MAX_RETRY_AFTER_SECONDS = 600;
 /** Faults listed in one problem: enough to correct a form, no more than a page. */
 export const MAX_FAULTS = 20;
+/** Of an instance's requests in flight, the part that one tenant may have: the rest is there for the others. */
+export const MAX_TENANT_SHARE_IN_FLIGHT = 0.75;
+/** Clients of an instance that wait for a job's end: each costs a socket and at most a read a second. */
+export const MAX_HELD_WAITS = 2_000;
+/** Refusals at the door are counted, and told this often: under load a line for each would be more load. */
+export const DOOR_LOG_EVERY_MS = 10_000;
 /** Live jobs that GET /api/ops/status looks at: about one request unit each, whatever the backlog. */
 export const MAX_STATUS_JOBS = 2_000;
 /** Of a dead letter's id, reason and description: they are whatever its sender wrote. */

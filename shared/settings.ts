@@ -16,6 +16,10 @@ export interface Settings {
   readonly contentRetentionDays: number;
   /** 0: audit records are kept for ever. */
   readonly auditRetentionDays: number;
+  /** Requests of tenants that one instance works on at once; more are answered 429. */
+  readonly maxRequestsInFlight: number;
+  /** Of a tenant whose limits say nothing, on one instance; 0: no limit. */
+  readonly submitsPerSecond: number;
   /** How this instance is called in audit records and logs. */
   readonly instance: string;
   /** Whether Service Bus is an emulator, so that the local stack's well-known keys are accepted. */
@@ -70,6 +74,8 @@ export const settingsSchema = z.object({
   MAX_DEADLINE_SECONDS: whole({ min: 1, max: 31_536_000, default: 604_800 }),
   CONTENT_RETENTION_DAYS: whole({ min: 1, max: 3650, default: 30 }),
   AUDIT_RETENTION_DAYS: whole({ min: 0, max: 36_500, default: 0 }),
+  MAX_REQUESTS_IN_FLIGHT: whole({ min: 1, max: 100_000, default: 512 }),
+  SUBMITS_PER_SECOND: whole({ min: 0, max: 1_000_000, default: 0 }),
   WEBSITE_INSTANCE_ID: text.optional(),
 });
 
@@ -114,6 +120,8 @@ export function parseSettings(
     maxDeadlineSeconds: s.MAX_DEADLINE_SECONDS,
     contentRetentionDays: s.CONTENT_RETENTION_DAYS,
     auditRetentionDays: s.AUDIT_RETENTION_DAYS,
+    maxRequestsInFlight: s.MAX_REQUESTS_IN_FLIGHT,
+    submitsPerSecond: s.SUBMITS_PER_SECOND,
     instance: s.WEBSITE_INSTANCE_ID?.slice(0, 12) ?? random(),
     local:
       serviceBus.kind === "connection_string" &&

@@ -58,6 +58,8 @@ export function problems(codes: readonly ProblemCode[]): Record<string, Schema> 
   );
 }
 
+/** Of routes for tenants; operators' are never turned away at the door. */
+export const DOOR = ["too_many_requests"] as const;
 export const ALWAYS = [
   "missing_credential",
   "invalid_credential",

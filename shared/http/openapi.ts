@@ -11,7 +11,18 @@ import {
 import { CAPABILITIES } from "../model/catalogue.ts";
 import { envelopeSchema } from "./envelope.ts";
 import { opsPaths, opsSchemas } from "./openapi-ops.ts";
-import { ALWAYS, headerOf, json, list, page, parameter, plain, problems, ref } from "./openapi-parts.ts";
+import {
+  ALWAYS,
+  DOOR,
+  headerOf,
+  json,
+  list,
+  page,
+  parameter,
+  plain,
+  problems,
+  ref,
+} from "./openapi-parts.ts";
 
 /** Shapes of what the service answers; what it takes is `envelopeSchema`, the one that validates. */
 const unixSeconds = z.int().describe("Unix time, seconds.");
@@ -194,7 +205,7 @@ function paths() {
             ETag: etag,
             "Retry-After": retryAfter,
           }),
-          ...problems([...SUBMIT, ...ALWAYS]),
+          ...problems([...SUBMIT, ...DOOR, ...ALWAYS]),
         },
       },
       get: {
@@ -211,7 +222,10 @@ function paths() {
           }),
           parameter("query", "after", "The `last_id` of the page before.", { type: "string" }),
         ],
-        responses: { "200": json("A page.", page("Job")), ...problems(["invalid_request", ...ALWAYS]) },
+        responses: {
+          "200": json("A page.", page("Job")),
+          ...problems(["invalid_request", ...DOOR, ...ALWAYS]),
+        },
       },
     },
     "/jobs/{id}": {
@@ -233,7 +247,7 @@ function paths() {
         responses: {
           "200": json("The job.", ref("Job"), { ETag: etag, "Retry-After": retryAfter }),
           "304": { description: "Unchanged." },
-          ...problems(["job_not_found", ...ALWAYS]),
+          ...problems(["job_not_found", ...DOOR, ...ALWAYS]),
         },
       },
       delete: {
@@ -242,7 +256,7 @@ function paths() {
         parameters: [id],
         responses: {
           "204": { description: "Erased, now or before." },
-          ...problems(["job_not_found", "job_not_ended", ...ALWAYS]),
+          ...problems(["job_not_found", "job_not_ended", ...DOOR, ...ALWAYS]),
         },
       },
     },
@@ -253,7 +267,7 @@ function paths() {
         parameters: [id],
         responses: {
           "200": json("The cancelled job.", ref("Job")),
-          ...problems(["job_not_found", "job_ended", ...ALWAYS]),
+          ...problems(["job_not_found", "job_ended", ...DOOR, ...ALWAYS]),
         },
       },
     },
@@ -264,7 +278,7 @@ function paths() {
         parameters: [id],
         responses: {
           "200": json("The whole trail.", list("AuditRecord")),
-          ...problems(["job_not_found", ...ALWAYS]),
+          ...problems(["job_not_found", ...DOOR, ...ALWAYS]),
         },
       },
     },
@@ -272,7 +286,7 @@ function paths() {
       get: {
         operationId: "listModels",
         summary: "The models this tenant may use",
-        responses: { "200": json("The models.", list("Model")), ...problems(ALWAYS) },
+        responses: { "200": json("The models.", list("Model")), ...problems([...DOOR, ...ALWAYS]) },
       },
     },
     "/health": {

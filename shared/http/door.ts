@@ -1,0 +1,125 @@
+import { Problem } from "../errors.ts";
+import { DOOR_LOG_EVERY_MS, MAX_HELD_WAITS, MAX_TENANT_SHARE_IN_FLIGHT } from "../limits.ts";
+import type { Log } from "../log.ts";
+import type { Tenant } from "../tenant/tenants.ts";
+import { type Bucket, type BucketLimits, takeToken } from "../tenant/token-bucket.ts";
+
+export interface DoorDeps {
+  /** Requests of tenants that this instance works on at once. */
+  readonly maxInFlight: number;
+  /** Of a tenant whose `limits` say nothing; 0: no limit. */
+  readonly submitsPerSecond: number;
+  readonly clock: { monotonic(): number };
+}
+
+/**
+ * Where too much is turned away before anything is read, stored or sent: by instance, for an instance that asked the
+ * others first would be slower than the work it refuses. All that is remembered is counts, so it recovers at once.
+ */
+export interface Door {
+  /** Lets a request in; the function returned must be called once, when it has been answered. @throws Problem too_many_requests */
+  enter(log: Log): () => void;
+  /** The same for one tenant's share, once it is known who calls. @throws Problem too_many_requests */
+  enterAs(tenant: Tenant, log: Log): () => void;
+  /** @throws Problem too_many_requests */
+  submit(tenant: Tenant, log: Log): void;
+  /**
+   * Takes a tenant's request that waits for a job's end out of those in flight, for it is no work; the function
+   * returned must be called once, when it goes on. Undefined: too many are held already, this one must not wait.
+   */
+  hold(tenant: Tenant): (() => void) | undefined;
+}
+
+/** After a request in flight too many: they take tens of milliseconds, but clients that all came back at once would be too many again. */
+const IN_FLIGHT_RETRY_AFTER_SECONDS = 1;
+
+export function createDoor(deps: DoorDeps): Door {
+  const { maxInFlight, clock } = deps;
+  const maxOfTenant = Math.max(1, Math.floor(maxInFlight * MAX_TENANT_SHARE_IN_FLIGHT));
+  const buckets = new Map<string, Bucket>();
+  const byTenant = new Map<string, number>();
+  const count = (id: string, change: 1 | -1) => {
+    const mine = (byTenant.get(id) ?? 0) + change;
+    if (mine === 0) byTenant.delete(id);
+    else byTenant.set(id, mine);
+  };
+  let inFlight = 0;
+  let held = 0;
+  const refuse = refusals(clock);
+  return {
+    enter(log) {
+      if (inFlight >= maxInFlight) {
+        throw refuse(
+          log,
+          "This instance is as busy as it can be.",
+          IN_FLIGHT_RETRY_AFTER_SECONDS,
+          "in_flight",
+          null,
+        );
+      }
+      inFlight++;
+      return () => {
+        inFlight--;
+      };
+    },
+    enterAs({ id }, log) {
+      const mine = byTenant.get(id) ?? 0;
+      if (mine >= maxOfTenant) {
+        const detail = `${id} has ${mine} requests in flight on this instance; the rest is for others.`;
+        throw refuse(log, detail, IN_FLIGHT_RETRY_AFTER_SECONDS, "tenant_in_flight", id);
+      }
+      count(id, 1);
+      return () => count(id, -1);
+    },
+    submit(tenant, log) {
+      const limits = limitsOf(tenant, deps.submitsPerSecond);
+      if (limits === undefined) return;
+      const taken = takeToken(buckets.get(tenant.id), limits, clock.monotonic());
+      buckets.set(tenant.id, taken.bucket);
+      if (taken.taken) return;
+      const detail = `${tenant.id} may submit ${limits.perSecond} jobs a second, ${limits.burst} at once.`;
+      throw refuse(log, detail, Math.ceil(taken.waitMs / 1000), "submits", tenant.id);
+    },
+    hold({ id }) {
+      if (held >= MAX_HELD_WAITS) return undefined;
+      held++;
+      inFlight--;
+      count(id, -1);
+      return () => {
+        held--;
+        // What is left is to write the answer: not worth refusing it for.
+        inFlight++;
+        count(id, 1);
+      };
+    },
+  };
+}
+
+/** Undefined: no limit. Without a burst, a second's worth. */
+export function limitsOf(tenant: Pick<Tenant, "limits">, submitsPerSecond: number): BucketLimits | undefined {
+  const perSecond = tenant.limits?.submits_per_second ?? submitsPerSecond;
+  if (perSecond === 0) return undefined;
+  return { perSecond, burst: tenant.limits?.burst ?? Math.max(1, Math.ceil(perSecond)) };
+}
+
+/** A log line for each refusal would be one more load: they are counted, and told now and then. */
+function refusals(clock: { monotonic(): number }) {
+  let toldAtMs = Number.NEGATIVE_INFINITY;
+  let untold = 0;
+  return (
+    log: Log,
+    detail: string,
+    retryAfterSeconds: number,
+    limit: string,
+    tenant: string | null,
+  ): Problem => {
+    untold++;
+    const nowMs = clock.monotonic();
+    if (nowMs - toldAtMs >= DOOR_LOG_EVERY_MS) {
+      log.warn("door_closed", { limit, tenant, refused: untold });
+      toldAtMs = nowMs;
+      untold = 0;
+    }
+    return new Problem("too_many_requests", detail, { retryAfterSeconds });
+  };
+}

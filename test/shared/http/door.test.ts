@@ -1,0 +1,166 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Problem } from "../../../shared/errors.ts";
+import { createDoor, type DoorDeps } from "../../../shared/http/door.ts";
+import { MAX_HELD_WAITS } from "../../../shared/limits.ts";
+import type { LogFields } from "../../../shared/log.ts";
+import { parseTenants, type SubmitLimits, type Tenant } from "../../../shared/tenant/tenants.ts";
+import { type Bucket, takeToken } from "../../../shared/tenant/token-bucket.ts";
+import { silent, TestClock } from "../world.ts";
+
+function tenant(id: string, limits?: SubmitLimits): Tenant {
+  const parsed = parseTenants({ tenants: [{ id, limits }] }, { local: false });
+  if ("faults" in parsed) throw new Error(parsed.faults.join());
+  const found = parsed.tenants.get(id);
+  if (found === undefined) throw new Error("no tenant");
+  return found;
+}
+
+/** What a refusal says, or undefined when it was let in. */
+function refusal(run: () => unknown): { code: string; retryAfterSeconds: number | undefined } | undefined {
+  try {
+    run();
+    return undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof Problem)) throw thrown;
+    return { code: thrown.code, retryAfterSeconds: thrown.retryAfterSeconds };
+  }
+}
+const full = (retryAfterSeconds: number) => ({ code: "too_many_requests", retryAfterSeconds });
+
+const clock = new TestClock();
+const door = (change: Partial<DoorDeps> = {}) =>
+  createDoor({ maxInFlight: 8, submitsPerSecond: 0, clock, ...change });
+
+describe("a token bucket", () => {
+  it("never lets more pass in any span than the burst and what was filled in since", () => {
+    const limits = fc.record({
+      perSecond: fc.double({ min: 0.01, max: 1000, noNaN: true }),
+      burst: fc.integer({ min: 1, max: 50 }),
+    });
+    fc.assert(
+      fc.property(limits, fc.array(fc.integer({ min: 0, max: 5_000 })), (limits, pauses) => {
+        let bucket: Bucket | undefined;
+        let nowMs = 0;
+        const passed: number[] = [];
+        for (const pause of pauses) {
+          nowMs += pause;
+          const taken = takeToken(bucket, limits, nowMs);
+          bucket = taken.bucket;
+          if (taken.taken) passed.push(nowMs);
+          else {
+            // And it keeps its word: a little before there is none yet, then there is one.
+            expect(taken.waitMs).toBeGreaterThan(0);
+            expect(takeToken(bucket, limits, nowMs + taken.waitMs * 0.99 - 0.01).taken).toBe(false);
+            expect(takeToken(bucket, limits, nowMs + taken.waitMs + 0.01).taken).toBe(true);
+          }
+        }
+        for (let from = 0; from < passed.length; from++) {
+          for (let to = from; to < passed.length; to++) {
+            const spanMs = (passed[to] ?? 0) - (passed[from] ?? 0);
+            const most = limits.burst + (spanMs * limits.perSecond) / 1000;
+            expect(to - from + 1).toBeLessThanOrEqual(most + 1e-6);
+          }
+        }
+      }),
+    );
+  });
+
+  it("bears a clock that stands still or goes back, and limits that change", () => {
+    const limits = { perSecond: 1, burst: 2 };
+    const { bucket } = takeToken(undefined, limits, 1_000);
+    expect(takeToken(bucket, limits, 500).bucket.tokens).toBe(0);
+    expect(takeToken({ tokens: 50, atMs: 0 }, limits, 0).bucket.tokens).toBe(1);
+  });
+});
+
+describe("submits", () => {
+  it("are limited for each tenant by itself, with the time after which to come again", () => {
+    const own = door();
+    const a = tenant("a", { submits_per_second: 0.5, burst: 3 });
+    const b = tenant("b", { submits_per_second: 10 });
+    const submit = (who: Tenant) => refusal(() => own.submit(who, silent));
+    expect([submit(a), submit(a), submit(a), submit(a)]).toEqual([undefined, undefined, undefined, full(2)]);
+    for (let n = 0; n < 10; n++) expect(submit(b)).toBeUndefined();
+    expect(submit(b)).toEqual(full(1));
+    clock.advance(2_000);
+    expect([submit(a), submit(a)]).toEqual([undefined, full(2)]);
+  });
+
+  it("of a tenant without limits follow the setting; without that they are not limited", () => {
+    const a = tenant("a");
+    const limited = door({ submitsPerSecond: 2 });
+    const submit = () => refusal(() => limited.submit(a, silent));
+    expect([submit(), submit(), submit()]).toEqual([undefined, undefined, full(1)]);
+    const open = door();
+    for (let n = 0; n < 1_000; n++) open.submit(a, silent);
+  });
+
+  it("follow the tenants file: new limits hold at once", () => {
+    const own = door();
+    own.submit(tenant("a", { submits_per_second: 1, burst: 1 }), silent);
+    expect(refusal(() => own.submit(tenant("a", { submits_per_second: 1, burst: 1 }), silent))).toEqual(
+      full(1),
+    );
+    expect(refusal(() => own.submit(tenant("a"), silent))).toBeUndefined();
+  });
+});
+
+describe("requests in flight", () => {
+  it("are bounded, and there is room again as soon as one has been answered", () => {
+    const own = door({ maxInFlight: 2 });
+    const leave = [own.enter(silent), own.enter(silent)];
+    expect(refusal(() => own.enter(silent))).toEqual(full(1));
+    leave[0]?.();
+    expect(refusal(() => own.enter(silent))).toBeUndefined();
+  });
+
+  it("of one tenant leave room for the others", () => {
+    const own = door({ maxInFlight: 8 });
+    const [a, b] = [tenant("a"), tenant("b")];
+    const leave = Array.from({ length: 6 }, () => own.enterAs(a, silent));
+    expect(refusal(() => own.enterAs(a, silent))).toEqual(full(1));
+    expect(refusal(() => own.enterAs(b, silent))).toBeUndefined();
+    for (const each of leave) each();
+    expect(refusal(() => own.enterAs(a, silent))).toBeUndefined();
+  });
+
+  it("do not count those that only wait for a job's end; too many of these do not wait", () => {
+    const own = door({ maxInFlight: 1 });
+    const a = tenant("a");
+    const waits = Array.from({ length: MAX_HELD_WAITS }, () => {
+      const leave = own.enter(silent);
+      const leaveAs = own.enterAs(a, silent);
+      const goOn = own.hold(a);
+      if (goOn === undefined) throw new Error("not held");
+      return { leave, leaveAs, goOn };
+    });
+    own.enter(silent);
+    own.enterAs(a, silent);
+    expect(own.hold(a)).toBeUndefined();
+    expect(refusal(() => own.enter(silent))).toEqual(full(1));
+    for (const { leave, leaveAs, goOn } of waits) {
+      goOn();
+      leaveAs();
+      leave();
+    }
+    expect(refusal(() => own.enter(silent))).toEqual(full(1));
+    expect(own.hold(a)).toBeTypeOf("function");
+    expect(refusal(() => own.enter(silent))).toBeUndefined();
+  });
+});
+
+it("refusals are told at once, then counted and told every ten seconds", () => {
+  const lines: LogFields[] = [];
+  const log = { ...silent, warn: (_event: string, fields: LogFields = {}) => void lines.push(fields) };
+  const own = door({ submitsPerSecond: 1 });
+  const a = tenant("a");
+  own.submit(a, log);
+  for (let n = 0; n < 5; n++) refusal(() => own.submit(a, log));
+  expect(lines).toEqual([{ limit: "submits", tenant: "a", refused: 1 }]);
+  clock.advance(10_000);
+  own.submit(a, log);
+  refusal(() => own.submit(a, log));
+  expect(lines).toHaveLength(2);
+  expect(lines[1]).toMatchObject({ refused: 5 });
+});
