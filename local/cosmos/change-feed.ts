@@ -1,54 +1,104 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { ContainerView } from "./container-view.ts";
-import { keyOfHeader, keyText } from "./partition-key.ts";
+import type { ContainerView, StoredItem } from "./container-view.ts";
+import { badRequest } from "./cosmos-error.ts";
+import { partitionOf } from "./query-page.ts";
+import { header } from "./request.ts";
 
-export interface ChangePage {
+export interface FeedPage {
   readonly text: string;
   readonly count: number;
-  readonly etag: string;
-  /** False for a plain read of the whole feed of items. */
-  readonly incremental: boolean;
+  /** Where the change feed goes on; undefined for a plain read. */
+  readonly etag: string | undefined;
+  /** Where a plain read goes on; undefined at its end. */
+  readonly continuation: string | undefined;
 }
 
 const DEFAULT_PAGE_ITEMS = 100;
+/** As the service: a page is at most 4 MB. */
+const MAX_PAGE_CHARS = 4 * 1024 * 1024;
+
+/** Items of a container as they stand, or their changes. @throws CosmosError 400 for a feed it does not serve */
+export function feedPage(container: ContainerView, headers: IncomingHttpHeaders): FeedPage {
+  refuseRanges(headers);
+  const mode = header(headers, "a-im")?.toLowerCase();
+  if (mode === undefined) return plainFeed(container, headers);
+  if (mode !== "incremental feed")
+    throw badRequest(`The change feed mode '${mode}' is not served by this emulator: the latest version is.`);
+  return changeFeed(container, headers);
+}
+
+/** All of a container is one physical partition here; a part of its hash range cannot be told apart. */
+function refuseRanges(headers: IncomingHttpHeaders): void {
+  const from = header(headers, "x-ms-start-epk") ?? "";
+  const to = header(headers, "x-ms-end-epk") ?? "FF";
+  if (from !== "" || (to !== "" && to !== "FF"))
+    throw badRequest("A feed range that is not the whole container's is not served by this emulator.");
+}
+
+/** As many items as a page holds, and whether there are more. */
+function fill(items: Iterable<StoredItem>, headers: IncomingHttpHeaders) {
+  const asked = Number(header(headers, "x-ms-max-item-count") ?? -1);
+  const most = asked > 0 ? asked : DEFAULT_PAGE_ITEMS;
+  const found: StoredItem[] = [];
+  let chars = 0;
+  for (const item of items) {
+    chars += item.text.length;
+    if (found.length >= most || (chars > MAX_PAGE_CHARS && found.length > 0)) return { found, more: true };
+    found.push(item);
+  }
+  return { found, more: false };
+}
+
+function page(container: ContainerView, texts: readonly string[]) {
+  const text = `{"_rid":"${container.rid}","Documents":[${texts.join(",")}],"_count":${texts.length}}`;
+  return { text, count: texts.length };
+}
+
+function plainFeed(container: ContainerView, headers: IncomingHttpHeaders): FeedPage {
+  const token = header(headers, "x-ms-continuation") ?? "";
+  const after = /^(?:items:(\d+))?$/.exec(token);
+  if (after === null) throw badRequest("The continuation token is not one of this feed.");
+  const partition = partitionOf(container, header(headers, "x-ms-documentdb-partitionkey"));
+  const fromBorn = Number(after[1] ?? -1) + 1;
+  const { found, more } = fill(container.select({ partition, order: "born", fromBorn }), headers);
+  const texts = found.map((item) => item.text);
+  const continuation = more ? `items:${found.at(-1)?.born}` : undefined;
+  return { ...page(container, texts), etag: undefined, continuation };
+}
 
 /**
- * The latest version of each item in the order of its last write, from the beginning, from now (`*`), after a
- * continuation (`"lsn"`) or after a time; without `a-im` the plain feed of items.
+ * The latest version of each item in the order of its last write: from the beginning, from now (`*`), after a
+ * continuation (`"lsn"`), or from a time on.
  */
-export function changeFeed(container: ContainerView, headers: IncomingHttpHeaders): ChangePage {
-  const incremental = String(headers["a-im"] ?? "").toLowerCase() === "incremental feed";
-  const from = incremental ? startOf(container, headers) : { where: "TRUE", values: [] };
-  const key = keyOfHeader(headers["x-ms-documentdb-partitionkey"] as string | undefined);
-  const where = key === undefined ? from.where : `${from.where} AND pk = ?`;
-  const values = key === undefined ? from.values : [...from.values, keyText(key)];
-  const asked = Number(headers["x-ms-max-item-count"] ?? -1);
-  const most = asked > 0 ? asked : DEFAULT_PAGE_ITEMS;
-  const wanted = key === undefined ? undefined : keyText(key);
-  const found = container.select({
-    ...{ where, order: `ORDER BY lsn LIMIT ${most}`, values },
-    covers: (of, item) => (wanted === undefined || of === wanted) && item.lsn > (from.lsn ?? 0),
-  });
-  const items = [...found].sort((a, b) => a.lsn - b.lsn).slice(0, most);
-  const last = items.at(-1)?.lsn ?? from.lsn ?? container.lsn;
-  const documents = items.map((item) => `${item.text.slice(0, -1)},"_lsn":${item.lsn}}`);
-  return {
-    text: `{"_rid":"${container.rid}","Documents":[${documents.join(",")}],"_count":${items.length}}`,
-    count: items.length,
-    etag: `"${last}"`,
-    incremental,
-  };
+function changeFeed(container: ContainerView, headers: IncomingHttpHeaders): FeedPage {
+  const partition = partitionOf(container, header(headers, "x-ms-documentdb-partitionkey"));
+  const { afterLsn, sinceSeconds } = startOf(container, headers);
+  const changes = container.select({ partition, order: "lsn", afterLsn });
+  const { found } = fill(sinceSeconds === undefined ? changes : writtenSince(changes, sinceSeconds), headers);
+  const texts = found.map((item) => `${item.text.slice(0, -1)},"_lsn":${item.lsn}}`);
+  const end = sinceSeconds === undefined ? afterLsn : container.lsn;
+  return { ...page(container, texts), etag: `"${found.at(-1)?.lsn ?? end}"`, continuation: undefined };
+}
+
+function* writtenSince(items: Iterable<StoredItem>, seconds: number): Generator<StoredItem> {
+  for (const item of items) {
+    const { _ts } = JSON.parse(item.text) as { _ts: number };
+    if (_ts >= seconds) yield item;
+  }
 }
 
 function startOf(
   container: ContainerView,
   headers: IncomingHttpHeaders,
-): { where: string; values: (string | number)[]; lsn?: number } {
-  const after = String(headers["if-none-match"] ?? "");
-  if (after === "*") return { where: "lsn > ?", values: [container.lsn], lsn: container.lsn };
+): { afterLsn: number; sinceSeconds?: number } {
+  const after = header(headers, "if-none-match") ?? "";
+  if (after === "*") return { afterLsn: container.lsn };
   const lsn = /^"?(\d+)"?$/.exec(after)?.[1];
-  if (lsn !== undefined) return { where: "lsn > ?", values: [Number(lsn)], lsn: Number(lsn) };
-  const since = Date.parse(String(headers["if-modified-since"] ?? ""));
-  if (Number.isNaN(since)) return { where: "TRUE", values: [] };
-  return { where: "json_extract(body, '$._ts') >= ?", values: [Math.floor(since / 1000)] };
+  if (lsn !== undefined) return { afterLsn: Number(lsn) };
+  if (after !== "") throw badRequest("The continuation of the change feed is not one of this emulator.");
+  const since = header(headers, "if-modified-since");
+  if (since === undefined) return { afterLsn: 0 };
+  const time = Date.parse(since);
+  if (Number.isNaN(time)) throw badRequest("If-Modified-Since is no time.");
+  return { afterLsn: 0, sinceSeconds: Math.floor(time / 1000) };
 }

@@ -13,6 +13,7 @@ export interface ContainerDefinition {
 }
 
 export interface IndexingPolicy {
+  readonly indexingMode?: string;
   readonly includedPaths?: readonly { readonly path: string }[];
   readonly excludedPaths?: readonly { readonly path: string }[];
   readonly compositeIndexes?: readonly (readonly { readonly path: string; readonly order?: string }[])[];

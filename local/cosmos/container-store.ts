@@ -1,7 +1,8 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { Clock } from "../clock.ts";
 import type { ContainerDefinition } from "./container-definition.ts";
-import type { ContainerView, Selection, StoredItem } from "./container-view.ts";
+import { makeTable } from "./container-table.ts";
+import type { ContainerView, PartitionScope, Selection, StoredItem } from "./container-view.ts";
 import { History } from "./history.ts";
 import { IndexPlan } from "./index-plan.ts";
 import { systemFields, withSystemFields } from "./item-text.ts";
@@ -22,17 +23,14 @@ export interface ContainerPlace {
   readonly definition: ContainerDefinition;
 }
 
-/**
- * One container's items: a table, its indexes, and the statements that use them. A row's number is its lsn: each write
- * takes the next, so the table itself is the change feed.
- */
+/** One container's items: a table, its indexes, and the statements that use them. */
 export class ContainerStore implements ContainerView {
   readonly number: number;
   readonly rid: string;
   readonly path: string;
   /** `dbs/{rid}/colls/{rid}/` */
   readonly self: string;
-  readonly inOrder = true;
+  readonly hasColumns = true;
   readonly table: string;
   readonly definition: ContainerDefinition;
   readonly indexes: IndexPlan;
@@ -40,7 +38,8 @@ export class ContainerStore implements ContainerView {
   readonly #clock: Clock;
   readonly #read: StatementSync;
   readonly #etag: StatementSync;
-  readonly #put: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #update: StatementSync;
   readonly #delete: StatementSync;
   readonly #expired: StatementSync;
   readonly #nextExpiry: StatementSync;
@@ -67,16 +66,19 @@ export class ContainerStore implements ContainerView {
     this.indexes = new IndexPlan(definition.indexingPolicy);
     const { table } = this;
     makeTable(db, table, this.indexes);
-    const live = "(expires_ms IS NULL OR expires_ms > ?)";
-    this.#read = db.prepare(`SELECT lsn, id, body, etag FROM ${table} WHERE pk = ? AND id = ? AND ${live}`);
-    this.#etag = db.prepare(`SELECT etag FROM ${table} WHERE pk = ? AND id = ? AND ${live}`);
-    const columns = ["lsn", "pk", "id", "body", "etag", "expires_ms", "p1", ...this.indexes.columns];
+    this.#read = db.prepare(`SELECT ${COLUMNS} FROM ${table} WHERE pk = ? AND id = ? AND ${LIVE}`);
+    this.#etag = db.prepare(`SELECT etag FROM ${table} WHERE pk = ? AND id = ? AND ${LIVE}`);
+    const written = ["lsn", "body", "etag", "expires_ms", ...this.indexes.columns];
+    const columns = [...written, "born", "pk", "id", "p1"];
     const marks = columns.map(() => "?").join(", ");
-    this.#put = db.prepare(`INSERT OR REPLACE INTO ${table} (${columns.join(", ")}) VALUES (${marks})`);
+    // Replaces an item that has expired and is not swept yet.
+    this.#insert = db.prepare(`INSERT OR REPLACE INTO ${table} (${columns.join(", ")}) VALUES (${marks})`);
+    const changes = written.map((column) => `${column} = ?`).join(", ");
+    this.#update = db.prepare(`UPDATE ${table} SET ${changes} WHERE pk = ? AND id = ?`);
     this.#delete = db.prepare(`DELETE FROM ${table} WHERE pk = ? AND id = ?`);
     this.#expired = db.prepare(`DELETE FROM ${table} WHERE expires_ms <= ?`);
     this.#nextExpiry = db.prepare(`SELECT min(expires_ms) AS at FROM ${table} WHERE expires_ms IS NOT NULL`);
-    this.#before = db.prepare(`SELECT lsn, id, body, etag, expires_ms FROM ${table} WHERE pk = ? AND id = ?`);
+    this.#before = db.prepare(`SELECT ${COLUMNS}, expires_ms FROM ${table} WHERE pk = ? AND id = ?`);
     this.#reserve = db.prepare("UPDATE containers SET reserved_lsn = ? WHERE number = ?");
     const highest = `SELECT max(reserved_lsn, (SELECT coalesce(max(lsn), 0) FROM ${table})) AS lsn FROM containers WHERE number = ?`;
     this.#lsn = Number(db.prepare(highest).get(number)?.lsn ?? 0);
@@ -133,21 +135,35 @@ export class ContainerStore implements ContainerView {
     return this.#etag.get(key, id, this.#clock.now())?.etag as string | undefined;
   }
 
-  /** Stores the item under a new etag; system fields the client sent are replaced. */
-  put(key: string, id: string, item: Record<string, unknown>, text: string | undefined): StoredItem {
+  get nowMs(): number {
+    return this.#clock.now();
+  }
+
+  /** A new item; system fields the client sent are replaced. */
+  insert(key: string, id: string, item: Record<string, unknown>, text: string | undefined): StoredItem {
+    const { values, stored } = this.#write(key, id, item, text);
+    this.#insert.run(...values, stored.lsn, key, id, firstPart(key));
+    return { ...stored, born: stored.lsn };
+  }
+
+  /** A new version of an item that is there. */
+  update(key: string, id: string, item: Record<string, unknown>, text: string | undefined): StoredItem {
+    const { values, stored } = this.#write(key, id, item, text);
+    this.#update.run(...values, key, id);
+    return stored;
+  }
+
+  #write(key: string, id: string, item: Record<string, unknown>, text: string | undefined) {
     const lsn = this.#nextLsn();
     if (this.history !== undefined) this.#record(lsn, key, id);
     const nowMs = this.#clock.now();
     const etag = `"${this.number.toString(16).padStart(4, "0")}-${lsn.toString(16).padStart(12, "0")}"`;
-    const body = withSystemFields(
-      item,
-      text,
-      systemFields(etag, Math.floor(nowMs / 1000), itemRid(this.rid, key, id), this.self),
-    );
+    const system = systemFields(etag, Math.floor(nowMs / 1000), itemRid(this.rid, key, id), this.self);
+    const body = withSystemFields(item, text, system);
     const expiresMs = this.#expiresMs(item.ttl, nowMs);
-    this.#put.run(lsn, key, id, body, etag, expiresMs, firstPart(key), ...this.indexes.values(item));
     if (expiresMs !== null) this.onExpiry(expiresMs);
-    return { id, text: body, etag, lsn };
+    const values: SQLInputValue[] = [lsn, body, etag, expiresMs, ...this.indexes.values(item)];
+    return { values, stored: { id, text: body, etag, lsn, born: 0 } };
   }
 
   delete(key: string, id: string): void {
@@ -179,8 +195,12 @@ export class ContainerStore implements ContainerView {
     this.#singleIndexes.add(column);
   }
 
-  *select({ where, order, values }: Selection): Generator<StoredItem> {
-    const sql = `SELECT lsn, id, body, etag FROM ${this.table} WHERE (${where}) AND (expires_ms IS NULL OR expires_ms > ?) ${order}`;
+  *select(selection: Selection): Generator<StoredItem> {
+    const { where, values } = this.#conditions(selection);
+    const { order, limit } = selection;
+    const by = typeof order === "object" ? `${order.columns}, born` : order;
+    const end = limit === undefined ? "" : ` LIMIT ${limit}`;
+    const sql = `SELECT ${COLUMNS} FROM ${this.table} WHERE ${where} AND ${LIVE} ORDER BY ${by}${end}`;
     // Taken out while in use: a statement cannot be run twice at a time, as a subquery or a second page might.
     const statement = this.#selects.get(sql) ?? this.#db.prepare(sql);
     this.#selects.delete(sql);
@@ -190,28 +210,57 @@ export class ContainerStore implements ContainerView {
       if (this.#selects.size < MAX_KEPT_SELECTS) this.#selects.set(sql, statement);
     }
   }
-}
 
-/** A column that a replaced policy adds later stays empty for old items: those are found by looking at all. */
-function makeTable(db: DatabaseSync, table: string, indexes: IndexPlan): void {
-  const columns = indexes.columns.map((column) => `, ${column} ANY`).join("");
-  db.exec(`CREATE TABLE IF NOT EXISTS ${table} (
-    lsn INTEGER PRIMARY KEY, pk TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
-    etag TEXT NOT NULL, expires_ms INTEGER, p1 TEXT NOT NULL${columns}, UNIQUE (pk, id)) STRICT;
-    CREATE INDEX IF NOT EXISTS ${table}_expires ON ${table} (expires_ms) WHERE expires_ms IS NOT NULL`);
-  for (const [number, { paths, descending }] of indexes.composites.entries()) {
-    const parts = paths.map(
-      (path, at) => `${indexes.column(path)} ${descending[at] === true ? "DESC" : "ASC"}`,
-    );
-    db.exec(`CREATE INDEX IF NOT EXISTS ${table}_composite_${number} ON ${table} (p1, ${parts.join(", ")})`);
+  #conditions(selection: Selection): { where: string; values: SQLInputValue[] } {
+    const { partition, where = "TRUE", values = [], order, fromBorn, afterLsn, upToLsn } = selection;
+    const own = partition === undefined ? undefined : this.#partition(partition, order);
+    const conditions = [...(own?.conditions ?? []), where];
+    const all = [...(own?.values ?? []), ...values];
+    const add = (condition: string, value: number | undefined) => {
+      if (value === undefined) return;
+      conditions.push(condition);
+      all.push(value);
+    };
+    add("born >= ?", fromBorn);
+    add("lsn > ?", afterLsn);
+    add("lsn <= ?", upToLsn);
+    return { where: conditions.map((condition) => `(${condition})`).join(" AND "), values: all };
+  }
+
+  /**
+   * A prefix of components is a prefix of the stored text; \u0002 is the first character behind its separator.
+   * In the order of creation, the numbers are looked up first: the index of keys holds them, so nothing is sorted.
+   */
+  #partition({ key, whole }: PartitionScope, order: Selection["order"]) {
+    const range = whole ? ["pk = ?"] : ["pk >= ?", "pk < ?"];
+    const values = whole ? [key] : [key, `${key.slice(0, -1)}\u0002`];
+    if (order === "born") {
+      return {
+        conditions: [`born IN (SELECT born FROM ${this.table} WHERE ${range.join(" AND ")})`],
+        values,
+      };
+    }
+    if (order === "lsn") return { conditions: range, values };
+    const first = firstPart(key);
+    if (first === key) return { conditions: ["p1 = ?"], values: [first] };
+    return { conditions: ["p1 = ?", ...range.map((each) => `+${each}`)], values: [first, ...values] };
   }
 }
 
+const COLUMNS = "born, lsn, id, body, etag";
+const LIVE = "(expires_ms IS NULL OR expires_ms > ?)";
+
 function storedItem(row: Record<string, unknown>): StoredItem {
-  return { id: String(row.id), text: String(row.body), etag: String(row.etag), lsn: Number(row.lsn) };
+  return {
+    id: row.id as string,
+    text: row.body as string,
+    etag: row.etag as string,
+    lsn: row.lsn as number,
+    born: row.born as number,
+  };
 }
 
 /** The first component of a key text, by which a prefix query of hierarchical keys is narrowed. */
-export function firstPart(key: string): string {
+function firstPart(key: string): string {
   return key.slice(0, key.indexOf("\u0001") + 1);
 }

@@ -9,15 +9,35 @@ export interface StoredItem {
   readonly etag: string;
   /** Grows with each write of the container: the order of its change feed. */
   readonly lsn: number;
+  /** The lsn it was created with: the order of items in a query without ORDER BY. */
+  readonly born: number;
 }
 
-/** Which items to read: SQL over the table's own columns, and the same in words for items that are not in it. */
+/** What a request says of the partition: the first components of its key, or the whole of it. */
+export interface PartitionScope {
+  /** A stored key, or the beginning of one. */
+  readonly key: string;
+  readonly whole: boolean;
+}
+
+export const isInPartition = (partition: PartitionScope | undefined, key: string): boolean =>
+  partition === undefined || (partition.whole ? key === partition.key : key.startsWith(partition.key));
+
+/** Which items to read, and in which order. */
 export interface Selection {
-  readonly where: string;
-  readonly order: string;
-  readonly values: readonly SQLInputValue[];
-  /** Whether an item could be among them; one too many does no harm, the query looks again. */
-  readonly covers: (key: string, item: StoredItem) => boolean;
+  readonly partition: PartitionScope | undefined;
+  /** SQL over the columns of indexed paths, which need not tell everything: a query looks again. */
+  readonly where?: string;
+  readonly values?: readonly SQLInputValue[];
+  /** As created, as last written, or by columns of indexed paths (as SQL has it). */
+  readonly order: "born" | "lsn" | { readonly columns: string };
+  /** From the item created with this lsn on. */
+  readonly fromBorn?: number | undefined;
+  /** Written after this lsn. */
+  readonly afterLsn?: number | undefined;
+  /** Written up to this lsn. */
+  readonly upToLsn?: number | undefined;
+  readonly limit?: number;
 }
 
 /** What a read sees of a container: the container itself, or what it held a while ago. */
@@ -30,8 +50,9 @@ export interface ContainerView {
   readonly paths: readonly string[];
   readonly indexes: IndexPlan;
   readonly lsn: number;
-  /** Whether `select` keeps to the order it is asked for. */
-  readonly inOrder: boolean;
+  readonly nowMs: number;
+  /** Whether `select` can go by columns. */
+  readonly hasColumns: boolean;
   read(key: string, id: string): StoredItem | undefined;
   select(selection: Selection): Iterable<StoredItem>;
   /** Makes the index of a single path, the first time a query over several partitions asks for it. */

@@ -6,6 +6,29 @@ const bare = (path: string) => path.replace(/\/\?$/, "");
 
 export type Indexed = string | number | null;
 
+/** A path of a policy: `/a/b/?` is one value, `/a/*` all below. */
+interface PolicyPath {
+  readonly names: readonly string[];
+  readonly below: boolean;
+}
+
+function policyPath(text: string): PolicyPath {
+  const names = text.replaceAll('"', "").split("/").slice(1);
+  const last = names.at(-1);
+  return last === "?" || last === "*"
+    ? { names: names.slice(0, -1), below: last === "*" }
+    : { names, below: false };
+}
+
+/** How closely a policy's path fits: the closest of all decides; below 0: not at all. */
+function closeness({ names, below }: PolicyPath, path: readonly string[]): number {
+  const fits = names.every((name, at) => name === path[at]) && (below || names.length === path.length);
+  return fits ? names.length * 2 + (below ? 0 : 1) : -1;
+}
+
+/** Indexed whatever the policy says. */
+const ALWAYS_INDEXED = new Set(["/id", "/_ts"]);
+
 interface Composite {
   readonly paths: readonly string[];
   readonly descending: readonly boolean[];
@@ -19,11 +42,17 @@ interface Composite {
 export class IndexPlan {
   readonly paths: readonly string[];
   readonly composites: readonly Composite[];
+  readonly #included: readonly PolicyPath[];
+  readonly #excluded: readonly PolicyPath[];
+  readonly #none: boolean;
   readonly #columns: ReadonlyMap<string, string>;
   readonly #parts: readonly (readonly string[])[];
 
   constructor(policy: IndexingPolicy | undefined) {
     const included = policy?.includedPaths?.map((each) => each.path) ?? [];
+    this.#none = policy?.indexingMode?.toLowerCase() === "none";
+    this.#included = policy?.includedPaths === undefined ? [policyPath("/*")] : included.map(policyPath);
+    this.#excluded = (policy?.excludedPaths ?? []).map((each) => policyPath(each.path));
     this.composites = (policy?.compositeIndexes ?? []).map((parts) => ({
       paths: parts.map((part) => bare(part.path)),
       descending: parts.map((part) => part.order === "descending"),
@@ -35,6 +64,21 @@ export class IndexPlan {
     this.paths = [...new Set(wanted)].sort();
     this.#columns = new Map(this.paths.map((path) => [path, `x${path.replace(/\W/g, "_")}`]));
     this.#parts = this.paths.map((path) => path.slice(1).split("/"));
+  }
+
+  /** Whether ORDER BY may use the path. */
+  isIndexed(path: string): boolean {
+    if (this.#none) return false;
+    if (ALWAYS_INDEXED.has(path)) return true;
+    const names = path.split("/").slice(1);
+    const closest = (paths: readonly PolicyPath[]) =>
+      Math.max(-1, ...paths.map((each) => closeness(each, names)));
+    return closest(this.#included) > closest(this.#excluded);
+  }
+
+  /** Whether the policy names the path itself: then items without it are in the index too. */
+  isNamed(path: string): boolean {
+    return ALWAYS_INDEXED.has(path) || this.#columns.has(path);
   }
 
   /** The column of a path; undefined for one that is not indexed. */

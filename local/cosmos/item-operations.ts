@@ -2,11 +2,11 @@ import type { Answer, Answers } from "./answers.ts";
 import { sessionHeaders } from "./answers.ts";
 import { type BatchResult, bulk, onlyReads, readBatch, transactionalBatch } from "./batch.ts";
 import { batchCharge, batchText } from "./batch-answer.ts";
-import { changeFeed } from "./change-feed.ts";
+import { feedPage } from "./change-feed.ts";
 import type { Prices } from "./charges.ts";
 import type { ContainerStore } from "./container-store.ts";
 import type { ContainerView } from "./container-view.ts";
-import { badRequest, CosmosError } from "./cosmos-error.ts";
+import { CosmosError } from "./cosmos-error.ts";
 import {
   createItem,
   deleteItem,
@@ -18,12 +18,23 @@ import {
   upsertItem,
 } from "./items.ts";
 import { keyOfHeader } from "./partition-key.ts";
+import { type QueryRequest, RunningQuery } from "./query/run-query.ts";
 import { queryPage } from "./query-page.ts";
 import { type CosmosRequest, conditionsOf, header, is, isQuery, parseJson, parseObject } from "./request.ts";
 import type { CosmosStore } from "./store.ts";
 
 /** What is read, as of now or, where a fault wants it, as of a while ago. Called when the read happens. */
 export type Look = (container: ContainerStore) => ContainerView;
+
+const QUERY_PLAN = JSON.stringify({
+  partitionedQueryExecutionInfoVersion: 2,
+  queryInfo: {
+    ...{ distinctType: "None", top: null, offset: null, limit: null, orderBy: [], orderByExpressions: [] },
+    ...{ groupByExpressions: [], groupByAliases: [], aggregates: [], groupByAliasToAggregateType: {} },
+    ...{ rewrittenQuery: "", hasSelectValue: false, hasNonStreamingOrderBy: false },
+  },
+  queryRanges: [{ min: "", max: "FF", isMinInclusive: true, isMaxInclusive: false }],
+});
 
 /** Requests about items. Answers are given only once what they say is stored. */
 export class ItemOperations {
@@ -40,10 +51,9 @@ export class ItemOperations {
   /** A request on the items of a container as a whole: `…/docs`. */
   async many(container: ContainerStore, request: CosmosRequest, look: Look): Promise<Answer> {
     const { headers, body, route } = request;
-    if (route.verb === "get") return this.#changes(container, request, look);
+    if (route.verb === "get") return this.#feed(container, request, look);
     if (route.verb !== "post") throw new CosmosError(405, `${route.verb} is not an operation on items.`);
-    if (is(headers["x-ms-cosmos-is-query-plan-request"]))
-      throw badRequest("Query plans are not served: run the query as it stands.");
+    if (is(headers["x-ms-cosmos-is-query-plan-request"])) return this.#plan(container, request);
     if (isQuery(headers)) return this.#query(container, request, look);
     if (is(headers["x-ms-cosmos-is-batch-request"])) return this.#batch(container, request, look);
     const key = keyOfHeader(header(headers, "x-ms-documentdb-partitionkey"));
@@ -107,6 +117,12 @@ export class ItemOperations {
     );
   }
 
+  /** The plan of any query: run it as it stands, over the one range there is. */
+  #plan(container: ContainerStore, { body }: CosmosRequest): Answer {
+    new RunningQuery(container, parseObject(body) as unknown as QueryRequest, undefined);
+    return this.#answers.of("plan", 1, 200, QUERY_PLAN);
+  }
+
   async #query(container: ContainerStore, { headers, body }: CosmosRequest, look: Look): Promise<Answer> {
     const { page, session } = await this.#store.commits.read(() => {
       const view = look(container);
@@ -138,14 +154,16 @@ export class ItemOperations {
     });
   }
 
-  async #changes(container: ContainerStore, { headers }: CosmosRequest, look: Look): Promise<Answer> {
+  async #feed(container: ContainerStore, { headers }: CosmosRequest, look: Look): Promise<Answer> {
     const { page, session } = await this.#store.commits.read(() => {
       const view = look(container);
-      return { page: changeFeed(view, headers), session: sessionHeaders(view) };
+      return { page: feedPage(view, headers), session: sessionHeaders(view) };
     });
-    const more = { etag: page.etag, "x-ms-item-count": String(page.count), ...session };
-    if (page.count === 0 && page.incremental) return this.#answers.of("changes", 1, 304, undefined, more);
-    const charge = this.#prices.query(page.count, page.text.length);
-    return this.#answers.of("changes", charge, 200, page.text, more);
+    const { etag, continuation, count, text } = page;
+    const more: Record<string, string> = { "x-ms-item-count": String(count), ...session };
+    if (etag !== undefined) more.etag = etag;
+    if (continuation !== undefined) more["x-ms-continuation"] = continuation;
+    if (count === 0 && etag !== undefined) return this.#answers.of("changes", 1, 304, undefined, more);
+    return this.#answers.of("changes", this.#prices.query(count, text.length), 200, text, more);
   }
 }

@@ -79,7 +79,7 @@ export function createItem(container: ContainerStore, header: Key, sent: SentIte
   if (container.etag(key, id) !== undefined) {
     throw new CosmosError(409, "Entity with the specified id already exists in the system.");
   }
-  return { status: 201, item: container.put(key, id, item, sent.text) };
+  return { status: 201, item: container.insert(key, id, item, sent.text) };
 }
 
 export function upsertItem(
@@ -90,8 +90,9 @@ export function upsertItem(
 ): ItemResult {
   const { key, id, item } = checked(container, header, sent);
   const etag = container.etag(key, id);
-  if (etag !== undefined) requireMatch(etag, conditions);
-  return { status: etag === undefined ? 201 : 200, item: container.put(key, id, item, sent.text) };
+  if (etag === undefined) return { status: 201, item: container.insert(key, id, item, sent.text) };
+  requireMatch(etag, conditions);
+  return { status: 200, item: container.update(key, id, item, sent.text) };
 }
 
 export function replaceItem(
@@ -104,7 +105,7 @@ export function replaceItem(
   const { key, id: sentId, item } = checked(container, header, sent);
   if (sentId !== id) throw badRequest("The id of an item cannot be changed.");
   requireMatch(existingEtag(container, key, id), conditions);
-  return { status: 200, item: container.put(key, id, item, sent.text) };
+  return { status: 200, item: container.update(key, id, item, sent.text) };
 }
 
 export function readItem(
@@ -143,11 +144,11 @@ export function patchItem(
   requireMatch(stored.etag, conditions);
   const before = JSON.parse(stored.text) as Record<string, unknown>;
   const condition = (patch as { condition?: unknown } | null)?.condition;
-  if (condition !== undefined) requireOneOf(String(condition), before);
+  if (condition !== undefined) requireOneOf(String(condition), before, container.nowMs);
   const item = applyPatch(before, patch);
   const { key: after } = checked(container, header, { value: item });
   if (after !== key || item.id !== id) throw badRequest("A patch cannot change the id or the partition key.");
-  return { status: 200, item: container.put(key, id, item, undefined) };
+  return { status: 200, item: container.update(key, id, item, undefined) };
 }
 
 /** @throws CosmosError 400 for a key that has not all its components */

@@ -1,8 +1,12 @@
+import { hash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import type { ContainerView } from "./container-view.ts";
+import type { ContainerView, PartitionScope } from "./container-view.ts";
 import { badRequest } from "./cosmos-error.ts";
 import { keyOfHeader, keyText } from "./partition-key.ts";
-import { type QueryRequest, runQuery } from "./query/run-query.ts";
+import type { Position } from "./query/order.ts";
+import type { Row } from "./query/prepare.ts";
+import { type QueryRequest, RunningQuery } from "./query/run-query.ts";
+import { header } from "./request.ts";
 
 export interface QueryPage {
   readonly text: string;
@@ -12,49 +16,85 @@ export interface QueryPage {
 }
 
 const DEFAULT_PAGE_ITEMS = 100;
-const MAX_PAGE_ITEMS = 1_000;
 /** As the service: a page is at most 4 MB. */
 const MAX_PAGE_CHARS = 4 * 1024 * 1024;
 
 /**
- * One page of a query. The continuation is how many rows came before: it needs no memory here, so it survives a
- * restart; rows written meanwhile may be seen twice or not at all, as Azure allows too.
+ * One page of a query. The continuation says where it goes on: it needs no memory here, so it survives a restart.
+ * Queries whose rows come of one item each go on behind the last one, whatever is written meanwhile; the others
+ * (aggregates, DISTINCT, GROUP BY) count rows.
  */
 export function queryPage(
   container: ContainerView,
-  request: Record<string, unknown>,
+  body: Record<string, unknown>,
   headers: IncomingHttpHeaders,
 ): QueryPage {
-  const header = (name: string) => (headers[name] === undefined ? undefined : String(headers[name]));
-  const key = keyOfHeader(header("x-ms-documentdb-partitionkey"));
-  const partition =
-    key === undefined || key.length === 0
-      ? undefined
-      : { key: keyText(key), whole: key.length === container.paths.length };
-  const skipped = continuationOf(header("x-ms-continuation"));
-  const { rows, looked } = runQuery(container, request as unknown as QueryRequest, partition);
-  const wanted = Number(header("x-ms-max-item-count") ?? -1);
-  const most = wanted > 0 ? Math.min(wanted, MAX_PAGE_ITEMS) : DEFAULT_PAGE_ITEMS;
-  const texts: string[] = [];
-  let chars = 0;
-  for (const row of rows.slice(skipped, skipped + most)) {
-    const text = JSON.stringify(row);
-    chars += text.length;
-    if (chars > MAX_PAGE_CHARS && texts.length > 0) break;
-    texts.push(text);
-  }
-  const next = skipped + texts.length;
+  const request = body as unknown as QueryRequest;
+  const keyHeader = header(headers, "x-ms-documentdb-partitionkey");
+  const query = new RunningQuery(container, request, partitionOf(container, keyHeader));
+  const mark = hash(
+    "sha1",
+    JSON.stringify([container.rid, request.query, request.parameters, keyHeader]),
+  ).slice(0, 8);
+  const token = readToken(header(headers, "x-ms-continuation"), mark);
+  const asked = Number(header(headers, "x-ms-max-item-count") ?? -1);
+  const most = asked > 0 ? asked : DEFAULT_PAGE_ITEMS;
+  const after = query.keepsItems ? token : undefined;
+  const page = query.rows(after, (rows) => fill(rows, most, token, query.keepsItems));
+  const { texts, next } = page;
   return {
     text: `{"_rid":"${container.rid}","Documents":[${texts.join(",")}],"_count":${texts.length}}`,
     count: texts.length,
-    looked,
-    continuation: next < rows.length ? `rows:${next}` : undefined,
+    looked: query.looked,
+    continuation: next === undefined ? undefined : writeToken(next, mark),
   };
 }
 
-function continuationOf(token: string | undefined): number {
-  if (token === undefined || token === "") return 0;
-  const rows = /^rows:(\d+)$/.exec(token)?.[1];
-  if (rows === undefined) throw badRequest("The continuation token is not valid.");
-  return Number(rows);
+export function partitionOf(
+  container: ContainerView,
+  keyHeader: string | undefined,
+): PartitionScope | undefined {
+  const key = keyOfHeader(keyHeader);
+  if (key === undefined || key.length === 0) return undefined;
+  if (key.length > container.paths.length)
+    throw badRequest("The partition key supplied has more components than the container's.", 1001);
+  return { key: keyText(key), whole: key.length === container.paths.length };
+}
+
+function fill(rows: Iterable<Row>, most: number, token: Position | undefined, keepsItems: boolean) {
+  const texts: string[] = [];
+  let [chars, passed] = [0, 0];
+  let at: Position = token ?? { born: -1, keys: [], rows: 0, total: 0 };
+  for (const { value, born, keys } of rows) {
+    if (!keepsItems && passed++ < (token?.total ?? 0)) continue;
+    if (texts.length >= most) return { texts, next: at };
+    const text = JSON.stringify(value);
+    chars += text.length;
+    if (chars > MAX_PAGE_CHARS && texts.length > 0) return { texts, next: at };
+    texts.push(text);
+    at = { born, keys, rows: at.born === born ? at.rows + 1 : 1, total: at.total + 1 };
+  }
+  return { texts, next: undefined };
+}
+
+/** A key may be undefined, which JSON has no word for: it is left out of its list of one. */
+function writeToken(position: Position, mark: string): string {
+  const keys = position.keys.map((key) => (key === undefined ? [] : [key]));
+  return Buffer.from(JSON.stringify([mark, position.born, position.rows, position.total, keys])).toString(
+    "base64url",
+  );
+}
+
+/** @throws CosmosError 400 for a token that is not of this query */
+function readToken(text: string | undefined, mark: string): Position | undefined {
+  if (text === undefined || text === "") return undefined;
+  try {
+    const [of, born, rows, total, keys] = JSON.parse(String(Buffer.from(text, "base64url")));
+    if (of === mark && [born, rows, total].every(Number.isInteger)) {
+      return { born, rows, total, keys: (keys as unknown[][]).map(([key]) => key) };
+    }
+  } catch {
+    // no token of ours: said below
+  }
+  throw badRequest("The continuation token is not one of this query.");
 }

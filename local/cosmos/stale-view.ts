@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { ContainerStore } from "./container-store.ts";
-import type { ContainerView, Selection, StoredItem } from "./container-view.ts";
+import { type ContainerView, isInPartition, type Selection, type StoredItem } from "./container-view.ts";
 import { type Bounds, nameOf, type Past } from "./history.ts";
 
 /** A container as a lagging replica has it; the container itself where the bounds leave nothing older. */
@@ -10,7 +10,7 @@ export function staleView(container: ContainerStore, bounds: Bounds, clock: Cloc
 }
 
 class StaleView implements ContainerView {
-  readonly inOrder = false;
+  readonly hasColumns = false;
   readonly #now: ContainerStore;
   readonly #past: Past;
   readonly #clock: Clock;
@@ -49,6 +49,10 @@ class StaleView implements ContainerView {
     return this.#past.lsn;
   }
 
+  get nowMs() {
+    return this.#clock.now();
+  }
+
   needSingle(column: string): void {
     this.#now.needSingle(column);
   }
@@ -61,15 +65,14 @@ class StaleView implements ContainerView {
 
   /** What has not changed since comes from the table: its lsn says so. The rest is as it was. */
   *select(selection: Selection): Generator<StoredItem> {
-    const { where, values } = selection;
-    yield* this.#now.select({
-      ...selection,
-      where: `(${where}) AND lsn <= ?`,
-      values: [...values, this.#past.lsn],
-    });
+    const { partition, order, fromBorn = 0, afterLsn = 0, limit = Number.POSITIVE_INFINITY } = selection;
+    const by = order === "lsn" ? "lsn" : "born";
+    const found = [...this.#now.select({ ...selection, order: by, upToLsn: this.#past.lsn })];
     for (const { key, item, expiresMs } of this.#past.before.values()) {
-      if (item !== undefined && this.#lives(expiresMs) && selection.covers(key, item)) yield item;
+      if (item === undefined || !this.#lives(expiresMs) || !isInPartition(partition, key)) continue;
+      if (item.born >= fromBorn && item.lsn > afterLsn) found.push(item);
     }
+    yield* found.sort((a, b) => a[by] - b[by]).slice(0, limit);
   }
 
   #lives(expiresMs: number | null): boolean {

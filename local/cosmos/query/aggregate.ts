@@ -1,103 +1,128 @@
 import { badRequest } from "../cosmos-error.ts";
-import type { Expression } from "./ast.ts";
+import { type Expression, partsOf, withParts } from "./ast.ts";
 import { type CompileContext, compile, type Evaluate, type Scope } from "./compile.ts";
-import { compareAcross, typeOf, type Value } from "./values.ts";
+import { compareAcross, equal, typeOf, type Value } from "./values.ts";
 
-type Fold = (values: readonly Value[]) => Value;
-
-const numbersOnly = (values: readonly Value[], fold: (numbers: number[]) => Value): Value => {
-  const defined = values.filter((value) => value !== undefined);
-  return defined.every((value) => typeof value === "number") ? fold(defined as number[]) : undefined;
-};
-
-/** Undefined values are passed over; one of another type makes SUM and AVG undefined. */
-const AGGREGATES: Readonly<Record<string, Fold>> = {
-  COUNT: (values) => values.filter((value) => value !== undefined).length,
-  SUM: (values) => numbersOnly(values, (numbers) => numbers.reduce((a, b) => a + b, 0)),
-  AVG: (values) =>
-    numbersOnly(values, (numbers) =>
-      numbers.length === 0 ? undefined : numbers.reduce((a, b) => a + b, 0) / numbers.length,
-    ),
-  MIN: (values) => extreme(values, -1),
-  MAX: (values) => extreme(values, 1),
-};
-
-function extreme(values: readonly Value[], sign: number): Value {
-  const comparable = values.filter(
-    (value) => value !== undefined && !["array", "object"].includes(typeOf(value)),
-  );
-  return comparable.length === 0
-    ? undefined
-    : comparable.reduce((a, b) => (compareAcross(b, a) * sign > 0 ? b : a));
+/** Folds the values of a group; those that are undefined are passed over. */
+interface Fold {
+  add(value: Value): void;
+  value(): Value;
 }
 
-export function hasAggregate(expression: Expression): boolean {
-  if (expression.kind === "call" && Object.hasOwn(AGGREGATES, expression.name)) return true;
-  return children(expression).some(hasAggregate);
-}
-
-function children(e: Expression): readonly Expression[] {
-  switch (e.kind) {
-    case "member":
-      return [e.of, e.name];
-    case "call":
-    case "array":
-      return e.parts;
-    case "object":
-      return e.parts.map((part) => part.value);
-    case "unary":
-      return [e.of];
-    case "binary":
-      return [e.left, e.right];
-    case "choice":
-      return [e.if, e.yes, e.no];
-    default:
-      return [];
-  }
-}
-
-/** Evaluates an expression over a group of rows: aggregates over all of them, the rest over the first. */
-export function compileGrouped(
-  expression: Expression,
-  context: CompileContext,
-): (group: readonly Scope[]) => Value {
-  const folds: { name: string; fold: Fold; part: Evaluate }[] = [];
-  const replaced = replaceAggregates(expression, (name, part) => {
-    const placeholder = `@\u0000aggregate${folds.length}`;
-    folds.push({ name: placeholder, fold: AGGREGATES[name] as Fold, part: compile(part, context) });
-    return { kind: "name", name: placeholder };
-  });
-  const aliases = new Set([...context.aliases, ...folds.map((each) => each.name)]);
-  const evaluate = compile(replaced, { ...context, aliases });
-  return (group) => {
-    const aggregated = Object.fromEntries(folds.map(({ name, fold, part }) => [name, fold(group.map(part))]));
-    return evaluate({ names: { ...group[0]?.names, ...aggregated } });
+/** One that is no number makes SUM and AVG undefined. */
+function numbers(result: (sum: number, count: number) => Value): Fold {
+  let [sum, count, pure] = [0, 0, true];
+  return {
+    add(value) {
+      if (typeof value === "number") sum += value;
+      else pure = false;
+      count++;
+    },
+    value: () => (pure ? result(sum, count) : undefined),
   };
 }
 
-function replaceAggregates(
-  e: Expression,
-  replace: (name: string, part: Expression) => Expression,
-): Expression {
-  const inner = (each: Expression) => replaceAggregates(each, replace);
-  switch (e.kind) {
-    case "call": {
-      if (!Object.hasOwn(AGGREGATES, e.name)) return { ...e, parts: e.parts.map(inner) };
+function counter(counts: (value: Value) => boolean): Fold {
+  let count = 0;
+  return {
+    add(value) {
+      if (counts(value)) count++;
+    },
+    value: () => count,
+  };
+}
+
+function extreme(sign: number): Fold {
+  let found: Value;
+  return {
+    add(value) {
+      if (["array", "object"].includes(typeOf(value))) return;
+      if (found === undefined || compareAcross(value, found) * sign > 0) found = value;
+    },
+    value: () => found,
+  };
+}
+
+function list(keeps: (list: readonly Value[], value: Value) => boolean): Fold {
+  const found: Value[] = [];
+  return {
+    add(value) {
+      if (keeps(found, value)) found.push(value);
+    },
+    value: () => found,
+  };
+}
+
+const AGGREGATES: Readonly<Record<string, () => Fold>> = {
+  COUNT: () => counter(() => true),
+  COUNTIF: () => counter((value) => value === true),
+  SUM: () => numbers((sum) => sum),
+  AVG: () => numbers((sum, count) => (count === 0 ? undefined : sum / count)),
+  MIN: () => extreme(-1),
+  MAX: () => extreme(1),
+  MAKELIST: () => list(() => true),
+  MAKESET: () => list((found, value) => !found.some((each) => equal(each, value))),
+};
+
+export function hasAggregate(expression: Expression): boolean {
+  if (expression.kind === "call" && Object.hasOwn(AGGREGATES, expression.name)) return true;
+  return partsOf(expression).some(hasAggregate);
+}
+
+/** What is kept of a group while its rows go by. */
+export interface Group {
+  readonly first: Scope | undefined;
+  readonly folds: readonly Fold[];
+}
+
+/** The aggregates of a query's select list, folded row by row; the rest is evaluated over a group's first row. */
+export class Aggregation {
+  readonly #parts: { readonly name: string; readonly start: () => Fold; readonly part: Evaluate }[] = [];
+  readonly #context: CompileContext;
+  readonly #groupBy: ReadonlySet<string>;
+
+  constructor(context: CompileContext, groupBy: readonly Expression[]) {
+    this.#context = context;
+    this.#groupBy = new Set(groupBy.map((each) => JSON.stringify(each)));
+  }
+
+  /** @throws CosmosError 400 for what is neither aggregated nor grouped by */
+  compile(expression: Expression): (group: Group) => Value {
+    const replaced = this.#replaced(expression);
+    const aliases = new Set([...this.#context.aliases, ...this.#parts.map((each) => each.name)]);
+    const evaluate = compile(replaced, { ...this.#context, aliases });
+    return ({ first, folds }) => {
+      const folded = Object.fromEntries(this.#parts.map(({ name }, at) => [name, folds[at]?.value()]));
+      return evaluate({ ...first, names: { ...first?.names, ...folded } });
+    };
+  }
+
+  start(first: Scope | undefined): Group {
+    return { first, folds: this.#parts.map(({ start }) => start()) };
+  }
+
+  add(group: Group, scope: Scope): void {
+    for (const [at, { part }] of this.#parts.entries()) {
+      const value = part(scope);
+      if (value !== undefined) group.folds[at]?.add(value);
+    }
+  }
+
+  #replaced(e: Expression): Expression {
+    if (this.#groupBy.has(JSON.stringify(e))) return e;
+    if (e.kind === "call" && Object.hasOwn(AGGREGATES, e.name)) {
       const part = e.parts[0];
       if (part === undefined || e.parts.length > 1) throw badRequest(`${e.name} takes one argument.`);
-      return replace(e.name, part);
+      const name = `@\u0000aggregate${this.#parts.length}`;
+      const start = AGGREGATES[e.name] as () => Fold;
+      this.#parts.push({ name, start, part: compile(part, this.#context) });
+      return { kind: "name", name };
     }
-    case "array":
-      return { ...e, parts: e.parts.map(inner) };
-    case "object":
-      return { ...e, parts: e.parts.map((part) => ({ ...part, value: inner(part.value) })) };
-    case "unary":
-      return { ...e, of: inner(e.of) };
-    case "binary":
-      return { ...e, left: inner(e.left), right: inner(e.right) };
-    case "choice":
-      return { ...e, if: inner(e.if), yes: inner(e.yes), no: inner(e.no) };
-    default:
-      return e;
+    if (e.kind === "name" || e.kind === "root" || e.kind === "subquery") {
+      throw badRequest(
+        "Property reference is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause.",
+      );
+    }
+    return withParts(e, (part) => this.#replaced(part));
   }
 }

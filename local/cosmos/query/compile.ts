@@ -1,11 +1,16 @@
 import { badRequest } from "../cosmos-error.ts";
 import type { Expression, Query } from "./ast.ts";
-import { functionNamed } from "./functions.ts";
-import { compareWithin, equal, typeOf, type Value } from "./values.ts";
+import { functionNamed } from "./functions/index.ts";
+import { like } from "./like.ts";
+import { compareWithin, equal, type Value } from "./values.ts";
 
 /** What names stand for while a row is looked at. */
 export interface Scope {
   readonly names: Readonly<Record<string, Value>>;
+  /** The item, where a FROM may still name it. */
+  readonly root?: Value;
+  /** When its item was created: its place in a query without ORDER BY. */
+  readonly born?: number;
 }
 
 export type Evaluate = (scope: Scope) => Value;
@@ -13,8 +18,10 @@ export type Evaluate = (scope: Scope) => Value;
 export interface CompileContext {
   readonly parameters: ReadonlyMap<string, Value>;
   readonly aliases: ReadonlySet<string>;
-  /** Runs a subquery over the scope's own names. */
-  readonly subquery: (query: Query, scope: Scope) => Value[];
+  /** Unix time of the query, ms. */
+  readonly nowMs: number;
+  /** Readies a subquery, which is run over the scope's own names. */
+  readonly subquery: (query: Query, aliases: ReadonlySet<string>) => (scope: Scope) => Value[];
 }
 
 /** @throws CosmosError 400 for a name, parameter or function that is not there */
@@ -36,12 +43,19 @@ export function compile(expression: Expression, context: CompileContext): Evalua
       if (!context.aliases.has(name)) throw badRequest(`Identifier '${name}' could not be resolved.`);
       return (scope) => scope.names[name];
     }
+    case "root":
+      return (scope) => scope.root;
     case "member":
       return member(of(expression.of), of(expression.name));
     case "call": {
       const run = functionNamed(expression.name, expression.parts.length);
       const parts = expression.parts.map(of);
-      return (scope) => run(parts.map((part) => part(scope)));
+      const { nowMs } = context;
+      return (scope) =>
+        run(
+          parts.map((part) => part(scope)),
+          nowMs,
+        );
     }
     case "unary":
       return unary(expression.sign, of(expression.of));
@@ -86,8 +100,9 @@ export function compile(expression: Expression, context: CompileContext): Evalua
     }
     case "subquery": {
       const { as, query } = expression;
+      const run = context.subquery(query, context.aliases);
       return (scope) => {
-        const rows = context.subquery(query, scope);
+        const rows = run(scope);
         return as === "exists" ? rows.length > 0 : as === "array" ? rows : rows[0];
       };
     }
@@ -157,6 +172,9 @@ const BINARY: Readonly<Record<string, (left: Value, right: Value) => Value>> = {
   "&": arithmetic((a, b) => a & b),
   "|": arithmetic((a, b) => a | b),
   "^": arithmetic((a, b) => a ^ b),
+  "<<": arithmetic((a, b) => a << b),
+  ">>": arithmetic((a, b) => a >> b),
+  ">>>": arithmetic((a, b) => a >>> b),
 };
 
 function binary(sign: string, left: Evaluate, right: Evaluate): Evaluate {
@@ -172,34 +190,4 @@ function unary(sign: string, of: Evaluate): Evaluate {
     if (typeof value !== "number") return undefined;
     return sign === "-" ? -value : sign === "~" ? ~value : value;
   };
-}
-
-function like(of: Evaluate, pattern: Evaluate, escaper: Evaluate | undefined): Evaluate {
-  const cache = new Map<string, RegExp>();
-  return (scope) => {
-    const [text, form, mark] = [of(scope), pattern(scope), escaper?.(scope)];
-    if (typeOf(text) !== "string" || typeof form !== "string") return undefined;
-    const key = `${form}\0${String(mark)}`;
-    const regExp = cache.get(key) ?? likePattern(form, typeof mark === "string" ? mark : undefined);
-    cache.set(key, regExp);
-    return regExp.test(text as string);
-  };
-}
-
-const quoted = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-
-function likePattern(pattern: string, escaper: string | undefined): RegExp {
-  let source = "";
-  for (let at = 0; at < pattern.length; at++) {
-    const char = pattern[at] as string;
-    const set = char === "[" ? pattern.indexOf("]", at + 1) : -1;
-    if (char === escaper && at + 1 < pattern.length) source += quoted(pattern[++at] as string);
-    else if (char === "%") source += ".*";
-    else if (char === "_") source += ".";
-    else if (set > at) {
-      source += `[${pattern.slice(at + 1, set).replaceAll("\\", "\\\\")}]`;
-      at = set;
-    } else source += quoted(char);
-  }
-  return new RegExp(`^${source}$`, "s");
 }

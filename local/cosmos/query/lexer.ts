@@ -9,7 +9,7 @@ export type Token =
   | { readonly kind: "end"; readonly text: ""; readonly at: number };
 
 const PATTERN =
-  /\s+|--[^\n]*|(?<number>0x[0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?<name>[A-Za-z_$][\w$]*)|(?<parameter>@[A-Za-z_][\w]*)|(?<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?<sign>\?\?|\|\||<>|!=|<=|>=|[-+*/%=<>()[\]{},.?:&|^~])/y;
+  /\s+|--[^\n]*|(?<number>0x[0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?<name>[A-Za-z_$][\w$]*)|(?<parameter>@[A-Za-z_][\w]*)|(?<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?<sign>\?\?|\|\||<>|>>>|<<|>>|!=|<=|>=|[-+*/%=<>()[\]{},.?:&|^~])/y;
 
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f" };
 

@@ -1,21 +1,17 @@
-import type { ContainerView } from "../container-view.ts";
-import { badRequest } from "../cosmos-error.ts";
-import type { Expression, Query } from "./ast.ts";
+import type { ContainerView, PartitionScope } from "../container-view.ts";
+import { badRequest, CosmosError } from "../cosmos-error.ts";
+import type { Query } from "./ast.ts";
 import type { Scope } from "./compile.ts";
-import { narrow, type PartitionScope } from "./narrow.ts";
+import { narrow } from "./narrow.ts";
+import type { Position } from "./order.ts";
+import { checkOrder, needsDefined } from "./order-check.ts";
 import { parseQuery } from "./parser.ts";
-import { rowsOf } from "./rows.ts";
+import { type Prepared, prepare, type Row } from "./prepare.ts";
 import { typeOf, type Value } from "./values.ts";
 
 export interface QueryRequest {
   readonly query: string;
   readonly parameters?: readonly { readonly name: string; readonly value: Value }[];
-}
-
-export interface QueryResult {
-  readonly rows: readonly Value[];
-  /** Items that were looked at, for the request charge. */
-  readonly looked: number;
 }
 
 /** An application has few queries, and runs them often. */
@@ -31,73 +27,91 @@ function parsedQuery(text: string): Query {
   return query;
 }
 
-/** @throws CosmosError 400 for a query that is not valid, or that this emulator does not serve */
-export function runQuery(
-  container: ContainerView,
-  request: QueryRequest,
-  partition: PartitionScope | undefined,
-): QueryResult {
-  if (typeof request.query !== "string") throw badRequest("The query is missing.");
-  const query = parsedQuery(request.query);
-  refuseOrder(query, container);
-  const parameters = new Map((request.parameters ?? []).map(({ name, value }) => [name, value]));
-  const narrowed = narrow(query, partition, container, parameters);
-  let looked = 0;
-  const mixed = { found: false };
-  const source = function* (order: string): Generator<Scope> {
-    for (const item of container.select({ ...narrowed, order })) {
-      looked++;
-      yield { names: { [query.from.alias]: JSON.parse(item.text) } };
+/** A query on its way: rows are made as they are taken. */
+export class RunningQuery {
+  readonly #view: ContainerView;
+  readonly #query: Query;
+  readonly #parameters: ReadonlyMap<string, Value>;
+  readonly #partition: PartitionScope | undefined;
+  readonly #prepared: Prepared;
+  /** Items that were looked at, for the request charge. */
+  looked = 0;
+  #mixed = false;
+
+  /** @throws CosmosError 400 for a query that is not valid, or that this emulator does not serve */
+  constructor(view: ContainerView, request: QueryRequest, partition: PartitionScope | undefined) {
+    if (typeof request.query !== "string") throw badRequest("The query is missing.");
+    this.#view = view;
+    this.#partition = partition;
+    this.#parameters = parametersOf(request);
+    try {
+      this.#query = parsedQuery(request.query);
+      const environment = { parameters: this.#parameters, nowMs: view.nowMs };
+      this.#prepared = prepare(this.#query, new Set(), environment, true);
+    } catch (thrown) {
+      if (thrown instanceof RangeError && !(thrown instanceof CosmosError))
+        throw badRequest("The query is too deeply nested for this emulator.");
+      throw thrown;
     }
-  };
-  if (narrowed.ordered) {
-    const rows = rowsOf(query, watched(source(narrowed.order), query, mixed), parameters, { ordered: true });
-    // SQLite orders numbers and texts as Azure does, but not what has neither: then everything is sorted here.
-    if (!mixed.found) return { rows, looked };
+    checkOrder(this.#query, view.indexes);
   }
-  const rows = rowsOf(query, source(""), parameters);
-  return { rows, looked };
+
+  /** Each row comes of one item: the query can go on from a position, whatever is written meanwhile. */
+  get keepsItems(): boolean {
+    return this.#prepared.keepsItems;
+  }
+
+  /**
+   * The rows as far as `take` wants them. SQLite orders numbers and texts as Azure does, but not what has neither:
+   * where that turns up, everything is sorted here and `take` starts anew.
+   */
+  rows<T>(after: Position | undefined, take: (rows: Iterable<Row>) => T): T {
+    const selection = narrow(this.#query, this.#partition, this.#view, this.#parameters);
+    const definedOnly = needsDefined(this.#query, this.#view.indexes);
+    if (typeof selection.order === "object") {
+      const source = this.#watched(this.#scopes(selection));
+      const taken = take(this.#prepared.run(source, { ordered: true, after }));
+      if (!this.#mixed) return taken;
+    }
+    const fromBorn = this.#query.orderBy.length === 0 ? after?.born : undefined;
+    const source = this.#scopes({ ...selection, order: "born", fromBorn });
+    return take(this.#prepared.run(source, { definedOnly, after }));
+  }
+
+  *#scopes(selection: Parameters<ContainerView["select"]>[0]): Generator<Scope> {
+    for (const item of this.#view.select(selection)) {
+      this.looked++;
+      yield { names: {}, root: JSON.parse(item.text), born: item.born };
+    }
+  }
+
+  *#watched(source: Iterable<Scope>): Generator<Scope> {
+    const types = new Map<number, string>();
+    const paths = this.#query.orderBy.map(({ by }) => by);
+    for (const scope of source) {
+      for (const [at, path] of paths.entries()) {
+        const type = typeOf(valueAt(path, scope));
+        const known = types.get(at) ?? type;
+        types.set(at, known);
+        if (type !== known || (type !== "number" && type !== "string")) this.#mixed = true;
+      }
+      yield scope;
+    }
+  }
 }
 
-function* watched(source: Iterable<Scope>, query: Query, mixed: { found: boolean }): Generator<Scope> {
-  const types = new Map<string, string>();
-  for (const scope of source) {
-    for (const { by } of query.orderBy) {
-      const type = typeOf(valueAt(by, scope));
-      const name = JSON.stringify(by);
-      const known = types.get(name) ?? type;
-      types.set(name, known);
-      if (type !== known || (type !== "number" && type !== "string")) mixed.found = true;
-    }
-    yield scope;
-  }
+function parametersOf({ parameters }: QueryRequest): ReadonlyMap<string, Value> {
+  if (parameters === undefined) return new Map();
+  if (!Array.isArray(parameters))
+    throw badRequest("The parameters of a query are a list of names and values.");
+  return new Map(parameters.map(({ name, value }) => [name, value]));
 }
 
-function valueAt(path: Expression, scope: Scope): Value {
-  if (path.kind === "name") return scope.names[path.name];
-  if (path.kind !== "member" || path.name.kind !== "constant") return undefined;
+/** The value at a path whose first name is the item. */
+function valueAt(path: Query["orderBy"][number]["by"], scope: Scope): Value {
+  if (path.kind !== "member" || path.name.kind !== "constant") return scope.root;
   const owner = valueAt(path.of, scope);
   return typeof owner === "object" && owner !== null
     ? (owner as Record<string, Value>)[String(path.name.value)]
     : undefined;
-}
-
-/** As Azure does: several fields need a composite index that fits, one field an index at all. */
-function refuseOrder(query: Query, container: ContainerView): void {
-  if (query.orderBy.length < 2) return;
-  const { alias } = query.from;
-  const order = query.orderBy.map(({ by, descending }) => ({ path: pathText(by, alias), descending }));
-  if (!container.indexes.hasComposite(order)) {
-    throw badRequest(
-      "The order by query does not have a corresponding composite index that it can be served from.",
-    );
-  }
-}
-
-function pathText(expression: Expression, alias: string): string {
-  if (expression.kind === "name" && expression.name === alias) return "";
-  if (expression.kind === "member" && expression.name.kind === "constant") {
-    return `${pathText(expression.of, alias)}/${String(expression.name.value)}`;
-  }
-  return "?";
 }

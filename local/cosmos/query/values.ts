@@ -51,3 +51,11 @@ export function compareAcross(left: Value, right: Value): number {
   if (types !== 0) return types;
   return compareWithin(left, right) ?? compareText(JSON.stringify(left) ?? "", JSON.stringify(right) ?? "");
 }
+
+/** The same text for equal values, another one for others. */
+export function canonical(value: Value): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "";
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([name, each]) => `${JSON.stringify(name)}:${canonical(each)}`).join(",")}}`;
+}

@@ -1,0 +1,51 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { IndexPlan } from "./index-plan.ts";
+
+/**
+ * The table of a container's items. `born` is the lsn an item was created with, `p1` the first component of its key;
+ * a column for each path that the indexing policy names.
+ */
+function columnsOf(indexes: IndexPlan): string {
+  return `born INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, pk TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
+    etag TEXT NOT NULL, expires_ms INTEGER, p1 TEXT NOT NULL${indexes.columns.map((name) => `, ${name} ANY`).join("")},
+    UNIQUE (pk, id)`;
+}
+
+const FIXED = ["born", "lsn", "pk", "id", "body", "etag", "expires_ms", "p1"];
+
+/** Makes the table, or brings one of an older version or another policy up to date, and its indexes. */
+export function makeTable(db: DatabaseSync, table: string, indexes: IndexPlan): void {
+  const wanted = [...FIXED, ...indexes.columns];
+  const found = db.prepare(`SELECT name FROM pragma_table_info('${table}')`).all();
+  const there = found.map((row) => String(row.name));
+  if (there.length === 0) db.exec(`CREATE TABLE ${table} (${columnsOf(indexes)}) STRICT`);
+  else if (wanted.some((name) => !there.includes(name))) rebuild(db, table, indexes, there.includes("born"));
+  db.exec(`CREATE INDEX IF NOT EXISTS ${table}_lsn ON ${table} (lsn);
+    CREATE INDEX IF NOT EXISTS ${table}_expires ON ${table} (expires_ms) WHERE expires_ms IS NOT NULL`);
+  for (const [number, { paths, descending }] of indexes.composites.entries()) {
+    const parts = paths.map(
+      (path, at) => `${indexes.column(path)} ${descending[at] === true ? "DESC" : "ASC"}`,
+    );
+    db.exec(`CREATE INDEX IF NOT EXISTS ${table}_composite_${number} ON ${table} (p1, ${parts.join(", ")})`);
+  }
+}
+
+/** Version 1 had no `born`: there its lsn stands for it. */
+function rebuild(db: DatabaseSync, table: string, indexes: IndexPlan, hasBorn: boolean): void {
+  const fresh = `${table}_fresh`;
+  const names = [...FIXED, ...indexes.columns];
+  db.exec(
+    `SAVEPOINT rebuild; DROP TABLE IF EXISTS ${fresh}; CREATE TABLE ${fresh} (${columnsOf(indexes)}) STRICT`,
+  );
+  const insert = db.prepare(
+    `INSERT INTO ${fresh} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`,
+  );
+  const rows = db.prepare(
+    `SELECT ${hasBorn ? "born" : "lsn AS born"}, lsn, pk, id, body, etag, expires_ms, p1 FROM ${table} ORDER BY 1`,
+  );
+  for (const row of rows.iterate()) {
+    const fixed = FIXED.map((name) => row[name] ?? null);
+    insert.run(...fixed, ...indexes.values(JSON.parse(String(row.body))));
+  }
+  db.exec(`DROP TABLE ${table}; ALTER TABLE ${fresh} RENAME TO ${table}; RELEASE rebuild`);
+}
