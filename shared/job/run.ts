@@ -7,15 +7,16 @@ import { type RequestAsk, readAsk } from "../model/request-ask.ts";
 import { bodyFor } from "../model/request-body.ts";
 import { sha256Hex } from "../sha256.ts";
 import type { Tenants } from "../tenant/tenants.ts";
-import { advance, type Circumstances, type Plan, queuedWakeAtMs } from "./advance.ts";
+import { advance, type Circumstances, type Plan } from "./advance.ts";
 import { afterCall, callFacts, type EndedCall } from "./after-call.ts";
 import { Claim } from "./claim.ts";
 import type { Cooling } from "./cooling.ts";
 import { hasEnded, type Job, type StoredRequest } from "./job.ts";
-import { type Draft, draftOf, end, loseAttempt, supersedeAttempt } from "./life-cycle.ts";
+import { type Draft, draftOf, end, supersedeAttempt } from "./life-cycle.ts";
 import type { JobStore, Nudge, Nudges, Stored } from "./ports.ts";
 import type { RunningJobs } from "./running-jobs.ts";
 import { change, save } from "./saving.ts";
+import { takeOver } from "./take-over.ts";
 
 export interface RunDeps {
   readonly store: JobStore;
@@ -65,8 +66,13 @@ async function runFound(
 ): Promise<"done" | "superseded"> {
   const { value: job, etag } = found.job;
   if (hasEnded(job.status)) return "done";
-  const start = startingDraft(deps, job, nudge);
+  const { actor, nudgeGraceMs } = deps;
+  const start = takeOver(job, nudge, { nowMs: deps.clock.now(), actor, nudgeGraceMs });
   if (start === undefined) return "done"; // a live lease: its holder, or the sweeper, sees to it
+  if (job.lease !== null) {
+    const { deployment } = job.lease;
+    deps.log.warn("attempt_lost", { job_id: job.job_id, attempt: job.attempts, deployment });
+  }
   if (found.request === undefined) {
     await requestLost(deps, start, etag);
     return "done";
@@ -82,25 +88,6 @@ async function runFound(
   if (saved.kind === "superseded") return "superseded";
   await carryOut(deps, plan, saved.etag, request);
   return "done";
-}
-
-/** The job as it can be decided on: queued, or taken from a holder that is known to be gone. */
-function startingDraft(deps: RunDeps, job: Job, nudge: Nudge): Draft | undefined {
-  const { lease } = job;
-  if (lease === null) return draftOf(job);
-  const dead = nudge.dead_lease;
-  if (dead?.claim_id !== lease.claim_id || dead.renewals !== lease.renewals) return undefined;
-  deps.log.warn("attempt_lost", { job_id: job.job_id, attempt: job.attempts, deployment: lease.deployment });
-  const nowMs = deps.clock.now();
-  return loseAttempt(draftOf(job), {
-    nowMs,
-    actor: deps.actor,
-    reason: "lease_expired",
-    failure: `${lease.deployment}: the worker was lost during the call`,
-    retryAtMs: null,
-    wakeAtMs: queuedWakeAtMs(job, nowMs, deps.nudgeGraceMs),
-    spent: true,
-  });
 }
 
 /** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */

@@ -86,7 +86,7 @@ export class Sweeper {
     const nowMs = clock.now();
     const result = await change(store, job, clock, (current) =>
       current.status === "queued" && (current.wake_at_ms ?? Infinity) <= nowMs
-        ? draftOf(moved(current, nowMs, nudgeGraceMs))
+        ? draftOf(movedOn(current, nowMs, nudgeGraceMs))
         : undefined,
     );
     if (result?.changed === true) await this.#send(job, round);
@@ -121,7 +121,7 @@ interface Round {
 }
 
 /** The time until the next nudge doubles, for a nudge that was not lost only waits in a long queue. */
-function moved(job: Job, nowMs: number, nudgeGraceMs: number): Job {
+export function movedOn(job: Job, nowMs: number, nudgeGraceMs: number): Job {
   const graceMs = nudgeGraceMs * 2 ** Math.min(job.nudges_resent, MAX_DOUBLINGS);
   const pastDeadline = nowMs >= job.deadline_ms;
   return {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { storeConnection } from "../../audit/connection.ts";
 import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
 import type { Job } from "../../shared/job/job.ts";
@@ -46,6 +46,7 @@ async function command(args: readonly string[], environment: Record<string, stri
 }
 
 describe("npm run audit:verify", () => {
+  vi.setConfig({ testTimeout: 180_000 }); // a process each, on a machine that may be busy
   it("says what holds, and ends with 0", async () => {
     const { code, out } = await command([]);
     expect(out).toBe("2 jobs with 6 records, 1 control record, 1 seal with 3 sealed heads. All hold.\n");
