@@ -84,7 +84,7 @@ describe("redriving a dead letter", () => {
     expect(await redrive(deps, id, "ops/key:other")).toEqual(first);
     expect(nudges.sent.map(({ nudge }) => nudge.job_id)).toEqual([live.job_id, live.job_id]);
     expect(await recordsOf(id)).toMatchObject([{ event: "redriven", actor: ACTOR }]);
-    expect((await opened.store.read(live))?.value).toEqual(live);
+    expect((await opened.store.read(live))?.value).toEqual({ ...live, audit_until_ms: null });
   });
 
   it.each(["failed", "completed"] as const)("of a job that %s makes a new one, once", async (status) => {
