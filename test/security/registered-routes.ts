@@ -1,0 +1,29 @@
+import path from "node:path";
+import { loadApp } from "../../local/host/load-app.ts";
+import { silentLog } from "../local/host/functions.ts";
+
+export interface Route {
+  readonly method: string;
+  /** Below the route prefix, with its parameters in braces. */
+  readonly route: string;
+  readonly who: "anyone" | "tenants" | "operators";
+}
+
+/** The only routes that ask for no credential. */
+const OPEN = new Set(["health", "openapi.json"]);
+
+/** Every HTTP route the built app registers, as a host finds them: a new one is in this list by itself. */
+export async function registeredRoutes(): Promise<Route[]> {
+  // Enough to load: nothing is connected to before the first request.
+  process.env.SERVICEBUS =
+    "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=k;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;";
+  process.env.COSMOS = "AccountEndpoint=http://127.0.0.1:1/;AccountKey=AAAA;";
+  const registry = await loadApp(path.resolve(import.meta.dirname, "../.."), silentLog);
+  return [...registry.functions.values()]
+    .filter(({ trigger }) => trigger.type === "httpTrigger")
+    .flatMap(({ trigger }) => {
+      const route = String(trigger.route);
+      const who = OPEN.has(route) ? "anyone" : route.startsWith("ops/") ? "operators" : "tenants";
+      return (trigger.methods as string[]).map((method): Route => ({ method, route, who }));
+    });
+}
