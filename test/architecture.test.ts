@@ -55,7 +55,12 @@ describe("imports run one way", () => {
   });
 
   it("the domain knows no adapter, no HTTP and no cloud", () => {
-    const domain = [...under("shared/job"), ...under("shared/audit"), ...under("shared/model")];
+    const domain = [
+      ...under("shared/job"),
+      ...under("shared/audit"),
+      ...under("shared/model"),
+      ...under("shared/quota"),
+    ];
     expect(importing(domain, (name) => /^shared\/(azure|http)\//.test(name))).toEqual([]);
     const clouds = (name: string) => /^@azure\/(cosmos|service-bus|functions)$/.test(name);
     expect(importing(domain, clouds)).toEqual([]);

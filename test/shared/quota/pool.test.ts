@@ -1,0 +1,196 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { DeploymentLimits } from "../../../local/model-endpoints/profiles.ts";
+import { RateLimiter } from "../../../local/model-endpoints/rate-limit.ts";
+import { seeded } from "../../../local/model-endpoints/seeded.ts";
+import {
+  isLimited,
+  learn,
+  newPool,
+  type Pool,
+  poolAt,
+  poolHasRoom,
+  poolRoomAtMs,
+  type Taken,
+  takeFrom,
+  takenOf,
+} from "../../../shared/quota/pool.ts";
+import { quotaHeadersOf } from "../../../shared/quota/quota-headers.ts";
+
+const START = 1_000_000;
+const CALL_MS = 300;
+
+interface Run {
+  readonly limits: DeploymentLimits;
+  /** As the catalogue has them. */
+  readonly configured?: { requests_per_minute?: number; tokens_per_minute?: number; window_seconds?: number };
+  readonly seconds: number;
+  /** How much more the server counts than is estimated. */
+  readonly factor?: number;
+  readonly seed?: string;
+}
+
+/** Sends all it may to a deployment that is limited so, and learns from its answers, some on their way longer. */
+function drive({ limits, configured, seconds, factor = 1, seed = "1" }: Run) {
+  const random = seeded(seed);
+  const limiter = new RateLimiter(limits);
+  let pool: Pool = newPool(
+    configured ?? {
+      requests_per_minute: limits.requestsPerMinute,
+      tokens_per_minute: limits.tokensPerMinute,
+    },
+    START,
+  );
+  let due: { atMs: number; run: () => void }[] = [];
+  let sent = 0;
+  let refused = 0;
+  let tokens = 0;
+  const send = (taken: Taken) => {
+    const { tokens: estimate, at_ms: nowMs } = taken;
+    const arrived_ms = nowMs + Math.round(random() * 40);
+    const counted = Math.round(estimate * factor);
+    const arrive = () => {
+      const admission = limiter.admit(arrived_ms, counted);
+      sent++;
+      if (admission.admitted) tokens += counted;
+      else refused++;
+      const headers = quotaHeadersOf({ get: (name) => admission.headers[name] ?? null });
+      const retry_after_ms = admission.admitted ? null : admission.retryAfterMs;
+      const answeredMs = arrived_ms + (admission.admitted ? CALL_MS : 5);
+      const heard = () => {
+        const news = {
+          taken,
+          refused: !admission.admitted,
+          headers,
+          retry_after_ms,
+          arrived_ms,
+          exact: true,
+        };
+        pool = learn(poolAt(pool, answeredMs), news, answeredMs);
+      };
+      due.push({ atMs: answeredMs, run: heard });
+    };
+    due.push({ atMs: arrived_ms, run: arrive });
+  };
+  let next = Math.ceil(100 + random() * 1_900);
+  for (let nowMs = START; nowMs < START + seconds * 1000; nowMs += 10) {
+    for (const each of due.filter(({ atMs }) => atMs <= nowMs).sort((a, b) => a.atMs - b.atMs)) each.run();
+    due = due.filter(({ atMs }) => atMs > nowMs);
+    pool = poolAt(pool, nowMs);
+    const burst: Taken[] = [];
+    while (poolHasRoom(pool, next, nowMs)) {
+      pool = takeFrom(pool, 1, next);
+      burst.push(takenOf(pool, next, nowMs));
+      next = Math.ceil(100 + random() * 1_900);
+    }
+    const burst_tokens = burst.reduce((sum, each) => sum + each.tokens, 0);
+    for (const taken of burst) send({ ...taken, burst_requests: burst.length, burst_tokens });
+    expect(poolRoomAtMs(pool, next, nowMs)).toBeGreaterThan(nowMs - 1);
+  }
+  return { sent, refused, tokens, pool };
+}
+
+const LIMIT = { requestsPerMinute: 600, tokensPerMinute: 540_000 };
+const bucket: DeploymentLimits = { ...LIMIT, windowSeconds: 1, tokensWindowSeconds: 1, shape: "bucket" };
+const window: DeploymentLimits = { ...LIMIT, windowSeconds: 20, tokensWindowSeconds: 20, shape: "window" };
+
+describe("learns how a deployment is limited, and uses nearly all of it", () => {
+  const used = (run: { tokens: number }, seconds: number) => run.tokens / (9_000 * seconds);
+
+  it("a bucket that is refilled steadily", () => {
+    const run = drive({ limits: bucket, seconds: 40, factor: 1.04 });
+    expect(run.pool.tokens?.shape).toBe("bucket");
+    expect(used(run, 40)).toBeGreaterThan(0.97);
+    expect(run.refused / run.sent).toBeLessThan(0.01);
+  });
+
+  it("fixed windows", () => {
+    const run = drive({ limits: window, seconds: 58, factor: 1.04 });
+    expect(run.pool.tokens?.shape).toBe("window");
+    expect(used(run, 60)).toBeGreaterThan(0.97);
+    expect(run.refused / run.sent).toBeLessThan(0.01);
+  });
+
+  it("half of it, where a stranger takes the other half", () => {
+    const run = drive({ limits: { ...bucket, strangerShare: 0.5 }, seconds: 40 });
+    expect(used(run, 20)).toBeGreaterThan(0.95);
+    expect(run.refused / run.sent).toBeLessThan(0.05);
+  });
+
+  it("the true limit, where the catalogue's is twice too high", () => {
+    const configured = { requests_per_minute: 1_200, tokens_per_minute: 1_080_000 };
+    const run = drive({ limits: bucket, configured, seconds: 40 });
+    expect(run.pool.tokens?.per_second).toBe(9_000);
+    expect(used(run, 40)).toBeGreaterThan(0.95);
+    expect(run.refused / run.sent).toBeLessThan(0.05);
+  });
+
+  it("from refusals alone, where answers say nothing", () => {
+    const configured = { requests_per_minute: 1_200, tokens_per_minute: 1_080_000 };
+    const run = drive({ limits: { ...bucket, headers: false }, configured, seconds: 60 });
+    expect(used(run, 60)).toBeGreaterThan(0.75);
+    expect(run.refused / run.sent).toBeLessThan(0.1);
+  });
+
+  it("no more than the catalogue's, where the true one is larger", () => {
+    const configured = { requests_per_minute: 300, tokens_per_minute: 270_000 };
+    const run = drive({ limits: bucket, configured, seconds: 40 });
+    expect(used(run, 20)).toBeLessThan(1.06);
+    expect(run.refused).toBe(0);
+  });
+
+  it("and never storms, whatever the limit, the window and the seed", () => {
+    const any = fc.record({
+      perSecond: fc.integer({ min: 5, max: 60 }),
+      seconds: fc.constantFrom(1, 2, 10, 20),
+      shape: fc.constantFrom("bucket" as const, "window" as const),
+      factor: fc.constantFrom(0.9, 1, 1.05),
+      seed: fc.nat(1_000).map(String),
+    });
+    fc.assert(
+      fc.property(any, ({ perSecond, seconds, shape, factor, seed }) => {
+        const limits: DeploymentLimits = {
+          ...{ shape, requestsPerMinute: perSecond * 60, tokensPerMinute: perSecond * 60 * 1_000 },
+          ...{ windowSeconds: seconds, tokensWindowSeconds: seconds },
+        };
+        const run = drive({ limits, seconds: 40, factor, seed });
+        expect(run.refused / run.sent).toBeLessThan(0.35);
+        expect(run.tokens / (perSecond * 1_000 * 40)).toBeGreaterThan(0.65);
+      }),
+      { numRuns: process.env.LONG === "1" ? 300 : 20 },
+    );
+  });
+});
+
+describe("a pool without limits", () => {
+  const free = newPool({}, START);
+  const taken = takenOf(free, 1_000, START);
+  const refusal = { taken, refused: true, retry_after_ms: 2_000, arrived_ms: START, exact: true };
+
+  it("has room for anything", () => {
+    expect(isLimited(free)).toBe(false);
+    expect(poolHasRoom(free, 1e9, START)).toBe(true);
+  });
+
+  it("learns from a refusal that it has some, and keeps away as long as it was asked to", () => {
+    const headers = { requests: null, tokens: { per_minute: 60_000, left: 0, reset_ms: 60_000 } };
+    const learnt = learn(free, { ...refusal, headers }, START);
+    expect(learnt.tokens?.per_second).toBe(1_000);
+    expect(poolHasRoom(poolAt(learnt, START + 1_999), 1, START + 1_999)).toBe(false);
+    expect(poolRoomAtMs(learnt, 1, START)).toBeGreaterThanOrEqual(START + 2_000);
+    const silent = learn(free, { ...refusal, headers: { requests: null, tokens: null } }, START);
+    expect(isLimited(silent)).toBe(true);
+  });
+});
+
+it("bears a clock that is behind the one that wrote it", () => {
+  const pool = takeFrom(newPool({ requests_per_minute: 600 }, START), 1, 1);
+  expect(poolAt(pool, START - 30_000).requests).toEqual(pool.requests);
+});
+
+it("lets a call go that is larger than all there can be, once all is there, and then waits as long", () => {
+  const pool = newPool({ tokens_per_minute: 60_000 }, START);
+  const huge = takeFrom(pool, 1, 50_000);
+  expect(poolHasRoom(pool, 50_000, START)).toBe(true);
+  expect(poolRoomAtMs(huge, 1_000, START)).toBeGreaterThan(START + 50_000);
+});
