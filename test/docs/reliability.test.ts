@@ -1,0 +1,25 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = path.resolve(import.meta.dirname, "../..");
+const page = readFileSync(path.join(root, "docs/reliability.md"), "utf8");
+const NAMED = /`(test\/[^`]+\.test\.ts)`: «([^»]+)»/g;
+
+describe("docs/reliability.md", () => {
+  const named = [...page.matchAll(NAMED)].map(([, file = "", name = ""]) => ({ file, name }));
+
+  it("names tests that there are", () => {
+    expect(named.length).toBeGreaterThan(20);
+    const absent = named.filter(({ file, name }) => {
+      const full = path.join(root, file);
+      return !existsSync(full) || !readFileSync(full, "utf8").includes(`"${name}"`);
+    });
+    expect(absent).toEqual([]);
+  });
+
+  it("names a test in every line of its table, in the one form", () => {
+    const rows = page.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("| promise"));
+    expect(rows.filter((row) => [...row.matchAll(NAMED)].length === 0)).toEqual([]);
+  });
+});
