@@ -8,14 +8,20 @@ import { CosmosControlTrail } from "../shared/azure/cosmos-control-trail.ts";
 import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos-job-store.ts";
 import { CosmosLiveJobs } from "../shared/azure/cosmos-live-jobs.ts";
+import { CosmosOverrides } from "../shared/azure/cosmos-overrides.ts";
 import { CosmosSeals } from "../shared/azure/cosmos-seals.ts";
 import { CosmosSweepRounds } from "../shared/azure/cosmos-sweep-rounds.ts";
 import { NUDGES_QUEUE, openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
+import { effectiveConfiguration } from "../shared/control/effective.ts";
+import { abortsCall } from "../shared/control/overrides.ts";
+import { watchOverrides } from "../shared/control/watch-overrides.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
 import { createDoor } from "../shared/http/door.ts";
+import { SWITCHED_OFF } from "../shared/job/after-call.ts";
 import { createCooling } from "../shared/job/cooling.ts";
+import { HeldJobs } from "../shared/job/release-held.ts";
 import { createRunningJobs } from "../shared/job/running-jobs.ts";
 import { Sweeper } from "../shared/job/sweep.ts";
 import { toldRounds } from "../shared/job/sweep-round.ts";
@@ -34,6 +40,7 @@ import { registerListJobs } from "./list-jobs.ts";
 import { registerListModels } from "./list-models.ts";
 import { processLog } from "./log.ts";
 import { registerOpenapi } from "./openapi.ts";
+import { registerOpsOverrides } from "./ops-overrides.ts";
 import { registerOpsStatus } from "./ops-status.ts";
 import { registerRedriveDeadLetter } from "./redrive-dead-letter.ts";
 import { registerRunJob } from "./run-job.ts";
@@ -51,7 +58,6 @@ const configuration = loadConfiguration(
   () => randomBytes(4).toString("hex"),
 );
 const { settings } = configuration;
-const catalogue = () => configuration.catalogue;
 const { tenantsFile, local } = settings;
 const watchedTenants = watchTenants(
   { tenants: configuration.tenants, text: configuration.tenantsText },
@@ -63,7 +69,6 @@ const watchedTenants = watchTenants(
   },
 );
 watchedTenants.watch();
-const tenants = watchedTenants.current;
 
 const credentials = new Map<string | undefined, TokenCredential>();
 /** Of a user-assigned identity where a client id is given, else of whatever identity there is. One of each. */
@@ -88,6 +93,25 @@ const store = new CosmosJobStore(jobs, {
 const control = database.container(CONTROL_CONTAINER);
 const deadLetters = new CosmosDeadLetters(control);
 const trail = new CosmosControlTrail(control);
+const overridesStore = new CosmosOverrides(control);
+const running = createRunningJobs();
+const overrides = watchOverrides({
+  store: overridesStore,
+  clock,
+  log: processLog,
+  onChange: (changed) =>
+    running.abortWhere(
+      ({ lease, model }) => lease !== null && abortsCall(changed, { ...lease, model }),
+      SWITCHED_OFF,
+    ),
+});
+overrides.watch();
+/** The files as operators have changed them. */
+const { catalogue, tenants } = effectiveConfiguration(
+  () => configuration.catalogue,
+  watchedTenants.current,
+  overrides.current,
+);
 const nudges = new ServiceBusNudges(serviceBus);
 const models = createModelClient({ settings: process.env, credential: () => credential(), clock });
 const authenticator = createAuthenticator({ tenants, entra: settings.entra, clock });
@@ -97,13 +121,13 @@ const door = createDoor({
   clock,
 });
 const entrance = { authenticator, door };
-const running = createRunningJobs();
 const cooling = createCooling(clock);
 const latencies = createLatencies(clock);
 const nudgeGraceMs = graceOf(settings);
 const sweeper = new Sweeper({ store, nudges, clock, nudgeGraceMs });
 const rounds = new CosmosSweepRounds(control);
 const { instance } = settings;
+const heldJobs = new HeldJobs({ store, nudges, clock, nudgeGraceMs, revision: () => catalogue().revision });
 const sweep = toldRounds({ sweep: (log) => sweeper.sweep(log), rounds, clock, instance });
 const health = serviceBus.createReceiver(NUDGES_QUEUE);
 
@@ -136,6 +160,7 @@ registerHealth({
 });
 
 registerRunJob({
+  ready: overrides.ready,
   ...{ store, nudges, models, catalogue, tenants, cooling, latencies, running, clock, nudgeGraceMs },
   random: Math.random,
   newClaimId: randomUUID,
@@ -143,8 +168,20 @@ registerRunJob({
   leaseSeconds: settings.leaseSeconds,
   maxAttempts: settings.maxAttempts,
 });
-registerSweep({ sweepSeconds: settings.sweepSeconds, sweep });
+registerSweep({
+  sweepSeconds: settings.sweepSeconds,
+  sweep: async (log) => {
+    await sweep(log);
+    await heldJobs.release(log);
+  },
+});
 registerOpsStatus({ authenticator, liveJobs: new CosmosLiveJobs(jobs), deadLetters, rounds, clock });
+registerOpsOverrides({
+  ...{ authenticator, catalogue, tenants, trail, clock },
+  store: overridesStore,
+  watch: overrides,
+  newChangeId: randomUUID,
+});
 registerListDeadLetters({ authenticator, deadLetters, store });
 registerRedriveDeadLetter({
   ...{ authenticator, store, nudges, deadLetters, trail, clock, nudgeGraceMs },

@@ -111,6 +111,11 @@ export const ERRORS = {
     title: "Too many requests",
     advice: "Try again after `Retry-After` seconds; nothing was accepted.",
   },
+  setting_not_found: {
+    status: 404,
+    title: "There is nothing of that name to set",
+    advice: "Name a provider, deployment, route or tenant that the catalogue or the tenants file has.",
+  },
   // The service
   internal_error: {
     status: 500,

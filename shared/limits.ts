@@ -37,3 +37,6 @@ export const MAX_DEAD_LETTER_TEXT_CHARS = 1_024;
 /** Jobs a sweep looks at in a page, and pages in a round: the next round goes on with the rest. */
 export const SWEEP_PAGE_JOBS = 100;
 export const SWEEP_MAX_PAGES = 20;
+/** An operator's change is a few lines of JSON. */
+export const MAX_OPS_BODY_BYTES = 65_536;
+export const MAX_OPS_REASON_CHARS = 500;

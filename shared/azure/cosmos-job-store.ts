@@ -3,7 +3,7 @@ import type { AuditRecord } from "../audit/record.ts";
 import type { Accepted } from "../job/accept.ts";
 import { type Job, STORED_VERSION, type StoredRequest, type StoredResponse } from "../job/job.ts";
 import type { Draft } from "../job/life-cycle.ts";
-import type { JobKey, JobStore, ListFilter, Overdue, Stored, WriteResult } from "../job/ports.ts";
+import type { HeldJobsStore, JobKey, ListFilter, Overdue, Stored, WriteResult } from "../job/ports.ts";
 import { storeOperation } from "./cosmos-client.ts";
 import { auditUntilMs, type Retention, ttlSeconds } from "./retention.ts";
 import {
@@ -25,7 +25,7 @@ export const auditId = (seq: number) => `audit-${String(seq).padStart(6, "0")}`;
 const partitionOf = (key: JobKey): string[] => [key.tenant_id, key.job_id];
 
 /** The pipeline's store on Cosmos DB. Every change of a job is one transactional batch in its logical partition. */
-export class CosmosJobStore implements JobStore {
+export class CosmosJobStore implements HeldJobsStore {
   readonly #jobs: Container;
   readonly #retention: Retention;
 
@@ -149,6 +149,17 @@ export class CosmosJobStore implements JobStore {
       this.#jobs.items.query<AuditItem>(query, { partitionKey: partitionOf(key), abortSignal }).fetchAll(),
     );
     return found.resources.map(recordOf).sort((a, b) => a.seq - b.seq);
+  }
+
+  async heldBefore(revision: number, limit: number): Promise<readonly JobKey[]> {
+    const query: SqlQuerySpec = {
+      query: `SELECT TOP ${limit} c.tenant_id, c.job_id FROM c WHERE c.held.revision < @revision`,
+      parameters: [{ name: "@revision", value: revision }],
+    };
+    const found = await storeOperation("held jobs", (abortSignal) =>
+      this.#jobs.items.query<JobKey>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
+    );
+    return found.resources;
   }
 
   async overdue(nowMs: number, limit: number): Promise<readonly Overdue[]> {

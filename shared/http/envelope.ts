@@ -102,7 +102,7 @@ export function parseSubmit(
   };
 }
 
-function refuseMediaType(contentType: string | null): void {
+export function refuseMediaType(contentType: string | null): void {
   const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";");
   const charset = parameters.map((p) => p.trim()).find((p) => p.startsWith("charset="));
   const utf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
@@ -112,7 +112,7 @@ function refuseMediaType(contentType: string | null): void {
 }
 
 /** Unknown fields are named one by one; everything else is one fault at its path. */
-function faultsOf(issue: z.core.$ZodIssue): Fault[] {
+export function faultsOf(issue: z.core.$ZodIssue): Fault[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
       path: jsonPointer([...issue.path, key]),

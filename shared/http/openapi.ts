@@ -10,6 +10,7 @@ import {
 } from "../limits.ts";
 import { CAPABILITIES } from "../model/catalogue.ts";
 import { envelopeSchema } from "./envelope.ts";
+import { controlPaths, controlSchemas } from "./openapi-control.ts";
 import { opsPaths, opsSchemas } from "./openapi-ops.ts";
 import {
   ALWAYS,
@@ -181,6 +182,7 @@ export function openapiDocument() {
         Problem: plain(problem, "output"),
         Health: plain(health, "output"),
         ...opsSchemas,
+        ...controlSchemas,
       },
     },
   };
@@ -309,5 +311,6 @@ function paths() {
       },
     },
     ...opsPaths,
+    ...controlPaths,
   };
 }

@@ -129,6 +129,7 @@ function hold(draft: Draft, c: Circumstances, cause: HoldCause, reason: string):
     nowMs: c.nowMs,
     actor: c.actor,
     cause,
+    revision: c.catalogue.revision,
     reason,
     wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
   });

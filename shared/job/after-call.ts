@@ -199,6 +199,23 @@ function rateLimited(job: Job, call: EndedCall, c: Circumstances, message: strin
   return advance(draft, c);
 }
 
+/** Why a call is aborted when an operator switches its deployment off. */
+export const SWITCHED_OFF = "switched_off";
+
+/** Not the job's fault: no attempt is spent, and it waits or goes on as the switch says. */
+function switchedOff(job: Job, call: EndedCall, c: Circumstances): Plan {
+  const draft = failAttempt(draftOf(job), callFacts(call), {
+    nowMs: c.nowMs,
+    actor: c.actor,
+    reason: SWITCHED_OFF,
+    failure: `${call.deployment.name}: it was switched off during the call`,
+    retryAtMs: null,
+    wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
+    spent: false,
+  });
+  return advance(draft, c);
+}
+
 function aborted(job: Job, call: EndedCall, c: Circumstances, reason: string): Plan {
   if (c.nowMs >= job.deadline_ms) {
     const draft = end(draftOf(job), {
@@ -210,5 +227,6 @@ function aborted(job: Job, call: EndedCall, c: Circumstances, reason: string): P
     });
     return { draft, next: { kind: "done" } };
   }
+  if (reason === SWITCHED_OFF) return switchedOff(job, call, c);
   return retry(job, call, c, reason, `the call was aborted (${reason})`, null);
 }

@@ -35,7 +35,8 @@ export type HoldCause = "switched_off" | "over_budget";
 /** A queued job that waits for no known time; absent in all others, so that only held jobs are in its index. */
 export interface Hold {
   readonly cause: HoldCause;
-  readonly since_ms: number;
+  /** Of what operators had set when it was last looked at: a newer one may let it go. */
+  readonly revision: number;
 }
 
 /**

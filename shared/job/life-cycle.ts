@@ -223,12 +223,19 @@ export function park(
 /** A queued job waits for somebody, not for a time: an operator's switch, a budget. */
 export function holdJob(
   draft: Draft,
-  hold: { nowMs: number; actor: string; cause: HoldCause; reason: string; wakeAtMs: number },
+  hold: {
+    nowMs: number;
+    actor: string;
+    cause: HoldCause;
+    revision: number;
+    reason: string;
+    wakeAtMs: number;
+  },
 ): Draft {
   if (draft.job.status !== "queued") throw new IllegalTransition("hold", draft.job);
   const entry: AuditEntry = { event: "waiting", actor: hold.actor, reason: hold.reason };
   return recorded(draft, hold.nowMs, entry, {
-    held: { cause: hold.cause, since_ms: hold.nowMs },
+    held: { cause: hold.cause, revision: hold.revision },
     retry_at_ms: null,
     wake_at_ms: hold.wakeAtMs,
   });

@@ -59,6 +59,12 @@ export interface JobStore {
   overdue(nowMs: number, limit: number): Promise<readonly Overdue[]>;
 }
 
+/** What the sweeper needs to let held jobs go. */
+export interface HeldJobsStore extends JobStore {
+  /** Jobs that were held when what operators had set was older than `revision`. */
+  heldBefore(revision: number, limit: number): Promise<readonly JobKey[]>;
+}
+
 /** A Service Bus message that says «look at this job»; ids only. */
 export interface Nudge extends JobKey {
   readonly v: number;

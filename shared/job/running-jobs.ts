@@ -13,14 +13,22 @@ export interface EndedJob {
   readonly response: StoredResponse | undefined;
 }
 
+/** A call and the job it is for, as its claim holds it. */
+export interface RunningCall {
+  readonly job: Job;
+  abort(reason: string): void;
+}
+
 /**
  * What this process knows first-hand: the calls it runs, so that a cancel here aborts at once, and the clients that
  * wait here for a job to end. A short cut only: other processes learn the same from the store, a little later.
  */
 export interface RunningJobs {
   /** Registers a running call; the function returned removes it. */
-  add(jobId: string, call: { abort(reason: string): void }): () => void;
+  add(jobId: string, call: RunningCall): () => void;
   abort(jobId: string, reason: string): void;
+  /** Aborts the calls whose job is such. */
+  abortWhere(isSuch: (job: Job) => boolean, reason: string): void;
   /** A job was accepted here: until it ends here there is no need to read it to know that it is there. */
   accepted(accepted: AcceptedJob): void;
   /**
@@ -66,7 +74,7 @@ export function createRunningJobs(): RunningJobs {
     take(name);
     return live.delete(name);
   };
-  const calls = new Map<string, { abort(reason: string): void }>();
+  const calls = new Map<string, RunningCall>();
   const waiting = new Map<string, Set<(ended: EndedJob) => void>>();
   return {
     add(jobId, call) {
@@ -77,6 +85,9 @@ export function createRunningJobs(): RunningJobs {
     },
     abort(jobId, reason) {
       calls.get(jobId)?.abort(reason);
+    },
+    abortWhere(isSuch, reason) {
+      for (const call of calls.values()) if (isSuch(call.job)) call.abort(reason);
     },
     accepted(accepted) {
       live.set(nameOf(accepted.job.value), accepted);

@@ -24,6 +24,13 @@ const auth = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("none") }),
 ]);
 
+export const limitsSchema = z.strictObject({
+  requests_per_minute: z.number().int().positive().optional(),
+  tokens_per_minute: z.number().int().positive().optional(),
+  concurrency: z.number().int().positive().optional(),
+  window_seconds: z.number().positive().max(3600).optional(),
+});
+
 const deployment = z.strictObject({
   name,
   provider: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, "lower-case letters, digits, _ and - only"),
@@ -37,14 +44,7 @@ const deployment = z.strictObject({
   /** The longest answer. A request that asks for a longer one goes elsewhere. */
   max_output_tokens: tokens.optional(),
   dialect: dialectSchema.optional(),
-  limits: z
-    .strictObject({
-      requests_per_minute: z.number().int().positive().optional(),
-      tokens_per_minute: z.number().int().positive().optional(),
-      concurrency: z.number().int().positive().optional(),
-      window_seconds: z.number().positive().max(3600).optional(),
-    })
-    .default({}),
+  limits: limitsSchema.default({}),
   price: z.strictObject({
     currency: z.string().regex(/^[A-Z]{3}$/, "an ISO 4217 code"),
     input_per_million: price,
@@ -96,6 +96,8 @@ export interface Catalogue {
   readonly deployments: readonly Deployment[];
   readonly routes: readonly Route[];
   readonly models: readonly Model[];
+  /** Of what operators have set over the file; 0: nothing. */
+  readonly revision: number;
   model(id: string): Model | undefined;
   /** A model's deployments in the order of the file; none for an unknown name. */
   targets(model: string): readonly Deployment[];
@@ -189,12 +191,14 @@ export function catalogueFrom(
   deployments: readonly Deployment[],
   routes: readonly Route[],
   models: readonly Model[],
+  revision = 0,
 ): Catalogue {
   const byId = new Map(models.map((each) => [each.id, each]));
   return {
     deployments,
     routes,
     models,
+    revision,
     model: (id) => byId.get(id),
     targets: (id) => (byId.get(id)?.targets ?? []).map((target) => target.deployment),
   };

@@ -1,0 +1,150 @@
+import type { ControlEvent, JsonValue } from "../audit/control-record.ts";
+import {
+  type ControlItem,
+  type ControlOutcome,
+  type ControlTrailStore,
+  changeControl,
+} from "../audit/control-trail.ts";
+import type { Deployment } from "../model/catalogue.ts";
+import { NO_OVERRIDES, type Overrides, overridesSchema, type Switch, type SwitchKind } from "./overrides.ts";
+
+export const OVERRIDES_SCOPE = "switches";
+export const OVERRIDES_ID = "overrides";
+
+/** Who changes what, and why: as it is written beside the change and in control's audit trail. */
+export interface Change {
+  /** The same id twice is one change. */
+  readonly changeId: string;
+  readonly actor: string;
+  readonly reason: string | null;
+}
+
+export interface ChangeDeps {
+  readonly trail: ControlTrailStore;
+  readonly clock: { now(): number };
+}
+
+/** One kind of setting: which of the lists it is in, what it is about, and its new value; undefined takes it out. */
+export type Setting =
+  | {
+      readonly list: "switches";
+      readonly kind: SwitchKind;
+      readonly name: string;
+      readonly value: Pick<Switch, "state" | "mode"> | undefined;
+    }
+  | { readonly list: "limits"; readonly name: string; readonly value: Deployment["limits"] | undefined }
+  | {
+      readonly list: "route_weights";
+      readonly name: string;
+      readonly value: Readonly<Record<string, number>> | undefined;
+    }
+  | { readonly list: "tenant_weights"; readonly name: string; readonly value: number | undefined };
+
+/**
+ * Changes one setting with its audit record in one batch.
+ * @throws StoreUnavailable when it is not known whether it was made: the same change id may be sent again
+ */
+export async function changeOverrides(
+  deps: ChangeDeps,
+  setting: Setting,
+  by: Change,
+): Promise<ControlOutcome> {
+  return changeControl(deps, {
+    scope: OVERRIDES_SCOPE,
+    changeId: by.changeId,
+    actor: by.actor,
+    reads: [OVERRIDES_ID],
+    decide: (items) => {
+      const before = overridesOf(items.get(OVERRIDES_ID)?.value);
+      const changed = withSetting(before, setting, { ...by, nowMs: deps.clock.now() });
+      if (changed === undefined) return undefined;
+      const item: ControlItem = { id: OVERRIDES_ID, kind: "overrides", ...changed.overrides };
+      const details = { ...aboutOf(setting), from: changed.from, to: changed.to };
+      return {
+        event: eventOf(setting),
+        reason: by.reason,
+        details,
+        writes: [{ kind: "upsert", item }],
+      };
+    },
+  });
+}
+
+/** What is stored, or nothing set. @throws TypeError for an item this version cannot read */
+export function overridesOf(item: unknown): Overrides {
+  if (item === undefined) return NO_OVERRIDES;
+  const parsed = overridesSchema.safeParse(item);
+  if (!parsed.success)
+    throw new TypeError(`control/${OVERRIDES_SCOPE}/${OVERRIDES_ID}: ${parsed.error.message}`);
+  return parsed.data;
+}
+
+interface Changed {
+  readonly overrides: Overrides;
+  readonly from: JsonValue;
+  readonly to: JsonValue;
+}
+
+/** The overrides with the setting; undefined when that is how they are already. Pure. */
+export function withSetting(
+  before: Overrides,
+  setting: Setting,
+  by: { readonly actor: string; readonly reason: string | null; readonly nowMs: number },
+): Changed | undefined {
+  const made = { at_ms: by.nowMs, actor: by.actor, reason: by.reason };
+  const revision = before.revision + 1;
+  switch (setting.list) {
+    case "switches": {
+      const { kind, name, value } = setting;
+      const old = before.switches.find((each) => each.kind === kind && each.name === name);
+      const from = old === undefined ? null : { state: old.state, mode: old.mode };
+      const others = before.switches.filter((each) => each !== old);
+      const switches = value === undefined ? others : [...others, { kind, name, ...value, ...made }];
+      return changed({ ...before, revision, switches }, from, value ?? null);
+    }
+    case "limits": {
+      const { name: deployment, value: limits } = setting;
+      const old = before.limits.find((each) => each.deployment === deployment);
+      const others = before.limits.filter((each) => each !== old);
+      const list = limits === undefined ? others : [...others, { deployment, limits, ...made }];
+      return changed({ ...before, revision, limits: list }, old?.limits ?? null, limits ?? null);
+    }
+    case "route_weights": {
+      const { name: route, value: weights } = setting;
+      const old = before.route_weights.find((each) => each.route === route);
+      const others = before.route_weights.filter((each) => each !== old);
+      const list = weights === undefined ? others : [...others, { route, weights: { ...weights }, ...made }];
+      return changed({ ...before, revision, route_weights: list }, old?.weights ?? null, weights ?? null);
+    }
+    case "tenant_weights": {
+      const { name: tenant, value: weight } = setting;
+      const old = before.tenant_weights.find((each) => each.tenant === tenant);
+      const others = before.tenant_weights.filter((each) => each !== old);
+      const list = weight === undefined ? others : [...others, { tenant, weight, ...made }];
+      return changed({ ...before, revision, tenant_weights: list }, old?.weight ?? null, weight ?? null);
+    }
+  }
+}
+
+function changed(
+  overrides: Overrides,
+  from: object | number | null,
+  to: object | number | null,
+): Changed | undefined {
+  const json = (value: object | number | null) => JSON.parse(JSON.stringify(value)) as JsonValue;
+  const [was, is] = [json(from), json(to)];
+  return JSON.stringify(was) === JSON.stringify(is) ? undefined : { overrides, from: was, to: is };
+}
+
+function eventOf(setting: Setting): ControlEvent {
+  if (setting.list === "limits") return "limits_changed";
+  if (setting.list !== "switches") return "weights_changed";
+  if (setting.value === undefined) return "switched_on";
+  return setting.value.state === "off" ? "switched_off" : "drained";
+}
+
+function aboutOf(setting: Setting): { readonly kind: string; readonly name: string } {
+  const kinds = { limits: "deployment", route_weights: "route", tenant_weights: "tenant" } as const;
+  const kind = setting.list === "switches" ? setting.kind : kinds[setting.list];
+  return { kind, name: setting.name };
+}
