@@ -1,23 +1,48 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 
-/** `npm run bench [-- NAME]`: all benchmarks one after the other, or one. */
-const NOT_BENCHMARKS = new Set(["main", "measure", "cosmos-server"]);
-const names = readdirSync(import.meta.dirname)
-  .filter((file) => file.endsWith(".ts"))
-  .map((file) => path.basename(file, ".ts"))
-  .filter((name) => !NOT_BENCHMARKS.has(name));
-
-const [wanted] = process.argv.slice(2);
-if (wanted === "--help" || (wanted !== undefined && !names.includes(wanted))) {
-  console.log(`Usage: npm run bench [-- NAME]\n\nNames: ${names.join(", ")}`);
-  process.exit(wanted === "--help" ? 0 : 1);
+/** `npm run bench [-- NAME [options]]`: the benchmarks one after the other, or one. */
+interface Benchmark {
+  readonly name: string;
+  readonly what: string;
+  /** Below this folder; NAME.ts where it is left out. */
+  readonly file?: string;
+  /** Only by its name: it takes long. */
+  readonly alone?: boolean;
 }
-for (const name of wanted === undefined ? names : [wanted]) {
+
+const BENCHMARKS: readonly Benchmark[] = [
+  { name: "pipeline", what: "the whole service: jobs a second, added latency, CPU and operations a job" },
+  { name: "costs", what: "what each step of a job costs in CPU" },
+  { name: "cosmos", what: "the local Cosmos DB under the SDK" },
+  { name: "service-bus", what: "the local Service Bus under the SDK" },
+  {
+    name: "soak",
+    what: "at 80 % of the peak rate for --minutes N (10): memory, latency, losses",
+    alone: true,
+  },
+];
+
+const [wanted, ...options] = process.argv.slice(2);
+const asked =
+  wanted === undefined
+    ? BENCHMARKS.filter(({ alone }) => alone !== true)
+    : BENCHMARKS.filter(({ name }) => name === wanted);
+if (asked.length === 0) {
+  const width = Math.max(...BENCHMARKS.map(({ name }) => name.length));
+  const lines = BENCHMARKS.map(
+    ({ name, what, alone }) => `  ${name.padEnd(width)}  ${what}${alone === true ? " (only by name)" : ""}`,
+  );
+  const help = wanted === "--help" || wanted === "-h";
+  if (!help) console.error(`There is no benchmark ${wanted}.\n`);
+  console.log(`Usage: npm run bench [-- NAME [options]]\n\n${lines.join("\n")}`);
+  process.exit(help ? 0 : 2);
+}
+for (const { name, file = `${name}.ts` } of asked) {
   console.log(`\n## ${name}\n`);
-  const { status } = spawnSync(process.execPath, [path.join(import.meta.dirname, `${name}.ts`)], {
-    stdio: "inherit",
-  });
+  const script = path.join(import.meta.dirname, file);
+  if (!existsSync(script)) throw new Error(`${script} is missing`);
+  const { status } = spawnSync(process.execPath, [script, ...options], { stdio: "inherit" });
   if (status !== 0) process.exit(status ?? 1);
 }

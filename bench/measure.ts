@@ -10,6 +10,12 @@ export function cpuMs(pid: number): number {
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
 }
 
+/** Resident memory of a process, MB. */
+export function rssMb(pid: number): number {
+  const kb = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(kb) / 1024;
+}
+
 /** Runs `work(n)` for n from 0 to `count`, at most `inFlight` at a time; answers the seconds it took. */
 export async function timed(
   count: number,
@@ -27,6 +33,24 @@ export async function timed(
 
 export function percentile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}
+
+export function median(values: readonly number[]): number {
+  return percentile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
+}
+
+/** How long each of `count` runs of `work`, one after the other, took: ms, in ascending order. */
+export async function latenciesMs(count: number, work: (n: number) => Promise<unknown>): Promise<number[]> {
+  const latencies: number[] = [];
+  await timed(count, 1, async (n) => {
+    const startedAt = performance.now();
+    await work(n);
+    latencies.push(performance.now() - startedAt);
+  });
+  return latencies.sort((a, b) => a - b);
 }
 
 /** A row of a Markdown table. */

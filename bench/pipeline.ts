@@ -1,150 +1,120 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { Agent, request } from "undici";
-import { cpuMs, head, percentile, row, timed } from "./measure.ts";
+import { LoadClient } from "./load-client.ts";
+import { describeMachine } from "./machine.ts";
+import { cpuMs, head, latenciesMs, median, percentile, row, timed } from "./measure.ts";
+import { type Cpu, Stack } from "./stack.ts";
+import { storeEndedJobs } from "./stored-jobs.ts";
 
 /**
  * The whole service as `npm start` runs it, simulated models at 0 ms, one load client in this process: submits a
- * second, jobs a second end to end, added latency, and what a job costs in CPU. Linux only: CPU time is from /proc.
+ * second, jobs a second end to end, added latency, what a job costs in CPU and in operations, and whether any of it
+ * grows with the number of jobs stored. Linux only: CPU time is from /proc.
  */
 const JOBS = 5_000;
 const IN_FLIGHT = 32;
 const SEQUENTIAL_JOBS = 200;
-const WARM_UP_JOBS = 500;
+const WARM_UP_JOBS = 1_000;
+const FEW_STORED = 10;
+const MANY_STORED = 100_000;
+const ROUNDS = 5;
+const JOBS_A_ROUND = 1_000;
+const SEQUENTIAL_JOBS_A_ROUND = 40;
 
-const root = path.resolve(import.meta.dirname, "..");
-const folder = mkdtempSync(path.join(tmpdir(), "switchyard-bench-"));
-const connections = new Agent({ connections: IN_FLIGHT });
-const headers = { authorization: "Bearer local-team-a", "content-type": "application/json" };
-const envelope = (n: number) =>
-  JSON.stringify({
-    body: { model: "gpt-sim", messages: [{ role: "user", content: `Say the number ${n}.` }] },
-  });
+const callMs = await describeMachine();
+await mainFigures();
+console.log(`\nThe same with ${FEW_STORED} and with ${MANY_STORED} jobs in the store, in turns:\n`);
+await compareStores();
 
-const { child, url } = await start();
-const { host, emulators } = JSON.parse(readFileSync(path.join(folder, "processes.json"), "utf8")) as {
-  host: number[];
-  emulators: number;
-};
-try {
-  await timed(WARM_UP_JOBS, IN_FLIGHT, wholeJob);
+async function mainFigures(): Promise<void> {
+  const stack = await Stack.start();
+  const client = new LoadClient(stack.url, IN_FLIGHT);
+  try {
+    await timed(WARM_UP_JOBS, IN_FLIGHT, (n) => client.wholeJob(n));
+    head("measure", "value");
+    const submitSeconds = await timed(JOBS, IN_FLIGHT, (n) => client.submit(n));
+    row(`submits a second, ${IN_FLIGHT} in flight`, Math.round(JOBS / submitSeconds));
+    await client.drained();
 
-  head("measure", "value");
-  const submitSeconds = await timed(JOBS, IN_FLIGHT, submit);
-  row("submits a second, 32 in flight", Math.round(JOBS / submitSeconds));
-  await drained();
-
-  const countedBefore = await counters();
-  const before = { app: appCpu(), emulators: cpuMs(emulators), own: cpuMs(process.pid) };
-  const seconds = await timed(JOBS, IN_FLIGHT, wholeJob);
-  row(`jobs a second end to end, ${JOBS} jobs`, Math.round(JOBS / seconds));
-  row("app CPU ms a job", ((appCpu() - before.app) / JOBS).toFixed(2));
-  row("emulators CPU ms a job", ((cpuMs(emulators) - before.emulators) / JOBS).toFixed(2));
-  row("load client CPU ms a job", ((cpuMs(process.pid) - before.own) / JOBS).toFixed(2));
-
-  const counted = await counters();
-  for (const [name, value] of Object.entries(counted)) {
-    const each = (value - (countedBefore[name] ?? 0)) / JOBS;
-    if (each >= 0.005) row(`${name} a job`, each.toFixed(2));
-  }
-
-  const latencies: number[] = [];
-  await timed(SEQUENTIAL_JOBS, 1, async (n) => {
-    const startedAt = performance.now();
-    await wholeJob(n);
-    latencies.push(performance.now() - startedAt);
-  });
-  latencies.sort((a, b) => a - b);
-  row(`added latency p50 ms, ${SEQUENTIAL_JOBS} jobs one by one`, percentile(latencies, 0.5).toFixed(1));
-  row("added latency p99 ms", percentile(latencies, 0.99).toFixed(1));
-} finally {
-  child.kill("SIGTERM");
-  await once(child, "exit");
-  await connections.close();
-  rmSync(folder, { recursive: true });
-}
-
-async function start(): Promise<{ child: ChildProcess; url: string }> {
-  const ports = { PORT: "0", SERVICEBUS_PORT: "0", COSMOS_PORT: "0", MODEL_ENDPOINTS_PORT: "0" };
-  const started = spawn(
-    process.execPath,
-    [path.join(root, "dist/local/start.js"), ...process.argv.slice(2)],
-    {
-      cwd: root,
-      env: { ...process.env, ...ports, DATA_DIR: folder, MODEL_LATENCY_SCALE: "0" },
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
-  let output = "";
-  const found = await new Promise<string>((resolve, reject) => {
-    started.stdout?.on("data", (chunk: Buffer) => {
-      output += output.length < 10_000 ? chunk.toString() : "";
-      const ready = /^ready (\S+)$/m.exec(output)?.[1];
-      if (ready !== undefined) resolve(ready);
-    });
-    started.once("exit", (code) => reject(new Error(`the service ended with ${code}`)));
-  });
-  return { child: started, url: found };
-}
-
-/** What the emulators counted: Cosmos operations and estimated request units, Service Bus operations. */
-async function counters(): Promise<Record<string, number>> {
-  const { control } = JSON.parse(readFileSync(path.join(folder, "emulators.json"), "utf8")) as {
-    control: string;
-  };
-  const { cosmos, service_bus } = (await (await fetch(control)).json()) as Record<
-    string,
-    Record<string, number>
-  >;
-  const named = (prefix: string, from: Record<string, number> = {}) =>
-    Object.entries(from).map(([name, value]) => [`${prefix} ${name}`, value] as const);
-  return Object.fromEntries([...named("Cosmos", cosmos), ...named("Service Bus", service_bus)]);
-}
-
-function appCpu(): number {
-  return host.reduce((sum, pid) => sum + cpuMs(pid), 0);
-}
-
-async function submit(n: number): Promise<string> {
-  const answer = await request(`${url}/api/jobs`, {
-    method: "POST",
-    headers,
-    body: envelope(n),
-    dispatcher: connections,
-  });
-  const job = (await answer.body.json()) as { id: string };
-  if (answer.statusCode !== 202) throw new Error(`submit was answered ${answer.statusCode}`);
-  return job.id;
-}
-
-/** Submits, and waits until the result is seen. */
-async function wholeJob(n: number): Promise<void> {
-  const id = await submit(n);
-  for (;;) {
-    const answer = await request(`${url}/api/jobs/${id}`, {
-      headers: { ...headers, prefer: "wait=30" },
-      dispatcher: connections,
-    });
-    const { status } = (await answer.body.json()) as { status: string };
-    if (status === "completed") return;
-    if (status !== "queued" && status !== "in_progress") throw new Error(`${id} is ${status}`);
-  }
-}
-
-/** Until no job is left that has not ended. */
-async function drained(): Promise<void> {
-  for (const status of ["queued", "in_progress"]) {
-    for (;;) {
-      const answer = await request(`${url}/api/jobs?status=${status}&limit=1`, {
-        headers,
-        dispatcher: connections,
-      });
-      const { data } = (await answer.body.json()) as { data: unknown[] };
-      if (data.length === 0) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    const countedBefore = await stack.counters();
+    const before = { ...stack.cpu(), own: cpuMs(process.pid) };
+    const seconds = await timed(JOBS, IN_FLIGHT, (n) => client.wholeJob(n));
+    const cpu = since(before, stack.cpu(), JOBS);
+    row(`jobs a second end to end, ${JOBS} jobs, ${IN_FLIGHT} in flight`, Math.round(JOBS / seconds));
+    row("CPU ms a job: app", cpu.app.toFixed(2));
+    row("CPU ms a job: emulators", cpu.emulators.toFixed(2));
+    row("CPU ms a job: load client (not counted)", ((cpuMs(process.pid) - before.own) / JOBS).toFixed(2));
+    row("CPU of app and emulators a job, in calls of the openai client", (total(cpu) / callMs).toFixed(1));
+    for (const [name, value] of Object.entries(await stack.counters())) {
+      const each = (value - (countedBefore[name] ?? 0)) / JOBS;
+      if (each >= 0.005) row(`${name} a job`, each.toFixed(2));
     }
+
+    const latencies = await latenciesMs(SEQUENTIAL_JOBS, (n) => client.wholeJob(n));
+    row(`added latency p50 ms, ${SEQUENTIAL_JOBS} jobs one by one`, percentile(latencies, 0.5).toFixed(1));
+    row("added latency p99 ms", percentile(latencies, 0.99).toFixed(1));
+  } finally {
+    await client.close();
+    await stack.stop();
   }
+}
+
+/** Two stacks side by side, measured in turns: what disturbs the machine disturbs both. */
+async function compareStores(): Promise<void> {
+  const stacks = await Promise.all([Stack.start(), Stack.start()]);
+  const clients = stacks.map((stack) => new LoadClient(stack.url, IN_FLIGHT));
+  try {
+    const rounds: Round[][] = [[], []];
+    for (const [at, stack] of stacks.entries()) {
+      await storeEndedJobs(stack, at === 0 ? FEW_STORED : MANY_STORED);
+      await timed(WARM_UP_JOBS, IN_FLIGHT, async (n) => clients[at]?.wholeJob(n));
+    }
+    for (let n = 0; n < ROUNDS; n++) {
+      for (const [at, stack] of stacks.entries()) {
+        const client = clients[at];
+        if (client !== undefined) rounds[at]?.push(await round(stack, client));
+      }
+    }
+    const of = (at: number, value: (round: Round) => number) => median((rounds[at] ?? []).map(value));
+    head("measure, median of rounds", `${FEW_STORED} stored`, `${MANY_STORED} stored`, "ratio");
+    const compare = (name: string, value: (round: Round) => number, digits: number) => {
+      const [few, many] = [of(0, value), of(1, value)];
+      row(name, few.toFixed(digits), many.toFixed(digits), (many / few).toFixed(2));
+    };
+    compare("jobs a second end to end", (each) => each.perSecond, 0);
+    compare("CPU ms a job: app", (each) => each.cpu.app, 2);
+    compare("CPU ms a job: emulators", (each) => each.cpu.emulators, 2);
+    compare("CPU ms a job: both", (each) => total(each.cpu), 2);
+    compare("Cosmos request units a job", (each) => each.requestUnits, 1);
+    compare("added latency p50 ms", (each) => each.p50, 1);
+  } finally {
+    for (const client of clients) await client.close();
+    for (const stack of stacks) await stack.stop();
+  }
+}
+
+interface Round {
+  readonly perSecond: number;
+  readonly cpu: Cpu;
+  readonly requestUnits: number;
+  readonly p50: number;
+}
+
+async function round(stack: Stack, client: LoadClient): Promise<Round> {
+  const units = async () => (await stack.counters())["Cosmos request_units"] ?? 0;
+  const [before, unitsBefore] = [stack.cpu(), await units()];
+  const seconds = await timed(JOBS_A_ROUND, IN_FLIGHT, (n) => client.wholeJob(n));
+  const cpu = since(before, stack.cpu(), JOBS_A_ROUND);
+  const requestUnits = ((await units()) - unitsBefore) / JOBS_A_ROUND;
+  const latencies = await latenciesMs(SEQUENTIAL_JOBS_A_ROUND, (n) => client.wholeJob(n));
+  return { perSecond: JOBS_A_ROUND / seconds, cpu, requestUnits, p50: percentile(latencies, 0.5) };
+}
+
+function since(before: Cpu, after: Cpu, jobs: number): Cpu {
+  return {
+    app: (after.app - before.app) / jobs,
+    emulators: (after.emulators - before.emulators) / jobs,
+  };
+}
+
+function total(cpu: Cpu): number {
+  return cpu.app + cpu.emulators;
 }
