@@ -12,10 +12,10 @@ import { storeEndedJobs } from "./stored-jobs.ts";
 const JOBS = 5_000;
 const IN_FLIGHT = 32;
 const SEQUENTIAL_JOBS = 200;
-const WARM_UP_JOBS = 1_000;
+const WARM_UP_JOBS = 2_000;
 const FEW_STORED = 10;
 const MANY_STORED = 100_000;
-const ROUNDS = 5;
+const ROUNDS = 6;
 const JOBS_A_ROUND = 1_000;
 const SEQUENTIAL_JOBS_A_ROUND = 40;
 
@@ -63,12 +63,12 @@ async function compareStores(): Promise<void> {
   const clients = stacks.map((stack) => new LoadClient(stack.url, IN_FLIGHT));
   try {
     const rounds: Round[][] = [[], []];
-    for (const [at, stack] of stacks.entries()) {
+    for (const [at, stack] of stacks.entries())
       await storeEndedJobs(stack, at === 0 ? FEW_STORED : MANY_STORED);
-      await timed(WARM_UP_JOBS, IN_FLIGHT, async (n) => clients[at]?.wholeJob(n));
-    }
+    for (const client of clients) await timed(WARM_UP_JOBS, IN_FLIGHT, (n) => client.wholeJob(n));
     for (let n = 0; n < ROUNDS; n++) {
-      for (const [at, stack] of stacks.entries()) {
+      const inTurn = n % 2 === 0 ? [...stacks.entries()] : [...stacks.entries()].reverse();
+      for (const [at, stack] of inTurn) {
         const client = clients[at];
         if (client !== undefined) rounds[at]?.push(await round(stack, client));
       }
