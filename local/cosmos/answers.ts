@@ -5,8 +5,12 @@ import type { CosmosError } from "./cosmos-error.ts";
 export interface Answer {
   readonly status: number;
   readonly headers: Record<string, string | number>;
+  readonly charge: number;
   readonly body?: string;
 }
+
+/** What a request that is refused costs. */
+export const REFUSAL_RU = 1;
 
 /** Builds answers, and counts what they were for and what they cost. */
 export class Answers {
@@ -26,7 +30,7 @@ export class Answers {
     this.#counters[operation] = (this.#counters[operation] ?? 0) + 1;
     this.#counters.request_units = (this.#counters.request_units ?? 0) + charge;
     const headers = { "x-ms-request-charge": charge.toFixed(2), "x-ms-activity-id": randomUUID(), ...more };
-    return body === undefined ? { status, headers } : { status, headers, body };
+    return body === undefined ? { status, headers, charge } : { status, headers, charge, body };
   }
 
   refusal(error: CosmosError): Answer {
@@ -34,7 +38,7 @@ export class Answers {
     if (error.substatus !== undefined) more["x-ms-substatus"] = String(error.substatus);
     if (error.retryAfterMs !== undefined) more["x-ms-retry-after-ms"] = String(error.retryAfterMs);
     const body = JSON.stringify({ code: error.code, message: error.message });
-    return this.of("refused", 1, error.status, body, more);
+    return this.of("refused", REFUSAL_RU, error.status, body, more);
   }
 }
 

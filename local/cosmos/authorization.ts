@@ -1,48 +1,62 @@
 import { createHmac, createSecretKey, timingSafeEqual } from "node:crypto";
 import { CosmosError } from "./cosmos-error.ts";
+import { checkTokenMay, type VerifyToken } from "./entra.ts";
+import type { Route } from "./route.ts";
 
 /** The key of Microsoft's own emulator, published in its documentation. */
 export const EMULATOR_KEY =
   "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==";
 
-export interface SignedRequest {
-  readonly verb: string;
-  /** `docs`, `colls`, `dbs`; empty for the account. */
-  readonly resourceType: string;
-  readonly resourceLink: string;
-  readonly date: string;
-  readonly authorization: string | undefined;
-}
-
 /** Signatures seen to be good and kept: all batches of a container in one second carry the same one. */
 const MAX_KNOWN = 100;
 
+/** A promise where a token has to be verified; a key is checked at once. @throws CosmosError 401, 403 */
+export type Authorize = (
+  route: Route,
+  authorization: string | undefined,
+  date: string,
+) => Promise<void> | undefined;
+
 /**
- * Checks the signature of a request: HMAC-SHA256 with the account's key over verb, resource and date.
- * @throws CosmosError 401
+ * Checks the signature of a request: HMAC-SHA256 with the account's key over verb, resource and date; or an Entra
+ * token, where those are configured.
  */
-export function createAuthorization(key: string): (request: SignedRequest) => void {
+export function createAuthorization(key: string, verifyToken?: VerifyToken): Authorize {
   // A key object, for a bare buffer is made into one at each use, which costs more than the hash.
   const secret = createSecretKey(Buffer.from(key, "base64"));
   const known = new Map<string, string>();
-  return ({ verb, resourceType, resourceLink, date, authorization = "" }) => {
+  return (route, authorization = "", date) => {
+    const { verb, resourceType, resourceLink } = route;
     const signed = `${verb}\n${resourceType}\n${resourceLink}\n${date.toLowerCase()}\n\n`;
-    if (known.get(authorization) === signed) return;
-    const token = new URLSearchParams(decodeURIComponent(authorization).replaceAll("+", "%2B"));
+    if (known.get(authorization) === signed) return undefined;
+    const token = fieldsOf(authorization);
+    if (token.get("type") === "aad") return byToken(route, token.get("sig") ?? "", verifyToken);
     const signature = Buffer.from(token.get("sig") ?? "", "base64");
     const expected = createHmac("sha256", secret).update(signed).digest();
-    if (
-      token.get("type") === "master" &&
-      signature.length === expected.length &&
-      timingSafeEqual(signature, expected)
-    ) {
-      if (known.size >= MAX_KNOWN) known.clear();
-      known.set(authorization, signed);
-      return;
+    const same = signature.length === expected.length && timingSafeEqual(signature, expected);
+    if (token.get("type") !== "master" || !same) {
+      throw new CosmosError(
+        401,
+        "The input authorization token can't serve the request. The wrong key is being used or the expected payload is not built as per the protocol.",
+      );
     }
-    throw new CosmosError(
-      401,
-      "The input authorization token can't serve the request. The wrong key is being used or the expected payload is not built as per the protocol.",
-    );
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(authorization, signed);
+    return undefined;
   };
+}
+
+function fieldsOf(authorization: string): URLSearchParams {
+  if (authorization === "") throw new CosmosError(401, "Required Header authorization is missing.");
+  try {
+    return new URLSearchParams(decodeURIComponent(authorization).replaceAll("+", "%2B"));
+  } catch {
+    throw new CosmosError(401, "The authorization header is not URL-encoded.");
+  }
+}
+
+async function byToken(route: Route, token: string, verify: VerifyToken | undefined): Promise<void> {
+  if (verify === undefined) throw new CosmosError(401, "Entra tokens are not configured for this emulator.");
+  await verify(token);
+  checkTokenMay(route);
 }

@@ -1,11 +1,11 @@
 import type { ContainerStore } from "./container-store.ts";
 import type { ContainerView } from "./container-view.ts";
 import { badRequest, CosmosError } from "./cosmos-error.ts";
+import { MAX_ITEM_BYTES } from "./item-limits.ts";
 import {
   createItem,
   deleteItem,
   type ItemResult,
-  MAX_ITEM_BYTES,
   patchItem,
   readItem,
   replaceItem,

@@ -10,6 +10,7 @@ export interface ContainerDefinition {
   };
   readonly defaultTtl?: number;
   readonly indexingPolicy?: IndexingPolicy;
+  readonly uniqueKeyPolicy?: { readonly uniqueKeys?: readonly { readonly paths: readonly string[] }[] };
 }
 
 export interface IndexingPolicy {
@@ -19,12 +20,74 @@ export interface IndexingPolicy {
   readonly compositeIndexes?: readonly (readonly { readonly path: string; readonly order?: string }[])[];
 }
 
+const MAX_NAME_CHARS = 255;
+const MAX_TTL_SECONDS = 2_147_483_647;
+const MAX_KEY_PATHS = 3;
+
+/** Settings whose effect this emulator has none of: a container that asks for one is refused. */
+const NOT_SERVED = [
+  "vectorEmbeddingPolicy",
+  "fullTextPolicy",
+  "computedProperties",
+  "clientEncryptionPolicy",
+];
+
+/** @throws CosmosError 400 for a name that no database or container can have */
+export function checkName(id: unknown, what: string): asserts id is string {
+  if (typeof id !== "string" || id === "") throw badRequest(`A ${what} needs an id.`);
+  if (id.length > MAX_NAME_CHARS || /[/\\?#]/.test(id) || id.endsWith(" "))
+    throw badRequest(`The id of a ${what} is at most ${MAX_NAME_CHARS} characters, none of them / \\ ? #.`);
+}
+
 /** @throws CosmosError 400 */
 export function containerDefinition(json: Record<string, unknown>): ContainerDefinition {
-  const { id, partitionKey } = json as { id?: unknown; partitionKey?: { paths?: unknown } };
-  if (typeof id !== "string" || id === "") throw badRequest("A container needs an id.");
-  const paths = partitionKey?.paths;
-  if (!Array.isArray(paths) || paths.length === 0 || paths.length > 3)
-    throw badRequest("A container needs a partition key of 1 to 3 paths.");
+  const { id, partitionKey, defaultTtl, indexingPolicy, uniqueKeyPolicy } =
+    json as Partial<ContainerDefinition>;
+  checkName(id, "container");
+  for (const name of NOT_SERVED) {
+    const value = json[name];
+    if (value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0))
+      throw badRequest(`${name} is not served by this emulator.`);
+  }
+  checkKey(partitionKey);
+  if (
+    defaultTtl !== undefined &&
+    defaultTtl !== null &&
+    !(defaultTtl === -1 || (Number.isInteger(defaultTtl) && defaultTtl > 0 && defaultTtl <= MAX_TTL_SECONDS))
+  )
+    throw badRequest("defaultTtl must be -1 or a positive whole number of seconds.");
+  if (indexingPolicy !== undefined) checkIndexing(indexingPolicy);
+  for (const { paths } of uniqueKeyPolicy?.uniqueKeys ?? []) checkPaths(paths, "A unique key");
   return json as unknown as ContainerDefinition;
+}
+
+function checkKey(key: ContainerDefinition["partitionKey"] | undefined): void {
+  const paths = key?.paths;
+  checkPaths(paths, "A partition key");
+  const kind = key?.kind ?? "Hash";
+  if (kind !== "Hash" && kind !== "MultiHash")
+    throw badRequest(`The partition key kind ${kind} is not known.`);
+  if (paths.length > MAX_KEY_PATHS || (kind === "Hash" && paths.length > 1))
+    throw badRequest("A partition key has one path; with kind MultiHash and version 2, up to 3.");
+}
+
+function checkPaths(paths: unknown, what: string): asserts paths is string[] {
+  const fine =
+    Array.isArray(paths) &&
+    paths.length > 0 &&
+    paths.every((path) => /^\/[^/]+(\/[^/]+)*$/.test(String(path)));
+  if (!fine) throw badRequest(`${what} needs paths such as /name.`);
+}
+
+function checkIndexing(policy: IndexingPolicy): void {
+  const { indexingMode = "consistent", includedPaths, excludedPaths } = policy;
+  const mode = indexingMode.toLowerCase();
+  if (mode !== "consistent" && mode !== "none")
+    throw badRequest(`The indexing mode ${indexingMode} is not served.`);
+  if (mode === "none" || (includedPaths === undefined && excludedPaths === undefined)) return;
+  const all = [...(includedPaths ?? []), ...(excludedPaths ?? [])].map(({ path }) => path);
+  if (includedPaths !== undefined && includedPaths.length > 0 && !all.includes("/*"))
+    throw badRequest(
+      "The special mandatory indexing path '/*' is not provided in any of the path type sets.",
+    );
 }

@@ -3,10 +3,12 @@ import type { Clock } from "../clock.ts";
 import type { ContainerDefinition } from "./container-definition.ts";
 import { makeTable } from "./container-table.ts";
 import type { ContainerView, PartitionScope, Selection, StoredItem } from "./container-view.ts";
+import { CosmosError } from "./cosmos-error.ts";
 import { History } from "./history.ts";
 import { IndexPlan } from "./index-plan.ts";
 import { systemFields, withSystemFields } from "./item-text.ts";
 import { containerRid, databaseRid, itemRid } from "./rid.ts";
+import { UniqueKeys } from "./unique-keys.ts";
 
 /** Prepared queries kept for the next time. */
 const MAX_KEPT_SELECTS = 200;
@@ -30,6 +32,7 @@ export class ContainerStore implements ContainerView {
   readonly path: string;
   /** `dbs/{rid}/colls/{rid}/` */
   readonly self: string;
+  readonly databaseSelf: string;
   readonly hasColumns = true;
   readonly table: string;
   readonly definition: ContainerDefinition;
@@ -45,6 +48,8 @@ export class ContainerStore implements ContainerView {
   readonly #nextExpiry: StatementSync;
   readonly #selects = new Map<string, StatementSync>();
   readonly #singleIndexes = new Set<string>();
+  readonly #unique: UniqueKeys;
+  readonly #twins: readonly StatementSync[];
   readonly #before: StatementSync;
   readonly #reserve: StatementSync;
   #lsn: number;
@@ -58,17 +63,22 @@ export class ContainerStore implements ContainerView {
     this.number = number;
     this.rid = containerRid(database.number, number);
     this.path = `dbs/${database.name}/colls/${definition.id}`;
-    this.self = `dbs/${databaseRid(database.number)}/colls/${this.rid}/`;
+    this.databaseSelf = `dbs/${databaseRid(database.number)}/`;
+    this.self = `${this.databaseSelf}colls/${this.rid}/`;
     this.table = `items_${number}`;
     this.definition = definition;
     this.#db = db;
     this.#clock = clock;
     this.indexes = new IndexPlan(definition.indexingPolicy);
     const { table } = this;
-    makeTable(db, table, this.indexes);
+    this.#unique = new UniqueKeys(definition);
+    makeTable(db, table, this.indexes, this.#unique);
+    this.#twins = this.#unique.columns.map((column) =>
+      db.prepare(`SELECT 1 FROM ${table} WHERE pk = ? AND ${column} = ? AND id <> ? AND ${LIVE}`),
+    );
     this.#read = db.prepare(`SELECT ${COLUMNS} FROM ${table} WHERE pk = ? AND id = ? AND ${LIVE}`);
     this.#etag = db.prepare(`SELECT etag FROM ${table} WHERE pk = ? AND id = ? AND ${LIVE}`);
-    const written = ["lsn", "body", "etag", "expires_ms", ...this.indexes.columns];
+    const written = ["lsn", "body", "etag", "expires_ms", ...this.#unique.columns, ...this.indexes.columns];
     const columns = [...written, "born", "pk", "id", "p1"];
     const marks = columns.map(() => "?").join(", ");
     // Replaces an item that has expired and is not swept yet.
@@ -154,15 +164,20 @@ export class ContainerStore implements ContainerView {
   }
 
   #write(key: string, id: string, item: Record<string, unknown>, text: string | undefined) {
+    const nowMs = this.#clock.now();
+    const unique = this.#unique.values(item);
+    for (const [at, value] of unique.entries()) {
+      if (this.#twins[at]?.get(key, value, id, nowMs) !== undefined)
+        throw new CosmosError(409, "Unique index constraint violation.");
+    }
     const lsn = this.#nextLsn();
     if (this.history !== undefined) this.#record(lsn, key, id);
-    const nowMs = this.#clock.now();
     const etag = `"${this.number.toString(16).padStart(4, "0")}-${lsn.toString(16).padStart(12, "0")}"`;
     const system = systemFields(etag, Math.floor(nowMs / 1000), itemRid(this.rid, key, id), this.self);
     const body = withSystemFields(item, text, system);
     const expiresMs = this.#expiresMs(item.ttl, nowMs);
     if (expiresMs !== null) this.onExpiry(expiresMs);
-    const values: SQLInputValue[] = [lsn, body, etag, expiresMs, ...this.indexes.values(item)];
+    const values: SQLInputValue[] = [lsn, body, etag, expiresMs, ...unique, ...this.indexes.values(item)];
     return { values, stored: { id, text: body, etag, lsn, born: 0 } };
   }
 

@@ -1,27 +1,35 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { IndexPlan } from "./index-plan.ts";
+import type { UniqueKeys } from "./unique-keys.ts";
 
 /**
  * The table of a container's items. `born` is the lsn an item was created with, `p1` the first component of its key;
  * a column for each path that the indexing policy names.
  */
-function columnsOf(indexes: IndexPlan): string {
+function columnsOf(indexes: IndexPlan, unique: UniqueKeys): string {
+  const more = [
+    ...unique.columns.map((name) => `, ${name} TEXT`),
+    ...indexes.columns.map((name) => `, ${name} ANY`),
+  ];
   return `born INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, pk TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
-    etag TEXT NOT NULL, expires_ms INTEGER, p1 TEXT NOT NULL${indexes.columns.map((name) => `, ${name} ANY`).join("")},
+    etag TEXT NOT NULL, expires_ms INTEGER, p1 TEXT NOT NULL${more.join("")},
     UNIQUE (pk, id)`;
 }
 
 const FIXED = ["born", "lsn", "pk", "id", "body", "etag", "expires_ms", "p1"];
 
 /** Makes the table, or brings one of an older version or another policy up to date, and its indexes. */
-export function makeTable(db: DatabaseSync, table: string, indexes: IndexPlan): void {
-  const wanted = [...FIXED, ...indexes.columns];
+export function makeTable(db: DatabaseSync, table: string, indexes: IndexPlan, unique: UniqueKeys): void {
+  const wanted = [...FIXED, ...unique.columns, ...indexes.columns];
   const found = db.prepare(`SELECT name FROM pragma_table_info('${table}')`).all();
   const there = found.map((row) => String(row.name));
-  if (there.length === 0) db.exec(`CREATE TABLE ${table} (${columnsOf(indexes)}) STRICT`);
-  else if (wanted.some((name) => !there.includes(name))) rebuild(db, table, indexes, there.includes("born"));
+  if (there.length === 0) db.exec(`CREATE TABLE ${table} (${columnsOf(indexes, unique)}) STRICT`);
+  else if (wanted.some((name) => !there.includes(name)))
+    rebuild(db, table, { indexes, unique }, there.includes("born"));
   db.exec(`CREATE INDEX IF NOT EXISTS ${table}_lsn ON ${table} (lsn);
     CREATE INDEX IF NOT EXISTS ${table}_expires ON ${table} (expires_ms) WHERE expires_ms IS NOT NULL`);
+  for (const name of unique.columns)
+    db.exec(`CREATE INDEX IF NOT EXISTS ${table}_${name} ON ${table} (pk, ${name})`);
   for (const [number, { paths, descending }] of indexes.composites.entries()) {
     const parts = paths.map(
       (path, at) => `${indexes.column(path)} ${descending[at] === true ? "DESC" : "ASC"}`,
@@ -31,11 +39,16 @@ export function makeTable(db: DatabaseSync, table: string, indexes: IndexPlan): 
 }
 
 /** Version 1 had no `born`: there its lsn stands for it. */
-function rebuild(db: DatabaseSync, table: string, indexes: IndexPlan, hasBorn: boolean): void {
+function rebuild(
+  db: DatabaseSync,
+  table: string,
+  { indexes, unique }: { indexes: IndexPlan; unique: UniqueKeys },
+  hasBorn: boolean,
+): void {
   const fresh = `${table}_fresh`;
-  const names = [...FIXED, ...indexes.columns];
+  const names = [...FIXED, ...unique.columns, ...indexes.columns];
   db.exec(
-    `SAVEPOINT rebuild; DROP TABLE IF EXISTS ${fresh}; CREATE TABLE ${fresh} (${columnsOf(indexes)}) STRICT`,
+    `SAVEPOINT rebuild; DROP TABLE IF EXISTS ${fresh}; CREATE TABLE ${fresh} (${columnsOf(indexes, unique)}) STRICT`,
   );
   const insert = db.prepare(
     `INSERT INTO ${fresh} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`,
@@ -45,7 +58,8 @@ function rebuild(db: DatabaseSync, table: string, indexes: IndexPlan, hasBorn: b
   );
   for (const row of rows.iterate()) {
     const fixed = FIXED.map((name) => row[name] ?? null);
-    insert.run(...fixed, ...indexes.values(JSON.parse(String(row.body))));
+    const item = JSON.parse(String(row.body));
+    insert.run(...fixed, ...unique.values(item), ...indexes.values(item));
   }
   db.exec(`DROP TABLE ${table}; ALTER TABLE ${fresh} RENAME TO ${table}; RELEASE rebuild`);
 }

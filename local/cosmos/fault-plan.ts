@@ -28,7 +28,6 @@ export const FAULT_OPERATIONS = [
   "container",
   "ranges",
   "offers",
-  "partition_delete",
 ] as const;
 export type FaultOperation = (typeof FAULT_OPERATIONS)[number];
 

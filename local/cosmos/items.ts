@@ -1,13 +1,10 @@
 import type { ContainerStore } from "./container-store.ts";
 import type { ContainerView, StoredItem } from "./container-view.ts";
 import { badRequest, CosmosError } from "./cosmos-error.ts";
+import { checkItem } from "./item-limits.ts";
 import { agreedKey, type KeyPart, keyText } from "./partition-key.ts";
 import { applyPatch } from "./patch.ts";
 import { requireOneOf } from "./query/condition.ts";
-
-/** Azure's limit of an item's JSON text. */
-export const MAX_ITEM_BYTES = 2 * 1024 * 1024;
-const MAX_ID_CHARS = 255;
 
 export interface Conditions {
   readonly ifMatch?: string | undefined;
@@ -37,18 +34,8 @@ function checked(
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw badRequest("An item must be a JSON object.");
   const item = value as Record<string, unknown>;
-  const { id } = item;
-  if (typeof id !== "string" || id === "")
-    throw badRequest("The input content is invalid because the required property 'id' is missing.");
-  if (id.length > MAX_ID_CHARS || /[/\\?#]/.test(id))
-    throw badRequest(`The id is over ${MAX_ID_CHARS} characters or holds one of / \\ ? #.`);
-  const { ttl } = item;
-  if (ttl !== undefined && !(Number.isInteger(ttl) && (ttl === -1 || Number(ttl) > 0)))
-    throw badRequest("The property ttl must be -1 or a positive whole number.");
-  const bytes = Buffer.byteLength(sent.text ?? JSON.stringify(item));
-  if (bytes > MAX_ITEM_BYTES)
-    throw new CosmosError(413, "Request size is too large: an item is at most 2 MB.");
-  return { key: agreedKey(header, item, container.paths), id, item };
+  checkItem(item, sent.text ?? JSON.stringify(item));
+  return { key: agreedKey(header, item, container.paths), id: item.id as string, item };
 }
 
 /** @throws CosmosError 412 */

@@ -1,21 +1,15 @@
 import type { Clock } from "../clock.ts";
-import { type Answer, Answers } from "./answers.ts";
+import { type Answer, Answers, REFUSAL_RU } from "./answers.ts";
 import { onlyReads } from "./batch.ts";
 import { pricesFor } from "./charges.ts";
 import { CosmosError } from "./cosmos-error.ts";
 import type { FaultEffect, FaultOperation } from "./fault-plan.ts";
 import { ItemOperations, type Look } from "./item-operations.ts";
+import type { OperationsOptions } from "./operations-options.ts";
 import { type CosmosRequest, header, is, isQuery, sessionLsn } from "./request.ts";
 import { ResourceOperations } from "./resource-operations.ts";
 import { staleView } from "./stale-view.ts";
 import type { CosmosStore } from "./store.ts";
-
-export interface OperationsOptions {
-  readonly store: CosmosStore;
-  readonly clock: Clock;
-  readonly consistency: string;
-  readonly address: () => { port: number };
-}
 
 /** What each request does and costs. */
 export class Operations {
@@ -25,11 +19,12 @@ export class Operations {
   readonly #items: ItemOperations;
   readonly #resources: ResourceOperations;
 
-  constructor({ store, clock, consistency, address }: OperationsOptions) {
+  constructor(options: OperationsOptions) {
+    const { store, clock, consistency } = options;
     this.#store = store;
     this.#clock = clock;
     this.#items = new ItemOperations(store, pricesFor(consistency), this.answers);
-    this.#resources = new ResourceOperations(store, this.answers, consistency, address);
+    this.#resources = new ResourceOperations(this.answers, options);
   }
 
   /** `stale`: a read answers what was there a while ago. @throws CosmosError */
@@ -38,9 +33,18 @@ export class Operations {
     if (route.kind !== "items" && route.kind !== "item") return this.#resources.run(request);
     const container = this.#store.container(route.database ?? "", route.container ?? "");
     const look = this.#look(request, stale);
-    return route.kind === "items"
-      ? this.#items.many(container, request, look)
-      : this.#items.one(container, request, look);
+    const budget = this.#store.budget(container);
+    budget?.admit();
+    try {
+      const answer = await (route.kind === "items"
+        ? this.#items.many(container, request, look)
+        : this.#items.one(container, request, look));
+      budget?.spend(answer.charge);
+      return answer;
+    } catch (thrown) {
+      budget?.spend(REFUSAL_RU);
+      throw thrown;
+    }
   }
 
   #look({ headers }: CosmosRequest, stale: (FaultEffect & { kind: "stale" }) | undefined): Look {

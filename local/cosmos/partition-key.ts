@@ -8,6 +8,9 @@ export function keyText(parts: readonly KeyPart[]): string {
   return parts.map((part) => `${JSON.stringify(part)}\u0001`).join("");
 }
 
+/** Azure's limit of each component's value. */
+const MAX_PART_BYTES = 2_048;
+
 /** The key a request names in `x-ms-documentdb-partitionkey`. */
 export function keyOfHeader(header: string | undefined): KeyPart[] | undefined {
   if (header === undefined) return undefined;
@@ -47,7 +50,16 @@ export function agreedKey(
   item: Record<string, unknown>,
   paths: readonly string[],
 ): string {
-  const own = keyText(keyOfItem(item, paths));
+  const parts = keyOfItem(item, paths);
+  for (const part of parts) {
+    if (
+      typeof part === "string" &&
+      part.length > MAX_PART_BYTES / 4 &&
+      Buffer.byteLength(part) > MAX_PART_BYTES
+    )
+      throw badRequest(`A partition key value is at most ${MAX_PART_BYTES} bytes.`);
+  }
+  const own = keyText(parts);
   if (header !== undefined && keyText(header) !== own) {
     throw badRequest(
       "PartitionKey extracted from document doesn't match the one specified in the header.",

@@ -1,7 +1,12 @@
 import type { Answer, Answers } from "./answers.ts";
-import { containerDefinition } from "./container-definition.ts";
+import { checkName, containerDefinition } from "./container-definition.ts";
 import type { ContainerStore } from "./container-store.ts";
 import { badRequest, CosmosError, notFound } from "./cosmos-error.ts";
+import { offerResource, type Provisioned, provisionedIn, provisionedOf } from "./offers.ts";
+import type { OperationsOptions } from "./operations-options.ts";
+import { parseQuery } from "./query/parser.ts";
+import { prepare } from "./query/prepare.ts";
+import type { QueryRequest } from "./query/run-query.ts";
 import { type CosmosRequest, isQuery, parseObject } from "./request.ts";
 import { databaseRid } from "./rid.ts";
 import type { CosmosStore } from "./store.ts";
@@ -14,12 +19,14 @@ export class ResourceOperations {
   readonly #answers: Answers;
   readonly #consistency: string;
   readonly #address: () => { port: number };
+  readonly #nowMs: () => number;
 
-  constructor(store: CosmosStore, answers: Answers, consistency: string, address: () => { port: number }) {
+  constructor(answers: Answers, { store, consistency, address, clock }: OperationsOptions) {
     this.#store = store;
     this.#answers = answers;
     this.#consistency = consistency;
     this.#address = address;
+    this.#nowMs = () => clock.now();
   }
 
   async run(request: CosmosRequest): Promise<Answer> {
@@ -37,7 +44,7 @@ export class ResourceOperations {
       case "ranges":
         return this.#ranges(request);
       case "offers":
-        return this.#answers.of("offers", 1, 200, JSON.stringify({ _rid: "", Offers: [], _count: 0 }));
+        return this.#offers(request);
       default:
         throw new CosmosError(405, "This is no operation on a resource.");
     }
@@ -69,7 +76,7 @@ export class ResourceOperations {
 
   #databaseResource(id: string) {
     const rid = databaseRid(this.#store.databaseNumber(id));
-    const self = `dbs/${rid}/`;
+    const self = this.#store.databaseSelf(id);
     return { id, _rid: rid, _self: self, _etag: '"0"', _colls: "colls/", _users: "users/", _ts: 0 };
   }
 
@@ -79,10 +86,34 @@ export class ResourceOperations {
       return this.#feed("Databases", all, isQuery(headers) ? body : undefined);
     }
     if (route.verb !== "post") throw new CosmosError(405, "Databases can be listed and created.");
-    const { id } = parseObject(body) as { id?: unknown };
-    if (typeof id !== "string" || id === "") throw badRequest("A database needs an id.");
-    await this.#store.commits.run(() => this.#store.createDatabase(id));
+    const { id } = parseObject(body);
+    checkName(id, "database");
+    const provisioned = provisionedOf(headers);
+    await this.#store.commits.run(() => {
+      this.#store.createDatabase(id);
+      this.#provision(this.#store.databaseSelf(id), provisioned);
+    });
     return this.#resource("create_database", DATABASE_RU, 201, this.#databaseResource(id));
+  }
+
+  #provision(resource: string, provisioned: Provisioned | undefined): void {
+    if (provisioned === undefined) return;
+    this.#store.offers.set(resource, provisioned.throughput, provisioned.autoscale);
+  }
+
+  async #offers({ route, headers, body }: CosmosRequest): Promise<Answer> {
+    const all = this.#store.offers.all();
+    if (route.item === undefined)
+      return this.#feed("Offers", all.map(offerResource), isQuery(headers) ? body : undefined);
+    const offer = all.find((each) => each.id === route.item);
+    if (offer === undefined) throw notFound(`offer ${route.item}`);
+    if (route.verb === "get") return this.#resource("offers", 1, 200, offerResource(offer));
+    if (route.verb !== "put") throw new CosmosError(405, "An offer can be read and replaced.");
+    const { throughput, autoscale } = provisionedIn(parseObject(body));
+    const replaced = await this.#store.commits.run(() =>
+      this.#store.offers.set(offer.resource, throughput, autoscale),
+    );
+    return this.#resource("offers", DATABASE_RU, 200, offerResource(replaced));
   }
 
   async #database({ route }: CosmosRequest): Promise<Answer> {
@@ -109,7 +140,12 @@ export class ResourceOperations {
     }
     if (route.verb !== "post") throw new CosmosError(405, "Containers can be listed and created.");
     const definition = containerDefinition(parseObject(body));
-    const made = await this.#store.commits.run(() => this.#store.createContainer(database, definition));
+    const provisioned = provisionedOf(headers);
+    const made = await this.#store.commits.run(() => {
+      const container = this.#store.createContainer(database, definition);
+      this.#provision(container.self, provisioned);
+      return container;
+    });
     return this.#resource("create_container", DATABASE_RU, 201, this.#containerResource(made));
   }
 
@@ -139,13 +175,9 @@ export class ResourceOperations {
     return this.#answers.of(operation, charge, status, JSON.stringify(resource), { etag: resource._etag });
   }
 
-  /** A feed of databases or containers; of queries only those by id are known to the SDK's own use. */
+  /** A feed of databases, containers or offers, or a query over it. */
   #feed(name: string, all: { id: string }[], query?: string): Answer {
-    const id =
-      query === undefined
-        ? undefined
-        : (parseObject(query).parameters as { value?: unknown }[] | undefined)?.[0]?.value;
-    const found = id === undefined ? all : all.filter((each) => each.id === id);
+    const found = query === undefined ? all : queried(all, query, this.#nowMs());
     return this.#answers.of(
       "feed",
       1,
@@ -164,6 +196,13 @@ export class ResourceOperations {
     const body = JSON.stringify({ _rid: rid, PartitionKeyRanges: [range], _count: 1 });
     return this.#answers.of("ranges", 1, 200, body);
   }
+}
+
+function queried(all: readonly object[], body: string, nowMs: number): unknown[] {
+  const { query, parameters = [] } = parseObject(body) as unknown as QueryRequest;
+  const environment = { parameters: new Map(parameters.map(({ name, value }) => [name, value])), nowMs };
+  const prepared = prepare(parseQuery(String(query)), new Set(), environment, true);
+  return [...prepared.run(all.map((root) => ({ names: {}, root })))].map((row) => row.value);
 }
 
 const DEFAULT_INDEXING = {

@@ -21,6 +21,17 @@ export interface Route {
     | "offers";
 }
 
+/** Azure has these; a request for one is refused by name. */
+const NOT_SERVED: ReadonlyMap<string, string> = new Map([
+  ["sprocs", "Stored procedures"],
+  ["triggers", "Triggers"],
+  ["udfs", "User-defined functions"],
+  ["users", "Users and their permissions"],
+  ["conflicts", "Conflict feeds"],
+  ["clientencryptionkeys", "Client encryption keys"],
+  ["operations", "Operations on whole partitions"],
+]);
+
 const COLLECTIONS = ["dbs", "colls", "docs"];
 
 /** @throws CosmosError 404 for a path that is none of Cosmos DB's */
@@ -34,6 +45,7 @@ export function routeOf(method: string, url: string): Route {
   if (parts[0] === "offers") {
     return {
       ...base,
+      item: parts[1],
       resourceType: "offers",
       resourceLink: parts.length > 1 ? (parts[1] ?? "").toLowerCase() : "",
       kind: "offers",
@@ -43,6 +55,9 @@ export function routeOf(method: string, url: string): Route {
   const [database, container, item] = parts.filter((_, at) => at % 2 === 1);
   const ranges = names.length === 3 && names[2] === "pkranges";
   if (!names.every((name, at) => name === COLLECTIONS[at] || (ranges && at === 2))) {
+    const name = names.find((each, at) => each !== COLLECTIONS[at]) ?? "";
+    if (NOT_SERVED.has(name))
+      throw new CosmosError(400, `${NOT_SERVED.get(name)} are not served by this emulator.`);
     throw new CosmosError(404, `There is nothing at /${path} in this emulator.`);
   }
   const feed = parts.length % 2 === 1;

@@ -1,15 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { type Clock, systemClock } from "../clock.ts";
-import type { Answer } from "./answers.ts";
 import { createAuthorization, EMULATOR_KEY } from "./authorization.ts";
 import { CosmosError } from "./cosmos-error.ts";
+import { createEntra, type EntraOptions } from "./entra.ts";
 import type { CosmosFaultPlan } from "./fault-plan.ts";
 import { FaultyOperations } from "./faulty-operations.ts";
+import { answer, bodyOf, Gone, refuseGarbage } from "./http-io.ts";
 import { Operations } from "./operations.ts";
 import type { CosmosResources } from "./resources.ts";
 import { routeOf } from "./route.ts";
 import { CosmosStore } from "./store.ts";
+import { storeFailure } from "./store-failure.ts";
 
 export interface CosmosOptions {
   /** 0 takes a free one. */
@@ -18,6 +20,8 @@ export interface CosmosOptions {
   readonly databaseFile: string;
   /** Base64; the well-known emulator key where it is left out. */
   readonly key?: string;
+  /** Entra tokens are taken besides the key. */
+  readonly entra?: EntraOptions;
   /** Made at the start where they are not there yet. */
   readonly resources?: CosmosResources;
   readonly clock?: Clock;
@@ -34,8 +38,6 @@ export interface RunningCosmos {
   close(): Promise<void>;
 }
 
-/** A batch of 2 MB, with its envelope. */
-const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const KEEP_ALIVE_MS = 120_000;
 
 /** Cosmos DB's REST interface on this machine, for the official SDK. */
@@ -46,38 +48,30 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
   const store = new CosmosStore(options.databaseFile, clock);
   if (options.resources !== undefined) await makeResources(store, options.resources);
   const operations = new Operations({ store, clock, consistency, address: () => address(server) });
-  const authorize = createAuthorization(options.key ?? EMULATOR_KEY);
+  const verifyToken = options.entra === undefined ? undefined : createEntra(options.entra);
+  const authorize = createAuthorization(options.key ?? EMULATOR_KEY, verifyToken);
   const expiry = sweepWhenDue(store, clock, log);
   const faulty = new FaultyOperations(operations, clock, (keep) => store.keepHistory(keep));
   if (options.faults !== undefined) faulty.set(options.faults);
 
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (request, response) => {
     serve(request, response).catch((thrown: unknown) => {
-      const error = thrown instanceof CosmosError ? thrown : new CosmosError(500, String(thrown));
-      if (error.status === 500)
-        log(`cosmos: ${request.method} ${request.url}: ${thrown instanceof Error ? thrown.stack : thrown}`);
-      answer(response, operations.answers.refusal(error));
+      if (thrown instanceof Gone) return void response.destroy();
+      answer(request, response, operations.answers.refusal(asCosmosError(thrown, request, log)));
     });
   });
-  server.on("clientError", (error, socket) => {
-    log(`cosmos: a request that is no HTTP: ${error.message}`);
-    socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
-  });
+  server.on("clientError", (error, socket) => refuseGarbage(error, socket as Socket, log));
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { headers } = request;
     const route = routeOf(request.method ?? "", request.url ?? "/");
-    authorize({
-      verb: route.verb,
-      resourceType: route.resourceType,
-      resourceLink: route.resourceLink,
-      date: String(request.headers["x-ms-date"] ?? ""),
-      authorization: request.headers.authorization,
-    });
+    const pending = authorize(route, headers.authorization, String(headers["x-ms-date"] ?? ""));
+    if (pending !== undefined) await pending;
     const body = request.method === "GET" || request.method === "DELETE" ? "" : await bodyOf(request);
-    const answered = await faulty.run({ route, headers: request.headers, body });
+    const answered = await faulty.run({ route, headers, body });
     expiry.look();
     if (answered === undefined) request.socket.destroy();
-    else answer(response, answered);
+    else answer(request, response, answered);
   }
 
   await new Promise<void>((resolve, reject) => {
@@ -147,31 +141,11 @@ function sweepWhenDue(store: CosmosStore, clock: Clock, log: (line: string) => v
   };
 }
 
-function bodyOf(request: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    request.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > MAX_BODY_BYTES) {
-        request.destroy();
-        reject(new CosmosError(413, "Request size is too large."));
-      } else chunks.push(chunk);
-    });
-    request.on("end", () =>
-      resolve(chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks).toString()),
-    );
-    request.on("error", reject);
-  });
-}
-
-function answer(response: ServerResponse, { status, headers, body }: Answer): void {
-  if (response.destroyed || response.headersSent) return;
-  if (body === undefined) response.writeHead(status, headers).end();
-  else {
-    const bytes = Buffer.from(body);
-    response
-      .writeHead(status, { ...headers, "content-type": "application/json", "content-length": bytes.length })
-      .end(bytes);
-  }
+/** What went wrong inside is said and logged: a full disk, a damaged file. */
+function asCosmosError(thrown: unknown, request: IncomingMessage, log: (line: string) => void): CosmosError {
+  if (thrown instanceof CosmosError) return thrown;
+  const failure = storeFailure(thrown);
+  const why = thrown instanceof Error && failure === undefined ? thrown.stack : failure;
+  log(`cosmos: ${request.method} ${request.url}: ${why ?? String(thrown)}`);
+  return new CosmosError(500, failure ?? `The emulator failed: ${String(thrown)}`);
 }

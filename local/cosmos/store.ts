@@ -5,6 +5,9 @@ import type { BatchTransaction } from "./batch.ts";
 import type { ContainerDefinition } from "./container-definition.ts";
 import { ContainerStore } from "./container-store.ts";
 import { CosmosError, notFound } from "./cosmos-error.ts";
+import { Offers } from "./offers.ts";
+import type { RequestBudget } from "./request-budget.ts";
+import { databaseRid } from "./rid.ts";
 
 const MIGRATIONS = [
   `CREATE TABLE databases (name TEXT PRIMARY KEY) STRICT;
@@ -16,11 +19,13 @@ const MIGRATIONS = [
      UNIQUE (database, name)
    ) STRICT`,
   "ALTER TABLE containers ADD COLUMN reserved_lsn INTEGER NOT NULL DEFAULT 0",
+  "CREATE TABLE offers (resource TEXT PRIMARY KEY, throughput INTEGER NOT NULL, autoscale INTEGER NOT NULL) STRICT",
 ];
 
 /** All databases and containers, in one SQLite file. A table for each container. */
 export class CosmosStore {
   readonly commits: GroupCommit;
+  readonly offers: Offers;
   readonly #db: DatabaseSync;
   readonly #clock: Clock;
   readonly #containers = new Map<string, ContainerStore>();
@@ -34,7 +39,9 @@ export class CosmosStore {
     this.#clock = clock;
     this.commits = new GroupCommit(this.#db, () => {
       for (const container of this.#containers.values()) container.rolledBack();
+      this.offers.reload();
     });
+    this.offers = new Offers(this.#db, clock);
     this.#databases = this.#db.prepare("SELECT name FROM databases ORDER BY name");
     const rows = this.#db.prepare("SELECT number, database, name, definition FROM containers").all();
     for (const row of rows)
@@ -62,6 +69,15 @@ export class CosmosStore {
     return Number(this.#db.prepare("SELECT rowid FROM databases WHERE name = ?").get(name)?.rowid ?? 0);
   }
 
+  databaseSelf(name: string): string {
+    return `dbs/${databaseRid(this.databaseNumber(name))}/`;
+  }
+
+  /** What requests on a container may cost: its own throughput, or its database's; undefined: anything. */
+  budget(container: ContainerStore): RequestBudget | undefined {
+    return this.offers.budget(container.self) ?? this.offers.budget(container.databaseSelf);
+  }
+
   databases(): string[] {
     return this.#databases.all().map((row) => String(row.name));
   }
@@ -80,6 +96,7 @@ export class CosmosStore {
   deleteDatabase(name: string): void {
     if (!this.hasDatabase(name)) throw notFound(`database ${name}`);
     for (const container of this.containers(name)) this.deleteContainer(name, container.definition.id);
+    this.offers.remove(this.databaseSelf(name));
     this.#db.prepare("DELETE FROM databases WHERE name = ?").run(name);
   }
 
@@ -115,6 +132,8 @@ export class CosmosStore {
     const same =
       JSON.stringify(old.definition.partitionKey.paths) === JSON.stringify(definition.partitionKey.paths);
     if (!same) throw new CosmosError(400, "The partition key of a container cannot be changed.");
+    if (uniqueKeys(old.definition) !== uniqueKeys(definition))
+      throw new CosmosError(400, "The unique keys of a container cannot be changed.");
     this.#db
       .prepare("UPDATE containers SET definition = ? WHERE database = ? AND name = ?")
       .run(JSON.stringify(definition), database, definition.id);
@@ -125,6 +144,7 @@ export class CosmosStore {
   deleteContainer(database: string, name: string): void {
     const container = this.container(database, name);
     this.#db.exec(`DROP TABLE ${container.table}`);
+    this.offers.remove(container.self);
     this.#db.prepare("DELETE FROM containers WHERE number = ?").run(container.number);
     this.#containers.delete(`${database}/${name}`);
   }
@@ -164,3 +184,6 @@ export class CosmosStore {
     this.#db.close();
   }
 }
+
+const uniqueKeys = (definition: ContainerDefinition) =>
+  JSON.stringify(definition.uniqueKeyPolicy?.uniqueKeys?.map(({ paths }) => paths) ?? []);

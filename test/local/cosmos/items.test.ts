@@ -55,7 +55,7 @@ describe("items", () => {
     expect(await statusOf(items.items.create(item("x", { text: "x".repeat(2_100_000) })))).toBe(413);
     for (const id of ["a/b", "a\\b", "a?b", "a#b"])
       await expect(items.items.create(item(id))).rejects.toThrow();
-    expect(await statusOf(items.items.create(item("x".repeat(256))))).toBe(400);
+    expect(await statusOf(items.items.create(item("x".repeat(1_024))))).toBe(400);
     for (const ttl of [0, -2, 1.5]) expect(await statusOf(items.items.create(item("x", { ttl })))).toBe(400);
   });
 

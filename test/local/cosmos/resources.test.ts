@@ -1,0 +1,149 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { openWorld, statusOf, type World } from "./world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld();
+  return () => world.close();
+});
+const key = { paths: ["/pk"] };
+
+describe("throughput", () => {
+  it("that is passed is 429 with the time to wait, until it is earned again", async () => {
+    const { container } = await world.database.containers.create({
+      id: "slow",
+      partitionKey: key,
+      throughput: 400,
+    });
+    const create = async (n: number) => statusOf(container.items.create({ id: `i${n}`, pk: "p" }));
+    const statuses: unknown[] = [];
+    for (let n = 0; n < 80 && statuses.at(-1) !== 429; n++) statuses.push(await create(n));
+    expect(statuses.at(-1)).toBe(429);
+    // 6 RU each of 400: the 67th overdraws, the 68th is refused.
+    expect(statuses).toHaveLength(68);
+    const refused = await container.items.create({ id: "no", pk: "p" }).catch((thrown) => thrown);
+    expect(refused).toMatchObject({ code: 429, substatus: 3200 });
+    expect(refused.retryAfterInMs).toBeGreaterThan(0);
+    world.clock.advance(refused.retryAfterInMs);
+    expect(await create(100)).toBe(201);
+    expect(await statusOf(container.item("no", "p").read())).toBe(429);
+  });
+
+  it("is an offer that can be read and changed; a database's is shared", async () => {
+    const { database } = await world.client.databases.create({ id: "shared", throughput: 400 });
+    const { container } = await database.containers.create({ id: "c", partitionKey: key });
+    expect((await container.readOffer()).resource).toBeUndefined();
+    const { resource, offer } = await database.readOffer();
+    expect(resource?.content?.offerThroughput).toBe(400);
+    const more = { ...resource, content: { ...resource?.content, offerThroughput: 1_000 } };
+    await offer?.replace(more as never);
+    expect((await database.readOffer()).resource?.content?.offerThroughput).toBe(1_000);
+    expect(
+      await statusOf(offer?.replace({ ...more, content: { offerThroughput: 7 } } as never) as never),
+    ).toBe(400);
+    const statuses = new Set<unknown>();
+    for (let n = 0; n < 180; n++)
+      statuses.add(await statusOf(container.items.create({ id: `i${n}`, pk: "p" })));
+    expect(statuses).toEqual(new Set([201, 429]));
+  });
+
+  it("with autoscale has a most", async () => {
+    const { container } = await world.database.containers.create({
+      id: "auto",
+      partitionKey: key,
+      maxThroughput: 4_000,
+    });
+    expect((await container.readOffer()).resource?.content?.offerAutopilotSettings?.maxThroughput).toBe(
+      4_000,
+    );
+  });
+});
+
+describe("unique keys", () => {
+  it("hold within a partition key, however items are written", async () => {
+    const items = await world.container(["/pk"], {
+      uniqueKeyPolicy: { uniqueKeys: [{ paths: ["/mail"] }, { paths: ["/a/b", "/c"] }] },
+    });
+    const item = (id: string, pk: string, mail: string, b: number) => ({ id, pk, mail, a: { b }, c: 1 });
+    await items.items.create(item("1", "p", "x", 1));
+    expect(await statusOf(items.items.create(item("2", "p", "x", 2)))).toBe(409);
+    expect(await statusOf(items.items.create(item("2", "p", "y", 1)))).toBe(409);
+    expect(await statusOf(items.items.create(item("2", "q", "x", 1)))).toBe(201);
+    expect(await statusOf(items.items.create(item("3", "p", "y", 2)))).toBe(201);
+    expect(await statusOf(items.item("3", "p").replace(item("3", "p", "x", 2)))).toBe(409);
+    expect(await statusOf(items.item("3", "p").patch([{ op: "set", path: "/mail", value: "x" }]))).toBe(409);
+    expect(await statusOf(items.item("3", "p").replace(item("3", "p", "y", 2)))).toBe(200);
+    await items.item("1", "p").delete();
+    expect(await statusOf(items.items.upsert(item("3", "p", "x", 1)))).toBe(200);
+  });
+});
+
+describe("databases and containers", () => {
+  it("are found by queries of their own", async () => {
+    await world.client.databases.create({ id: "found" });
+    const literal = await world.client.databases.query("SELECT * FROM d WHERE d.id = 'found'").fetchAll();
+    expect(literal.resources.map((each) => each.id)).toEqual(["found"]);
+    const query = {
+      query: "SELECT VALUE c.id FROM c WHERE STARTSWITH(c.id, @p)",
+      parameters: [{ name: "@p", value: "zz" }],
+    };
+    expect((await world.database.containers.query(query).fetchAll()).resources).toEqual([]);
+  });
+
+  it.each<[string, object]>([
+    ["no key", { id: "x", partitionKey: { paths: [] } }],
+    [
+      "four components",
+      { id: "x", partitionKey: { paths: ["/a", "/b", "/c", "/d"], kind: "MultiHash", version: 2 } },
+    ],
+    ["two of kind Hash", { id: "x", partitionKey: { paths: ["/a", "/b"], kind: "Hash" } }],
+    ["a path without a slash", { id: "x", partitionKey: { paths: ["a"] } }],
+    ["a ttl of 0", { id: "x", partitionKey: key, defaultTtl: 0 }],
+    ["vectors", { id: "x", partitionKey: key, vectorEmbeddingPolicy: { vectorEmbeddings: [] } }],
+    [
+      "an index policy without /*",
+      { id: "x", partitionKey: key, indexingPolicy: { includedPaths: [{ path: "/a/?" }] } },
+    ],
+    ["a name with a slash", { id: "x#y", partitionKey: key }],
+  ])("are refused with %s", async (_, definition) => {
+    await expect(world.database.containers.create(definition as never)).rejects.toThrow();
+  });
+
+  it("a new index policy serves what is there already", async () => {
+    const items = await world.container(["/pk"]);
+    await items.items.create({ id: "1", pk: "p", a: "x", b: 1 });
+    await items.items.create({ id: "2", pk: "q", a: "y", b: 2 });
+    const { resource } = await items.read();
+    const indexingPolicy = {
+      indexingMode: "consistent",
+      includedPaths: [{ path: "/*" }, { path: "/a/?" }],
+      compositeIndexes: [
+        [
+          { path: "/a", order: "ascending" },
+          { path: "/b", order: "descending" },
+        ],
+      ],
+    };
+    await items.replace({ ...resource, indexingPolicy } as never);
+    const ids = async (query: string) => (await items.items.query(query).fetchAll()).resources;
+    expect(await ids("SELECT VALUE c.id FROM c WHERE c.a = 'y'")).toEqual(["2"]);
+    expect(await ids("SELECT VALUE c.id FROM c ORDER BY c.a DESC, c.b ASC")).toEqual(["2", "1"]);
+    expect(await statusOf(items.items.create({ id: "3", pk: "p", a: "z" }))).toBe(201);
+    expect(await statusOf(items.replace({ ...resource, partitionKey: { paths: ["/other"] } } as never))).toBe(
+      400,
+    );
+  });
+
+  it("scripts and users are refused by name", async () => {
+    const items = await world.container(["/pk"]);
+    const refusal = (call: Promise<unknown>) =>
+      call.catch((thrown) => `${thrown.code} ${thrown.body?.message}`);
+    expect(await refusal(items.scripts.storedProcedures.create({ id: "s", body: "x" }))).toMatch(
+      /^400 Stored procedures/,
+    );
+    expect(await refusal(world.database.users.create({ id: "u" }))).toMatch(/^400 Users/);
+    expect(await refusal(items.deleteAllItemsForPartitionKey("p"))).toMatch(
+      /^400 Operations on whole partitions/,
+    );
+  });
+});
