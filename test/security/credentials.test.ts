@@ -69,7 +69,8 @@ async function answers(headers: Headers, id?: string): Promise<Map<Route, Answer
   );
 }
 
-const named = ({ method, route }: Route) => `${method} ${route}`;
+/** A parameter that takes the rest of a path (`{*name}`) is any other to the contract. */
+const named = ({ method, route }: Route) => `${method} ${route.replaceAll("{*", "{")}`;
 /** Past the door and the credential: what the handler itself answers to an empty request. */
 const let_in = (status: number) => ![401, 403, 429].includes(status) && status < 500;
 
