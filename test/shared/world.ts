@@ -121,6 +121,13 @@ export class Labs {
     for (const tell of this.#onCall.splice(0)) tell();
   }
 
+  /** Without a slash at its end; a deployment's calls go below its name. */
+  get url(): string {
+    const address = this.#server?.address() as AddressInfo | undefined;
+    if (address === undefined) throw new Error("start the labs first");
+    return `http://127.0.0.1:${address.port}`;
+  }
+
   reply(deployment: string, ...replies: Reply[]): void {
     this.#replies.set(deployment, replies);
   }
