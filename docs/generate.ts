@@ -1,11 +1,14 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { apiDocument } from "../shared/http/api-document.ts";
 import { EMULATOR_CONFIG_FILE, emulatorConfig } from "./emulator-config.ts";
+import { withLicences } from "./licences.ts";
 
 /**
  * `npm run docs`: writes docs/api.md from the schemas that validate and the table of errors, and the official Service
- * Bus emulator's Config.json from infra/resources.json.
+ * Bus emulator's Config.json from infra/resources.json, and the licences in docs/dependencies.md from package-lock.json.
  */
 writeFileSync(path.join(import.meta.dirname, "api.md"), apiDocument());
 writeFileSync(EMULATOR_CONFIG_FILE, emulatorConfig());
+const dependencies = path.join(import.meta.dirname, "dependencies.md");
+writeFileSync(dependencies, withLicences(readFileSync(dependencies, "utf8")));

@@ -79,7 +79,8 @@ describe("the routes", () => {
     const contract = Object.entries(openapiDocument().paths).flatMap(([at, operations]) =>
       Object.keys(operations).map((method) => `${method.toUpperCase()} ${at.slice(1)}`),
     );
-    expect(routes.map(named).sort()).toEqual(contract.sort());
+    // `{*name}` takes slashes too: a matter of the router's, not of the contract's.
+    expect(routes.map((route) => named(route).replaceAll("{*", "{")).sort()).toEqual(contract.sort());
     const open = Object.entries(openapiDocument().paths).flatMap(([at, operations]) =>
       Object.values(operations).some((operation) => "security" in operation) ? [at.slice(1)] : [],
     );
