@@ -15,7 +15,7 @@ Prints "ready http://127.0.0.1:PORT" once it serves; SIGINT or SIGTERM end it, a
 
 Settings (environment, then local.settings.json): PORT (7071), DATA_DIR (.switchyard), SERVICEBUS_PORT (5672),
 COSMOS_PORT (8081), MODEL_ENDPOINTS_PORT (7072), MODEL_LATENCY_SCALE (1), SERVICEBUS_CONFIG, MODELS_FILE,
-TENANTS_FILE, SERVICEBUS, COSMOS, DRAIN_SECONDS (10). A port of 0 takes a free one.
+TENANTS_FILE, SERVICEBUS, COSMOS, DRAIN_SECONDS (10), HOST_CUT_SECONDS (none). A port of 0 takes a free one.
 `;
 /** A stack that has just been killed lets go of its folder within this time. */
 const PATIENCE_MS = 2_000;

@@ -9,6 +9,8 @@ import { PLACE, placeOf, queueNumberOf } from "./place.ts";
 import { Queue } from "./queue.ts";
 import type { Store, StoredMessage } from "./store.ts";
 
+const ADDRESS = /^(.*?)(\/\$transfer)?(\/\$deadletterqueue)?$/;
+
 export interface BrokerOptions {
   readonly store: Store;
   readonly clock: Clock;
@@ -27,6 +29,7 @@ export class Broker {
   readonly #onReset: () => void;
   readonly #commit: GroupCommit;
   #queues = new Map<string, Queue>();
+  #transfers = new Map<string, Queue>();
   #byNumber = new Map<number, Queue>();
   #bodies = new BodyCache();
   #alarmAt = Number.POSITIVE_INFINITY;
@@ -47,12 +50,16 @@ export class Broker {
     return this.#clock.now();
   }
 
-  /** By name or `name/$DeadLetterQueue`, whatever the case of the letters. */
+  /** By name, `name/$DeadLetterQueue` or `name/$Transfer/$DeadLetterQueue`, whatever the case of the letters. */
   queue(address: string): Queue | undefined {
     const key = address.toLowerCase();
-    const dead = "/$deadletterqueue";
-    const main = this.#queues.get(key.endsWith(dead) ? key.slice(0, -dead.length) : key);
-    return key.endsWith(dead) ? main?.deadLetters : main;
+    const [, name = "", transfer, dead] = ADDRESS.exec(key) ?? [];
+    const main = this.#queues.get(name);
+    if (main === undefined || dead === undefined) return main;
+    if (transfer === undefined) return main.deadLetters;
+    const known = this.#transfers.get(name) ?? new Queue(this, main.settings, main.number, 0, "transfer");
+    this.#transfers.set(name, known);
+    return known;
   }
 
   get queues(): Iterable<Queue> {
@@ -200,6 +207,7 @@ export class Broker {
 
   #load(): void {
     this.#queues = new Map();
+    this.#transfers = new Map();
     this.#byNumber = new Map();
     this.#bodies = new BodyCache();
     for (const settings of this.#settings) {

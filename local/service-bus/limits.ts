@@ -4,6 +4,9 @@
 export const MAX_MESSAGE_BYTES = 262_144;
 /** Length of a message id and of a session id. */
 export const MAX_MESSAGE_ID_CHARS = 128;
+/** One application property, and all properties of a message together. */
+export const MAX_PROPERTY_BYTES = 32_768;
+export const MAX_PROPERTIES_BYTES = 65_536;
 /** State of one session; Azure allows as much as a message holds. */
 export const MAX_SESSION_STATE_BYTES = 262_144;
 /** The longest lock a queue can give. */

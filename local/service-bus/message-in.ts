@@ -11,7 +11,7 @@ import {
   skipValue,
 } from "./amqp-bytes.ts";
 import { CONDITION, Refusal } from "./errors.ts";
-import { MAX_MESSAGE_ID_CHARS } from "./limits.ts";
+import { MAX_MESSAGE_ID_CHARS, MAX_PROPERTIES_BYTES, MAX_PROPERTY_BYTES } from "./limits.ts";
 import { newToken } from "./lock.ts";
 
 /** A message as it was sent, split into what the broker looks at and what it keeps to the byte. */
@@ -31,6 +31,7 @@ export interface SentMessage {
 const HEADER = 0x70;
 const MESSAGE_ANNOTATIONS = 0x72;
 const PROPERTIES = 0x73;
+const APPLICATION_PROPERTIES = 0x74;
 const DATA = 0x75;
 /** Messages of one batch; the size bounds it too. */
 const MAX_BATCH_MESSAGES = 4_500;
@@ -69,10 +70,13 @@ export function readMessage(bytes: Buffer): SentMessage {
     properties: undefined,
   };
   let last = 0;
+  let propertiesBytes = 0;
   for (let at = 0; at < bytes.length; ) {
     const section = readSection(bytes, at);
-    if (section.code < last) throw new Refusal(CONDITION.decode, "The message's sections are out of order.");
+    if (section.code < last) return readMessage(inOrder(bytes));
     last = section.code;
+    if (section.code > HEADER && section.code < DATA) propertiesBytes += section.end - section.start;
+    if (section.code === APPLICATION_PROPERTIES) checkPropertySizes(bytes, section);
     if (section.code === HEADER) readHeader(bytes, section, draft);
     else if (section.code === MESSAGE_ANNOTATIONS) readAnnotations(bytes, section, draft);
     else if (section.code === PROPERTIES) readProperties(bytes, section, draft);
@@ -80,6 +84,7 @@ export function readMessage(bytes: Buffer): SentMessage {
     at = section.end;
   }
   if (last < DATA) throw new Refusal(CONDITION.decode, "The message has no body.");
+  if (propertiesBytes > MAX_PROPERTIES_BYTES) throw propertiesTooLarge("The properties", propertiesBytes);
   checkLength("message id", draft.messageId);
   checkLength("session id", draft.session);
   const { messageId = newToken().toString("hex") } = draft;
@@ -114,6 +119,36 @@ export function readBatch(bytes: Buffer): SentMessage[] {
   }
   if (messages.length === 0) throw new Refusal(CONDITION.decode, "The batch holds no message.");
   return messages;
+}
+
+/** The same sections, each where the standard has it: rhea writes a footer before the body. */
+function inOrder(bytes: Buffer): Buffer {
+  const sections: Section[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const section = readSection(bytes, at);
+    sections.push(section);
+    at = section.end;
+  }
+  sections.sort((a, b) => a.code - b.code);
+  return Buffer.concat(sections.map(({ start, end }) => bytes.subarray(start, end)));
+}
+
+function checkPropertySizes(bytes: Buffer, section: Section): void {
+  if (section.end - section.start <= MAX_PROPERTY_BYTES) return;
+  const map = readCompound(bytes, section.value);
+  let at = map.start;
+  for (let pair = 0; pair + 1 < map.count && at < map.end; pair += 2) {
+    const end = skipValue(bytes, skipValue(bytes, at));
+    if (end - at > MAX_PROPERTY_BYTES) throw propertiesTooLarge("A property", end - at);
+    at = end;
+  }
+}
+
+function propertiesTooLarge(what: string, size: number): Refusal {
+  return new Refusal(
+    CONDITION.argument,
+    `${what} of the message (${size} bytes) exceed what is allowed: ${MAX_PROPERTY_BYTES} bytes each, ${MAX_PROPERTIES_BYTES} together.`,
+  );
 }
 
 function checkLength(what: string, text: string | undefined): void {

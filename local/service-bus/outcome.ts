@@ -14,6 +14,8 @@ const SYMBOLS: Record<string, number> = {
   "amqp:modified:list": STATE.modified,
 };
 
+const AMQP_NULL = 0x40;
+
 /** Undefined for a state that decides nothing ("received"). */
 export function outcomeOf(state: TypedValue | null | undefined): Outcome | undefined {
   // Settled without a word: the peer will not look at it any more.
@@ -40,7 +42,11 @@ function rejectionProperties(error: TypedValue | null | undefined): PropertyChan
   const [condition, description, info] = Array.isArray(error?.value)
     ? (error.value as (TypedValue | null)[])
     : [];
-  const changes = mapEntries(info);
+  const changes = new Map(mapEntries(info));
+  // The SDK writes nulls where the application gave none: that is no reason.
+  for (const key of ["DeadLetterReason", "DeadLetterErrorDescription"]) {
+    if (changes.get(key)?.[0] === AMQP_NULL) changes.delete(key);
+  }
   if (condition?.value === CONDITION.deadLetter || condition?.value == null) return changes;
   // Another client's rejection: its condition says why.
   return deadLetterProperties(String(condition.value), text(description), changes);

@@ -8,16 +8,11 @@ import type { Lock } from "./lock.ts";
 import { LockTable } from "./lock-table.ts";
 import { deadLetterProperties, type PropertyChanges, withApplicationProperties } from "./message-edit.ts";
 import type { SentMessage } from "./message-in.ts";
-import { PLACE, type Place, placeRange, rowId, sequenceOf } from "./place.ts";
+import { PARTS, PLACE, type Place, placeRange, rowId, sequenceOf } from "./place.ts";
 import { type Meta, ReadyList } from "./ready-list.ts";
 import type { SessionHold } from "./session-hold.ts";
 import { Sessions } from "./sessions.ts";
 import type { StoredMessage } from "./store.ts";
-
-export interface Places {
-  readonly ready: Place;
-  readonly deferred: Place;
-}
 
 /**
  * A queue, or the dead letters of one: what is ready, what is locked, who waits. Every method that changes it is
@@ -30,7 +25,7 @@ export class Queue {
   /** Undefined for a dead-letter queue: nothing dies twice. */
   readonly deadLetters: Queue | undefined;
   readonly sessions: Sessions | undefined;
-  readonly places: Places;
+  readonly places: { readonly ready: Place; readonly deferred: Place };
   readonly #broker: Broker;
   #ready: ReadyList;
   readonly #locks: LockTable;
@@ -49,18 +44,23 @@ export class Queue {
   #nextSequence: number;
   #reservedTo: number;
 
-  constructor(broker: Broker, settings: QueueSettings, number: number, nextSequence: number, isDead = false) {
+  constructor(
+    broker: Broker,
+    settings: QueueSettings,
+    number: number,
+    nextSequence: number,
+    part: keyof typeof PARTS = "main",
+  ) {
     this.#broker = broker;
     this.settings = settings;
     this.number = number;
     this.#nextSequence = nextSequence;
     this.#reservedTo = nextSequence;
-    this.address = isDead ? `${settings.name}/$DeadLetterQueue` : settings.name;
-    this.places = isDead
-      ? { ready: PLACE.dead, deferred: PLACE.deadDeferred }
-      : { ready: PLACE.ready, deferred: PLACE.deferred };
-    this.deadLetters = isDead ? undefined : new Queue(broker, settings, number, 0, true);
-    this.sessions = isDead || !settings.requiresSession ? undefined : new Sessions(broker, this);
+    this.address = settings.name + PARTS[part].suffix;
+    this.places = PARTS[part];
+    const isMain = part === "main";
+    this.deadLetters = isMain ? new Queue(broker, settings, number, 0, "dead") : undefined;
+    this.sessions = isMain && settings.requiresSession ? new Sessions(broker, this) : undefined;
     this.#ready = this.readyList(null);
     this.#locks = new LockTable(broker, settings.lockDurationMs);
     this.#locks.recover(number, [this.places.ready, this.places.deferred], (id) => this.sessions?.holdOf(id));
@@ -96,7 +96,7 @@ export class Queue {
       enqueuedAt: now,
       expiresAt: scheduled ? null : this.expiry(now, message.ttlMs),
       dueAt: scheduled ? (message.scheduledAt ?? now) : null,
-      ttlMs: message.ttlMs ?? null,
+      ttlMs: this.#ttl(message.ttlMs),
       priority: message.priority ?? null,
       annotations: message.annotations ?? null,
       content: message.content,
@@ -120,6 +120,7 @@ export class Queue {
       session: null,
       enqueuedAt: now,
       expiresAt: this.expiry(now, from.ttlMs),
+      ttlMs: this.#ttl(from.ttlMs),
       enqueueSequence: from.enqueueSequence ?? sequenceOf(from.id),
     };
     this.#broker.store.insert(stored);
@@ -156,8 +157,14 @@ export class Queue {
 
   /** When a message enqueued now expires; null: never. */
   expiry(now: number, ttlMs: number | null | undefined): number | null {
+    const ttl = this.#ttl(ttlMs);
+    return ttl === null ? null : now + ttl;
+  }
+
+  /** The queue's own time to live is the most a message gets, and what one without any gets; null: no end. */
+  #ttl(ttlMs: number | null | undefined): number | null {
     const ttl = Math.min(ttlMs ?? Number.POSITIVE_INFINITY, this.settings.defaultTtlMs);
-    return Number.isFinite(ttl) ? now + ttl : null;
+    return Number.isFinite(ttl) ? ttl : null;
   }
 
   addConsumer(consumer: Consumer): void {

@@ -71,7 +71,12 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
     return fallback;
   };
   const drainText = env.DRAIN_SECONDS ?? "10";
-  if (!/^\d{1,5}$/.test(drainText)) faults.push(`DRAIN_SECONDS must be a whole number; it is "${drainText}"`);
+  for (const [name, text] of [
+    ["DRAIN_SECONDS", drainText],
+    ["HOST_CUT_SECONDS", env.HOST_CUT_SECONDS ?? "0"],
+  ] as const) {
+    if (!/^\d{1,5}$/.test(text)) faults.push(`${name} must be a whole number; it is "${text}"`);
+  }
   let modelEndpoints = modelEndpointSettings({});
   try {
     modelEndpoints = modelEndpointSettings(env);

@@ -55,6 +55,31 @@ describe("sending", () => {
     expect(message.subject).toBe("kept");
   });
 
+  test("a raw message with a footer, which rhea writes before the body", async () => {
+    const { client } = await startEmulator();
+    const raw = {
+      body: [1, 2],
+      bodyType: "sequence" as const,
+      properties: { messageId: "raw" },
+      footer: { f: 1 },
+    };
+    await client.createSender("q").sendMessages(raw);
+    const message = await receiveOne(client.createReceiver("q"));
+    expect(message).toMatchObject({ messageId: "raw", body: [1, 2] });
+    expect(message._rawAmqpMessage.footer).toEqual({ f: 1 });
+  });
+
+  test.each([
+    ["one property over 32 KB", { a: "x".repeat(32_768) }],
+    ["properties over 64 KB", { a: "x".repeat(30_000), b: "x".repeat(30_000), c: "x".repeat(6_000) }],
+  ])("%s is refused, and the link still works", async (_, applicationProperties) => {
+    const { client, server } = await startEmulator();
+    const sender = client.createSender("q");
+    await expect(sender.sendMessages({ body: 1, applicationProperties })).rejects.toThrow(/32768 bytes each/);
+    await sender.sendMessages({ body: 1, applicationProperties: { a: "x".repeat(32_000) } });
+    expect(server.counters()).toMatchObject({ "q.ready": 1 });
+  });
+
   test("a batch arrives whole and in order", async () => {
     const { client } = await startEmulator();
     const sender = client.createSender("q");
@@ -222,6 +247,23 @@ describe("settling", () => {
     const [deferred] = await dead.receiveDeferredMessages(sequence);
     if (deferred) await dead.completeMessage(deferred);
     expect(server.counters()).toMatchObject({ "q.dead": 1 });
+  });
+
+  test("dead-lettered without a reason, it has none", async () => {
+    const { client } = await startEmulator();
+    await client.createSender("q").sendMessages({ body: 1 });
+    const receiver = client.createReceiver("q");
+    await receiver.deadLetterMessage(await receiveOne(receiver));
+    const dead = await receiveOne(client.createReceiver("q", { subQueueType: "deadLetter" }));
+    expect(dead.deadLetterReason).toBeUndefined();
+    expect(dead.applicationProperties).toBeUndefined();
+  });
+
+  test("the transfer dead-letter queue is there, and empty", async () => {
+    const { client } = await startEmulator();
+    const transfer = client.createReceiver("q", { subQueueType: "transferDeadLetter" });
+    expect(await receiveNothing(transfer)).toEqual([]);
+    expect(await transfer.peekMessages(1)).toEqual([]);
   });
 
   test("nothing can be sent to the dead letters", async () => {

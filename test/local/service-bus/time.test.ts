@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { queueSettings } from "../../../local/service-bus/config.ts";
-import { receiveNothing, receiveOne, startEmulator } from "./emulator.ts";
+import { receive, receiveNothing, receiveOne, startEmulator } from "./emulator.ts";
 
 const LOCK_MS = 30_000;
 const shortLock = (changes = {}) => [queueSettings("q", { lockDurationMs: LOCK_MS, ...changes })];
@@ -147,6 +147,14 @@ describe("time to live", () => {
     });
     clock.advance(3_600_000);
     expect(server.counters()).toMatchObject({ "q.ready": 0, "q.dead": 2 });
+  });
+
+  test("a message tells when it expires by the time it got, not the time it asked for", async () => {
+    const { client, clock } = await startEmulator({ queues: [queueSettings("q", { defaultTtlMs: 60_000 })] });
+    await client.createSender("q").sendMessages([{ body: 1 }, { body: 2, timeToLive: 90_000 }]);
+    const messages = await receive(client.createReceiver("q"), 2);
+    const expiries = messages.map(({ expiresAtUtc }) => expiresAtUtc?.getTime());
+    expect(expiries).toEqual([clock.now() + 60_000, clock.now() + 60_000]);
   });
 
   test("a locked message is not taken away; it expires when its lock ends", async () => {

@@ -54,7 +54,7 @@ it("takes the sample's connection strings, and copies of them, for its own", () 
 });
 
 it("lists every fault", () => {
-  const env = { PORT: "seventy", COSMOS_PORT: "70000", DRAIN_SECONDS: "-1" };
+  const env = { PORT: "seventy", COSMOS_PORT: "70000", DRAIN_SECONDS: "-1", HOST_CUT_SECONDS: "x" };
   expect(() => read(env)).toThrow(SettingsInvalid);
   for (const name of Object.keys(env)) expect(() => read(env)).toThrow(name);
   expect(read({ PORT: "0" }).port).toBe(0);
