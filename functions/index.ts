@@ -11,7 +11,7 @@ import { CosmosLiveJobs } from "../shared/azure/cosmos-live-jobs.ts";
 import { CosmosOverrides } from "../shared/azure/cosmos-overrides.ts";
 import { CosmosSeals } from "../shared/azure/cosmos-seals.ts";
 import { CosmosSweepRounds } from "../shared/azure/cosmos-sweep-rounds.ts";
-import { NUDGES_QUEUE, openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
+import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { effectiveConfiguration } from "../shared/control/effective.ts";
@@ -83,7 +83,6 @@ function credential(clientId: string | undefined = process.env.AZURE_CLIENT_ID):
 }
 
 const { database } = openDatabase(settings.cosmos, credential);
-const serviceBus = openServiceBus(settings.serviceBus, credential);
 
 const jobs = database.container(JOBS_CONTAINER);
 const store = new CosmosJobStore(jobs, {
@@ -112,7 +111,7 @@ const { catalogue, tenants } = effectiveConfiguration(
   watchedTenants.current,
   overrides.current,
 );
-const nudges = new ServiceBusNudges(serviceBus);
+const nudges = new ServiceBusNudges(() => openServiceBus(settings.serviceBus, credential));
 const models = createModelClient({ settings: process.env, credential: () => credential(), clock });
 const authenticator = createAuthenticator({ tenants, entra: settings.entra, clock });
 const door = createDoor({
@@ -129,8 +128,9 @@ const rounds = new CosmosSweepRounds(control);
 const { instance } = settings;
 const heldJobs = new HeldJobs({ store, nudges, clock, nudgeGraceMs, revision: () => catalogue().revision });
 const sweep = toldRounds({ sweep: (log) => sweeper.sweep(log), rounds, clock, instance });
-const health = serviceBus.createReceiver(NUDGES_QUEUE);
 
+/** Whoever asks for health wants an answer, not a long wait. */
+const HEALTH_PATIENCE_MS = 5_000;
 const newJobId = () => `job_${randomBytes(16).toString("hex")}`;
 
 registerSubmitJob({
@@ -155,7 +155,7 @@ registerHealth({
   monotonic: clock.monotonic,
   dependencies: [
     { name: "cosmos", check: () => store.read({ tenant_id: "health", job_id: "health" }) },
-    { name: "service_bus", check: () => health.peekMessages(1, { abortSignal: AbortSignal.timeout(5_000) }) },
+    { name: "service_bus", check: () => nudges.check(HEALTH_PATIENCE_MS) },
   ],
 });
 

@@ -5,12 +5,16 @@ import type {
   ServiceBusReceivedMessage,
   ServiceBusReceiver,
 } from "@azure/service-bus";
+import { renewLock } from "./lock-renewal.ts";
 import { type Outcome, Settlements } from "./settlement.ts";
 
 /** One connection to Service Bus and one link that messages arrive on. */
 export interface Opened {
   readonly client: ServiceBusClient;
+  /** Without a lock renewal of its own. */
   readonly receiver: ServiceBusReceiver;
+  /** For how long a message's lock is renewed while its function runs; 0: not at all. */
+  readonly maxLockRenewalMs: number;
 }
 
 export interface ReceptionHandlers {
@@ -89,9 +93,13 @@ export class Reception {
 
   /** Never rejects: the SDK would then abandon by itself, past the settlement queue. */
   async #process(message: ServiceBusReceivedMessage): Promise<void> {
+    const { receiver, maxLockRenewalMs } = this.#opened;
+    const stopRenewal = renewLock(receiver, message, maxLockRenewalMs, (thrown) =>
+      this.#handlers.trouble(`renewLock: ${textOf(thrown)}`),
+    );
     const outcome = await this.#handlers.run(message);
+    stopRenewal();
     if (outcome === undefined) return;
-    const { receiver } = this.#opened;
     try {
       await this.#settlements.settle(outcome, () =>
         outcome === "complete" ? receiver.completeMessage(message) : receiver.abandonMessage(message),

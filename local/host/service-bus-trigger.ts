@@ -71,9 +71,10 @@ function refuseOption(fn: RegisteredFunction, asked: boolean, option: string): v
 function openerOf(fn: RegisteredFunction, { config, env }: TriggerDependencies): () => Promise<Opened> {
   const { connection = "ServiceBus", queueName, topicName, subscriptionName } = fn.trigger;
   const target = connectionOf(String(connection), "fullyQualifiedNamespace", env);
+  const maxLockRenewalMs = config.maxAutoLockRenewalMs;
   const options = {
     receiveMode: "peekLock",
-    maxAutoLockRenewalDurationInMs: config.maxAutoLockRenewalMs,
+    maxAutoLockRenewalDurationInMs: 0,
     skipParsingBodyAsJson: true,
   } as const;
   const openClient = async () => {
@@ -85,7 +86,7 @@ function openerOf(fn: RegisteredFunction, { config, env }: TriggerDependencies):
     const [topic, subscription] = [resolveSettings(topicName, env), resolveSettings(subscriptionName, env)];
     return async () => {
       const client = await openClient();
-      return { client, receiver: client.createReceiver(topic, subscription, options) };
+      return { client, receiver: client.createReceiver(topic, subscription, options), maxLockRenewalMs };
     };
   }
   const queue = resolveSettings(String(queueName), env);
@@ -93,7 +94,7 @@ function openerOf(fn: RegisteredFunction, { config, env }: TriggerDependencies):
   const queueOptions = main === queue ? options : { ...options, subQueueType: "deadLetter" as const };
   return async () => {
     const client = await openClient();
-    return { client, receiver: client.createReceiver(main, queueOptions) };
+    return { client, receiver: client.createReceiver(main, queueOptions), maxLockRenewalMs };
   };
 }
 

@@ -1,9 +1,23 @@
 import type { Container, OperationInput, SqlQuerySpec } from "@azure/cosmos";
 import type { AuditRecord } from "../audit/record.ts";
 import type { Accepted } from "../job/accept.ts";
-import { type Job, STORED_VERSION, type StoredRequest, type StoredResponse } from "../job/job.ts";
+import {
+  isKnownVersion,
+  type Job,
+  STORED_VERSION,
+  type StoredRequest,
+  type StoredResponse,
+} from "../job/job.ts";
 import type { Draft } from "../job/life-cycle.ts";
-import type { HeldJobsStore, JobKey, ListFilter, Overdue, Stored, WriteResult } from "../job/ports.ts";
+import {
+  type HeldJobsStore,
+  type JobKey,
+  type ListFilter,
+  type Overdue,
+  type Stored,
+  StoreUnavailable,
+  type WriteResult,
+} from "../job/ports.ts";
 import { storeOperation } from "./cosmos-client.ts";
 import { auditUntilMs, type Retention, ttlSeconds } from "./retention.ts";
 import {
@@ -65,7 +79,10 @@ export class CosmosJobStore implements HeldJobsStore {
     ]);
     if (result.kind === "refused") {
       if (result.status !== 404) throw unexpected("read", result.status);
-      // One of the two is not there: a job without a request is found by itself.
+      // A batch sees one moment: only where it found the job and not the request is the request known to be gone. Two
+      // reads, of two moments or two replicas, could find a job whose request was merely not there yet.
+      if (result.at === 0) return undefined;
+      if (result.at === undefined) throw new StoreUnavailable("read: the batch does not say what is missing");
       const job = await this.read(key);
       return job === undefined ? undefined : { job, request: undefined };
     }
@@ -143,6 +160,13 @@ export class CosmosJobStore implements HeldJobsStore {
     return { jobs: jobs.slice(0, filter.limit), hasMore: jobs.length > filter.limit };
   }
 
+  async hasRecord(key: JobKey, record: AuditRecord): Promise<boolean> {
+    const response = await storeOperation("read record", (abortSignal) =>
+      this.#jobs.item(auditId(record.seq), partitionOf(key)).read<AuditRecord>({ abortSignal }),
+    );
+    return response.resource?.hash === record.hash;
+  }
+
   async audit(key: JobKey): Promise<readonly AuditRecord[]> {
     const query = "SELECT * FROM c WHERE c.kind = 'audit'";
     const found = await storeOperation("audit", (abortSignal) =>
@@ -214,20 +238,20 @@ function auditItem(job: Job, record: AuditRecord, ttl: number): object {
   };
 }
 
-/** The record alone: what the store adds to an item is no part of the hashed form. */
+/**
+ * The record alone: what the store adds to an item is no part of the hashed form. A field that a neighbouring version
+ * has added is, so it is kept.
+ */
 export function recordOf(item: AuditRecord): AuditRecord {
-  const { job_id, seq, at, event, actor, attempt, deployment, provider, simulated, outcome, reason } = item;
-  const { usage, cost, latency_ms, request_sha256, response_sha256, prev_hash, hash } = item;
-  return {
-    ...{ job_id, seq, at, event, actor, attempt, deployment, provider, simulated, outcome, reason },
-    ...{ usage, cost, latency_ms, request_sha256, response_sha256, prev_hash, hash },
-  };
+  const { id, v, kind, tenant_id, ttl, ...record } = item as AuditRecord & Record<string, unknown>;
+  const { _rid, _self, _etag, _attachments, _ts, ...own } = record;
+  return own as unknown as AuditRecord;
 }
 
 /** The job without what the store adds to an item, so that a changed copy can be written back. */
 function jobOf(item: unknown): Job {
   const { id, ttl, _rid, _self, _etag, _attachments, _ts, ...job } = item as Job & Record<string, unknown>;
-  if (job.kind !== "job" || job.v !== STORED_VERSION) {
+  if (job.kind !== "job" || !isKnownVersion(job.v)) {
     throw new TypeError(
       `item ${String(id)} is kind ${String(job.kind)}, version ${String(job.v)}: not a job this version knows`,
     );

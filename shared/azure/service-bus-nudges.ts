@@ -1,8 +1,12 @@
 import type { TokenCredential } from "@azure/identity";
-import { ServiceBusClient, type ServiceBusMessage, type ServiceBusSender } from "@azure/service-bus";
+import {
+  ServiceBusClient,
+  type ServiceBusMessage,
+  type ServiceBusReceiver,
+  type ServiceBusSender,
+} from "@azure/service-bus";
 import type { Nudge, Nudges } from "../job/ports.ts";
 import type { ServiceBusConnection } from "../settings.ts";
-import { withinTime } from "./within-time.ts";
 
 /** As infra/resources.json names it. */
 export const NUDGES_QUEUE = "nudges";
@@ -21,20 +25,113 @@ export function openServiceBus(
     : new ServiceBusClient(connection.fullyQualifiedNamespace, credential(connection.clientId), options);
 }
 
+/**
+ * A connection on which nothing was answered for this long while something was asked is given up for a new one. A
+ * server that dies while the SDK (7.9.5) opens a link leaves it waiting for a minute for each of several steps, long
+ * after the server is back. Doubled with each one given up in a row: opening may be slow rather than stuck.
+ */
+const STUCK_MS = 3_000;
+const MAX_STUCK_MS = 30_000;
+
+/** One connection with its links. */
+interface Link {
+  readonly client: ServiceBusClient;
+  readonly sender: ServiceBusSender;
+  readonly receiver: ServiceBusReceiver;
+  /** Resolves when the link is given up. */
+  readonly given: PromiseWithResolvers<"given_up">;
+  /** Operations not answered yet. */
+  asked: number;
+  watch: NodeJS.Timeout | undefined;
+}
+
 /** Nudges on a Service Bus queue. One sender for the process; no message id, for duplicates are no harm. */
 export class ServiceBusNudges implements Nudges {
-  readonly #sender: ServiceBusSender;
+  readonly #open: () => ServiceBusClient;
+  #link: Link;
+  #stuckMs = STUCK_MS;
 
-  constructor(client: ServiceBusClient) {
-    this.#sender = client.createSender(NUDGES_QUEUE);
+  constructor(open: () => ServiceBusClient) {
+    this.#open = open;
+    this.#link = this.#opened();
   }
 
   async send(nudge: Nudge, options: { atMs?: number; patienceMs?: number } = {}): Promise<void> {
     const message: ServiceBusMessage = { body: nudge, contentType: "application/json" };
     if (options.atMs !== undefined) message.scheduledEnqueueTimeUtc = new Date(options.atMs);
-    await withinTime(options.patienceMs ?? SEND_TIMEOUT_MS, (abortSignal) =>
-      this.#sender.sendMessages(message, { abortSignal }),
-    );
+    await this.#ask(options.patienceMs ?? SEND_TIMEOUT_MS, ({ sender }) => sender.sendMessages(message));
+  }
+
+  /** Throws when Service Bus does not answer. */
+  async check(patienceMs: number): Promise<void> {
+    await this.#ask(patienceMs, ({ receiver }) => receiver.peekMessages(1));
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#link.watch);
+    await this.#link.client.close();
+  }
+
+  #opened(): Link {
+    const client = this.#open();
+    return {
+      client,
+      sender: client.createSender(NUDGES_QUEUE),
+      receiver: client.createReceiver(NUDGES_QUEUE),
+      given: Promise.withResolvers<"given_up">(),
+      asked: 0,
+      watch: undefined,
+    };
+  }
+
+  /**
+   * Runs one operation on the link there is, and again on the next when that is given up meanwhile: a nudge sent
+   * twice is no harm. It is not aborted when patience is over, for an abort in the middle of opening would begin the
+   * opening anew for each sender in turn; it then comes late, or fails unheard.
+   */
+  async #ask(patienceMs: number, run: (link: Link) => Promise<unknown>): Promise<void> {
+    const over = Promise.withResolvers<"over">();
+    const timer = setTimeout(() => over.resolve("over"), patienceMs);
+    try {
+      for (;;) {
+        const link = this.#link;
+        const answer = await Promise.race([this.#watched(link, run), link.given.promise, over.promise]);
+        if (answer === "answered") return;
+        if (answer === "over") throw new Error(`Service Bus has not answered within ${patienceMs} ms`);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #watched(link: Link, run: (link: Link) => Promise<unknown>): Promise<"answered"> {
+    link.asked++;
+    link.watch ??= this.#watch(link);
+    try {
+      await run(link);
+      this.#stuckMs = STUCK_MS;
+      return "answered";
+    } finally {
+      // A refusal is an answer too.
+      link.asked--;
+      clearTimeout(link.watch);
+      link.watch = link.asked > 0 && link === this.#link ? this.#watch(link) : undefined;
+    }
+  }
+
+  #watch(link: Link): NodeJS.Timeout {
+    const timer = setTimeout(() => this.#giveUp(link), this.#stuckMs);
+    timer.unref();
+    return timer;
+  }
+
+  #giveUp(link: Link): void {
+    if (link !== this.#link) return;
+    this.#stuckMs = Math.min(this.#stuckMs * 2, MAX_STUCK_MS);
+    this.#link = this.#opened();
+    link.given.resolve("given_up");
+    // What is stuck may not even close: nobody waits for it.
+    link.client.close().catch(() => undefined);
   }
 }
 

@@ -5,7 +5,8 @@ import { statusOf, storeOperation } from "./cosmos-client.ts";
 /** How a transactional batch ended: all of it was done, or none of it, for the reason in `status`. */
 export type TransactionResult =
   | { readonly kind: "done"; readonly responses: readonly OperationResponse[] }
-  | { readonly kind: "refused"; readonly status: number };
+  /** `at`: which of the operations was refused, from 0; undefined where the answer does not say. */
+  | { readonly kind: "refused"; readonly status: number; readonly at: number | undefined };
 
 /**
  * One transactional batch in one logical partition.
@@ -26,13 +27,15 @@ export function transaction(
         contentResponseOnWriteEnabled: contents,
       });
       const responses = response.result ?? [];
-      const refused = responses.find((r) => r.statusCode >= 400 && r.statusCode !== 424);
+      const at = responses.findIndex((r) => r.statusCode >= 400 && r.statusCode !== 424);
+      const refused = responses[at];
       return refused === undefined
         ? { kind: "done", responses }
-        : { kind: "refused", status: refused.statusCode };
+        : { kind: "refused", status: refused.statusCode, at };
     } catch (thrown) {
       const status = statusOf(thrown);
-      if (status === 409 || status === 412 || status === 404) return { kind: "refused", status };
+      if (status === 409 || status === 412 || status === 404)
+        return { kind: "refused", status, at: undefined };
       throw thrown;
     }
   });

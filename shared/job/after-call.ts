@@ -217,7 +217,8 @@ function switchedOff(job: Job, call: EndedCall, c: Circumstances): Plan {
 }
 
 function aborted(job: Job, call: EndedCall, c: Circumstances, reason: string): Plan {
-  if (c.nowMs >= job.deadline_ms) {
+  // The timer that aborts at the deadline may be a moment early by the clock.
+  if (reason === "deadline" || c.nowMs >= job.deadline_ms) {
     const draft = end(draftOf(job), {
       status: "expired",
       nowMs: c.nowMs,

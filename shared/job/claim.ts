@@ -3,15 +3,11 @@ import { type Log, reasonOf } from "../log.ts";
 import type { Plan } from "./advance.ts";
 import type { Job } from "./job.ts";
 import { draftOf, renewLease } from "./life-cycle.ts";
-import { type JobStore, type Stored, StoreUnavailable } from "./ports.ts";
-import { save } from "./saving.ts";
+import type { JobStore, Stored } from "./ports.ts";
+import { patiently, save } from "./saving.ts";
 
 /** Renewals in a lease's length: two may fail before it runs out. */
 const RENEWALS_PER_LEASE = 3;
-/** How long a paid answer is kept in hand while the store is away, before the worker gives it up. */
-const SETTLE_PATIENCE_MS = 120_000;
-const SETTLE_RETRY_MS = 250;
-const SETTLE_RETRY_MAX_MS = 5_000;
 
 export type Settled =
   | { readonly kind: "settled"; readonly plan: Plan; readonly etag: string }
@@ -89,7 +85,7 @@ export class Claim {
     const renewed = draftOf(renewLease(this.#held.value, clock.now()));
     try {
       const saved = await save(store, renewed, this.#held.etag, clock.now());
-      if (saved.kind === "written") this.#held = { value: renewed.job, etag: saved.etag };
+      if (saved.kind === "written") this.#held = { value: saved.job, etag: saved.etag };
       else this.#adopt(saved.current);
     } catch (thrown) {
       // The next renewal tries again; until somebody else can write, nobody else can take the job either.
@@ -119,24 +115,23 @@ export class Claim {
   }
 
   async #settle(decide: (job: Job) => Plan): Promise<Settled> {
-    const { store, clock, log } = this.#deps;
-    const givenUpAt = clock.monotonic() + SETTLE_PATIENCE_MS;
-    let retryMs = SETTLE_RETRY_MS;
-    let plan: Plan | undefined;
+    const { store, clock } = this.#deps;
+    const { job_id, attempts: attempt } = this.job;
     while (!this.#superseded) {
       // Decided once for a version of the job, so that a write whose answer was lost is known again.
-      plan ??= decide(this.#held.value);
-      try {
-        const saved = await save(store, plan.draft, this.#held.etag, clock.now());
-        if (saved.kind === "written") return { kind: "settled", plan, etag: saved.etag };
-        this.#adopt(saved.current);
-        plan = undefined;
-      } catch (thrown) {
-        if (!(thrown instanceof StoreUnavailable) || clock.monotonic() > givenUpAt) throw thrown;
-        log.warn("settle_retried", { job_id: this.job.job_id, reason: reasonOf(thrown) });
-        await new Promise<void>((resolve) => clock.after(retryMs, resolve));
-        retryMs = Math.min(retryMs * 2, SETTLE_RETRY_MAX_MS);
+      const plan = decide(this.#held.value);
+      const { etag } = this.#held;
+      const saved = await patiently(this.#deps, { job_id, attempt }, () =>
+        save(store, plan.draft, etag, clock.now()),
+      );
+      if (saved.kind === "written") {
+        return {
+          kind: "settled",
+          plan: { ...plan, draft: { ...plan.draft, job: saved.job } },
+          etag: saved.etag,
+        };
       }
+      this.#adopt(saved.current);
     }
     return { kind: "superseded" };
   }

@@ -3,8 +3,16 @@ import type { Cost } from "../model/cost.ts";
 import type { Endpoint } from "../model/endpoint.ts";
 import type { Usage } from "../model/usage.ts";
 
-/** Version of stored items and nudges; hosts of two neighbouring versions work side by side. */
+/** Version of the items and nudges this host writes; hosts of two neighbouring versions work side by side. */
 export const STORED_VERSION = 1;
+
+/**
+ * Whether an item of version `v` may be read, changed and written back: one's own or a neighbour's. A changed item
+ * keeps its `v` and every field that this version does not know.
+ */
+export function isKnownVersion(v: unknown): boolean {
+  return typeof v === "number" && Number.isInteger(v) && Math.abs(v - STORED_VERSION) <= 1;
+}
 
 export { ENDPOINTS, type Endpoint } from "../model/endpoint.ts";
 
@@ -44,7 +52,7 @@ export interface Hold {
  * `audit_seq` and `audit_hash` are the head of its audit chain, so one etag serialises state and chain.
  */
 export interface Job {
-  readonly v: typeof STORED_VERSION;
+  readonly v: number;
   readonly kind: "job";
   readonly tenant_id: string;
   readonly job_id: string;
@@ -106,7 +114,7 @@ export interface Job {
 
 /** The request as received: `body` is the JSON text of the envelope's `body`, byte for byte. */
 export interface StoredRequest {
-  readonly v: typeof STORED_VERSION;
+  readonly v: number;
   readonly kind: "request";
   readonly tenant_id: string;
   readonly job_id: string;
@@ -115,7 +123,7 @@ export interface StoredRequest {
 
 /** A deployment's answer: `body` is its JSON text, byte for byte. */
 export interface StoredResponse {
-  readonly v: typeof STORED_VERSION;
+  readonly v: number;
   readonly kind: "response";
   readonly tenant_id: string;
   readonly job_id: string;

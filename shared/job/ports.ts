@@ -55,6 +55,8 @@ export interface JobStore {
   /** A tenant's jobs, newest first. */
   list(tenantId: string, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }>;
   audit(key: JobKey): Promise<readonly AuditRecord[]>;
+  /** Whether this very record is stored at its place in the job's chain. */
+  hasRecord(key: JobKey, record: AuditRecord): Promise<boolean>;
   /** Jobs of all tenants whose `wake_at_ms` has come, the longest overdue first. */
   overdue(nowMs: number, limit: number): Promise<readonly Overdue[]>;
 }

@@ -15,7 +15,7 @@ import { hasEnded, type Job, type StoredRequest } from "./job.ts";
 import { type Draft, draftOf, end, supersedeAttempt } from "./life-cycle.ts";
 import type { JobStore, Nudge, Nudges, Stored } from "./ports.ts";
 import type { RunningJobs } from "./running-jobs.ts";
-import { change, save } from "./saving.ts";
+import { change, patiently, save, type Tried } from "./saving.ts";
 import { takeOver } from "./take-over.ts";
 
 export interface RunDeps {
@@ -43,6 +43,8 @@ const FIRST_LOOK_AGAIN_MS = 1_000;
 /** A job not found after this many looks (about an hour and a half) does not exist. */
 const MAX_LOOKS = 12;
 const MAX_LOOK_AGAIN_MS = 900_000;
+/** A claim that met a newer version (a sweep's, a cancel's) looks once more at what that left to do. */
+const MAX_READS = 3;
 
 /**
  * What a worker does about a nudge: reads the job, decides, and if it is due claims it, calls a deployment and
@@ -53,9 +55,11 @@ export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
   const accepted = deps.running.takeAccepted(nudge);
   // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is.
   if (accepted !== undefined && (await runFound(deps, nudge, accepted)) === "done") return;
-  const found = await deps.store.readWithRequest(nudge);
-  if (found === undefined) return lookAgain(deps, nudge);
-  await runFound(deps, nudge, found);
+  for (let tries = 0; tries < MAX_READS; tries++) {
+    const found = await deps.store.readWithRequest(nudge);
+    if (found === undefined) return lookAgain(deps, nudge);
+    if ((await runFound(deps, nudge, found)) === "done") return;
+  }
 }
 
 /** `superseded`: somebody else has acted on the job since it was read. */
@@ -150,12 +154,15 @@ async function recordLate(
   call: EndedCall,
 ): Promise<void> {
   const late = { attempt: held.attempts, lease, call: callFacts(call), actor: deps.actor };
-  const stored = await change(deps.store, held, deps.clock, (job) =>
+  const superseded = (job: Job) =>
     supersedeAttempt(draftOf(job), {
       ...late,
       nowMs: deps.clock.now(),
       reason: hasEnded(job.status) ? job.status : "claimed_by_another",
-    }),
+    });
+  const tried: Tried = {};
+  const stored = await patiently(deps, { job_id: held.job_id, attempt: held.attempts }, () =>
+    change(deps.store, held, deps.clock, superseded, tried),
   );
   deps.log.warn("attempt_superseded", {
     job_id: held.job_id,

@@ -1,21 +1,13 @@
+import type { AuditRecord } from "../audit/record.ts";
 import type { Clock } from "../clock.ts";
+import { type Log, reasonOf } from "../log.ts";
 import type { Job } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
 import { type JobStore, type Stored, StoreUnavailable } from "./ports.ts";
 
-/** Whether `stored` is what the draft would have written: a write whose answer was lost may have been applied. */
-export function isApplied(draft: Draft, stored: Job): boolean {
-  const mine = draft.job;
-  return (
-    stored.audit_hash === mine.audit_hash &&
-    stored.lease?.claim_id === mine.lease?.claim_id &&
-    (stored.lease?.renewals ?? 0) >= (mine.lease?.renewals ?? 0) &&
-    stored.status === mine.status
-  );
-}
-
 export type SaveResult =
-  | { readonly kind: "written"; readonly etag: string }
+  /** `job`: as it is stored now; others may have written after the draft was. */
+  | { readonly kind: "written"; readonly etag: string; readonly job: Job }
   /** `current`: what is there instead. */
   | { readonly kind: "superseded"; readonly current: Stored<Job> | undefined };
 
@@ -27,21 +19,50 @@ export async function save(store: JobStore, draft: Draft, etag: string, nowMs: n
   let unavailable: StoreUnavailable | undefined;
   try {
     const result = await store.write(draft, etag, nowMs);
-    if (result.kind === "written") return result;
+    if (result.kind === "written") return { ...result, job: draft.job };
   } catch (thrown) {
     if (!(thrown instanceof StoreUnavailable)) throw thrown;
     unavailable = thrown;
   }
   const current = await store.read(draft.job);
-  if (current !== undefined && isApplied(draft, current.value))
-    return { kind: "written", etag: current.etag };
+  if (current !== undefined && (await isApplied(store, draft, current.value)))
+    return { kind: "written", etag: current.etag, job: current.value };
   // The read shows that the write was not applied (so far): with the same etag it may still be tried again.
   if (unavailable !== undefined && current?.etag === etag) throw unavailable;
+  // What the draft was made from had more records already: a replica that lags says nothing about who writes now.
+  const madeFromSeq = draft.job.audit_seq - draft.records.length;
+  if (current === undefined || current.value.audit_seq < madeFromSeq)
+    throw new StoreUnavailable(`${draft.job.job_id} was read older than it is known to be`);
   return { kind: "superseded", current };
+}
+
+/**
+ * Whether `stored` holds what the draft would have written. A claim is only worth something while it is held, so it
+ * must be there itself; a record is there even when others have followed it.
+ */
+async function isApplied(store: JobStore, draft: Draft, stored: Job): Promise<boolean> {
+  const mine = draft.job;
+  const isHead = stored.audit_hash === mine.audit_hash && stored.status === mine.status;
+  if (mine.lease !== null) {
+    const { lease } = stored;
+    return isHead && lease?.claim_id === mine.lease.claim_id && lease.renewals >= mine.lease.renewals;
+  }
+  const last = draft.records.at(-1);
+  if (last === undefined) return isHead && stored.lease === null && stored.wake_at_ms === mine.wake_at_ms;
+  if (isHead) return stored.lease === null;
+  return stored.audit_seq > last.seq && (await store.hasRecord(mine, last));
 }
 
 /** How often a change that any version of the job bears (a cancel, a late record) is tried against newer versions. */
 const MAX_TRIES = 8;
+
+/**
+ * What a change that failed may yet have written: a write that timed out can be applied later, after a read that did
+ * not show it. Whoever tries the same change again hands it on, so that it is not made twice.
+ */
+export interface Tried {
+  record?: AuditRecord | undefined;
+}
 
 /**
  * Reads the job, changes it, writes it; again when somebody else wrote meanwhile. `change` returns undefined when
@@ -52,14 +73,51 @@ export async function change(
   key: { tenant_id: string; job_id: string },
   clock: Pick<Clock, "now">,
   change: (job: Job) => Draft | undefined,
+  tried: Tried = {},
 ): Promise<{ job: Job; etag: string; changed: boolean } | undefined> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const current = await store.read(key);
     if (current === undefined) return undefined;
+    const { record } = tried;
+    if (record !== undefined && record.seq <= current.value.audit_seq && (await store.hasRecord(key, record)))
+      return { job: current.value, etag: current.etag, changed: true };
     const draft = change(current.value);
     if (draft === undefined) return { job: current.value, etag: current.etag, changed: false };
+    tried.record = draft.records.at(-1);
     const saved = await save(store, draft, current.etag, clock.now());
-    if (saved.kind === "written") return { job: draft.job, etag: saved.etag, changed: true };
+    if (saved.kind === "written") return { job: saved.job, etag: saved.etag, changed: true };
   }
   throw new StoreUnavailable(`${key.job_id} changed ${MAX_TRIES} times while it was being written`);
+}
+
+/**
+ * How long what a call has cost and answered is kept in hand while the store is away: longer than a failover or a
+ * region's bad quarter of an hour, so that no attempt is burnt by it, and short enough for a function's time-out.
+ */
+const PATIENCE_MS = 15 * 60_000;
+const FIRST_RETRY_MS = 250;
+const MAX_RETRY_MS = 5_000;
+
+/** Does what must not be lost again and again while the store is away. Throws StoreUnavailable when patience is over. */
+export async function patiently<T>(
+  deps: { readonly clock: Clock; readonly log: Log },
+  about: { readonly job_id: string; readonly attempt: number },
+  run: () => Promise<T>,
+): Promise<T> {
+  const { clock, log } = deps;
+  const givenUpAt = clock.monotonic() + PATIENCE_MS;
+  for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+    try {
+      return await run();
+    } catch (thrown) {
+      if (!(thrown instanceof StoreUnavailable)) throw thrown;
+      const reason = reasonOf(thrown);
+      if (clock.monotonic() > givenUpAt) {
+        log.error("settle_given_up", { ...about, reason });
+        throw thrown;
+      }
+      log.warn("settle_retried", { ...about, reason });
+    }
+    await new Promise<void>((resolve) => clock.after(retryMs, resolve));
+  }
 }

@@ -270,6 +270,7 @@ function readsOf(store: RedriveDeps["store"]): RedriveDeps["store"] {
     write: (...args) => store.write(...args),
     list: (...args) => store.list(...args),
     audit: (...args) => store.audit(...args),
+    hasRecord: (...args) => store.hasRecord(...args),
     overdue: (...args) => store.overdue(...args),
   };
 }
