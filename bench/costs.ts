@@ -38,14 +38,15 @@ const { database, dispose } = openDatabase(
   noIdentity,
 );
 const store = new CosmosJobStore(database.container(JOBS_CONTAINER), { contentDays: 30, auditDays: 0 });
-const serviceBus = openServiceBus(
-  {
-    kind: "connection_string",
-    connectionString: `Endpoint=sb://127.0.0.1:${service_bus_port};SharedAccessKeyName=a;SharedAccessKey=b;UseDevelopmentEmulator=true;`,
-  },
-  noIdentity,
+const nudges = new ServiceBusNudges(() =>
+  openServiceBus(
+    {
+      kind: "connection_string",
+      connectionString: `Endpoint=sb://127.0.0.1:${service_bus_port};SharedAccessKeyName=a;SharedAccessKey=b;UseDevelopmentEmulator=true;`,
+    },
+    noIdentity,
+  ),
 );
-const nudges = new ServiceBusNudges(serviceBus);
 const models = createModelClient({ settings: {}, credential: noIdentity, clock: systemClock });
 const connections = new Agent({ connections: IN_FLIGHT });
 const deployment = simulatedDeployment();
@@ -55,7 +56,7 @@ try {
 } finally {
   await connections.close();
   await models.close();
-  await serviceBus.close();
+  await nudges.close();
   dispose();
   await stack.stop();
 }
