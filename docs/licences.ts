@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -28,12 +28,21 @@ export function licences(): Map<string, string[]> {
   return new Map([...byLicence].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Old packages say it in a list of their own form, which the lock file leaves out. */
+/** Old packages say it in a list of their own form, or in another manager's file; the lock file leaves both out. */
 function ownWords(folder: string): string {
-  const { licenses } = JSON.parse(readFileSync(path.join(root, folder, "package.json"), "utf8")) as {
-    licenses?: readonly { readonly type?: string }[];
-  };
-  return licenses?.map(({ type }) => type ?? NOT_STATED).join(" or ") || NOT_STATED;
+  const { licenses } = manifest(folder, "package.json");
+  const listed = licenses?.map(({ type }) => type ?? NOT_STATED).join(" or ") || undefined;
+  return listed ?? manifest(folder, "bower.json").license ?? NOT_STATED;
+}
+
+interface Manifest {
+  readonly license?: string;
+  readonly licenses?: readonly { readonly type?: string }[];
+}
+
+function manifest(folder: string, name: string): Manifest {
+  const file = path.join(root, folder, name);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Manifest) : {};
 }
 
 /** The last section of docs/dependencies.md. */

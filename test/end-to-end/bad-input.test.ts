@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chat, Stack } from "./stack.ts";
@@ -28,6 +29,50 @@ async function refused(
 async function listed(): Promise<string[]> {
   const answer = await stack.call("/api/jobs?limit=100");
   return answer.json.data.map((job: { id: string }) => job.id);
+}
+
+/** An upload by hand: what was answered, and how many bytes had been handed over by then. */
+async function upload(
+  headers: Record<string, string>,
+  body: (send: (text: string) => Promise<void>, answered: () => boolean) => Promise<void>,
+): Promise<{ status: number; code: string | undefined; sent: number }> {
+  const { hostname, port } = new URL(stack.url);
+  const sending = request({
+    ...{ hostname, port, path: "/api/jobs", method: "POST" },
+    headers: { authorization: "Bearer local-team-a", "content-type": "application/json", ...headers },
+  });
+  let sent = 0;
+  let answered = false;
+  const answer = new Promise<{ status: number; text: string }>((resolve, reject) => {
+    sending.on("response", (response) => {
+      answered = true;
+      let text = "";
+      response.on("data", (chunk) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    // Once it has answered, the service may close: what is still being sent then fails.
+    sending.on("error", (thrown) => {
+      if (!answered) reject(thrown);
+    });
+  });
+  const send = (text: string) => {
+    sent += text.length;
+    return new Promise<void>((resolve) => sending.write(text, () => resolve()));
+  };
+  const write = async () => {
+    await body(send, () => answered);
+    sending.end();
+  };
+  if (headers.expect === undefined) await Promise.race([write(), answer]);
+  else {
+    sending.once("continue", () => void write());
+    sending.flushHeaders();
+  }
+  const { status, text } = await answer;
+  sending.destroy();
+  return { status, code: JSON.parse(text).code, sent };
 }
 
 describe("bad input, over HTTP: each gets a precise answer, and nothing is stored", () => {
@@ -85,6 +130,118 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
     await refused({ body: large }, 413, "request_too_large");
     const escaped = `{"body": {"model": "gpt-sim", "messages": [], "pad": "${'\\"'.repeat(500_000)}"}}`;
     await refused({ text: escaped }, 413, "request_too_large");
+  });
+
+  it("a body over the limit in chunks, without a length: answered while it is still being sent", async () => {
+    const answer = await upload({ "transfer-encoding": "chunked" }, async (send, answered) => {
+      const piece = `${'"x",'.repeat(16_384)}`;
+      for (let sent = 0; sent < 100_000_000 && !answered(); sent += piece.length) await send(piece);
+    });
+    expect([answer.status, answer.code]).toEqual([413, "request_too_large"]);
+    expect(answer.sent).toBeLessThan(50_000_000);
+  });
+
+  it("a body that waits for 100 Continue: told to go on, or refused before it is sent", async () => {
+    const small = JSON.stringify({ body: good });
+    const taken = await upload({ expect: "100-continue", "content-length": String(small.length) }, (send) =>
+      send(small),
+    );
+    expect(taken.status).toBe(202);
+    const refused = await upload({ expect: "100-continue", "content-length": "50000000" }, (send) =>
+      send("never asked for"),
+    );
+    expect([refused.status, refused.code, refused.sent]).toEqual([413, "request_too_large", 0]);
+  });
+
+  it("a body cut off in the middle stores nothing, and one in small chunks is taken", async () => {
+    const before = await listed();
+    const text = JSON.stringify({ body: good });
+    const { hostname, port } = new URL(stack.url);
+    const cut = request({
+      ...{ hostname, port, path: "/api/jobs", method: "POST" },
+      headers: { authorization: "Bearer local-team-a", "content-type": "application/json" },
+    });
+    const gone = new Promise((resolve) => cut.once("error", resolve));
+    await new Promise<void>((resolve) => cut.write(text.slice(0, -1), () => resolve()));
+    cut.destroy(new Error("cut"));
+    await gone;
+    const chunked = await upload({ "transfer-encoding": "chunked" }, async (send) => {
+      for (const piece of text.match(/.{1,7}/gs) ?? []) await send(piece);
+    });
+    expect(chunked.status).toBe(202);
+    expect(await listed()).toHaveLength(before.length + 1);
+  });
+
+  it("a byte order mark, what follows the value, comments, single quotes, and other encodings", async () => {
+    const text = JSON.stringify({ body: good });
+    await refused({ text: `\ufeff${text}` }, 400, "invalid_json");
+    await refused({ text: `${text}}` }, 400, "invalid_json");
+    await refused({ text: `${text}{}` }, 400, "invalid_json");
+    await refused({ text: `/* x */${text}` }, 400, "invalid_json");
+    await refused({ text: text.replaceAll('"', "'") }, 400, "invalid_json");
+    await refused({ text: text.replace("Hello", "a\u0007b") }, 400, "invalid_json");
+    await refused({ text: text.replace('"Hello"', "NaN") }, 400, "invalid_json");
+    await refused({ text: new Uint8Array(Buffer.from(text, "utf16le")) }, 400, "invalid_json");
+    // Overlong, cut short, and a surrogate in UTF-8.
+    for (const bytes of [
+      [0xc0, 0xaf],
+      [0xe2, 0x82],
+      [0xed, 0xa0, 0x80],
+      [0xf5, 0x80, 0x80, 0x80],
+    ]) {
+      const bad = Buffer.concat([Buffer.from('{"body":"'), Buffer.from(bytes), Buffer.from('"}')]);
+      await refused({ text: new Uint8Array(bad) }, 400, "invalid_json");
+    }
+    expect((await stack.call("/api/jobs", { text: ` \r\n\t${text}\n ` })).status).toBe(202);
+  });
+
+  it("content types: JSON in UTF-8, whatever its letters' case; nothing else", async () => {
+    const text = JSON.stringify({ body: good });
+    const typed = (type: string) => ({ text, headers: { "content-type": type } });
+    for (const type of ["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"']) {
+      expect([type, (await stack.call("/api/jobs", typed(type))).status]).toEqual([type, 202]);
+    }
+    for (const type of [
+      "application/jsonx",
+      "text/json",
+      "application/x-www-form-urlencoded",
+      "multipart/form-data; boundary=x",
+      "application/json; charset=utf-16",
+      "application/xml, application/json",
+    ]) {
+      await refused(typed(type), 415, "unsupported_media_type");
+    }
+  });
+
+  it("what readers differ on deep inside the body stays as it came: it is the deployment's to judge", async () => {
+    const body =
+      '{"model":"gpt-sim","messages":[{"role":"user","content":"Hi"}],"metadata":{"a":1,"a":2,"n":12345678901234567890,"e":1.0e+02,"z":-0}}';
+    const submitted = await stack.call("/api/jobs", { text: `{"body": ${body} }` });
+    expect(submitted.status).toBe(202);
+    await stack.ended(submitted.json.id);
+    const { json } = await stack.call(`/api/jobs/${submitted.json.id}/audit`);
+    const sent = json.data.find((record: { event: string }) => record.event === "attempt_started");
+    // The catalogue's deployment has the same name, so not a byte is changed.
+    expect(sent.request_sha256).toBe(createHash("sha256").update(body).digest("hex"));
+  });
+
+  it("fields of the wrong kind, and numbers that are none of ours", async () => {
+    const wrong = async (fields: string, paths: string[]) =>
+      refused({ text: `{"body": ${JSON.stringify(good)}, ${fields}}` }, 400, "invalid_request", paths);
+    await wrong('"deadline": 1e30', ["/deadline"]);
+    await wrong('"deadline": 1.5', ["/deadline"]);
+    await wrong('"deadline": "tomorrow"', ["/deadline"]);
+    await wrong('"not_before": -1', ["/not_before"]);
+    await wrong('"not_before": 99999999999999999999', ["/not_before"]);
+    await wrong('"priority": "urgent"', ["/priority"]);
+    await wrong('"metadata": []', ["/metadata"]);
+    await wrong('"metadata": {"a": 1}', ["/metadata/a"]);
+    await wrong('"endpoint": "/v1/../admin"', ["/endpoint"]);
+    for (const body of ["[]", '"text"', "null", "1", "{}", '{"model": 1}', '{"model": ""}']) {
+      const answer = await stack.call("/api/jobs", { text: `{"body": ${body}}` });
+      expect([body, answer.status, answer.json.code]).toEqual([body, 400, "invalid_request"]);
+      expect(answer.json.faults.length).toBeGreaterThan(0);
+    }
   });
 
   it("unknown fields of the envelope, each by name", async () => {

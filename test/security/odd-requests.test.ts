@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.remove());
 
-const RUNS = process.env.LONG === "1" ? 5_000 : 300;
+const RUNS = process.env.LONG === "1" ? 5_000 : 150;
 const PATIENCE_MS = 10_000;
 
 /** What comes back to these bytes until the service has answered or closed; at most `PATIENCE_MS`. */
