@@ -18,6 +18,11 @@ const BENCHMARKS: readonly Benchmark[] = [
   { name: "cosmos", what: "the local Cosmos DB under the SDK" },
   { name: "service-bus", what: "the local Service Bus under the SDK" },
   {
+    name: "service-bus-memory",
+    what: "1,000,000 messages through the local Service Bus: its memory, then its CPU when idle",
+    alone: true,
+  },
+  {
     name: "soak",
     what: "at 80 % of the peak rate for --minutes N (10): memory, latency, losses",
     alone: true,

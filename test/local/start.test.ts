@@ -171,6 +171,43 @@ describe("npm start", () => {
     expect(await once(stack.child, "exit")).toEqual([0, null]);
   });
 
+  it("runs a timer once over all hosts, and again when the host that runs it is killed in the middle", {
+    timeout: 90_000,
+  }, async () => {
+    const stack = start(["--instances", "2"], {
+      FIXTURE_QUEUES: "off",
+      FIXTURE_TIMER: "* * * * * *",
+      FIXTURE_TIMER_MS: "400",
+    });
+    await ready(stack);
+    const notes = () =>
+      readFileSync(join(folder, "notes"), "utf8")
+        .split("\n")
+        .filter((line) => line.endsWith("}"))
+        .map((line) => JSON.parse(line) as Note);
+    interface Note {
+      pid: number;
+      fn: string;
+      scheduleStatus?: { next: string };
+    }
+    const ticks = () => notes().filter(({ fn }) => fn === "tick");
+    await until(() => existsSync(join(folder, "notes")) && ticks().length >= 2);
+    const begun = ticks().length;
+    await until(() => ticks().length > begun);
+    const killed = ticks().at(-1);
+    process.kill(killed?.pid ?? 0, "SIGKILL");
+    const before = notes().length;
+    const after = () => notes().slice(before);
+    await until(() => after().filter(({ fn, pid }) => fn === "ticked" && pid !== killed?.pid).length >= 2);
+    const times = ticks().map(({ scheduleStatus }) => scheduleStatus?.next);
+    expect(new Set(times).size).toBe(times.length);
+    // No run began while another was on: each is followed by its own end, but for the one that was killed.
+    const order = notes().filter(({ fn, pid }) => fn.startsWith("tick") && pid !== killed?.pid);
+    for (const [n, { fn, pid }] of order.entries()) {
+      if (fn === "ticked") expect(order[n - 1]).toMatchObject({ fn: "tick", pid });
+    }
+  });
+
   it("leaves no process behind when it is killed", async () => {
     const stack = start();
     await ready(stack);
