@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { DefaultAzureCredential, ManagedIdentityCredential, type TokenCredential } from "@azure/identity";
 import { keptSecondsAtMost, sealDays } from "../shared/audit/sealing.ts";
+import { CosmosBilledCalls } from "../shared/azure/cosmos-billed-calls.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos-client.ts";
 import { CosmosControlTrail } from "../shared/azure/cosmos-control-trail.ts";
 import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
@@ -33,6 +34,7 @@ import { registerCancelJob } from "./cancel-job.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerDeleteJob } from "./delete-job.ts";
 import { registerGetJob } from "./get-job.ts";
+import { registerGetUsage } from "./get-usage.ts";
 import { registerHealth } from "./health.ts";
 import { registerListAudit } from "./list-audit.ts";
 import { registerListDeadLetters } from "./list-dead-letters.ts";
@@ -176,6 +178,7 @@ registerSweep({
   },
 });
 registerOpsStatus({ authenticator, liveJobs: new CosmosLiveJobs(jobs), deadLetters, rounds, clock });
+registerGetUsage({ entrance, calls: new CosmosBilledCalls(jobs), clock });
 registerOpsOverrides({
   ...{ authenticator, catalogue, tenants, trail, clock },
   store: overridesStore,

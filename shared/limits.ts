@@ -40,3 +40,7 @@ export const SWEEP_MAX_PAGES = 20;
 /** An operator's change is a few lines of JSON. */
 export const MAX_OPS_BODY_BYTES = 65_536;
 export const MAX_OPS_REASON_CHARS = 500;
+/** One question about usage: a month. Each day of a busy tenant is many pages of records. */
+export const MAX_USAGE_DAYS = 31;
+/** Rows of an answer about usage: about 3 MB of JSON. */
+export const MAX_USAGE_ROWS = 10_000;

@@ -234,6 +234,8 @@ function auditItem(job: Job, record: AuditRecord, ttl: number): object {
     kind: "audit",
     tenant_id: job.tenant_id,
     ...record,
+    // Only on records of calls that used something, so that usage is found by an index that holds no others.
+    ...(record.usage === null && record.cost === null ? {} : { billed: { at: record.at, model: job.model } }),
     ttl,
   };
 }

@@ -24,6 +24,7 @@ import {
   problems,
   ref,
 } from "./openapi-parts.ts";
+import { usagePaths, usageSchemas } from "./usage.ts";
 
 /** Shapes of what the service answers; what it takes is `envelopeSchema`, the one that validates. */
 const unixSeconds = z.int().describe("Unix time, seconds.");
@@ -183,6 +184,7 @@ export function openapiDocument() {
         Health: plain(health, "output"),
         ...opsSchemas,
         ...controlSchemas,
+        ...usageSchemas,
       },
     },
   };
@@ -312,5 +314,6 @@ function paths() {
     },
     ...opsPaths,
     ...controlPaths,
+    ...usagePaths,
   };
 }

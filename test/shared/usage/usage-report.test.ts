@@ -1,0 +1,119 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
+import { CosmosBilledCalls } from "../../../shared/azure/cosmos-billed-calls.ts";
+import { openDatabase } from "../../../shared/azure/cosmos-client.ts";
+import { acceptJob } from "../../../shared/job/accept.ts";
+import { draftOf, end, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
+import { type BilledCall, dayOf, totalCosts, UsageReport } from "../../../shared/usage/usage-report.ts";
+import { by, call, submission } from "../job/samples.ts";
+import { openStore, TestClock } from "../world.ts";
+
+const AT = 1_800_000_000;
+const billed = (change: Partial<BilledCall> = {}): BilledCall => ({
+  tenant_id: "team-a",
+  model: "m",
+  provider: "openai",
+  simulated: true,
+  at: AT,
+  usage: { input_tokens: 1, output_tokens: 2, total_tokens: 3 },
+  cost: { amount: "0.1", currency: "USD" },
+  ...change,
+});
+const rowsOf = (calls: readonly BilledCall[]) => {
+  const report = new UsageReport();
+  for (const each of calls) report.add(each);
+  return report.rows();
+};
+
+it("adds exactly, whatever the order", () => {
+  const calls = fc.array(
+    fc.record({
+      model: fc.constantFrom("m", "n"),
+      at: fc.integer({ min: AT, max: AT + 200_000 }),
+      millionths: fc.nat({ max: 10 ** 9 }),
+    }),
+    { maxLength: 40 },
+  );
+  fc.assert(
+    fc.property(calls, (made) => {
+      const all = made.map(({ model, at, millionths }) =>
+        billed({ model, at, cost: { amount: (millionths / 1e6).toFixed(6), currency: "USD" } }),
+      );
+      const rows = rowsOf(all);
+      expect(rowsOf(all.toReversed())).toEqual(rows);
+      const total = made.reduce((sum, { millionths }) => sum + millionths, 0);
+      const [told] = totalCosts(rows);
+      expect(Math.round(Number(told?.amount ?? 0) * 1e6)).toBe(total);
+      expect(rows.reduce((sum, row) => sum + row.calls, 0)).toBe(made.length);
+      for (const row of rows) expect(all.some((each) => dayOf(each.at) === row.day)).toBe(true);
+    }),
+  );
+});
+
+it("keeps apart what has no sum: currencies, and calls without a cost", () => {
+  const rows = rowsOf([
+    billed(),
+    billed({ cost: { amount: "0.2", currency: "EUR" } }),
+    billed({ cost: null }),
+    billed({ simulated: false }),
+  ]);
+  expect(rows.map((row) => [row.simulated, row.cost?.currency ?? null])).toHaveLength(4);
+  expect(totalCosts(rows)).toHaveLength(2);
+});
+
+const clock = new TestClock();
+let opened: Awaited<ReturnType<typeof openStore>>;
+beforeAll(async () => {
+  opened = await openStore(clock);
+});
+afterAll(() => opened.close());
+
+it("finds each call once in the store, late ones as well, by tenant and time", async () => {
+  const accepted = acceptJob(submission, by);
+  await opened.store.create(accepted, by.nowMs);
+  const deployment = { name: "d", provider: "openai", simulated: true };
+  const started = startAttempt(draftOf(accepted.job), {
+    ...{
+      claimId: "c",
+      deployment,
+      requestSha256: "r",
+      leaseSeconds: 20,
+      nowMs: by.nowMs,
+      actor: "w",
+      reason: null,
+    },
+  });
+  const { lease } = started.job;
+  if (lease === null) throw new Error("no lease");
+  const ended = end(started, { status: "completed", nowMs: by.nowMs + 1_000, actor: "w", call });
+  const late = supersedeAttempt(ended, {
+    ...{ attempt: 1, lease, call, nowMs: by.nowMs + 86_400_000, actor: "w", reason: "completed" },
+  });
+  const current = await opened.store.read(accepted.job);
+  const written = await opened.store.write(late, current?.etag ?? "", by.nowMs);
+  expect(written.kind).toBe("written");
+
+  const connectionString = `AccountEndpoint=http://127.0.0.1:${opened.cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
+  const { database, dispose } = openDatabase({ kind: "connection_string", connectionString }, () => {
+    throw new Error("no identity here");
+  });
+  const calls = new CosmosBilledCalls(database.container("jobs"));
+  const found = async (tenantId: string | undefined, from: number, until: number) => {
+    const all: BilledCall[] = [];
+    for await (const page of calls.pages({ tenantId, fromSeconds: from, untilSeconds: until }))
+      all.push(...page);
+    return rowsOf(all).map(({ day, calls: count, cost }) => [day, count, cost?.amount]);
+  };
+  const first = AT;
+  const next = AT + 86_400;
+  const both = [
+    [dayOf(first), 1, "0.0001"],
+    [dayOf(next), 1, "0.0001"],
+  ];
+  expect(await found("team-a", first, next + 1)).toEqual(both);
+  expect(await found(undefined, first, next + 1)).toEqual(both);
+  expect(await found("team-a", first, next)).toEqual(both.slice(0, 1));
+  expect(await found("team-b", first, next + 1)).toEqual([]);
+  dispose();
+});
