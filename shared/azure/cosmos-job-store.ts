@@ -245,7 +245,7 @@ function auditItem(job: Job, record: AuditRecord, ttl: number): object {
  * has added is, so it is kept.
  */
 export function recordOf(item: AuditRecord): AuditRecord {
-  const { id, v, kind, tenant_id, ttl, ...record } = item as AuditRecord & Record<string, unknown>;
+  const { id, v, kind, tenant_id, billed, ttl, ...record } = item as AuditRecord & Record<string, unknown>;
   const { _rid, _self, _etag, _attachments, _ts, ...own } = record;
   return own as unknown as AuditRecord;
 }
