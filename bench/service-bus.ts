@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { ServiceBusClient, type ServiceBusReceiver, type ServiceBusSender } from "@azure/service-bus";
 import { queueSettings } from "../local/service-bus/config.ts";
 import { startServiceBus } from "../local/service-bus/server.ts";
+import { head, row } from "./measure.ts";
 
 /**
  * `node bench/service-bus.ts [messages]`: the emulator in a process of its own, the SDK's client here, everything
@@ -86,38 +87,37 @@ async function main(): Promise<void> {
     `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=bench;SharedAccessKey=key;UseDevelopmentEmulator=true;`,
   );
   const sender = client.createSender("bench");
-  console.log(`server ready in ${startMs.toFixed(0)} ms; ${MESSAGES} messages a round`);
-  const row = async (what: string, count: number, run: () => Promise<void>) => {
+  console.log(`Server ready in ${startMs.toFixed(0)} ms; ${MESSAGES} messages a round.\n`);
+  head("what", "a second", "CPU us a message", "memory MB");
+  const measure = async (what: string, count: number, run: () => Promise<void>) => {
     const before = await usage(child);
     const start = performance.now();
     await run();
     const seconds = (performance.now() - start) / 1_000;
     const after = await usage(child);
     const cpu = (after.cpuUs - before.cpuUs) / count;
-    console.log(
-      `${what.padEnd(34)}${(count / seconds).toFixed(0).padStart(8)}/s${cpu.toFixed(0).padStart(7)} us CPU` +
-        `${(after.rssBytes / 1_048_576).toFixed(0).padStart(7)} MB`,
-    );
+    const memoryMb = after.rssBytes / 1_048_576;
+    row(what, (count / seconds).toFixed(0), cpu.toFixed(0), memoryMb.toFixed(0));
   };
   await sendConcurrently(sender, 2_000, 50);
   await receiveAll(client.createReceiver("bench"), 2_000, 64);
   // A receiver that stops takes what it had in hand with it, locked: so each round empties the queue.
-  await row("send, one by one", MESSAGES / 2, () => sendOneByOne(sender, MESSAGES / 2));
-  await row("receive + complete, 16 concurrent", MESSAGES / 2, () =>
+  await measure("send, one by one", MESSAGES / 2, () => sendOneByOne(sender, MESSAGES / 2));
+  await measure("receive + complete, 16 concurrent", MESSAGES / 2, () =>
     receiveAll(client.createReceiver("bench"), MESSAGES / 2, 16),
   );
-  await row("send, 50 under way", MESSAGES / 2, () => sendConcurrently(sender, MESSAGES / 2, 50));
-  await row("receive + complete, 64 concurrent", MESSAGES / 2, () =>
+  await measure("send, 50 under way", MESSAGES / 2, () => sendConcurrently(sender, MESSAGES / 2, 50));
+  await measure("receive + complete, 64 concurrent", MESSAGES / 2, () =>
     receiveAll(client.createReceiver("bench"), MESSAGES / 2, 64),
   );
-  await row("send 50 and receive 64 at once", MESSAGES, async () => {
+  await measure("send 50 and receive 64 at once", MESSAGES, async () => {
     await Promise.all([
       sendConcurrently(sender, MESSAGES, 50),
       receiveAll(client.createReceiver("bench"), MESSAGES, 64),
     ]);
   });
   // One message at a time, there and back on one connection: what a lightly loaded service feels.
-  await row("send and receive, one by one", MESSAGES / 10, async () => {
+  await measure("send and receive, one by one", MESSAGES / 10, async () => {
     const received = receiveAll(client.createReceiver("bench"), MESSAGES / 10, 64);
     await sendOneByOne(sender, MESSAGES / 10);
     await received;
