@@ -25,6 +25,8 @@ export interface CosmosOptions {
   /** Made at the start where they are not there yet. */
   readonly resources?: CosmosResources;
   readonly clock?: Clock;
+  /** The file can grow no further, as on a full disk: for tests. */
+  readonly maxDatabasePages?: number;
   readonly log?: (line: string) => void;
   readonly faults?: CosmosFaultPlan;
 }
@@ -45,7 +47,7 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
   const clock = options.clock ?? systemClock;
   const log = options.log ?? (() => undefined);
   const consistency = options.resources?.consistency ?? "Session";
-  const store = new CosmosStore(options.databaseFile, clock);
+  const store = new CosmosStore(options.databaseFile, clock, options.maxDatabasePages);
   if (options.resources !== undefined) await makeResources(store, options.resources);
   const operations = new Operations({ store, clock, consistency, address: () => address(server) });
   const verifyToken = options.entra === undefined ? undefined : createEntra(options.entra);

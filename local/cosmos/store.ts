@@ -33,9 +33,11 @@ export class CosmosStore {
   #nextExpiry: number | undefined;
   #keepHistory = false;
 
-  constructor(file: string, clock: Clock) {
+  /** `maxPages`: the file can grow no further, as on a full disk. */
+  constructor(file: string, clock: Clock, maxPages?: number) {
     this.#db = openDatabase({ name: "Cosmos", file, migrations: MIGRATIONS });
     this.#db.exec("PRAGMA foreign_keys = ON");
+    if (maxPages !== undefined) this.#db.exec(`PRAGMA max_page_count = ${maxPages}`);
     this.#clock = clock;
     this.commits = new GroupCommit(this.#db, () => {
       for (const container of this.#containers.values()) container.rolledBack();
