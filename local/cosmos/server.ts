@@ -123,6 +123,7 @@ async function makeResources(store: CosmosStore, resources: CosmosResources): Pr
 function sweepWhenDue(store: CosmosStore, clock: Clock, log: (line: string) => void) {
   let cancel: (() => void) | undefined;
   let due = Number.POSITIVE_INFINITY;
+  let stopped = false;
   const sweep = () => {
     cancel = undefined;
     due = Number.POSITIVE_INFINITY;
@@ -131,7 +132,7 @@ function sweepWhenDue(store: CosmosStore, clock: Clock, log: (line: string) => v
       .then(arm, (thrown) => log(`cosmos: expired items stay: ${String(thrown)}`));
   };
   const arm = (at: number | undefined) => {
-    if (at === undefined || at >= due) return;
+    if (stopped || at === undefined || at >= due) return;
     cancel?.();
     due = at;
     cancel = clock.after(at - clock.now(), sweep);
@@ -139,7 +140,10 @@ function sweepWhenDue(store: CosmosStore, clock: Clock, log: (line: string) => v
   sweep();
   return {
     look: () => arm(store.takeNextExpiry()),
-    stop: () => cancel?.(),
+    stop: () => {
+      stopped = true;
+      cancel?.();
+    },
   };
 }
 
