@@ -41,12 +41,14 @@ export async function openWorld(options: Partial<CosmosOptions> = {}): Promise<W
 
 export const clientOf = (port: number, key = EMULATOR_KEY, more: object = {}) =>
   new CosmosClient({
-    ...more,
     endpoint: `http://127.0.0.1:${port}/`,
     key,
     connectionPolicy: {
+      // With it, the SDK tries a request 120 times, a second apart, while the emulator is away.
+      enableEndpointDiscovery: false,
       retryOptions: { maxRetryAttemptCount: 0, fixedRetryIntervalInMilliseconds: 1, maxWaitTimeInSeconds: 1 },
     },
+    ...more,
   });
 
 /** A client that keeps session tokens and sends them with its reads. */
