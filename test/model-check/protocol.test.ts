@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import { explore } from "./explore.ts";
+import { type Budget, type Model, MUTANTS, type Mutant } from "./protocol.ts";
+
+const NONE: Budget = {
+  ...{ crashes: 0, lostAnswers: 0, lostNudges: 0, doubledNudges: 0, renewals: 0 },
+  ...{ cancels: 0, erasures: 0, repeatedSubmits: 0 },
+};
+const model = (budget: Partial<Budget>, change: Partial<Model> = {}): Model => ({
+  ...{ maxAttempts: 2, outcomes: [], maxNudges: 1 },
+  budget: { ...NONE, ...budget },
+  ...change,
+});
+
+/** Small enough for every run; together they have every kind of step. */
+const BOUNDED: Record<string, Model> = {
+  "a crash and a failed call": model({ crashes: 1 }, { outcomes: ["retry"], maxAttempts: 1 }),
+  "a lost nudge": model({ lostNudges: 1 }),
+  "a lost answer": model({ lostAnswers: 1 }),
+  "a cancel and a repeated submit": model(
+    { cancels: 1, repeatedSubmits: 1 },
+    { outcomes: ["rejected"], maxAttempts: 1 },
+  ),
+  "an erasure": model({ erasures: 1 }, { maxAttempts: 1 }),
+};
+const LONG: Record<string, Model> = {
+  "a lost answer and a crash": model({ crashes: 1, lostAnswers: 1 }, { maxAttempts: 1 }),
+  "a lost answer and a renewal": model({ lostAnswers: 1, renewals: 1 }, { maxNudges: 2 }),
+  "a crash and a lost nudge": model({ crashes: 1, lostNudges: 1 }, { outcomes: ["retry"], maxNudges: 2 }),
+  "a lost answer and a doubled nudge": model({ lostAnswers: 1, doubledNudges: 1 }, { maxNudges: 2 }),
+  "a cancel and a lost answer": model({ cancels: 1, lostAnswers: 1 }),
+
+  "all faults once": model(
+    { crashes: 1, lostAnswers: 1, lostNudges: 1, doubledNudges: 1, cancels: 1, renewals: 1 },
+    { outcomes: ["retry"] },
+  ),
+  "two crashes, two lost answers": model({ crashes: 2, lostAnswers: 2 }, { outcomes: ["retry"] }),
+};
+
+describe("the protocol, explored in full", () => {
+  const models = process.env.LONG === "1" ? { ...BOUNDED, ...LONG } : BOUNDED;
+  it.each(Object.entries(models))("keeps every promise with %s", { timeout: 1_800_000 }, (name, each) => {
+    const { states, edges, depth, violation } = explore(each);
+    console.log(`${name}: ${states} states, ${edges} steps, depth ${depth}`);
+    expect(violation, violation?.trace.join("\n")).toBeUndefined();
+    expect(states).toBeGreaterThan(500);
+  });
+});
+
+/** Where a seeded fault shows soonest; the others show without any fault of the surroundings but a crash. */
+const SHOWS_WITH: Partial<Record<Mutant, keyof typeof BOUNDED>> = {
+  lost_claim_counts_as_written: "a lost answer",
+  records_are_known_at_the_head_only: "a lost answer",
+  cancels_what_has_ended: "a cancel and a repeated submit",
+  repeated_submit_starts_anew: "a cancel and a repeated submit",
+};
+
+describe("the check itself", () => {
+  it.each(MUTANTS)("finds a protocol in which %s", { timeout: 600_000 }, (mutant) => {
+    const first = SHOWS_WITH[mutant] ?? "a crash and a failed call";
+    const order = [first, ...Object.keys(BOUNDED).filter((name) => name !== first)];
+    const found = order
+      .values()
+      .flatMap((name) => [BOUNDED[name]].filter((each) => each !== undefined))
+      .map((each) => explore({ ...each, mutant }).violation)
+      .find((violation) => violation !== undefined);
+    expect(found?.what).toEqual(expect.any(String));
+    expect(found?.trace.length).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,96 @@
+import { linkFault } from "../../shared/audit/chain.ts";
+import type { AuditRecord } from "../../shared/audit/record.ts";
+import { GENESIS_HASH, recordHash } from "../../shared/audit/record.ts";
+import { hasEnded, type Job } from "../../shared/job/job.ts";
+import type { Draft } from "../../shared/job/life-cycle.ts";
+import type { Model, State } from "./protocol.ts";
+
+/** What is stored of the one job. */
+export interface Store {
+  readonly job: Job | undefined;
+  /** The etag. */
+  readonly version: number;
+  readonly trail: readonly AuditRecord[];
+  /** The attempt whose answer is stored. */
+  readonly answeredBy: number | undefined;
+}
+
+/** A promise that does not hold. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+export function violation(what: string): never {
+  throw new Violation(what);
+}
+
+const TERMINAL: readonly string[] = ["completed", "failed", "cancelled", "expired"];
+
+/** One transactional batch: all of the draft if the job is still at `version`, else undefined. */
+export function write(s: State, draft: Draft, version: number, model: Model): State | undefined {
+  const ignoring = model.mutant === "writes_ignore_etags";
+  if (s.version !== version && !ignoring) return undefined;
+  const answeredBy = draft.response === undefined ? undefined : attemptIn(draft.response.body);
+  if (answeredBy !== undefined && s.answeredBy !== undefined && !ignoring) return undefined;
+  const { job } = draft;
+  const trail = [...s.trail, ...draft.records];
+  if (s.job !== undefined) held(s, s.job, draft, trail, answeredBy);
+  const costs = new Set(draft.records.filter(({ cost }) => cost !== null).map(({ attempt }) => attempt));
+  return {
+    ...s,
+    ...{ job, trail, version: s.version + 1 },
+    answeredBy: draft.erase === true ? undefined : (answeredBy ?? s.answeredBy),
+    owed: s.owed.filter((attempt) => !costs.has(attempt)),
+    // What names an older version can never be stored.
+    underWay: ignoring ? s.underWay : [],
+  };
+}
+
+const attemptIn = (body: string) => (JSON.parse(body) as { attempt: number }).attempt;
+
+/** What every write must keep. */
+function held(
+  s: State,
+  before: Job,
+  draft: Draft,
+  trail: readonly AuditRecord[],
+  answeredBy: number | undefined,
+): void {
+  const { job } = draft;
+  if (hasEnded(before.status) && job.status !== before.status)
+    violation(`the job was ${before.status} and is ${job.status}`);
+  let end = { seq: s.trail.length, hash: s.trail.at(-1)?.hash ?? GENESIS_HASH };
+  for (const record of draft.records) {
+    const { hash, ...fields } = record;
+    const fault = linkFault(end, record, recordHash(fields));
+    if (fault !== undefined) violation(`the chain is broken: ${fault}`);
+    end = { seq: record.seq, hash };
+  }
+  if (job.audit_seq !== trail.length || job.audit_hash !== end.hash)
+    violation("the head is not the chain's end");
+  const ends = trail.filter(({ event }) => TERMINAL.includes(event));
+  if (ends.length !== (hasEnded(job.status) ? 1 : 0))
+    violation(`${ends.length} terminal events in a job that is ${job.status}`);
+  if (answeredBy !== undefined) {
+    if (s.answeredBy !== undefined) violation("a result is written over another");
+    if (ends[0]?.attempt !== answeredBy)
+      violation(`the answer of attempt ${answeredBy} is stored as that of attempt ${ends[0]?.attempt}`);
+  }
+  const paid = trail.filter(({ cost }) => cost !== null).map(({ attempt }) => attempt);
+  if (new Set(paid).size !== paid.length) violation("an attempt's cost is counted twice");
+}
+
+/** As saving.ts knows its own write again: a claim must be there itself, a record may have been followed by others. */
+export function isApplied(s: Store, draft: Draft, mutant?: string): boolean {
+  const { job: stored, trail } = s;
+  const mine = draft.job;
+  if (stored === undefined) return false;
+  const isHead = stored.audit_hash === mine.audit_hash && stored.status === mine.status;
+  if (mine.lease !== null) {
+    const { lease } = stored;
+    return isHead && lease?.claim_id === mine.lease.claim_id && lease.renewals >= mine.lease.renewals;
+  }
+  if (isHead) return stored.lease === null;
+  const last = draft.records.at(-1);
+  if (last === undefined || mutant === "records_are_known_at_the_head_only") return false;
+  return trail[last.seq - 1]?.hash === last.hash;
+}
