@@ -57,7 +57,11 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
     }, 5_000);
     await Promise.all([load, harm]).finally(() => clearInterval(watch));
     say(`${jobs} jobs are done, the faults are over; waiting until all is quiet`);
-    const evidence = await evidenceOf(service, client, tally);
+    const evidence = await evidenceOf(service, client, {
+      tally,
+      maxAttempts: MAX_ATTEMPTS,
+      quietMs: QUIET_MS,
+    });
     await client.close();
     const violations = check(evidence);
     const seconds = (performance.now() - startedAt) / 1000;
@@ -111,19 +115,20 @@ async function harmOf(
 }
 
 /** Waits until all is quiet, or patience is over, and takes everything down. */
-export async function evidenceOf(service: Service, client: RecordingClient, tally: Tally): Promise<Evidence> {
-  await service.until(QUIET_MS, () => service.setFaults({ cosmos: { rules: [] } }).then(() => true));
-  await service.until(QUIET_MS, () =>
-    service.setFaults({ service_bus: { seed: 0, rules: [] } }).then(() => true),
-  );
+export async function evidenceOf(
+  service: Service,
+  client: RecordingClient,
+  told: { tally: Tally; maxAttempts: number; quietMs: number },
+): Promise<Evidence> {
+  const { tally, maxAttempts, quietMs } = told;
   const isLive = (status: string) => status === "queued" || status === "in_progress";
-  await service.until(QUIET_MS, async () => !(await service.stored()).some(({ job }) => isLive(job.status)));
+  const none = { cosmos: { rules: [] }, service_bus: { seed: 0, rules: [] } };
+  await service.until(quietMs, () => service.setFaults(none).then(() => true));
+  await service.until(quietMs, async () => !(await service.stored()).some(({ job }) => isLive(job.status)));
   // An end leaves a nudge or two behind that find nothing to do.
-  await service.until(QUIET_MS, async () => {
-    const queues = await service.queues();
-
-    return Object.values(queues).every((count) => count === 0);
-  });
+  await service.until(quietMs, async () =>
+    Object.values(await service.queues()).every((count) => count === 0),
+  );
   return {
     submissions: client.submissions,
     sightings: client.sightings,
@@ -133,6 +138,6 @@ export async function evidenceOf(service: Service, client: RecordingClient, tall
     queues: await service.queues(),
     hostsKilled: tally.hostsKilled,
     staleReads: false,
-    maxAttempts: MAX_ATTEMPTS,
+    maxAttempts,
   };
 }

@@ -40,11 +40,13 @@ export class RecordingClient {
   /** How long each accepted job took, ms. */
   readonly latencies: number[] = [];
   readonly #url: string;
+  readonly #jobPatienceMs: number;
   readonly #agent = new Agent({ connections: null, keepAliveTimeout: 1, pipelining: 1 });
   #turn = 0;
 
-  constructor(url: string) {
+  constructor(url: string, jobPatienceMs = JOB_PATIENCE_MS) {
     this.#url = url;
+    this.#jobPatienceMs = jobPatienceMs;
   }
 
   async close(): Promise<void> {
@@ -97,7 +99,7 @@ export class RecordingClient {
   }
 
   async #follow(wish: Wish, id: string): Promise<boolean> {
-    const end = performance.now() + JOB_PATIENCE_MS;
+    const end = performance.now() + this.#jobPatienceMs;
     while (performance.now() < end) {
       const status = await this.look(wish.tenant, id, WAIT_SECONDS);
       if (status !== null && status !== "absent" && hasEnded(status)) return true;

@@ -1,5 +1,6 @@
 import { hasEnded } from "../../shared/job/job.ts";
 import type { CampaignReport } from "./campaign.ts";
+import type { Evidence } from "./evidence.ts";
 
 /** Violations printed of a run: the first ones say what the others say. */
 const MAX_LINES = 40;
@@ -36,9 +37,25 @@ export function printReport(seed: number, report: CampaignReport, say: (line: st
   const at = (share: number) =>
     `${((latencies[Math.floor(latencies.length * share)] ?? 0) / 1000).toFixed(1)} s`;
   row("from 202 to the end, p50 / p95 / longest", `${at(0.5)} / ${at(0.95)} / ${at(0.9999)}`);
+  const lost = lostSeconds(evidence).sort((a, b) => a - b);
+  const lostAt = (share: number) => `${lost[Math.floor(lost.length * share)] ?? 0} s`;
+  row(
+    "lost attempts, from start to found, p50 / p95 / longest",
+    `${lostAt(0.5)} / ${lostAt(0.95)} / ${lostAt(0.9999)}`,
+  );
   row("promises broken", violations.length);
   for (const { promise, jobId, why } of violations.slice(0, MAX_LINES))
     say(`    ${promise}: ${jobId ?? ""} ${why}`);
+}
+
+/** From a lost attempt's start until it was found lost: its call until the kill, and the recovery. */
+function lostSeconds({ stored }: Evidence): number[] {
+  return stored.flatMap(({ trail }) =>
+    trail.flatMap((lost) => {
+      const started = trail.find((r) => r.event === "attempt_started" && r.attempt === lost.attempt);
+      return lost.event === "attempt_lost" && started !== undefined ? [lost.at - started.at] : [];
+    }),
+  );
 }
 
 const isLost = ({ status }: { status: number | null }) => status === null || status >= 500;

@@ -1,0 +1,16 @@
+import { expect, it } from "vitest";
+import { campaign } from "./campaign.ts";
+import { printReport } from "./report.ts";
+
+/** The short form of `npm run test:faults`: some of every kind of fault, in a time that every test run can bear. */
+it("keeps every promise while its processes are killed at random moments", { timeout: 240_000 }, async () => {
+  const seed = Math.floor(Math.random() * 1_000_000);
+  const lines: string[] = [];
+  const say = (line: string) => lines.push(line);
+  const report = await campaign({ seed, jobs: 50, kills: 4, others: 2, instances: 3, say });
+  printReport(seed, report, say);
+  const what = report.violations.length === 0 ? "" : `${lines.join("\n")}\n${report.output}`;
+  expect(report.violations, what).toEqual([]);
+  expect(report.tally.kills).toBeGreaterThan(0);
+  expect(report.evidence.calls.length).toBeGreaterThan(0);
+});

@@ -1,0 +1,135 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Wish } from "./client.ts";
+import type { Promised } from "./evidence.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+
+/** A bug put into a copy of the built app, and the jobs by which it shows. The app itself has no switch for it. */
+export interface Mutant {
+  readonly promise: Promised;
+  readonly bug: string;
+  /** Compiled files below dist/shared; what is replaced must be there just as it stands. */
+  readonly patches: readonly (readonly [file: string, from: string, to: string])[];
+  readonly wish: Partial<Wish> & { readonly prompt?: string };
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    promise: "a_202_ends",
+    bug: "a worker takes every job for ended",
+    patches: [["job/run.js", '    if (hasEnded(job.status))\n        return "done";', '    return "done";']],
+    wish: {},
+  },
+  {
+    promise: "same_key_same_job",
+    bug: "the idempotency key is not looked at",
+    patches: [["job/submit.js", "jobIdOfKey(tenantId, idempotencyKey)", "deps.newJobId()"]],
+    wish: { key: "the-key", repeatAfterMs: [200] },
+  },
+  {
+    promise: "no_twin",
+    bug: "a job is stored twice, under two ids",
+    patches: [
+      [
+        "job/submit.js",
+        "const created = await create(deps, accepted, nowMs);",
+        `await create(deps, acceptJob(submission, { tenantId, jobId: deps.newJobId(), actor, nowMs,
+          nudgeGraceMs: deps.nudgeGraceMs }), nowMs);
+        const created = await create(deps, accepted, nowMs);`,
+      ],
+    ],
+    wish: {},
+  },
+  {
+    promise: "one_result",
+    bug: "the trail names another answer than the one that is stored",
+    patches: [
+      ["job/life-cycle.js", "response_sha256: call.responseSha256", 'response_sha256: "0".repeat(64)'],
+    ],
+    wish: {},
+  },
+  {
+    promise: "calls_are_recorded",
+    bug: "a call that was cut off by a cancel is forgotten",
+    patches: [
+      [
+        "job/run.js",
+        "async function recordLate(deps, held, lease, call) {",
+        "async function recordLate(deps, held, lease, call) { return;",
+      ],
+    ],
+    wish: { prompt: "[[sim:latency_ms=1500]]", cancelAfterMs: 300 },
+  },
+  {
+    promise: "costs_add_up",
+    bug: "the cost of the call that ends a job counts twice",
+    patches: [
+      [
+        "job/life-cycle.js",
+        "cost: addCosts(job.cost, ending.call.cost)",
+        "cost: addCosts(addCosts(job.cost, ending.call.cost), ending.call.cost)",
+      ],
+    ],
+    wish: {},
+  },
+  {
+    promise: "chains_hold",
+    bug: "a record does not name the one before",
+    patches: [["audit/record.js", "prev_hash: head.hash", 'prev_hash: "0".repeat(64)']],
+    wish: {},
+  },
+  {
+    promise: "queues_are_empty",
+    bug: "every nudge leaves another behind",
+    patches: [
+      [
+        "job/run.js",
+        "async function runFound(deps, nudge, found) {",
+        "async function runFound(deps, nudge, found) { await deps.nudges.send(nudge, { atMs: Date.now() + 600_000 });",
+      ],
+    ],
+    wish: {},
+  },
+  {
+    promise: "an_end_is_final",
+    bug: "a cancel overwrites a result",
+    patches: [
+      ["job/cancel.js", "(job) => hasEnded(job.status)", "(job) => false"],
+      [
+        "job/life-cycle.js",
+        "    if (hasEnded(job.status))\n        throw new IllegalTransition(`end",
+        "    if (false)\n        throw new IllegalTransition(`end",
+      ],
+    ],
+    wish: { cancelAfterMs: 2_500 },
+  },
+  {
+    promise: "told_is_true",
+    bug: "a delete is answered, and nothing is deleted",
+    patches: [["job/delete-content.js", "job.content_deleted ? undefined", "true ? undefined"]],
+    wish: { deleteAfterEnd: true },
+  },
+  {
+    promise: "attempts_are_bounded",
+    bug: "attempts have no end",
+    patches: [["job/advance.js", "job.attempts_spent >= c.maxAttempts", "false"]],
+    wish: { prompt: "[[sim:status=503,times=3]]" },
+  },
+];
+
+/** A copy of the built app with the bug in it; `remove` takes it away. */
+export function mutantApp(mutant: Mutant): { folder: string; remove: () => void } {
+  const folder = mkdtempSync(path.join(tmpdir(), "switchyard-mutant-"));
+  cpSync(path.join(root, "dist"), path.join(folder, "dist"), { recursive: true });
+  for (const file of ["package.json", "host.json"]) cpSync(path.join(root, file), path.join(folder, file));
+  symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"));
+  for (const [file, from, to] of mutant.patches) {
+    const full = path.join(folder, "dist/shared", file);
+    const text = readFileSync(full, "utf8");
+    if (!text.includes(from)) throw new Error(`${file} has no «${from}»: the mutant must be written anew.`);
+    writeFileSync(full, text.replace(from, to));
+  }
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
