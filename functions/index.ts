@@ -10,9 +10,16 @@ import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos-job-store.ts";
 import { CosmosLiveJobs } from "../shared/azure/cosmos-live-jobs.ts";
 import { CosmosOverrides } from "../shared/azure/cosmos-overrides.ts";
+import { CosmosParkedJobs } from "../shared/azure/cosmos-parked-jobs.ts";
+import {
+  CosmosDispatcherLeases,
+  CosmosQuotaLedger,
+  CosmosQuotaReports,
+} from "../shared/azure/cosmos-quota.ts";
 import { CosmosSeals } from "../shared/azure/cosmos-seals.ts";
 import { CosmosSweepRounds } from "../shared/azure/cosmos-sweep-rounds.ts";
 import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
+import { ServiceBusReleases } from "../shared/azure/service-bus-releases.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { effectiveConfiguration } from "../shared/control/effective.ts";
@@ -28,6 +35,10 @@ import { Sweeper } from "../shared/job/sweep.ts";
 import { toldRounds } from "../shared/job/sweep-round.ts";
 import { createModelClient } from "../shared/model/client.ts";
 import { createLatencies } from "../shared/model/latency.ts";
+import { Dispatcher } from "../shared/quota/dispatcher.ts";
+import { InstanceDoor, limitedOf } from "../shared/quota/door.ts";
+import { InstanceQuota } from "../shared/quota/instance-quota.ts";
+import { Reporter } from "../shared/quota/reporter.ts";
 import { nudgeGraceMs as graceOf } from "../shared/settings.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { registerCancelJob } from "./cancel-job.ts";
@@ -125,9 +136,25 @@ const entrance = { authenticator, door };
 const cooling = createCooling(clock);
 const latencies = createLatencies(clock);
 const nudgeGraceMs = graceOf(settings);
+const { instance } = settings;
+const ledger = new CosmosQuotaLedger(control);
+const reports = new CosmosQuotaReports(control);
+const dispatcher = new Dispatcher({
+  leases: new CosmosDispatcherLeases(control),
+  ...{ ledger, reports, clock, instance, log: processLog },
+  parked: new CosmosParkedJobs(jobs),
+  releases: new ServiceBusReleases(() => openServiceBus(settings.serviceBus, credential)),
+  deployments: () => catalogue().deployments.map(limitedOf),
+  weightOf: (tenantId) => tenants().get(tenantId)?.weight ?? 1,
+});
+const quota = new InstanceDoor({
+  catalogue,
+  quota: new InstanceQuota({ ledger, clock, log: processLog }),
+  dispatcher,
+  reporter: new Reporter({ reports, clock, log: processLog, instance }),
+});
 const sweeper = new Sweeper({ store, nudges, clock, nudgeGraceMs });
 const rounds = new CosmosSweepRounds(control);
-const { instance } = settings;
 const heldJobs = new HeldJobs({ store, nudges, clock, nudgeGraceMs, revision: () => catalogue().revision });
 const sweep = toldRounds({ sweep: (log) => sweeper.sweep(log), rounds, clock, instance });
 
@@ -163,7 +190,7 @@ registerHealth({
 
 registerRunJob({
   ready: overrides.ready,
-  ...{ store, nudges, models, catalogue, tenants, cooling, latencies, running, clock, nudgeGraceMs },
+  ...{ store, nudges, models, catalogue, tenants, cooling, latencies, quota, running, clock, nudgeGraceMs },
   random: Math.random,
   newClaimId: randomUUID,
   actor: `worker:${settings.instance}`,
@@ -175,6 +202,7 @@ registerSweep({
   sweep: async (log) => {
     await sweep(log);
     await heldJobs.release(log);
+    await dispatcher.tend();
   },
 });
 registerOpsStatus({ authenticator, liveJobs: new CosmosLiveJobs(jobs), deadLetters, rounds, clock });

@@ -1,5 +1,6 @@
-import { app } from "@azure/functions";
+import { app, type ServiceBusQueueHandler } from "@azure/functions";
 import { NUDGES_QUEUE, nudgeOf } from "../shared/azure/service-bus-nudges.ts";
+import { RELEASES_QUEUE } from "../shared/azure/service-bus-releases.ts";
 import { type RunDeps, runJob } from "../shared/job/run.ts";
 import { logOf } from "./log.ts";
 
@@ -10,15 +11,14 @@ export function registerRunJob(
     readonly ready: () => Promise<void>;
   },
 ): void {
-  app.serviceBusQueue("run-job", {
-    queueName: NUDGES_QUEUE,
-    connection: "SERVICEBUS",
-    handler: async (message, context) => {
-      const nudge = nudgeOf(message);
-      // Thrown, so that it ends in the dead-letter queue, where an operator sees it.
-      if (nudge === undefined) throw new TypeError("the message is not a nudge of a known version");
-      await deps.ready();
-      await runJob({ ...deps, log: logOf(context) }, nudge);
-    },
-  });
+  const handler: ServiceBusQueueHandler = async (message, context) => {
+    const nudge = nudgeOf(message);
+    // Thrown, so that it ends in the dead-letter queue, where an operator sees it.
+    if (nudge === undefined) throw new TypeError("the message is not a nudge of a known version");
+    await deps.ready();
+    await runJob({ ...deps, log: logOf(context) }, nudge);
+  };
+  app.serviceBusQueue("run-job", { queueName: NUDGES_QUEUE, connection: "SERVICEBUS", handler });
+  // Jobs whose turn has come: they do not queue behind new ones.
+  app.serviceBusQueue("run-released-job", { queueName: RELEASES_QUEUE, connection: "SERVICEBUS", handler });
 }

@@ -166,7 +166,8 @@ export class Cloud {
 
   #answered(release: Release, sentMs: number, admission: ReturnType<RateLimiter["admit"]> | undefined): void {
     const { nowMs } = this.events;
-    const headers: QuotaHeaders = quotaHeadersOf({ get: (name) => admission?.headers[name] ?? null });
+    const said = quotaHeadersOf({ get: (name) => admission?.headers[name] ?? null });
+    const headers: QuotaHeaders = said ?? { requests: null, tokens: null };
     const outcome = admission === undefined ? "failed" : admission.admitted ? "ok" : "refused";
     const news: CallNews = {
       deployment: release.deployment,

@@ -29,7 +29,7 @@ export const SHAPES: readonly Shape[] = [
   { name: "bucket, one dead from second 10", limits: bucket, deadFromMs: 10_000 },
 ];
 
-export const JOBS = 2_000;
+export const JOBS = Number(process.env.QUOTA_JOBS ?? 2_000);
 
 /** Lognormal sizes with a mean of 1,000 tokens, none larger than a bucket holds. */
 export function sizes(seed: string, count: number): number[] {

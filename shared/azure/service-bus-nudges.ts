@@ -6,6 +6,7 @@ import {
   type ServiceBusSender,
 } from "@azure/service-bus";
 import type { Nudge, Nudges } from "../job/ports.ts";
+import type { Grant } from "../quota/ports.ts";
 import type { ServiceBusConnection } from "../settings.ts";
 
 /** As infra/resources.json names it. */
@@ -48,11 +49,13 @@ interface Link {
 /** Nudges on a Service Bus queue. One sender for the process; no message id, for duplicates are no harm. */
 export class ServiceBusNudges implements Nudges {
   readonly #open: () => ServiceBusClient;
+  readonly #queue: string;
   #link: Link;
   #stuckMs = STUCK_MS;
 
-  constructor(open: () => ServiceBusClient) {
+  constructor(open: () => ServiceBusClient, queue: string = NUDGES_QUEUE) {
     this.#open = open;
+    this.#queue = queue;
     this.#link = this.#opened();
   }
 
@@ -60,6 +63,12 @@ export class ServiceBusNudges implements Nudges {
     const message: ServiceBusMessage = { body: nudge, contentType: "application/json" };
     if (options.atMs !== undefined) message.scheduledEnqueueTimeUtc = new Date(options.atMs);
     await this.#ask(options.patienceMs ?? SEND_TIMEOUT_MS, ({ sender }) => sender.sendMessages(message));
+  }
+
+  /** Many in one send: no more than fit into 256 KB. */
+  async sendAll(nudges: readonly Nudge[]): Promise<void> {
+    const messages = nudges.map((body): ServiceBusMessage => ({ body, contentType: "application/json" }));
+    await this.#ask(SEND_TIMEOUT_MS, ({ sender }) => sender.sendMessages(messages));
   }
 
   /** Throws when Service Bus does not answer. */
@@ -76,8 +85,8 @@ export class ServiceBusNudges implements Nudges {
     const client = this.#open();
     return {
       client,
-      sender: client.createSender(NUDGES_QUEUE),
-      receiver: client.createReceiver(NUDGES_QUEUE),
+      sender: client.createSender(this.#queue),
+      receiver: client.createReceiver(this.#queue),
       given: Promise.withResolvers<"given_up">(),
       asked: 0,
       watch: undefined,
@@ -140,13 +149,21 @@ const MAX_ID_CHARS = 255;
 const isId = (value: unknown): value is string =>
   typeof value === "string" && value !== "" && value.length <= MAX_ID_CHARS;
 
+function isGrant(value: unknown): value is Grant {
+  if (typeof value !== "object" || value === null) return false;
+  const { deployment, taken, lapses_ms } = value as Partial<Grant>;
+  return isId(deployment) && typeof taken === "object" && taken !== null && typeof lapses_ms === "number";
+}
+
 /**
  * The nudge in a message's body, or undefined when it is none that this version knows. Only its own fields: whatever
  * else a sender wrote is neither kept nor sent on.
  */
 export function nudgeOf(body: unknown): Nudge | undefined {
   if (typeof body !== "object" || body === null) return undefined;
-  const { tenant_id, job_id, v, dead_lease, looks } = body as Partial<Record<keyof Nudge, unknown>>;
+  const { tenant_id, job_id, v, dead_lease, looks, grant, late } = body as Partial<
+    Record<keyof Nudge, unknown>
+  >;
   if (!isId(tenant_id) || !isId(job_id) || typeof v !== "number") return undefined;
   const lease = dead_lease as Partial<Record<"claim_id" | "renewals", unknown>> | null | undefined;
   const { claim_id, renewals } = lease ?? {};
@@ -154,5 +171,7 @@ export function nudgeOf(body: unknown): Nudge | undefined {
     ...{ v, tenant_id, job_id },
     ...(isId(claim_id) && typeof renewals === "number" ? { dead_lease: { claim_id, renewals } } : {}),
     ...(typeof looks === "number" ? { looks } : {}),
+    ...(isGrant(grant) ? { grant } : {}),
+    ...(late === true ? { late } : {}),
   };
 }

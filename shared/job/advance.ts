@@ -4,7 +4,7 @@ import { type Choice, chooseDeployment } from "../model/choice.ts";
 import type { RequestAsk } from "../model/request-ask.ts";
 import type { Tenant } from "../tenant/tenants.ts";
 import type { HoldCause, Job } from "./job.ts";
-import { type Draft, end, holdJob, park, startAttempt } from "./life-cycle.ts";
+import { type Draft, end, holdJob, park, parkForQuota, startAttempt } from "./life-cycle.ts";
 
 /** All that a decision about a job depends on, besides the job: gathered at the edge, so that deciding is pure. */
 export interface Circumstances {
@@ -21,9 +21,21 @@ export interface Circumstances {
   readonly coolingUntilMs: (deployment: string) => number | undefined;
   /** How long its calls took lately, ms; undefined: not measured. */
   readonly latencyMs: (deployment: string) => number | undefined;
+  /** Undefined: no dispatcher lets waiting jobs go, each comes back by a nudge of its own. */
+  readonly dispatch: Dispatch | undefined;
   readonly requestSha256: (deployment: Deployment) => string;
   readonly newClaimId: () => string;
   readonly random: () => number;
+}
+
+/** How a job stands with the dispatcher. */
+export interface Dispatch {
+  /** Its turn has come: quota of this deployment was taken for it. */
+  readonly granted: string | undefined;
+  /** The dispatcher sees that no call could end before its deadline. */
+  readonly late: boolean;
+  /** What a call would use, as deployments count it. */
+  readonly tokens: number;
 }
 
 /** A draft to store, and what to do once it is stored. */
@@ -33,6 +45,8 @@ export interface Plan {
     | { readonly kind: "call"; readonly deployment: Deployment; readonly claimId: string }
     /** Look again at `atMs`; nothing to store if the draft holds no record. */
     | { readonly kind: "nudge"; readonly atMs: number }
+    /** The dispatcher lets it go when its turn comes; nothing to store if the draft holds no record. */
+    | { readonly kind: "wait"; readonly deployments: readonly string[] }
     | { readonly kind: "done" };
 }
 
@@ -49,6 +63,11 @@ export function advance(draft: Draft, c: Circumstances): Plan {
   if (c.nowMs < dueMs) return { draft, next: { kind: "nudge", atMs: dueMs } };
   if (job.attempts_spent >= c.maxAttempts) return exhausted(draft, c);
 
+  if (job.parked !== undefined && c.dispatch !== undefined && c.dispatch.granted === undefined) {
+    if (c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS) return tooLate(draft, c);
+    // In its line already: no nudge but the dispatcher's gets it past the others.
+    return { draft, next: { kind: "wait", deployments: job.parked.deployments } };
+  }
   const choice = choose(job, job.tried, c);
   switch (choice.kind) {
     case "call":
@@ -56,7 +75,7 @@ export function advance(draft: Draft, c: Circumstances): Plan {
     case "wait":
       return choice.cause === "switched_off"
         ? hold(draft, c, choice.cause, choice.reason)
-        : wait(draft, c, choice.untilMs, choice.reason);
+        : waitForQuota(draft, c, choice);
     case "none":
       return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.detail);
   }
@@ -99,6 +118,28 @@ function call(draft: Draft, c: Circumstances, deployment: Deployment, reason: st
     reason,
   });
   return { draft: started, next: { kind: "call", deployment, claimId } };
+}
+
+/** The sweeper's net for a job that the dispatcher looks after: its turn is not for the sweeper to say. */
+const PARKED_NET_MS = 600_000;
+/** A job is called late no longer before its deadline: the dispatcher looks at those whose deadline is near. */
+const LATE_AT_MOST_MS = 60_000;
+
+function waitForQuota(
+  draft: Draft,
+  c: Circumstances,
+  choice: Extract<Choice, { cause: "rate_limited" }>,
+): Plan {
+  if (c.dispatch === undefined) return wait(draft, c, choice.untilMs, choice.reason);
+  const deployments = choice.deployments.map(({ name }) => name);
+  const parked = parkForQuota(draft, {
+    nowMs: c.nowMs,
+    actor: c.actor,
+    reason: choice.reason,
+    parked: { tokens: c.dispatch.tokens, deployments },
+    wakeAtMs: queuedWakeAtMs(draft.job, c.nowMs, PARKED_NET_MS),
+  });
+  return { draft: parked, next: { kind: "wait", deployments } };
 }
 
 /** Jobs that waited for the same moment come back spread over this share of their wait. */
@@ -150,6 +191,11 @@ function ended(
 function expire(draft: Draft, c: Circumstances): Plan {
   const waited = draft.job.attempts === 0 ? "before an attempt could start" : "before an attempt succeeded";
   return ended(draft, c, "expired", "deadline_exceeded", `The deadline passed ${waited}.`);
+}
+
+function tooLate(draft: Draft, c: Circumstances): Plan {
+  const message = "No call could have ended before the deadline any more: its turn came too late.";
+  return ended(draft, c, "expired", "deadline_exceeded", message);
 }
 
 function exhausted(draft: Draft, c: Circumstances): Plan {

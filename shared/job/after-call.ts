@@ -181,7 +181,10 @@ function boundedWaitMs(ms: number): number {
 
 function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boolean {
   const choice = choose(job, tried, c);
-  return choice.kind === "call" && !tried.includes(choice.deployment.name);
+  if (choice.kind === "call") return !tried.includes(choice.deployment.name);
+  // It waits for the quota of another: the dispatcher lets it go there.
+  const waits = c.dispatch !== undefined && choice.kind === "wait" && choice.cause === "rate_limited";
+  return waits && choice.deployments.some(({ name }) => !tried.includes(name));
 }
 
 /** 429: the caller has put the deployment on its cooling list; another target, or wait, and no attempt is spent. */

@@ -47,6 +47,14 @@ export interface Hold {
   readonly revision: number;
 }
 
+/** What the dispatcher must know of a job that waits for quota. */
+export interface Parked {
+  /** Estimated, as deployments count them: prompt and longest answer. */
+  readonly tokens: number;
+  /** Those that can serve it, the preferred first. */
+  readonly deployments: readonly string[];
+}
+
 /**
  * The `job` item: status and scheduling, never content. Times end in `_ms`: Unix time in ms.
  * `audit_seq` and `audit_hash` are the head of its audit chain, so one etag serialises state and chain.
@@ -77,6 +85,9 @@ export interface Job {
   readonly retry_at_ms: number | null;
   /** It waits for no known time: the sweeper nudges it when what it waits for may have changed. */
   readonly held?: Hold;
+  /** It waits for quota, and the dispatcher lets it go: when it was parked. Absent in all others, so that none else is in its index. */
+  readonly parked_at_ms?: number;
+  readonly parked?: Parked;
   /** Claims so far: the number of the latest attempt, which fences it. */
   readonly attempts: number;
   /** Attempts that count against MAX_ATTEMPTS: all but those refused with 429. */

@@ -7,6 +7,7 @@ import {
   hasEnded,
   type Job,
   type Lease,
+  type Parked,
   type StoredResponse,
   type TerminalStatus,
 } from "./job.ts";
@@ -220,6 +221,21 @@ export function park(
   });
 }
 
+/** A queued job waits for quota, until the dispatcher lets it go: no attempt, no lease, no worker, no timer. */
+export function parkForQuota(
+  draft: Draft,
+  wait: { nowMs: number; actor: string; reason: string; parked: Parked; wakeAtMs: number },
+): Draft {
+  if (draft.job.status !== "queued") throw new IllegalTransition("park", draft.job);
+  const entry: AuditEntry = { event: "waiting", actor: wait.actor, reason: wait.reason };
+  return recorded({ ...draft, job: released(draft.job) }, wait.nowMs, entry, {
+    parked_at_ms: wait.nowMs,
+    parked: wait.parked,
+    retry_at_ms: null,
+    wake_at_ms: wait.wakeAtMs,
+  });
+}
+
 /** A queued job waits for somebody, not for a time: an operator's switch, a budget. */
 export function holdJob(
   draft: Draft,
@@ -234,7 +250,7 @@ export function holdJob(
 ): Draft {
   if (draft.job.status !== "queued") throw new IllegalTransition("hold", draft.job);
   const entry: AuditEntry = { event: "waiting", actor: hold.actor, reason: hold.reason };
-  return recorded(draft, hold.nowMs, entry, {
+  return recorded({ ...draft, job: released(draft.job) }, hold.nowMs, entry, {
     held: { cause: hold.cause, revision: hold.revision },
     retry_at_ms: null,
     wake_at_ms: hold.wakeAtMs,
@@ -242,7 +258,7 @@ export function holdJob(
 }
 
 function released(job: Job): Job {
-  const { held: _, ...rest } = job;
+  const { held: _, parked_at_ms: _at, parked: _parked, ...rest } = job;
   return rest;
 }
 

@@ -1,4 +1,5 @@
 import type { AuditRecord } from "../audit/record.ts";
+import type { Grant } from "../quota/ports.ts";
 import type { Accepted } from "./accept.ts";
 import type { Job, Status, StoredRequest, StoredResponse } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
@@ -74,6 +75,10 @@ export interface Nudge extends JobKey {
   readonly dead_lease?: { readonly claim_id: string; readonly renewals: number };
   /** How often the job could not be found yet. */
   readonly looks?: number;
+  /** From the dispatcher: the job's turn has come. */
+  readonly grant?: Grant;
+  /** From the dispatcher: no call could end before the job's deadline any more. */
+  readonly late?: boolean;
 }
 
 export interface Nudges {

@@ -5,6 +5,9 @@ import type { ModelClient } from "../model/client.ts";
 import type { Latencies } from "../model/latency.ts";
 import { type RequestAsk, readAsk } from "../model/request-ask.ts";
 import { bodyFor } from "../model/request-body.ts";
+import { admissionTokens } from "../model/token-estimate.ts";
+import type { QuotaDoor } from "../quota/door.ts";
+import type { Taken } from "../quota/pool.ts";
 import { sha256Hex } from "../sha256.ts";
 import type { Tenants } from "../tenant/tenants.ts";
 import { advance, type Circumstances, type Plan } from "./advance.ts";
@@ -15,7 +18,7 @@ import { hasEnded, type Job, type StoredRequest } from "./job.ts";
 import { type Draft, draftOf, end, supersedeAttempt } from "./life-cycle.ts";
 import type { JobStore, Nudge, Nudges, Stored } from "./ports.ts";
 import type { RunningJobs } from "./running-jobs.ts";
-import { change, patiently, save, type Tried } from "./saving.ts";
+import { change, patiently, type SaveResult, save, type Tried } from "./saving.ts";
 import { takeOver } from "./take-over.ts";
 
 export interface RunDeps {
@@ -26,6 +29,8 @@ export interface RunDeps {
   readonly tenants: () => Tenants;
   readonly cooling: Cooling;
   readonly latencies: Latencies;
+  /** Absent: nobody shares quota, and jobs that must wait come back each by itself. */
+  readonly quota?: QuotaDoor;
   readonly running: RunningJobs;
   readonly clock: Clock;
   readonly random: () => number;
@@ -82,16 +87,74 @@ async function runFound(
     return "done";
   }
   const request = new PreparedRequest(found.request, job);
-  const plan = advance(start, circumstances(deps, job.tenant_id, request));
+  const { plan, taken } = await admitted(deps, start, nudge, request);
   if (plan.next.kind === "nudge" && plan.draft.records.length === 0) {
     await lookWhenDue(deps, nudge, plan.next.atMs);
     return "done";
   }
-  if (plan.next.kind === "done" && plan.draft.records.length === 0) return "done"; // it is held already
-  const saved = await save(deps.store, plan.draft, etag, deps.clock.now());
+  if (plan.draft.records.length === 0) {
+    if (plan.next.kind === "wait") deps.quota?.parked(plan.draft.job); // in its line already
+    if (plan.next.kind !== "call") return "done"; // it is held already
+  }
+  const saved = await saveAdmitted(deps, plan, taken, etag);
   if (saved.kind === "superseded") return "superseded";
-  await carryOut(deps, plan, saved.etag, request);
+  await carryOut(deps, plan, saved.etag, request, taken);
   return "done";
+}
+
+/** Quota that is held for a call: the dispatcher's grant, or of this instance's own slice. */
+interface Held {
+  readonly taken: Taken;
+  readonly granted: boolean;
+}
+
+/**
+ * What a job does next; a call only where there is quota for it, which is then taken, in the same moment. Where this
+ * instance holds none it asks for some once: a job with free quota waits for no timer.
+ */
+async function admitted(
+  deps: RunDeps,
+  start: Draft,
+  nudge: Nudge,
+  request: PreparedRequest,
+): Promise<{ plan: Plan; taken: Held | undefined }> {
+  const { quota } = deps;
+  const { tenant_id: tenantId } = start.job;
+  if (quota === undefined)
+    return { plan: advance(start, circumstances(deps, tenantId, request)), taken: undefined };
+  const grant =
+    nudge.grant !== undefined && nudge.grant.lapses_ms > deps.clock.now() ? nudge.grant : undefined;
+  const told = { granted: grant?.deployment, late: nudge.late === true };
+  const decide = () => advance(start, circumstances(deps, tenantId, request, told));
+  let plan = decide();
+  const isNew = plan.next.kind === "wait" && start.job.parked === undefined && grant === undefined;
+  if (plan.next.kind === "wait" && isNew && (await quota.prepare(plan.next.deployments, request.tokens)))
+    plan = decide();
+  if (plan.next.kind !== "call") return { plan, taken: undefined };
+  if (grant !== undefined) return { plan, taken: { taken: grant.taken, granted: true } };
+  return { plan, taken: takenHere(deps, plan.next.deployment, request) };
+}
+
+function takenHere(deps: RunDeps, deployment: Deployment, request: PreparedRequest): Held | undefined {
+  if (deps.quota === undefined) return undefined;
+  return { taken: deps.quota.take(deployment.name, request.tokens), granted: false };
+}
+
+/** What was taken for a call that is not made after all goes back. */
+async function saveAdmitted(
+  deps: RunDeps,
+  plan: Plan,
+  held: Held | undefined,
+  etag: string,
+): Promise<SaveResult> {
+  let saved: SaveResult | undefined;
+  try {
+    saved = await save(deps.store, plan.draft, etag, deps.clock.now());
+    return saved;
+  } finally {
+    if (saved?.kind !== "written" && held?.granted === false && plan.next.kind === "call")
+      deps.quota?.giveBack(plan.next.deployment.name, held.taken);
+  }
 }
 
 /** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */
@@ -100,18 +163,24 @@ async function carryOut(
   first: Plan,
   firstEtag: string,
   request: PreparedRequest,
+  firstHeld: Held | undefined,
 ): Promise<void> {
   let plan = first;
   let etag = firstEtag;
+  let held = firstHeld;
   while (plan.next.kind === "call") {
-    const settled = await attempt(deps, { value: plan.draft.job, etag }, plan.next.deployment, request);
+    const { deployment } = plan.next;
+    held ??= takenHere(deps, deployment, request);
+    const settled = await attempt(deps, { value: plan.draft.job, etag }, deployment, request, held);
     if (settled === undefined) return;
+    held = undefined;
     plan = settled.plan;
     etag = settled.etag;
   }
   const { job, response } = plan.draft;
   if (hasEnded(job.status)) deps.running.ended({ job: { value: job, etag }, response });
   if (plan.next.kind === "nudge") await nudgeLater(deps, job, plan.next.atMs);
+  if (plan.next.kind === "wait") deps.quota?.parked(job);
 }
 
 async function attempt(
@@ -119,11 +188,14 @@ async function attempt(
   held: Stored<Job>,
   deployment: Deployment,
   request: PreparedRequest,
+  quota: Held | undefined,
 ): Promise<{ plan: Plan; etag: string } | undefined> {
   const { job_id: jobId, tenant_id: tenantId, attempts, lease } = held.value;
   const claim = new Claim(deps, held);
   const release = deps.running.add(jobId, claim);
   const startedAt = deps.clock.monotonic();
+  const sentMs = deps.clock.now();
+  deps.quota?.started(deployment.name);
   try {
     const outcome = await deps.models.call({
       deployment,
@@ -137,6 +209,8 @@ async function attempt(
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
     if (outcome.kind === "rate_limited") deps.cooling.coolDown(deployment.name, outcome.retryAfterMs);
     logCall(deps, held.value, call);
+    if (quota !== undefined)
+      await deps.quota?.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
     const settled = await claim.settle((job) => afterCall(job, call, circumstances(deps, tenantId, request)));
     if (settled.kind === "settled") return settled;
     if (lease !== null) await recordLate(deps, held.value, lease, call);
@@ -188,10 +262,13 @@ class PreparedRequest {
   readonly #body: string;
   readonly #texts = new Map<string, { text: string; sha256: string }>();
   readonly ask: RequestAsk;
+  /** What a deployment counts for it when it lets it in, as far as that can be estimated. */
+  readonly tokens: number;
 
   constructor(request: StoredRequest, job: Job) {
     this.#body = request.body;
     this.ask = readAsk(job.endpoint, JSON.parse(request.body));
+    this.tokens = admissionTokens(this.ask.tokens);
   }
 
   #prepared(deployment: Deployment): { text: string; sha256: string } {
@@ -213,9 +290,26 @@ class PreparedRequest {
   }
 }
 
-function circumstances(deps: RunDeps, tenantId: string, request: PreparedRequest): Circumstances {
+/** A grant is for one deployment: all others are not to be called for it. */
+const NOT_GRANTED_MS = 60_000;
+
+function circumstances(
+  deps: RunDeps,
+  tenantId: string,
+  request: PreparedRequest,
+  told: { granted: string | undefined; late: boolean } = { granted: undefined, late: false },
+): Circumstances {
+  const { quota, cooling } = deps;
+  const nowMs = deps.clock.now();
+  const { tokens } = request;
+  const waitsUntilMs = (deployment: string) => {
+    if (told.granted === deployment) return undefined;
+    if (told.granted !== undefined) return nowMs + NOT_GRANTED_MS;
+    return cooling.untilMs(deployment) ?? quota?.waitsUntilMs(deployment, tokens);
+  };
   return {
-    nowMs: deps.clock.now(),
+    dispatch: quota === undefined ? undefined : { ...told, tokens },
+    nowMs,
     actor: deps.actor,
     catalogue: deps.catalogue(),
     tenant: deps.tenants().get(tenantId),
@@ -223,7 +317,7 @@ function circumstances(deps: RunDeps, tenantId: string, request: PreparedRequest
     maxAttempts: deps.maxAttempts,
     leaseSeconds: deps.leaseSeconds,
     nudgeGraceMs: deps.nudgeGraceMs,
-    coolingUntilMs: deps.cooling.untilMs,
+    coolingUntilMs: waitsUntilMs,
     latencyMs: (deployment) => deps.latencies.latencyMs(deployment),
     requestSha256: (deployment) => request.sha256For(deployment),
     newClaimId: deps.newClaimId,

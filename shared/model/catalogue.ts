@@ -29,6 +29,8 @@ export const limitsSchema = z.strictObject({
   tokens_per_minute: z.number().int().positive().optional(),
   concurrency: z.number().int().positive().optional(),
   window_seconds: z.number().positive().max(3600).optional(),
+  /** A name that several deployments may give: they share one quota, of the limits of the first of them. */
+  pool: name.optional(),
 });
 
 const deployment = z.strictObject({
@@ -99,6 +101,7 @@ export interface Catalogue {
   /** Of what operators have set over the file; 0: nothing. */
   readonly revision: number;
   model(id: string): Model | undefined;
+  deployment(name: string): Deployment | undefined;
   /** A model's deployments in the order of the file; none for an unknown name. */
   targets(model: string): readonly Deployment[];
 }
@@ -194,12 +197,14 @@ export function catalogueFrom(
   revision = 0,
 ): Catalogue {
   const byId = new Map(models.map((each) => [each.id, each]));
+  const named = new Map(deployments.map((each) => [each.name, each]));
   return {
     deployments,
     routes,
     models,
     revision,
     model: (id) => byId.get(id),
+    deployment: (name) => named.get(name),
     targets: (id) => (byId.get(id)?.targets ?? []).map((target) => target.deployment),
   };
 }

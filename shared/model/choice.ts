@@ -27,6 +27,8 @@ export type Choice =
       readonly cause: "rate_limited";
       readonly untilMs: number;
       readonly reason: string;
+      /** Those that can serve it, in order: whichever is free first will do. Failed ones only if there are no others. */
+      readonly deployments: readonly Deployment[];
     }
   /** Or until an operator switches one on again. */
   | { readonly kind: "wait"; readonly cause: "switched_off"; readonly reason: string }
@@ -104,6 +106,7 @@ function firstFree(
   const untried = willing.filter(({ target }) => !input.tried.includes(target.deployment.name));
   const failed = willing.filter(({ target }) => input.tried.includes(target.deployment.name));
   let untilMs = Infinity;
+  const waitedFor: Deployment[] = [];
   for (const { target, why } of [...untried, ...failed]) {
     const { name } = target.deployment;
     const coolingMs = input.coolingUntilMs(name) ?? 0;
@@ -113,6 +116,7 @@ function firstFree(
     } else if (coolingMs > input.nowMs) {
       notes.push(noteOf(target, "rate limited"));
       untilMs = Math.min(untilMs, coolingMs);
+      waitedFor.push(target.deployment);
     } else {
       const before = untried.some((each) => each.target === target) ? failed : [];
       const all = [...notes, ...before.map((each) => noteOf(each.target, "failed"))];
@@ -129,7 +133,13 @@ function firstFree(
     cause: "rate_limited",
     untilMs,
     reason: inWords("rate_limited", severalTargets ? notes : []),
+    deployments: untriedOf(waitedFor, input.tried),
   };
+}
+
+function untriedOf(deployments: readonly Deployment[], tried: readonly string[]): readonly Deployment[] {
+  const untried = deployments.filter(({ name }) => !tried.includes(name));
+  return untried.length > 0 ? untried : deployments;
 }
 
 function waitForSwitch(notes: readonly string[]): Choice {

@@ -4,6 +4,7 @@ import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
+import { quotaHeadersOf } from "../quota/quota-headers.ts";
 import { BodyTooLarge, bodyText } from "./answer-body.ts";
 import type { Deployment } from "./catalogue.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -118,7 +119,9 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
       const answer = answers.get(callId);
       answers.delete(callId);
       if (answer === undefined) throw new TypeError(`the call ${callId} ended without an answer`);
-      return outcomeOf(answer, deps.clock.now());
+      const outcome = outcomeOf(answer, deps.clock.now());
+      const quota = quotaHeadersOf(answer.headers);
+      return quota === undefined ? outcome : { ...outcome, quota };
     },
     close: () => dispatcher.close(),
   };

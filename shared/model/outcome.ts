@@ -1,7 +1,11 @@
+import type { QuotaHeaders } from "../quota/pool.ts";
 import { type Usage, usageOf } from "./usage.ts";
 
 /** How a call ended, as far as the job is concerned. */
-export type Outcome = Completed | Rejected | TurnedAway | Retry | RateLimited | TooLarge | Aborted;
+export type Outcome = (Completed | Rejected | TurnedAway | Retry | RateLimited | TooLarge | Aborted) & {
+  /** What the answer says of the deployment's quota; absent where there was none. */
+  readonly quota?: QuotaHeaders;
+};
 
 export interface Completed {
   readonly kind: "completed";

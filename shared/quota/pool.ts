@@ -73,6 +73,18 @@ export function newPool(limits: PoolLimits, nowMs: number): Pool {
   };
 }
 
+/** The catalogue may have been changed since the pool was stored. */
+export function withLimits(pool: Pool, limits: PoolLimits, nowMs: number): Pool {
+  const fresh = newPool(limits, nowMs);
+  const same = (a: Pool["requests"], b: Pool["requests"]) =>
+    (a?.ceiling_per_second ?? null) === (b?.ceiling_per_second ?? null);
+  return {
+    ...pool,
+    requests: same(pool.requests, fresh.requests) ? pool.requests : fresh.requests,
+    tokens: same(pool.tokens, fresh.tokens) ? pool.tokens : fresh.tokens,
+  };
+}
+
 /** Whether it has any limit, by the catalogue or learnt. One without costs nothing. */
 export function isLimited(pool: Pool): boolean {
   return pool.requests !== null || pool.tokens !== null;

@@ -7,10 +7,12 @@ interface Headers {
 
 /**
  * What an answer's `x-ratelimit-*` headers say. `limit` is by the minute; `reset` is in seconds, or in the form
- * `1m30s`, `200ms` that OpenAI uses.
+ * `1m30s`, `200ms` that OpenAI uses. Undefined: they say nothing.
  */
-export function quotaHeadersOf(headers: Headers): QuotaHeaders {
-  return { requests: limitOf(headers, "requests"), tokens: limitOf(headers, "tokens") };
+export function quotaHeadersOf(headers: Headers): QuotaHeaders | undefined {
+  const requests = limitOf(headers, "requests");
+  const tokens = limitOf(headers, "tokens");
+  return requests === null && tokens === null ? undefined : { requests, tokens };
 }
 
 function limitOf(headers: Headers, kind: "requests" | "tokens"): LimitHeaders | null {

@@ -26,7 +26,10 @@ const QUEUES = {
     Namespaces: [
       {
         Name: "faults",
-        Queues: [{ Name: "nudges", Properties: { LockDuration: "PT10S", MaxDeliveryCount: 10 } }],
+        Queues: ["nudges", "releases"].map((Name) => ({
+          Name,
+          Properties: { LockDuration: "PT10S", MaxDeliveryCount: 10 },
+        })),
       },
     ],
   },

@@ -19,6 +19,7 @@ import { quotaHeadersOf } from "../../../shared/quota/quota-headers.ts";
 
 const START = 1_000_000;
 const CALL_MS = 300;
+const NOTHING = { requests: null, tokens: null };
 
 interface Run {
   readonly limits: DeploymentLimits;
@@ -54,7 +55,7 @@ function drive({ limits, configured, seconds, factor = 1, seed = "1" }: Run) {
       sent++;
       if (admission.admitted) tokens += counted;
       else refused++;
-      const headers = quotaHeadersOf({ get: (name) => admission.headers[name] ?? null });
+      const headers = quotaHeadersOf({ get: (name) => admission.headers[name] ?? null }) ?? NOTHING;
       const retry_after_ms = admission.admitted ? null : admission.retryAfterMs;
       const answeredMs = arrived_ms + (admission.admitted ? CALL_MS : 5);
       const heard = () => {

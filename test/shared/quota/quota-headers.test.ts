@@ -14,15 +14,15 @@ it("reads what answers say of a quota", () => {
     tokens: null,
   });
   const units = { "x-ratelimit-remaining-tokens": "149984", "x-ratelimit-reset-tokens": "6m0.5s" };
-  expect(headers(units).tokens).toEqual({ per_minute: null, left: 149_984, reset_ms: 360_500 });
-  expect(headers({ ...units, "x-ratelimit-reset-tokens": "20ms" }).tokens?.reset_ms).toBe(20);
+  expect(headers(units)?.tokens).toEqual({ per_minute: null, left: 149_984, reset_ms: 360_500 });
+  expect(headers({ ...units, "x-ratelimit-reset-tokens": "20ms" })?.tokens?.reset_ms).toBe(20);
 });
 
 it("takes what it cannot read for nothing said", () => {
-  expect(headers({})).toEqual({ requests: null, tokens: null });
-  expect(headers({ "x-ratelimit-remaining-tokens": "many" }).tokens).toBeNull();
+  expect(headers({})).toBeUndefined();
+  expect(headers({ "x-ratelimit-remaining-tokens": "many" })).toBeUndefined();
   const odd = { "x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "soon" };
-  expect(headers({ ...odd, "x-ratelimit-limit-tokens": "0" }).tokens).toEqual({
+  expect(headers({ ...odd, "x-ratelimit-limit-tokens": "0" })?.tokens).toEqual({
     per_minute: null,
     left: 5,
     reset_ms: null,

@@ -1,0 +1,135 @@
+import type { Job } from "../job/job.ts";
+import type { Catalogue, Deployment } from "../model/catalogue.ts";
+import type { Outcome } from "../model/outcome.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { InstanceQuota, Limited } from "./instance-quota.ts";
+import type { Taken } from "./pool.ts";
+import type { Reporter } from "./reporter.ts";
+import type { CallNews } from "./scheduler.ts";
+
+/** How a worker asks for quota and tells what became of it. */
+export interface QuotaDoor {
+  /** Until when a call must wait; undefined: it may go now. */
+  waitsUntilMs(deployment: string, tokens: number): number | undefined;
+  /** Tries to get room on one of these; true: it is there. */
+  prepare(deployments: readonly string[], tokens: number): Promise<boolean>;
+  take(deployment: string, tokens: number): Taken;
+  /** What was taken is not used after all. */
+  giveBack(deployment: string, taken: Taken): void;
+  /** A call begins. `sentMs` is this instance's clock. */
+  started(deployment: string): void;
+  /** Resolves once all who decide can know it, where it is bad news. */
+  heard(call: HeardCall): Promise<void>;
+  /** The job was parked, and is in the dispatcher's line. */
+  parked(job: Job): void;
+}
+
+export interface HeardCall {
+  readonly deployment: string;
+  readonly jobId: string;
+  readonly taken: Taken;
+  /** Whether the dispatcher took it. */
+  readonly granted: boolean;
+  readonly sentMs: number;
+  readonly latencyMs: number;
+  readonly outcome: Outcome;
+}
+
+export function limitedOf({ name, limits }: Pick<Deployment, "name" | "limits">): Limited {
+  return { name, pool: limits.pool ?? name, limits };
+}
+
+/** A deployment that the catalogue no longer has: whatever was taken for it needs no more counting. */
+const GONE: Limited["limits"] = {};
+
+export class InstanceDoor implements QuotaDoor {
+  readonly #deps: {
+    readonly catalogue: () => Catalogue;
+    readonly quota: InstanceQuota;
+    readonly dispatcher: Dispatcher;
+    readonly reporter: Reporter;
+  };
+
+  constructor(deps: {
+    catalogue: () => Catalogue;
+    quota: InstanceQuota;
+    dispatcher: Dispatcher;
+    reporter: Reporter;
+  }) {
+    this.#deps = deps;
+  }
+
+  #limited(name: string): Limited {
+    const deployment = this.#deps.catalogue().deployment(name);
+    return deployment === undefined ? { name, pool: name, limits: GONE } : limitedOf(deployment);
+  }
+
+  waitsUntilMs(deployment: string, tokens: number): number | undefined {
+    return this.#deps.quota.waitsUntilMs(this.#limited(deployment), tokens);
+  }
+
+  prepare(deployments: readonly string[], tokens: number): Promise<boolean> {
+    return this.#deps.quota.prepare(
+      deployments.map((name) => this.#limited(name)),
+      tokens,
+    );
+  }
+
+  take(deployment: string, tokens: number): Taken {
+    return this.#deps.quota.take(this.#limited(deployment), tokens);
+  }
+
+  giveBack(deployment: string, taken: Taken): void {
+    this.#deps.quota.giveBack(this.#limited(deployment), taken.tokens);
+  }
+
+  started(deployment: string): void {
+    this.#deps.quota.started(this.#limited(deployment));
+  }
+
+  async heard(call: HeardCall): Promise<void> {
+    const { quota, dispatcher, reporter } = this.#deps;
+    const news = newsOf(call);
+    const told = quota.heard(this.#limited(call.deployment), news, call.granted);
+    if (dispatcher.isLeading) dispatcher.heard(news);
+    else if (call.granted || news.outcome === "refused") await reporter.heard(news);
+    await told;
+  }
+
+  parked(job: Job): void {
+    const { tenant_id, job_id, priority, deadline_ms, parked, parked_at_ms } = job;
+    if (parked === undefined || parked_at_ms === undefined) return;
+    const since_ms = Math.max(job.created_at_ms, job.not_before_ms ?? 0);
+    this.#deps.dispatcher.parkedHere({
+      ...{ tenant_id, job_id, priority, deadline_ms, since_ms },
+      ...{ tokens: parked.tokens, deployments: parked.deployments, parked_ms: parked_at_ms },
+    });
+    void this.#deps.dispatcher.ensure();
+  }
+}
+
+const NO_HEADERS = { requests: null, tokens: null };
+
+function newsOf({ deployment, jobId, taken, sentMs, latencyMs, outcome }: HeardCall): CallNews {
+  return {
+    ...{ deployment, job_id: jobId, taken },
+    outcome: outcomeOf(outcome),
+    latency_ms: Math.round(latencyMs),
+    sent_ms: sentMs,
+    headers: ("quota" in outcome ? outcome.quota : undefined) ?? NO_HEADERS,
+    retry_after_ms: "retryAfterMs" in outcome ? outcome.retryAfterMs : null,
+  };
+}
+
+function outcomeOf(outcome: Outcome): CallNews["outcome"] {
+  switch (outcome.kind) {
+    case "rate_limited":
+      return "refused";
+    case "retry":
+      return "failed";
+    case "aborted":
+      return "aborted";
+    default:
+      return "ok";
+  }
+}
