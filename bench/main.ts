@@ -17,6 +17,12 @@ const BENCHMARKS: readonly Benchmark[] = [
   { name: "costs", what: "what each step of a job costs in CPU" },
   { name: "cosmos", what: "the local Cosmos DB under the SDK" },
   { name: "service-bus", what: "the local Service Bus under the SDK" },
+  { name: "simulation", what: "the scheduler under a virtual clock", file: "simulation/main.ts" },
+  {
+    name: "quota",
+    what: "2,000 jobs over three limited deployments, two instances, for each way of limiting",
+    alone: true,
+  },
   {
     name: "service-bus-memory",
     what: "1,000,000 messages through the local Service Bus: its memory, then its CPU when idle",

@@ -72,7 +72,8 @@ async function run(shape: Shape): Promise<void> {
     const { completed, failed } = await ended(stack);
     const seconds = (endedAt - startedAt) / 1000;
     const after = await counters(stack);
-    const each = (name: string) => (((after[name] ?? 0) - (before[name] ?? 0)) / JOBS).toFixed(2);
+    const each = (...names: string[]) =>
+      (names.reduce((sum, name) => sum + (after[name] ?? 0) - (before[name] ?? 0), 0) / JOBS).toFixed(2);
     const ideal = idealOf(shape, tokens);
     row(
       shape.name,
@@ -82,8 +83,8 @@ async function run(shape: Shape): Promise<void> {
       (seconds / ideal).toFixed(3),
       each("refused"),
       failed,
-      each("messages"),
-      each("writes"),
+      each("nudges.ops.sent", "releases.ops.sent"),
+      each("batch", "create", "replace", "upsert"),
     );
     if (process.env.COUNTERS === "1") console.error(JSON.stringify({ before, after }));
   } finally {

@@ -99,15 +99,15 @@ export function runShape(shape: Shape, seed: string): string {
     ideal = before + (total - 27_000 * before) / 18_000 + 0.3;
   }
   const { refused, failed, cosmosWrites, nudges } = cloud.counts;
-  const pool = cloud.scheduler.pools.get("a");
-  return [
-    shape.name.padEnd(36),
-    `${cloud.ended.length}/${JOBS}`,
-    `${seconds.toFixed(1)} s`,
-    `ratio ${(seconds / ideal).toFixed(3)}`,
-    `refused/job ${(refused / JOBS).toFixed(3)}`,
-    `failed calls ${failed}`,
-    `writes ${(cosmosWrites / JOBS).toFixed(2)} nudges ${(nudges / JOBS).toFixed(2)}`,
-    `${pool?.tokens?.shape}/${pool?.requests?.shape}`,
-  ].join("  ");
+  const cells = [
+    shape.name,
+    cloud.ended.length,
+    seconds.toFixed(1),
+    (seconds / ideal).toFixed(3),
+    (refused / JOBS).toFixed(3),
+    failed,
+    (cosmosWrites / JOBS).toFixed(2),
+    (nudges / JOBS).toFixed(2),
+  ];
+  return `| ${cells.join(" | ")} |`;
 }
