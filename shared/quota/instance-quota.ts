@@ -47,6 +47,8 @@ interface State {
   /** Nothing is to be had before. */
   nothingUntilMs: number;
   writtenMs: number;
+  /** Callers that wait for a slice. */
+  wanting: number;
   refilling: Promise<boolean> | undefined;
 }
 
@@ -81,6 +83,7 @@ export class InstanceQuota {
         news: [],
         nothingUntilMs: 0,
         writtenMs: 0,
+        wanting: 0,
         refilling: undefined,
       };
       this.#pools.set(deployment.pool, state);
@@ -112,8 +115,15 @@ export class InstanceQuota {
   async prepare(deployments: readonly Limited[], tokens: number): Promise<boolean> {
     for (const deployment of deployments) {
       const state = this.#stateOf(deployment);
-      if (!isLimited(state.pool) || this.#deps.clock.now() < state.nothingUntilMs) continue;
-      if (await this.#refill(deployment, tokens)) return true;
+      if (!isLimited(state.pool)) continue;
+      state.wanting++;
+      try {
+        // What one brings others may have used up before this one's turn.
+        for (let tries = 0; tries < TRIES && this.#deps.clock.now() >= state.nothingUntilMs; tries++)
+          if (await this.#refill(deployment, tokens)) return true;
+      } finally {
+        state.wanting--;
+      }
     }
     return false;
   }
@@ -255,7 +265,7 @@ export class InstanceQuota {
       state.stored = undefined;
       if (state.news.length === 0 && back.requests === 0) return undefined;
     }
-    const slice = hasRoom ? sliceSize(whole, tokens, state.slice, nowMs) : undefined;
+    const slice = hasRoom ? sliceSize(whole, tokens, state.slice, nowMs, state.wanting) : undefined;
     const { news } = state;
     state.news = [];
     if (back !== NO_SLICE) state.slice = NO_SLICE;

@@ -114,8 +114,7 @@ export function newBelief(
     per_second: perSecond,
     shape: "unknown",
     capacity: careful,
-    // The first call goes at once; then they are spread out, so that the order of their answers says something.
-    level: 0,
+    level: careful,
     at_ms: nowMs,
     drain_per_second: 0,
     factor: 1,

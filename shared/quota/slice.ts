@@ -24,11 +24,12 @@ const LEAST_CALLS = 4;
  * How large a slice should be: what the last one was used up at, and no more than a part of what is there, but one
  * call's worth in any case.
  * @param tokens of the call that it is for
+ * @param wanting calls that wait for it now
  */
-export function sliceSize(pool: Pool, tokens: number, last: Slice, nowMs: number): Slice {
+export function sliceSize(pool: Pool, tokens: number, last: Slice, nowMs: number, wanting: number): Slice {
   const room = poolRoom(pool);
   const seconds = Math.max(0.05, (nowMs - last.taken_ms) / 1000);
-  const calls = Math.max(LEAST_CALLS, Math.ceil((last.used / seconds) * SLICE_SECONDS));
+  const calls = Math.max(LEAST_CALLS, 2 * wanting, Math.ceil((last.used / seconds) * SLICE_SECONDS));
   const requests = Math.max(1, Math.floor(Math.min(calls, room.requests * MOST_SHARE)));
   const wanted = Math.max(tokens, requests * tokens);
   const capped = Math.max(tokens, Math.min(wanted, room.tokens * MOST_SHARE));
