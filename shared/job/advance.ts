@@ -21,8 +21,8 @@ export interface Circumstances {
   readonly coolingUntilMs: (deployment: string) => number | undefined;
   /** How long its calls took lately, ms; undefined: not measured. */
   readonly latencyMs: (deployment: string) => number | undefined;
-  /** Undefined: no dispatcher lets waiting jobs go, each comes back by a nudge of its own. */
-  readonly dispatch: Dispatch | undefined;
+  /** Absent: no dispatcher lets waiting jobs go, each comes back by a nudge of its own. */
+  readonly dispatch?: Dispatch | undefined;
   readonly requestSha256: (deployment: Deployment) => string;
   readonly newClaimId: () => string;
   readonly random: () => number;
