@@ -167,6 +167,6 @@ function storedJob(items: readonly Item[]): StoredJob | undefined {
 
 /** The record without what the store keeps beside it. */
 function recordOf(item: Item): AuditRecord {
-  const { id, v, kind, tenant_id, ttl, _rid, _self, _etag, _attachments, _ts, ...record } = item;
+  const { id, v, kind, tenant_id, billed, ttl, _rid, _self, _etag, _attachments, _ts, ...record } = item;
   return record as unknown as AuditRecord;
 }

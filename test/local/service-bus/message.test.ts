@@ -89,7 +89,8 @@ describe("a message on its way through", () => {
           const content = withApplicationProperties(readMessage(bytes).content, plainEntries(changes));
           const after = decode(content);
           expect(after.application_properties ?? {}).toEqual({
-            ...message.application_properties,
+            // As AMQP has it: its whole numbers know no -0.
+            ...(decode(bytes).application_properties as object | undefined),
             ...changes,
           });
           expect(after.body).toEqual(decode(bytes).body);
