@@ -4,10 +4,11 @@ import { printReport } from "./report.ts";
 
 /** The short form of `npm run test:faults`: some of every kind of fault, in a time that every test run can bear. */
 it("keeps every promise while its processes are killed at random moments", { timeout: 240_000 }, async () => {
-  const seed = Math.floor(Math.random() * 1_000_000);
+  // The same plan in every run, so that a failure is a change's doing; `npm run test:faults` takes a fresh seed.
+  const seed = 1;
   const lines: string[] = [];
   const say = (line: string) => lines.push(line);
-  const report = await campaign({ seed, jobs: 50, kills: 4, others: 2, instances: 3, say });
+  const report = await campaign({ seed, jobs: 30, kills: 3, others: 2, instances: 3, say });
   printReport(seed, report, say);
   const what = report.violations.length === 0 ? "" : `${lines.join("\n")}\n${report.output}`;
   expect(report.violations, what).toEqual([]);
