@@ -1,5 +1,6 @@
 import type { Priority } from "../job/job.ts";
-import { Lane } from "./lane.ts";
+import { Lane, NEAR_DEADLINE_MS } from "./lane.ts";
+import { Ranking } from "./ranking.ts";
 
 /** A job that waits for quota, as far as its turn depends on it. */
 export interface Waiting {
@@ -21,7 +22,7 @@ const PASSED_OVER = 16;
 
 /** One tenant's jobs that the same deployments can serve, by priority. */
 class TenantJobs {
-  readonly lanes: Readonly<Record<Priority, Lane>> = {
+  readonly lanes: Readonly<Record<Priority, Lane<Waiting>>> = {
     high: new Lane(),
     standard: new Lane(),
     low: new Lane(),
@@ -46,30 +47,29 @@ class TenantJobs {
   }
 }
 
-/** Jobs that the same deployments can serve. */
-interface Group {
-  readonly deployments: readonly string[];
-  readonly tenants: Map<string, TenantJobs>;
-}
-
 interface Service {
   /** What each tenant was served here, in tokens for one unit of weight; its place in the order of turns. */
   readonly turns: Map<string, number>;
   /** Where the order has got to: who comes anew begins here, not at what it did not use in the past. */
   now: number;
-  readonly groups: Group[];
+  /** The tenants that wait for it, by turn. */
+  readonly order: Ranking<string>;
+  /** Of each tenant that waits: its jobs, apart where other deployments can serve them as well. */
+  readonly waiting: Map<string, Set<TenantJobs>>;
 }
 
 /**
  * Who is next on a deployment: weighted max-min among tenants by start-time fair queueing (Goyal, Vin, Cheng 1996)
  * on estimated tokens, inside a tenant the higher priority first, inside that the longest waiting, and before them
- * what would else miss its deadline.
+ * what would else miss its deadline. Whatever waits, a step costs no more than a logarithm of it.
  */
 export class FairQueue {
   readonly #weightOf: (tenantId: string) => number;
   readonly #services = new Map<string, Service>();
-  readonly #groups = new Map<string, Group>();
+  /** By the deployments that can serve them, then by tenant; those that are empty are forgotten. */
+  readonly #groups = new Map<string, Map<string, TenantJobs>>();
   readonly #jobs = new Map<string, Waiting>();
+  readonly #byDeadline = new Ranking<Waiting>();
 
   constructor(weightOf: (tenantId: string) => number) {
     this.#weightOf = weightOf;
@@ -90,62 +90,35 @@ export class FairQueue {
   add(job: Waiting): void {
     if (this.#jobs.has(job.job_id) || job.deployments.length === 0) return;
     this.#jobs.set(job.job_id, job);
-    const group = this.#groupOf(job.deployments);
-    let tenant = group.tenants.get(job.tenant_id);
-    if (tenant === undefined) {
-      tenant = new TenantJobs();
-      group.tenants.set(job.tenant_id, tenant);
-      for (const name of group.deployments) this.#arrive(name, job.tenant_id);
-    }
-    tenant.lanes[job.priority].add(job);
+    this.#byDeadline.set(job, job.deadline_ms);
+    (this.#tenantJobs(job) ?? this.#begin(job)).lanes[job.priority].add(job);
   }
 
   remove(jobId: string): Waiting | undefined {
     const job = this.#jobs.get(jobId);
     if (job === undefined) return undefined;
     this.#jobs.delete(jobId);
-    const group = this.#groupOf(job.deployments);
-    const tenant = group.tenants.get(job.tenant_id);
-    tenant?.lanes[job.priority].remove(job);
-    if (tenant?.isEmpty === true) group.tenants.delete(job.tenant_id);
+    this.#byDeadline.delete(job);
+    const jobs = this.#tenantJobs(job);
+    jobs?.lanes[job.priority].remove(job);
+    if (jobs?.isEmpty === true) this.#end(job, jobs);
     return job;
   }
 
-  /** The jobs that come first in their lanes because their deadline is near. */
+  /** All whose deadline is near, the nearest first. */
   nearDeadline(nowMs: number): Waiting[] {
-    const near: Waiting[] = [];
-    for (const group of this.#groups.values()) {
-      for (const tenant of group.tenants.values()) {
-        for (const priority of ORDER) near.push(...tenant.lanes[priority].near<Waiting>(nowMs));
-      }
-    }
-    return near;
+    return this.#byDeadline.below(nowMs + NEAR_DEADLINE_MS);
   }
 
   /** Whose turn it is on a deployment. */
   next(deployment: string, nowMs: number): Waiting | undefined {
     const service = this.#services.get(deployment);
-    if (service === undefined) return undefined;
-    let least = Infinity;
-    let chosen: string | undefined;
-    for (const group of service.groups) {
-      for (const tenantId of group.tenants.keys()) {
-        const turn = service.turns.get(tenantId) ?? service.now;
-        if (turn < least) {
-          least = turn;
-          chosen = tenantId;
-        }
-      }
-    }
-    if (chosen === undefined) return undefined;
-    return this.#ofTenant(service, chosen, nowMs);
-  }
-
-  /** A tenant may wait in several groups: the higher priority first, then the longer wait. */
-  #ofTenant(service: Service, tenantId: string, nowMs: number): Waiting | undefined {
+    const tenantId = service?.order.first();
+    if (service === undefined || tenantId === undefined) return undefined;
+    // A tenant's jobs may be in several places: the higher priority first, then the longer wait.
     let best: Waiting | undefined;
-    for (const group of service.groups) {
-      const job = group.tenants.get(tenantId)?.next(nowMs);
+    for (const jobs of service.waiting.get(tenantId) ?? []) {
+      const job = jobs.next(nowMs);
       if (job === undefined) continue;
       const rank = best === undefined ? -1 : ORDER.indexOf(job.priority) - ORDER.indexOf(best.priority);
       if (best === undefined || rank < 0 || (rank === 0 && job.since_ms < best.since_ms)) best = job;
@@ -155,36 +128,67 @@ export class FairQueue {
 
   /** The job goes to this deployment: its tenant has had that much of it. */
   take(job: Waiting, deployment: string): void {
+    const { tenant_id } = job;
     const service = this.#serviceOf(deployment);
-    const start = Math.max(service.turns.get(job.tenant_id) ?? 0, service.now);
+    const start = Math.max(service.turns.get(tenant_id) ?? 0, service.now);
+    const turn = start + job.tokens / this.#weightOf(tenant_id);
     service.now = start;
-    service.turns.set(job.tenant_id, start + job.tokens / this.#weightOf(job.tenant_id));
-    this.#groupOf(job.deployments).tenants.get(job.tenant_id)?.taken(job);
+    service.turns.set(tenant_id, turn);
+    if (service.waiting.has(tenant_id)) service.order.set(tenant_id, turn);
+    this.#tenantJobs(job)?.taken(job);
     this.remove(job.job_id);
   }
 
-  #arrive(deployment: string, tenantId: string): void {
-    const service = this.#serviceOf(deployment);
-    service.turns.set(tenantId, Math.max(service.turns.get(tenantId) ?? 0, service.now));
+  #tenantJobs({ deployments, tenant_id }: Waiting): TenantJobs | undefined {
+    return this.#groups.get(keyOf(deployments))?.get(tenant_id);
+  }
+
+  /** The first job of a tenant that just these deployments can serve. */
+  #begin({ deployments, tenant_id }: Waiting): TenantJobs {
+    const jobs = new TenantJobs();
+    const group = this.#groups.get(keyOf(deployments));
+    if (group === undefined) this.#groups.set(keyOf(deployments), new Map([[tenant_id, jobs]]));
+    else group.set(tenant_id, jobs);
+    for (const name of deployments) {
+      const service = this.#serviceOf(name);
+      const waiting = service.waiting.get(tenant_id);
+      if (waiting !== undefined) {
+        waiting.add(jobs);
+        continue;
+      }
+      const turn = Math.max(service.turns.get(tenant_id) ?? 0, service.now);
+      service.turns.set(tenant_id, turn);
+      service.waiting.set(tenant_id, new Set([jobs]));
+      service.order.set(tenant_id, turn);
+    }
+    return jobs;
+  }
+
+  #end({ deployments, tenant_id }: Waiting, jobs: TenantJobs): void {
+    const key = keyOf(deployments);
+    const group = this.#groups.get(key);
+    group?.delete(tenant_id);
+    if (group?.size === 0) this.#groups.delete(key);
+    for (const name of deployments) {
+      const service = this.#serviceOf(name);
+      const waiting = service.waiting.get(tenant_id);
+      waiting?.delete(jobs);
+      if (waiting === undefined || waiting.size > 0) continue;
+      service.waiting.delete(tenant_id);
+      service.order.delete(tenant_id);
+    }
   }
 
   #serviceOf(deployment: string): Service {
     let service = this.#services.get(deployment);
     if (service === undefined) {
-      service = { turns: new Map(), now: 0, groups: [] };
+      service = { turns: new Map(), now: 0, order: new Ranking(), waiting: new Map() };
       this.#services.set(deployment, service);
     }
     return service;
   }
+}
 
-  #groupOf(deployments: readonly string[]): Group {
-    const key = deployments.join("\n");
-    let group = this.#groups.get(key);
-    if (group === undefined) {
-      group = { deployments, tenants: new Map() };
-      this.#groups.set(key, group);
-      for (const name of deployments) this.#serviceOf(name).groups.push(group);
-    }
-    return group;
-  }
+function keyOf(deployments: readonly string[]): string {
+  return deployments.join("\n");
 }

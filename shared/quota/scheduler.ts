@@ -211,8 +211,8 @@ export class Scheduler {
   }
 
   #isOpen(name: string, open: readonly State[], job: Waiting, nowMs: number): boolean {
-    const state = open.find(({ served }) => served.name === name);
-    return state !== undefined && this.#roomAtMs(state, job, nowMs) <= nowMs;
+    const state = this.#states.get(name);
+    return state !== undefined && open.includes(state) && this.#roomAtMs(state, job, nowMs) <= nowMs;
   }
 
   #roomAtMs(state: State, job: Waiting, nowMs: number): number {
