@@ -67,6 +67,8 @@ export interface Sighting {
 export interface Mark {
   readonly at_ms: number;
   readonly spent: number;
+  /** Of that, what the server did not count: this very call, where it was refused. */
+  readonly uncounted: number;
   /** When it reached the deployment: what its answer's headers say is of that moment. */
   readonly arrived_ms: number;
   /** Whether that is known, or reckoned from how long calls usually are on their way. */
@@ -228,4 +230,13 @@ export function giveBack(b: LimitBelief, amount: number): LimitBelief {
     pending: Math.max(0, b.pending - amount),
     unsure: Math.max(0, b.unsure - amount),
   };
+}
+
+/**
+ * A call that was refused was not counted. What had been spent by the calls let go after it is left as they know it:
+ * taken off, each of them would seem to show that there is more by as much.
+ */
+export function uncounted(b: LimitBelief, amount: number): LimitBelief {
+  const window = b.window === null ? null : { ...b.window, began_spent: b.window.began_spent + amount };
+  return { ...giveBack(b, amount), spent: b.spent, window };
 }

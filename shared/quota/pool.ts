@@ -8,6 +8,7 @@ import {
   roomAtMs,
   roomIn,
   spend,
+  uncounted,
 } from "./limit-belief.ts";
 import { type LimitHeaders, observe, refused, unsaid } from "./sighting.ts";
 
@@ -157,7 +158,7 @@ export function takenOf(pool: Pool, tokens: number, nowMs: number): Taken {
 export function learn(pool: Pool, news: QuotaNews, nowMs: number): Pool {
   const { taken, headers } = news;
   const known = news.refused ? limitedBy(pool, headers, nowMs) : pool;
-  const when = { at_ms: taken.at_ms, arrived_ms: news.arrived_ms, exact: news.exact };
+  const when = { at_ms: taken.at_ms, arrived_ms: news.arrived_ms, exact: news.exact, uncounted: 0 };
   const requestsMark = { ...when, spent: taken.spent_requests, burst: taken.burst_requests };
   const requests = learnLimit(known.requests, headers.requests, requestsMark, 1, news, nowMs);
   const tokensMark = { ...when, spent: taken.spent_tokens, burst: taken.burst_tokens };
@@ -190,7 +191,7 @@ function learnLimit(
   if (belief === null) return null;
   if (!news.refused) return headers === null ? unsaid(belief) : observe(belief, headers, mark, amount);
   // What was refused was not counted, or so it is assumed: where it is, the headers show it.
-  const back = giveBack(belief, amount);
-  if (headers !== null) return observe(back, headers, { ...mark, spent: mark.spent - amount }, 0);
+  const back = uncounted(belief, amount);
+  if (headers !== null) return observe(back, headers, { ...mark, uncounted: amount }, 0);
   return refused(back, news.retry_after_ms ?? UNKNOWN_WAIT_MS, nowMs);
 }

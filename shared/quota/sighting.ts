@@ -16,10 +16,11 @@ export interface LimitHeaders {
   readonly reset_ms: number | null;
 }
 
-/** How much of a difference between belief and header is believed at once, and how much of it is a steady drain. */
+/** How much of a difference between belief and header is believed at once; after how long half of a drain is. */
 const LEVEL_GAIN = 0.15;
-const DRAIN_GAIN = 0.012;
-const MIN_INTERVAL_SECONDS = 0.1;
+const DRAIN_HALF_SECONDS = 2;
+/** A bucket so full may have been overflowing. */
+const FULL_SHARE = 0.98;
 const LEAST_DRAIN_SHARE = -0.5;
 /** Of calls let go together, so large a share may arrive before or after one of them; a few do no harm. */
 const BURST_NOISE = 0.6;
@@ -122,7 +123,7 @@ function judged(b: LimitBelief, headers: LimitHeaders, mark: Mark, amount: numbe
   const { seen } = b;
   if (b.shape === "window" || seen === null || mark.arrived_ms <= seen.at_ms || mark.spent <= seen.spent)
     return b;
-  const taken = (mark.spent - seen.spent) * b.factor;
+  const taken = (mark.spent - mark.uncounted - seen.spent) * b.factor;
   const inTime = (b.per_second * (mark.arrived_ms - seen.at_ms)) / 1000;
   // No more flows back than there is room for.
   const shouldGrow = Math.min(inTime, Math.max(0, b.most_seen - seen.left) + taken);
@@ -181,15 +182,29 @@ function correctBucket(b: LimitBelief, headers: LimitHeaders, mark: Mark, amount
   const capacity = Math.max(b.capacity, headers.left);
   const seen = Math.min(capacity, headers.left + flowed) - taken - b.level;
   const difference = beyond(seen, BURST_NOISE * (mark.burst - SMALL_BURST_CALLS * amount) * b.factor);
-  const interval = Math.max(MIN_INTERVAL_SECONDS, b.seen === null ? 1 : (mark.at_ms - b.seen.at_ms) / 1000);
-  const drain = b.drain_per_second - (DRAIN_GAIN / interval) * difference;
-  const least = b.per_second * LEAST_DRAIN_SHARE;
   return {
     ...b,
     capacity,
     level: Math.min(capacity, b.level + LEVEL_GAIN * difference),
-    drain_per_second: Math.min(Math.max(drain, least), b.per_second * (1 - LEAST_FLOW_SHARE)),
+    drain_per_second: drainBetween(b, headers, mark),
   };
+}
+
+/**
+ * What flowed back too little, or too much, from one sighting to the next. Not from what was believed to be there: that
+ * reckons with the drain, so where answers take long an error in it would confirm itself.
+ */
+function drainBetween(b: LimitBelief, headers: LimitHeaders, mark: Mark): number {
+  const { seen, drain_per_second: drain } = b;
+  if (seen === null || mark.arrived_ms <= seen.at_ms) return drain;
+  const seconds = (mark.arrived_ms - seen.at_ms) / 1000;
+  const flowed = headers.left - seen.left + (mark.spent - mark.uncounted - seen.spent) * b.factor;
+  const weight = 1 - 0.5 ** (seconds / DRAIN_HALF_SECONDS);
+  // A moment's difference says little: it is weighed by how long it took.
+  const measured = b.per_second - flowed / seconds;
+  if (measured > drain && headers.left >= b.capacity * FULL_SHARE) return drain;
+  const next = drain + weight * (measured - drain);
+  return Math.min(Math.max(next, b.per_second * LEAST_DRAIN_SHARE), b.per_second * (1 - LEAST_FLOW_SHARE));
 }
 
 /**

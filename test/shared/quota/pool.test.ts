@@ -28,11 +28,12 @@ interface Run {
   readonly seconds: number;
   /** How much more the server counts than is estimated. */
   readonly factor?: number;
+  readonly callMs?: number;
   readonly seed?: string;
 }
 
 /** Sends all it may to a deployment that is limited so, and learns from its answers, some on their way longer. */
-function drive({ limits, configured, seconds, factor = 1, seed = "1" }: Run) {
+function drive({ limits, configured, seconds, factor = 1, callMs = CALL_MS, seed = "1" }: Run) {
   const random = seeded(seed);
   const limiter = new RateLimiter(limits);
   let pool: Pool = newPool(
@@ -57,7 +58,7 @@ function drive({ limits, configured, seconds, factor = 1, seed = "1" }: Run) {
       else refused++;
       const headers = quotaHeadersOf({ get: (name) => admission.headers[name] ?? null }) ?? NOTHING;
       const retry_after_ms = admission.admitted ? null : admission.retryAfterMs;
-      const answeredMs = arrived_ms + (admission.admitted ? CALL_MS : 5);
+      const answeredMs = arrived_ms + (admission.admitted ? callMs : 5);
       const heard = () => {
         const news = {
           taken,
@@ -103,6 +104,13 @@ describe("learns how a deployment is limited, and uses nearly all of it", () => 
     expect(run.pool.tokens?.shape).toBe("bucket");
     expect(used(run, 40)).toBeGreaterThan(0.97);
     expect(run.refused / run.sent).toBeLessThan(0.01);
+  });
+
+  it("a bucket whose calls take long: what was refused meanwhile, and what flowed back, is not learnt twice", () => {
+    const slow: DeploymentLimits = { ...bucket, windowSeconds: 15, tokensWindowSeconds: 15 };
+    const run = drive({ limits: slow, seconds: 60, factor: 1.04, callMs: 4_000 });
+    expect(run.refused / run.sent).toBeLessThan(0.01);
+    expect(used(run, 60)).toBeGreaterThan(0.97);
   });
 
   it("fixed windows", () => {
