@@ -41,6 +41,8 @@ let endedAt = 0;
 let counted = 0;
 
 const wanted = process.argv[2];
+/** One shape's whole name means that shape alone. */
+const named = SHAPES.some(({ name }) => name === wanted);
 head(
   "limits",
   "jobs done",
@@ -53,7 +55,8 @@ head(
   "Cosmos writes a job",
 );
 for (const shape of SHAPES) {
-  if (wanted === undefined || shape.name.startsWith(wanted)) await run(shape);
+  if (wanted === undefined || (named ? shape.name === wanted : shape.name.startsWith(wanted)))
+    await run(shape);
 }
 await connections.close();
 

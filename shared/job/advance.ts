@@ -2,8 +2,9 @@ import type { JobErrorCode } from "../errors.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Choice, chooseDeployment } from "../model/choice.ts";
 import type { RequestAsk } from "../model/request-ask.ts";
+import { placeOf } from "../quota/line.ts";
 import type { Tenant } from "../tenant/tenants.ts";
-import type { HoldCause, Job } from "./job.ts";
+import { type HoldCause, type Job, lineSinceMs } from "./job.ts";
 import { type Draft, end, holdJob, park, parkForQuota, startAttempt } from "./life-cycle.ts";
 
 /** All that a decision about a job depends on, besides the job: gathered at the edge, so that deciding is pure. */
@@ -132,12 +133,14 @@ function waitForQuota(
 ): Plan {
   if (c.dispatch === undefined) return wait(draft, c, choice.untilMs, choice.reason);
   const deployments = choice.deployments.map(({ name }) => name);
+  const { job } = draft;
+  const place = placeOf({ ...job, deployments, since_ms: lineSinceMs(job) });
   const parked = parkForQuota(draft, {
     nowMs: c.nowMs,
     actor: c.actor,
     reason: choice.reason,
-    parked: { tokens: c.dispatch.tokens, deployments },
-    wakeAtMs: queuedWakeAtMs(draft.job, c.nowMs, PARKED_NET_MS),
+    parked: { tokens: c.dispatch.tokens, deployments, place, deadline_ms: job.deadline_ms },
+    wakeAtMs: queuedWakeAtMs(job, c.nowMs, PARKED_NET_MS),
   });
   return { draft: parked, next: { kind: "wait", deployments } };
 }

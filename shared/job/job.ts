@@ -53,6 +53,9 @@ export interface Parked {
   readonly tokens: number;
   /** Those that can serve it, the preferred first. */
   readonly deployments: readonly string[];
+  /** In the line of all that wait (quota/line.ts), and the job's deadline: here, so that no other job is in their index. Absent: an older version parked it. */
+  readonly place?: string;
+  readonly deadline_ms?: number;
 }
 
 /**
@@ -145,4 +148,9 @@ export interface StoredResponse {
 
 export function hasEnded(status: Status): status is TerminalStatus {
   return status !== "queued" && status !== "in_progress";
+}
+
+/** Since when a job waits, as its place in the line counts: when it was accepted, or was first due. */
+export function lineSinceMs(job: Pick<Job, "created_at_ms" | "not_before_ms">): number {
+  return Math.max(job.created_at_ms, job.not_before_ms ?? 0);
 }

@@ -4,6 +4,7 @@ import { type Log, reasonOf } from "../log.ts";
 import type { Waiting } from "./fair-queue.ts";
 import type { Limited } from "./instance-quota.ts";
 import { Leadership } from "./leadership.ts";
+import { LineWatch } from "./line-watch.ts";
 import { PoolKeeper } from "./pool-keeper.ts";
 import type { DispatcherLeases, ParkedJob, ParkedJobs, QuotaLedger, Releases, Reports } from "./ports.ts";
 import { type CallNews, type Release, Scheduler } from "./scheduler.ts";
@@ -25,11 +26,8 @@ export interface DispatcherDeps {
 const LEAST_TICK_MS = 25;
 /** How often the store is asked what else waits, and what other instances report. */
 const POLL_MS = 200;
-/** How often the longest waiting are looked at: a job that was missed is found by that. */
-const STRAYS_EVERY_MS = 3_000;
-const PAGE_JOBS = 1_000;
-/** At most so many pages in one look. */
-const MOST_PAGES = 20;
+/** How often grants that have lapsed are looked for. */
+const FORGET_EVERY_MS = 3_000;
 /** Releases in one decision. */
 const MOST_RELEASES = 400;
 /** How often the sweeper looks whether anything waits that nobody looks after. */
@@ -50,29 +48,36 @@ export class Dispatcher {
   readonly #leadership: Leadership;
   #scheduler: Scheduler;
   #keeper: PoolKeeper;
+  #line: LineWatch;
   #leading = false;
   #tendedAt = Number.NEGATIVE_INFINITY;
   #decideAtMs = Infinity;
   #decidedAtMs = 0;
   #cancelTimer: () => void = () => undefined;
   #busyAtMs = 0;
-  #straysAtMs = 0;
-  #parkedCursorMs = 0;
+  #forgotAtMs = 0;
   #hasLooked = false;
   readonly #reportsHeard = new Map<string, number>();
   /** Jobs let go that may still be stored as waiting: what they were parked as, and when they were let go. */
   readonly #released = new Map<string, { parkedMs: number; atMs: number; deployment: string }>();
-  readonly #parkedAs = new Map<string, number>();
+  /** Of the jobs in the queue, as they are stored. */
+  readonly #parkedAs = new Map<string, { parkedMs: number; place: string }>();
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps;
     this.#leadership = new Leadership(deps);
     this.#scheduler = new Scheduler(deps.weightOf);
     this.#keeper = new PoolKeeper(deps, this.#scheduler);
+    this.#line = new LineWatch(deps, (job) => this.#add(job));
   }
 
   get isLeading(): boolean {
     return this.#leading;
+  }
+
+  /** Jobs held in memory: the first of each lane, of however many wait. */
+  get held(): number {
+    return this.#scheduler.queue.size;
   }
 
   /** Makes sure that somebody dispatches, if anything waits; called by whoever parks a job. */
@@ -101,7 +106,7 @@ export class Dispatcher {
   /** A job was parked here: the dispatcher of this very instance need not look for it. */
   parkedHere(job: ParkedJob): void {
     if (!this.#leading) return;
-    this.#add(job);
+    this.#line.heard(job);
     this.#decideSoon(this.#deps.clock.now());
   }
 
@@ -117,11 +122,12 @@ export class Dispatcher {
     const nowMs = this.#deps.clock.now();
     this.#leading = true;
     this.#busyAtMs = nowMs;
-    this.#straysAtMs = 0;
-    this.#parkedCursorMs = 0;
+    this.#forgotAtMs = 0;
+    this.#decideAtMs = Infinity;
     this.#hasLooked = false;
     this.#scheduler = new Scheduler(this.#deps.weightOf);
     this.#keeper = new PoolKeeper(this.#deps, this.#scheduler);
+    this.#line = new LineWatch(this.#deps, (job) => this.#add(job));
     this.#released.clear();
     this.#parkedAs.clear();
     this.#deps.log.info("dispatching", { instance: this.#deps.instance });
@@ -167,12 +173,11 @@ export class Dispatcher {
     const nowMs = clock.now();
     for (const report of await reports.since(nowMs - CLOCKS_DIFFER_MS)) this.#hear(report);
     this.#hasLooked = true;
-    await this.#lookForParked();
-    if (nowMs - this.#straysAtMs > STRAYS_EVERY_MS) {
-      this.#straysAtMs = nowMs;
+    if (nowMs - this.#forgotAtMs > FORGET_EVERY_MS) {
+      this.#forgotAtMs = nowMs;
       this.#forgetLapsed(nowMs);
-      for (const job of await this.#deps.parked.parkedAfter(0, PAGE_JOBS)) this.#add(job);
     }
+    await this.#line.look();
     this.#decideSoon(clock.now());
   }
 
@@ -192,25 +197,24 @@ export class Dispatcher {
     }
   }
 
-  async #lookForParked(): Promise<void> {
-    for (let page = 0; page < MOST_PAGES; page++) {
-      const jobs = await this.#deps.parked.parkedAfter(this.#parkedCursorMs, PAGE_JOBS);
-      for (const job of jobs) {
-        this.#add(job);
-        this.#parkedCursorMs = Math.max(this.#parkedCursorMs, job.parked_ms);
-      }
-      if (jobs.length < PAGE_JOBS) return;
-    }
-  }
-
-  #add(job: ParkedJob): void {
+  #add(job: ParkedJob): boolean {
     const released = this.#released.get(job.job_id);
     // Let go already, and its worker has not got to it yet.
-    if (released !== undefined && released.parkedMs === job.parked_ms) return;
+    if (released !== undefined && released.parkedMs === job.parked_ms) return false;
     this.#released.delete(job.job_id);
-    if (this.#scheduler.queue.has(job.job_id)) return;
-    this.#parkedAs.set(job.job_id, job.parked_ms);
+    if (this.#scheduler.queue.has(job.job_id) || job.deployments.length === 0) return false;
+    this.#parkedAs.set(job.job_id, { parkedMs: job.parked_ms, place: job.place });
     this.#scheduler.queue.add(waitingOf(job));
+    return true;
+  }
+
+  /** The job is in the queue no more: what it was parked as. */
+  #leftQueue(job: Waiting): number {
+    const parked = this.#parkedAs.get(job.job_id);
+    if (parked === undefined) return 0;
+    this.#parkedAs.delete(job.job_id);
+    this.#line.left(parked.place);
+    return parked.parkedMs;
   }
 
   #forgetLapsed(nowMs: number): void {
@@ -243,9 +247,7 @@ export class Dispatcher {
   async #release(releases: readonly Release[], nowMs: number): Promise<void> {
     const lapses_ms = nowMs + GRANT_MS;
     for (const { job, deployment } of releases) {
-      const parkedMs = this.#parkedAs.get(job.job_id) ?? 0;
-      this.#parkedAs.delete(job.job_id);
-      this.#released.set(job.job_id, { parkedMs, atMs: nowMs, deployment });
+      this.#released.set(job.job_id, { parkedMs: this.#leftQueue(job), atMs: nowMs, deployment });
     }
     try {
       await this.#deps.releases.release(
@@ -261,6 +263,7 @@ export class Dispatcher {
   }
 
   async #giveUp(late: readonly Waiting[]): Promise<void> {
+    for (const job of late) this.#leftQueue(job);
     try {
       await this.#deps.releases.giveUp(late.map(keyOf));
     } catch (thrown) {
@@ -273,6 +276,6 @@ function keyOf({ tenant_id, job_id }: Waiting): JobKey {
   return { tenant_id, job_id };
 }
 
-function waitingOf({ parked_ms: _, ...job }: ParkedJob): Waiting {
+function waitingOf({ parked_ms: _, place: _place, ...job }: ParkedJob): Waiting {
   return job;
 }

@@ -1,8 +1,9 @@
-import type { Job } from "../job/job.ts";
+import { type Job, lineSinceMs } from "../job/job.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import type { Outcome } from "../model/outcome.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { InstanceQuota, Limited } from "./instance-quota.ts";
+import { placeOf } from "./line.ts";
 import type { Taken } from "./pool.ts";
 import type { Reporter } from "./reporter.ts";
 import type { CallNews } from "./scheduler.ts";
@@ -99,11 +100,11 @@ export class InstanceDoor implements QuotaDoor {
   parked(job: Job): void {
     const { tenant_id, job_id, priority, deadline_ms, parked, parked_at_ms } = job;
     if (parked === undefined || parked_at_ms === undefined) return;
-    const since_ms = Math.max(job.created_at_ms, job.not_before_ms ?? 0);
-    this.#deps.dispatcher.parkedHere({
-      ...{ tenant_id, job_id, priority, deadline_ms, since_ms },
-      ...{ tokens: parked.tokens, deployments: parked.deployments, parked_ms: parked_at_ms },
-    });
+    const { tokens, deployments } = parked;
+    const waiting = { tenant_id, job_id, priority, deadline_ms, tokens, deployments };
+    const placed = { ...waiting, since_ms: lineSinceMs(job) };
+    const place = parked.place ?? placeOf(placed);
+    this.#deps.dispatcher.parkedHere({ ...placed, parked_ms: parked_at_ms, place });
     void this.#deps.dispatcher.ensure();
   }
 }

@@ -55,12 +55,11 @@ export class Leadership {
     return true;
   }
 
-  /** False: it is another's now. Throws StoreUnavailable; after a lease's length without a renewal, false. */
+  /** False: it is another's now. However late it comes, it is still its own where no other has written. Throws StoreUnavailable. */
   async renew(): Promise<boolean> {
     const { leases, clock, instance } = this.#deps;
     const since = clock.monotonic() - this.#renewedAt;
     if (since < RENEW_EVERY_MS) return true;
-    if (since > LEASE_MS) return false;
     const now = clock.monotonic();
     const renewals = this.#renewals + 1;
     const written = await leases.write({ holder: instance, renewals }, this.#etag);

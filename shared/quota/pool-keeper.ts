@@ -1,14 +1,17 @@
 import type { Clock } from "../clock.ts";
 import type { Stored } from "../job/ports.ts";
+import type { Breaker } from "./breaker.ts";
 import type { Limited } from "./instance-quota.ts";
-import type { LimitBelief } from "./limit-belief.ts";
-import { isLimited, newPool, type Pool, poolAt, takeFrom, withLimits } from "./pool.ts";
+import { giveBack, type LimitBelief, spend } from "./limit-belief.ts";
+import { isLimited, newPool, type Pool, poolAt, withLimits } from "./pool.ts";
 import type { PoolRecord, QuotaLedger } from "./ports.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** How often a pool that changed is written, and for how long a backlog is said to last. */
 const WRITE_EVERY_MS = 1_500;
 const BACKLOG_MS = 5_000;
+/** Against others who write the same pool. */
+const TRIES = 5;
 
 /**
  * Keeps the dispatcher's pools and the ledger in step: read once, then written now and then with the word that jobs
@@ -76,7 +79,7 @@ export class PoolKeeper {
         const says = waiting && this.#isWaitedFor(name);
         const news = says ? saidFor < BACKLOG_MS / 2 : saidFor > 0;
         if (!news && !due) return;
-        await this.#writeOne(name, pool, says, nowMs);
+        await this.#writeOne(name, says);
       }),
     );
   }
@@ -88,36 +91,67 @@ export class PoolKeeper {
     );
   }
 
-  async #writeOne(name: string, pool: Pool, waiting: boolean, nowMs: number): Promise<void> {
-    const breakers = Object.fromEntries(
+  /** Instances that take slices write as well, some of them often: it is tried until it is in, or another look's turn. */
+  async #writeOne(name: string, waiting: boolean): Promise<void> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const pool = this.#scheduler.pools.get(name);
+      if (pool === undefined) return;
+      const nowMs = this.#deps.clock.now();
+      const record: PoolRecord = {
+        pool,
+        breakers: this.#breakersOf(name),
+        backlog_until_ms: waiting ? nowMs + BACKLOG_MS : 0,
+      };
+      const before = this.#stored.get(name);
+      const written = await this.#deps.ledger.write(name, record, before?.etag);
+      if (written.kind === "written") {
+        this.#stored.set(name, { value: record, etag: written.etag });
+        this.#writtenMs.set(name, nowMs);
+        this.#spentThen.set(name, spentOf(pool));
+        return;
+      }
+      // An instance has taken a slice, or told what it learnt.
+      const current = await this.#deps.ledger.read(name);
+      this.#stored.set(name, current);
+      const ours = this.#scheduler.pools.get(name);
+      if (current === undefined || ours === undefined) return;
+      const now = this.#deps.clock.now();
+      this.#scheduler.pools.set(name, together(ours, before?.value.pool, current.value.pool, now));
+    }
+  }
+
+  #breakersOf(name: string): Record<string, Breaker> {
+    return Object.fromEntries(
       (this.#members.get(name) ?? []).flatMap((member) => {
         const breaker = this.#scheduler.breakers.get(member);
         return breaker === undefined ? [] : [[member, breaker] as const];
       }),
     );
-    const record: PoolRecord = { pool, breakers, backlog_until_ms: waiting ? nowMs + BACKLOG_MS : 0 };
-    const before = this.#stored.get(name);
-    const written = await this.#deps.ledger.write(name, record, before?.etag);
-    if (written.kind === "written") {
-      this.#stored.set(name, { value: record, etag: written.etag });
-      this.#writtenMs.set(name, nowMs);
-      this.#spentThen.set(name, spentOf(pool));
-      return;
-    }
-    // An instance has taken a slice, or told what it learnt: its part is taken off ours, and written next time.
-    const current = await this.#deps.ledger.read(name);
-    this.#stored.set(name, current);
-    const ours = this.#scheduler.pools.get(name);
-    if (current === undefined || ours === undefined) return;
-    this.#scheduler.pools.set(name, withSlices(poolAt(ours, nowMs), before?.value.pool, current.value.pool));
   }
 }
 
-function withSlices(ours: Pool, before: Pool | undefined, now: Pool): Pool {
-  const taken = (then: LimitBelief | null | undefined, since: LimitBelief | null) =>
-    Math.max(0, (since?.spent ?? 0) - (then?.spent ?? since?.spent ?? 0));
-  const pool = takeFrom(ours, taken(before?.requests, now.requests), taken(before?.tokens, now.tokens));
-  return { ...pool, not_before_ms: Math.max(pool.not_before_ms, now.not_before_ms) };
+/** Ours, and what instances have taken and learnt since `before`. */
+function together(ours: Pool, before: Pool | undefined, theirs: Pool, nowMs: number): Pool {
+  const [a, b] = [poolAt(ours, nowMs), poolAt(theirs, nowMs)];
+  return {
+    requests: beliefTogether(a.requests, before?.requests, b.requests),
+    tokens: beliefTogether(a.tokens, before?.tokens, b.tokens),
+    not_before_ms: Math.max(a.not_before_ms, b.not_before_ms),
+  };
+}
+
+/** Who knows how it is limited knows what is left of it; what the other has taken is taken off. */
+function beliefTogether(
+  ours: LimitBelief | null,
+  before: LimitBelief | null | undefined,
+  theirs: LimitBelief | null,
+): LimitBelief | null {
+  if (ours === null || theirs === null) return ours ?? theirs;
+  const taken = (since: LimitBelief) => since.spent - (before?.spent ?? 0);
+  const learntThere = ours.shape === "unknown" && theirs.shape !== "unknown";
+  const [base, more] = learntThere ? [theirs, taken(ours)] : [ours, taken(theirs)];
+  // Less than before: a slice that was not used up came back.
+  return more < 0 ? giveBack(base, -more) : spend(base, more);
 }
 
 function spentOf(pool: Pool): number {

@@ -60,11 +60,20 @@ export interface ParkedJob extends JobKey {
   readonly deadline_ms: number;
   /** When it was parked, by the clock of whoever parked it. */
   readonly parked_ms: number;
+  /** In the line of all that wait: line.ts. */
+  readonly place: string;
 }
 
 export interface ParkedJobs {
   /** Parked after some time, the longest ago first. */
   parkedAfter(parkedMs: number, limit: number): Promise<readonly ParkedJob[]>;
+  /** By place, from after one text to before another, or to the end. */
+  inLine(
+    range: { readonly after: string; readonly before?: string },
+    limit: number,
+  ): Promise<readonly ParkedJob[]>;
+  /** Those whose deadline comes before some time, the nearest first. */
+  dueBefore(deadlineMs: number, limit: number): Promise<readonly ParkedJob[]>;
 }
 
 /** Leave to call a deployment: quota was taken for it. */

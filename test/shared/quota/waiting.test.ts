@@ -211,3 +211,20 @@ function openedControl() {
   };
   return database.container(CONTROL_CONTAINER);
 }
+
+it("dispatches again after another had taken over meanwhile", async () => {
+  const keys: Nudge[] = [];
+  for (let n = 0; n < 3; n++) keys.push(await accepted());
+  for (const key of keys) await runJob(one.worker, key);
+  await turnUntil(() => one.dispatcher.isLeading && released.length > 0);
+  const lease = new CosmosDispatcherLeases(openedControl());
+  await lease.write({ holder: "another", renewals: 1 }, (await lease.read())?.etag);
+  await turnUntil(() => !one.dispatcher.isLeading);
+  const before = released.length;
+  for (let n = 0; n < 20 && !one.dispatcher.isLeading; n++) {
+    clock.advance(1_000);
+    await one.dispatcher.tend();
+  }
+  expect(one.dispatcher.isLeading).toBe(true);
+  await turnUntil(() => released.length > before);
+});
