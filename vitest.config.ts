@@ -1,10 +1,14 @@
 import { defineConfig } from "vitest/config";
 
+/** Pure logic: no process, no socket, nothing of the module's state touched; these files can share a worker. */
+const PURE = [
+  "test/{architecture,docs/*,model-check/*,audit/{seal,verify},faults/checker}.test.ts",
+  "test/shared/**/*.test.ts",
+];
+
 // Two workers: the suite is measured on two cores, and many tests start servers of their own.
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    globalSetup: ["test/contract/say-what-was-not-run.ts"],
     environment: "node",
     pool: "forks",
     maxWorkers: 2,
@@ -13,5 +17,17 @@ export default defineConfig({
     hookTimeout: 120_000,
     teardownTimeout: 20_000,
     reporters: ["default"],
+    projects: [
+      { extends: true, test: { name: "pure", include: PURE, isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: "real",
+          include: ["test/**/*.test.ts"],
+          exclude: PURE,
+          globalSetup: ["test/contract/say-what-was-not-run.ts"],
+        },
+      },
+    ],
   },
 });

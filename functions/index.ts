@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { DefaultAzureCredential, ManagedIdentityCredential, type TokenCredential } from "@azure/identity";
+import type { TokenCredential } from "@azure/identity";
 import { keptSecondsAtMost, sealDays } from "../shared/audit/sealing.ts";
 import { CosmosBilledCalls } from "../shared/azure/cosmos-billed-calls.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos-client.ts";
@@ -88,11 +88,23 @@ const credentials = new Map<string | undefined, TokenCredential>();
 function credential(clientId: string | undefined = process.env.AZURE_CLIENT_ID): TokenCredential {
   let known = credentials.get(clientId);
   if (known === undefined) {
-    known =
-      clientId === undefined ? new DefaultAzureCredential() : new ManagedIdentityCredential({ clientId });
+    known = identity(clientId);
     credentials.set(clientId, known);
   }
   return known;
+}
+
+/** Loads `@azure/identity` with the first token: keys never ask for one, and a cold start need not wait for it. */
+function identity(clientId: string | undefined): TokenCredential {
+  let loaded: Promise<TokenCredential> | undefined;
+  return {
+    getToken: async (scopes, options) => {
+      loaded ??= import("@azure/identity").then(({ DefaultAzureCredential, ManagedIdentityCredential }) =>
+        clientId === undefined ? new DefaultAzureCredential() : new ManagedIdentityCredential({ clientId }),
+      );
+      return (await loaded).getToken(scopes, options);
+    },
+  };
 }
 
 const { database } = openDatabase(settings.cosmos, credential);

@@ -9,8 +9,8 @@ import { ServiceBusClient } from "@azure/service-bus";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { alive } from "./alive.ts";
 
-const START = fileURLToPath(new URL("../../local/start.ts", import.meta.url));
-const EMULATORS = fileURLToPath(new URL("../../local/emulators.ts", import.meta.url));
+const START = fileURLToPath(new URL("../../dist/local/start.js", import.meta.url));
+const EMULATORS = fileURLToPath(new URL("../../dist/local/emulators.js", import.meta.url));
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const APP = join(ROOT, "test/fixtures/host-app");
 const LOOK_MS = 20;
