@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { explore } from "./explore.ts";
-import { type Budget, type Model, MUTANTS, type Mutant } from "./protocol.ts";
+import { type Budget, type Model, MUTANTS, type Mutant } from "./state.ts";
 
 const NONE: Budget = {
   ...{ crashes: 0, lostAnswers: 0, lostNudges: 0, doubledNudges: 0, renewals: 0 },

@@ -3,7 +3,7 @@ import type { AuditRecord } from "../../shared/audit/record.ts";
 import { GENESIS_HASH, recordHash } from "../../shared/audit/record.ts";
 import { hasEnded, type Job } from "../../shared/job/job.ts";
 import type { Draft } from "../../shared/job/life-cycle.ts";
-import type { Model, State } from "./protocol.ts";
+import type { Model, State } from "./state.ts";
 
 /** What is stored of the one job. */
 export interface Store {
