@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chat, Stack } from "./stack.ts";
+import { upload } from "./upload.ts";
 
 const stack = new Stack();
 beforeAll(() => stack.start());
@@ -29,50 +30,6 @@ async function refused(
 async function listed(): Promise<string[]> {
   const answer = await stack.call("/api/jobs?limit=100");
   return answer.json.data.map((job: { id: string }) => job.id);
-}
-
-/** An upload by hand: what was answered, and how many bytes had been handed over by then. */
-async function upload(
-  headers: Record<string, string>,
-  body: (send: (text: string) => Promise<void>, answered: () => boolean) => Promise<void>,
-): Promise<{ status: number; code: string | undefined; sent: number }> {
-  const { hostname, port } = new URL(stack.url);
-  const sending = request({
-    ...{ hostname, port, path: "/api/jobs", method: "POST" },
-    headers: { authorization: "Bearer local-team-a", "content-type": "application/json", ...headers },
-  });
-  let sent = 0;
-  let answered = false;
-  const answer = new Promise<{ status: number; text: string }>((resolve, reject) => {
-    sending.on("response", (response) => {
-      answered = true;
-      let text = "";
-      response.on("data", (chunk) => {
-        text += chunk;
-      });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
-    });
-    // Once it has answered, the service may close: what is still being sent then fails.
-    sending.on("error", (thrown) => {
-      if (!answered) reject(thrown);
-    });
-  });
-  const send = (text: string) => {
-    sent += text.length;
-    return new Promise<void>((resolve) => sending.write(text, () => resolve()));
-  };
-  const write = async () => {
-    await body(send, () => answered);
-    sending.end();
-  };
-  if (headers.expect === undefined) await Promise.race([write(), answer]);
-  else {
-    sending.once("continue", () => void write());
-    sending.flushHeaders();
-  }
-  const { status, text } = await answer;
-  sending.destroy();
-  return { status, code: JSON.parse(text).code, sent };
 }
 
 describe("bad input, over HTTP: each gets a precise answer, and nothing is stored", () => {
@@ -133,7 +90,7 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
   });
 
   it("a body over the limit in chunks, without a length: answered while it is still being sent", async () => {
-    const answer = await upload({ "transfer-encoding": "chunked" }, async (send, answered) => {
+    const answer = await upload(stack.url, { "transfer-encoding": "chunked" }, async (send, answered) => {
       const piece = `${'"x",'.repeat(16_384)}`;
       for (let sent = 0; sent < 100_000_000 && !answered(); sent += piece.length) await send(piece);
     });
@@ -143,12 +100,16 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
 
   it("a body that waits for 100 Continue: told to go on, or refused before it is sent", async () => {
     const small = JSON.stringify({ body: good });
-    const taken = await upload({ expect: "100-continue", "content-length": String(small.length) }, (send) =>
-      send(small),
+    const taken = await upload(
+      stack.url,
+      { expect: "100-continue", "content-length": String(small.length) },
+      (send) => send(small),
     );
     expect(taken.status).toBe(202);
-    const refused = await upload({ expect: "100-continue", "content-length": "50000000" }, (send) =>
-      send("never asked for"),
+    const refused = await upload(
+      stack.url,
+      { expect: "100-continue", "content-length": "50000000" },
+      (send) => send("never asked for"),
     );
     expect([refused.status, refused.code, refused.sent]).toEqual([413, "request_too_large", 0]);
   });
@@ -165,7 +126,7 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
     await new Promise<void>((resolve) => cut.write(text.slice(0, -1), () => resolve()));
     cut.destroy(new Error("cut"));
     await gone;
-    const chunked = await upload({ "transfer-encoding": "chunked" }, async (send) => {
+    const chunked = await upload(stack.url, { "transfer-encoding": "chunked" }, async (send) => {
       for (const piece of text.match(/.{1,7}/gs) ?? []) await send(piece);
     });
     expect(chunked.status).toBe(202);
