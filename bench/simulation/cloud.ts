@@ -1,18 +1,20 @@
-import type { RateLimiter } from "../../local/model-endpoints/rate-limit.ts";
+import type { Admission, RateLimiter } from "../../local/model-endpoints/rate-limit.ts";
 import type { Waiting } from "../../shared/quota/fair-queue.ts";
-import { newPool, type PoolLimits, type QuotaHeaders } from "../../shared/quota/pool.ts";
+import { newPool, type Pool, type PoolLimits } from "../../shared/quota/pool.ts";
 import { quotaHeadersOf } from "../../shared/quota/quota-headers.ts";
 import { type CallNews, type Release, Scheduler } from "../../shared/quota/scheduler.ts";
 import type { Events } from "./events.ts";
+import * as machinery from "./machinery.ts";
 
 export type Random = () => number;
 
 /** A deployment of the simulation: what the catalogue says of it, and how it is in truth. */
-export interface Lab {
+export interface SimDeployment {
   readonly name: string;
+  readonly provider: string;
   readonly pool: string;
   readonly limits: PoolLimits & { readonly concurrency?: number };
-  /** In truth; may be replaced while the simulation runs. */
+  /** In truth; the same one for all of a pool. May be replaced while the simulation runs. */
   limiter: RateLimiter;
   /** What the server counts for a job's estimate. */
   readonly counted: (tokens: number) => number;
@@ -23,116 +25,157 @@ export interface Lab {
 
 export interface SimJob extends Waiting {
   readonly offered_ms: number;
+  /** Calls of it that failed. */
+  readonly failures?: number;
 }
 
-export interface Ended {
-  readonly job: SimJob;
-  readonly deployment: string;
-  readonly started_ms: number;
-  readonly ended_ms: number;
+/** Who looks on: for figures. */
+export interface Watch {
+  /** A call was let in, and counted so much. */
+  readonly admitted?: (job: SimJob, to: SimDeployment, counted: number) => void;
+  readonly refused?: (job: SimJob, to: SimDeployment) => void;
+  /** It waits again, after a call that was refused or failed. */
+  readonly parkedAgain?: (job: SimJob) => void;
+  /** It was told to go. */
+  readonly released?: (job: SimJob) => void;
+  readonly completed?: (job: SimJob, startedMs: number) => void;
+  readonly late?: (job: SimJob) => void;
 }
 
-/** Delays of the machinery, ms: medians, each spread lognormally by `spread`. */
-export interface Delays {
-  /** From a submit's 202 until its job is parked. */
-  readonly park: number;
-  /** From the release until the call arrives: nudge, read, claim. */
-  readonly nudge: number;
-  /** Storing what became of a call. */
-  readonly store: number;
-  readonly poll: number;
-  readonly report: number;
-  readonly spread: number;
+/** What one instance has to report, and when the first of it happened. */
+interface Unreported {
+  news: CallNews[];
+  /** Counts reports, so that one that was made already is not made again when its time comes. */
+  number: number;
 }
 
-export const DELAYS: Delays = {
-  park: 15,
-  nudge: 25,
-  store: 8,
-  poll: 200,
-  report: 1_000,
-  spread: 0.5,
-};
-
-export interface Counts {
-  cosmosWrites: number;
-  nudges: number;
-  refused: number;
-  failed: number;
-  late: number;
-}
-
-/** The least the dispatcher waits between two decisions. */
-const LEAST_TICK_MS = 25;
-const MOST_RELEASES = 500;
-
-/** The service in virtual time: its scheduler is the real one, its delays and its labs are played. */
+/** The service in virtual time: its scheduler is the real one, its delays and its deployments are played. */
 export class Cloud {
   readonly events: Events;
   readonly scheduler: Scheduler;
-  readonly ended: Ended[] = [];
-  readonly counts: Counts = { cosmosWrites: 0, nudges: 0, refused: 0, failed: 0, late: 0 };
-  readonly #labs: ReadonlyMap<string, Lab>;
+  readonly counts = machinery.noCounts();
+  /** CPU ms of this thread in the scheduler: its queue, its decisions, what it learns. */
+  schedulerCpuMs = 0;
+  lastEndedMs = 0;
+  readonly #deployments: ReadonlyMap<string, SimDeployment>;
   readonly #random: Random;
-  readonly #delays: Delays;
   readonly #instances: number;
+  readonly #watch: Watch;
   #decideAtMs = Infinity;
   #decidedAtMs = 0;
-  #expected = 0;
-  /** Of each instance, since it last reported. */
-  readonly #reports = new Map<number, CallNews[]>();
+  #offered = 0;
+  #isLooking = false;
+  #straysAtMs = 0;
+  #renewedMs = 0;
+  /** What the next look will find. */
+  #parked: SimJob[] = [];
+  #reported: CallNews[] = [];
+  readonly #unreported = new Map<number, Unreported>();
+  readonly #written = new Map<string, { atMs: number; spent: number }>();
 
   constructor(
     events: Events,
-    labs: readonly Lab[],
-    options: { instances: number; random: Random; weightOf?: (tenant: string) => number; delays?: Delays },
+    deployments: readonly SimDeployment[],
+    options: { instances: number; random: Random; weightOf?: (tenant: string) => number; watch?: Watch },
   ) {
     this.events = events;
-    this.#labs = new Map(labs.map((lab) => [lab.name, lab]));
+    this.#deployments = new Map(deployments.map((each) => [each.name, each]));
     this.#random = options.random;
-    this.#delays = options.delays ?? DELAYS;
     this.#instances = options.instances;
+    this.#watch = options.watch ?? {};
     this.scheduler = new Scheduler(options.weightOf ?? (() => 1));
     this.scheduler.serve(
-      labs.map(({ name, pool, limits }) => ({ name, pool, concurrency: limits.concurrency })),
+      deployments.map(({ name, pool, limits }) => ({ name, pool, concurrency: limits.concurrency })),
     );
-    for (const lab of labs) this.scheduler.pools.set(lab.pool, newPool(lab.limits, events.nowMs));
+    for (const each of deployments) this.scheduler.pools.set(each.pool, newPool(each.limits, events.nowMs));
   }
 
+  /** Every job that was offered has ended. */
   get isDone(): boolean {
-    return this.ended.length + this.counts.late >= this.#expected;
+    const { done, failed, late } = this.counts;
+    return done + failed + late >= this.#offered;
   }
 
   #delay(medianMs: number): number {
     const normal = Math.sqrt(-2 * Math.log(1 - this.#random())) * Math.cos(2 * Math.PI * this.#random());
-    return medianMs * Math.exp(this.#delays.spread * normal);
+    return medianMs * Math.exp(machinery.DELAYS.spread * normal);
   }
 
-  offer(job: SimJob): void {
-    this.#expected++;
-    this.events.at(job.offered_ms, () => {
-      this.counts.cosmosWrites++;
-      this.counts.nudges++;
-      this.#park(job, this.#delay(this.#delays.park));
-    });
-  }
-
-  /** Stored as waiting; the dispatcher's own instance tells it at once, the others' jobs are found by its next look. */
-  #park(job: SimJob, afterMs: number): void {
-    const heardMs = this.#instance() === 0 ? 0 : this.#random() * this.#delays.poll;
-    this.counts.cosmosWrites++;
-    this.events.after(afterMs + heardMs, () => {
-      this.scheduler.queue.add(job);
-      this.#decideSoon(this.events.nowMs);
-    });
+  #measured<T>(work: () => T): T {
+    const before = process.threadCpuUsage();
+    const result = work();
+    const { user, system } = process.threadCpuUsage(before);
+    this.schedulerCpuMs += (user + system) / 1000;
+    return result;
   }
 
   #instance(): number {
     return Math.floor(this.#random() * this.#instances);
   }
 
+  /** Submitted now: 202, and its nudge is under way. */
+  submit(job: SimJob): void {
+    this.#offered++;
+    this.counts.jobWrites += 2; // created, parked
+    this.counts.jobReads++;
+    this.counts.nudges++;
+    this.#parkIn(job, this.#delay(machinery.DELAYS.park));
+  }
+
+  /** The dispatcher's own instance tells it at once, the others' jobs are found by its next look. */
+  #parkIn(job: SimJob, afterMs: number): void {
+    const here = this.#instance() === 0;
+    this.events.after(afterMs, () => {
+      if (here) {
+        this.#measured(() => this.scheduler.queue.add(job));
+        this.#decideSoon(this.events.nowMs);
+      } else this.#parked.push(job);
+      this.#keepLooking();
+    });
+  }
+
+  #keepLooking(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.events.after(machinery.LOOK_MS, () => {
+      this.#isLooking = false;
+      this.#look();
+      if (!this.isDone) this.#keepLooking();
+    });
+  }
+
+  #look(): void {
+    const { nowMs } = this.events;
+    const [parked, reported] = [this.#parked, this.#reported];
+    this.#parked = [];
+    this.#reported = [];
+    this.counts.queries += 2;
+    if (nowMs - this.#straysAtMs >= machinery.STRAYS_MS) {
+      this.#straysAtMs = nowMs;
+      this.counts.queries++;
+    }
+    if (nowMs - this.#renewedMs >= machinery.RENEW_MS) {
+      this.#renewedMs = nowMs;
+      this.counts.quotaWrites++;
+    }
+    this.#measured(() => {
+      for (const job of parked) this.scheduler.queue.add(job);
+      for (const news of reported) this.scheduler.heard(news, nowMs);
+    });
+    for (const [name, pool] of this.scheduler.pools) this.#writePool(name, pool, nowMs);
+    this.#decideSoon(nowMs);
+  }
+
+  #writePool(name: string, pool: Pool, nowMs: number): void {
+    const before = this.#written.get(name);
+    const spent = (pool.requests?.spent ?? 0) + (pool.tokens?.spent ?? 0);
+    if (before?.spent === spent || nowMs - (before?.atMs ?? 0) < machinery.WRITE_POOL_MS) return;
+    this.#written.set(name, { atMs: nowMs, spent });
+    this.counts.quotaWrites++;
+  }
+
   #decideSoon(atMs: number): void {
-    const next = Math.max(atMs, this.#decidedAtMs + LEAST_TICK_MS);
+    const next = Math.max(atMs, this.#decidedAtMs + machinery.LEAST_TICK_MS);
     if (next >= this.#decideAtMs) return;
     this.#decideAtMs = next;
     this.events.at(next, () => {
@@ -144,79 +187,111 @@ export class Cloud {
     const { nowMs } = this.events;
     this.#decideAtMs = Infinity;
     this.#decidedAtMs = nowMs;
-    const { releases, late, nextAtMs } = this.scheduler.decide(nowMs, MOST_RELEASES);
-    this.counts.late += late.length;
+    const { releases, late, nextAtMs } = this.#measured(() =>
+      this.scheduler.decide(nowMs, machinery.MOST_RELEASES),
+    );
+    for (const job of late) this.#giveUp(job as SimJob);
     for (const release of releases) {
       this.counts.nudges++;
-      this.events.after(this.#delay(this.#delays.nudge), () => this.#call(release));
+      this.#watch.released?.(release.job as SimJob);
+      this.events.after(this.#delay(machinery.DELAYS.nudge), () => this.#call(release));
     }
     if (nextAtMs < Infinity) this.#decideSoon(nextAtMs);
   }
 
+  #giveUp(job: SimJob): void {
+    this.counts.late++;
+    this.counts.nudges++;
+    this.counts.jobReads++;
+    this.counts.jobWrites++;
+    this.#watch.released?.(job);
+    this.#watch.late?.(job);
+  }
+
   #call(release: Release): void {
-    const lab = this.#labs.get(release.deployment);
-    if (lab === undefined) return;
-    this.counts.cosmosWrites++;
+    const to = this.#deployments.get(release.deployment);
+    if (to === undefined) return;
+    const job = release.job as SimJob;
     const sentMs = this.events.nowMs;
-    const counted = lab.counted(release.job.tokens);
-    const admission = lab.dead ? undefined : lab.limiter.admit(sentMs, counted);
-    const callMs = admission?.admitted === true ? lab.callMs(this.#random) : 5;
+    const counted = to.counted(job.tokens);
+    const admission = to.dead ? undefined : to.limiter.admit(sentMs, counted);
+    this.counts.jobReads++;
+    this.counts.jobWrites++; // the claim
+    this.counts.calls++;
+    if (admission?.admitted === true) this.#watch.admitted?.(job, to, counted);
+    if (admission?.admitted === false) this.#watch.refused?.(job, to);
+    const callMs =
+      admission === undefined
+        ? machinery.DOWN_MS
+        : admission.admitted
+          ? to.callMs(this.#random)
+          : machinery.REFUSED_MS;
     this.events.after(callMs, () => this.#answered(release, sentMs, admission));
   }
 
-  #answered(release: Release, sentMs: number, admission: ReturnType<RateLimiter["admit"]> | undefined): void {
+  #answered(release: Release, sentMs: number, admission: Admission | undefined): void {
     const { nowMs } = this.events;
-    const said = quotaHeadersOf({ get: (name) => admission?.headers[name] ?? null });
-    const headers: QuotaHeaders = said ?? { requests: null, tokens: null };
     const outcome = admission === undefined ? "failed" : admission.admitted ? "ok" : "refused";
-    const news: CallNews = {
+    const headers = quotaHeadersOf({ get: (name) => admission?.headers[name] ?? null });
+    this.#tell({
       deployment: release.deployment,
       job_id: release.job.job_id,
       taken: release.taken,
       outcome,
       latency_ms: nowMs - sentMs,
-      sent_ms: null,
-      headers,
+      sent_ms: sentMs,
+      headers: headers ?? { requests: null, tokens: null },
       retry_after_ms: admission?.admitted === false ? admission.retryAfterMs : null,
-    };
-    this.#tell(news, sentMs);
-    const job = release.job as SimJob;
-    this.counts.cosmosWrites++;
-    if (outcome === "ok") {
-      this.ended.push({ job, deployment: release.deployment, started_ms: sentMs, ended_ms: nowMs });
-      return;
-    }
-    this.counts[outcome]++;
-    const others = job.deployments.filter((name) => name !== release.deployment);
-    const next = outcome === "failed" && others.length > 0 ? { ...job, deployments: others } : job;
-    this.#park(next, this.#delay(this.#delays.store));
-  }
-
-  #tell(told: CallNews, sentMs: number): void {
-    const instance = this.#instance();
-    const news = instance === 0 ? { ...told, sent_ms: sentMs } : told;
-    if (instance === 0 || news.outcome !== "ok") {
-      const delayMs =
-        instance === 0 ? 0 : this.#delay(this.#delays.store) + this.#random() * this.#delays.poll;
-      this.events.after(delayMs, () => this.#hear([news]));
-      return;
-    }
-    const waiting = this.#reports.get(instance);
-    if (waiting !== undefined) {
-      waiting.push(news);
-      return;
-    }
-    const report = [news];
-    this.#reports.set(instance, report);
-    this.counts.cosmosWrites++;
-    this.events.after(this.#delays.report, () => {
-      this.#reports.delete(instance);
-      this.#hear(report);
     });
+    const job = release.job as SimJob;
+    this.counts.jobWrites++; // its end, or that it waits again
+    if (outcome === "ok") {
+      this.counts.done++;
+      this.lastEndedMs = nowMs;
+      this.#watch.completed?.(job, sentMs);
+      return;
+    }
+    this.counts[outcome === "refused" ? "refused" : "failedCalls"]++;
+    const next = outcome === "refused" ? job : failedOn(job, release.deployment);
+    if ((next.failures ?? 0) >= machinery.MAX_ATTEMPTS) {
+      this.counts.failed++;
+      return;
+    }
+    this.#watch.parkedAgain?.(next);
+    this.#parkIn(next, this.#delay(machinery.DELAYS.store));
   }
 
-  #hear(news: readonly CallNews[]): void {
-    for (const each of news) this.scheduler.heard(each, this.events.nowMs);
-    this.#decideSoon(this.events.nowMs);
+  /** The dispatcher's own instance hears of a call at once, of others' by their reports; bad news are not kept. */
+  #tell(news: CallNews): void {
+    const instance = this.#instance();
+    if (instance === 0) {
+      this.#measured(() => this.scheduler.heard(news, this.events.nowMs));
+      this.#decideSoon(this.events.nowMs);
+      return;
+    }
+    const unreported = this.#unreported.get(instance) ?? { news: [], number: 0 };
+    this.#unreported.set(instance, unreported);
+    unreported.news.push({ ...news, sent_ms: null });
+    const { number } = unreported;
+    if (news.outcome !== "ok" || unreported.news.length >= machinery.REPORT_CALLS) this.#report(unreported);
+    else if (unreported.news.length === 1)
+      this.events.after(machinery.REPORT_MS, () => {
+        if (unreported.number === number) this.#report(unreported);
+      });
   }
+
+  #report(unreported: Unreported): void {
+    const { news } = unreported;
+    unreported.news = [];
+    unreported.number++;
+    this.counts.quotaWrites++;
+    this.events.after(this.#delay(machinery.DELAYS.store), () => this.#reported.push(...news));
+  }
+}
+
+/** The others are tried first. */
+function failedOn(job: SimJob, deployment: string): SimJob {
+  const others = job.deployments.filter((name) => name !== deployment);
+  const failures = (job.failures ?? 0) + 1;
+  return { ...job, failures, deployments: others.length > 0 ? others : job.deployments };
 }

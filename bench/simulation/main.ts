@@ -1,19 +1,86 @@
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { head } from "../measure.ts";
+import { neighbours } from "./neighbour.ts";
+import { plotOf } from "./plot.ts";
+import { report, scaleHead, scaleRow } from "./report.ts";
+import { run } from "./run.ts";
+import { SCENARIOS } from "./scenarios.ts";
 import { runShape, SHAPES } from "./shapes.ts";
 
-/**
- * `npm run bench -- simulation [part of a shape's name] [seed]`: the scheduler's own code under a virtual clock, with
- * delays of the machinery drawn from a seed; 2,000 jobs, three deployments, two instances.
- */
-const [wanted = "", seed = "1"] = process.argv.slice(2);
-head(
-  "limits",
-  "jobs done",
-  "seconds",
-  "ratio to the ideal",
-  "refused a job",
-  "failed calls",
-  "writes a job",
-  "nudges a job",
-);
-for (const shape of SHAPES) if (shape.name.startsWith(wanted)) console.log(runShape(shape, seed));
+/** The scheduler's own code under a virtual clock; the machinery around it, labs and tenants are played. */
+const DEFAULT_SEED = "1";
+const SCALE = [1_000, 10_000, 100_000, 1_000_000];
+const OTHERS: Readonly<Record<string, string>> = {
+  shapes:
+    "2,000 jobs, three deployments, two instances, for each way of limiting (--only PART of a shape's name)",
+  neighbour: "a tenant with 10 jobs beside one with 100,000 (--jobs)",
+  scale: "backlog with 1,000 to 1,000,000 jobs (--jobs: the most), one line each; minutes",
+};
+
+function help(): string {
+  const all = [...SCENARIOS.map(({ name, what }) => [name, what] as const), ...Object.entries(OTHERS)];
+  const lines = all.map(([name, what]) => `  ${name.padEnd(10)} ${what}`);
+  return `Usage: npm run bench -- simulation [SCENARIO] [--seed N] [--jobs N] [--svg FILE]
+
+The scheduler's own code under a virtual clock. A seed gives the same run each time, but for CPU.
+Without a scenario: shapes, small and neighbour.
+
+${lines.join("\n")}
+
+  --seed N    ${DEFAULT_SEED} where it is left out
+  --jobs N    fewer or more jobs than the scenario has
+  --svg FILE  draws the run there`;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seed: { type: "string", default: DEFAULT_SEED },
+    jobs: { type: "string" },
+    svg: { type: "string" },
+    only: { type: "string", default: "" },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+const { seed, svg, only } = values;
+const jobs = values.jobs === undefined ? undefined : Number(values.jobs);
+const wanted = positionals.length > 0 ? positionals : ["shapes", "small", "neighbour"];
+const known = (name: string) => name in OTHERS || SCENARIOS.some((each) => each.name === name);
+const isWrong = !wanted.every(known) || (jobs !== undefined && !(Number.isInteger(jobs) && jobs > 0));
+if (values.help || isWrong) {
+  console.log(help());
+  process.exit(values.help ? 0 : 2);
+}
+console.log(`seed ${seed}`);
+for (const name of wanted) simulate(name);
+
+function simulate(name: string): void {
+  const scenario = SCENARIOS.find((each) => each.name === name);
+  if (scenario !== undefined) {
+    const done = run({ ...scenario, jobs: jobs ?? scenario.jobs }, seed);
+    report(done);
+    if (svg !== undefined) writeFileSync(svg, plotOf(done));
+    return;
+  }
+  console.log("");
+  if (name === "shapes") shapes();
+  else if (name === "neighbour") neighbours(jobs ?? 100_000, seed);
+  else scale();
+}
+
+function shapes(): void {
+  const calls = ["refused a job", "failed calls", "writes a job", "nudges a job"];
+  head("limits", "jobs done", "seconds", "ratio to the ideal", ...calls);
+  for (const shape of SHAPES) if (shape.name.startsWith(only)) console.log(runShape(shape, seed));
+}
+
+function scale(): void {
+  const backlog = SCENARIOS.find(({ name }) => name === "backlog");
+  if (backlog === undefined) throw new Error("the scenario «backlog» is missing");
+  // The first run of a process is slow, whatever it does.
+  run({ ...backlog, jobs: 5_000 }, seed);
+  scaleHead();
+  for (const count of SCALE)
+    if (count <= (jobs ?? Infinity)) scaleRow(run({ ...backlog, jobs: count }, seed));
+}

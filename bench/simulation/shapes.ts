@@ -1,7 +1,7 @@
 import type { DeploymentLimits } from "../../local/model-endpoints/profiles.ts";
 import { RateLimiter } from "../../local/model-endpoints/rate-limit.ts";
 import { seeded } from "../../local/model-endpoints/seeded.ts";
-import { Cloud, type Lab, type SimJob } from "./cloud.ts";
+import { Cloud, type SimDeployment, type SimJob } from "./cloud.ts";
 import { Events } from "./events.ts";
 
 /** Three deployments of 600 requests and 540,000 tokens a minute, 300 ms a call, as they can be limited. */
@@ -58,8 +58,9 @@ export function runShape(shape: Shape, seed: string): string {
   const startMs = events.nowMs;
   const names = ["a", "b", "c"];
   const factor = shape.configured ?? 1;
-  const labs: Lab[] = names.map((name) => ({
+  const deployments: SimDeployment[] = names.map((name) => ({
     name,
+    provider: name,
     pool: name,
     limits: {
       requests_per_minute: LIMIT.requestsPerMinute * factor,
@@ -70,7 +71,7 @@ export function runShape(shape: Shape, seed: string): string {
     callMs: () => 300,
     dead: false,
   }));
-  const cloud = new Cloud(events, labs, { instances: 2, random });
+  const cloud = new Cloud(events, deployments, { instances: 2, random });
   const tokens = sizes(seed, JOBS);
   for (const [n, each] of tokens.entries()) {
     const job: SimJob = {
@@ -83,30 +84,30 @@ export function runShape(shape: Shape, seed: string): string {
       deadline_ms: startMs + 86_400_000,
       offered_ms: startMs + (n / JOBS) * 2_500,
     };
-    cloud.offer(job);
+    events.at(job.offered_ms, () => cloud.submit(job));
   }
-  const last = labs.at(-1);
+  const last = deployments.at(-1);
   if (shape.deadFromMs !== undefined && last !== undefined)
     events.after(shape.deadFromMs, () => {
       last.dead = true;
     });
-  events.run(startMs + 600_000, () => cloud.isDone);
-  const seconds = ((cloud.ended.at(-1)?.ended_ms ?? Infinity) - startMs) / 1000;
+  events.run(startMs + 600_000, () => cloud.counts.done + cloud.counts.late === JOBS);
+  const seconds = (cloud.lastEndedMs - startMs) / 1000;
   let ideal = idealSeconds(shape, tokens, 3);
   if (shape.deadFromMs !== undefined) {
     const total = tokens.reduce((sum, each) => sum + each, 0);
     const before = shape.deadFromMs / 1000;
     ideal = before + (total - 27_000 * before) / 18_000 + 0.3;
   }
-  const { refused, failed, cosmosWrites, nudges } = cloud.counts;
+  const { done, refused, failedCalls, jobWrites, quotaWrites, nudges } = cloud.counts;
   const cells = [
     shape.name,
-    cloud.ended.length,
+    done,
     seconds.toFixed(1),
     (seconds / ideal).toFixed(3),
     (refused / JOBS).toFixed(3),
-    failed,
-    (cosmosWrites / JOBS).toFixed(2),
+    failedCalls,
+    ((jobWrites + quotaWrites) / JOBS).toFixed(2),
     (nudges / JOBS).toFixed(2),
   ];
   return `| ${cells.join(" | ")} |`;

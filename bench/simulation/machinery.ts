@@ -1,0 +1,60 @@
+/** Of the service's machinery, as it is played: shared/quota/dispatcher.ts, reporter.ts and pool-keeper.ts have the real ones. */
+
+/** The least the dispatcher waits between two decisions, and the most it lets go in one. */
+export const LEAST_TICK_MS = 25;
+export const MOST_RELEASES = 400;
+/** How often it looks at what was parked and reported elsewhere. */
+export const LOOK_MS = 200;
+/** How often it looks at the longest waiting as well. */
+export const STRAYS_MS = 3_000;
+/** How often it renews its lease, and writes a pool that is used. */
+export const RENEW_MS = 1_500;
+export const WRITE_POOL_MS = 1_500;
+/** An instance reports after so many calls, or so long after the first. */
+export const REPORT_CALLS = 24;
+export const REPORT_MS = 1_000;
+/** A job whose calls failed so often has failed. */
+export const MAX_ATTEMPTS = 5;
+/** How soon a deployment that is down says so. */
+export const DOWN_MS = 500;
+export const REFUSED_MS = 5;
+
+/** Delays, ms: medians, each spread lognormally by `spread`. */
+export interface Delays {
+  /** From a submit's 202 until its job is parked. */
+  readonly park: number;
+  /** From the release until the call arrives: nudge, read, claim. */
+  readonly nudge: number;
+  /** Storing what became of a call. */
+  readonly store: number;
+  readonly spread: number;
+}
+
+export const DELAYS: Delays = { park: 15, nudge: 25, store: 8, spread: 0.5 };
+
+/** Operations of the whole service so far. */
+export interface Counts {
+  /** Of jobs: submit, park, claim, what became of the call. */
+  jobWrites: number;
+  /** Of quota: the dispatcher's lease, pools, instances' reports. */
+  quotaWrites: number;
+  /** The worker's, of job and request. */
+  jobReads: number;
+  /** The dispatcher's queries. */
+  queries: number;
+  /** Messages sent. */
+  nudges: number;
+  calls: number;
+  refused: number;
+  failedCalls: number;
+  /** Jobs by their end. */
+  done: number;
+  failed: number;
+  /** Ended because no call could have been in time. */
+  late: number;
+}
+
+export const noCounts = (): Counts => ({
+  ...{ jobWrites: 0, quotaWrites: 0, jobReads: 0, queries: 0, nudges: 0 },
+  ...{ calls: 0, refused: 0, failedCalls: 0, done: 0, failed: 0, late: 0 },
+});

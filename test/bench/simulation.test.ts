@@ -1,0 +1,37 @@
+import { expect, it } from "vitest";
+import { plotOf } from "../../bench/simulation/plot.ts";
+import { type Run, run } from "../../bench/simulation/run.ts";
+import { SCENARIOS } from "../../bench/simulation/scenarios.ts";
+
+const small = SCENARIOS.find(({ name }) => name === "small");
+if (small === undefined) throw new Error("the scenario «small» is missing");
+const scenario = { ...small, jobs: process.env.LONG === "1" ? 20_000 : 4_000, quotaJobsAnHour: 60_000 };
+
+/** All but this machine's CPU. */
+function said({ schedulerCpuMs: _, ...told }: Run) {
+  return JSON.stringify(told);
+}
+
+it("keeps the quota busy, is hardly refused, and shares it fairly, a lab being down for a while", () => {
+  const done = run(scenario, "1");
+  const { counts } = done;
+  expect([counts.done, counts.failed, counts.late]).toEqual([scenario.jobs, 0, 0]);
+  expect(done.utilisation).toBeGreaterThan(0.97);
+  expect(counts.refused / scenario.jobs).toBeLessThan(0.02);
+  expect(counts.failedCalls).toBeGreaterThan(0);
+  expect(done.figures.jain.length).toBeGreaterThan(0);
+  expect(done.jainLowest).toBeGreaterThan(0.98);
+  expect((counts.jobWrites + counts.quotaWrites) / scenario.jobs).toBeLessThan(5);
+  expect(counts.nudges / scenario.jobs).toBeLessThan(2.05);
+  // A drawing that a browser can read, and a repository can bear.
+  const drawn = plotOf(done);
+  expect(drawn).not.toMatch(/NaN|undefined|Infinity/);
+  expect(drawn.length).toBeLessThan(16_000);
+});
+
+it("gives the same run for the same seed, another for another", () => {
+  const short = { ...scenario, jobs: 1_000 };
+  const first = said(run(short, "2"));
+  expect(said(run(short, "2"))).toBe(first);
+  expect(said(run(short, "3"))).not.toBe(first);
+});
