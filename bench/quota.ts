@@ -1,9 +1,15 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { Agent, request } from "undici";
+import { request } from "undici";
+import { fairness } from "./fairness.ts";
+import {
+  CALL_MS,
+  connections,
+  IN_FLIGHT,
+  type LimitedService,
+  order,
+  startLimited,
+  stopLimited,
+  submitTo,
+} from "./limited-service.ts";
 import { head, row, timed } from "./measure.ts";
 import { idealSeconds, JOBS, SHAPES, type Shape, sizes } from "./simulation/shapes.ts";
 
@@ -11,11 +17,9 @@ import { idealSeconds, JOBS, SHAPES, type Shape, sizes } from "./simulation/shap
  * `npm run bench -- quota [part of a shape's name]`: 2,000 jobs of mixed size offered at once to a route of three
  * deployments (simulated, 600 requests and 540,000 tokens a minute each, 300 ms a call), the real stack with two host
  * processes. For each way of limiting: how long it took over the ideal, calls refused, jobs failed, and what a job
- * cost in nudges and Cosmos DB writes. Each run takes a minute or two, most of it waiting for quota.
+ * cost in nudges and Cosmos DB writes. Each run takes a minute or two, most of it waiting for quota. `fairness`
+ * instead of a shape: how fair it is to tenants, and how soon switches work (fairness.ts).
  */
-const INSTANCES = 2;
-const IN_FLIGHT = 64;
-const CALL_MS = 300;
 const MODELS = [
   ["openai", "gpt-sim"],
   ["xai", "grok-sim"],
@@ -23,17 +27,7 @@ const MODELS = [
 ] as const;
 const PATIENCE_MS = 400_000;
 
-const root = path.resolve(import.meta.dirname, "..");
-const connections = new Agent({ connections: IN_FLIGHT });
 const headers = { authorization: "Bearer local-team-a", "content-type": "application/json" };
-
-interface Stack {
-  readonly child: ChildProcess;
-  readonly url: string;
-  readonly folder: string;
-  readonly control: string;
-  readonly models: string;
-}
 
 /** Of the running service: jobs submitted since they last all ended, when they did, calls answered until then. */
 let submitted = 0;
@@ -43,22 +37,27 @@ let counted = 0;
 const wanted = process.argv[2];
 /** One shape's whole name means that shape alone. */
 const named = SHAPES.some(({ name }) => name === wanted);
-head(
-  "limits",
-  "jobs done",
-  "seconds",
-  "ideal",
-  "ratio",
-  "refused a job",
-  "failed jobs",
-  "nudges a job",
-  "Cosmos writes a job",
-);
-for (const shape of SHAPES) {
-  if (wanted === undefined || (named ? shape.name === wanted : shape.name.startsWith(wanted)))
-    await run(shape);
-}
+if (wanted === "fairness") await fairness();
+else await shapes();
 await connections.close();
+
+async function shapes(): Promise<void> {
+  head(
+    "limits",
+    "jobs done",
+    "seconds",
+    "ideal",
+    "ratio",
+    "refused a job",
+    "failed jobs",
+    "nudges a job",
+    "Cosmos writes a job",
+  );
+  for (const shape of SHAPES) {
+    if (wanted === undefined || (named ? shape.name === wanted : shape.name.startsWith(wanted)))
+      await run(shape);
+  }
+}
 
 async function run(shape: Shape): Promise<void> {
   const stack = await start(shape);
@@ -91,10 +90,7 @@ async function run(shape: Shape): Promise<void> {
     );
     if (process.env.COUNTERS === "1") console.error(JSON.stringify({ before, after }));
   } finally {
-    stack.child.kill("SIGTERM");
-    await once(stack.child, "exit");
-    if (process.env.KEEP === "1") console.error(stack.folder);
-    else rmSync(stack.folder, { recursive: true });
+    await stopLimited(stack);
   }
 }
 
@@ -108,68 +104,19 @@ function idealOf(shape: Shape, tokens: readonly number[]): number {
   );
 }
 
-async function start(shape: Shape): Promise<Stack> {
-  const folder = mkdtempSync(path.join(tmpdir(), "switchyard-quota-"));
+async function start(shape: Shape): Promise<LimitedService> {
   const factor = shape.configured ?? 1;
-  const catalogue = {
-    deployments: MODELS.map(([provider, model]) => ({
-      name: `${model}-limited`,
-      provider,
-      model,
-      base_url: `http://127.0.0.1:7072/${provider}/v1`,
-      auth: { kind: "none" },
-      endpoints: ["/v1/chat/completions"],
-      limits: {
-        requests_per_minute: shape.limits.requestsPerMinute * factor,
-        tokens_per_minute: shape.limits.tokensPerMinute * factor,
-      },
-      price: { currency: "USD", input_per_million: 1, output_per_million: 1 },
-      simulated: true,
-    })),
-    routes: [
-      {
-        model: "limited",
-        strategy: "ordered",
-        targets: MODELS.map(([, model]) => ({ deployment: `${model}-limited` })),
-      },
-    ],
-  };
-  const file = path.join(folder, "catalogue.json");
-  writeFileSync(file, JSON.stringify(catalogue));
-  const child = spawn(
-    process.execPath,
-    [path.join(root, "dist/local/start.js"), "--instances", String(INSTANCES)],
-    {
-      cwd: root,
-      env: {
-        ...process.env,
-        ...{ PORT: "0", SERVICEBUS_PORT: "0", COSMOS_PORT: "0", MODEL_ENDPOINTS_PORT: "0" },
-        ...{ DATA_DIR: folder, MODELS_FILE: file },
-      },
-      stdio: ["ignore", "pipe", process.env.STACK_LOG === "1" ? "inherit" : "ignore"],
-    },
-  );
-  const url = await new Promise<string>((resolve, reject) => {
-    let output = "";
-    child.stdout?.on("data", (chunk: Buffer) => {
-      output += output.length < 100_000 ? chunk.toString() : "";
-      if (process.env.STACK_LOG === "1") process.stderr.write(chunk);
-      const ready = /^ready (\S+)$/m.exec(output)?.[1];
-      if (ready !== undefined) resolve(ready);
-    });
-    child.once("exit", (code) => reject(new Error(`the service ended with ${code}: ${output}`)));
-  });
-  const emulators = JSON.parse(readFileSync(path.join(folder, "emulators.json"), "utf8")) as {
-    control: string;
-    model_endpoints_port: number;
-  };
-  const models = `http://127.0.0.1:${emulators.model_endpoints_port}/_control`;
-  return { child, url, folder, control: emulators.control, models };
+  const deployments = MODELS.map(([provider, model]) => ({
+    ...{ name: `${model}-limited`, provider, model },
+    requestsPerMinute: shape.limits.requestsPerMinute * factor,
+    tokensPerMinute: shape.limits.tokensPerMinute * factor,
+  }));
+  return startLimited(deployments, { limited: deployments.map(({ name }) => name) });
 }
 
 /** As the shape says, with nothing used of it yet. */
-async function limit({ models }: Stack, { limits }: Shape): Promise<void> {
-  const order = {
+async function limit(service: LimitedService, { limits }: Shape): Promise<void> {
+  const limited = {
     requests_per_minute: limits.requestsPerMinute,
     tokens_per_minute: limits.tokensPerMinute,
     window_seconds: limits.windowSeconds,
@@ -179,45 +126,25 @@ async function limit({ models }: Stack, { limits }: Shape): Promise<void> {
     stranger_share: limits.strangerShare ?? 0,
     headers: limits.headers ?? true,
   };
-  await post(models, { limits: order });
+  await order(service, { limits: limited });
 }
 
-async function killOne({ models }: Stack): Promise<void> {
-  await post(models, { profile: "deepseek", status: 503 });
-}
-
-async function post(url: string, body: object): Promise<void> {
-  const answer = await fetch(url, { method: "POST", body: JSON.stringify(body) });
-  if (answer.status !== 200) throw new Error(`${url} was answered ${answer.status}: ${await answer.text()}`);
+async function killOne(service: LimitedService): Promise<void> {
+  await order(service, { profile: "deepseek", status: 503 });
 }
 
 /** The first jobs of a process are slow; what is measured is the scheduler. Done before anything is limited. */
-async function warmUp(stack: Stack): Promise<void> {
+async function warmUp(stack: LimitedService): Promise<void> {
   await timed(20, 4, (n) => submit(stack, n, 100));
   await ended(stack);
 }
 
-async function submit(stack: Stack, n: number, tokens: number): Promise<void> {
+async function submit(stack: LimitedService, n: number, tokens: number): Promise<void> {
   submitted++;
-  const body = {
-    model: "limited",
-    max_tokens: 1,
-    messages: [{ role: "user", content: `Say the number ${n}. [[sim:latency_ms=${CALL_MS}]]` }],
-  };
-  // The deployments count a quarter of the body's bytes and max_tokens.
-  const prompt = Math.ceil((JSON.stringify(body).length + 10) / 4);
-  body.max_tokens = Math.max(1, tokens - prompt);
-  const answer = await request(`${stack.url}/api/jobs`, {
-    method: "POST",
-    headers,
-    body: JSON.stringify({ body }),
-    dispatcher: connections,
-  });
-  const text = await answer.body.text();
-  if (answer.statusCode !== 202) throw new Error(`submit was answered ${answer.statusCode}: ${text}`);
+  await submitTo(stack, { n, tokens, key: "local-team-a" });
 }
 
-async function ended(stack: Stack): Promise<{ completed: number; failed: number }> {
+async function ended(stack: LimitedService): Promise<{ completed: number; failed: number }> {
   const until = performance.now() + PATIENCE_MS;
   const all = submitted;
   for (;;) {
@@ -238,18 +165,18 @@ async function ended(stack: Stack): Promise<{ completed: number; failed: number 
   return { completed, failed };
 }
 
-async function live(stack: Stack): Promise<number> {
+async function live(stack: LimitedService): Promise<number> {
   return count(stack, ["queued", "in_progress"]);
 }
 
 /** At least one where there is one: enough to wait by. */
-async function count(stack: Stack, statuses: readonly string[]): Promise<number> {
+async function count(stack: LimitedService, statuses: readonly string[]): Promise<number> {
   let sum = 0;
   for (const status of statuses) sum += (await jobs(stack, status, 100)).length;
   return sum;
 }
 
-async function jobs(stack: Stack, status: string, limit: number): Promise<unknown[]> {
+async function jobs(stack: LimitedService, status: string, limit: number): Promise<unknown[]> {
   const answer = await request(`${stack.url}/api/jobs?status=${status}&limit=${limit}`, {
     headers,
     dispatcher: connections,
@@ -258,7 +185,7 @@ async function jobs(stack: Stack, status: string, limit: number): Promise<unknow
   return data;
 }
 
-async function modelCounters({ models }: Stack): Promise<{ ok: number; refused: number }> {
+async function modelCounters({ models }: LimitedService): Promise<{ ok: number; refused: number }> {
   const { counters: all } = (await (await fetch(models)).json()) as {
     counters: { by_profile?: Record<string, Record<string, number>> };
   };
@@ -267,7 +194,7 @@ async function modelCounters({ models }: Stack): Promise<{ ok: number; refused: 
   return { ok: of("200") - counted, refused: of("429") };
 }
 
-async function counters(stack: Stack): Promise<Record<string, number>> {
+async function counters(stack: LimitedService): Promise<Record<string, number>> {
   const { cosmos, service_bus } = (await (await fetch(stack.control)).json()) as Record<
     string,
     Record<string, number>

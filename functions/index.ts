@@ -36,7 +36,7 @@ import { toldRounds } from "../shared/job/sweep-round.ts";
 import { createModelClient } from "../shared/model/client.ts";
 import { createLatencies } from "../shared/model/latency.ts";
 import { Dispatcher } from "../shared/quota/dispatcher.ts";
-import { InstanceDoor, limitedOf } from "../shared/quota/door.ts";
+import { InstanceDoor, isSwitchedOff, limitedOf } from "../shared/quota/door.ts";
 import { InstanceQuota } from "../shared/quota/instance-quota.ts";
 import { Reporter } from "../shared/quota/reporter.ts";
 import { nudgeGraceMs as graceOf } from "../shared/settings.ts";
@@ -157,6 +157,7 @@ const dispatcher = new Dispatcher({
   parked: new CosmosParkedJobs(jobs),
   releases: new ServiceBusReleases(() => openServiceBus(settings.serviceBus, credential)),
   deployments: () => catalogue().deployments.map(limitedOf),
+  isOff: (name) => isSwitchedOff(catalogue(), name),
   weightOf: (tenantId) => tenants().get(tenantId)?.weight ?? 1,
 });
 const quota = new InstanceDoor({

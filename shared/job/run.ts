@@ -88,6 +88,8 @@ async function runFound(
   }
   const request = new PreparedRequest(found.request, job);
   const { plan, taken } = await admitted(deps, start, nudge, request);
+  // Held, over its budget, too late: what was taken for its call is another's.
+  if (nudge.grant !== undefined && plan.next.kind !== "call") deps.quota?.unused(nudge.grant, job.job_id);
   if (plan.next.kind === "nudge" && plan.draft.records.length === 0) {
     await lookWhenDue(deps, nudge, plan.next.atMs);
     return "done";

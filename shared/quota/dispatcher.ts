@@ -16,6 +16,8 @@ export interface DispatcherDeps {
   readonly reports: Reports;
   readonly releases: Releases;
   readonly deployments: () => readonly Limited[];
+  /** Whether operators have switched a deployment off, for all who would use it. */
+  readonly isOff?: (deployment: string) => boolean;
   readonly weightOf: (tenantId: string) => number;
   readonly clock: Clock;
   readonly log: Log;
@@ -110,11 +112,11 @@ export class Dispatcher {
     this.#decideSoon(this.#deps.clock.now());
   }
 
-  /** News of a call made here, where this instance dispatches. */
-  heard(news: CallNews): void {
+  /** News of a call made here, where this instance dispatches. @param granted whether the dispatcher let it go */
+  heard(news: CallNews, granted: boolean): void {
     if (!this.#leading) return;
     this.#released.delete(news.job_id);
-    this.#scheduler.heard(news, this.#deps.clock.now());
+    this.#scheduler.heard(news, this.#deps.clock.now(), granted);
     this.#decideSoon(this.#deps.clock.now());
   }
 
@@ -167,7 +169,10 @@ export class Dispatcher {
   async #look(): Promise<void> {
     const { reports, deployments, clock } = this.#deps;
     this.#scheduler.serve(
-      deployments().map(({ name, pool, limits }) => ({ name, pool, concurrency: limits.concurrency })),
+      deployments().map(({ name, pool, limits }) => ({
+        ...{ name, pool, concurrency: limits.concurrency },
+        off: this.#deps.isOff?.(name) === true,
+      })),
     );
     await this.#keeper.read(deployments());
     const nowMs = clock.now();

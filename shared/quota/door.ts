@@ -5,6 +5,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import type { InstanceQuota, Limited } from "./instance-quota.ts";
 import { placeOf } from "./line.ts";
 import type { Taken } from "./pool.ts";
+import type { Grant } from "./ports.ts";
 import type { Reporter } from "./reporter.ts";
 import type { CallNews } from "./scheduler.ts";
 
@@ -17,6 +18,8 @@ export interface QuotaDoor {
   take(deployment: string, tokens: number): Taken;
   /** What was taken is not used after all. */
   giveBack(deployment: string, taken: Taken): void;
+  /** The dispatcher let the job go, and no call came of it. */
+  unused(grant: Grant, jobId: string): void;
   /** A call begins. `sentMs` is this instance's clock. */
   started(deployment: string): void;
   /** Resolves once all who decide can know it, where it is bad news. */
@@ -38,6 +41,14 @@ export interface HeardCall {
 
 export function limitedOf({ name, limits }: Pick<Deployment, "name" | "limits">): Limited {
   return { name, pool: limits.pool ?? name, limits };
+}
+
+/** Whether a deployment is switched off wherever it is a target. */
+export function isSwitchedOff({ models }: Catalogue, name: string): boolean {
+  const targets = models.flatMap((model) =>
+    model.targets.filter(({ deployment }) => deployment.name === name),
+  );
+  return targets.length > 0 && targets.every(({ off }) => off !== undefined);
 }
 
 /** A deployment that the catalogue no longer has: whatever was taken for it needs no more counting. */
@@ -92,9 +103,19 @@ export class InstanceDoor implements QuotaDoor {
     const { quota, dispatcher, reporter } = this.#deps;
     const news = newsOf(call);
     const told = quota.heard(this.#limited(call.deployment), news, call.granted);
-    if (dispatcher.isLeading) dispatcher.heard(news);
+    if (dispatcher.isLeading) dispatcher.heard(news, call.granted);
     else if (call.granted || news.outcome === "refused") await reporter.heard(news);
     await told;
+  }
+
+  unused({ deployment, taken }: Grant, jobId: string): void {
+    const news: CallNews = {
+      ...{ deployment, job_id: jobId, taken, outcome: "unused", latency_ms: 0, sent_ms: null },
+      ...{ headers: NO_HEADERS, retry_after_ms: null },
+    };
+    const { dispatcher, reporter } = this.#deps;
+    if (dispatcher.isLeading) dispatcher.heard(news, true);
+    else void reporter.heard(news);
   }
 
   parked(job: Job): void {
@@ -109,6 +130,7 @@ export class InstanceDoor implements QuotaDoor {
   }
 }
 
+const UNAUTHORIZED = 401;
 const NO_HEADERS = { requests: null, tokens: null };
 
 function newsOf({ deployment, jobId, taken, sentMs, latencyMs, outcome }: HeardCall): CallNews {
@@ -130,6 +152,9 @@ function outcomeOf(outcome: Outcome): CallNews["outcome"] {
       return "failed";
     case "aborted":
       return "aborted";
+    case "turned_away":
+      // Its key is refused: that is the deployment's fault. All else may be the request's own.
+      return outcome.statusCode === UNAUTHORIZED ? "failed" : "ok";
     default:
       return "ok";
   }

@@ -1,6 +1,7 @@
 import { afterOutcome, type Breaker, CLOSED, permits, permitsAtMs, probing, rampShare } from "./breaker.ts";
 import { FairQueue, type Waiting } from "./fair-queue.ts";
 import {
+  giveBackTo,
   learn,
   type Pool,
   poolAt,
@@ -19,6 +20,8 @@ export interface Served {
   readonly pool: string;
   /** Calls at the same time. */
   readonly concurrency: number | undefined;
+  /** Switched off: nothing is let go to it, and jobs that others can serve go there. */
+  readonly off?: boolean;
 }
 
 /** A job let go to a deployment. */
@@ -33,8 +36,11 @@ export interface CallNews {
   readonly deployment: string;
   readonly job_id: string;
   readonly taken: Taken;
-  /** `refused`: 429. `failed`: the deployment's fault. `aborted`: nobody's. `ok`: all else, whatever it answered. */
-  readonly outcome: "ok" | "refused" | "failed" | "aborted";
+  /**
+   * `refused`: 429. `failed`: the deployment's fault. `aborted`: nobody's. `unused`: it was let go, and no call was made.
+   * `ok`: all else, whatever it answered.
+   */
+  readonly outcome: "ok" | "refused" | "failed" | "aborted" | "unused";
   readonly latency_ms: number;
   /** When it was sent, by the clock of whoever is told; null: it was another's clock that saw it. */
   readonly sent_ms: number | null;
@@ -108,13 +114,22 @@ export class Scheduler {
     this.#states.get(deployment)?.running.delete(jobId);
   }
 
-  /** News of a call, however late it comes. */
-  heard(news: CallNews, nowMs: number): void {
+  /**
+   * News of a call, however late it comes.
+   * @param own whether it was let go from here. What an instance took by itself is counted in another's sum, so that its
+   * headers say nothing here; that it was refused does.
+   */
+  heard(news: CallNews, nowMs: number, own = true): void {
     const state = this.#states.get(news.deployment);
     if (state === undefined) return;
     state.running.delete(news.job_id);
     const pool = this.pools.get(state.served.pool);
-    if (pool !== undefined) {
+    if (news.outcome === "unused") {
+      if (pool !== undefined)
+        this.pools.set(state.served.pool, giveBackTo(poolAt(pool, nowMs), 1, news.taken.tokens));
+      return;
+    }
+    if (pool !== undefined && (own || news.outcome === "refused")) {
       const { taken, headers, retry_after_ms } = news;
       const quota = {
         ...{ taken, headers, retry_after_ms },
@@ -217,6 +232,7 @@ export class Scheduler {
 
   #roomAtMs(state: State, job: Waiting, nowMs: number): number {
     const { served, running } = state;
+    if (served.off === true) return Infinity;
     const breaker = this.breakers.get(served.name);
     if (breaker !== undefined) {
       if (permits(breaker, nowMs) === "no") return permitsAtMs(breaker, nowMs);
@@ -257,19 +273,41 @@ export class Scheduler {
     }
   }
 
-  /** Jobs whose deadline leaves no time for a call, as long as calls usually take. */
+  /**
+   * Jobs whose deadline leaves no time for a call, as long as calls usually take, nor for what is before them: of their
+   * own tenant's with nearer deadlines at least, even if it had all the quota.
+   */
   #takeLate(nowMs: number): Waiting[] {
     const late: Waiting[] = [];
     if (nowMs < this.#lookedForLateMs + LATE_EVERY_MS) return late;
     this.#lookedForLateMs = nowMs;
+    const before = new Map<string, number>();
     for (const job of this.queue.nearDeadline(nowMs)) {
+      const line = `${job.tenant_id}/${job.priority}/${job.deployments.join("\n")}`;
+      const tokens = before.get(line) ?? 0;
       const fastest = Math.min(
         ...job.deployments.map((name) => this.breakers.get(name)?.latency_ms ?? LEAST_CALL_MS),
       );
-      if (job.deadline_ms - nowMs > fastest / 2) continue;
+      if (job.deadline_ms - nowMs > fastest / 2 + this.#leastMs(job.deployments, tokens)) {
+        before.set(line, tokens + job.tokens);
+        continue;
+      }
       late.push(job);
     }
     for (const job of late) this.queue.remove(job.job_id);
     return late;
+  }
+
+  /** How long it takes at least until so many tokens have gone to these, all that can be there at once included. */
+  #leastMs(deployments: readonly string[], tokens: number): number {
+    let perSecond = 0;
+    let left = tokens;
+    for (const pool of new Set(deployments.map((name) => this.#states.get(name)?.served.pool ?? ""))) {
+      const belief = this.pools.get(pool)?.tokens;
+      if (belief == null) return 0;
+      perSecond += belief.per_second;
+      left -= Math.max(belief.capacity, belief.per_second);
+    }
+    return left <= 0 || perSecond <= 0 ? 0 : (left / perSecond) * 1000;
   }
 }

@@ -19,7 +19,7 @@ export interface LimitHeaders {
 /** How much of a difference between belief and header is believed at once; after how long half of a drain is. */
 const LEVEL_GAIN = 0.15;
 const DRAIN_HALF_SECONDS = 2;
-/** A bucket so full may have been overflowing. */
+/** A bucket that may have got so full in between may have been overflowing. */
 const FULL_SHARE = 0.98;
 const LEAST_DRAIN_SHARE = -0.5;
 /** Of calls let go together, so large a share may arrive before or after one of them; a few do no harm. */
@@ -202,7 +202,7 @@ function drainBetween(b: LimitBelief, headers: LimitHeaders, mark: Mark): number
   const weight = 1 - 0.5 ** (seconds / DRAIN_HALF_SECONDS);
   // A moment's difference says little: it is weighed by how long it took.
   const measured = b.per_second - flowed / seconds;
-  if (measured > drain && headers.left >= b.capacity * FULL_SHARE) return drain;
+  if (measured > drain && seen.left + flow(b) * seconds >= b.capacity * FULL_SHARE) return drain;
   const next = drain + weight * (measured - drain);
   return Math.min(Math.max(next, b.per_second * LEAST_DRAIN_SHARE), b.per_second * (1 - LEAST_FLOW_SHARE));
 }

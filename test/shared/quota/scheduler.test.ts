@@ -118,3 +118,48 @@ it("gives up jobs in time whose deadline leaves no room for a call", () => {
   expect(decision.late).toEqual([hopeless]);
   expect(s.queue.has(fine.job_id)).toBe(true);
 });
+
+it("has back what was taken for a call that was not made", () => {
+  const s = scheduler({ one: { requests_per_minute: 60, concurrency: 1 } });
+  for (let n = 0; n < 2; n++) s.queue.add(job(["one"]));
+  const [first] = s.decide(NOW, 100).releases;
+  if (first === undefined) throw new Error("nothing was released");
+  expect(s.decide(NOW + 10, 100).releases).toEqual([]);
+  s.heard(news(first, "unused"), NOW + 20);
+  expect(s.decide(NOW + 20, 100).releases).toHaveLength(1);
+});
+
+it("lets nothing go to a deployment that is switched off, and those go elsewhere that can", () => {
+  const s = scheduler({ one: {}, two: {} });
+  const serve = (off: boolean) =>
+    s.serve(
+      ["one", "two"].map((name) => ({
+        name,
+        pool: name,
+        concurrency: undefined,
+        off: off && name === "one",
+      })),
+    );
+  serve(true);
+  s.queue.add(job(["one", "two"]));
+  s.queue.add(job(["one"]));
+  expect(names(s.decide(NOW, 100))).toEqual(["two"]);
+  expect(s.decide(NOW, 100)).toMatchObject({ releases: [], nextAtMs: Infinity });
+  serve(false);
+  expect(names(s.decide(NOW, 100))).toEqual(["one"]);
+});
+
+it("gives up jobs in time that cannot come up before their deadline, and none that can", () => {
+  const s = scheduler({});
+  s.serve([{ name: "one", pool: "one", concurrency: undefined }]);
+  s.pools.set("one", newPool({ tokens_per_minute: 6_000 }, NOW));
+  // 100 tokens a second: within 20 s there is room for some 20 of these, and in no case for 40.
+  const jobs = Array.from({ length: 40 }, (_, n) =>
+    job(["one"], { tokens: 100, deadline_ms: NOW + 20_000 + n }),
+  );
+  for (const each of jobs) s.queue.add(each);
+  const { late } = s.decide(NOW + 1_000, 0);
+  expect(late).toEqual(jobs.slice(-late.length));
+  expect(late.length).toBeGreaterThanOrEqual(18);
+  expect(late.length).toBeLessThanOrEqual(20);
+});
