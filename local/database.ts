@@ -1,4 +1,5 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { Checkpoints } from "./checkpoints.ts";
 
 /**
  * A store of one of the emulators: a SQLite file (or `:memory:`).
@@ -10,9 +11,6 @@ export interface DatabaseOptions {
   readonly file: string;
   readonly migrations: readonly string[];
 }
-
-/** 32 MB of log between two checkpoints: each waits for the disk. */
-const CHECKPOINT_PAGES = 8_000;
 
 /** Files up to this size are looked through when they are opened (about 1 ms a MB); larger ones when they are read. */
 const MAX_CHECKED_BYTES = 64 * 1_048_576;
@@ -31,9 +29,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(file);
-    db.exec(
-      `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
-    );
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000");
     const version = Number(db.prepare("PRAGMA user_version").get()?.user_version ?? 0);
     if (version > migrations.length) {
       throw new DatabaseUnusable(
@@ -82,6 +78,7 @@ export class GroupCommit {
   #waiting: Enlisted[] | undefined;
   #doomed: Error | undefined;
   readonly #onRollback: () => void;
+  readonly #checkpoints: Checkpoints | undefined;
 
   /** `onRollback`: called after a failed commit, to throw away what is cached of the lost writes. */
   constructor(db: DatabaseSync, onRollback: () => void = () => undefined) {
@@ -89,6 +86,8 @@ export class GroupCommit {
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
     this.#onRollback = onRollback;
+    const file = db.location();
+    this.#checkpoints = file === null || file === "" ? undefined : new Checkpoints(db, file);
   }
 
   /** Runs `work` at once inside the open transaction; its value is promised once that transaction is committed. */
@@ -144,7 +143,14 @@ export class GroupCommit {
         faults.push(thrown);
       }
     }
+    this.#checkpoints?.committed();
     if (faults.length > 0) throw faults[0];
+  }
+
+  /** Commits what is open now, and is done. */
+  close(): void {
+    this.flush();
+    this.#checkpoints?.close();
   }
 
   #open(): Enlisted[] {

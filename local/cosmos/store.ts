@@ -182,7 +182,7 @@ export class CosmosStore {
   }
 
   close(): void {
-    this.commits.flush();
+    this.commits.close();
     this.#db.close();
   }
 }

@@ -137,7 +137,7 @@ export class Calls {
   }
 
   close(): void {
-    this.#commit.flush();
+    this.#commit.close();
     this.#db.close();
   }
 }

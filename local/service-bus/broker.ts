@@ -154,7 +154,7 @@ export class Broker {
   close(): void {
     this.#closed = true;
     this.#cancelAlarm?.();
-    this.#commit.flush();
+    this.#commit.close();
     this.store.close();
   }
 
