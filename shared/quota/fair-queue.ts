@@ -20,8 +20,10 @@ const ORDER: readonly Priority[] = ["high", "standard", "low"];
 /** A priority that was passed over so often in a row has one turn: none starves for ever. */
 const PASSED_OVER = 16;
 
-/** One tenant's jobs that the same deployments can serve, by priority. */
+/** One tenant's jobs that the same deployments can serve, whichever they prefer, by priority. */
 class TenantJobs {
+  /** Of those deployments. */
+  readonly key: string;
   readonly lanes: Readonly<Record<Priority, Lane<Waiting>>> = {
     high: new Lane(),
     standard: new Lane(),
@@ -29,14 +31,23 @@ class TenantJobs {
   };
   readonly passedOver: Record<Priority, number> = { high: 0, standard: 0, low: 0 };
 
+  constructor(key: string) {
+    this.key = key;
+  }
+
   get isEmpty(): boolean {
     return ORDER.every((priority) => this.lanes[priority].size === 0);
   }
 
   next(nowMs: number): Waiting | undefined {
-    const waiting = ORDER.filter((priority) => this.lanes[priority].size > 0);
-    const starved = waiting.findLast((priority) => this.passedOver[priority] >= PASSED_OVER);
-    const priority = starved ?? waiting[0];
+    let first: Priority | undefined;
+    let starved: Priority | undefined;
+    for (const priority of ORDER) {
+      if (this.lanes[priority].size === 0) continue;
+      first ??= priority;
+      if (this.passedOver[priority] >= PASSED_OVER) starved = priority;
+    }
+    const priority = starved ?? first;
     return priority === undefined ? undefined : this.lanes[priority].next(nowMs);
   }
 
@@ -68,7 +79,7 @@ export class FairQueue {
   readonly #services = new Map<string, Service>();
   /** By the deployments that can serve them, then by tenant; those that are empty are forgotten. */
   readonly #groups = new Map<string, Map<string, TenantJobs>>();
-  readonly #jobs = new Map<string, Waiting>();
+  readonly #jobs = new Map<string, { readonly job: Waiting; readonly among: TenantJobs }>();
   readonly #byDeadline = new Ranking<Waiting>();
 
   constructor(weightOf: (tenantId: string) => number) {
@@ -83,25 +94,23 @@ export class FairQueue {
     return this.#jobs.has(jobId);
   }
 
-  jobs(): Iterable<Waiting> {
-    return this.#jobs.values();
-  }
-
   add(job: Waiting): void {
     if (this.#jobs.has(job.job_id) || job.deployments.length === 0) return;
-    this.#jobs.set(job.job_id, job);
+    const key = keyOf(job.deployments);
+    const among = this.#groups.get(key)?.get(job.tenant_id) ?? this.#begin(job, key);
+    this.#jobs.set(job.job_id, { job, among });
     this.#byDeadline.set(job, job.deadline_ms);
-    (this.#tenantJobs(job) ?? this.#begin(job)).lanes[job.priority].add(job);
+    among.lanes[job.priority].add(job);
   }
 
   remove(jobId: string): Waiting | undefined {
-    const job = this.#jobs.get(jobId);
-    if (job === undefined) return undefined;
+    const held = this.#jobs.get(jobId);
+    if (held === undefined) return undefined;
+    const { job, among } = held;
     this.#jobs.delete(jobId);
     this.#byDeadline.delete(job);
-    const jobs = this.#tenantJobs(job);
-    jobs?.lanes[job.priority].remove(job);
-    if (jobs?.isEmpty === true) this.#end(job, jobs);
+    among.lanes[job.priority].remove(job);
+    if (among.isEmpty) this.#end(job, among);
     return job;
   }
 
@@ -135,19 +144,15 @@ export class FairQueue {
     service.now = start;
     service.turns.set(tenant_id, turn);
     if (service.waiting.has(tenant_id)) service.order.set(tenant_id, turn);
-    this.#tenantJobs(job)?.taken(job);
+    this.#jobs.get(job.job_id)?.among.taken(job);
     this.remove(job.job_id);
   }
 
-  #tenantJobs({ deployments, tenant_id }: Waiting): TenantJobs | undefined {
-    return this.#groups.get(keyOf(deployments))?.get(tenant_id);
-  }
-
   /** The first job of a tenant that just these deployments can serve. */
-  #begin({ deployments, tenant_id }: Waiting): TenantJobs {
-    const jobs = new TenantJobs();
-    const group = this.#groups.get(keyOf(deployments));
-    if (group === undefined) this.#groups.set(keyOf(deployments), new Map([[tenant_id, jobs]]));
+  #begin({ deployments, tenant_id }: Waiting, key: string): TenantJobs {
+    const jobs = new TenantJobs(key);
+    const group = this.#groups.get(key);
+    if (group === undefined) this.#groups.set(key, new Map([[tenant_id, jobs]]));
     else group.set(tenant_id, jobs);
     for (const name of deployments) {
       const service = this.#serviceOf(name);
@@ -165,10 +170,9 @@ export class FairQueue {
   }
 
   #end({ deployments, tenant_id }: Waiting, jobs: TenantJobs): void {
-    const key = keyOf(deployments);
-    const group = this.#groups.get(key);
+    const group = this.#groups.get(jobs.key);
     group?.delete(tenant_id);
-    if (group?.size === 0) this.#groups.delete(key);
+    if (group?.size === 0) this.#groups.delete(jobs.key);
     for (const name of deployments) {
       const service = this.#serviceOf(name);
       const waiting = service.waiting.get(tenant_id);
@@ -190,5 +194,5 @@ export class FairQueue {
 }
 
 function keyOf(deployments: readonly string[]): string {
-  return deployments.join("\n");
+  return deployments.toSorted().join("\n");
 }
