@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import type { TokenCredential } from "@azure/identity";
 import { keptSecondsAtMost, sealDays } from "../shared/audit/sealing.ts";
 import { CosmosBilledCalls } from "../shared/azure/cosmos-billed-calls.ts";
+import { CosmosBudgetLedger, CosmosOverBudgetJobs } from "../shared/azure/cosmos-budgets.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos-client.ts";
 import { CosmosControlTrail } from "../shared/azure/cosmos-control-trail.ts";
 import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
@@ -20,6 +21,8 @@ import { CosmosSeals } from "../shared/azure/cosmos-seals.ts";
 import { CosmosSweepRounds } from "../shared/azure/cosmos-sweep-rounds.ts";
 import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
 import { ServiceBusReleases } from "../shared/azure/service-bus-releases.ts";
+import { Budgets } from "../shared/budget/budgets.ts";
+import { ChangedBudgets } from "../shared/budget/changed-budgets.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { effectiveConfiguration } from "../shared/control/effective.ts";
@@ -166,6 +169,12 @@ const quota = new InstanceDoor({
   dispatcher,
   reporter: new Reporter({ reports, clock, log: processLog, instance }),
 });
+const budgets = new Budgets({
+  ...{ store, nudges, tenants, clock, random: Math.random, log: processLog },
+  ledger: new CosmosBudgetLedger(control),
+});
+const overBudget = new CosmosOverBudgetJobs(jobs);
+const changedBudgets = new ChangedBudgets({ store, overBudget, nudges, tenants, clock, nudgeGraceMs });
 const sweeper = new Sweeper({ store, nudges, clock, nudgeGraceMs });
 const rounds = new CosmosSweepRounds(control);
 const heldJobs = new HeldJobs({ store, nudges, clock, nudgeGraceMs, revision: () => catalogue().revision });
@@ -182,6 +191,7 @@ registerSubmitJob({
   store,
   nudges,
   running,
+  budgets,
   clock,
   newJobId,
   nudgeGraceMs,
@@ -203,7 +213,20 @@ registerHealth({
 
 registerRunJob({
   ready: overrides.ready,
-  ...{ store, nudges, models, catalogue, tenants, cooling, latencies, quota, running, clock, nudgeGraceMs },
+  ...{
+    store,
+    nudges,
+    models,
+    catalogue,
+    tenants,
+    cooling,
+    latencies,
+    quota,
+    budgets,
+    running,
+    clock,
+    nudgeGraceMs,
+  },
   random: Math.random,
   newClaimId: randomUUID,
   actor: `worker:${settings.instance}`,
@@ -215,11 +238,13 @@ registerSweep({
   sweep: async (log) => {
     await sweep(log);
     await heldJobs.release(log);
+    await changedBudgets.release(log);
+    await budgets.tend();
     await dispatcher.tend();
   },
 });
 registerOpsStatus({ authenticator, liveJobs: new CosmosLiveJobs(jobs), deadLetters, rounds, clock });
-registerGetUsage({ entrance, calls: new CosmosBilledCalls(jobs), clock });
+registerGetUsage({ entrance, calls: new CosmosBilledCalls(jobs), budgets, clock });
 registerOpsOverrides({
   ...{ authenticator, catalogue, tenants, trail, clock },
   store: overridesStore,
@@ -228,7 +253,7 @@ registerOpsOverrides({
 });
 registerListDeadLetters({ authenticator, deadLetters, store });
 registerRedriveDeadLetter({
-  ...{ authenticator, store, nudges, deadLetters, trail, clock, nudgeGraceMs },
+  ...{ authenticator, store, nudges, deadLetters, trail, budgets, clock, nudgeGraceMs },
   defaultDeadlineSeconds: settings.defaultDeadlineSeconds,
   maxDeadlineSeconds: settings.maxDeadlineSeconds,
 });

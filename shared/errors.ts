@@ -111,6 +111,12 @@ export const ERRORS = {
     title: "Too many requests",
     advice: "Try again after `Retry-After` seconds; nothing was accepted.",
   },
+  budget_exceeded: {
+    status: 402,
+    title: "The tenant's budget is spent",
+    advice:
+      "Nothing was accepted. Submit it again after `Retry-After` seconds, or have the budget raised; GET /api/usage shows it.",
+  },
   setting_not_found: {
     status: 404,
     title: "There is nothing of that name to set",

@@ -60,6 +60,7 @@ describe("imports run one way", () => {
       ...under("shared/audit"),
       ...under("shared/model"),
       ...under("shared/quota"),
+      ...under("shared/budget"),
     ];
     expect(importing(domain, (name) => /^shared\/(azure|http)\//.test(name))).toEqual([]);
     const clouds = (name: string) => /^@azure\/(cosmos|service-bus|functions)$/.test(name);

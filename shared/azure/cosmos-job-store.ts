@@ -177,7 +177,7 @@ export class CosmosJobStore implements HeldJobsStore {
 
   async heldBefore(revision: number, limit: number): Promise<readonly JobKey[]> {
     const query: SqlQuerySpec = {
-      query: `SELECT TOP ${limit} c.tenant_id, c.job_id FROM c WHERE c.held.revision < @revision`,
+      query: `SELECT TOP ${limit} c.tenant_id, c.job_id FROM c WHERE c.held.revision < @revision AND c.held.cause != 'over_budget'`,
       parameters: [{ name: "@revision", value: revision }],
     };
     const found = await storeOperation("held jobs", (abortSignal) =>

@@ -1,5 +1,5 @@
 import type { Catalogue, Model, Target } from "../model/catalogue.ts";
-import { mayUse } from "../model/choice.ts";
+import { denialOf, mayUse } from "../model/choice.ts";
 import type { Tenant } from "../tenant/tenants.ts";
 
 /** A route is owned by no single lab. */
@@ -8,7 +8,7 @@ const ROUTE_OWNER = "switchyard";
 /** GET /api/models: the models this tenant may use, and what each deployment behind them can do for it. */
 export function modelsJson(catalogue: Catalogue, tenant: Tenant) {
   const data = catalogue.models.flatMap((model) => {
-    const allowed = model.targets.filter((t) => !tenant.deny_providers.includes(t.deployment.provider));
+    const allowed = model.targets.filter((t) => denialOf(t.deployment, tenant) === undefined);
     return mayUse(tenant.allow_models, model.id) && allowed.length > 0 ? [modelResource(model, allowed)] : [];
   });
   return { object: "list", data };

@@ -133,7 +133,13 @@ export const opsPaths = {
       parameters: [parameter("path", "id", "The letter's id.", { type: "string" })],
       responses: {
         "202": json("Done, or done before.", ref("Redrive")),
-        ...problems(["dead_letter_not_found", "dead_letter_unreadable", "request_gone", ...ALWAYS]),
+        ...problems([
+          "dead_letter_not_found",
+          "dead_letter_unreadable",
+          "request_gone",
+          "budget_exceeded",
+          ...ALWAYS,
+        ]),
       },
     },
   },

@@ -144,6 +144,7 @@ const SUBMIT = [
   "unsupported_media_type",
   "request_too_large",
   "idempotency_key_reused",
+  "budget_exceeded",
   "model_not_allowed",
   "model_not_found",
 ] as const;

@@ -1,7 +1,10 @@
 import { z } from "zod";
+import type { Account } from "../budget/account.ts";
+import type { Budget } from "../budget/budget.ts";
 import { Problem } from "../errors.ts";
 import { MAX_MODEL_NAME_CHARS, MAX_USAGE_DAYS, MAX_USAGE_ROWS } from "../limits.ts";
 import { type BilledCalls, dayOf, totalCosts, totalUsage, UsageReport } from "../usage/usage-report.ts";
+import { budgetJson, budgetSchema } from "./budget-json.ts";
 import { ALWAYS, DOOR, json, parameter, plain, problems, ref } from "./openapi-parts.ts";
 import { checkQuery, type ParameterChecks } from "./parameters.ts";
 
@@ -48,8 +51,15 @@ export function usageQuery(query: URLSearchParams, nowMs: number, forOperators: 
   return { from, to, model: query.get("model"), provider: query.get("provider"), tenantId };
 }
 
+/** A tenant's budget and its account, where it has one; as they are now, whatever span the question is about. */
+export interface BudgetAsked {
+  readonly budget: Budget;
+  readonly account: Account | undefined;
+  readonly nowMs: number;
+}
+
 /** @throws Problem invalid_request when there is more than one answer holds; StoreUnavailable */
-export async function usageJson(calls: BilledCalls, query: UsageQuery) {
+export async function usageJson(calls: BilledCalls, query: UsageQuery, budget?: BudgetAsked) {
   const report = new UsageReport();
   const span = {
     tenantId: query.tenantId,
@@ -80,6 +90,7 @@ export async function usageJson(calls: BilledCalls, query: UsageQuery) {
       usage: totalUsage(rows),
       costs: totalCosts(rows),
     },
+    budget: budget === undefined ? null : budgetJson(budget.budget, budget.account, budget.nowMs),
   };
 }
 
@@ -102,6 +113,11 @@ const usage = z.object({
     }),
   ),
   total: z.object({ calls: z.int(), usage: tokens, costs: z.array(cost).describe("One for each currency.") }),
+  budget: budgetSchema
+    .nullable()
+    .describe(
+      "The tenant's budget as it stands now; null: it has none, or the question is not about one tenant.",
+    ),
 });
 
 const day = (name: string, meaning: string) =>

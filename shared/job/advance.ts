@@ -1,10 +1,12 @@
+import type { Over } from "../budget/account.ts";
+import { budgetName } from "../budget/budget.ts";
 import type { JobErrorCode } from "../errors.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Choice, chooseDeployment } from "../model/choice.ts";
 import type { RequestAsk } from "../model/request-ask.ts";
 import { placeOf } from "../quota/line.ts";
 import type { Tenant } from "../tenant/tenants.ts";
-import { type HoldCause, type Job, lineSinceMs } from "./job.ts";
+import { type Hold, type Job, lineSinceMs } from "./job.ts";
 import { type Draft, end, holdJob, park, parkForQuota, startAttempt } from "./life-cycle.ts";
 
 /** All that a decision about a job depends on, besides the job: gathered at the edge, so that deciding is pure. */
@@ -24,6 +26,10 @@ export interface Circumstances {
   readonly latencyMs: (deployment: string) => number | undefined;
   /** Absent: no dispatcher lets waiting jobs go, each comes back by a nudge of its own. */
   readonly dispatch?: Dispatch | undefined;
+  /** The tenant's budget has no money for another call. */
+  readonly over?: Over | undefined;
+  /** Money is put aside for each call, which takes asking: the next call is decided on once this is stored. */
+  readonly callsAnew?: boolean;
   readonly requestSha256: (deployment: Deployment) => string;
   readonly newClaimId: () => string;
   readonly random: () => number;
@@ -48,6 +54,10 @@ export interface Plan {
     | { readonly kind: "nudge"; readonly atMs: number }
     /** The dispatcher lets it go when its turn comes; nothing to store if the draft holds no record. */
     | { readonly kind: "wait"; readonly deployments: readonly string[] }
+    /** Held until running calls leave money over; nothing to store if the draft holds no record. */
+    | { readonly kind: "money" }
+    /** Decided on anew, as it is stored then. */
+    | { readonly kind: "again" }
     | { readonly kind: "done" };
 }
 
@@ -70,12 +80,13 @@ export function advance(draft: Draft, c: Circumstances): Plan {
     return { draft, next: { kind: "wait", deployments: job.parked.deployments } };
   }
   const choice = choose(job, job.tried, c);
+  if (c.over !== undefined && costs(choice)) return overBudget(draft, c, c.over);
   switch (choice.kind) {
     case "call":
       return call(draft, c, choice.deployment, choice.reason);
     case "wait":
       return choice.cause === "switched_off"
-        ? hold(draft, c, choice.cause, choice.reason)
+        ? switchedOff(draft, c, choice.reason)
         : waitForQuota(draft, c, choice);
     case "none":
       return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.detail);
@@ -107,7 +118,18 @@ interface TenantGone {
   readonly detail: string;
 }
 
+/** Whether it leads to a call that costs something. */
+function costs(choice: Choice | TenantGone): boolean {
+  if (choice.kind === "call") return hasPrice(choice.deployment);
+  return choice.kind === "wait" && choice.cause === "rate_limited" && choice.deployments.every(hasPrice);
+}
+
+export function hasPrice({ price }: Pick<Deployment, "price">): boolean {
+  return price.input_per_million > 0 || price.output_per_million > 0;
+}
+
 function call(draft: Draft, c: Circumstances, deployment: Deployment, reason: string | null): Plan {
+  if (c.callsAnew === true && hasPrice(deployment)) return { draft, next: { kind: "again" } };
   const claimId = c.newClaimId();
   const started = startAttempt(draft, {
     claimId,
@@ -117,6 +139,7 @@ function call(draft: Draft, c: Circumstances, deployment: Deployment, reason: st
     nowMs: c.nowMs,
     actor: c.actor,
     reason,
+    reserved: c.tenant?.budget !== undefined,
   });
   return { draft: started, next: { kind: "call", deployment, claimId } };
 }
@@ -166,18 +189,39 @@ function wait(draft: Draft, c: Circumstances, capacityAtMs: number, reason: stri
  * Waits for an operator, who names no time: no nudge is scheduled. The sweeper looks at the job now and then, ever
  * more rarely, and at once when the switches change.
  */
-function hold(draft: Draft, c: Circumstances, cause: HoldCause, reason: string): Plan {
+function switchedOff(draft: Draft, c: Circumstances, reason: string): Plan {
   const { job } = draft;
-  if (job.held?.cause === cause && draft.records.length === 0) return { draft, next: { kind: "done" } };
-  const held = holdJob(draft, {
-    nowMs: c.nowMs,
-    actor: c.actor,
-    cause,
+  if (job.held?.cause === "switched_off" && draft.records.length === 0)
+    return { draft, next: { kind: "done" } };
+  const held: Hold = { cause: "switched_off", revision: c.catalogue.revision };
+  const wakeAtMs = queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs);
+  return { draft: holdJob(draft, { ...by(c), held, reason, wakeAtMs }), next: { kind: "done" } };
+}
+
+/** Waits for the next period, or for calls that still run and may leave money over. */
+function overBudget(draft: Draft, c: Circumstances, over: Over): Plan {
+  const { job } = draft;
+  const { untilMs } = over;
+  const next = { kind: untilMs === null ? "money" : "done" } as const;
+  const held: Hold = {
+    cause: "over_budget",
     revision: c.catalogue.revision,
-    reason,
-    wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
-  });
-  return { draft: held, next: { kind: "done" } };
+    budget: budgetName(job.tenant_id, c.tenant?.budget),
+    ...(untilMs === null ? {} : { until_ms: untilMs }),
+  };
+  const { held: before } = job;
+  const same =
+    before?.cause === held.cause && before.budget === held.budget && before.until_ms === held.until_ms;
+  if (same && draft.records.length === 0) return { draft, next };
+  const wakeAtMs =
+    untilMs === null
+      ? queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs)
+      : Math.max(Math.min(untilMs, job.deadline_ms), c.nowMs);
+  return { draft: holdJob(draft, { ...by(c), held, reason: over.reason, wakeAtMs }), next };
+}
+
+function by({ nowMs, actor }: Circumstances): { nowMs: number; actor: string } {
+  return { nowMs, actor };
 }
 
 function ended(

@@ -1,7 +1,7 @@
 import type { JobErrorCode } from "../errors.ts";
 import { MAX_RETRY_AFTER_SECONDS, MAX_STORED_CONTENT_BYTES } from "../limits.ts";
 import type { Deployment } from "../model/catalogue.ts";
-import { costOf } from "../model/cost.ts";
+import { type Cost, costOf } from "../model/cost.ts";
 import { backOffMs, type Outcome } from "../model/outcome.ts";
 import type { Usage } from "../model/usage.ts";
 import { sha256Hex } from "../sha256.ts";
@@ -16,15 +16,21 @@ export interface EndedCall {
   readonly latencyMs: number;
 }
 
+/** What a call cost, where its answer reports what it used. */
+export function costOfCall({ outcome, deployment }: EndedCall): Cost | null {
+  const usage = "usage" in outcome ? outcome.usage : null;
+  return usage === null ? null : costOf(usage, deployment.price);
+}
+
 /** What a call's record says of it: its tokens, what they cost, and the answer's hash. */
 export function callFacts(call: EndedCall): CallFacts {
-  const { outcome, deployment } = call;
+  const { outcome } = call;
   const usage: Usage | null = "usage" in outcome ? outcome.usage : null;
   const body = "body" in outcome ? outcome.body : null;
   return {
     outcome: outcome.kind,
     usage,
-    cost: usage === null ? null : costOf(usage, deployment.price),
+    cost: costOfCall(call),
     latencyMs: call.latencyMs,
     responseSha256: body === null ? null : sha256Hex(body),
   };

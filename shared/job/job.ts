@@ -45,6 +45,10 @@ export interface Hold {
   readonly cause: HoldCause;
   /** Of what operators had set when it was last looked at: a newer one may let it go. */
   readonly revision: number;
+  /** The budget it waits for, by name: with another it may go. */
+  readonly budget?: string;
+  /** When the budget's next period begins; absent: it waits for calls that still run. */
+  readonly until_ms?: number;
 }
 
 /** What the dispatcher must know of a job that waits for quota. */
@@ -96,6 +100,8 @@ export interface Job {
   /** Attempts that count against MAX_ATTEMPTS: all but those refused with 429. */
   readonly attempts_spent: number;
   readonly lease: Lease | null;
+  /** The claims of its last attempts that had money put aside, by attempt; absent: its tenant has no budget. */
+  readonly budget_claims?: Readonly<Record<string, string>>;
   /** Deployments not to be asked again: they turned the job away for good. */
   readonly refused_by: readonly string[];
   /** Deployments that failed since the last back-off: others of the route come first. */

@@ -3,7 +3,7 @@ import type { JobErrorCode } from "../errors.ts";
 import { addCosts, type Cost } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
 import {
-  type HoldCause,
+  type Hold,
   hasEnded,
   type Job,
   type Lease,
@@ -63,6 +63,16 @@ export interface AttemptStart {
   readonly actor: string;
   /** Why this deployment, for the audit trail; null when there was nothing to choose. */
   readonly reason: string | null;
+  /** Money was put aside for it. */
+  readonly reserved?: boolean;
+}
+
+/** Claims remembered for whoever settles what was put aside for them; that is done within the next attempt or two. */
+const MAX_BUDGET_CLAIMS = 16;
+
+function withClaim(job: Job, attempt: number, claimId: string): Record<string, string> {
+  const known = Object.entries(job.budget_claims ?? {}).slice(1 - MAX_BUDGET_CLAIMS);
+  return { ...Object.fromEntries(known), [attempt]: claimId };
 }
 
 /** queued -> in_progress: a worker takes the job for one call of one deployment. */
@@ -94,6 +104,7 @@ export function startAttempt(draft: Draft, start: AttemptStart): Draft {
   return recorded({ ...draft, job: released(job) }, start.nowMs, entry, {
     status: "in_progress",
     lease,
+    ...(start.reserved === true ? { budget_claims: withClaim(job, attempt, start.claimId) } : {}),
     attempts: attempt,
     attempts_spent: job.attempts_spent + 1,
     started_at_ms: job.started_at_ms ?? start.nowMs,
@@ -242,8 +253,7 @@ export function holdJob(
   hold: {
     nowMs: number;
     actor: string;
-    cause: HoldCause;
-    revision: number;
+    held: Hold;
     reason: string;
     wakeAtMs: number;
   },
@@ -251,7 +261,7 @@ export function holdJob(
   if (draft.job.status !== "queued") throw new IllegalTransition("hold", draft.job);
   const entry: AuditEntry = { event: "waiting", actor: hold.actor, reason: hold.reason };
   return recorded({ ...draft, job: released(draft.job) }, hold.nowMs, entry, {
-    held: { cause: hold.cause, revision: hold.revision },
+    held: hold.held,
     retry_at_ms: null,
     wake_at_ms: hold.wakeAtMs,
   });

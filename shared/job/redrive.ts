@@ -1,4 +1,5 @@
 import { type ControlTrailStore, changeControl } from "../audit/control-trail.ts";
+import type { BudgetGate } from "../budget/budgets.ts";
 import type { Clock } from "../clock.ts";
 import { Problem } from "../errors.ts";
 import { type Log, reasonOf } from "../log.ts";
@@ -13,6 +14,8 @@ export interface RedriveDeps {
   readonly nudges: Nudges;
   readonly deadLetters: DeadLetters;
   readonly trail: ControlTrailStore;
+  /** Absent: no tenant has a budget. */
+  readonly budgets?: BudgetGate;
   readonly clock: Clock;
   readonly log: Log;
   readonly nudgeGraceMs: number;
@@ -38,7 +41,7 @@ const SCOPE = "dead_letters";
  * job a new one is made, with the same request, for the same tenant; always the same new one, whichever of the ended
  * job's letters is redriven and however often. Each step can be taken again, so that a redrive that was cut off is
  * finished by the next.
- * @throws Problem dead_letter_not_found, dead_letter_unreadable, request_gone; StoreUnavailable
+ * @throws Problem dead_letter_not_found, dead_letter_unreadable, request_gone, budget_exceeded; StoreUnavailable
  */
 export async function redrive(deps: RedriveDeps, letterId: string, actor: string): Promise<RedriveResult> {
   const letter = await deps.deadLetters.read(letterId);
@@ -79,6 +82,9 @@ async function anew(
   const made = job.redriven_to === undefined ? undefined : await deps.store.read(newKey);
   if (made === undefined) {
     if (request === undefined || job.content_deleted) throw gone(job, "its request was erased or has lapsed");
+    // As a submit of the tenant's own would be.
+    const refusal = await deps.budgets?.refusal(job.tenant_id, null);
+    if (refusal !== undefined) throw refusal;
     await tellTheOldJob(deps, job, newKey.job_id, actor);
   }
   const changeId = `redrive ${letter.id} ${newKey.job_id}`;

@@ -1,24 +1,22 @@
+import type { BudgetDoor } from "../budget/budgets.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import type { ModelClient } from "../model/client.ts";
 import type { Latencies } from "../model/latency.ts";
-import { type RequestAsk, readAsk } from "../model/request-ask.ts";
-import { bodyFor } from "../model/request-body.ts";
-import { admissionTokens } from "../model/token-estimate.ts";
 import type { QuotaDoor } from "../quota/door.ts";
-import type { Taken } from "../quota/pool.ts";
-import { sha256Hex } from "../sha256.ts";
 import type { Tenants } from "../tenant/tenants.ts";
-import { advance, type Circumstances, type Plan } from "./advance.ts";
-import { afterCall, callFacts, type EndedCall } from "./after-call.ts";
+import { type Admitted, admitted, circumstances, type Held, saveAdmitted, takenHere } from "./admission.ts";
+import type { Plan } from "./advance.ts";
+import { afterCall, callFacts, costOfCall, type EndedCall } from "./after-call.ts";
 import { Claim } from "./claim.ts";
 import type { Cooling } from "./cooling.ts";
-import { hasEnded, type Job, type StoredRequest } from "./job.ts";
+import { hasEnded, type Job, STORED_VERSION, type StoredRequest } from "./job.ts";
 import { type Draft, draftOf, end, supersedeAttempt } from "./life-cycle.ts";
 import type { JobStore, Nudge, Nudges, Stored } from "./ports.ts";
+import { PreparedRequest } from "./prepared-request.ts";
 import type { RunningJobs } from "./running-jobs.ts";
-import { change, patiently, type SaveResult, save, type Tried } from "./saving.ts";
+import { change, patiently, save, type Tried } from "./saving.ts";
 import { takeOver } from "./take-over.ts";
 
 export interface RunDeps {
@@ -31,6 +29,8 @@ export interface RunDeps {
   readonly latencies: Latencies;
   /** Absent: nobody shares quota, and jobs that must wait come back each by itself. */
   readonly quota?: QuotaDoor;
+  /** Absent: no tenant has a budget. */
+  readonly budgets?: BudgetDoor;
   readonly running: RunningJobs;
   readonly clock: Clock;
   readonly random: () => number;
@@ -87,102 +87,59 @@ async function runFound(
     return "done";
   }
   const request = new PreparedRequest(found.request, job);
-  const { plan, taken } = await admitted(deps, start, nudge, request);
+  const admission = await admitted(deps, start, nudge, request);
+  const { plan } = admission;
   // Held, over its budget, too late: what was taken for its call is another's.
   if (nudge.grant !== undefined && plan.next.kind !== "call") deps.quota?.unused(nudge.grant, job.job_id);
   if (plan.next.kind === "nudge" && plan.draft.records.length === 0) {
     await lookWhenDue(deps, nudge, plan.next.atMs);
     return "done";
   }
-  if (plan.draft.records.length === 0) {
-    if (plan.next.kind === "wait") deps.quota?.parked(plan.draft.job); // in its line already
-    if (plan.next.kind !== "call") return "done"; // it is held already
+  if (plan.draft.records.length === 0 && plan.next.kind !== "call") {
+    standBy(deps, admission); // it waits already
+    return "done";
   }
-  const saved = await saveAdmitted(deps, plan, taken, etag);
+  const saved = await saveAdmitted(deps, admission, etag);
   if (saved.kind === "superseded") return "superseded";
-  await carryOut(deps, plan, saved.etag, request, taken);
+  if (job.lease !== null) await deps.budgets?.lost(job.tenant_id, job.lease.claim_id);
+  await carryOut(deps, admission, saved.etag, request);
   return "done";
 }
 
-/** Quota that is held for a call: the dispatcher's grant, or of this instance's own slice. */
-interface Held {
-  readonly taken: Taken;
-  readonly granted: boolean;
-}
-
-/**
- * What a job does next; a call only where there is quota for it, which is then taken, in the same moment. Where this
- * instance holds none it asks for some once: a job with free quota waits for no timer.
- */
-async function admitted(
-  deps: RunDeps,
-  start: Draft,
-  nudge: Nudge,
-  request: PreparedRequest,
-): Promise<{ plan: Plan; taken: Held | undefined }> {
-  const { quota } = deps;
-  const { tenant_id: tenantId } = start.job;
-  if (quota === undefined)
-    return { plan: advance(start, circumstances(deps, tenantId, request)), taken: undefined };
-  const grant =
-    nudge.grant !== undefined && nudge.grant.lapses_ms > deps.clock.now() ? nudge.grant : undefined;
-  const told = { granted: grant?.deployment, late: nudge.late === true };
-  const decide = () => advance(start, circumstances(deps, tenantId, request, told));
-  let plan = decide();
-  const isNew = plan.next.kind === "wait" && start.job.parked === undefined && grant === undefined;
-  if (plan.next.kind === "wait" && isNew && (await quota.prepare(plan.next.deployments, request.tokens)))
-    plan = decide();
-  if (plan.next.kind !== "call") return { plan, taken: undefined };
-  if (grant !== undefined) return { plan, taken: { taken: grant.taken, granted: true } };
-  return { plan, taken: takenHere(deps, plan.next.deployment, request) };
-}
-
-function takenHere(deps: RunDeps, deployment: Deployment, request: PreparedRequest): Held | undefined {
-  if (deps.quota === undefined) return undefined;
-  return { taken: deps.quota.take(deployment.name, request.tokens), granted: false };
-}
-
-/** What was taken for a call that is not made after all goes back. */
-async function saveAdmitted(
-  deps: RunDeps,
-  plan: Plan,
-  held: Held | undefined,
-  etag: string,
-): Promise<SaveResult> {
-  let saved: SaveResult | undefined;
-  try {
-    saved = await save(deps.store, plan.draft, etag, deps.clock.now());
-    return saved;
-  } finally {
-    if (saved?.kind !== "written" && held?.granted === false && plan.next.kind === "call")
-      deps.quota?.giveBack(plan.next.deployment.name, held.taken);
-  }
+/** Tells those who let waiting jobs go that this one is stored and waits for them. */
+function standBy(deps: RunDeps, { plan, unpaid }: Admitted): void {
+  const { job } = plan.draft;
+  if (plan.next.kind === "wait") deps.quota?.parked(job);
+  if (plan.next.kind === "money") deps.budgets?.waits(job, unpaid ?? "0");
 }
 
 /** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */
 async function carryOut(
   deps: RunDeps,
-  first: Plan,
+  admission: Admitted,
   firstEtag: string,
   request: PreparedRequest,
-  firstHeld: Held | undefined,
 ): Promise<void> {
-  let plan = first;
+  let { plan, held } = admission;
   let etag = firstEtag;
-  let held = firstHeld;
+  let paid: Promise<void> | undefined;
   while (plan.next.kind === "call") {
     const { deployment } = plan.next;
     held ??= takenHere(deps, deployment, request);
     const settled = await attempt(deps, { value: plan.draft.job, etag }, deployment, request, held);
     if (settled === undefined) return;
     held = undefined;
-    plan = settled.plan;
-    etag = settled.etag;
+    ({ plan, etag, paid } = settled);
   }
   const { job, response } = plan.draft;
   if (hasEnded(job.status)) deps.running.ended({ job: { value: job, etag }, response });
   if (plan.next.kind === "nudge") await nudgeLater(deps, job, plan.next.atMs);
-  if (plan.next.kind === "wait") deps.quota?.parked(job);
+  standBy(deps, { ...admission, plan });
+  await paid;
+  if (plan.next.kind !== "again") return;
+  const nudge: Nudge = { v: STORED_VERSION, tenant_id: job.tenant_id, job_id: job.job_id };
+  // A job that somebody else has acted on meanwhile is theirs to nudge.
+  await runFound(deps, nudge, { job: { value: job, etag }, request: request.stored });
 }
 
 async function attempt(
@@ -191,9 +148,10 @@ async function attempt(
   deployment: Deployment,
   request: PreparedRequest,
   quota: Held | undefined,
-): Promise<{ plan: Plan; etag: string } | undefined> {
+): Promise<{ plan: Plan; etag: string; paid: Promise<void> | undefined } | undefined> {
   const { job_id: jobId, tenant_id: tenantId, attempts, lease } = held.value;
   const claim = new Claim(deps, held);
+  const claimId = lease?.claim_id ?? "";
   const release = deps.running.add(jobId, claim);
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
@@ -213,12 +171,18 @@ async function attempt(
     logCall(deps, held.value, call);
     if (quota !== undefined)
       await deps.quota?.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
-    const settled = await claim.settle((job) => afterCall(job, call, circumstances(deps, tenantId, request)));
-    if (settled.kind === "settled") return settled;
-    if (lease !== null) await recordLate(deps, held.value, lease, call);
+    const callsAnew = deps.budgets?.budgetOf(tenantId) !== undefined;
+    const settled = await claim.settle((job) =>
+      afterCall(job, call, { ...circumstances(deps, tenantId, request), callsAnew }),
+    );
+    if (settled.kind !== "settled" && lease !== null) await recordLate(deps, held.value, lease, call);
+    const paid = deps.budgets?.settle(claimId, costOfCall(call)?.amount ?? null);
+    if (settled.kind === "settled") return { ...settled, paid };
+    await paid;
     return undefined;
   } finally {
     release();
+    deps.budgets?.leave(claimId);
   }
 }
 
@@ -257,74 +221,6 @@ function logCall(deps: RunDeps, job: Job, call: EndedCall): void {
     status_code: "statusCode" in call.outcome ? call.outcome.statusCode : null,
     latency_ms: Math.round(call.latencyMs),
   });
-}
-
-/** The stored body, its hash and what it asks for; each worked out once, when first needed. */
-class PreparedRequest {
-  readonly #body: string;
-  readonly #texts = new Map<string, { text: string; sha256: string }>();
-  readonly ask: RequestAsk;
-  /** What a deployment counts for it when it lets it in, as far as that can be estimated. */
-  readonly tokens: number;
-
-  constructor(request: StoredRequest, job: Job) {
-    this.#body = request.body;
-    this.ask = readAsk(job.endpoint, JSON.parse(request.body));
-    this.tokens = admissionTokens(this.ask.tokens);
-  }
-
-  #prepared(deployment: Deployment): { text: string; sha256: string } {
-    let prepared = this.#texts.get(deployment.name);
-    if (prepared === undefined) {
-      const text = bodyFor(this.#body, deployment);
-      prepared = { text, sha256: sha256Hex(text) };
-      this.#texts.set(deployment.name, prepared);
-    }
-    return prepared;
-  }
-
-  textFor(deployment: Deployment): string {
-    return this.#prepared(deployment).text;
-  }
-
-  sha256For(deployment: Deployment): string {
-    return this.#prepared(deployment).sha256;
-  }
-}
-
-/** A grant is for one deployment: all others are not to be called for it. */
-const NOT_GRANTED_MS = 60_000;
-
-function circumstances(
-  deps: RunDeps,
-  tenantId: string,
-  request: PreparedRequest,
-  told: { granted: string | undefined; late: boolean } = { granted: undefined, late: false },
-): Circumstances {
-  const { quota, cooling } = deps;
-  const nowMs = deps.clock.now();
-  const { tokens } = request;
-  const waitsUntilMs = (deployment: string) => {
-    if (told.granted === deployment) return undefined;
-    if (told.granted !== undefined) return nowMs + NOT_GRANTED_MS;
-    return cooling.untilMs(deployment) ?? quota?.waitsUntilMs(deployment, tokens);
-  };
-  return {
-    dispatch: quota === undefined ? undefined : { ...told, tokens },
-    nowMs,
-    actor: deps.actor,
-    catalogue: deps.catalogue(),
-    tenant: deps.tenants().get(tenantId),
-    ask: request.ask,
-    maxAttempts: deps.maxAttempts,
-    leaseSeconds: deps.leaseSeconds,
-    nudgeGraceMs: deps.nudgeGraceMs,
-    coolingUntilMs: waitsUntilMs,
-    latencyMs: (deployment) => deps.latencies.latencyMs(deployment),
-    requestSha256: (deployment) => request.sha256For(deployment),
-    newClaimId: deps.newClaimId,
-    random: deps.random,
-  };
 }
 
 async function requestLost(deps: RunDeps, start: Draft, etag: string): Promise<void> {

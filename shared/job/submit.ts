@@ -1,3 +1,4 @@
+import type { BudgetGate } from "../budget/budgets.ts";
 import type { Clock } from "../clock.ts";
 import { Problem } from "../errors.ts";
 import { type Log, reasonOf } from "../log.ts";
@@ -11,6 +12,8 @@ export interface SubmitDeps {
   readonly store: JobStore;
   readonly nudges: Nudges;
   readonly running: RunningJobs;
+  /** Absent: no tenant has a budget. */
+  readonly budgets?: BudgetGate;
   readonly clock: Clock;
   readonly log: Log;
   readonly newJobId: () => string;
@@ -31,7 +34,7 @@ export interface Submitted {
 /**
  * Accepts a job: stored with its request and first audit record before anything is answered; then nudged. The
  * nudge may fail: the job is safe, and the sweeper finds it.
- * @throws Problem idempotency_key_reused, store_unavailable
+ * @throws Problem idempotency_key_reused, budget_exceeded, store_unavailable
  */
 export async function submitJob(
   deps: SubmitDeps,
@@ -40,6 +43,10 @@ export async function submitJob(
 ): Promise<Submitted> {
   const { tenantId, actor, idempotencyKey } = by;
   const jobId = idempotencyKey === null ? deps.newJobId() : jobIdOfKey(tenantId, idempotencyKey);
+  const refusal = await deps.budgets?.refusal(tenantId, submission.notBeforeMs);
+  // A job that is there already stays what the key stands for.
+  if (refusal !== undefined && (idempotencyKey === null || !(await isThere(deps, tenantId, jobId))))
+    throw refusal;
   const nowMs = deps.clock.now();
   const accepted = acceptJob(submission, { tenantId, jobId, actor, nowMs, nudgeGraceMs: deps.nudgeGraceMs });
   const created = await create(deps, accepted, nowMs);
@@ -60,6 +67,10 @@ export async function submitJob(
   // After a create whose answer was lost the job may be this very one, and nobody has nudged it yet.
   if (created.afterLoss) await nudge(deps, job.value);
   return { job, repeated: !created.afterLoss };
+}
+
+async function isThere({ store }: SubmitDeps, tenant_id: string, job_id: string): Promise<boolean> {
+  return (await store.read({ tenant_id, job_id })) !== undefined;
 }
 
 type Created =

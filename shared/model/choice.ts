@@ -8,7 +8,7 @@ export interface ChoiceInput extends Pick<StrategyInput, "seed" | "latencyMs"> {
   /** Undefined: the model is not in the catalogue. */
   readonly model: Model | undefined;
   readonly ask: RequestAsk;
-  readonly tenant: Pick<Tenant, "allow_models" | "deny_providers">;
+  readonly tenant: Pick<Tenant, "allow_models" | "deny_providers" | "budget">;
   /** Deployments that turned the job away for good. */
   readonly refusedBy: readonly string[];
   /** Deployments that failed since the last back-off: others come first. */
@@ -77,11 +77,24 @@ const NO_CHOICE: Readonly<Record<Hindrance["kind"], NoChoice>> = {
 
 function hindranceOf(d: Deployment, input: ChoiceInput): Hindrance | undefined {
   const { ask, tenant } = input;
-  if (tenant.deny_providers.includes(d.provider)) return { kind: "denied", why: "provider denied" };
+  const denial = denialOf(d, tenant);
+  if (denial !== undefined) return { kind: "denied", why: denial };
   if (!d.endpoints.includes(ask.endpoint)) return { kind: "endpoint", why: `no ${ask.endpoint}` };
   const inability = inabilityOf(d, ask);
   if (inability !== undefined) return { kind: "ability", why: inability };
   if (input.refusedBy.includes(d.name)) return { kind: "refused", why: "turned it away" };
+  return undefined;
+}
+
+/** Why a tenant may not use a deployment; undefined: it may. */
+export function denialOf(
+  { provider, price }: Deployment,
+  { deny_providers, budget }: Pick<Tenant, "deny_providers" | "budget">,
+): string | undefined {
+  if (deny_providers.includes(provider)) return "provider denied";
+  // What it would cost cannot be held against the budget.
+  if (budget !== undefined && price.currency !== budget.currency)
+    return `price in ${price.currency}, budget in ${budget.currency}`;
   return undefined;
 }
 

@@ -40,7 +40,7 @@ export function addCosts(a: Cost | null, b: Cost | null): Cost | null {
 }
 
 /** A non-negative decimal, by its shortest text, in units of 10^-18. Further decimals are cut. */
-function unitsOf(value: number | string): bigint {
+export function unitsOf(value: number | string): bigint {
   const [mantissa = "0", exponent = "0"] = String(value).toLowerCase().split("e");
   const [whole = "0", fraction = ""] = mantissa.split(".");
   const shift = DECIMALS - fraction.length + Number(exponent);
@@ -48,7 +48,8 @@ function unitsOf(value: number | string): bigint {
   return shift >= 0 ? digits * 10n ** BigInt(shift) : digits / 10n ** BigInt(-shift);
 }
 
-function decimalOf(units: bigint, decimals: number): string {
+/** The decimal of a non-negative number of units. */
+export function decimalOf(units: bigint, decimals = DECIMALS): string {
   const digits = units.toString().padStart(decimals + 1, "0");
   const whole = digits.slice(0, -decimals);
   const fraction = digits.slice(-decimals).replace(/0+$/, "");

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { z } from "zod";
+import { budgetSchema } from "../budget/budget.ts";
 import { sha256Hex } from "../sha256.ts";
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, "1 to 64 letters, digits and _.- only");
@@ -19,6 +20,7 @@ const tenant = z.strictObject({
   allow_models: z.array(z.string().min(1)).default(["*"]),
   deny_providers: z.array(z.string().min(1)).default([]),
   limits: submitLimits.optional(),
+  budget: budgetSchema.optional(),
 });
 const operator = z.strictObject({
   id,
@@ -47,6 +49,8 @@ export interface Tenants {
   /** The operator that one of these Entra roles stands for. */
   byRoles(roles: readonly string[]): Operator | undefined;
   get(id: string): Tenant | undefined;
+  /** Those with a budget. */
+  readonly budgeted: readonly Tenant[];
   /** How many there are, operators left out. */
   readonly count: number;
 }
@@ -105,6 +109,7 @@ function index(tenants: readonly Tenant[], operators: readonly Operator[]): Tena
     byAppId: (appId) => byApp.get(appId.toLowerCase()),
     byRoles: (roles) => operators.find((each) => each.entra_roles.some((role) => roles.includes(role))),
     get: (tenantId) => byId.get(tenantId),
+    budgeted: tenants.filter((each) => each.budget !== undefined),
     count: tenants.length,
   };
 }

@@ -1,0 +1,63 @@
+import { z } from "zod";
+import { decimalOf, unitsOf } from "../model/cost.ts";
+
+/** What is to be done with a job that its tenant's budget has no money for. */
+export const OVER = ["wait", "refuse"] as const;
+
+const AMOUNT = /^\d{1,12}(\.\d{1,12})?$/;
+/** A decimal as text, exact, or a number by its shortest text; kept as text. */
+const amount = z
+  .union([z.string(), z.number()], { error: 'a decimal as text or a number, as in "200.00"' })
+  .transform((value, context) => {
+    const negative = typeof value === "number" && (value < 0 || value > 1e12);
+    const text = typeof value === "number" && !negative ? decimalOf(unitsOf(value)) : String(value);
+    if (AMOUNT.test(text)) return decimalOf(unitsOf(text));
+    context.addIssue({
+      code: "custom",
+      message: "a decimal of up to 12 digits and 12 decimals, not negative",
+    });
+    return z.NEVER;
+  });
+
+/** A tenant's `budget` in the tenants file. */
+export const budgetSchema = z
+  .strictObject({
+    currency: z.string().regex(/^[A-Z]{3}$/, "an ISO 4217 code"),
+    per_day: amount.optional(),
+    per_month: amount.optional(),
+    over: z.enum(OVER).default("wait"),
+  })
+  .refine((budget) => budget.per_day !== undefined || budget.per_month !== undefined, {
+    message: "names no limit: give per_day, per_month or both",
+  });
+
+/** The most that a tenant's calls may cost in a day and in a month, both of UTC. Amounts are decimals as text. */
+export type Budget = Readonly<z.infer<typeof budgetSchema>>;
+
+/** The UTC day of a time: `2026-11-24`. */
+export function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+/** The UTC month of a day: `2026-11`. */
+export function monthOf(day: string): string {
+  return day.slice(0, 7);
+}
+
+/** When the UTC day after a time begins, Unix ms. */
+export function nextDayMs(ms: number): number {
+  const at = new Date(ms);
+  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate() + 1);
+}
+
+/** When the UTC month after a time begins, Unix ms. */
+export function nextMonthMs(ms: number): number {
+  const at = new Date(ms);
+  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1);
+}
+
+/** Tells a tenant's budget from any other: a job that waits for one of another name may go. */
+export function budgetName(tenantId: string, budget: Budget | undefined): string {
+  const { currency = "-", per_day = "-", per_month = "-" } = budget ?? {};
+  return `${tenantId} ${currency} ${per_day} ${per_month}`;
+}

@@ -1,0 +1,29 @@
+import type { JobKey, Stored } from "../job/ports.ts";
+import type { Account } from "./account.ts";
+
+/** What budgets need of the world; shared/azure implements it. Every method throws StoreUnavailable. */
+
+/** An account's name: a tenant has one for each UTC month and currency. */
+export interface AccountKey {
+  readonly tenant_id: string;
+  /** `2026-11` */
+  readonly month: string;
+  readonly currency: string;
+}
+
+export interface BudgetLedger {
+  read(key: AccountKey): Promise<Stored<Account> | undefined>;
+  /** Replaces the version of that etag, or makes the first one where there is none. */
+  write(
+    key: AccountKey,
+    account: Account,
+    etag: string | undefined,
+  ): Promise<{ readonly kind: "written"; readonly etag: string } | { readonly kind: "superseded" }>;
+  /** Accounts with a reservation that should have been settled by then. */
+  due(nowMs: number, limit: number): Promise<readonly AccountKey[]>;
+}
+
+export interface OverBudgetJobs {
+  /** Jobs that wait for a budget of none of these names. */
+  waitingForOthers(budgets: readonly string[], limit: number): Promise<readonly JobKey[]>;
+}

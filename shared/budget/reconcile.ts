@@ -1,0 +1,35 @@
+import type { AuditRecord } from "../audit/record.ts";
+import type { Job } from "../job/job.ts";
+import type { Finding, Reservation } from "./account.ts";
+
+/** What a job's own record says of an attempt's claims, as far as it tells of them. */
+export type JobRecord =
+  | {
+      readonly job: Pick<Job, "attempts" | "lease" | "budget_claims">;
+      readonly trail: readonly Pick<AuditRecord, "attempt" | "event" | "outcome" | "cost">[];
+    }
+  /** There is no such job. */
+  | undefined;
+
+/**
+ * What became of a reservation whose worker has not settled it: its job tells. A claim that the job was never given to
+ * may still be about to be written, so its money is freed but it is remembered.
+ */
+export function reconcile(reservation: Reservation, record: JobRecord): Finding {
+  if (record === undefined) return { kind: "settle", cost: null };
+  const { job, trail } = record;
+  const { attempt, claim_id } = reservation;
+  if (job.attempts < attempt) return { kind: "free" };
+  // The attempt is another claim's: this one can be written no more.
+  if (job.budget_claims?.[attempt] !== claim_id) return { kind: "settle", cost: null };
+  if (job.lease?.claim_id === claim_id) return { kind: "keep" };
+  const told = trail.filter((each) => each.attempt === attempt && isCallsOwn(each));
+  const billed = told.find(({ cost }) => cost !== null);
+  if (told.length > 0) return { kind: "settle", cost: billed?.cost?.amount ?? null };
+  return { kind: "free" };
+}
+
+/** Told by the worker that made the call; those who took it for lost, or ended the job over it, know no cost. */
+function isCallsOwn({ event, outcome }: Pick<AuditRecord, "event" | "outcome">): boolean {
+  return outcome !== null && event !== "attempt_lost";
+}

@@ -1,0 +1,372 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  type Account,
+  dueOf,
+  found,
+  LOOK_AFTER_MS,
+  newAccount,
+  overOf,
+  REMEMBER_MS,
+  reserve,
+  settle,
+  standingsOf,
+} from "../../../shared/budget/account.ts";
+import {
+  type Budget,
+  budgetName,
+  budgetSchema,
+  nextDayMs,
+  nextMonthMs,
+} from "../../../shared/budget/budget.ts";
+import { type JobRecord, reconcile } from "../../../shared/budget/reconcile.ts";
+import { refusalOf } from "../../../shared/budget/refusal.ts";
+import { decimalOf, unitsOf } from "../../../shared/model/cost.ts";
+
+const NOW = Date.UTC(2026, 10, 24, 23, 59, 30);
+const budget: Budget = { currency: "USD", per_day: "1", per_month: "10", over: "wait" };
+const ask = (claim_id: string, amount = "0.4") => ({
+  job_id: `job-${claim_id}`,
+  attempt: 1,
+  claim_id,
+  amount,
+});
+const put = (account: Account, claimId: string, amount = "0.4", nowMs = NOW) => {
+  const result = reserve(account, budget, ask(claimId, amount), nowMs);
+  if (result.kind === "over") throw new Error(result.over.reason);
+  return result.account;
+};
+const spentOf = (account: Account) => ({ month: account.spent, days: account.days });
+
+describe("a budget in the tenants file", () => {
+  const parse = (value: unknown) => budgetSchema.safeParse(value);
+  it("takes decimals as text or as numbers, exactly", () => {
+    const parsed = parse({ currency: "USD", per_day: "10.00", per_month: 0.1 });
+    expect(parsed.data).toEqual({ currency: "USD", per_day: "10", per_month: "0.1", over: "wait" });
+    expect(parse({ currency: "USD", per_day: 1e-7 }).data?.per_day).toBe("0.0000001");
+  });
+  it("refuses what is no amount, no currency, or no limit, and says where", () => {
+    const faults = (value: unknown) => parse(value).error?.issues.map((issue) => issue.path.join("/"));
+    for (const bad of ["ten", "-1", "1e3", "", "1.", -1, Number.NaN, 1e13, true, null])
+      expect([bad, faults({ currency: "USD", per_day: bad })]).toEqual([bad, ["per_day"]]);
+    expect(faults({ currency: "usd", per_day: "x", over: "never" })).toEqual(["currency", "per_day", "over"]);
+    expect(faults({ currency: "USD" })).toEqual([""]);
+  });
+  it("has another name when its limits are others, not when it refuses instead of waiting", () => {
+    const name = budgetName("t", budget);
+    expect(budgetName("t", { ...budget, over: "refuse" })).toBe(name);
+    expect(budgetName("t", { ...budget, per_day: "2" })).not.toBe(name);
+    expect(budgetName("u", budget)).not.toBe(name);
+    expect(budgetName("t", undefined)).not.toBe(name);
+  });
+  it("knows when the next day and month begin, in UTC", () => {
+    expect(nextDayMs(NOW)).toBe(Date.UTC(2026, 10, 25));
+    expect(nextMonthMs(Date.UTC(2026, 11, 31, 12))).toBe(Date.UTC(2027, 0, 1));
+  });
+});
+
+describe("an account", () => {
+  it("lets calls go while anything is left, and then says until when none may", () => {
+    let account = put(put(put(newAccount("2026-11", "USD"), "a"), "b"), "c");
+    const running = overOf(account, budget, NOW);
+    expect(running).toMatchObject({ period: "day", untilMs: null });
+    expect(running?.reason).toBe(
+      "over_budget: 0 spent and 1.2 put aside for running calls of 1 USD on 2026-11-24",
+    );
+    account = settle(settle(settle(account, "a", "0.5"), "b", "0.5"), "c", null);
+    expect(overOf(account, budget, NOW)).toEqual({
+      period: "day",
+      untilMs: Date.UTC(2026, 10, 25),
+      reason: "over_budget: 1 of 1 USD spent on 2026-11-24",
+    });
+    expect(overOf(account, budget, Date.UTC(2026, 10, 25))).toBeUndefined();
+    expect(overOf({ ...account, spent: "10" }, budget, NOW)).toMatchObject({
+      period: "month",
+      untilMs: Date.UTC(2026, 11, 1),
+    });
+  });
+  it("counts what a call cost in the day it was reserved in, once", () => {
+    let account = put(newAccount("2026-11", "USD"), "a");
+    account = settle(account, "a", "0.3");
+    expect(settle(account, "a", "0.3")).toBe(account);
+    account = settle(put(account, "b", "0.4", NOW + 60_000), "b", "0.02");
+    expect(spentOf(account)).toEqual({ month: "0.32", days: { "2026-11-24": "0.3", "2026-11-25": "0.02" } });
+  });
+  it("puts aside once for a claim, however often it is asked", () => {
+    const account = put(newAccount("2026-11", "USD"), "a");
+    expect(put(account, "a")).toBe(account);
+  });
+  it("remembers what it freed, and takes a late cost", () => {
+    const account = put(newAccount("2026-11", "USD"), "a");
+    const later = NOW + LOOK_AFTER_MS;
+    expect(dueOf(account, later - 1)).toEqual([]);
+    expect(dueOf(account, later)).toHaveLength(1);
+    const freed = found(account, "a", { kind: "free" }, later);
+    expect(standingsOf(freed, budget, NOW).day?.reserved).toBe(0n);
+    expect(spentOf(settle(freed, "a", "0.1")).month).toBe("0.1");
+    expect(found(freed, "a", { kind: "free" }, NOW + REMEMBER_MS).reservations).toEqual([]);
+    expect(found(account, "a", { kind: "keep" }, later).reservations[0]?.look_at_ms).toBe(
+      later + LOOK_AFTER_MS,
+    );
+  });
+  it("refuses a submit where the budget says so, but not of a job that is due in the next period", () => {
+    const refusing: Budget = { ...budget, over: "refuse" };
+    const over = overOf({ ...newAccount("2026-11", "USD"), days: { "2026-11-24": "1" } }, budget, NOW);
+    expect(refusalOf(budget, over, null, NOW)).toBeUndefined();
+    expect(refusalOf(refusing, undefined, null, NOW)).toBeUndefined();
+    expect(refusalOf(refusing, over, NOW + 30_000, NOW)).toBeUndefined();
+    expect(refusalOf(refusing, over, null, NOW)).toMatchObject({
+      code: "budget_exceeded",
+      status: 402,
+      retryAfterSeconds: 30,
+    });
+  });
+});
+
+describe("what a job's record says of a reservation", () => {
+  const reservation = {
+    ...ask("c"),
+    ...{ day: "2026-11-24", since_ms: NOW, look_at_ms: NOW + LOOK_AFTER_MS },
+  };
+  const lease = { claim_id: "c" } as NonNullable<NonNullable<JobRecord>["job"]["lease"]>;
+  const told = (job: Partial<NonNullable<JobRecord>["job"]>, trail: NonNullable<JobRecord>["trail"] = []) =>
+    reconcile(reservation, {
+      job: { attempts: 1, lease: null, budget_claims: { 1: "c" }, ...job },
+      trail: [{ attempt: 1, event: "attempt_started", outcome: null, cost: null }, ...trail],
+    });
+  const cost = { amount: "0.2", currency: "USD" };
+  it.each([
+    ["no such job", reconcile(reservation, undefined), { kind: "settle", cost: null }],
+    ["the claim was not made yet", told({ attempts: 0 }), { kind: "free" }],
+    ["another has the attempt", told({ budget_claims: { 1: "d" } }), { kind: "settle", cost: null }],
+    ["the attempt had no budget", told({ budget_claims: {} }), { kind: "settle", cost: null }],
+    ["the call runs", told({ lease }), { kind: "keep" }],
+    [
+      "it was taken for lost",
+      told({}, [{ attempt: 1, event: "attempt_lost", outcome: "lost", cost: null }]),
+      { kind: "free" },
+    ],
+    [
+      "the job was cancelled over it",
+      told({}, [{ attempt: 1, event: "cancelled", outcome: null, cost: null }]),
+      { kind: "free" },
+    ],
+    [
+      "it failed without a cost",
+      told({}, [{ attempt: 1, event: "attempt_failed", outcome: "retry", cost: null }]),
+      { kind: "settle", cost: null },
+    ],
+    [
+      "it ended with a cost",
+      told({}, [{ attempt: 1, event: "completed", outcome: "completed", cost }]),
+      { kind: "settle", cost: "0.2" },
+    ],
+    [
+      "its cost came late",
+      told({}, [
+        { attempt: 1, event: "attempt_lost", outcome: "lost", cost: null },
+        { attempt: 1, event: "attempt_superseded", outcome: "completed", cost },
+      ]),
+      { kind: "settle", cost: "0.2" },
+    ],
+    [
+      "another attempt's cost is not its own",
+      told({ attempts: 2, budget_claims: { 1: "c", 2: "e" } }, [
+        { attempt: 2, event: "completed", outcome: "completed", cost },
+      ]),
+      { kind: "free" },
+    ],
+  ])("%s", (_, finding, expected) => expect(finding).toEqual(expected));
+});
+
+/** A small world: jobs with their own records, workers that die between any two steps, and one account for all. */
+interface Call {
+  readonly claim: string;
+  readonly job: number;
+  readonly attempt: number;
+  readonly estimate: bigint;
+  readonly cost: bigint;
+  step: "reserved" | "claimed" | "recorded" | "over";
+}
+
+class World {
+  account = newAccount("2026-11", "USD");
+  nowMs = Date.UTC(2026, 10, 1);
+  readonly calls: Call[] = [];
+  /** Each job's attempts, who has the last one, and what its trail says. */
+  readonly jobs = Array.from({ length: 4 }, () => ({
+    attempts: 0,
+    claims: {} as Record<string, string>,
+    holder: null as string | null,
+    trail: [] as {
+      attempt: number;
+      event: "completed" | "attempt_lost" | "attempt_superseded";
+      outcome: string;
+      cost: Call["cost"] | null;
+    }[],
+  }));
+  readonly budget: Budget;
+  /** The largest estimate of any call so far. */
+  largest = 0n;
+  constructor(limit: bigint) {
+    this.budget = { currency: "USD", per_day: decimalOf(limit), over: "wait" };
+  }
+
+  reserve(job: number, estimate: bigint, cost: bigint): void {
+    const { attempts, holder } = this.job(job);
+    if (holder !== null) return;
+    const claim = `c${this.calls.length}`;
+    const asked = { job_id: `${job}`, attempt: attempts + 1, claim_id: claim, amount: decimalOf(estimate) };
+    const result = reserve(this.account, this.budget, asked, this.nowMs);
+    if (result.kind === "over") return;
+    // An answer that was lost is asked for again.
+    this.account = result.account;
+    const again = reserve(this.account, this.budget, asked, this.nowMs);
+    if (again.kind !== "reserved" || again.account !== this.account) throw new Error("twice");
+    if (estimate > this.largest) this.largest = estimate;
+    const bounded = cost < estimate ? cost : estimate;
+    this.calls.push({ claim, job, attempt: attempts + 1, estimate, cost: bounded, step: "reserved" });
+  }
+
+  /** The claim is written, if the job is still as it was read: one of several wins. */
+  claim(call: Call): void {
+    const job = this.job(call.job);
+    if (call.step !== "reserved") return;
+    if (job.attempts + 1 !== call.attempt) {
+      this.settle(call, null);
+      call.step = "over";
+      return;
+    }
+    job.attempts++;
+    job.claims[call.attempt] = call.claim;
+    job.holder = call.claim;
+    call.step = "claimed";
+  }
+
+  /** The worker stores how its call ended: in its own attempt's name, or late. */
+  record(call: Call): void {
+    const job = this.job(call.job);
+    if (call.step !== "claimed") return;
+    const mine = job.holder === call.claim;
+    if (mine) job.holder = null;
+    job.trail.push({
+      ...{ attempt: call.attempt, outcome: "completed", cost: call.cost },
+      event: mine ? "completed" : "attempt_superseded",
+    });
+    call.step = "recorded";
+  }
+
+  settle(call: Call, cost: bigint | null): void {
+    this.account = settle(this.account, call.claim, cost === null ? null : decimalOf(cost));
+  }
+
+  /** The worker is taken for gone, whether it is or not: somebody else may have the job. */
+  lose(job: number): void {
+    const found_ = this.job(job);
+    if (found_.holder === null) return;
+    found_.holder = null;
+    found_.trail.push({ attempt: found_.attempts, event: "attempt_lost", outcome: "lost", cost: null });
+  }
+
+  look(): void {
+    for (const reservation of dueOf(this.account, this.nowMs)) {
+      const job = this.job(Number(reservation.job_id));
+      const finding = reconcile(reservation, {
+        job: {
+          attempts: job.attempts,
+          budget_claims: job.claims,
+          lease: job.holder === null ? null : ({ claim_id: job.holder } as never),
+        },
+        trail: job.trail.map((each) => ({
+          ...each,
+          cost: each.cost === null ? null : { amount: decimalOf(each.cost), currency: "USD" },
+        })),
+      });
+      this.account = found(this.account, reservation.claim_id, finding, this.nowMs);
+    }
+  }
+
+  job(at: number) {
+    const job = this.jobs[at];
+    if (job === undefined) throw new Error(`no job ${at}`);
+    return job;
+  }
+
+  /** What the trails say was spent. */
+  get recorded(): bigint {
+    return this.jobs.flatMap(({ trail }) => trail).reduce((sum, { cost }) => sum + (cost ?? 0n), 0n);
+  }
+}
+
+const action = fc.oneof(
+  fc.record({
+    kind: fc.constant("reserve" as const),
+    job: fc.nat(3),
+    estimate: fc.bigInt({ min: 1n, max: 50n }),
+    cost: fc.bigInt({ min: 0n, max: 50n }),
+  }),
+  fc.record({
+    kind: fc.constantFrom("claim" as const, "record" as const, "settle" as const),
+    call: fc.nat(30),
+  }),
+  fc.record({ kind: fc.constant("lose" as const), job: fc.nat(3) }),
+  fc.record({ kind: fc.constant("look" as const) }),
+  fc.record({ kind: fc.constant("pass" as const), ms: fc.nat(2 * LOOK_AFTER_MS) }),
+);
+
+type Action = typeof action extends fc.Arbitrary<infer A> ? A : never;
+
+/** Does one thing. Answers what it freed: of a worker that was taken for gone and may not be, whose cost still counts. */
+function act(world: World, each: Action): bigint {
+  switch (each.kind) {
+    case "reserve":
+      world.reserve(each.job, each.estimate, each.cost);
+      return 0n;
+    case "lose":
+      world.lose(each.job);
+      return 0n;
+    case "pass":
+      world.nowMs += each.ms;
+      return 0n;
+    case "look": {
+      const before = new Map(world.account.reservations.map((r) => [r.claim_id, unitsOf(r.amount)]));
+      world.look();
+      const freed = world.account.reservations.filter(({ amount }) => amount === "0");
+      return freed.reduce((sum, { claim_id }) => sum + (before.get(claim_id) ?? 0n), 0n);
+    }
+    default: {
+      const call = world.calls[each.call];
+      if (call === undefined) return 0n;
+      if (each.kind === "claim") world.claim(call);
+      else if (each.kind === "record") world.record(call);
+      else if (call.step === "recorded") world.settle(call, call.cost);
+      return 0n;
+    }
+  }
+}
+
+it("is neither overspent by more than one estimate nor leaked, whatever dies between any two steps", () => {
+  const limits = fc.bigInt({ min: 1n, max: 120n });
+  fc.assert(
+    fc.property(limits, fc.array(action, { maxLength: 80 }), (limit, actions) => {
+      const world = new World(limit);
+      let freed = 0n;
+      for (const each of actions) {
+        freed += act(world, each);
+        const { day } = standingsOf(world.account, world.budget, world.nowMs);
+        const committed = (day?.spent ?? 0n) + (day?.reserved ?? 0n);
+        expect(committed < limit + world.largest + freed).toBe(true);
+        expect(unitsOf(world.account.spent) <= world.recorded).toBe(true);
+      }
+      // All workers are gone; the jobs' own records remain, and somebody looks in the end.
+      for (const at of world.jobs.keys()) world.lose(at);
+      world.nowMs += REMEMBER_MS + LOOK_AFTER_MS;
+      world.look();
+      world.nowMs += REMEMBER_MS;
+      world.look();
+      expect(world.account.reservations).toEqual([]);
+      expect(unitsOf(world.account.spent)).toBe(world.recorded);
+    }),
+    { numRuns: process.env.LONG === undefined ? 300 : 20_000 },
+  );
+});
