@@ -1,19 +1,27 @@
 import { app, type InvocationContext } from "@azure/functions";
 import { NUDGES_QUEUE, nudgeOf } from "../shared/azure/service-bus-nudges.ts";
+import { RELEASES_QUEUE } from "../shared/azure/service-bus-releases.ts";
 import { type DeadLetterDeps, deadLetterId, settleDeadLetter } from "../shared/job/dead-letter.ts";
 import { MAX_DEAD_LETTER_TEXT_CHARS } from "../shared/limits.ts";
 import { logOf } from "./log.ts";
 
-/** Takes nudges from the dead-letter queue and settles each from its job's own record. */
+/** Takes nudges from the dead-letter queues and settles each from its job's own record. */
 export function registerDeadLetter(deps: Omit<DeadLetterDeps, "log">): void {
-  app.serviceBusQueue("dead-letter", {
-    queueName: `${NUDGES_QUEUE}/$deadletterqueue`,
+  register("dead-letter", NUDGES_QUEUE, deps);
+  register("released-dead-letter", RELEASES_QUEUE, deps);
+}
+
+function register(name: string, queue: string, deps: Omit<DeadLetterDeps, "log">): void {
+  app.serviceBusQueue(name, {
+    queueName: `${queue}/$deadletterqueue`,
     connection: "SERVICEBUS",
     handler: async (message, context) => {
       const text = (name: string) => metadata(context, name)?.slice(0, MAX_DEAD_LETTER_TEXT_CHARS);
       const messageId = text("messageId") ?? "";
+      // Each queue counts for itself.
+      const from = queue === NUDGES_QUEUE ? messageId : `${queue}/${messageId}`;
       const letter = {
-        id: deadLetterId(messageId, context.triggerMetadata?.sequenceNumber ?? context.invocationId),
+        id: deadLetterId(from, context.triggerMetadata?.sequenceNumber ?? context.invocationId),
         message_id: messageId,
         nudge: nudgeOf(message) ?? null,
         reason: text("deadLetterReason") ?? "unknown",

@@ -51,6 +51,7 @@ import { registerGetJob } from "./get-job.ts";
 import { registerGetUsage } from "./get-usage.ts";
 import { registerHealth } from "./health.ts";
 import { registerListAudit } from "./list-audit.ts";
+import { registerListControlAudit } from "./list-control-audit.ts";
 import { registerListDeadLetters } from "./list-dead-letters.ts";
 import { registerListJobs } from "./list-jobs.ts";
 import { registerListModels } from "./list-models.ts";
@@ -251,6 +252,7 @@ registerOpsOverrides({
   watch: overrides,
   newChangeId: randomUUID,
 });
+registerListControlAudit({ authenticator, trail });
 registerListDeadLetters({ authenticator, deadLetters, store });
 registerRedriveDeadLetter({
   ...{ authenticator, store, nudges, deadLetters, trail, budgets, clock, nudgeGraceMs },

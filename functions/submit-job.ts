@@ -1,12 +1,15 @@
 import type { HttpResponseInit } from "@azure/functions";
 import { Problem } from "../shared/errors.ts";
 import { admitModel } from "../shared/http/admit-model.ts";
-import { parseSubmit } from "../shared/http/envelope.ts";
+import { type ParsedSubmit, parseSubmit } from "../shared/http/envelope.ts";
 import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/job-resource.ts";
-import { type SubmitDeps, submitJob } from "../shared/job/submit.ts";
+import type { Job } from "../shared/job/job.ts";
+import type { Stored } from "../shared/job/ports.ts";
+import { type SubmitDeps, submitJob, submittedBefore } from "../shared/job/submit.ts";
 import { MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";
 import type { Settings } from "../shared/settings.ts";
+import type { Tenant } from "../shared/tenant/tenants.ts";
 import { type Entrance, tenantRoute } from "./http.ts";
 
 export interface SubmitRouteDeps extends Omit<SubmitDeps, "log"> {
@@ -25,26 +28,44 @@ export function registerSubmitJob(deps: SubmitRouteDeps): void {
     const bytes = new Uint8Array(await request.arrayBuffer());
     const submit = parseSubmit(bytes, request.headers, nowMs, deps.settings);
     refuseStoredSize(submit.bodyText);
-    admitModel(deps.catalogue(), tenant, submit);
+    const refusal = submit.refusal ?? refusedModel(deps.catalogue(), tenant, submit);
+    if (refusal !== undefined) {
+      // What was accepted once stays so: its time may be over by now, or its model gone.
+      const before = await submittedBefore(deps.store, tenant.id, submit);
+      if (before === undefined) throw refusal;
+      return accepted(before, nowMs);
+    }
     const deadlineMs = submit.deadlineMs ?? defaultDeadlineMs(submit.notBeforeMs, nowMs, deps.settings);
     const submitted = await submitJob(
       { ...deps, log },
       { ...submit, deadlineMs },
       { tenantId: tenant.id, actor, idempotencyKey: submit.idempotencyKey },
     );
-    const { value: job, etag } = submitted.job;
-    const response: HttpResponseInit = {
-      status: 202,
-      headers: {
-        "content-type": "application/json",
-        location: `/api/jobs/${job.job_id}`,
-        etag: etagOf(etag),
-        "retry-after": String(retryAfterSeconds(job, nowMs)),
-      },
-      body: jobJson(job, null),
-    };
-    return response;
+    return accepted(submitted.job, nowMs);
   });
+}
+
+function accepted({ value: job, etag }: Stored<Job>, nowMs: number): HttpResponseInit {
+  return {
+    status: 202,
+    headers: {
+      "content-type": "application/json",
+      location: `/api/jobs/${job.job_id}`,
+      etag: etagOf(etag),
+      "retry-after": String(retryAfterSeconds(job, nowMs)),
+    },
+    body: jobJson(job, null),
+  };
+}
+
+function refusedModel(catalogue: Catalogue, tenant: Tenant, submit: ParsedSubmit): Problem | undefined {
+  try {
+    admitModel(catalogue, tenant, submit);
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof Problem) return thrown;
+    throw thrown;
+  }
 }
 
 /** A deadline counts from when the job may start, as far as the longest one allows. */

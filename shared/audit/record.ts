@@ -38,6 +38,8 @@ export interface AuditRecord {
   readonly reason: string | null;
   readonly usage: Usage | null;
   readonly cost: Cost | null;
+  /** Of `attempt_lost` alone: what the call whose cost nobody knows may have cost; null: its price is gone too. */
+  readonly estimate?: Cost | null;
   readonly latency_ms: number | null;
   /** SHA-256 of the bytes sent to the deployment; in `accepted`, of the canonical envelope. */
   readonly request_sha256: string | null;
@@ -85,6 +87,7 @@ export function nextRecord(
     reason: entry.reason ?? null,
     usage: entry.usage ?? null,
     cost: entry.cost ?? null,
+    ...(entry.estimate === undefined ? {} : { estimate: entry.estimate }),
     latency_ms: entry.latency_ms ?? null,
     request_sha256: entry.request_sha256 ?? null,
     response_sha256: entry.response_sha256 ?? null,

@@ -52,6 +52,8 @@ export interface ParsedSubmit extends Omit<Submission, "deadlineMs"> {
   readonly body: Readonly<Record<string, unknown>>;
   readonly deadlineMs: number | null;
   readonly idempotencyKey: string | null;
+  /** Its times do not fit the time now: a job that this very submit made before is still its answer. */
+  readonly refusal: Problem | undefined;
 }
 
 interface Headers {
@@ -80,11 +82,8 @@ export function parseSubmit(
   const faults = parsed.success ? [] : parsed.error.issues.flatMap(faultsOf);
   const keyFault = idempotencyKeyFault(idempotencyKey);
   if (keyFault !== undefined) faults.push(keyFault);
-  if (parsed.success) faults.push(...timeFaults(parsed.data, nowMs, limits.maxDeadlineSeconds));
-  if (!parsed.success || bodyText === undefined || faults.length > 0) {
-    const detail = faults.length === 1 ? "One fault was found." : `${faults.length} faults were found.`;
-    throw new Problem("invalid_request", detail, { faults: faults.slice(0, MAX_FAULTS) });
-  }
+  const late = parsed.success ? timeFaults(parsed.data, nowMs, limits.maxDeadlineSeconds) : [];
+  if (!parsed.success || bodyText === undefined || faults.length > 0) throw invalid([...faults, ...late]);
   const { endpoint, body, priority, not_before, deadline, metadata } = parsed.data;
   refuseModes(body);
   return {
@@ -99,7 +98,13 @@ export function parseSubmit(
     // Of the envelope as it was sent, before defaults: a client that sends the same has the same hash.
     envelopeSha256: sha256Hex(canonicalize(value) ?? ""),
     idempotencyKey,
+    refusal: late.length > 0 ? invalid(late) : undefined,
   };
+}
+
+function invalid(faults: readonly Fault[]): Problem {
+  const detail = faults.length === 1 ? "One fault was found." : `${faults.length} faults were found.`;
+  return new Problem("invalid_request", detail, { faults: faults.slice(0, MAX_FAULTS) });
 }
 
 export function refuseMediaType(contentType: string | null): void {

@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { CONTROL_EVENTS, CONTROL_SCOPES } from "../audit/control-record.ts";
 import { STATUSES } from "../job/job.ts";
 import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_STATUS_JOBS } from "../limits.ts";
+import { DEFAULT_SCOPE } from "./control-audit.ts";
 import { ALWAYS, json, page, parameter, plain, problems, ref } from "./openapi-parts.ts";
 
 /** The routes under /api/ops, for operators alone. */
@@ -36,6 +38,28 @@ const redrive = z.object({
   job_id: z.string().describe("The job that runs for it: the letter's own, or the new one."),
   redriven_from: z.string().nullable().describe("The ended job that the new one was made of."),
   nudged: z.boolean().describe("False: Service Bus did not take the nudge; the sweeper sends another."),
+});
+
+const controlRecord = z.object({
+  scope: z.enum(CONTROL_SCOPES),
+  seq: z.int().min(1).describe("Its number in the scope's chain."),
+  at: unixSeconds,
+  event: z.enum(CONTROL_EVENTS),
+  actor: z.string().describe("Which operator's credential."),
+  change_id: z.string().describe("The caller's name for the change: the same name twice is one change."),
+  reason: z.string().nullable(),
+  details: z.record(z.string(), z.unknown()).describe("What was changed, from what, to what."),
+  prev_hash: z.string(),
+  hash: z.string().describe("SHA-256 of the canonical JSON (RFC 8785) of all other fields."),
+});
+
+const controlAudit = z.object({
+  object: z.literal("list"),
+  scope: z.enum(CONTROL_SCOPES),
+  data: z.array(controlRecord),
+  first_seq: z.int().nullable(),
+  last_seq: z.int().nullable(),
+  has_more: z.boolean(),
 });
 
 const seconds = z.int().min(0).describe("Seconds.");
@@ -94,6 +118,7 @@ export const opsSchemas = {
   Status: plain(status, "output"),
   DeadLetter: plain(deadLetter, "output"),
   Redrive: plain(redrive, "output"),
+  ControlAudit: plain(controlAudit, "output"),
 };
 
 export const opsPaths = {
@@ -102,6 +127,30 @@ export const opsPaths = {
       operationId: "getStatus",
       summary: "For operators: what waits, runs, was lost and was given up, and when the sweeper last looked",
       responses: { "200": json("The status.", ref("Status")), ...problems(ALWAYS) },
+    },
+  },
+  "/ops/audit": {
+    get: {
+      operationId: "listControlAudit",
+      summary: "For operators: what operators changed, newest first; each scope is a chain of its own",
+      parameters: [
+        parameter("query", "scope", "Redrives of dead letters, or switches, limits and weights.", {
+          type: "string",
+          enum: CONTROL_SCOPES,
+          default: DEFAULT_SCOPE,
+        }),
+        parameter("query", "limit", "How many.", {
+          type: "integer",
+          minimum: 1,
+          maximum: MAX_LIST_LIMIT,
+          default: DEFAULT_LIST_LIMIT,
+        }),
+        parameter("query", "before", "The `last_seq` of the page before.", { type: "integer", minimum: 1 }),
+      ],
+      responses: {
+        "200": json("A page.", ref("ControlAudit")),
+        ...problems(["invalid_request", ...ALWAYS]),
+      },
     },
   },
   "/ops/dead-letters": {

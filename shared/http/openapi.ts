@@ -87,6 +87,12 @@ const auditRecord = z.object({
     ),
   usage: usage.nullable(),
   cost: cost.nullable(),
+  estimate: cost
+    .nullable()
+    .optional()
+    .describe(
+      "In `attempt_lost` alone, whose `cost` nobody knows: what the call may have cost, by the estimate it was let in with.",
+    ),
   latency_ms: z.int().nullable(),
   request_sha256: hash
     .nullable()

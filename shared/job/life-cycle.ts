@@ -192,8 +192,11 @@ export function failAttempt(draft: Draft, call: CallFacts, requeue: Requeue): Dr
   });
 }
 
-/** in_progress -> queued: the worker is gone; what the call cost is not known. */
-export function loseAttempt(draft: Draft, requeue: Requeue): Draft {
+/**
+ * in_progress -> queued: the worker is gone; what the call cost is not known.
+ * @param estimate what it may have cost; null: not even that is known
+ */
+export function loseAttempt(draft: Draft, requeue: Requeue, estimate: Cost | null = null): Draft {
   const { job } = draft;
   const lease = leaseOf(job, "lose an attempt");
   const entry: AuditEntry = {
@@ -202,6 +205,7 @@ export function loseAttempt(draft: Draft, requeue: Requeue): Draft {
     ...attemptFields(job, lease),
     outcome: "lost",
     reason: requeue.reason,
+    estimate,
   };
   return recorded(draft, requeue.nowMs, entry, requeued(job, requeue));
 }

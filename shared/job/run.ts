@@ -11,13 +11,13 @@ import type { Plan } from "./advance.ts";
 import { afterCall, callFacts, costOfCall, type EndedCall } from "./after-call.ts";
 import { Claim } from "./claim.ts";
 import type { Cooling } from "./cooling.ts";
-import { hasEnded, type Job, STORED_VERSION, type StoredRequest } from "./job.ts";
+import { hasEnded, type Job, type Lease, STORED_VERSION, type StoredRequest } from "./job.ts";
 import { type Draft, draftOf, end, supersedeAttempt } from "./life-cycle.ts";
 import type { JobStore, Nudge, Nudges, Stored } from "./ports.ts";
 import { PreparedRequest } from "./prepared-request.ts";
 import type { RunningJobs } from "./running-jobs.ts";
 import { change, patiently, save, type Tried } from "./saving.ts";
-import { takeOver } from "./take-over.ts";
+import { lostCost, takeOver } from "./take-over.ts";
 
 export interface RunDeps {
   readonly store: JobStore;
@@ -76,7 +76,9 @@ async function runFound(
   const { value: job, etag } = found.job;
   if (hasEnded(job.status)) return "done";
   const { actor, nudgeGraceMs } = deps;
-  const start = takeOver(job, nudge, { nowMs: deps.clock.now(), actor, nudgeGraceMs });
+  const estimate = ({ deployment }: Lease) =>
+    lostCost(deps.catalogue().deployment(deployment), job, found.request);
+  const start = takeOver(job, nudge, { nowMs: deps.clock.now(), actor, nudgeGraceMs, estimate });
   if (start === undefined) return "done"; // a live lease: its holder, or the sweeper, sees to it
   if (job.lease !== null) {
     const { deployment } = job.lease;
@@ -241,7 +243,7 @@ async function nudgeLater(
   key: { tenant_id: string; job_id: string },
   atMs: number,
 ): Promise<void> {
-  const nudge: Nudge = { v: 1, tenant_id: key.tenant_id, job_id: key.job_id };
+  const nudge: Nudge = { v: STORED_VERSION, tenant_id: key.tenant_id, job_id: key.job_id };
   try {
     await deps.nudges.send(nudge, { atMs });
   } catch (thrown) {

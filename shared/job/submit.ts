@@ -73,6 +73,21 @@ async function isThere({ store }: SubmitDeps, tenant_id: string, job_id: string)
   return (await store.read({ tenant_id, job_id })) !== undefined;
 }
 
+/**
+ * The job that an earlier submit with the same key and envelope made. For one that would be refused now: whoever never
+ * heard of his 202 asks again, at any time.
+ */
+export async function submittedBefore(
+  store: Pick<JobStore, "read">,
+  tenantId: string,
+  submit: { readonly idempotencyKey: string | null; readonly envelopeSha256: string },
+): Promise<Stored<Job> | undefined> {
+  const { idempotencyKey, envelopeSha256 } = submit;
+  if (idempotencyKey === null) return undefined;
+  const job = await store.read({ tenant_id: tenantId, job_id: jobIdOfKey(tenantId, idempotencyKey) });
+  return job?.value.envelope_sha256 === envelopeSha256 ? job : undefined;
+}
+
 type Created =
   | { readonly kind: "written"; readonly etag: string }
   | { readonly kind: "exists"; readonly job: Stored<Job>; readonly afterLoss: boolean };

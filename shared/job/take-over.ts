@@ -1,5 +1,8 @@
+import type { Deployment } from "../model/catalogue.ts";
+import { type Cost, costOf } from "../model/cost.ts";
+import { admissionTokens, estimateTokens } from "../model/token-estimate.ts";
 import { queuedWakeAtMs } from "./advance.ts";
-import type { Job } from "./job.ts";
+import type { Job, Lease, StoredRequest } from "./job.ts";
 import { type Draft, draftOf, loseAttempt } from "./life-cycle.ts";
 import type { Nudge } from "./ports.ts";
 
@@ -10,13 +13,19 @@ import type { Nudge } from "./ports.ts";
 export function takeOver(
   job: Job,
   nudge: Pick<Nudge, "dead_lease">,
-  by: { readonly nowMs: number; readonly actor: string; readonly nudgeGraceMs: number },
+  by: {
+    readonly nowMs: number;
+    readonly actor: string;
+    readonly nudgeGraceMs: number;
+    /** What the lost call may have cost; absent: nobody can tell. */
+    readonly estimate?: (lease: Lease) => Cost | null;
+  },
 ): Draft | undefined {
   const { lease } = job;
   if (lease === null) return draftOf(job);
   const dead = nudge.dead_lease;
   if (dead?.claim_id !== lease.claim_id || dead.renewals !== lease.renewals) return undefined;
-  return loseAttempt(draftOf(job), {
+  const requeue = {
     nowMs: by.nowMs,
     actor: by.actor,
     reason: "lease_expired",
@@ -24,5 +33,24 @@ export function takeOver(
     retryAtMs: null,
     wakeAtMs: queuedWakeAtMs(job, by.nowMs, by.nudgeGraceMs),
     spent: true,
-  });
+  };
+  return loseAttempt(draftOf(job), requeue, by.estimate?.(lease) ?? null);
+}
+
+/** What a call that nobody knows the end of may have cost: as reckoned when it was let in, at its deployment's price. */
+export function lostCost(
+  deployment: Deployment | undefined,
+  job: Pick<Job, "endpoint">,
+  request: StoredRequest | undefined,
+): Cost | null {
+  if (deployment === undefined || request === undefined) return null;
+  const estimate = estimateTokens(job.endpoint, JSON.parse(request.body));
+  const total = admissionTokens(estimate, deployment.max_output_tokens);
+  const { promptTokens } = estimate;
+  const usage = {
+    input_tokens: promptTokens,
+    output_tokens: total - promptTokens,
+    total_tokens: total,
+  };
+  return costOf(usage, deployment.price);
 }

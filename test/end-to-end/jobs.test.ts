@@ -108,6 +108,17 @@ describe("a job, as a client sees it", () => {
     expect(other.json.id).not.toBe(one.json.id);
   });
 
+  it("an idempotency key gives the same job when its deadline is over, and refuses what was never accepted", async () => {
+    const envelope = { deadline: Date.now() / 1000 + 1.5 };
+    const submit = (key: string) =>
+      stack.submit(chat("[[sim:hang]]"), { envelope, headers: { "idempotency-key": key } });
+    const first = await submit("in time");
+    expect((await stack.ended(first.json.id)).json.status).toBe("expired");
+    const again = await submit("in time");
+    expect([again.status, again.json.id, again.json.status]).toEqual([202, first.json.id, "expired"]);
+    expect((await submit("too late")).status).toBe(400);
+  });
+
   it("ETag and If-None-Match spare an unchanged job", async () => {
     const { id } = await done(chat("Hi"));
     const first = await stack.call(`/api/jobs/${id}`);

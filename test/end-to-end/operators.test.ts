@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { queuesFromResources } from "../../local/service-bus/config.ts";
 import { type RunningServiceBus, startServiceBus } from "../../local/service-bus/server.ts";
 import { verifyChain } from "../../shared/audit/chain.ts";
+import { controlRecordHash } from "../../shared/audit/control-record.ts";
 import { jobIdOfKey } from "../../shared/job/accept.ts";
 import { resources } from "../shared/world.ts";
 import { chat, Stack } from "./stack.ts";
@@ -141,6 +142,29 @@ describe("an operator", () => {
       "redriven",
       "colour",
     ]);
+  });
+
+  it("reads what operators changed, newest first, page by page; the chain holds", async () => {
+    const read = async (query: string) => {
+      const { status, json } = await stack.call(`/api/ops/audit?scope=dead_letters${query}`, operator);
+      expect(status).toBe(200);
+      return json;
+    };
+    const all = await read("");
+    expect(all).toMatchObject({ object: "list", scope: "dead_letters", has_more: false, last_seq: 1 });
+    expect(all.data.length).toBeGreaterThan(1);
+    for (const [n, record] of all.data.entries()) {
+      const { hash, ...fields } = record;
+      expect(record).toMatchObject({ event: "redriven", actor: expect.stringMatching(/^ops\//) });
+      expect(controlRecordHash(fields)).toBe(hash);
+      expect(record.prev_hash).toBe(all.data[n + 1]?.hash ?? "0".repeat(64));
+    }
+    const first = await read("&limit=1");
+    expect(first).toMatchObject({ has_more: true, data: [all.data[0]] });
+    const rest = await read(`&before=${first.last_seq}`);
+    expect(rest.data).toEqual(all.data.slice(1));
+    const bad = await stack.call("/api/ops/audit?scope=x&limit=0&before=-1&a=b", operator);
+    expect([bad.status, bad.json.faults.length]).toEqual([400, 4]);
   });
 
   it("sees what waits and runs by tenant and model, and the sweeper at work", async () => {

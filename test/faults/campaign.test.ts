@@ -8,7 +8,10 @@ it("keeps every promise while its processes are killed at random moments", { tim
   const seed = 1;
   const lines: string[] = [];
   const say = (line: string) => lines.push(line);
-  const report = await campaign({ seed, jobs: 30, kills: 3, others: 2, instances: 3, say });
+  const report = await campaign({
+    ...{ seed, jobs: 30, kills: 3, others: 2, instances: 3 },
+    ...{ inFlight: 24, paceMs: 0, isLong: false, say },
+  });
   printReport(seed, report, say);
   const what = report.violations.length === 0 ? "" : `${lines.join("\n")}\n${report.output}`;
   expect(report.violations, what).toEqual([]);

@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { appWith } from "./app-copy.ts";
 import { check } from "./checker.ts";
 import { RecordingClient } from "./client.ts";
 import type { Evidence, Violation } from "./evidence.ts";
-import { KILLERS, OTHERS, Tally } from "./injectors.ts";
-import { chances } from "./seeded.ts";
+import { type Injector, OTHERS, refusedForLong, Tally, Turns, type World } from "./injectors.ts";
+import { KILLERS } from "./kills.ts";
+import { mixedHosts } from "./mixed-hosts.ts";
+import { type Chances, chances } from "./seeded.ts";
 import { Service } from "./service.ts";
 import { wishOf } from "./wishes.ts";
 
@@ -14,6 +17,12 @@ export interface CampaignOptions {
   /** Faults of other kinds. */
   readonly others: number;
   readonly instances: number;
+  /** Jobs at the same time, at most. */
+  readonly inFlight: number;
+  /** Between two submits, ms: jobs that wait long then hold nobody up. */
+  readonly paceMs: number;
+  /** With a lab that refuses every call for over a minute. */
+  readonly isLong: boolean;
   readonly say: (line: string) => void;
   readonly environment?: Record<string, string>;
   /** The stack's own output, where it is wanted. */
@@ -30,19 +39,19 @@ export interface CampaignReport {
   readonly output: string;
 }
 
-/** Jobs in flight: enough that every fault finds some in every step of their life. */
-const IN_FLIGHT = 24;
-/** When all faults are over, every job ends within this time; back-off, leases and dead letters' minute included. */
-export const QUIET_MS = 100_000;
+/**
+ * When all faults are over, every job ends within this time: back-off, leases, dead letters' minute, and the half a
+ * minute that clocks differ.
+ */
+export const QUIET_MS = 140_000;
 const MAX_ATTEMPTS = 10;
 
 /** A run of the real service under faults, and what the checker makes of it. The same seed wants the same things. */
 export async function campaign(options: CampaignOptions): Promise<CampaignReport> {
   const { seed, jobs, say } = options;
-  const service = new Service(
-    { MAX_ATTEMPTS: String(MAX_ATTEMPTS), ...options.environment },
-    options.instances,
-  );
+  const app = appWith(mixedHosts(seed));
+  const environment = { AzureWebJobsScriptRoot: app.folder, MAX_ATTEMPTS: String(MAX_ATTEMPTS) };
+  const service = new Service({ ...environment, ...options.environment }, options.instances);
   const startedAt = performance.now();
   try {
     await service.stack.start();
@@ -50,7 +59,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
     const tally = new Tally();
     const progress = { submitted: 0, done: 0 };
     const load = loadOf(options, client, progress);
-    const harm = harmOf(options, service, tally, progress);
+    const harm = harmOf(options, { service, client, tally, plans: new Turns() }, progress);
     const watch = setInterval(() => {
       const at = Math.round((performance.now() - startedAt) / 1000);
       say(`${at} s: ${progress.submitted} submitted, ${progress.done} done, ${tally.kills} kills`);
@@ -70,6 +79,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
     return { violations, evidence, tally, seconds, latencies, output: service.stack.output };
   } finally {
     await service.stack.remove();
+    app.remove();
   }
 }
 
@@ -81,9 +91,11 @@ interface Progress {
 async function loadOf(options: CampaignOptions, client: RecordingClient, progress: Progress): Promise<void> {
   const c = chances(options.seed, "wishes");
   const wishes = Array.from({ length: options.jobs }, (_, n) => wishOf(n, `s${options.seed}`, c));
+  const pace = new Turns();
   await Promise.all(
-    Array.from({ length: IN_FLIGHT }, async () => {
+    Array.from({ length: options.inFlight }, async () => {
       for (let wish = wishes.shift(); wish !== undefined; wish = wishes.shift()) {
+        await pace.take(() => sleep(options.paceMs));
         progress.submitted++;
         await client.see(wish);
         progress.done++;
@@ -93,25 +105,36 @@ async function loadOf(options: CampaignOptions, client: RecordingClient, progres
 }
 
 /** Spread over the run: the next fault comes when its share of the jobs has been submitted. */
-async function harmOf(
-  options: CampaignOptions,
-  service: Service,
-  tally: Tally,
-  progress: Progress,
-): Promise<void> {
+async function harmOf(options: CampaignOptions, world: World, progress: Progress): Promise<void> {
   const { jobs } = options;
-  const sequence = async (times: number, from: typeof KILLERS, stream: string) => {
-    const c = chances(options.seed, stream);
-    for (let n = 0; n < times; n++) {
-      const share = ((n + 0.5) / times) * jobs;
+  const sequence = async (faults: readonly Injector[], c: Chances) => {
+    for (const [n, injector] of faults.entries()) {
+      const share = ((n + 0.5) / faults.length) * jobs;
       while (progress.submitted < Math.floor(share) && progress.done < jobs) await sleep(20);
       await sleep(c.whole(0, 250));
-      const injector = c.weighted(from);
-      await injector.run(service, c, tally);
-      tally.add(injector.name);
+      if ((await injector.run(world, c)) !== false) world.tally.add(injector.name);
     }
   };
-  await Promise.all([sequence(options.kills, KILLERS, "kills"), sequence(options.others, OTHERS, "others")]);
+  const [kills, others] = [chances(options.seed, "kills"), chances(options.seed, "others")];
+  await Promise.all([
+    sequence(dealt(KILLERS, options.kills, kills), kills),
+    sequence(dealt(OTHERS, options.others, others), others),
+    sequence(options.isLong ? [refusedForLong] : [], others),
+  ]);
+}
+
+/** So many by their weight, each kind at least once where there is room for all; in an order by chance. */
+function dealt(
+  from: readonly (readonly [weight: number, injector: Injector])[],
+  times: number,
+  c: Chances,
+): Injector[] {
+  const each = times < from.length ? [] : from.map(([, injector]) => injector);
+  const more = Array.from({ length: times - each.length }, () => c.weighted(from));
+  return [...each, ...more]
+    .map((injector) => ({ injector, at: c.next() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ injector }) => injector);
 }
 
 /** Waits until all is quiet, or patience is over, and takes everything down. */
@@ -137,7 +160,7 @@ export async function evidenceOf(
     calls: await service.calls(),
     queues: await service.queues(),
     hostsKilled: tally.hostsKilled,
-    staleReads: false,
+    stale: tally.stale,
     maxAttempts,
   };
 }

@@ -86,7 +86,7 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
     calls: [call, { ...call, seq: 2, attempt: "2" }],
     queues: { "nudges.ready": 0 },
     hostsKilled: 1,
-    staleReads: false,
+    stale: [],
     maxAttempts: 5,
     ...change,
   };
@@ -201,7 +201,9 @@ describe("the checker", () => {
   it("finds an end that changed, but not an older answer that was only late", () => {
     expect(broken({ sightings: [saw("completed", 1), saw("failed", 3)] })).toEqual(["an_end_is_final"]);
     expect(broken({ sightings: [saw("completed", 1), saw("queued", 3)] })).toEqual(["an_end_is_final"]);
-    expect(broken({ sightings: [saw("completed", 1), saw("queued", 3)], staleReads: true })).toEqual([]);
+    expect(
+      broken({ sightings: [saw("completed", 1), saw("queued", 3)], stale: [{ from: 2, to: 9 }] }),
+    ).toEqual([]);
     const late = { ...saw("queued", 0), answered: 9 };
     expect(broken({ sightings: [saw("completed", 1), late] })).toEqual([]);
     expect(broken({ sightings: [saw("cancelled", 1)] })).toEqual(["an_end_is_final"]);

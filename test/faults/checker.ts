@@ -1,9 +1,18 @@
 import { verifyChain } from "../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import { hasEnded } from "../../shared/job/job.ts";
+import { hasEnded, type Job } from "../../shared/job/job.ts";
 import { addCosts, type Cost } from "../../shared/model/cost.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
-import type { CountedCall, Evidence, Promised, Sighting, StoredJob, Violation } from "./evidence.ts";
+import type {
+  CountedCall,
+  Evidence,
+  Promised,
+  Sighting,
+  StoredJob,
+  Submission,
+  SubmitAnswer,
+  Violation,
+} from "./evidence.ts";
 
 /** Every promise of the service, held against the evidence of a run. Pure; an empty list: all of them were kept. */
 export function check(evidence: Evidence): Violation[] {
@@ -22,6 +31,7 @@ export function check(evidence: Evidence): Violation[] {
     checkCosts(each, say);
     checkChain(each, say);
     checkAttempts(each, evidence, say);
+    checkFields(each, say);
   }
   for (const call of evidence.calls) {
     if (call.job === null || stored.has(call.job)) continue;
@@ -38,10 +48,10 @@ type StoredJobs = ReadonlyMap<string, StoredJob>;
 
 function checkSubmissions({ submissions, stored: all }: Evidence, stored: StoredJobs, say: Say): void {
   const byLabel = Map.groupBy(all, (each) => String(each.job.metadata.label ?? ""));
-  for (const { label, key, answers } of submissions) {
+  for (const submission of submissions) {
+    const { label, answers } = submission;
+    checkKey(submission, say);
     const accepted = new Set(answers.filter((a) => a.status === 202).map((a) => a.jobId ?? ""));
-    if (key !== null && accepted.size > 1)
-      say("same_key_same_job", null, `key ${key} gave ${[...accepted].join(", ")}`);
     for (const id of accepted) {
       const there = stored.get(id);
       if (there === undefined) say("a_202_ends", id, "it was accepted and is not stored");
@@ -60,23 +70,45 @@ function checkSubmissions({ submissions, stored: all }: Evidence, stored: Stored
   }
 }
 
+function checkKey({ key, answers }: Submission, say: Say): void {
+  if (key === null) return;
+  const accepted = new Set(answers.flatMap(({ jobId }) => jobId ?? []));
+  if (accepted.size > 1) say("same_key_same_job", null, `key ${key} gave ${[...accepted].join(", ")}`);
+  const refused = refusedLater(answers);
+  if (refused !== undefined)
+    say("same_key_same_job", null, `key ${key} was accepted, then answered ${refused}`);
+}
+
+/** What a submit was refused with that had been accepted before; 429 is no word on the job. */
+function refusedLater(answers: readonly SubmitAnswer[]): number | undefined {
+  const first = answers.findIndex(({ status }) => status === 202);
+  if (first < 0) return undefined;
+  const later = answers.slice(first).map(({ status }) => status ?? 0);
+  return later.find((status) => status >= 400 && status < 500 && status !== 429);
+}
+
 function checkSightings(evidence: Evidence, stored: StoredJobs, say: Say): void {
   const byJob = Map.groupBy(evidence.sightings, (sighting) => sighting.jobId);
   for (const [jobId, sightings] of byJob) {
-    if (!evidence.staleReads && sightings.some(({ status }) => status === "absent"))
+    if (sightings.some((sighting) => sighting.status === "absent" && !isStale(evidence, sighting)))
       say("a_202_ends", jobId, "it was accepted and then not found");
     const ends = sightings.filter(isEnd);
     const end = ends[0]?.status;
     const endedBy = Math.min(...ends.map(({ answered }) => answered));
     for (const sighting of sightings) {
       const other = isEnd(sighting) ? sighting.status !== end : sighting.asked > endedBy;
-      if (other && (isEnd(sighting) || !evidence.staleReads))
+      if (other && (isEnd(sighting) || !isStale(evidence, sighting)))
         say("an_end_is_final", jobId, `it was ${end}, then ${sighting.status}`);
     }
     const last = stored.get(jobId)?.job.status;
     if (end !== undefined && last !== undefined && last !== end)
       say("an_end_is_final", jobId, `a client saw ${end}; it is stored as ${last}`);
   }
+}
+
+/** Whether it may have been read from a replica that lagged. */
+function isStale({ stale }: Evidence, { asked, answered }: Sighting): boolean {
+  return stale.some(({ from, to }) => asked <= to && answered >= from);
 }
 
 const isEnd = ({ status }: Sighting) => status !== "absent" && hasEnded(status);
@@ -202,4 +234,11 @@ function checkAttempts({ job, trail }: StoredJob, evidence: Evidence, say: Say):
     fault(`attempts ${numbers.join(", ")}; the job counts ${job.attempts}`);
   if (job.attempts_spent > evidence.maxAttempts)
     fault(`${job.attempts_spent} attempts were spent, ${evidence.maxAttempts} are allowed`);
+}
+
+/** What hosts of the next version write (mixed-hosts.ts) and others do not know. */
+function checkFields({ job }: StoredJob, say: Say): void {
+  const isKept = (job as Job & { of_the_next?: unknown }).of_the_next === true;
+  if (job.v === 2 && !isKept)
+    say("neighbours_are_borne", job.job_id, "a field that only the next version knows is gone");
 }

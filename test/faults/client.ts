@@ -49,6 +49,11 @@ export class RecordingClient {
     this.#jobPatienceMs = jobPatienceMs;
   }
 
+  /** Now, by the count that sightings are told in. */
+  now(): number {
+    return this.#turn++;
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy();
   }

@@ -12,8 +12,11 @@ export interface Evidence {
   readonly queues: Readonly<Record<string, number>>;
   /** Host processes that were killed: a call they had in hand may have cost what nobody can know. */
   readonly hostsKilled: number;
-  /** A replica that lags may show an older status; an ended job never shows another end. */
-  readonly staleReads: boolean;
+  /**
+   * When replicas lagged, by the client's own count: meanwhile a read may show an older status, or none. An ended job
+   * never shows another end.
+   */
+  readonly stale: readonly { readonly from: number; readonly to: number }[];
   readonly maxAttempts: number;
 }
 
@@ -81,6 +84,7 @@ export const PROMISES = [
   "same_key_same_job",
   "told_is_true",
   "attempts_are_bounded",
+  "neighbours_are_borne",
 ] as const;
 export type Promised = (typeof PROMISES)[number];
 

@@ -1,20 +1,43 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FaultEffect } from "../../local/cosmos/fault-plan.ts";
 import type { FaultRule as BusRule } from "../../local/service-bus/fault-plan.ts";
+import type { RecordingClient } from "./client.ts";
+import { courier, poison } from "./courier.ts";
 import type { Chances } from "./seeded.ts";
 import type { Service } from "./service.ts";
+
+/** What a run's faults meet, and where it is written down what was done. */
+export interface World {
+  readonly service: Service;
+  readonly client: RecordingClient;
+  readonly tally: Tally;
+  /** One fault plan at a time: each takes the place of the one before. */
+  readonly plans: Turns;
+}
+
+/** Lets one after the other do its work. */
+export class Turns {
+  #last: Promise<unknown> = Promise.resolve();
+
+  take<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}
 
 /** A fault of a run: does its harm, and resolves when it is over. What it began it ends itself. */
 export interface Injector {
   readonly name: string;
-  /** Processes it kills, on average one. */
-  readonly kills: boolean;
-  readonly run: (service: Service, c: Chances, tally: Tally) => Promise<void>;
+  /** False: there was nobody to do it to, and it does not count. */
+  readonly run: (world: World, c: Chances) => Promise<boolean | undefined>;
 }
 
 /** What was done, for the table at the end. */
 export class Tally {
   readonly counts = new Map<string, number>();
+  /** When replicas lagged, by the client's count. */
+  readonly stale: { from: number; to: number }[] = [];
   hostsKilled = 0;
   kills = 0;
 
@@ -23,51 +46,18 @@ export class Tally {
   }
 }
 
-function killHost(service: Service, pid: number | undefined, tally: Tally): void {
-  if (pid === undefined || !service.signal(pid, "SIGKILL")) return;
-  tally.hostsKilled++;
-  tally.kills++;
-}
-
-const oneHost: Injector = {
-  name: "kill -9 of a host",
-  kills: true,
-  run: async (service, c, tally) => {
-    const { host } = service.processes();
-    if (host.length > 0) killHost(service, c.pick(host), tally);
-  },
-};
-
-const everyHost: Injector = {
-  name: "kill -9 of all hosts at once",
-  kills: true,
-  run: async (service, _c, tally) => {
-    for (const pid of service.processes().host) killHost(service, pid, tally);
-  },
-};
-
-const emulators: Injector = {
-  name: "kill -9 of the emulators",
-  kills: true,
-  run: async (service, _c, tally) => {
-    const { emulators: pid } = service.processes();
-    if (pid !== null && service.signal(pid, "SIGKILL")) tally.kills++;
-  },
-};
-
 /** Longer than the local lease of 3 s and the sweeper's own watch of as long. */
 const FROZEN_MS = 8_000;
 
 const freeze: Injector = {
   name: "a host frozen beyond its lease, then continued",
-  kills: false,
-  run: async (service, c) => {
+  run: async ({ service }, c) => {
     const { host } = service.processes();
-    if (host.length === 0) return;
+    if (host.length === 0) return false;
     const pid = c.pick(host);
-    if (!service.signal(pid, "SIGSTOP")) return;
+    if (!service.signal(pid, "SIGSTOP")) return false;
     await sleep(FROZEN_MS);
-    service.signal(pid, "SIGCONT");
+    return service.signal(pid, "SIGCONT");
   },
 };
 
@@ -75,14 +65,21 @@ const freeze: Injector = {
 const PLAN_MS = 2_500;
 
 /** A plan dies with the emulators it was given to; ending it then is no more than that. */
-async function during(set: () => Promise<void>, end: () => Promise<void>): Promise<void> {
-  await quietly(set);
-  await sleep(PLAN_MS);
-  await quietly(end);
+async function during(
+  { plans }: World,
+  set: () => Promise<void>,
+  end: () => Promise<void>,
+): Promise<undefined> {
+  await plans.take(async () => {
+    await quietly(set);
+    await sleep(PLAN_MS);
+    await quietly(end);
+  });
+  return undefined;
 }
 
 /** The emulators may be down at this moment: then there is nothing to plan for. */
-async function quietly(act: () => Promise<void>): Promise<void> {
+export async function quietly(act: () => Promise<void>): Promise<void> {
   try {
     await act();
   } catch (thrown) {
@@ -98,11 +95,12 @@ function isAway(thrown: unknown): boolean {
 function cosmos(name: string, probability: number, effect: (c: Chances) => FaultEffect): Injector {
   return {
     name: `Cosmos: ${name}`,
-    kills: false,
-    run: async (service, c) => {
+    run: async (world, c) => {
+      const { service } = world;
       const seed = c.whole(1, 1_000_000);
       const rules = [{ operation: "any" as const, probability, effect: effect(c) }];
-      await during(
+      return during(
+        world,
         () => service.setFaults({ cosmos: { seed, rules } }),
         () => service.setFaults({ cosmos: { rules: [] } }),
       );
@@ -113,10 +111,11 @@ function cosmos(name: string, probability: number, effect: (c: Chances) => Fault
 function bus(name: string, rule: (c: Chances) => BusRule): Injector {
   return {
     name: `Service Bus: ${name}`,
-    kills: false,
-    run: async (service, c) => {
+    run: async (world, c) => {
+      const { service } = world;
       const seed = c.whole(1, 1_000_000);
-      await during(
+      return during(
+        world,
         () => service.setFaults({ service_bus: { seed, rules: [rule(c)] } }),
         () => service.setFaults({ service_bus: { seed: 0, rules: [] } }),
       );
@@ -127,9 +126,10 @@ function bus(name: string, rule: (c: Chances) => BusRule): Injector {
 function models(name: string, rule: object): Injector {
   return {
     name: `Models: ${name}`,
-    kills: false,
-    run: async (service) => {
-      await during(
+    run: async (world) => {
+      const { service } = world;
+      return during(
+        world,
         () => service.setModelFaults([rule]),
         () => service.setModelFaults({ reset: true }),
       );
@@ -140,11 +140,55 @@ function models(name: string, rule: object): Injector {
 /** Longer than the app waits for one operation, 5 s: a write is applied, and nobody hears of it. */
 const TIMED_OUT_MS = 6_000;
 
-export const INJECTORS: readonly (readonly [weight: number, injector: Injector])[] = [
-  [30, oneHost],
-  [4, everyHost],
-  [6, emulators],
+/** Replicas lag this far. */
+const STALE_MS = 2_000;
+
+const staleReads: Injector = {
+  name: "Cosmos: reads from a replica that lags",
+  run: async ({ service, client, tally, plans }, c) => {
+    const effect: FaultEffect = { kind: "stale", ms: STALE_MS };
+    const rules = [{ operation: "any" as const, probability: 0.3, effect }];
+    const seed = c.whole(1, 1_000_000);
+    return plans.take(async () => {
+      const window = { from: client.now(), to: Number.POSITIVE_INFINITY };
+      tally.stale.push(window);
+      await quietly(() => service.setFaults({ cosmos: { seed, rules } }));
+      await sleep(PLAN_MS);
+      await quietly(() => service.setFaults({ cosmos: { rules: [] } }));
+      window.to = client.now();
+      return true;
+    });
+  },
+};
+
+/** Longer than a minute: a grant lapses meanwhile, the breaker closes and opens, jobs wait in line. */
+const REFUSED_MS = 65_000;
+/** The rule dies with the emulators, and is ended with the rules of others: it is set again and again. */
+const REFUSED_AGAIN_MS = 1_000;
+
+/** In the long form, once a run. */
+export const refusedForLong: Injector = {
+  name: "Models: a lab that answers nothing but 429 for over a minute",
+  run: async ({ service }) => {
+    const until = performance.now() + REFUSED_MS;
+    while (performance.now() < until) {
+      await quietly(async () => {
+        await service.setModelFaults({ reset: true, profile: "deepseek" });
+        await service.setModelFaults([{ profile: "deepseek", status: 429, retry_after_ms: 2_000 }]);
+      });
+      await sleep(REFUSED_AGAIN_MS);
+    }
+    await quietly(() => service.setModelFaults({ reset: true, profile: "deepseek" }));
+    return true;
+  },
+};
+
+/** Faults that kill nobody, with their weights. */
+export const OTHERS: readonly (readonly [weight: number, injector: Injector])[] = [
   [4, freeze],
+  [3, staleReads],
+  [4, courier],
+  [2, poison],
   [3, cosmos("429", 0.5, () => ({ kind: "refuse", status: 429, retry_after_ms: 30 }))],
   [3, cosmos("503", 0.4, () => ({ kind: "refuse", status: 503 }))],
   [2, cosmos("449", 0.3, () => ({ kind: "refuse", status: 449 }))],
@@ -198,6 +242,3 @@ export const INJECTORS: readonly (readonly [weight: number, injector: Injector])
   [2, models("connections reset", { fault: "reset", probability: 0.2 })],
   [1, models("hang for 1 s", { latency_ms: 1_000, probability: 0.3 })],
 ];
-
-export const KILLERS = INJECTORS.filter(([, injector]) => injector.kills);
-export const OTHERS = INJECTORS.filter(([, injector]) => !injector.kills);

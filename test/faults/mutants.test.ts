@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { appWith } from "./app-copy.ts";
 import { evidenceOf } from "./campaign.ts";
 import { check } from "./checker.ts";
 import { RecordingClient } from "./client.ts";
 import type { Violation } from "./evidence.ts";
 import { PROMISES } from "./evidence.ts";
 import { Tally } from "./injectors.ts";
-import { MUTANTS, type Mutant, mutantApp } from "./mutants.ts";
+import { MUTANTS, type Mutant } from "./mutants.ts";
 import { Service } from "./service.ts";
 
 const MAX_ATTEMPTS = 2;
@@ -14,7 +15,7 @@ const PATIENCE_MS = 6_000;
 
 /** Runs one job on the app with the bug, and answers what the checker found. */
 async function verdictOn(mutant: Mutant): Promise<Violation[]> {
-  const app = mutantApp(mutant);
+  const app = appWith(mutant.patches);
   const environment = {
     AzureWebJobsScriptRoot: app.folder,
     MAX_ATTEMPTS: String(MAX_ATTEMPTS),

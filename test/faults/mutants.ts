@@ -1,17 +1,12 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
+import type { Patch } from "./app-copy.ts";
 import type { Wish } from "./client.ts";
 import type { Promised } from "./evidence.ts";
-
-const root = path.resolve(import.meta.dirname, "../..");
 
 /** A bug put into a copy of the built app, and the jobs by which it shows. The app itself has no switch for it. */
 export interface Mutant {
   readonly promise: Promised;
   readonly bug: string;
-  /** Compiled files below dist/shared; what is replaced must be there just as it stands. */
-  readonly patches: readonly (readonly [file: string, from: string, to: string])[];
+  readonly patches: readonly Patch[];
   readonly wish: Partial<Wish> & { readonly prompt?: string };
 }
 
@@ -117,19 +112,14 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [["job/advance.js", "job.attempts_spent >= c.maxAttempts", "false"]],
     wish: { prompt: "[[sim:status=503,times=3]]" },
   },
+  {
+    promise: "neighbours_are_borne",
+    bug: "a field of the next version is lost when a job is written again",
+    patches: [
+      ["job/accept.js", "const job = {", "const job = { of_the_next: true,"],
+      ["job/accept.js", "v: STORED_VERSION,", "v: 2,"],
+      ["azure/cosmos-job-store.js", "const { id, ttl, _rid,", "const { id, ttl, of_the_next, _rid,"],
+    ],
+    wish: {},
+  },
 ];
-
-/** A copy of the built app with the bug in it; `remove` takes it away. */
-export function mutantApp(mutant: Mutant): { folder: string; remove: () => void } {
-  const folder = mkdtempSync(path.join(tmpdir(), "switchyard-mutant-"));
-  cpSync(path.join(root, "dist"), path.join(folder, "dist"), { recursive: true });
-  for (const file of ["package.json", "host.json"]) cpSync(path.join(root, file), path.join(folder, file));
-  symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"));
-  for (const [file, from, to] of mutant.patches) {
-    const full = path.join(folder, "dist/shared", file);
-    const text = readFileSync(full, "utf8");
-    if (!text.includes(from)) throw new Error(`${file} has no «${from}»: the mutant must be written anew.`);
-    writeFileSync(full, text.replace(from, to));
-  }
-  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
-}

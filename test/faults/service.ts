@@ -2,11 +2,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CosmosClient } from "@azure/cosmos";
+import { ServiceBusClient } from "@azure/service-bus";
 import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
 import type { CosmosFaultPlan } from "../../local/cosmos/fault-plan.ts";
 import type { FaultPlan as BusFaults } from "../../local/service-bus/fault-plan.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import { DATABASE, JOBS_CONTAINER } from "../../shared/azure/cosmos-client.ts";
+import { CONTROL_CONTAINER, DATABASE, JOBS_CONTAINER } from "../../shared/azure/cosmos-client.ts";
 import type { Job, StoredResponse } from "../../shared/job/job.ts";
 import { Stack } from "../end-to-end/stack.ts";
 import type { CountedCall, StoredJob } from "./evidence.ts";
@@ -14,6 +15,7 @@ import type { CountedCall, StoredJob } from "./evidence.ts";
 interface Doors {
   readonly control: string;
   readonly cosmos_port: number;
+  readonly service_bus_port: number;
   readonly model_endpoints_port: number;
 }
 
@@ -35,6 +37,30 @@ const QUEUES = {
   },
 };
 
+/** A lab whose quota is short: its jobs wait in line, and the dispatcher lets them go. */
+export const SHORT = { profile: "xai", model: "grok-sim", requests_per_minute: 90 };
+const SHORT_WINDOW_SECONDS = 2;
+const MANY_TOKENS = 100_000_000;
+
+/** The enforced limit, as the simulated models are told. */
+const MODEL_LIMITS = JSON.stringify({
+  ...SHORT,
+  ...{ tokens_per_minute: MANY_TOKENS, window_seconds: SHORT_WINDOW_SECONDS, shape: "bucket" },
+});
+
+/** The catalogue of the repository, which knows of that limit. */
+function catalogue(): object {
+  const text = readFileSync(path.resolve(import.meta.dirname, "../../models.json"), "utf8");
+  const { deployments, routes } = JSON.parse(text) as { deployments: { model: string }[]; routes: object[] };
+  const { requests_per_minute, model } = SHORT;
+  const limits = {
+    requests_per_minute,
+    tokens_per_minute: MANY_TOKENS,
+    window_seconds: SHORT_WINDOW_SECONDS,
+  };
+  return { deployments: deployments.map((d) => (d.model === model ? { ...d, limits } : d)), routes };
+}
+
 /** How often a condition is looked at. */
 const LOOK_MS = 100;
 const DOOR_PATIENCE_MS = 3_000;
@@ -45,10 +71,12 @@ export class Service {
   readonly stack: Stack;
 
   constructor(environment: Record<string, string>, instances: number) {
-    const queuesFile = { SERVICEBUS_CONFIG: "" };
-    this.stack = new Stack(Object.assign(queuesFile, environment), ["--instances", String(instances)]);
-    queuesFile.SERVICEBUS_CONFIG = path.join(this.stack.folder, "service-bus.json");
-    writeFileSync(queuesFile.SERVICEBUS_CONFIG, JSON.stringify(QUEUES));
+    const files = { SERVICEBUS_CONFIG: "", MODELS_FILE: "", MODEL_LIMITS };
+    this.stack = new Stack(Object.assign(files, environment), ["--instances", String(instances)]);
+    files.SERVICEBUS_CONFIG = path.join(this.stack.folder, "service-bus.json");
+    writeFileSync(files.SERVICEBUS_CONFIG, JSON.stringify(QUEUES));
+    files.MODELS_FILE = path.join(this.stack.folder, "catalogue.json");
+    writeFileSync(files.MODELS_FILE, JSON.stringify(catalogue()));
   }
 
   /** Pids as they are now: a process that was killed is replaced by another. */
@@ -85,8 +113,16 @@ export class Service {
     await this.#door(({ control }) => `${control}faults`, plans);
   }
 
-  async setModelFaults(rules: readonly object[] | { reset: true }): Promise<void> {
+  async setModelFaults(rules: readonly object[] | { reset: true; profile?: string }): Promise<void> {
     await this.#door(({ model_endpoints_port: port }) => `http://127.0.0.1:${port}/_control`, rules);
+  }
+
+  /** Calls that the model faults in force have struck. */
+  async modelFaultsStruck(): Promise<number> {
+    const { rules } = (await this.#door(
+      ({ model_endpoints_port: port }) => `http://127.0.0.1:${port}/_control`,
+    )) as { rules: { struck: number; times: number | null }[] };
+    return rules.reduce((sum, { struck, times }) => sum + (times === 1 ? struck : 0), 0);
   }
 
   async counters(): Promise<{ service_bus: Record<string, number>; cosmos: Record<string, number> }> {
@@ -98,9 +134,38 @@ export class Service {
     const { service_bus } = await this.counters();
     return Object.fromEntries(
       Object.entries(service_bus).filter(([name]) =>
-        /^nudges\.(ready|locked|scheduled|deferred|dead)$/.test(name),
+        /^(nudges|releases)\.(ready|locked|scheduled|deferred|dead)$/.test(name),
       ),
     );
+  }
+
+  /** Connected to the emulated Service Bus as a client of it. */
+  openServiceBus(): ServiceBusClient {
+    const key = "SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE";
+    const { service_bus_port: port } = this.#doors();
+    return new ServiceBusClient(`Endpoint=sb://127.0.0.1:${port};${key};UseDevelopmentEmulator=true;`, {
+      retryOptions: { maxRetries: 0, timeoutInMs: DOOR_PATIENCE_MS },
+    });
+  }
+
+  /** The process that dispatches; undefined where none does. Instances are called `p<pid>` (mixed-hosts.ts). */
+  async dispatcher(): Promise<number | undefined> {
+    const client = this.#openCosmos();
+    try {
+      const item = client.database(DATABASE).container(CONTROL_CONTAINER).item("dispatcher", "quota");
+      const { resource } = await item.read<{ value: { holder: string | null } }>();
+      const pid = /^p(\d+)$/.exec(resource?.value.holder ?? "")?.[1];
+      return pid === undefined ? undefined : Number(pid);
+    } finally {
+      client.dispose();
+    }
+  }
+
+  #openCosmos(): CosmosClient {
+    return new CosmosClient({
+      endpoint: `http://127.0.0.1:${this.#doors().cosmos_port}/`,
+      key: EMULATOR_KEY,
+    });
   }
 
   async calls(): Promise<CountedCall[]> {
@@ -119,10 +184,7 @@ export class Service {
 
   /** Every job with all that is stored of it, read past the service. */
   async stored(): Promise<StoredJob[]> {
-    const client = new CosmosClient({
-      endpoint: `http://127.0.0.1:${this.#doors().cosmos_port}/`,
-      key: EMULATOR_KEY,
-    });
+    const client = this.#openCosmos();
     try {
       const items = client.database(DATABASE).container(JOBS_CONTAINER).items;
       const { resources } = await items.query<Item>("SELECT * FROM c", { maxItemCount: PAGE }).fetchAll();

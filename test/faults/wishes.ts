@@ -20,6 +20,14 @@ const DIRECTIVES: readonly (readonly [weight: number, directive: string])[] = [
   [0.3, "[[sim:huge,bytes=100000000,times=1]]"],
 ];
 
+/** Those of grok-sim and deepseek-sim wait in line, most of the time or for a minute: fewer of them. */
+const MODELS: readonly (readonly [weight: number, model: string])[] = [
+  [45, "gpt-sim"],
+  [32, "any-lab"],
+  [15, "grok-sim"],
+  [8, "deepseek-sim"],
+];
+
 /** Share of jobs without an idempotency key: a lost answer is then never asked for again. */
 const KEYLESS = 0.25;
 
@@ -36,7 +44,7 @@ export function wishOf(n: number, run: string, c: Chances): Wish {
     tenant: c.next() < 0.7 ? "team-a" : "team-b",
     key,
     body: {
-      model: c.pick(["gpt-sim", "grok-sim", "deepseek-sim", "any-lab"]),
+      model: c.weighted(MODELS),
       messages: [
         { role: "user", content: `${directive} Summarise note ${label}: it rained, then it cleared.` },
       ],

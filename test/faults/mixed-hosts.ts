@@ -1,0 +1,37 @@
+import type { Patch } from "./app-copy.ts";
+
+/** How far apart the clocks of two hosts are. */
+const APART_MS = 30_000;
+
+/** The number of a host in its stack: each that is started has the next. */
+const NUMBER = "(cluster.worker?.id ?? 0)";
+const IMPORT = 'import cluster from "node:cluster";\n';
+
+/**
+ * A copy of the app that differs from host to host, as hosts in a cloud do: of three that start one after the other,
+ * one has a clock that is 30 s off (fast or slow, by the seed), and one is of the next version: it writes items and
+ * nudges of another `v`, and jobs with a field that the others do not know. No such version has been released; what it
+ * writes is what neighbours must bear. Instances are called after their process, so that one can be killed by name.
+ */
+export function mixedHosts(seed: number): readonly Patch[] {
+  const offsetMs = seed % 2 === 0 ? APART_MS : -APART_MS;
+  return [
+    ["clock.js", "/** setTimeout fires", `${IMPORT}/** setTimeout fires`],
+    [
+      "clock.js",
+      "now: () => Date.now(),",
+      `now: () => Date.now() + (${NUMBER} % 3 === 1 ? ${offsetMs} : 0),`,
+    ],
+    [
+      "job/job.js",
+      "export const STORED_VERSION = 1;",
+      `${IMPORT}export const STORED_VERSION = ${NUMBER} % 3 === 2 ? 2 : 1;`,
+    ],
+    [
+      "job/accept.js",
+      "const job = {",
+      "const job = { ...(STORED_VERSION === 2 ? { of_the_next: true } : {}),",
+    ],
+    ["settings.js", "?? random()", '?? ("p" + process.pid)'],
+  ];
+}
