@@ -13,6 +13,8 @@ interface Panel {
   readonly lines: readonly Line[];
   /** What the axis shows at its top, and how. */
   readonly most: number;
+  /** Where it has lines across. */
+  readonly marks: readonly number[];
   readonly unit: (value: number) => string;
 }
 
@@ -63,25 +65,30 @@ function panelsOf({ figures, world }: Run): Panel[] {
   }));
   const refused = bins.map(({ calls, refused: count }) => (calls === 0 ? null : count / calls));
   const percent = (value: number) => `${Math.round(value * 1000) / 10} %`;
+  const panel = (title: string, lines: Line[], most: number, unit: Panel["unit"]): Panel => ({
+    ...{ title, lines, most, unit },
+    marks: [0, most / 2, most],
+  });
   return [
     {
       title: "Quota used while jobs waited for it, by lab",
       lines: used,
       most: 1.2,
+      marks: [0, 0.5, 1],
       unit: percent,
     },
-    {
-      title: "Minutes waited (95th percentile), by what a tenant offers",
-      lines: waits,
-      most: topOf(waits.flatMap(({ values }) => values)),
-      unit: (value) => `${Math.round(value * 100) / 100} min`,
-    },
-    {
-      title: "Calls refused (429)",
-      lines: [{ label: "of all calls", values: refused }],
-      most: Math.max(0.01, topOf(refused)),
-      unit: percent,
-    },
+    panel(
+      "Minutes waited (95th percentile), by what a tenant offers",
+      waits,
+      topOf(waits.flatMap(({ values }) => values)),
+      (value) => `${Math.round(value * 100) / 100} min`,
+    ),
+    panel(
+      "Calls refused (429)",
+      [{ label: "of all calls", values: refused }],
+      Math.max(0.01, topOf(refused)),
+      percent,
+    ),
   ];
 }
 
@@ -93,14 +100,19 @@ function topOf(values: readonly (number | null)[]): number {
   return step * power;
 }
 
-function drawn({ title, lines, most, unit }: Panel, top: number, bins: number, minutes: number): string {
+function drawn(
+  { title, lines, most, marks, unit }: Panel,
+  top: number,
+  bins: number,
+  minutes: number,
+): string {
   const right = WIDTH - RIGHT;
   const bottom = top + PANEL_HEIGHT;
   const x = (bin: number) => LEFT + ((right - LEFT) * (bin + 0.5)) / bins;
   const y = (value: number) => bottom - (PANEL_HEIGHT * Math.min(value, most)) / most;
-  const grid = [0, 0.5, 1].map((share) => {
-    const at = y(share * most).toFixed(0);
-    return `<path class="g" d="M${LEFT} ${at}H${right}"/><text x="${LEFT - 6}" y="${Number(at) + 4}" text-anchor="end">${unit(share * most)}</text>`;
+  const grid = marks.map((mark) => {
+    const at = y(mark).toFixed(0);
+    return `<path class="g" d="M${LEFT} ${at}H${right}"/><text x="${LEFT - 6}" y="${Number(at) + 4}" text-anchor="end">${unit(mark)}</text>`;
   });
   const ticks = [0, 0.25, 0.5, 0.75, 1].map(
     (share) =>
