@@ -17,6 +17,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   { name: "costs", what: "what each step of a job costs in CPU" },
   { name: "cosmos", what: "the local Cosmos DB under the SDK" },
   { name: "service-bus", what: "the local Service Bus under the SDK" },
+  { name: "idle", what: "the local stack when nobody uses it: its start, its CPU" },
   { name: "simulation", what: "the scheduler under a virtual clock", file: "simulation/main.ts" },
   {
     name: "quota",

@@ -21,7 +21,8 @@ export const systemClock: Clock = {
       timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : run()), stepMs);
       timer.unref();
     };
-    wait(delayMs);
+    // Node warns of a negative delay.
+    wait(Math.max(delayMs, 0));
     return () => clearTimeout(timer);
   },
 };
