@@ -37,6 +37,8 @@ const LEAST_DUE = 50;
 /** A deployment slow enough that ten jobs take a while, and one of half its quota. */
 const SLOW = { requestsPerMinute: 120, tokensPerMinute: 108_000 };
 const FEW = 10;
+/** Less than the bucket of a second holds: their number is what is limited. */
+const FEW_TOKENS = 400;
 const BIG = Number(process.env.QUOTA_JOBS ?? 1_000);
 const SWITCHES = 5;
 const PATIENCE_MS = 120_000;
@@ -162,7 +164,7 @@ async function fewBesideMany(service: LimitedService): Promise<void> {
   const alone = await fewJobs(service, "half");
   await limit(service, "deepseek", SLOW);
   await timed(BIG, IN_FLIGHT, (n) =>
-    submitTo(service, { n, tokens: 1_000, key: keyOf("big"), model: "slow" }),
+    submitTo(service, { n, tokens: FEW_TOKENS, key: keyOf("big"), model: "slow" }),
   );
   await pause(5_000);
   const beside = await fewJobs(service, "slow");
@@ -176,7 +178,7 @@ async function fewJobs(service: LimitedService, model: string): Promise<number> 
   const startedMs = Date.now();
   const ids = new Set<string>();
   await timed(FEW, FEW, async (n) => {
-    ids.add(await submitTo(service, { n, tokens: 1_000, key: keyOf("small"), model }));
+    ids.add(await submitTo(service, { n, tokens: FEW_TOKENS, key: keyOf("small"), model }));
   });
   const own = (calls: readonly CountedCall[]) => calls.filter(({ job }) => job !== null && ids.has(job));
   const calls = own(await untilCalls(service, (found) => own(found).length >= FEW));

@@ -72,8 +72,8 @@ export class LineHeads {
 
   /** Whether a job that was heard of is to be held. One that is not is found again once its lane has got that far. */
   admits(place: string): boolean {
-    const lane = this.#laneOf(place);
-    if (place <= lane.tail) return true;
+    const lane = this.#lanes.get(laneOf(place));
+    if (lane === undefined || place <= lane.tail) return true;
     if (!lane.more && lane.held < this.#share) return true;
     lane.more = true;
     lane.seen = true;

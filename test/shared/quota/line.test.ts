@@ -98,6 +98,20 @@ it("holds no more of a lane than its share, and asks for the rest from where it 
   expect(hold(places[0] ?? "")).toBe(true);
 });
 
+it("asks again for a lane in which a job was parked while it was being read", () => {
+  const heads = new LineHeads({ most: 10, least: 2, mostInLane: 4 });
+  const places = Array.from({ length: 6 }, (_, n) => parked({ since_ms: n }).place);
+  for (const place of places.slice(0, 5)) if (heads.admits(place)) heads.held(place);
+  for (const place of places.slice(0, 4)) heads.left(place);
+  const [refill] = heads.refills();
+  if (refill === undefined) throw new Error("nothing is asked for");
+  expect(heads.admits(places[5] ?? "")).toBe(false);
+  heads.held(places[4] ?? "");
+  heads.filled(refill, places.slice(4, 5));
+  heads.left(places[4] ?? "");
+  expect(heads.refills()).toMatchObject([{ after: places[4] }]);
+});
+
 /** A watch with what it holds, and the releases of whoever it works for. */
 class World {
   readonly clock = new TestClock();
