@@ -34,6 +34,11 @@ const EVIDENCE_CALLS = 3;
 /** Of what should have flowed back: above it is a bucket, below it a window. */
 const BUCKET_SHARE = 0.35;
 const WINDOW_SHARE = 0.15;
+/**
+ * A window as short as this is spent as well by keeping to its rate. What looks like one may be a bucket seen through
+ * calls that were long on their way, and would never be seen to be one again: too little comes back within it.
+ */
+const SHORT_WINDOW_MS = 1_000;
 /** A decided shape is given up only for so many times the evidence. */
 const CHANGE_EVIDENCE = 8;
 /** In a window nothing flows back: so many calls, let go this much later than one that saw less, show that it is none. */
@@ -142,7 +147,11 @@ function judged(b: LimitBelief, headers: LimitHeaders, mark: Mark, amount: numbe
     const drained = b.per_second * Math.min(Math.max(0, 1 - share), 1 - LEAST_FLOW_SHARE);
     return turnedBucket({ ...anew, drain_per_second: drained }, headers, mark);
   }
-  if (share < WINDOW_SHARE) return turnedWindow(anew, headers, mark);
+  if (share < WINDOW_SHARE) {
+    const lengthMs = b.window_ms ?? DEFAULT_WINDOW_MS;
+    if (lengthMs > SHORT_WINDOW_MS) return turnedWindow(anew, headers, mark);
+    return b.shape === "bucket" ? anew : turnedBucket(anew, headers, mark);
+  }
   return anew;
 }
 

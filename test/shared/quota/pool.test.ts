@@ -113,6 +113,12 @@ describe("learns how a deployment is limited, and uses nearly all of it", () => 
     expect(used(run, 60)).toBeGreaterThan(0.97);
   });
 
+  it("a window of a second by its rate, for a bucket taken for one would never be seen to be a bucket again", () => {
+    const run = drive({ limits: { ...bucket, shape: "window" }, seconds: 60, seed: "6" });
+    expect(run.pool.tokens?.shape).toBe("bucket");
+    expect(used(run, 60)).toBeGreaterThan(0.85);
+  });
+
   it("fixed windows", () => {
     const run = drive({ limits: window, seconds: 58, factor: 1.04 });
     expect(run.pool.tokens?.shape).toBe("window");
