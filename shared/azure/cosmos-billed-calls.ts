@@ -5,11 +5,12 @@ import { storeOperation } from "./cosmos-client.ts";
 /** Small enough to be answered well within an operation's time. */
 const PAGE_CALLS = 1_000;
 
-type Found = Omit<BilledCall, "at" | "model"> & {
+type Found = Omit<BilledCall, "at" | "model" | "late"> & {
+  readonly event: string;
   readonly billed: { readonly at: number; readonly model: string };
 };
 
-/** Audit records of calls that used something, by the time in their indexed `billed.at`. */
+/** Audit records of calls that used something, or may have, by the time in their indexed `billed.at`. */
 export class CosmosBilledCalls implements BilledCalls {
   readonly #jobs: Container;
 
@@ -20,7 +21,7 @@ export class CosmosBilledCalls implements BilledCalls {
   async *pages(span: Parameters<BilledCalls["pages"]>[0]): AsyncGenerator<readonly BilledCall[]> {
     const query: SqlQuerySpec = {
       query:
-        "SELECT c.tenant_id, c.provider, c.simulated, c.usage, c.cost, c.billed FROM c WHERE c.billed.at >= @from AND c.billed.at < @until",
+        "SELECT c.tenant_id, c.job_id, c.attempt, c.event, c.provider, c.simulated, c.usage, c.cost, c.billed FROM c WHERE c.billed.at >= @from AND c.billed.at < @until",
       parameters: [
         { name: "@from", value: span.fromSeconds },
         { name: "@until", value: span.untilSeconds },
@@ -30,8 +31,9 @@ export class CosmosBilledCalls implements BilledCalls {
     const found = this.#jobs.items.query<Found>(query, { ...partition, maxItemCount: PAGE_CALLS });
     while (found.hasMoreResults()) {
       const page = await storeOperation("usage", () => found.fetchNext());
-      yield (page.resources ?? []).map(({ billed, ...call }) => ({
+      yield (page.resources ?? []).map(({ billed, event, ...call }) => ({
         ...call,
+        late: event === "attempt_superseded",
         at: billed.at,
         model: billed.model,
       }));

@@ -18,6 +18,7 @@ import {
   StoreUnavailable,
   type WriteResult,
 } from "../job/ports.ts";
+import { isBilled } from "../usage/usage-report.ts";
 import { storeOperation } from "./cosmos-client.ts";
 import { auditUntilMs, type Retention, ttlSeconds } from "./retention.ts";
 import {
@@ -234,8 +235,8 @@ function auditItem(job: Job, record: AuditRecord, ttl: number): object {
     kind: "audit",
     tenant_id: job.tenant_id,
     ...record,
-    // Only on records of calls that used something, so that usage is found by an index that holds no others.
-    ...(record.usage === null && record.cost === null ? {} : { billed: { at: record.at, model: job.model } }),
+    // Only on records of calls that used something, or may have, so that usage is found by an index that holds no others.
+    ...(isBilled(record) ? { billed: { at: record.at, model: job.model } } : {}),
     ttl,
   };
 }

@@ -87,6 +87,7 @@ export async function usageJson(calls: BilledCalls, query: UsageQuery, budget?: 
     data: rows,
     total: {
       calls: rows.reduce((sum, row) => sum + row.calls, 0),
+      unknown_cost_calls: rows.reduce((sum, row) => sum + row.unknown_cost_calls, 0),
       usage: totalUsage(rows),
       costs: totalCosts(rows),
     },
@@ -108,11 +109,21 @@ const usage = z.object({
       provider: z.string().nullable(),
       simulated: z.boolean(),
       calls: z.int().describe("Calls that reported usage, late and superseded ones included."),
+      unknown_cost_calls: z
+        .int()
+        .describe(
+          "Calls that may have been billed, and nobody knows how much: lost, aborted, or without a count.",
+        ),
       usage: tokens,
       cost: cost.nullable(),
     }),
   ),
-  total: z.object({ calls: z.int(), usage: tokens, costs: z.array(cost).describe("One for each currency.") }),
+  total: z.object({
+    calls: z.int(),
+    unknown_cost_calls: z.int(),
+    usage: tokens,
+    costs: z.array(cost).describe("One for each currency."),
+  }),
   budget: budgetSchema
     .nullable()
     .describe(

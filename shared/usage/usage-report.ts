@@ -1,9 +1,17 @@
+import type { AuditRecord } from "../audit/record.ts";
 import { addCosts, type Cost } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
 
-/** What one audit record says a call used: each attempt that reported usage or has a cost is one, late ones as well. */
+/**
+ * What one audit record says a call used: each attempt that reported usage or has a cost is one, late ones as well, and
+ * each of which that is not known.
+ */
 export interface BilledCall {
   readonly tenant_id: string;
+  readonly job_id: string;
+  readonly attempt: number | null;
+  /** The call's own answer, after its attempt was given up: what was not known of it is. */
+  readonly late: boolean;
   /** The model the job asked for. */
   readonly model: string;
   readonly provider: string | null;
@@ -22,7 +30,10 @@ export interface UsageRow {
   readonly model: string;
   readonly provider: string | null;
   readonly simulated: boolean;
+  /** Those that reported usage. */
   readonly calls: number;
+  /** Those that the lab may have billed, and nobody knows how much: lost, aborted, answered without a count. */
+  readonly unknown_cost_calls: number;
   readonly usage: Usage;
   /** Exact; null where no call has one. */
   readonly cost: Cost | null;
@@ -30,25 +41,49 @@ export interface UsageRow {
 
 const NO_USAGE: Usage = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
 
+const UNKNOWN_OUTCOMES: ReadonlySet<string | null> = new Set(["lost", "aborted", "completed", "too_large"]);
+/** Of outcome `retry`: it had reached the lab, and what came back tells nothing. */
+const UNKNOWN_REASONS: ReadonlySet<string | null> = new Set(["call_timeout", "invalid_response"]);
+
+/** Whether an audit record is about a call that used something, or may have. */
+export function isBilled({
+  outcome,
+  reason,
+  usage,
+  cost,
+}: Pick<AuditRecord, "outcome" | "reason" | "usage" | "cost">): boolean {
+  if (usage !== null || cost !== null) return true;
+  return UNKNOWN_OUTCOMES.has(outcome) || (outcome === "retry" && UNKNOWN_REASONS.has(reason));
+}
+
+type Alike = Pick<UsageRow, "day" | "tenant_id" | "model" | "provider" | "simulated">;
+
 /** Adds up calls as they come, in any order; the sums are exact. */
 export class UsageReport {
   readonly #rows = new Map<string, UsageRow>();
+  /** Calls of unknown cost, by job and attempt: a lost one whose answer comes late has two records. */
+  readonly #unknown = new Map<string, Alike>();
+  readonly #knownLate = new Set<string>();
 
   add(call: BilledCall): void {
-    const day = dayOf(call.at);
-    const simulated = call.simulated ?? false;
-    const currency = call.cost?.currency ?? null;
-    const key = JSON.stringify([day, call.tenant_id, call.model, call.provider, simulated, currency]);
-    const { tenant_id, model, provider } = call;
-    const row = this.#rows.get(key) ?? {
-      ...{ day, tenant_id, model, provider, simulated },
-      ...{ calls: 0, usage: NO_USAGE, cost: null },
-    };
+    const { tenant_id, model, provider, usage, cost } = call;
+    const alike = { day: dayOf(call.at), tenant_id, model, provider, simulated: call.simulated ?? false };
+    const name = `${call.job_id}/${call.attempt}`;
+    if (usage === null && cost === null) {
+      if (!this.#knownLate.has(name)) this.#unknown.set(name, alike);
+      return;
+    }
+    if (call.late) {
+      this.#knownLate.add(name);
+      this.#unknown.delete(name);
+    }
+    const key = keyOf(alike, cost?.currency ?? null);
+    const row = this.#rows.get(key) ?? emptyRow(alike);
     this.#rows.set(key, {
       ...row,
       calls: row.calls + 1,
-      usage: addUsage(row.usage, call.usage ?? NO_USAGE),
-      cost: addCosts(row.cost, call.cost),
+      usage: addUsage(row.usage, usage ?? NO_USAGE),
+      cost: addCosts(row.cost, cost),
     });
   }
 
@@ -57,10 +92,29 @@ export class UsageReport {
     return this.#rows.size;
   }
 
-  /** By day, then by name. */
+  /** By day, then by name. Calls of unknown cost stand with those they are like, else in a row of their own. */
   rows(): UsageRow[] {
-    return [...this.#rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+    const rows = new Map(this.#rows);
+    const firstAlike = new Map<string, string>();
+    for (const [key, row] of rows) if (!firstAlike.has(keyOf(row))) firstAlike.set(keyOf(row), key);
+    for (const alike of this.#unknown.values()) {
+      const key = firstAlike.get(keyOf(alike)) ?? keyOf(alike, null);
+      const row = rows.get(key) ?? emptyRow(alike);
+      rows.set(key, { ...row, unknown_cost_calls: row.unknown_cost_calls + 1 });
+    }
+    return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
   }
+}
+
+function keyOf({ day, tenant_id, model, provider, simulated }: Alike, ...more: (string | null)[]): string {
+  return JSON.stringify([day, tenant_id, model, provider, simulated, ...more]);
+}
+
+function emptyRow({ day, tenant_id, model, provider, simulated }: Alike): UsageRow {
+  return {
+    ...{ day, tenant_id, model, provider, simulated },
+    ...{ calls: 0, unknown_cost_calls: 0, usage: NO_USAGE, cost: null },
+  };
 }
 
 /** The sum of rows, by currency: amounts of different currencies have none. */

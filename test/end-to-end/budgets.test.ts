@@ -30,7 +30,7 @@ const write = (perDay: string) =>
 let stack: Stack;
 beforeAll(async () => {
   write("0.001");
-  stack = new Stack({ TENANTS_FILE: tenantsFile }, ["--instances", "2"]);
+  stack = new Stack({ TENANTS_FILE: tenantsFile, DRAIN_SECONDS: "1" }, ["--instances", "2"]);
   await stack.start();
 });
 afterAll(async () => {
@@ -44,14 +44,14 @@ const usage = async (key: string) => (await stack.call("/api/usage", { key })).j
 const total = (json: { total: { costs: { amount: string }[] } }) => json.total.costs[0]?.amount ?? "0";
 
 it("holds jobs over the budget, tells what is left, and lets them go when it is raised", async () => {
-  const ids = await Promise.all(Array.from({ length: 12 }, (_, n) => submit("waits", `Say ${n} in words.`)));
+  const ids = await Promise.all(Array.from({ length: 6 }, (_, n) => submit("waits", `Say ${n} in words.`)));
   const held = async () => {
     const trails = await Promise.all(ids.map((id) => stack.call(`/api/jobs/${id}/audit`, { key: "waits" })));
     return trails.filter(({ json }) => / spent on \d/.test(json.data.at(-1).reason ?? "")).length;
   };
   const completed = async () =>
     (await stack.call("/api/jobs?status=completed&limit=100", { key: "waits" })).json.data.length;
-  await expect.poll(async () => (await held()) + (await completed()), { timeout: 60_000 }).toBe(12);
+  await expect.poll(async () => (await held()) + (await completed()), { timeout: 60_000 }).toBe(6);
   expect(await held()).toBeGreaterThan(0);
   const before = await usage("waits");
   expect(before.budget.day).toMatchObject({ limit: "0.001", reserved: "0", remaining: "0" });

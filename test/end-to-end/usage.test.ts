@@ -50,6 +50,10 @@ it("is the sum of all audit trails, after failures, refusals and cancels", async
   await stack.call(`/api/jobs/${jobs[3]?.id}/cancel`, { method: "POST" });
   for (const { id, key } of jobs) await stack.ended(id, { key });
 
+  // What the cancelled call may have cost is not known: that is told once its worker has seen it aborted.
+  const unknown = async () => (await stack.call("/api/usage")).json.total.unknown_cost_calls;
+  await expect.poll(unknown, { timeout: 20_000 }).toBe(1);
+
   const rows: Record<string, Row[]> = {};
   for (const key of ["local-team-a", "local-team-b"]) {
     const answer = await stack.call("/api/usage", { key });

@@ -5,13 +5,20 @@ import { CosmosBilledCalls } from "../../../shared/azure/cosmos-billed-calls.ts"
 import { openDatabase } from "../../../shared/azure/cosmos-client.ts";
 import { acceptJob } from "../../../shared/job/accept.ts";
 import { draftOf, end, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
-import { type BilledCall, dayOf, totalCosts, UsageReport } from "../../../shared/usage/usage-report.ts";
+import {
+  type BilledCall,
+  dayOf,
+  isBilled,
+  totalCosts,
+  UsageReport,
+} from "../../../shared/usage/usage-report.ts";
 import { by, call, submission } from "../job/samples.ts";
 import { openStore, TestClock } from "../world.ts";
 
 const AT = 1_800_000_000;
 const billed = (change: Partial<BilledCall> = {}): BilledCall => ({
   tenant_id: "team-a",
+  ...{ job_id: "job_1", attempt: 1, late: false },
   model: "m",
   provider: "openai",
   simulated: true,
@@ -57,9 +64,39 @@ it("keeps apart what has no sum: currencies, and calls without a cost", () => {
     billed({ cost: { amount: "0.2", currency: "EUR" } }),
     billed({ cost: null }),
     billed({ simulated: false }),
+    billed({ cost: null, usage: null }),
   ]);
   expect(rows.map((row) => [row.simulated, row.cost?.currency ?? null])).toHaveLength(4);
   expect(totalCosts(rows)).toHaveLength(2);
+});
+
+it("counts calls of unknown cost once, and no longer once their cost is known, in whatever order", () => {
+  const lost = (attempt: number, more: Partial<BilledCall> = {}) =>
+    billed({ attempt, usage: null, cost: null, ...more });
+  const calls = [
+    billed({ attempt: 9 }),
+    lost(1),
+    lost(2),
+    lost(2, { late: true }),
+    lost(3),
+    billed({ attempt: 3, late: true }),
+    lost(4, { model: "other" }),
+  ];
+  const told = (all: readonly BilledCall[]) =>
+    rowsOf(all).map((row) => [row.model, row.calls, row.unknown_cost_calls, row.cost?.amount ?? null]);
+  const expected = [
+    ["m", 2, 2, "0.2"],
+    ["other", 0, 1, null],
+  ];
+  expect(told(calls)).toEqual(expected);
+  expect(told(calls.toReversed())).toEqual(expected);
+  const { usage, cost } = lost(1);
+  const is = (outcome: string | null, reason: string | null = null) =>
+    isBilled({ outcome, reason, usage, cost });
+  expect(["lost", "aborted", "completed", "too_large"].map((each) => is(each))).toEqual(Array(4).fill(true));
+  expect([is("retry", "call_timeout"), is("retry", "http_503"), is("rate_limited"), is(null)]).toEqual([
+    ...[true, false, false, false],
+  ]);
 });
 
 const clock = new TestClock();
