@@ -29,7 +29,7 @@ const write = (perDay: string) =>
   );
 let stack: Stack;
 beforeAll(async () => {
-  write("0.001");
+  write("0.0002");
   stack = new Stack({ TENANTS_FILE: tenantsFile, DRAIN_SECONDS: "1" }, ["--instances", "2"]);
   await stack.start();
 });
@@ -54,12 +54,12 @@ it("holds jobs over the budget, tells what is left, and lets them go when it is 
   await expect.poll(async () => (await held()) + (await completed()), { timeout: 60_000 }).toBe(6);
   expect(await held()).toBeGreaterThan(0);
   const before = await usage("waits");
-  expect(before.budget.day).toMatchObject({ limit: "0.001", reserved: "0", remaining: "0" });
+  expect(before.budget.day).toMatchObject({ limit: "0.0002", reserved: "0", remaining: "0" });
   expect(before.budget.day.spent).toBe(total(before));
   expect(before.budget.month).toMatchObject({ limit: "100", spent: total(before) });
   // The longest answer and a prompt of a few tokens, at 2 and 8 USD a million.
-  expect(Number(before.budget.day.spent)).toBeLessThan(0.001 + 50 * 8e-6 + 50 * 2e-6);
-  expect(Number(before.budget.day.spent)).toBeGreaterThanOrEqual(0.001);
+  expect(Number(before.budget.day.spent)).toBeLessThan(0.0002 + 50 * 8e-6 + 50 * 2e-6);
+  expect(Number(before.budget.day.spent)).toBeGreaterThanOrEqual(0.0002);
 
   write("10.00");
   for (const id of ids) expect((await stack.ended(id, { key: "waits" })).json.status).toBe("completed");

@@ -3,6 +3,7 @@ import { verifyChain } from "../../../shared/audit/chain.ts";
 import { CosmosControlTrail } from "../../../shared/azure/cosmos-control-trail.ts";
 import { CosmosDeadLetters } from "../../../shared/azure/cosmos-dead-letters.ts";
 import { nudgeOf } from "../../../shared/azure/service-bus-nudges.ts";
+import { Problem } from "../../../shared/errors.ts";
 import { acceptJob } from "../../../shared/job/accept.ts";
 import { deadLetterId, settleDeadLetter } from "../../../shared/job/dead-letter.ts";
 import { deleteJobContent } from "../../../shared/job/delete-content.ts";
@@ -74,6 +75,18 @@ const refusal = (id: string) =>
     () => "redriven",
     (thrown: { code?: string }) => thrown.code ?? String(thrown),
   );
+
+it("is refused as a submit of the tenant's own would be, and makes nothing of the letter then", async () => {
+  const ended = await job("failed");
+  const { id } = await letter(ended);
+  const problem = new Problem("budget_exceeded", "spent");
+  const spent = { ...deps, budgets: { refusal: async () => problem } };
+  await expect(redrive(spent, id, ACTOR)).rejects.toBe(problem);
+  expect(await recordsOf(id)).toEqual([]);
+  const made = await redrive(deps, id, ACTOR);
+  // Made before, it is the same answer whatever the budget says now.
+  expect((await redrive(spent, id, ACTOR)).redriven).toEqual(made.redriven);
+});
 
 describe("redriving a dead letter", () => {
   it("of a live job nudges it, and records that once while the job stays as it is", async () => {
