@@ -30,7 +30,7 @@ const { values } = parseArgs({
 });
 
 /** Some kills take several processes, and some find nobody: 52 of them are over 60 `kill -9`. */
-const LONG = { jobs: 1_000, kills: 52, others: 40, inFlight: 120, paceMs: 140 };
+const LONG = { jobs: 1_000, kills: 52, others: 30, inFlight: 300, paceMs: 140 };
 const SHORT = { jobs: 120, kills: 8, others: 4, inFlight: 24, paceMs: 0 };
 
 function wholeOf(text: string, name: string): number {

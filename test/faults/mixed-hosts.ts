@@ -11,7 +11,7 @@ const IMPORT = 'import cluster from "node:cluster";\n';
  * A copy of the app that differs from host to host, as hosts in a cloud do: of three that start one after the other,
  * one has a clock that is 30 s off (fast or slow, by the seed), and one is of the next version: it writes items and
  * nudges of another `v`, and jobs with a field that the others do not know. No such version has been released; what it
- * writes is what neighbours must bear. Instances are called after their process, so that one can be killed by name.
+ * writes is what neighbours must bear.
  */
 export function mixedHosts(seed: number): readonly Patch[] {
   const offsetMs = seed % 2 === 0 ? APART_MS : -APART_MS;
@@ -32,6 +32,8 @@ export function mixedHosts(seed: number): readonly Patch[] {
       "const job = {",
       "const job = { ...(STORED_VERSION === 2 ? { of_the_next: true } : {}),",
     ],
-    ["settings.js", "?? random()", '?? ("p" + process.pid)'],
   ];
 }
+
+/** Instances called after their process, so that one can be killed by name. */
+export const NAMED_HOSTS: readonly Patch[] = [["settings.js", "?? random()", '?? ("p" + process.pid)']];
