@@ -38,7 +38,7 @@ const QUEUES = {
 };
 
 /** A lab whose quota is short: its jobs wait in line, and the dispatcher lets them go. */
-export const SHORT = { profile: "xai", model: "grok-sim", requests_per_minute: 90 };
+export const SHORT = { profile: "xai", model: "grok-sim", requests_per_minute: 120 };
 const SHORT_WINDOW_SECONDS = 2;
 const MANY_TOKENS = 100_000_000;
 
