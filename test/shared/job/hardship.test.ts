@@ -1,58 +1,38 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { nudgeOf } from "../../../shared/azure/service-bus-nudges.ts";
-import { acceptJob } from "../../../shared/job/accept.ts";
 import { settleDeadLetter } from "../../../shared/job/dead-letter.ts";
 import type { DeadLetter, DeadLetters, Nudge } from "../../../shared/job/ports.ts";
 import { type RunDeps, runJob } from "../../../shared/job/run.ts";
 import { Sweeper } from "../../../shared/job/sweep.ts";
 import { POISON } from "../../faults/courier.ts";
-import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
-import { submission } from "./samples.ts";
+import { answer, completion, NudgeList, silent, TestClock, workerOn } from "../world.ts";
+import { JobWorld } from "./job-world.ts";
 
 const GRACE_MS = 10_000;
-const clock = new TestClock();
-const labs = new Labs();
-let opened: Awaited<ReturnType<typeof openStore>>;
+const world = new JobWorld();
+const { clock, labs } = world;
 let nudges: NudgeList;
 let worker: RunDeps;
-let count = 0;
+const _count = 0;
 
-beforeAll(async () => {
-  await labs.start();
-  opened = await openStore(clock);
-});
-afterAll(async () => {
-  await labs.stop();
-  await opened.close();
-});
 beforeEach(() => {
   nudges = new NudgeList();
-  labs.calls.length = 0;
-  worker = workerOn({ store: opened.store, clock, nudges, catalogue: labs.catalogue("openai-one") });
+  worker = workerOn({ store: world.store, clock, nudges, catalogue: labs.catalogue("openai-one") });
 });
 
-async function accepted(): Promise<Nudge> {
-  const jobId = `job_${String(++count).padStart(32, "0")}`;
-  const bodyText = '{"model":"openai-one-model","messages":[{"role":"user","content":"Hi"}]}';
-  const whole = { ...submission, deadlineMs: clock.now() + 3_600_000, model: "openai-one-model", bodyText };
-  const by = { tenantId: "team-a", jobId, actor: "team-a/key:1", nowMs: clock.now(), nudgeGraceMs: GRACE_MS };
-  await opened.store.create(acceptJob(whole, by), clock.now());
-  return { v: 1, tenant_id: "team-a", job_id: jobId };
-}
-
-const eventsOf = async (key: Nudge) => (await opened.store.audit(key)).map(({ event }) => event);
+const eventsOf = async (key: Nudge) => (await world.store.audit(key)).map(({ event }) => event);
 
 describe("a job that kills every worker that takes it", () => {
   it("ends as failed, with a reason and a record of each loss, after its attempts", async () => {
     labs.reply("openai-one", () => undefined);
-    const key = await accepted();
-    const sweeper = new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: GRACE_MS });
+    const key = await world.accepted();
+    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: GRACE_MS });
     const stuck: Promise<void>[] = [];
     const dead: RunDeps[] = [];
     let nudge = key;
     for (let attempt = 1; attempt <= worker.maxAttempts; attempt++) {
       // A worker whose clock stands still never renews: to all others it is gone.
-      const { store } = opened;
+      const { store } = world;
       const taker = workerOn({
         ...{ store, nudges, catalogue: worker.catalogue() },
         clock: new TestClock(clock.now()),
@@ -69,7 +49,7 @@ describe("a job that kills every worker that takes it", () => {
       nudge = nudges.sent.at(-1)?.nudge ?? key;
     }
     await runJob(worker, nudge);
-    const job = (await opened.store.read(key))?.value;
+    const job = (await world.store.read(key))?.value;
     expect(job).toMatchObject({
       status: "failed",
       attempts: worker.maxAttempts,
@@ -82,7 +62,7 @@ describe("a job that kills every worker that takes it", () => {
     expect(await eventsOf(key)).toEqual(["accepted", ...pair, ...pair, ...pair, "failed"]);
     for (const taker of dead) taker.running.abort(key.job_id, "over");
     await Promise.all(stuck);
-    expect((await opened.store.read(key))?.value.status).toBe("failed");
+    expect((await world.store.read(key))?.value.status).toBe("failed");
   });
 });
 
@@ -99,7 +79,7 @@ describe("messages that are no good", () => {
     const kept: DeadLetter[] = [];
     const deadLetters = { keep: async (letter) => void kept.push(letter) } as DeadLetters;
     const letter = { id: "dl_1", message_id: "m", nudge: null, reason: "r", description: "", at_ms: 1 };
-    await settleDeadLetter({ store: opened.store, nudges, deadLetters, clock, log: silent }, letter);
+    await settleDeadLetter({ store: world.store, nudges, deadLetters, clock, log: silent }, letter);
     expect(kept).toEqual([letter]);
     expect(nudges.sent).toEqual([]);
   });
@@ -110,7 +90,7 @@ describe("messages that are no good", () => {
       release = resolve;
     });
     labs.reply("openai-one", (call) => void held.then(() => answer(200, completion("Hello"))(call)));
-    const key = await accepted();
+    const key = await world.accepted();
     const called = labs.nextCall();
     const run = runJob(worker, key);
     await called;
@@ -132,9 +112,9 @@ describe("a backlog after an outage", () => {
   it("is nudged once and called once a job, however often it is swept and nudged", async () => {
     const jobs = 40;
     labs.reply("openai-one", answer(200, completion("late")));
-    const keys = await Promise.all(Array.from({ length: jobs }, accepted));
+    const keys = await Promise.all(Array.from({ length: jobs }, () => world.accepted()));
     const mine = new Set(keys.map(({ job_id }) => job_id));
-    const sweeper = new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: GRACE_MS });
+    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: GRACE_MS });
     clock.advance(GRACE_MS + 1);
     // Service Bus was away: none of their nudges came. Several rounds come before the first of the sweeper's is read.
     for (let rounds = 0; rounds < 5; rounds++) {

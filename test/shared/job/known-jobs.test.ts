@@ -1,33 +1,24 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { awaitEnd } from "../../../shared/job/await-end.ts";
 import { cancelJob } from "../../../shared/job/cancel.ts";
 import { type RunDeps, runJob } from "../../../shared/job/run.ts";
 import { createRunningJobs } from "../../../shared/job/running-jobs.ts";
 import { submitJob } from "../../../shared/job/submit.ts";
 import { Sweeper } from "../../../shared/job/sweep.ts";
-import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
+import { answer, completion, NudgeList, silent, workerOn } from "../world.ts";
+import { JobWorld } from "./job-world.ts";
 import { submission } from "./samples.ts";
 
 /** A job that was accepted by the process that also runs it, or waits for its end. */
-const clock = new TestClock();
-const labs = new Labs();
-let opened: Awaited<ReturnType<typeof openStore>>;
+const world = new JobWorld();
+const { clock, labs } = world;
 let nudges: NudgeList;
 let here: RunDeps;
 let count = 0;
 
-beforeAll(async () => {
-  await labs.start();
-  opened = await openStore(clock);
-});
-afterAll(async () => {
-  await labs.stop();
-  await opened.close();
-});
 beforeEach(() => {
   nudges = new NudgeList();
-  here = workerOn({ store: opened.store, clock, nudges, catalogue: labs.catalogue("one") });
-  labs.calls.length = 0;
+  here = workerOn({ store: world.store, clock, nudges, catalogue: labs.catalogue("one") });
   labs.reply("one", answer(200, completion("Hello")));
 });
 
@@ -45,9 +36,9 @@ async function submitted(change: Partial<typeof submission> = {}) {
 
 /** Cosmos operations of `work`, by kind. */
 async function operations(work: () => Promise<unknown>): Promise<Record<string, number>> {
-  const before = opened.cosmos.counters();
+  const before = world.opened.cosmos.counters();
   await work();
-  const after = opened.cosmos.counters();
+  const after = world.opened.cosmos.counters();
   const spent = Object.entries(after).map(([name, value]) => [name, value - (before[name] ?? 0)] as const);
   // The SDK reads the account once, with its first operation.
   const beside = new Set(["request_units", "account"]);
@@ -68,10 +59,10 @@ describe("a job accepted here", () => {
   it("is read when it has been written since, as by the sweeper, and runs once", async () => {
     const { nudge } = await submitted();
     clock.advance(10_000);
-    await new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: 10_000 }).sweep(silent);
+    await new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 }).sweep(silent);
     await runJob(here, nudge);
     await runJob(here, nudge);
-    expect((await opened.store.read(nudge))?.value).toMatchObject({ status: "completed", attempts: 1 });
+    expect((await world.store.read(nudge))?.value).toMatchObject({ status: "completed", attempts: 1 });
     expect(labs.calls).toHaveLength(1);
   });
 
@@ -79,7 +70,7 @@ describe("a job accepted here", () => {
     const { nudge } = await submitted();
     await cancelJob({ ...here, running: createRunningJobs() }, nudge, "team-a/key:1");
     await runJob(here, nudge);
-    expect((await opened.store.read(nudge))?.value.status).toBe("cancelled");
+    expect((await world.store.read(nudge))?.value.status).toBe("cancelled");
     expect(labs.calls).toEqual([]);
   });
 
@@ -93,8 +84,8 @@ describe("a job accepted here", () => {
       const { read } = await operations(async () => {
         clock.advance(waitMs);
         // By the time these are answered, a look that is due has been made.
-        await opened.store.read(nudge);
-        await opened.store.read(nudge);
+        await world.store.read(nudge);
+        await world.store.read(nudge);
       });
       return { looked: (read ?? 0) > 2, waiting };
     };

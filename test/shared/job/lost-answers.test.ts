@@ -1,48 +1,26 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { verifyChain } from "../../../shared/audit/chain.ts";
-import { acceptJob } from "../../../shared/job/accept.ts";
+import { beforeEach, describe, expect, it } from "vitest";
 import { cancelJob } from "../../../shared/job/cancel.ts";
 import { deleteJobContent } from "../../../shared/job/delete-content.ts";
-import type { Job } from "../../../shared/job/job.ts";
 import type { Draft } from "../../../shared/job/life-cycle.ts";
-import { type JobStore, type Nudge, StoreUnavailable } from "../../../shared/job/ports.ts";
+import { type JobStore, StoreUnavailable } from "../../../shared/job/ports.ts";
 import { runJob } from "../../../shared/job/run.ts";
 import { createRunningJobs } from "../../../shared/job/running-jobs.ts";
 import { save } from "../../../shared/job/saving.ts";
-import { answer, completion, Labs, NudgeList, openStore, TestClock, workerOn } from "../world.ts";
-import { submission } from "./samples.ts";
+import { answer, completion, NudgeList, workerOn } from "../world.ts";
+import { JobWorld } from "./job-world.ts";
 
 /** Writes whose answer is lost, and what happens before anybody can look: what a cloud does on a bad day. */
-const clock = new TestClock();
-const labs = new Labs();
-let opened: Awaited<ReturnType<typeof openStore>>;
-let count = 0;
+const world = new JobWorld();
+const { clock, labs } = world;
+const _count = 0;
 
-beforeAll(async () => {
-  await labs.start();
-  opened = await openStore(clock);
-});
-afterAll(async () => {
-  await labs.stop();
-  await opened.close();
-});
 beforeEach(() => {
-  labs.calls.length = 0;
   labs.reply("openai-one", answer(200, completion("paid for")));
 });
 
-async function accepted(): Promise<Nudge> {
-  const jobId = `job_${String(++count).padStart(32, "0")}`;
-  const bodyText = '{"model":"openai-one-model","messages":[]}';
-  const whole = { ...submission, deadlineMs: clock.now() + 3_600_000, model: "openai-one-model", bodyText };
-  const by = { tenantId: "team-a", jobId, actor: "team-a/key:1", nowMs: clock.now(), nudgeGraceMs: 10_000 };
-  await opened.store.create(acceptJob(whole, by), clock.now());
-  return { v: 1, tenant_id: "team-a", job_id: jobId };
-}
-
 const worker = (store: JobStore) => ({
   ...workerOn({
-    store: opened.store,
+    store: world.store,
     clock,
     nudges: new NudgeList(),
     catalogue: labs.catalogue("openai-one"),
@@ -52,7 +30,7 @@ const worker = (store: JobStore) => ({
 
 /** The store, but for the writes that `lost` picks. */
 function storeWith(change: Partial<JobStore>): JobStore {
-  return new Proxy(opened.store, {
+  return new Proxy(world.store, {
     get(target, name) {
       const own = change[name as keyof JobStore] ?? target[name as keyof JobStore];
       return typeof own === "function" ? own.bind(target) : own;
@@ -63,14 +41,6 @@ function storeWith(change: Partial<JobStore>): JobStore {
 const away = () => new StoreUnavailable("the answer was lost");
 const ending = (draft: Draft) => draft.records.some(({ event }) => event === "completed");
 const late = (draft: Draft) => draft.records.some(({ event }) => event === "attempt_superseded");
-
-async function seen(key: Nudge): Promise<{ job: Job; events: string[] }> {
-  const job = (await opened.store.read(key))?.value;
-  if (job === undefined) throw new Error("the job is gone");
-  const trail = await opened.store.audit(key);
-  expect(verifyChain(trail, { seq: job.audit_seq, hash: job.audit_hash })).toMatchObject({ intact: true });
-  return { job, events: trail.map((record) => record.event) };
-}
 
 /** Turns the clock while something waits for it. */
 async function turning<T>(work: Promise<T>): Promise<T> {
@@ -89,43 +59,43 @@ const ONCE = { amount: "0.00002", currency: "USD" };
 
 describe("a write that was applied, its answer lost", () => {
   it("is known again after others have written: the cost counts once", async () => {
-    const key = await accepted();
-    const ends = { store: opened.store, clock, running: createRunningJobs() };
+    const key = await world.accepted();
+    const ends = { store: world.store, clock, running: createRunningJobs() };
     const store = storeWith({
       async write(draft, etag, nowMs) {
-        const result = await opened.store.write(draft, etag, nowMs);
+        const result = await world.store.write(draft, etag, nowMs);
         if (!ending(draft)) return result;
         await deleteJobContent(ends, key, "team-a/key:1");
         throw away();
       },
     });
     await runJob(worker(store), key);
-    const { job, events } = await seen(key);
+    const { job, events } = await world.seen(key);
     expect(events).toEqual(["accepted", "attempt_started", "completed", "content_deleted"]);
     expect(job).toMatchObject({ status: "completed", content_deleted: true, cost: ONCE });
   });
 
   it("is not made again where it is applied only after a read that did not show it", async () => {
-    const key = await accepted();
-    const ends = { store: opened.store, clock, running: createRunningJobs() };
+    const key = await world.accepted();
+    const ends = { store: world.store, clock, running: createRunningJobs() };
     let delayed: (() => Promise<unknown>) | undefined;
     let reads = 0;
     const store = storeWith({
       async write(draft, etag, nowMs) {
         if (ending(draft)) await cancelJob(ends, key, "team-a/key:1");
-        if (!late(draft) || delayed !== undefined) return opened.store.write(draft, etag, nowMs);
-        delayed = () => opened.store.write(draft, etag, nowMs);
+        if (!late(draft) || delayed !== undefined) return world.store.write(draft, etag, nowMs);
+        delayed = () => world.store.write(draft, etag, nowMs);
         throw away();
       },
       async read(read) {
-        const found = await opened.store.read(read);
+        const found = await world.store.read(read);
         if (delayed !== undefined && reads++ === 0) await delayed();
         return found;
       },
     });
     await turning(runJob(worker(store), key));
     expect(delayed).toBeDefined();
-    const { job, events } = await seen(key);
+    const { job, events } = await world.seen(key);
     expect(events).toEqual(["accepted", "attempt_started", "cancelled", "attempt_superseded"]);
     expect(job).toMatchObject({ status: "cancelled", cost: ONCE });
   });
@@ -134,20 +104,20 @@ describe("a write that was applied, its answer lost", () => {
 describe("what a call has cost", () => {
   it("is kept in hand while the store is away, for the job's end and for a late record", async () => {
     for (const cancelled of [false, true]) {
-      const key = await accepted();
-      const ends = { store: opened.store, clock, running: createRunningJobs() };
+      const key = await world.accepted();
+      const ends = { store: world.store, clock, running: createRunningJobs() };
       let refusals = 0;
       const store = storeWith({
         async write(draft, etag, nowMs) {
           if (cancelled && ending(draft)) await cancelJob(ends, key, "team-a/key:1");
           // Ten minutes of it, at the longest wait between two tries.
           if ((cancelled ? late(draft) : ending(draft)) && refusals++ < 120) throw away();
-          return opened.store.write(draft, etag, nowMs);
+          return world.store.write(draft, etag, nowMs);
         },
       });
       await turning(runJob(worker(store), key));
       expect(refusals).toBe(121);
-      expect((await seen(key)).job).toMatchObject({
+      expect((await world.seen(key)).job).toMatchObject({
         status: cancelled ? "cancelled" : "completed",
         attempts: 1,
         cost: ONCE,
@@ -158,29 +128,29 @@ describe("what a call has cost", () => {
 
 describe("a read that lags", () => {
   it("does not take a job from the worker that holds it", async () => {
-    const key = await accepted();
-    const before = await opened.store.read(key);
+    const key = await world.accepted();
+    const before = await world.store.read(key);
     if (before === undefined) throw new Error("the job is gone");
     let lagging = 3;
     const store = storeWith({
       async write(draft, etag, nowMs) {
-        const result = await opened.store.write(draft, etag, nowMs);
+        const result = await world.store.write(draft, etag, nowMs);
         if (ending(draft) && lagging > 0) throw away();
         return result;
       },
-      read: async (read) => (lagging-- > 0 ? before : opened.store.read(read)),
+      read: async (read) => (lagging-- > 0 ? before : world.store.read(read)),
     });
     await turning(runJob(worker(store), key));
-    const { job, events } = await seen(key);
+    const { job, events } = await world.seen(key);
     expect(events).toEqual(["accepted", "attempt_started", "completed"]);
     expect(job.cost).toEqual(ONCE);
   });
 
   it("older than what a draft was made from says nothing", async () => {
-    const key = await accepted();
-    const before = await opened.store.read(key);
-    await runJob(worker(opened.store), key);
-    const now = await opened.store.read(key);
+    const key = await world.accepted();
+    const before = await world.store.read(key);
+    await runJob(worker(world.store), key);
+    const now = await world.store.read(key);
     if (before === undefined || now === undefined) throw new Error("the job is gone");
     const store = storeWith({ read: () => Promise.resolve(before) });
     const draft = { job: now.value, records: [] };
@@ -190,12 +160,12 @@ describe("a read that lags", () => {
 
 describe("a job whose request is gone", () => {
   it("is told from a job that is not there", async () => {
-    const key = await accepted();
-    const request = opened.jobs.item("request", [key.tenant_id, key.job_id]);
+    const key = await world.accepted();
+    const request = world.opened.jobs.item("request", [key.tenant_id, key.job_id]);
     await request.delete();
-    expect(await opened.store.readWithRequest(key)).toMatchObject({ request: undefined });
-    expect(await opened.store.readWithRequest({ ...key, job_id: "job_none" })).toBeUndefined();
-    await runJob(worker(opened.store), key);
-    expect((await seen(key)).job).toMatchObject({ status: "failed", error: { code: "request_lost" } });
+    expect(await world.store.readWithRequest(key)).toMatchObject({ request: undefined });
+    expect(await world.store.readWithRequest({ ...key, job_id: "job_none" })).toBeUndefined();
+    await runJob(worker(world.store), key);
+    expect((await world.seen(key)).job).toMatchObject({ status: "failed", error: { code: "request_lost" } });
   });
 });

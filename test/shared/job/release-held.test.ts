@@ -1,38 +1,27 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { beforeEach, expect, it } from "vitest";
 import { withSetting } from "../../../shared/control/change-overrides.ts";
 import { effectiveCatalogue, NO_OVERRIDES, type Overrides } from "../../../shared/control/overrides.ts";
-import { acceptJob } from "../../../shared/job/accept.ts";
 import { HeldJobs } from "../../../shared/job/release-held.ts";
 import { type RunDeps, runJob } from "../../../shared/job/run.ts";
 import { Sweeper } from "../../../shared/job/sweep.ts";
-import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
-import { submission } from "./samples.ts";
+import { answer, completion, NudgeList, silent, workerOn } from "../world.ts";
+import { JobWorld } from "./job-world.ts";
 
-const clock = new TestClock();
-const labs = new Labs();
-let opened: Awaited<ReturnType<typeof openStore>>;
+const world = new JobWorld();
+const { clock, labs } = world;
 let nudges: NudgeList;
 let overrides: Overrides;
 let worker: RunDeps;
 let held: HeldJobs;
-let count = 0;
+const _count = 0;
 
-beforeAll(async () => {
-  await labs.start();
-  opened = await openStore(clock);
-});
-afterAll(async () => {
-  await labs.stop();
-  await opened.close();
-});
 beforeEach(() => {
   nudges = new NudgeList();
-  labs.calls.length = 0;
   overrides = NO_OVERRIDES;
   const file = labs.catalogue("openai-one", "xai-two");
-  worker = workerOn({ store: opened.store, clock, nudges, catalogue: file });
+  worker = workerOn({ store: world.store, clock, nudges, catalogue: file });
   worker = { ...worker, catalogue: () => effectiveCatalogue(file, overrides) };
-  const { store } = opened;
+  const { store } = world;
   held = new HeldJobs({ store, nudges, clock, nudgeGraceMs: 10_000, revision: () => overrides.revision });
 });
 
@@ -43,15 +32,8 @@ function set(state: "off" | "drained" | undefined): void {
   overrides = withSetting(overrides, setting, by)?.overrides ?? overrides;
 }
 
-async function accepted() {
-  const jobId = `job_${String(count++).padStart(32, "0")}`;
-  const by = { tenantId: "team-a", jobId, actor: "a", nowMs: clock.now(), nudgeGraceMs: 10_000 };
-  const job = { ...submission, model: "openai-one-model", deadlineMs: clock.now() + 3_600_000 };
-  await opened.store.create(acceptJob(job, by), clock.now());
-  return { v: 1, tenant_id: "team-a", job_id: jobId };
-}
 const jobOf = async (key: { tenant_id: string; job_id: string }) => {
-  const job = await opened.store.read(key);
+  const job = await world.store.read(key);
   if (job === undefined) throw new Error("no job");
   return job;
 };
@@ -59,7 +41,7 @@ const jobOf = async (key: { tenant_id: string; job_id: string }) => {
 it("holds a job once, looks at it for nothing, and lets it go when the switches change", async () => {
   labs.reply("openai-one", answer(200, completion("Hello")));
   set("drained");
-  const key = await accepted();
+  const key = await world.accepted();
   await runJob(worker, key);
   const first = await jobOf(key);
   expect(first.value).toMatchObject({
@@ -81,7 +63,7 @@ it("holds a job once, looks at it for nothing, and lets it go when the switches 
   const ended = (await jobOf(key)).value;
   expect(ended.status).toBe("completed");
   expect("held" in ended).toBe(false);
-  expect((await opened.store.audit(key)).map((record) => record.event)).toEqual([
+  expect((await world.store.audit(key)).map((record) => record.event)).toEqual([
     "accepted",
     "waiting",
     "attempt_started",
@@ -91,7 +73,7 @@ it("holds a job once, looks at it for nothing, and lets it go when the switches 
 
 it("finds a job that a worker held a moment after the change, knowing only the older version", async () => {
   set("drained");
-  const key = await accepted();
+  const key = await world.accepted();
   const older = worker.catalogue();
   set(undefined);
   await held.release(silent);
@@ -101,9 +83,9 @@ it("finds a job that a worker held a moment after the change, knowing only the o
 
 it("lets the deadline end a held job", async () => {
   set("drained");
-  const key = await accepted();
+  const key = await world.accepted();
   await runJob(worker, key);
-  const sweeper = new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: 10_000 });
+  const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
   clock.advance(3_600_001);
   await sweeper.sweep(silent);
   expect(nudges.sent.map((sent) => sent.nudge)).toContainEqual(key);

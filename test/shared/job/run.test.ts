@@ -1,57 +1,25 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { verifyChain } from "../../../shared/audit/chain.ts";
-import { acceptJob } from "../../../shared/job/accept.ts";
+import { beforeEach, describe, expect, it } from "vitest";
 import { cancelJob } from "../../../shared/job/cancel.ts";
-import type { Job } from "../../../shared/job/job.ts";
 import type { Nudge } from "../../../shared/job/ports.ts";
 import { type RunDeps, runJob } from "../../../shared/job/run.ts";
 import { Sweeper } from "../../../shared/job/sweep.ts";
 import { catalogueOf } from "../../../shared/model/catalogue.ts";
 import { dialectSchema } from "../../../shared/model/dialect.ts";
 import { sha256Hex } from "../../../shared/sha256.ts";
-import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
-import { submission } from "./samples.ts";
+import { answer, completion, NudgeList, silent, TestClock, workerOn } from "../world.ts";
+import { JobWorld } from "./job-world.ts";
 
-const clock = new TestClock();
-const labs = new Labs();
-let opened: Awaited<ReturnType<typeof openStore>>;
+const world = new JobWorld();
+const { clock, labs } = world;
 let nudges: NudgeList;
 let worker: RunDeps;
-let count = 0;
+const _count = 0;
 
-beforeAll(async () => {
-  await labs.start();
-  opened = await openStore(clock);
-});
-afterAll(async () => {
-  await labs.stop();
-  await opened.close();
-});
 beforeEach(() => {
   nudges = new NudgeList();
-  labs.calls.length = 0;
   const catalogue = labs.catalogue("openai-one", "xai-two");
-  worker = workerOn({ store: opened.store, clock, nudges, catalogue });
+  worker = workerOn({ store: world.store, clock, nudges, catalogue });
 });
-
-/** A stored job and the nudge for it. */
-async function accepted(change: Partial<typeof submission> = {}): Promise<Nudge> {
-  const jobId = `job_${String(++count).padStart(32, "0")}`;
-  const model = change.model ?? "openai-one-model";
-  const bodyText = `{"model":"${model}","n":12345678901234567890,"messages":[{"role":"user","content":"Hi"}]}`;
-  const whole = { ...submission, deadlineMs: clock.now() + 3_600_000, model, bodyText, ...change };
-  const by = { tenantId: "team-a", jobId, actor: "team-a/key:1", nowMs: clock.now(), nudgeGraceMs: 10_000 };
-  await opened.store.create(acceptJob(whole, by), clock.now());
-  return { v: 1, tenant_id: "team-a", job_id: jobId };
-}
-
-async function seen(key: Nudge): Promise<{ job: Job; events: string[]; reasons: (string | null)[] }> {
-  const job = (await opened.store.read(key))?.value;
-  if (job === undefined) throw new Error("the job is gone");
-  const trail = await opened.store.audit(key);
-  expect(verifyChain(trail, { seq: job.audit_seq, hash: job.audit_hash })).toMatchObject({ intact: true });
-  return { job, events: trail.map((r) => r.event), reasons: trail.map((r) => r.reason) };
-}
 
 /** Lets promises that wait for sockets go on until `done` holds. */
 async function until(done: () => boolean | Promise<boolean>): Promise<void> {
@@ -65,9 +33,9 @@ async function until(done: () => boolean | Promise<boolean>): Promise<void> {
 describe("a job's run", () => {
   it("calls the deployment with the body as it was but for the model, and stores the answer", async () => {
     labs.reply("openai-one", answer(200, completion("Hello"), { "x-request-id": "req-1" }));
-    const key = await accepted();
+    const key = await world.accepted();
     await runJob(worker, key);
-    const { job, events } = await seen(key);
+    const { job, events } = await world.seen(key);
     expect(job).toMatchObject({
       status: "completed",
       deployment: "openai-one",
@@ -81,7 +49,7 @@ describe("a job's run", () => {
     expect(labs.calls[0]?.body).toBe(
       '{"model":"openai-one-model","n":12345678901234567890,"messages":[{"role":"user","content":"Hi"}]}',
     );
-    const response = await opened.store.readResponse(key);
+    const response = await world.store.readResponse(key);
     expect(response).toMatchObject({
       status_code: 200,
       request_id: "req-1",
@@ -95,18 +63,18 @@ describe("a job's run", () => {
     if (first === undefined) throw new Error("no deployment");
     const spoken = catalogueOf([{ ...first, dialect }], []);
     labs.reply("openai-one", answer(200, completion("Hello")));
-    const key = await accepted();
+    const key = await world.accepted();
     await runJob({ ...worker, catalogue: () => spoken }, key);
     const sent =
       '{"model":"openai-one-model","choices":12345678901234567890,"messages":[{"role":"developer","content":"Hi"}]}';
     expect(labs.calls[0]?.body).toBe(sent);
-    const [, started] = await opened.store.audit(key);
+    const [, started] = await world.store.audit(key);
     expect(started?.request_sha256).toBe(sha256Hex(sent));
   });
 
   it("does nothing for a nudge that comes twice", async () => {
     labs.reply("openai-one", answer(200, completion("once")));
-    const key = await accepted();
+    const key = await world.accepted();
     await runJob(worker, key);
     await runJob(worker, key);
     expect(labs.calls).toHaveLength(1);
@@ -114,32 +82,32 @@ describe("a job's run", () => {
 
   it("lets one of two workers have it", async () => {
     labs.reply("openai-one", answer(200, completion("once")));
-    const key = await accepted();
+    const key = await world.accepted();
     await Promise.all([runJob(worker, key), runJob({ ...worker, actor: "worker:other" }, key)]);
     expect(labs.calls).toHaveLength(1);
-    expect((await seen(key)).events).toEqual(["accepted", "attempt_started", "completed"]);
+    expect((await world.seen(key)).events).toEqual(["accepted", "attempt_started", "completed"]);
   });
 
   it("fails on a refusal of the request, with the deployment's words", async () => {
     const refusal = { error: { message: "bad temperature", code: "invalid_value" } };
     labs.reply("openai-one", answer(400, refusal));
-    const key = await accepted();
+    const key = await world.accepted();
     await runJob(worker, key);
-    const { job } = await seen(key);
+    const { job } = await world.seen(key);
     expect(job).toMatchObject({
       status: "failed",
       error: { code: "upstream_bad_request" },
       has_response: true,
     });
-    expect((await opened.store.readResponse(key))?.body).toBe(JSON.stringify(refusal));
+    expect((await world.store.readResponse(key))?.body).toBe(JSON.stringify(refusal));
   });
 
   it("goes to the next target at once when a deployment turns it away, or fails", async () => {
     labs.reply("openai-one", answer(401, { error: { message: "wrong key" } }));
     labs.reply("xai-two", answer(200, completion("second")));
-    const key = await accepted({ model: "both" });
+    const key = await world.accepted({ model: "both" });
     await runJob(worker, key);
-    const { job, events, reasons } = await seen(key);
+    const { job, events, trail } = await world.seen(key);
     expect(job).toMatchObject({
       status: "completed",
       deployment: "xai-two",
@@ -147,15 +115,15 @@ describe("a job's run", () => {
       refused_by: ["openai-one"],
     });
     expect(events).toEqual(["accepted", "attempt_started", "attempt_failed", "attempt_started", "completed"]);
-    expect(reasons[3]).toBe("target 2; passed over: openai-one (turned it away)");
+    expect(trail[3]?.reason).toBe("target 2; passed over: openai-one (turned it away)");
   });
 
   it("fails when every deployment turns it away", async () => {
     labs.reply("openai-one", answer(403, {}));
     labs.reply("xai-two", answer(404, {}));
-    const key = await accepted({ model: "both" });
+    const key = await world.accepted({ model: "both" });
     await runJob(worker, key);
-    expect((await seen(key)).job).toMatchObject({
+    expect((await world.seen(key)).job).toMatchObject({
       status: "failed",
       error: { code: "no_deployment_available" },
     });
@@ -163,9 +131,9 @@ describe("a job's run", () => {
 
   it("backs off after a passing fault, and gives up after its attempts", async () => {
     labs.reply("openai-one", answer(503, "<html>busy</html>"));
-    const key = await accepted();
+    const key = await world.accepted();
     await runJob(worker, key);
-    expect((await seen(key)).job).toMatchObject({ status: "queued", attempts: 1, lease: null });
+    expect((await world.seen(key)).job).toMatchObject({ status: "queued", attempts: 1, lease: null });
     expect(nudges.sent).toHaveLength(1);
     const atMs = nudges.sent[0]?.atMs ?? 0;
     expect(atMs).toBeGreaterThan(clock.now());
@@ -176,80 +144,80 @@ describe("a job's run", () => {
       clock.advance(60_000);
       await runJob(worker, key);
     }
-    const { job, events } = await seen(key);
+    const { job, events } = await world.seen(key);
     expect(job).toMatchObject({ status: "failed", attempts: 3, error: { code: "attempts_exhausted" } });
     expect(events.slice(-2)).toEqual(["attempt_failed", "failed"]);
   });
 
   it("waits as long as a 429 says, and spends no attempt", async () => {
     labs.reply("openai-one", answer(429, {}, { "retry-after": "20" }), answer(200, completion("later")));
-    const key = await accepted();
+    const key = await world.accepted();
     await runJob(worker, key);
-    const { job, events, reasons } = await seen(key);
+    const { job, events, trail } = await world.seen(key);
     expect(job).toMatchObject({ status: "queued", attempts: 1, attempts_spent: 0 });
     expect(job.retry_at_ms).toBeGreaterThanOrEqual(clock.now() + 20_000);
     expect(events).toEqual(["accepted", "attempt_started", "attempt_failed", "waiting"]);
-    expect(reasons[2]).toBe("rate_limited");
+    expect(trail[2]?.reason).toBe("rate_limited");
 
-    const other = await accepted();
+    const other = await world.accepted();
     await runJob(worker, other); // the deployment is left alone meanwhile
     expect(labs.calls).toHaveLength(1);
     clock.advance(30_000);
     await runJob(worker, key);
-    expect((await seen(key)).job.status).toBe("completed");
+    expect((await world.seen(key)).job.status).toBe("completed");
   });
 
   it("expires at its deadline, in the queue and during a call", async () => {
-    const queued = await accepted({ deadlineMs: clock.now() + 1_000 });
+    const queued = await world.accepted({ deadlineMs: clock.now() + 1_000 });
     clock.advance(2_000);
     await runJob(worker, queued);
-    expect((await seen(queued)).job).toMatchObject({
+    expect((await world.seen(queued)).job).toMatchObject({
       status: "expired",
       attempts: 0,
       error: { code: "deadline_exceeded" },
     });
 
     labs.reply("openai-one", () => undefined);
-    const running = await accepted({ deadlineMs: clock.now() + 5_000 });
+    const running = await world.accepted({ deadlineMs: clock.now() + 5_000 });
     const called = labs.nextCall();
     const run = runJob(worker, running);
     await called;
     clock.advance(5_000);
     await run;
-    expect((await seen(running)).job).toMatchObject({ status: "expired", attempts: 1 });
+    expect((await world.seen(running)).job).toMatchObject({ status: "expired", attempts: 1 });
   });
 
   it("aborts the call when the job is cancelled, and keeps the record of it", async () => {
     labs.reply("openai-one", () => undefined);
-    const key = await accepted();
+    const key = await world.accepted();
     const called = labs.nextCall();
     const run = runJob(worker, key);
     await called;
-    await cancelJob({ store: opened.store, clock, running: worker.running }, key, "team-a/key:1");
+    await cancelJob({ store: world.store, clock, running: worker.running }, key, "team-a/key:1");
     await run;
-    const { job, events } = await seen(key);
+    const { job, events } = await world.seen(key);
     expect(job.status).toBe("cancelled");
     expect(events).toEqual(["accepted", "attempt_started", "cancelled", "attempt_superseded"]);
   });
 
   it("learns of a cancel elsewhere with its next renewal", async () => {
     labs.reply("openai-one", () => undefined);
-    const key = await accepted();
+    const key = await world.accepted();
     const called = labs.nextCall();
     const run = runJob(worker, key);
     await called;
-    const elsewhere = workerOn({ store: opened.store, clock, nudges, catalogue: worker.catalogue() }).running;
-    await cancelJob({ store: opened.store, clock, running: elsewhere }, key, "team-a/key:1");
+    const elsewhere = workerOn({ store: world.store, clock, nudges, catalogue: worker.catalogue() }).running;
+    await cancelJob({ store: world.store, clock, running: elsewhere }, key, "team-a/key:1");
     clock.advance(10_000);
     await run;
-    expect((await seen(key)).events.at(-1)).toBe("attempt_superseded");
+    expect((await world.seen(key)).events.at(-1)).toBe("attempt_superseded");
   });
 
   it("fails with its cost when the answer is too large to store", async () => {
     labs.reply("openai-one", answer(200, completion("x".repeat(2_000_000))));
-    const key = await accepted();
+    const key = await world.accepted();
     await runJob(worker, key);
-    expect((await seen(key)).job).toMatchObject({
+    expect((await world.seen(key)).job).toMatchObject({
       status: "failed",
       error: { code: "response_too_large" },
       cost: { amount: "0.00002" },
@@ -257,9 +225,12 @@ describe("a job's run", () => {
   });
 
   it("fails when its tenant or its model was taken out", async () => {
-    const key = await accepted({ model: "gone" });
+    const key = await world.accepted({ model: "gone" });
     await runJob(worker, key);
-    expect((await seen(key)).job).toMatchObject({ status: "failed", error: { code: "model_withdrawn" } });
+    expect((await world.seen(key)).job).toMatchObject({
+      status: "failed",
+      error: { code: "model_withdrawn" },
+    });
   });
 
   it("looks again for a job that cannot be found yet, and gives up in the end", async () => {
@@ -275,12 +246,12 @@ describe("a lost worker", () => {
   it("is found by the sweeper, which needs to see the lease unchanged for its whole length", async () => {
     labs.reply("openai-one", () => undefined, answer(200, completion("again")));
     const dead = workerOn({
-      store: opened.store,
+      store: world.store,
       clock: new TestClock(clock.now()),
       nudges,
       catalogue: worker.catalogue(),
     });
-    const key = await accepted();
+    const key = await world.accepted();
     const called = labs.nextCall();
     const stuck = runJob(dead, key); // its own clock stands still: it never renews
     await called;
@@ -288,7 +259,7 @@ describe("a lost worker", () => {
     await runJob(worker, key);
     expect(labs.calls).toHaveLength(1); // a live lease: nothing to do
 
-    const sweeper = new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: 10_000 });
+    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
     const mine = () => nudges.sent.filter(({ nudge }) => nudge.job_id === key.job_id);
     clock.advance(31_000);
     await sweeper.sweep(silent);
@@ -301,29 +272,29 @@ describe("a lost worker", () => {
     expect(mine()).toHaveLength(1);
 
     await runJob(worker, mine()[0]?.nudge as Nudge);
-    const { job, events } = await seen(key);
+    const { job, events } = await world.seen(key);
     expect(job).toMatchObject({ status: "completed", attempts: 2 });
     expect(events).toEqual(["accepted", "attempt_started", "attempt_lost", "attempt_started", "completed"]);
     // Eight tokens of prompt, and ten million answers of a thousand, the most that `n` is taken for.
-    const [, , lost] = await opened.store.audit(key);
+    const [, , lost] = await world.store.audit(key);
     expect(lost).toMatchObject({ cost: null, estimate: { amount: "20000.000008", currency: "USD" } });
     // The first worker thaws: its answer changes nothing but the trail.
     dead.running.abort(key.job_id, "thawed");
     await stuck;
-    expect((await seen(key)).events.at(-1)).toBe("attempt_superseded");
-    expect((await seen(key)).job.status).toBe("completed");
+    expect((await world.seen(key)).events.at(-1)).toBe("attempt_superseded");
+    expect((await world.seen(key)).job.status).toBe("completed");
   });
 
   it("is no lost worker while it renews", async () => {
     labs.reply("openai-one", () => undefined);
-    const key = await accepted();
+    const key = await world.accepted();
     const called = labs.nextCall();
     const run = runJob(worker, key);
     await called;
-    const sweeper = new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: 10_000 });
+    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
     for (let renewals = 1; renewals <= 8; renewals++) {
       clock.advance(10_000);
-      await until(async () => ((await opened.store.read(key))?.value.lease?.renewals ?? 0) >= renewals);
+      await until(async () => ((await world.store.read(key))?.value.lease?.renewals ?? 0) >= renewals);
       await sweeper.sweep(silent);
     }
     expect(nudges.sent.filter(({ nudge }) => nudge.job_id === key.job_id)).toEqual([]);
@@ -334,8 +305,8 @@ describe("a lost worker", () => {
 
 describe("the sweeper", () => {
   it("nudges a job whose nudge was lost, less and less often", async () => {
-    const key = await accepted();
-    const sweeper = new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: 10_000 });
+    const key = await world.accepted();
+    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
     const mine = () => nudges.sent.filter(({ nudge }) => nudge.job_id === key.job_id).length;
     const seenAt: number[] = [];
     for (let second = 1; second <= 80; second++) {
@@ -348,16 +319,16 @@ describe("the sweeper", () => {
   });
 
   it("wakes a job for its deadline", async () => {
-    const key = await accepted({ deadlineMs: clock.now() + 3_000 });
-    const sweeper = new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: 10_000 });
+    const key = await world.accepted({ deadlineMs: clock.now() + 3_000 });
+    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
     clock.advance(3_000);
     await sweeper.sweep(silent);
     expect(nudges.sent.map(({ nudge }) => nudge.job_id)).toContain(key.job_id);
   });
 
   it("tells when Service Bus is away, and comes back to the job later", async () => {
-    const key = await accepted();
-    const sweeper = new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: 10_000 });
+    const key = await world.accepted();
+    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
     clock.advance(10_000);
     nudges.failing = true;
     await expect(sweeper.sweep(silent)).rejects.toThrow("away");
