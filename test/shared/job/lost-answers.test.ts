@@ -12,7 +12,6 @@ import { JobWorld } from "./job-world.ts";
 /** Writes whose answer is lost, and what happens before anybody can look: what a cloud does on a bad day. */
 const world = new JobWorld();
 const { clock, labs } = world;
-const _count = 0;
 
 beforeEach(() => {
   labs.reply("openai-one", answer(200, completion("paid for")));

@@ -13,7 +13,6 @@ let nudges: NudgeList;
 let overrides: Overrides;
 let worker: RunDeps;
 let held: HeldJobs;
-const _count = 0;
 
 beforeEach(() => {
   nudges = new NudgeList();

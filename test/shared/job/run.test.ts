@@ -13,7 +13,6 @@ const world = new JobWorld();
 const { clock, labs } = world;
 let nudges: NudgeList;
 let worker: RunDeps;
-const _count = 0;
 
 beforeEach(() => {
   nudges = new NudgeList();
