@@ -5,7 +5,7 @@ import { advance, type Circumstances, type Plan } from "./advance.ts";
 import type { Draft } from "./life-cycle.ts";
 import type { Nudge } from "./ports.ts";
 import type { PreparedRequest } from "./prepared-request.ts";
-import type { RunDeps } from "./run.ts";
+import type { RunDeps } from "./run-deps.ts";
 import { type SaveResult, save } from "./saving.ts";
 
 /** Quota that is held for a call: the dispatcher's grant, or of this instance's own slice. */

@@ -1,47 +1,15 @@
-import type { BudgetDoor } from "../budget/budgets.ts";
-import type { Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
-import type { Catalogue, Deployment } from "../model/catalogue.ts";
-import type { ModelClient } from "../model/client.ts";
-import type { Latencies } from "../model/latency.ts";
-import type { QuotaDoor } from "../quota/door.ts";
-import type { Tenants } from "../tenant/tenants.ts";
+import type { Deployment } from "../model/catalogue.ts";
 import { type Admitted, admitted, circumstances, type Held, saveAdmitted, takenHere } from "./admission.ts";
 import type { Plan } from "./advance.ts";
 import { afterCall, callFacts, costOfCall, type EndedCall } from "./after-call.ts";
 import { Claim } from "./claim.ts";
-import type { Cooling } from "./cooling.ts";
 import { hasEnded, type Job, type Lease, STORED_VERSION, type StoredRequest } from "./job.ts";
 import { type Draft, draftOf, end, supersedeAttempt } from "./life-cycle.ts";
-import type { JobStore, Nudge, Nudges, Stored } from "./ports.ts";
+import type { Nudge, Stored } from "./ports.ts";
 import { PreparedRequest } from "./prepared-request.ts";
-import type { RunningJobs } from "./running-jobs.ts";
+import type { RunDeps } from "./run-deps.ts";
 import { change, patiently, save, type Tried } from "./saving.ts";
 import { lostCost, takeOver } from "./take-over.ts";
-
-export interface RunDeps {
-  readonly store: JobStore;
-  readonly nudges: Nudges;
-  readonly models: ModelClient;
-  readonly catalogue: () => Catalogue;
-  readonly tenants: () => Tenants;
-  readonly cooling: Cooling;
-  readonly latencies: Latencies;
-  /** Absent: nobody shares quota, and jobs that must wait come back each by itself. */
-  readonly quota?: QuotaDoor;
-  /** Absent: no tenant has a budget. */
-  readonly budgets?: BudgetDoor;
-  readonly running: RunningJobs;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly newClaimId: () => string;
-  readonly log: Log;
-  /** Who this worker is, in audit records: `worker:<instance>`. */
-  readonly actor: string;
-  readonly leaseSeconds: number;
-  readonly maxAttempts: number;
-  readonly nudgeGraceMs: number;
-}
 
 /** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
 const FIRST_LOOK_AGAIN_MS = 1_000;

@@ -12,7 +12,7 @@ import { CosmosJobStore } from "../../shared/azure/cosmos-job-store.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createCooling } from "../../shared/job/cooling.ts";
 import type { Nudge, Nudges } from "../../shared/job/ports.ts";
-import type { RunDeps } from "../../shared/job/run.ts";
+import type { RunDeps } from "../../shared/job/run-deps.ts";
 import { createRunningJobs } from "../../shared/job/running-jobs.ts";
 import type { Log } from "../../shared/log.ts";
 import { type Catalogue, parseCatalogue } from "../../shared/model/catalogue.ts";

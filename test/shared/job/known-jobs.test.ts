@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { awaitEnd } from "../../../shared/job/await-end.ts";
 import { cancelJob } from "../../../shared/job/cancel.ts";
-import { type RunDeps, runJob } from "../../../shared/job/run.ts";
+import { runJob } from "../../../shared/job/run.ts";
+import type { RunDeps } from "../../../shared/job/run-deps.ts";
 import { createRunningJobs } from "../../../shared/job/running-jobs.ts";
 import { submitJob } from "../../../shared/job/submit.ts";
 import { Sweeper } from "../../../shared/job/sweep.ts";

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { cancelJob } from "../../../shared/job/cancel.ts";
 import type { Nudge } from "../../../shared/job/ports.ts";
-import { type RunDeps, runJob } from "../../../shared/job/run.ts";
+import { runJob } from "../../../shared/job/run.ts";
+import type { RunDeps } from "../../../shared/job/run-deps.ts";
 import { Sweeper } from "../../../shared/job/sweep.ts";
 import { catalogueOf } from "../../../shared/model/catalogue.ts";
 import { dialectSchema } from "../../../shared/model/dialect.ts";

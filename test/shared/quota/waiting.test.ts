@@ -9,7 +9,8 @@ import {
 } from "../../../shared/azure/cosmos-quota.ts";
 import { acceptJob } from "../../../shared/job/accept.ts";
 import type { JobKey, Nudge } from "../../../shared/job/ports.ts";
-import { type RunDeps, runJob } from "../../../shared/job/run.ts";
+import { runJob } from "../../../shared/job/run.ts";
+import type { RunDeps } from "../../../shared/job/run-deps.ts";
 import { type Catalogue, parseCatalogue } from "../../../shared/model/catalogue.ts";
 import { Dispatcher } from "../../../shared/quota/dispatcher.ts";
 import { InstanceDoor, limitedOf } from "../../../shared/quota/door.ts";
