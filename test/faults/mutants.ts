@@ -118,7 +118,12 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       ["job/accept.js", "const job = {", "const job = { of_the_next: true,"],
       ["job/accept.js", "v: STORED_VERSION,", "v: 2,"],
-      ["azure/cosmos-job-store.js", "const { id, ttl, _rid,", "const { id, ttl, of_the_next, _rid,"],
+      // In the write, for a worker that accepted the job itself does not read it.
+      [
+        "azure/cosmos-job-store.js",
+        "resourceBody: itemBody(this.#jobItem(job, nowMs))",
+        "resourceBody: itemBody(this.#jobItem({ ...job, of_the_next: undefined }, nowMs))",
+      ],
     ],
     wish: {},
   },
