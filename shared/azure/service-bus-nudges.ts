@@ -39,8 +39,11 @@ interface Link {
   readonly client: ServiceBusClient;
   readonly sender: ServiceBusSender;
   readonly receiver: ServiceBusReceiver;
-  /** Resolves when the link is given up. */
-  readonly given: PromiseWithResolvers<"given_up">;
+  /**
+   * Told when the link is given up: a set that each asker leaves again. One promise for all to race against would
+   * keep something of every nudge ever sent, for as long as the link lives.
+   */
+  readonly waiting: Set<() => void>;
   /** Operations not answered yet. */
   asked: number;
   watch: NodeJS.Timeout | undefined;
@@ -87,7 +90,7 @@ export class ServiceBusNudges implements Nudges {
       client,
       sender: client.createSender(this.#queue),
       receiver: client.createReceiver(this.#queue),
-      given: Promise.withResolvers<"given_up">(),
+      waiting: new Set(),
       asked: 0,
       watch: undefined,
     };
@@ -104,12 +107,27 @@ export class ServiceBusNudges implements Nudges {
     try {
       for (;;) {
         const link = this.#link;
-        const answer = await Promise.race([this.#watched(link, run), link.given.promise, over.promise]);
+        const answer = await this.#answer(link, run, over.promise);
         if (answer === "answered") return;
         if (answer === "over") throw new Error(`Service Bus has not answered within ${patienceMs} ms`);
       }
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  async #answer(
+    link: Link,
+    run: (link: Link) => Promise<unknown>,
+    over: Promise<"over">,
+  ): Promise<"answered" | "given_up" | "over"> {
+    const given = Promise.withResolvers<"given_up">();
+    const tell = () => given.resolve("given_up");
+    link.waiting.add(tell);
+    try {
+      return await Promise.race([this.#watched(link, run), given.promise, over]);
+    } finally {
+      link.waiting.delete(tell);
     }
   }
 
@@ -138,7 +156,7 @@ export class ServiceBusNudges implements Nudges {
     if (link !== this.#link) return;
     this.#stuckMs = Math.min(this.#stuckMs * 2, MAX_STUCK_MS);
     this.#link = this.#opened();
-    link.given.resolve("given_up");
+    for (const tell of link.waiting) tell();
     // What is stuck may not even close: nobody waits for it.
     link.client.close().catch(() => undefined);
   }
