@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ServiceBusClient } from "@azure/service-bus";
-import { queueSettings } from "../local/service-bus/config.ts";
+import { queueSettings } from "../local/service-bus/queue-settings.ts";
 import { startServiceBus } from "../local/service-bus/server.ts";
 import { cpuMs, head, row } from "./measure.ts";
 

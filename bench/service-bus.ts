@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { ServiceBusClient, type ServiceBusReceiver, type ServiceBusSender } from "@azure/service-bus";
-import { queueSettings } from "../local/service-bus/config.ts";
+import { queueSettings } from "../local/service-bus/queue-settings.ts";
 import { startServiceBus } from "../local/service-bus/server.ts";
 import { head, row } from "./measure.ts";
 

@@ -1,13 +1,13 @@
 import rhea, { type Sender } from "rhea";
-import type { OutgoingLink } from "./client-connection.ts";
 import type { DeliveryIo } from "./delivery-io.ts";
 import { CONDITION } from "./errors.ts";
 import { DEFAULT_SESSION_WAIT_MS } from "./limits.ts";
 import { LinkOut } from "./link-out.ts";
+import type { SessionHold } from "./lock.ts";
+import type { OutgoingLink } from "./outgoing-link.ts";
 import type { Peer, Refuse } from "./peer.ts";
 import type { Queue } from "./queue.ts";
 import type { InsideLink, InsideSender, TypedValue } from "./rhea-inside.ts";
-import type { SessionHold } from "./session-hold.ts";
 import type { Sessions } from "./sessions.ts";
 
 const SESSION_FILTER = "com.microsoft:session-filter";

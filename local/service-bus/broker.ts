@@ -1,12 +1,13 @@
 import type { Clock } from "../clock.ts";
 import { GroupCommit } from "../database.ts";
 import { BodyCache } from "./body-cache.ts";
-import type { QueueSettings } from "./config.ts";
 import { type AmqpError, notStored, Refusal } from "./errors.ts";
 import { DUE_BATCH } from "./limits.ts";
 import { deadLetterProperties } from "./message-edit.ts";
 import { PLACE, placeOf, queueNumberOf } from "./place.ts";
 import { Queue } from "./queue.ts";
+import type { QueueContext } from "./queue-context.ts";
+import type { QueueSettings } from "./queue-settings.ts";
 import type { Store, StoredMessage } from "./store.ts";
 
 const ADDRESS = /^(.*?)(\/\$transfer)?(\/\$deadletterqueue)?$/;
@@ -21,7 +22,7 @@ export interface BrokerOptions {
 }
 
 /** All queues over one store: their writes share one commit a turn, their due times one timer. */
-export class Broker {
+export class Broker implements QueueContext {
   readonly store: Store;
   readonly #clock: Clock;
   readonly #settings: readonly QueueSettings[];
@@ -73,8 +74,7 @@ export class Broker {
     return next === undefined ? queue : this.forwardTarget(next);
   }
 
-  forwardDeadLetters(queue: Queue): Queue | undefined {
-    const { forwardDeadLetteredTo } = queue.settings;
+  forwardDeadLetters({ forwardDeadLetteredTo }: QueueSettings): Queue | undefined {
     const next = forwardDeadLetteredTo === undefined ? undefined : this.queue(forwardDeadLetteredTo);
     return next === undefined ? undefined : this.forwardTarget(next);
   }

@@ -7,6 +7,7 @@ import { type AmqpError, CONDITION, entityNotFound } from "./errors.ts";
 import type { Faults } from "./faults.ts";
 import { MAX_LINKS_PER_SESSION } from "./limits.ts";
 import { LinkIn } from "./link-in.ts";
+import type { OutgoingLink } from "./outgoing-link.ts";
 import type { Peer } from "./peer.ts";
 import type { Queue } from "./queue.ts";
 import { ReplyLink } from "./reply-link.ts";
@@ -18,13 +19,6 @@ import {
   insideSender,
   insideSession,
 } from "./rhea-inside.ts";
-
-/** What a link that receives from us does when the peer speaks or goes. */
-export interface OutgoingLink {
-  onFlow(): void;
-  /** `detached`: the peer closed the link, rather than vanished. */
-  close(detached: boolean): void;
-}
 
 export interface ConnectionParts {
   readonly broker: Broker;

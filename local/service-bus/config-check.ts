@@ -1,10 +1,10 @@
-import type { QueueSettings } from "./config.ts";
 import {
   MAX_DUPLICATE_WINDOW_MS,
   MAX_FORWARD_HOPS,
   MAX_LOCK_DURATION_MS,
   MIN_DUPLICATE_WINDOW_MS,
 } from "./limits.ts";
+import type { QueueSettings } from "./queue-settings.ts";
 
 /** Letters, digits, `.`, `-`, `_` and `/`, beginning and ending with a letter or digit; 260 characters at most. */
 const QUEUE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9._/-]{0,258}[a-zA-Z0-9])?$/;

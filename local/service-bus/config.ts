@@ -1,29 +1,6 @@
 import { checkQueues } from "./config-check.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
-import {
-  DEFAULT_DUPLICATE_WINDOW_MS,
-  DEFAULT_LOCK_DURATION_MS,
-  DEFAULT_MAX_DELIVERY_COUNT,
-  MAX_MESSAGE_BYTES,
-} from "./limits.ts";
-
-/** A queue as it is declared; times in ms, Infinity: never. */
-export interface QueueSettings {
-  readonly name: string;
-  readonly lockDurationMs: number;
-  readonly maxDeliveryCount: number;
-  readonly defaultTtlMs: number;
-  readonly deadLetteringOnExpiration: boolean;
-  readonly requiresDuplicateDetection: boolean;
-  readonly duplicateWindowMs: number;
-  readonly requiresSession: boolean;
-  /** Name of the queue that gets every message sent here. */
-  readonly forwardTo?: string | undefined;
-  /** Name of the queue that gets what would go to the dead-letter queue. */
-  readonly forwardDeadLetteredTo?: string | undefined;
-  /** Bytes of one message or batch. */
-  readonly maxMessageBytes: number;
-}
+import { type QueueSettings, queueSettings } from "./queue-settings.ts";
 
 /** The configuration asks for what is unknown or cannot be had; every fault is in the message. */
 export class ConfigInvalid extends Error {
@@ -34,25 +11,6 @@ export class ConfigInvalid extends Error {
     super(`${what}:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`);
     this.faults = faults;
   }
-}
-
-/** A queue with Azure's defaults where nothing is said. */
-export function queueSettings(
-  name: string,
-  changes: Partial<Omit<QueueSettings, "name">> = {},
-): QueueSettings {
-  return {
-    name,
-    lockDurationMs: DEFAULT_LOCK_DURATION_MS,
-    maxDeliveryCount: DEFAULT_MAX_DELIVERY_COUNT,
-    defaultTtlMs: Number.POSITIVE_INFINITY,
-    deadLetteringOnExpiration: false,
-    requiresDuplicateDetection: false,
-    duplicateWindowMs: DEFAULT_DUPLICATE_WINDOW_MS,
-    requiresSession: false,
-    maxMessageBytes: MAX_MESSAGE_BYTES,
-    ...changes,
-  };
 }
 
 type Read = (value: unknown, where: string, faults: string[]) => Partial<QueueSettings>;

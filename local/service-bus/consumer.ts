@@ -1,7 +1,6 @@
-import type { Lock } from "./lock.ts";
+import type { Lock, SessionHold } from "./lock.ts";
 import type { PropertyChanges } from "./message-edit.ts";
 import type { Meta } from "./ready-list.ts";
-import type { SessionHold } from "./session-hold.ts";
 import type { StoredMessage } from "./store.ts";
 
 /** What a receiver decided about a message. */

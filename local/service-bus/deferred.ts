@@ -1,11 +1,18 @@
 import type { Delivery } from "./consumer.ts";
 import { messagesNotFound, Refusal } from "./errors.ts";
+import type { SessionHold } from "./lock.ts";
 import type { LockTable } from "./lock-table.ts";
-import { rowId } from "./place.ts";
-import type { Queue } from "./queue.ts";
+import { type Place, rowId } from "./place.ts";
 import type { Meta } from "./ready-list.ts";
-import type { SessionHold } from "./session-hold.ts";
 import type { Store } from "./store.ts";
+
+/** The queue they lie in. */
+interface Holder {
+  readonly number: number;
+  readonly places: { readonly deferred: Place };
+  /** Undefined: it has none. */
+  readonly sessions: object | undefined;
+}
 
 export interface DeferredRequest {
   readonly sequences: readonly number[];
@@ -16,7 +23,7 @@ export interface DeferredRequest {
 
 /** Deferred messages by number, locked or (deleteOnReceive) removed: all of them, or Refusal and nothing written. */
 export function takeDeferred(
-  queue: Queue,
+  queue: Holder,
   store: Store,
   locks: LockTable,
   request: DeferredRequest,
@@ -44,7 +51,7 @@ export function takeDeferred(
     });
 }
 
-function findDeferred(queue: Queue, store: Store, sequence: number, { hold, now }: DeferredRequest) {
+function findDeferred(queue: Holder, store: Store, sequence: number, { hold, now }: DeferredRequest) {
   const stored =
     sequence > 0 ? store.message(rowId(queue.number, queue.places.deferred, sequence)) : undefined;
   if (stored === undefined || (stored.expiresAt !== null && stored.expiresAt <= now)) return undefined;

@@ -2,14 +2,13 @@ import type { Broker } from "./broker.ts";
 import type { Consumer, Delivery } from "./consumer.ts";
 import type { DeliveryIo, Settlement } from "./delivery-io.ts";
 import type { AmqpError } from "./errors.ts";
-import { type Lock, newToken } from "./lock.ts";
+import { type Lock, newToken, type SessionHold } from "./lock.ts";
 import { encodeMessage, MESSAGE_STATE } from "./message-out.ts";
 import { outcomeOf } from "./outcome.ts";
 import type { Peer, Refuse } from "./peer.ts";
 import { sequenceOf } from "./place.ts";
 import type { Queue } from "./queue.ts";
 import type { InsideSender } from "./rhea-inside.ts";
-import type { SessionHold } from "./session-hold.ts";
 
 export interface LinkOutParts {
   readonly peer: Peer;

@@ -1,18 +1,17 @@
-import type { Broker } from "./broker.ts";
-import { type Lock, newToken, tokenKey } from "./lock.ts";
+import { type Lock, newToken, type SessionHold, tokenKey } from "./lock.ts";
 import { type Place, placeRange } from "./place.ts";
+import type { QueueContext } from "./queue-context.ts";
 import type { Meta } from "./ready-list.ts";
-import type { SessionHold } from "./session-hold.ts";
 
 /** The locks of one queue, in memory and in the file. */
 export class LockTable {
-  readonly #broker: Broker;
+  readonly #context: QueueContext;
   readonly #durationMs: number;
   /** By token, the first to run out first: all last equally long, and a renewed one goes to the end. */
   readonly #locks = new Map<string, Lock>();
 
-  constructor(broker: Broker, durationMs: number) {
-    this.#broker = broker;
+  constructor(context: QueueContext, durationMs: number) {
+    this.#context = context;
     this.#durationMs = durationMs;
   }
 
@@ -33,7 +32,7 @@ export class LockTable {
     const lock: Lock = { meta, token, key: tokenKey(token), until, live: true, deferred, hold };
     this.#keep(lock);
     this.#write(lock);
-    if (hold === undefined) this.#broker.alarm(until);
+    if (hold === undefined) this.#context.alarm(until);
     return lock;
   }
 
@@ -64,8 +63,8 @@ export class LockTable {
     places: readonly Place[],
     holdOf: (session: string) => SessionHold | undefined,
   ): void {
-    const now = this.#broker.now();
-    const { store } = this.#broker;
+    const now = this.#context.now();
+    const { store } = this.#context;
     const rows = places.flatMap((place, n) => {
       const { first, last } = placeRange(queueNumber, place);
       return store.locks(first, last).map((row) => ({ ...row, deferred: n > 0 }));
@@ -86,7 +85,7 @@ export class LockTable {
       const hold = session === null ? undefined : holdOf(session);
       const until = hold?.until ?? untilOf(lockedUntil);
       this.#keep({ meta, token: lockToken, key: tokenKey(lockToken), until, live: true, deferred, hold });
-      this.#broker.alarm(until);
+      this.#context.alarm(until);
     }
   }
 
@@ -97,6 +96,6 @@ export class LockTable {
 
   #write({ meta, token, until }: Lock): void {
     const { deliveryCount } = meta;
-    this.#broker.store.setProgress(meta.id, { deliveryCount, lockToken: token, lockedUntil: until });
+    this.#context.store.setProgress(meta.id, { deliveryCount, lockToken: token, lockedUntil: until });
   }
 }

@@ -1,6 +1,5 @@
 import { randomFillSync } from "node:crypto";
-import type { Meta } from "./ready-list.ts";
-import type { SessionHold } from "./session-hold.ts";
+import type { Meta, ReadyList } from "./ready-list.ts";
 
 /** One message in a receiver's hands. */
 export interface Lock {
@@ -15,6 +14,17 @@ export interface Lock {
   readonly deferred: boolean;
   /** Set in a queue with sessions: the session's lock is the message's. */
   readonly hold: SessionHold | undefined;
+}
+
+/** One session in a receiver's hands, and the ready messages it may take. */
+export interface SessionHold {
+  readonly session: string;
+  until: number;
+  live: boolean;
+  readonly ready: ReadyList;
+  readonly locks: Set<Lock>;
+  /** Tells the receiver that the lock is lost; absent for the lock of a process that is gone. */
+  onLost: (() => void) | undefined;
 }
 
 const POOL_BYTES = 16 * 256;

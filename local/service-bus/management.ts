@@ -4,7 +4,7 @@ import type { Outcome } from "./consumer.ts";
 import { type AmqpError, CONDITION, lockLost, Refusal, sessionLockLost } from "./errors.ts";
 import { MAX_MANAGEMENT_ITEMS, MAX_SESSION_STATE_BYTES } from "./limits.ts";
 import { storeMessages } from "./link-in.ts";
-import { type Lock, tagOfUuid, uuidOfTag } from "./lock.ts";
+import { type Lock, type SessionHold, tagOfUuid, uuidOfTag } from "./lock.ts";
 import { deadLetterProperties } from "./message-edit.ts";
 import { readMessage } from "./message-in.ts";
 import { encodeMessage, MESSAGE_STATE } from "./message-out.ts";
@@ -12,7 +12,6 @@ import { plainEntries } from "./outcome.ts";
 import { peekMessages } from "./peek.ts";
 import { sequenceOf } from "./place.ts";
 import type { Queue } from "./queue.ts";
-import type { SessionHold } from "./session-hold.ts";
 
 /** An answer to a management request; `code` is 204 where there is nothing. */
 export interface ManagementAnswer {

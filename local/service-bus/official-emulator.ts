@@ -1,5 +1,6 @@
-import { configFromQueues, type QueueSettings } from "./config.ts";
+import { configFromQueues } from "./config.ts";
 import { formatDuration } from "./duration.ts";
+import type { QueueSettings } from "./queue-settings.ts";
 
 /**
  * What the official Service Bus emulator takes, by the schema it is published with; it ends with "Out of memory"

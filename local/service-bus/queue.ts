@@ -1,22 +1,21 @@
-import type { Broker } from "./broker.ts";
-import type { QueueSettings } from "./config.ts";
 import type { Consumer, Delivery, Outcome } from "./consumer.ts";
 import { takeDeferred } from "./deferred.ts";
 import { type AmqpError, CONDITION, lockLost, Refusal, sessionLockLost } from "./errors.ts";
 import { SEQUENCE_BLOCK } from "./limits.ts";
-import type { Lock } from "./lock.ts";
+import type { Lock, SessionHold } from "./lock.ts";
 import { LockTable } from "./lock-table.ts";
 import { deadLetterProperties, type PropertyChanges, withApplicationProperties } from "./message-edit.ts";
 import type { SentMessage } from "./message-in.ts";
 import { PARTS, PLACE, type Place, placeRange, rowId, sequenceOf } from "./place.ts";
+import type { QueueContext } from "./queue-context.ts";
+import type { QueueSettings } from "./queue-settings.ts";
 import { type Meta, ReadyList } from "./ready-list.ts";
-import type { SessionHold } from "./session-hold.ts";
 import { Sessions } from "./sessions.ts";
 import type { StoredMessage } from "./store.ts";
 
 /**
  * A queue, or the dead letters of one: what is ready, what is locked, who waits. Every method that changes it is
- * called inside `broker.write`, so that file and memory change in the same turn, or neither.
+ * called inside `Broker.write`, so that file and memory change in the same turn, or neither.
  */
 export class Queue {
   readonly address: string;
@@ -26,7 +25,7 @@ export class Queue {
   readonly deadLetters: Queue | undefined;
   readonly sessions: Sessions | undefined;
   readonly places: { readonly ready: Place; readonly deferred: Place };
-  readonly #broker: Broker;
+  readonly #context: QueueContext;
   #ready: ReadyList;
   readonly #locks: LockTable;
   readonly #consumers: Consumer[] = [];
@@ -45,13 +44,13 @@ export class Queue {
   #reservedTo: number;
 
   constructor(
-    broker: Broker,
+    context: QueueContext,
     settings: QueueSettings,
     number: number,
     nextSequence: number,
     part: keyof typeof PARTS = "main",
   ) {
-    this.#broker = broker;
+    this.#context = context;
     this.settings = settings;
     this.number = number;
     this.#nextSequence = nextSequence;
@@ -59,17 +58,17 @@ export class Queue {
     this.address = settings.name + PARTS[part].suffix;
     this.places = PARTS[part];
     const isMain = part === "main";
-    this.deadLetters = isMain ? new Queue(broker, settings, number, 0, "dead") : undefined;
-    this.sessions = isMain && settings.requiresSession ? new Sessions(broker, this) : undefined;
+    this.deadLetters = isMain ? new Queue(context, settings, number, 0, "dead") : undefined;
+    this.sessions = isMain && settings.requiresSession ? new Sessions(context, this) : undefined;
     this.#ready = this.readyList(null);
-    this.#locks = new LockTable(broker, settings.lockDurationMs);
+    this.#locks = new LockTable(context, settings.lockDurationMs);
     this.#locks.recover(number, [this.places.ready, this.places.deferred], (id) => this.sessions?.holdOf(id));
   }
 
   /** A list of this queue's ready messages, of one session or all. */
   readyList(session: string | null): ReadyList {
     const { first, last } = placeRange(this.number, this.places.ready);
-    const { store } = this.#broker;
+    const { store } = this.#context;
     return new ReadyList((after, limit) => store.ready(after, last, session, limit), first - 1);
   }
 
@@ -103,9 +102,9 @@ export class Queue {
       deadLetterSource: null,
       enqueueSequence: null,
     };
-    this.#broker.store.insert(stored);
+    this.#context.store.insert(stored);
     this.ops.sent++;
-    if (stored.dueAt !== null) this.#broker.alarm(stored.dueAt);
+    if (stored.dueAt !== null) this.#context.alarm(stored.dueAt);
     else this.#arrived(stored);
     return sequence;
   }
@@ -123,34 +122,34 @@ export class Queue {
       ttlMs: this.#ttl(from.ttlMs),
       enqueueSequence: from.enqueueSequence ?? sequenceOf(from.id),
     };
-    this.#broker.store.insert(stored);
+    this.#context.store.insert(stored);
     this.#arrived(stored);
   }
 
   /** A scheduled message whose time has come: ready, under a new sequence number. */
   activate(id: number, now: number): void {
-    const scheduled = this.#broker.store.message(id);
+    const scheduled = this.#context.store.message(id);
     if (scheduled === undefined) return;
     const target = rowId(this.number, PLACE.ready, this.nextSequence());
     const expiresAt = this.expiry(now, scheduled.ttlMs);
-    this.#broker.store.activate(id, target, now, expiresAt);
+    this.#context.store.activate(id, target, now, expiresAt);
     this.#arrived({ ...scheduled, id: target, enqueuedAt: now, expiresAt, dueAt: null });
   }
 
   isScheduled(sequence: number): boolean {
     return (
-      sequence > 0 && this.#broker.store.message(rowId(this.number, PLACE.scheduled, sequence)) !== undefined
+      sequence > 0 && this.#context.store.message(rowId(this.number, PLACE.scheduled, sequence)) !== undefined
     );
   }
 
   cancelScheduled(sequence: number): void {
-    this.#broker.store.remove(rowId(this.number, PLACE.scheduled, sequence), false);
+    this.#context.store.remove(rowId(this.number, PLACE.scheduled, sequence), false);
   }
 
   nextSequence(): number {
     if (this.#nextSequence >= this.#reservedTo) {
       this.#reservedTo = this.#nextSequence + SEQUENCE_BLOCK;
-      this.#broker.store.reserveSequences(this.number, this.#reservedTo);
+      this.#context.store.reserveSequences(this.number, this.#reservedTo);
     }
     return this.#nextSequence++;
   }
@@ -179,7 +178,7 @@ export class Queue {
   /** Gives what is ready to those who wait, one each in turn. */
   pump(): void {
     let staged: { consumer: Consumer; delivery: Delivery }[] | undefined;
-    const now = this.#broker.now();
+    const now = this.#context.now();
     for (let idle = 0; idle < this.#consumers.length; ) {
       this.#turn = (this.#turn + 1) % this.#consumers.length;
       const consumer = this.#consumers[this.#turn] as Consumer;
@@ -195,7 +194,7 @@ export class Queue {
     }
     if (staged === undefined) return;
     const sent = staged;
-    this.#broker.whenStored(() => {
+    this.#context.whenStored(() => {
       for (const { consumer, delivery } of sent) consumer.send(delivery);
     });
   }
@@ -205,12 +204,12 @@ export class Queue {
     if (hold !== undefined && (!hold.live || hold.until <= now)) return undefined;
     const meta = (hold?.ready ?? this.#ready).take(now);
     if (meta === undefined) return undefined;
-    this.#broker.beginWrite();
-    const stored = this.#broker.takeBody(meta.id);
+    this.#context.beginWrite();
+    const stored = this.#context.takeBody(meta.id);
     if (stored === undefined) throw new Error(`Message ${meta.id} of "${this.address}" is not in the file.`);
     this.ops.delivered++;
     if (consumer.deleteOnReceive) {
-      this.#broker.store.remove(meta.id, meta.deliveryCount > 0);
+      this.#context.store.remove(meta.id, meta.deliveryCount > 0);
       return { meta, stored, lock: undefined };
     }
     return { meta, stored, lock: this.#locks.add(meta, now, false, hold) };
@@ -222,7 +221,7 @@ export class Queue {
 
   /** Applies an outcome; says what is wrong when the lock is no longer held. */
   settle(lock: Lock | undefined, outcome: Outcome): AmqpError | undefined {
-    const now = this.#broker.now();
+    const now = this.#context.now();
     if (lock === undefined || !lock.live) return this.#lost(lock);
     if (lock.until <= now) {
       if (lock.hold === undefined) this.#lockRanOut(lock);
@@ -238,7 +237,7 @@ export class Queue {
     switch (outcome.kind) {
       case "complete":
         this.ops.completed++;
-        this.#broker.store.remove(lock.meta.id, true);
+        this.#context.store.remove(lock.meta.id, true);
         return undefined;
       case "abandon":
         this.ops.abandoned++;
@@ -258,14 +257,14 @@ export class Queue {
 
   #lost(lock: Lock | undefined): AmqpError {
     const hold = lock?.hold;
-    return hold !== undefined && (!hold.live || hold.until <= this.#broker.now())
+    return hold !== undefined && (!hold.live || hold.until <= this.#context.now())
       ? sessionLockLost(hold.session)
       : lockLost();
   }
 
   /** A lock's new end, or what is wrong. */
   renew(token: Buffer): number | AmqpError {
-    const now = this.#broker.now();
+    const now = this.#context.now();
     const lock = this.lockByToken(token);
     if (lock === undefined || !lock.live || lock.until <= now || lock.hold !== undefined)
       return this.#lost(lock);
@@ -274,8 +273,8 @@ export class Queue {
 
   /** Deferred messages by number, locked or (deleteOnReceive) removed. Throws Refusal when one is not there. */
   receiveDeferred(sequences: readonly number[], deleteOnReceive: boolean, hold?: SessionHold): Delivery[] {
-    const request = { sequences, deleteOnReceive, hold, now: this.#broker.now() };
-    return takeDeferred(this, this.#broker.store, this.#locks, request);
+    const request = { sequences, deleteOnReceive, hold, now: this.#context.now() };
+    return takeDeferred(this, this.#context.store, this.#locks, request);
   }
 
   /** Ends a lock without an outcome: `failed` counts it as a delivery that came to nothing. */
@@ -294,8 +293,8 @@ export class Queue {
       return;
     }
     const { deliveryCount } = meta;
-    if (deliveryCount === 0) this.#broker.store.dropProgress(meta.id);
-    else this.#broker.store.setProgress(meta.id, { deliveryCount, lockToken: null, lockedUntil: null });
+    if (deliveryCount === 0) this.#context.store.dropProgress(meta.id);
+    else this.#context.store.setProgress(meta.id, { deliveryCount, lockToken: null, lockedUntil: null });
     this.#watchExpiry(meta);
     if (lock.deferred) return;
     if (this.sessions === undefined) this.#ready.giveBack(meta);
@@ -304,18 +303,18 @@ export class Queue {
 
   /** Moves a message that no one holds to the dead letters, or on to where those are forwarded. */
   deadLetter(meta: Meta, changes: PropertyChanges): void {
-    const { store } = this.#broker;
+    const { store } = this.#context;
     const stored = store.message(meta.id);
     if (stored === undefined || this.deadLetters === undefined) return;
     this.ops.deadLettered++;
     const content = withApplicationProperties(stored.content, changes);
-    const forward = this.#broker.forwardDeadLetters(this);
+    const forward = this.#context.forwardDeadLetters(this.settings);
     if (forward !== undefined) {
       store.remove(meta.id, true);
       forward.enqueueForwarded(
         { ...stored, deadLetterSource: this.settings.name },
         content,
-        this.#broker.now(),
+        this.#context.now(),
       );
       forward.pump();
       return;
@@ -328,7 +327,7 @@ export class Queue {
   /** Called on the dead letters when one has come. */
   arrivedDead(id: number, deliveryCount: number): void {
     if (deliveryCount > 0) {
-      this.#broker.store.setProgress(id, { deliveryCount, lockToken: null, lockedUntil: null });
+      this.#context.store.setProgress(id, { deliveryCount, lockToken: null, lockedUntil: null });
     }
     this.#ready.push({ id, deliveryCount, session: null, expiresAt: Number.POSITIVE_INFINITY });
     this.pump();
@@ -355,39 +354,39 @@ export class Queue {
   }
 
   #lockRanOut(lock: Lock): void {
-    this.#broker.beginWrite();
+    this.#context.beginWrite();
     this.ops.lapsed++;
     this.release(lock, true);
   }
 
   /** Expiry passes over what is locked: its time may have run out meanwhile. */
   #watchExpiry({ expiresAt }: Meta): void {
-    if (Number.isFinite(expiresAt)) this.#broker.alarm(expiresAt);
+    if (Number.isFinite(expiresAt)) this.#context.alarm(expiresAt);
   }
 
   #defer(lock: Lock): void {
     const { meta } = lock;
     this.#watchExpiry(meta);
     const target = rowId(this.number, this.places.deferred, sequenceOf(meta.id));
-    if (target === meta.id) this.#broker.store.dropProgress(meta.id);
-    else this.#broker.store.move(meta.id, target);
+    if (target === meta.id) this.#context.store.dropProgress(meta.id);
+    else this.#context.store.move(meta.id, target);
     if (meta.deliveryCount === 0) return;
     const { deliveryCount } = meta;
-    this.#broker.store.setProgress(target, { deliveryCount, lockToken: null, lockedUntil: null });
+    this.#context.store.setProgress(target, { deliveryCount, lockToken: null, lockedUntil: null });
   }
 
   #change(id: number, changes: PropertyChanges | undefined): void {
     if (changes === undefined || changes.size === 0) return;
-    const stored = this.#broker.store.message(id);
+    const stored = this.#context.store.message(id);
     if (stored === undefined) return;
-    this.#broker.store.setContent(id, withApplicationProperties(stored.content, changes));
+    this.#context.store.setContent(id, withApplicationProperties(stored.content, changes));
   }
 
   #arrived(stored: StoredMessage): void {
-    if (stored.expiresAt !== null) this.#broker.alarm(stored.expiresAt);
+    if (stored.expiresAt !== null) this.#context.alarm(stored.expiresAt);
     const expiresAt = stored.expiresAt ?? Number.POSITIVE_INFINITY;
     const meta: Meta = { id: stored.id, deliveryCount: 0, session: stored.session, expiresAt };
-    this.#broker.keepBody(stored);
+    this.#context.keepBody(stored);
     if (this.sessions === undefined) this.#ready.push(meta);
     else if (meta.session !== null) this.sessions.push(meta.session, meta);
   }
@@ -395,6 +394,6 @@ export class Queue {
   #isDuplicate(messageId: string, now: number): boolean {
     const { requiresDuplicateDetection, duplicateWindowMs } = this.settings;
     if (!requiresDuplicateDetection) return false;
-    return !this.#broker.store.noteSeen(this.number, messageId, now, now - duplicateWindowMs);
+    return !this.#context.store.noteSeen(this.number, messageId, now, now - duplicateWindowMs);
   }
 }

@@ -1,24 +1,35 @@
-import type { Broker } from "./broker.ts";
 import { type AmqpError, CONDITION, sessionLockLost } from "./errors.ts";
-import { placeRange } from "./place.ts";
-import type { Queue } from "./queue.ts";
-import type { Meta } from "./ready-list.ts";
-import type { SessionHold } from "./session-hold.ts";
+import type { Lock, SessionHold } from "./lock.ts";
+import { type Place, placeRange } from "./place.ts";
+import type { QueueContext } from "./queue-context.ts";
+import type { QueueSettings } from "./queue-settings.ts";
+import type { Meta, ReadyList } from "./ready-list.ts";
+
+/** The queue they are of. */
+interface SessionQueue {
+  readonly number: number;
+  readonly settings: QueueSettings;
+  readonly places: { readonly ready: Place };
+  /** A list of the ready messages of one session. */
+  readyList(session: string): ReadyList;
+  /** Ends a lock without an outcome: `failed` counts it as a delivery that came to nothing. */
+  release(lock: Lock, failed: boolean): void;
+}
 
 /** The sessions of one queue: who holds which, and who waits for any. */
 export class Sessions {
-  readonly #broker: Broker;
-  readonly #queue: Queue;
+  readonly #context: QueueContext;
+  readonly #queue: SessionQueue;
   readonly #holds = new Map<string, SessionHold>();
   readonly #waiting = new Set<() => boolean>();
 
-  constructor(broker: Broker, queue: Queue) {
-    this.#broker = broker;
+  constructor(context: QueueContext, queue: SessionQueue) {
+    this.#context = context;
     this.#queue = queue;
-    for (const { session, lockedUntil } of broker.store.sessions(queue.number)) {
-      const until = Math.min(lockedUntil ?? 0, broker.now() + queue.settings.lockDurationMs);
+    for (const { session, lockedUntil } of context.store.sessions(queue.number)) {
+      const until = Math.min(lockedUntil ?? 0, context.now() + queue.settings.lockDurationMs);
       this.#holds.set(session, this.#newHold(session, until));
-      broker.alarm(until);
+      context.alarm(until);
     }
   }
 
@@ -40,7 +51,7 @@ export class Sessions {
 
   /** Takes a session by name; an error when another has it. */
   accept(session: string): SessionHold | AmqpError {
-    const now = this.#broker.now();
+    const now = this.#context.now();
     if (this.#holds.has(session)) {
       return {
         condition: CONDITION.sessionTaken,
@@ -49,15 +60,15 @@ export class Sessions {
     }
     const hold = this.#newHold(session, now + this.#queue.settings.lockDurationMs);
     this.#holds.set(session, hold);
-    this.#broker.store.setSessionLock(this.#queue.number, session, hold.until);
-    this.#broker.alarm(hold.until);
+    this.#context.store.setSessionLock(this.#queue.number, session, hold.until);
+    this.#context.alarm(hold.until);
     return hold;
   }
 
   /** Takes the free session with the oldest message; undefined when there is none. */
   acceptAny(): SessionHold | undefined {
     const { first, last } = placeRange(this.#queue.number, this.#queue.places.ready);
-    for (const session of this.#broker.store.sessionsWithMessages(first, last)) {
+    for (const session of this.#context.store.sessionsWithMessages(first, last)) {
       if (this.#holds.has(session)) continue;
       const hold = this.accept(session);
       if ("session" in hold) return hold;
@@ -80,11 +91,11 @@ export class Sessions {
 
   renew(session: string): number | AmqpError {
     const hold = this.#holds.get(session);
-    const now = this.#broker.now();
+    const now = this.#context.now();
     if (hold === undefined || hold.until <= now || hold.onLost === undefined) return sessionLockLost(session);
     hold.until = now + this.#queue.settings.lockDurationMs;
     for (const lock of hold.locks) lock.until = hold.until;
-    this.#broker.store.setSessionLock(this.#queue.number, session, hold.until);
+    this.#context.store.setSessionLock(this.#queue.number, session, hold.until);
     return hold.until;
   }
 
@@ -100,7 +111,7 @@ export class Sessions {
         next = Math.min(next ?? hold.until, hold.until);
         continue;
       }
-      this.#broker.beginWrite();
+      this.#context.beginWrite();
       const { onLost } = hold;
       this.#end(hold, true);
       onLost?.();
@@ -111,7 +122,7 @@ export class Sessions {
   #end(hold: SessionHold, failed: boolean): void {
     hold.live = false;
     this.#holds.delete(hold.session);
-    this.#broker.store.setSessionLock(this.#queue.number, hold.session, null);
+    this.#context.store.setSessionLock(this.#queue.number, hold.session, null);
     for (const lock of [...hold.locks]) this.#queue.release(lock, failed);
     this.becameReady();
   }

@@ -6,7 +6,7 @@ import {
   type ServiceBusSender,
 } from "@azure/service-bus";
 import type { Nudge, Nudges } from "../job/ports.ts";
-import type { Grant } from "../quota/ports.ts";
+import type { Grant } from "../quota/grant.ts";
 import type { ServiceBusConnection } from "../settings.ts";
 
 /** As infra/resources.json names it. */

@@ -1,7 +1,8 @@
 import type { ServiceBusClient } from "@azure/service-bus";
 import { STORED_VERSION } from "../job/job.ts";
 import type { JobKey, Nudge } from "../job/ports.ts";
-import type { Grant, Releases } from "../quota/ports.ts";
+import type { Grant } from "../quota/grant.ts";
+import type { Releases } from "../quota/ports.ts";
 import { ServiceBusNudges } from "./service-bus-nudges.ts";
 
 /** As infra/resources.json names it: nudges whose turn has come do not queue behind new jobs. */

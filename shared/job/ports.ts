@@ -1,5 +1,5 @@
 import type { AuditRecord } from "../audit/record.ts";
-import type { Grant } from "../quota/ports.ts";
+import type { Grant } from "../quota/grant.ts";
 import type { Accepted } from "./accept.ts";
 import type { Job, Status, StoredRequest, StoredResponse } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";

@@ -2,10 +2,10 @@ import { type Job, lineSinceMs } from "../job/job.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import type { Outcome } from "../model/outcome.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import type { Grant } from "./grant.ts";
 import type { InstanceQuota, Limited } from "./instance-quota.ts";
 import { placeOf } from "./line.ts";
 import type { Taken } from "./pool.ts";
-import type { Grant } from "./ports.ts";
 import type { Reporter } from "./reporter.ts";
 import type { CallNews } from "./scheduler.ts";
 

@@ -1,7 +1,8 @@
 import type { Priority } from "../job/job.ts";
 import type { JobKey, Stored } from "../job/ports.ts";
 import type { Breaker } from "./breaker.ts";
-import type { Pool, Taken } from "./pool.ts";
+import type { Grant } from "./grant.ts";
+import type { Pool } from "./pool.ts";
 import type { CallNews } from "./scheduler.ts";
 
 /** What scheduling needs of the world; shared/azure implements it. Every method throws StoreUnavailable. */
@@ -74,13 +75,6 @@ export interface ParkedJobs {
   ): Promise<readonly ParkedJob[]>;
   /** Those whose deadline comes before some time, the nearest first. */
   dueBefore(deadlineMs: number, limit: number): Promise<readonly ParkedJob[]>;
-}
-
-/** Leave to call a deployment: quota was taken for it. */
-export interface Grant {
-  readonly deployment: string;
-  readonly taken: Taken;
-  readonly lapses_ms: number;
 }
 
 export interface Releases {

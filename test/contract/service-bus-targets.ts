@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { ServiceBusAdministrationClient, ServiceBusClient } from "@azure/service-bus";
 import { ManualClock } from "../../local/clock.ts";
-import { type QueueSettings, queueSettings } from "../../local/service-bus/config.ts";
 import { formatDuration } from "../../local/service-bus/duration.ts";
+import { type QueueSettings, queueSettings } from "../../local/service-bus/queue-settings.ts";
 import { startServiceBus } from "../../local/service-bus/server.ts";
 
 /** A queue to test with, and its client; both are gone after `close`. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceBusClient, ServiceBusMessage } from "@azure/service-bus";
-import type { Injector } from "./injectors.ts";
+import type { Injector } from "./injector.ts";
 import type { Chances } from "./seeded.ts";
 import type { Service } from "./service.ts";
 

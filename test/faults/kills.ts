@@ -1,6 +1,7 @@
 import type { FaultOperation as CosmosOperation } from "../../local/cosmos/fault-plan.ts";
 import type { FaultOperation as BusOperation } from "../../local/service-bus/fault-plan.ts";
-import { type Injector, quietly, type World } from "./injectors.ts";
+import type { Injector, World } from "./injector.ts";
+import { quietly } from "./injectors.ts";
 import type { Chances } from "./seeded.ts";
 
 function killHost({ service, tally }: World, pid: number | undefined): boolean {

@@ -5,7 +5,7 @@ import { check } from "./checker.ts";
 import { RecordingClient } from "./client.ts";
 import type { Violation } from "./evidence.ts";
 import { PROMISES } from "./evidence.ts";
-import { Tally } from "./injectors.ts";
+import { Tally } from "./injector.ts";
 import { MUTANTS, type Mutant } from "./mutants.ts";
 import { Service } from "./service.ts";
 

@@ -4,7 +4,6 @@ import type { Job, Lease } from "../../shared/job/job.ts";
 import type { Draft } from "../../shared/job/life-cycle.ts";
 import type { Outcome } from "../../shared/model/outcome.ts";
 import { NOW_MS } from "../shared/job/samples.ts";
-import type { Store } from "./store.ts";
 
 /** What may still happen; each of these is used up. */
 export interface Budget {
@@ -77,6 +76,16 @@ export type Process =
       readonly version: number;
       readonly purpose: Purpose;
     };
+
+/** What is stored of the one job. */
+export interface Store {
+  readonly job: Job | undefined;
+  /** The etag. */
+  readonly version: number;
+  readonly trail: readonly AuditRecord[];
+  /** The attempt whose answer is stored. */
+  readonly answeredBy: number | undefined;
+}
 
 export interface State extends Store {
   readonly nowMs: number;

@@ -3,17 +3,7 @@ import type { AuditRecord } from "../../shared/audit/record.ts";
 import { GENESIS_HASH, recordHash } from "../../shared/audit/record.ts";
 import { hasEnded, type Job } from "../../shared/job/job.ts";
 import type { Draft } from "../../shared/job/life-cycle.ts";
-import type { Model, State } from "./state.ts";
-
-/** What is stored of the one job. */
-export interface Store {
-  readonly job: Job | undefined;
-  /** The etag. */
-  readonly version: number;
-  readonly trail: readonly AuditRecord[];
-  /** The attempt whose answer is stored. */
-  readonly answeredBy: number | undefined;
-}
+import type { Model, State, Store } from "./state.ts";
 
 /** A promise that does not hold. */
 export class Violation extends Error {

@@ -1,6 +1,7 @@
 import { badRequest } from "../cosmos-error.ts";
 import { type Expression, partsOf, withParts } from "./ast.ts";
-import { type CompileContext, compile, type Evaluate, type Scope } from "./compile.ts";
+import { type CompileContext, compile } from "./compile.ts";
+import type { Evaluate, Scope } from "./scope.ts";
 import { compareAcross, equal, typeOf, type Value } from "./values.ts";
 
 /** Folds the values of a group; those that are undefined are passed over. */

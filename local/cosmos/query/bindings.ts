@@ -1,6 +1,7 @@
 import { badRequest } from "../cosmos-error.ts";
 import type { Binding, Expression } from "./ast.ts";
-import { type CompileContext, compile, type Scope } from "./compile.ts";
+import { type CompileContext, compile } from "./compile.ts";
+import type { Scope } from "./scope.ts";
 import type { Value } from "./values.ts";
 
 /** Adds what a FROM or a JOIN names to each row; none, one or many rows come of one. */

@@ -2,18 +2,8 @@ import { badRequest } from "../cosmos-error.ts";
 import type { Expression, Query } from "./ast.ts";
 import { functionNamed } from "./functions/index.ts";
 import { like } from "./like.ts";
+import type { Evaluate, Scope } from "./scope.ts";
 import { compareWithin, equal, type Value } from "./values.ts";
-
-/** What names stand for while a row is looked at. */
-export interface Scope {
-  readonly names: Readonly<Record<string, Value>>;
-  /** The item, where a FROM may still name it. */
-  readonly root?: Value;
-  /** When its item was created: its place in a query without ORDER BY. */
-  readonly born?: number;
-}
-
-export type Evaluate = (scope: Scope) => Value;
 
 export interface CompileContext {
   readonly parameters: ReadonlyMap<string, Value>;

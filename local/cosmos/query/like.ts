@@ -1,4 +1,4 @@
-import type { Evaluate } from "./compile.ts";
+import type { Evaluate } from "./scope.ts";
 import { typeOf } from "./values.ts";
 
 /** `text LIKE pattern ESCAPE mark`: % any text, _ one character, [a-c] one of a set, [^a-c] one of none. */

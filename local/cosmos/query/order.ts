@@ -1,5 +1,6 @@
 import type { Order } from "./ast.ts";
-import { type CompileContext, compile, type Scope } from "./compile.ts";
+import { type CompileContext, compile } from "./compile.ts";
+import type { Scope } from "./scope.ts";
 import { compareAcross, type Value } from "./values.ts";
 
 /** Where a query goes on: behind so many rows of the item that came last. */

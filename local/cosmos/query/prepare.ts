@@ -2,8 +2,9 @@ import { badRequest } from "../cosmos-error.ts";
 import { Aggregation, type Group, hasAggregate } from "./aggregate.ts";
 import type { Expression, Query } from "./ast.ts";
 import { type Bind, bindingOf } from "./bindings.ts";
-import { type CompileContext, compile, type Scope } from "./compile.ts";
+import { type CompileContext, compile } from "./compile.ts";
 import { type Keyed, Ordering, type Position } from "./order.ts";
+import type { Scope } from "./scope.ts";
 import { canonical, type Value } from "./values.ts";
 
 export interface Row {

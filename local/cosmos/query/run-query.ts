@@ -1,12 +1,12 @@
 import type { ContainerView, PartitionScope } from "../container-view.ts";
 import { badRequest, CosmosError } from "../cosmos-error.ts";
 import type { Query } from "./ast.ts";
-import type { Scope } from "./compile.ts";
 import { narrow } from "./narrow.ts";
 import type { Position } from "./order.ts";
 import { checkOrder, needsDefined } from "./order-check.ts";
 import { parseQuery } from "./parser.ts";
 import { type Prepared, prepare, type Row } from "./prepare.ts";
+import type { Scope } from "./scope.ts";
 import { typeOf, type Value } from "./values.ts";
 
 export interface QueryRequest {

@@ -4,11 +4,11 @@ import { describe, expect, test } from "vitest";
 import {
   ConfigInvalid,
   configFromQueues,
-  queueSettings,
   queuesFromConfig,
   queuesFromResources,
 } from "../../../local/service-bus/config.ts";
 import { formatDuration, parseDuration } from "../../../local/service-bus/duration.ts";
+import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 
 const config = (...queues: unknown[]) => ({
   UserConfig: {

@@ -6,9 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ManualClock } from "../../../local/clock.ts";
 import { DatabaseUnusable } from "../../../local/database.ts";
 import { Broker } from "../../../local/service-bus/broker.ts";
-import { queueSettings } from "../../../local/service-bus/config.ts";
 import type { AmqpError } from "../../../local/service-bus/errors.ts";
 import type { SentMessage } from "../../../local/service-bus/message-in.ts";
+import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { Store } from "../../../local/service-bus/store.ts";
 import { receive, receiveNothing, receiveOne, startEmulator } from "./emulator.ts";
 

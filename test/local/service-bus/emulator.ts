@@ -5,8 +5,8 @@ import {
 } from "@azure/service-bus";
 import { afterEach } from "vitest";
 import { ManualClock } from "../../../local/clock.ts";
-import { type QueueSettings, queueSettings } from "../../../local/service-bus/config.ts";
 import type { FaultPlan } from "../../../local/service-bus/fault-plan.ts";
+import { type QueueSettings, queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { type RunningServiceBus, startServiceBus } from "../../../local/service-bus/server.ts";
 
 /** A server with a clock that the test turns, and the SDK's client for it. */

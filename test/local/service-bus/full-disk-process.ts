@@ -1,5 +1,5 @@
 import { ServiceBusClient } from "@azure/service-bus";
-import { queueSettings } from "../../../local/service-bus/config.ts";
+import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { startServiceBus } from "../../../local/service-bus/server.ts";
 
 /** A server whose disk fills up: sends until it is refused, and says what was stored and what is there. */

@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ManualClock } from "../../../local/clock.ts";
 import { Broker } from "../../../local/service-bus/broker.ts";
-import { type QueueSettings, queueSettings } from "../../../local/service-bus/config.ts";
 import type { Consumer, Delivery, Outcome } from "../../../local/service-bus/consumer.ts";
 import { readMessage } from "../../../local/service-bus/message-in.ts";
 import { PLACE, placeRange, sequenceOf } from "../../../local/service-bus/place.ts";
 import type { Queue } from "../../../local/service-bus/queue.ts";
+import { type QueueSettings, queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { Store } from "../../../local/service-bus/store.ts";
 import { type ModelMessage, QueueModel } from "./queue-model.ts";
 

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { queueSettings, queuesFromConfig } from "../../../local/service-bus/config.ts";
+import { queuesFromConfig } from "../../../local/service-bus/config.ts";
 import { officialConfig } from "../../../local/service-bus/official-emulator.ts";
+import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 
 test("what the official emulator would not take is brought within its limits, and said", () => {
   const { config, changes } = officialConfig([

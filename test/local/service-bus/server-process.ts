@@ -1,4 +1,4 @@
-import { queueSettings } from "../../../local/service-bus/config.ts";
+import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { startServiceBus } from "../../../local/service-bus/server.ts";
 
 /** A server in a process of its own, to be killed: its file is the first argument; it says its port. */

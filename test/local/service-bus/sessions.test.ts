@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { queueSettings } from "../../../local/service-bus/config.ts";
+import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { receive, receiveNothing, receiveOne, startEmulator } from "./emulator.ts";
 
 const LOCK_MS = 30_000;

@@ -1,0 +1,8 @@
+import type { Taken } from "./pool.ts";
+
+/** Leave to call a deployment: quota was taken for it. */
+export interface Grant {
+  readonly deployment: string;
+  readonly taken: Taken;
+  readonly lapses_ms: number;
+}
