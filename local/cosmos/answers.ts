@@ -50,6 +50,9 @@ export function sessionHeaders(container: ContainerView): Record<string, string>
   return {
     "x-ms-session-token": `0:1#${container.lsn}`,
     "x-ms-content-path": container.rid,
-    "x-ms-alt-content-path": container.path,
+    // A header holds ASCII. Without it the SDK goes by the path it asked for, which says the same.
+    ...(ASCII.test(container.path) ? { "x-ms-alt-content-path": container.path } : {}),
   };
 }
+
+const ASCII = /^[\x20-\x7e]*$/;

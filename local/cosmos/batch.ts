@@ -1,6 +1,6 @@
 import type { ContainerStore } from "./container-store.ts";
 import type { ContainerView } from "./container-view.ts";
-import { badRequest, CosmosError } from "./cosmos-error.ts";
+import { badRequest, CosmosError, tooLarge } from "./cosmos-error.ts";
 import { MAX_ITEM_BYTES } from "./item-limits.ts";
 import {
   createItem,
@@ -11,7 +11,7 @@ import {
   replaceItem,
   upsertItem,
 } from "./items.ts";
-import { type KeyPart, keyOfHeader } from "./partition-key.ts";
+import { type KeyPart, keyOfHeader, keyText } from "./partition-key.ts";
 
 export const MAX_BATCH_OPERATIONS = 100;
 const MAX_BATCH_BYTES = MAX_ITEM_BYTES;
@@ -54,14 +54,27 @@ function operationsIn(text: string): unknown {
 }
 
 function parseOperations(text: string): BatchOperation[] {
-  if (Buffer.byteLength(text) > MAX_BATCH_BYTES)
-    throw new CosmosError(413, "Request size is too large: a batch is at most 2 MB.");
+  if (Buffer.byteLength(text) > MAX_BATCH_BYTES) throw tooLarge("A batch is at most 2 MB");
   const operations = operationsIn(text);
   if (!Array.isArray(operations) || operations.length === 0)
     throw badRequest("A batch needs at least one operation.");
   if (operations.length > MAX_BATCH_OPERATIONS)
     throw badRequest(`Batch request has more operations than what is supported (${MAX_BATCH_OPERATIONS}).`);
   return operations as BatchOperation[];
+}
+
+/** @throws CosmosError 400 for an operation that names another partition than the batch */
+function parseAtomic(text: string, key: readonly KeyPart[] | undefined): BatchOperation[] {
+  const operations = parseOperations(text);
+  for (const { partitionKey } of operations) {
+    const own = partitionKey === undefined ? undefined : keyOfHeader(partitionKey);
+    if (own !== undefined && key !== undefined && keyText(own) !== keyText(key)) {
+      throw badRequest(
+        "One or more operations within the batch request have a different partition key value than the request.",
+      );
+    }
+  }
+  return operations;
 }
 
 /** All of it or nothing: `transaction` undoes what was written so far. */
@@ -71,7 +84,7 @@ export function transactionalBatch(
   text: string,
   transaction: BatchTransaction,
 ): BatchResult {
-  const operations = parseOperations(text);
+  const operations = parseAtomic(text, key);
   const results: OperationResult[] = [];
   transaction.begin(container);
   try {
@@ -97,7 +110,7 @@ export function readBatch(
   key: readonly KeyPart[] | undefined,
   text: string,
 ): BatchResult {
-  const operations = parseOperations(text);
+  const operations = parseAtomic(text, key);
   const results = operations.map((each) => attemptRead(view, key, each));
   const failed = results.findIndex((result) => result.statusCode >= 400);
   if (failed < 0) return { status: 200, results };
@@ -122,11 +135,19 @@ function outcome(
   return { statusCode: FAILED_DEPENDENCY, operationType: operation.operationType };
 }
 
-/** Each operation by itself, with the key it names. */
-export function bulk(container: ContainerStore, text: string): BatchResult {
-  const operations = parseOperations(text);
-  const results = operations.map((each) => attempt(container, keyOfHeader(each.partitionKey), each));
-  return { status: results.some((result) => result.statusCode >= 400) ? 207 : 200, results };
+/** Each operation by itself, with the key it names; the ones behind a failure only where it `goesOn`. */
+export function bulk(container: ContainerStore, text: string, goesOn: boolean): BatchResult {
+  const results: OperationResult[] = [];
+  let failed = false;
+  for (const each of parseOperations(text)) {
+    const skipped: boolean = failed && !goesOn;
+    const result: OperationResult = skipped
+      ? { statusCode: FAILED_DEPENDENCY, operationType: each.operationType }
+      : attempt(container, keyOfHeader(each.partitionKey), each);
+    failed ||= result.statusCode >= 400;
+    results.push(result);
+  }
+  return { status: failed ? 207 : 200, results };
 }
 
 function attemptRead(

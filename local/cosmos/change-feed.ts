@@ -57,7 +57,7 @@ function page(container: ContainerView, texts: readonly string[]) {
 function plainFeed(container: ContainerView, headers: IncomingHttpHeaders): FeedPage {
   const token = header(headers, "x-ms-continuation") ?? "";
   const after = /^(?:items:(\d+))?$/.exec(token);
-  if (after === null) throw badRequest("The continuation token is not one of this feed.");
+  if (after === null) throw badRequest("Invalid Continuation Token: it is not one of this feed.");
   const partition = partitionOf(container, header(headers, "x-ms-documentdb-partitionkey"));
   const fromBorn = Number(after[1] ?? -1) + 1;
   const { found, more } = fill(container.select({ partition, order: "born", fromBorn }), headers);

@@ -10,11 +10,14 @@ export interface ContainerDefinition {
   };
   readonly defaultTtl?: number;
   readonly indexingPolicy?: IndexingPolicy;
+  readonly geospatialConfig?: object;
+  readonly conflictResolutionPolicy?: object;
   readonly uniqueKeyPolicy?: { readonly uniqueKeys?: readonly { readonly paths: readonly string[] }[] };
 }
 
 export interface IndexingPolicy {
   readonly indexingMode?: string;
+  readonly automatic?: boolean;
   readonly includedPaths?: readonly { readonly path: string }[];
   readonly excludedPaths?: readonly { readonly path: string }[];
   readonly compositeIndexes?: readonly (readonly { readonly path: string; readonly order?: string }[])[];
@@ -86,7 +89,7 @@ function checkIndexing(policy: IndexingPolicy): void {
     throw badRequest(`The indexing mode ${indexingMode} is not served.`);
   if (mode === "none" || (includedPaths === undefined && excludedPaths === undefined)) return;
   const all = [...(includedPaths ?? []), ...(excludedPaths ?? [])].map(({ path }) => path);
-  if (includedPaths !== undefined && includedPaths.length > 0 && !all.includes("/*"))
+  if (includedPaths !== undefined && includedPaths.length > 0 && !all.includes("/*") && !all.includes("/"))
     throw badRequest(
       "The special mandatory indexing path '/*' is not provided in any of the path type sets.",
     );

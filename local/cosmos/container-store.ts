@@ -181,6 +181,18 @@ export class ContainerStore implements ContainerView {
     return { values, stored: { id, text: body, etag, lsn, born: 0 } };
   }
 
+  /** All items of a partition key. */
+  deletePartition(key: string): void {
+    const ids = this.#db.prepare(`SELECT id FROM ${this.table} WHERE pk = ?`).all(key);
+    for (const { id } of ids) this.delete(key, String(id));
+  }
+
+  measure(): { readonly items: number; readonly bytes: number } {
+    const sql = `SELECT count(*) AS items, coalesce(sum(length(body)), 0) AS bytes FROM ${this.table} WHERE ${LIVE}`;
+    const row = this.#db.prepare(sql).get(this.#clock.now());
+    return { items: Number(row?.items), bytes: Number(row?.bytes) };
+  }
+
   delete(key: string, id: string): void {
     const lsn = this.#nextLsn();
     if (this.history !== undefined) this.#record(lsn, key, id);

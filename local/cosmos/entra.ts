@@ -29,7 +29,8 @@ export function createEntra({ issuer, audience, jwksUri }: EntraOptions): Verify
 
 /** As in Azure, a token works with items and reads the rest: databases, containers and offers are infrastructure's. */
 export function checkTokenMay({ verb, kind }: Route): void {
-  if (kind === "items" || kind === "item" || (verb === "get" && kind !== "offers")) return;
+  if (kind === "items" || kind === "item" || kind === "purge" || (verb === "get" && kind !== "offers"))
+    return;
   throw new CosmosError(
     403,
     "Request blocked by Auth: this request cannot be authorized by AAD token in data plane.",

@@ -27,6 +27,7 @@ export const FAULT_OPERATIONS = [
   "containers",
   "container",
   "ranges",
+  "purge",
   "offers",
 ] as const;
 export type FaultOperation = (typeof FAULT_OPERATIONS)[number];

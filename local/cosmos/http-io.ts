@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Answer } from "./answers.ts";
-import { CosmosError } from "./cosmos-error.ts";
+import { tooLarge } from "./cosmos-error.ts";
 
 /** A batch of 2 MB, with its envelope. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
@@ -23,7 +23,7 @@ export function bodyOf(request: IncomingMessage): Promise<string> {
       chunks = [];
       request.pause();
       request.removeAllListeners("data");
-      reject(new CosmosError(413, "Request size is too large."));
+      reject(tooLarge("A body is at most 4 MB"));
     });
     request.on("end", () =>
       resolve(chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks).toString()),

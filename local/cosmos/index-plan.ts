@@ -6,13 +6,14 @@ const bare = (path: string) => path.replace(/\/\?$/, "");
 
 export type Indexed = string | number | null;
 
-/** A path of a policy: `/a/b/?` is one value, `/a/*` all below. */
+/** A path of a policy: `/a/b/?` is one value, `/a/*` all below, `/` the same as `/*`. */
 interface PolicyPath {
   readonly names: readonly string[];
   readonly below: boolean;
 }
 
 function policyPath(text: string): PolicyPath {
+  if (text === "/") return { names: [], below: true };
   const names = text.replaceAll('"', "").split("/").slice(1);
   const last = names.at(-1);
   return last === "?" || last === "*"

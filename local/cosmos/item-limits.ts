@@ -1,4 +1,4 @@
-import { badRequest, CosmosError } from "./cosmos-error.ts";
+import { badRequest, tooLarge } from "./cosmos-error.ts";
 
 /** Azure's limits of an item. */
 export const MAX_ITEM_BYTES = 2 * 1024 * 1024;
@@ -11,8 +11,8 @@ export function checkItem(item: Record<string, unknown>, text: string): void {
   const { id, ttl } = item;
   if (typeof id !== "string" || id === "")
     throw badRequest("The input content is invalid because the required property 'id' is missing.");
-  if (/[/\\?#]/.test(id) || (id.length > MAX_ID_BYTES / 4 && Buffer.byteLength(id) > MAX_ID_BYTES))
-    throw badRequest(`The id is over ${MAX_ID_BYTES} bytes or holds one of / \\ ? #.`);
+  if (/[/\\#]/.test(id) || (id.length > MAX_ID_BYTES / 4 && Buffer.byteLength(id) > MAX_ID_BYTES))
+    throw badRequest(`The id is over ${MAX_ID_BYTES} bytes or holds one of / \\ #.`);
   if (
     ttl !== undefined &&
     !(Number.isInteger(ttl) && (ttl === -1 || (Number(ttl) > 0 && Number(ttl) <= MAX_TTL_SECONDS)))
@@ -20,7 +20,7 @@ export function checkItem(item: Record<string, unknown>, text: string): void {
     throw badRequest("The property ttl must be -1 or a positive whole number.");
   // At most 3 bytes a character: most items need not be measured.
   if (text.length > MAX_ITEM_BYTES / 3 && Buffer.byteLength(text) > MAX_ITEM_BYTES)
-    throw new CosmosError(413, "Request size is too large: an item is at most 2 MB.");
+    throw tooLarge("An item is at most 2 MB");
   if (text.length > 2 * MAX_NESTING && depthOver(item, MAX_NESTING))
     throw badRequest(`The item nests over ${MAX_NESTING} levels.`);
 }

@@ -10,6 +10,7 @@ import { CosmosError } from "./cosmos-error.ts";
 import {
   createItem,
   deleteItem,
+  fullKey,
   type ItemResult,
   patchItem,
   readItem,
@@ -19,6 +20,7 @@ import {
 } from "./items.ts";
 import { keyOfHeader } from "./partition-key.ts";
 import { type QueryRequest, RunningQuery } from "./query/run-query.ts";
+import { QUERY_METRICS, queryMetrics } from "./query-metrics.ts";
 import { queryPage } from "./query-page.ts";
 import { type CosmosRequest, conditionsOf, header, is, isQuery, parseJson, parseObject } from "./request.ts";
 import type { CosmosStore } from "./store.ts";
@@ -103,6 +105,14 @@ export class ItemOperations {
     }
   }
 
+  /** All items of one partition key go. */
+  async purge(container: ContainerStore, { headers, route }: CosmosRequest): Promise<Answer> {
+    if (route.verb !== "post") throw new CosmosError(405, "Items of a partition key are deleted by a POST.");
+    const key = fullKey(container, keyOfHeader(header(headers, "x-ms-documentdb-partitionkey")));
+    await this.#store.commits.run(() => container.deletePartition(key));
+    return this.#answers.of("purge", this.#prices.write(0, false), 200, undefined, sessionHeaders(container));
+  }
+
   #written(operation: string, result: ItemResult, container: ContainerStore, request: CosmosRequest): Answer {
     const { status, item } = result;
     const charge = this.#prices.write(item?.text.length ?? 0, status === 200);
@@ -129,6 +139,7 @@ export class ItemOperations {
       return { page: queryPage(view, parseObject(body), headers), session: sessionHeaders(view) };
     });
     const more: Record<string, string> = { "x-ms-item-count": String(page.count), ...session };
+    if (is(headers["x-ms-documentdb-populatequerymetrics"])) more[QUERY_METRICS] = queryMetrics(page);
     if (page.continuation !== undefined) more["x-ms-continuation"] = page.continuation;
     return this.#answers.of("query", this.#prices.query(page.looked, page.text.length), 200, page.text, more);
   }
@@ -142,8 +153,9 @@ export class ItemOperations {
       const text = batchText(result, this.#prices, minimal);
       return this.#answers.of(name, charge, result.status, text, sessionHeaders(view));
     };
+    const goesOn = header(headers, "x-ms-cosmos-batch-continue-on-error")?.toLowerCase() !== "false";
     if (!is(headers["x-ms-cosmos-batch-atomic"]))
-      return answer("bulk", await commits.run(() => bulk(container, body)), container);
+      return answer("bulk", await commits.run(() => bulk(container, body, goesOn)), container);
     if (!onlyReads(body)) {
       const result = await commits.run(() => transactionalBatch(container, key, body, savepoint));
       return answer("batch", result, container);

@@ -18,6 +18,11 @@ const MIN_THROUGHPUT = 400;
 const MAX_THROUGHPUT = 1_000_000;
 const THROUGHPUT_STEP = 100;
 
+function offerOf(resource: string, throughput: number, autoscale: boolean): Offer {
+  const rid = resource.split("/").at(-2) ?? "";
+  return { id: Buffer.from(rid).toString("hex"), resource, rid, throughput, autoscale };
+}
+
 /** The offers of an account, and the budgets they come to. */
 export class Offers {
   readonly #db: DatabaseSync;
@@ -39,9 +44,7 @@ export class Offers {
   }
 
   #keep(resource: string, throughput: number, autoscale: boolean): Offer {
-    const rid = resource.split("/").at(-2) ?? "";
-    const id = Buffer.from(rid).toString("hex");
-    const offer: Offer = { id, resource, rid, throughput, autoscale };
+    const offer = offerOf(resource, throughput, autoscale);
     const known = this.#byResource.get(resource);
     const budget = known?.budget ?? new RequestBudget(throughput, this.#clock);
     budget.perSecond = throughput;
@@ -51,6 +54,15 @@ export class Offers {
 
   all(): Offer[] {
     return [...this.#byResource.values()].map(({ offer }) => offer);
+  }
+
+  /** What the service gives a container made without a throughput; shown, and not enforced here. */
+  unlimited(resource: string): Offer {
+    return offerOf(resource, MIN_THROUGHPUT, false);
+  }
+
+  has(resource: string): boolean {
+    return this.#byResource.has(resource);
   }
 
   budget(resource: string): RequestBudget | undefined {

@@ -30,15 +30,19 @@ export class Operations {
   /** `stale`: a read answers what was there a while ago. @throws CosmosError */
   async run(request: CosmosRequest, stale?: FaultEffect & { kind: "stale" }): Promise<Answer> {
     const { route } = request;
-    if (route.kind !== "items" && route.kind !== "item") return this.#resources.run(request);
+    const { kind } = route;
+    if (kind !== "items" && kind !== "item" && kind !== "purge") return this.#resources.run(request);
     const container = this.#store.container(route.database ?? "", route.container ?? "");
     const look = this.#look(request, stale);
     const budget = this.#store.budget(container);
     budget?.admit();
     try {
-      const answer = await (route.kind === "items"
-        ? this.#items.many(container, request, look)
-        : this.#items.one(container, request, look));
+      const items = this.#items;
+      const answer = await (kind === "items"
+        ? items.many(container, request, look)
+        : kind === "item"
+          ? items.one(container, request, look)
+          : items.purge(container, request));
       budget?.spend(answer.charge);
       return answer;
     } catch (thrown) {

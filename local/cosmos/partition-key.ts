@@ -32,7 +32,6 @@ export function keyOfItem(item: Record<string, unknown>, paths: readonly string[
       value =
         typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
     }
-    if (value === undefined) return {};
     if (
       value === null ||
       typeof value === "string" ||
@@ -40,7 +39,8 @@ export function keyOfItem(item: Record<string, unknown>, paths: readonly string[
       typeof value === "boolean"
     )
       return value;
-    throw badRequest(`The partition key ${path} is neither text, number, boolean nor null.`);
+    // Nor is an object or an array a key: such an item is kept with those that lack the property, as in the service.
+    return {};
   });
 }
 

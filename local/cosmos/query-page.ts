@@ -11,7 +11,9 @@ import { header } from "./request.ts";
 export interface QueryPage {
   readonly text: string;
   readonly count: number;
+  /** Items that were looked at, and their size. */
   readonly looked: number;
+  readonly lookedChars: number;
   readonly continuation: string | undefined;
 }
 
@@ -46,6 +48,7 @@ export function queryPage(
     text: `{"_rid":"${container.rid}","Documents":[${texts.join(",")}],"_count":${texts.length}}`,
     count: texts.length,
     looked: query.looked,
+    lookedChars: query.lookedChars,
     continuation: next === undefined ? undefined : writeToken(next, mark),
   };
 }
@@ -96,5 +99,5 @@ function readToken(text: string | undefined, mark: string): Position | undefined
   } catch {
     // no token of ours: said below
   }
-  throw badRequest("The continuation token is not one of this query.");
+  throw badRequest("Invalid Continuation Token: it is not one of this query.");
 }

@@ -1,4 +1,5 @@
 import type { Answer, Answers } from "./answers.ts";
+import { withDefaults } from "./container-defaults.ts";
 import { checkName, containerDefinition } from "./container-definition.ts";
 import type { ContainerStore } from "./container-store.ts";
 import { badRequest, CosmosError, notFound } from "./cosmos-error.ts";
@@ -7,7 +8,8 @@ import type { OperationsOptions } from "./operations-options.ts";
 import { parseQuery } from "./query/parser.ts";
 import { prepare } from "./query/prepare.ts";
 import type { QueryRequest } from "./query/run-query.ts";
-import { type CosmosRequest, isQuery, parseObject } from "./request.ts";
+import { quotaHeaders } from "./quota.ts";
+import { type CosmosRequest, is, isQuery, parseObject } from "./request.ts";
 import { databaseRid } from "./rid.ts";
 import type { CosmosStore } from "./store.ts";
 
@@ -102,7 +104,7 @@ export class ResourceOperations {
   }
 
   async #offers({ route, headers, body }: CosmosRequest): Promise<Answer> {
-    const all = this.#store.offers.all();
+    const all = this.#store.allOffers();
     if (route.item === undefined)
       return this.#feed("Offers", all.map(offerResource), isQuery(headers) ? body : undefined);
     const offer = all.find((each) => each.id === route.item);
@@ -128,7 +130,7 @@ export class ResourceOperations {
   #containerResource(container: ContainerStore) {
     const { definition, rid, self } = container;
     const more = { _rid: rid, _ts: 0, _self: self, _etag: '"0"', _docs: "docs/" };
-    return { indexingPolicy: DEFAULT_INDEXING, ...definition, ...more };
+    return { ...withDefaults(definition), ...more };
   }
 
   async #containers({ route, headers, body }: CosmosRequest): Promise<Answer> {
@@ -149,13 +151,15 @@ export class ResourceOperations {
     return this.#resource("create_container", DATABASE_RU, 201, this.#containerResource(made));
   }
 
-  async #container({ route, body }: CosmosRequest): Promise<Answer> {
+  async #container({ route, headers, body }: CosmosRequest): Promise<Answer> {
     const database = route.database ?? "";
     const container = this.#store.container(database, route.container ?? "");
     const { commits } = this.#store;
     switch (route.verb) {
-      case "get":
-        return this.#resource("read_container", 1, 200, this.#containerResource(container));
+      case "get": {
+        const quota = is(headers["x-ms-documentdb-populatequotainfo"]) ? quotaHeaders(container) : {};
+        return this.#resource("read_container", 1, 200, this.#containerResource(container), quota);
+      }
       case "put": {
         const definition = containerDefinition(parseObject(body));
         if (definition.id !== container.definition.id)
@@ -171,8 +175,15 @@ export class ResourceOperations {
     }
   }
 
-  #resource(operation: string, charge: number, status: number, resource: { _etag: string }): Answer {
-    return this.#answers.of(operation, charge, status, JSON.stringify(resource), { etag: resource._etag });
+  #resource(
+    operation: string,
+    charge: number,
+    status: number,
+    resource: { _etag: string },
+    more: Record<string, string> = {},
+  ): Answer {
+    const headers = { etag: resource._etag, ...more };
+    return this.#answers.of(operation, charge, status, JSON.stringify(resource), headers);
   }
 
   /** A feed of databases, containers or offers, or a query over it. */
@@ -204,10 +215,3 @@ function queried(all: readonly object[], body: string, nowMs: number): unknown[]
   const prepared = prepare(parseQuery(String(query)), new Set(), environment, true);
   return [...prepared.run(all.map((root) => ({ names: {}, root })))].map((row) => row.value);
 }
-
-const DEFAULT_INDEXING = {
-  indexingMode: "consistent",
-  automatic: true,
-  includedPaths: [{ path: "/*" }],
-  excludedPaths: [],
-};

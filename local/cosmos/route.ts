@@ -16,6 +16,7 @@ export interface Route {
     | "containers"
     | "container"
     | "ranges"
+    | "purge"
     | "items"
     | "item"
     | "offers";
@@ -29,14 +30,17 @@ const NOT_SERVED: ReadonlyMap<string, string> = new Map([
   ["users", "Users and their permissions"],
   ["conflicts", "Conflict feeds"],
   ["clientencryptionkeys", "Client encryption keys"],
-  ["operations", "Operations on whole partitions"],
+  ["operations", "Such operations"],
 ]);
+
+/** An item's id may hold a `?`, which the SDK sends as it is: behind it, no request has a query string. */
+const ITEM = /^\/+dbs\/[^/?]+\/colls\/[^/?]+\/docs\/./;
 
 const COLLECTIONS = ["dbs", "colls", "docs"];
 
 /** @throws CosmosError 404 for a path that is none of Cosmos DB's */
 export function routeOf(method: string, url: string): Route {
-  const end = url.indexOf("?");
+  const end = ITEM.test(url) ? -1 : url.indexOf("?");
   const path = (end < 0 ? url : url.slice(0, end)).replace(/^\/+|\/+$/g, "");
   const verb = method.toLowerCase();
   const base = { verb, database: undefined, container: undefined, item: undefined };
@@ -53,6 +57,11 @@ export function routeOf(method: string, url: string): Route {
   }
   const names = parts.filter((_, at) => at % 2 === 0);
   const [database, container, item] = parts.filter((_, at) => at % 2 === 1);
+  if (parts.length === 6 && parts[4] === "operations" && parts[5] === "partitionkeydelete") {
+    // Signed as the container it is about.
+    const resourceLink = parts.slice(0, 4).join("/");
+    return { verb, resourceType: "colls", resourceLink, database, container, item: undefined, kind: "purge" };
+  }
   const ranges = names.length === 3 && names[2] === "pkranges";
   if (!names.every((name, at) => name === COLLECTIONS[at] || (ranges && at === 2))) {
     const name = names.find((each, at) => each !== COLLECTIONS[at]) ?? "";

@@ -5,7 +5,7 @@ import type { BatchTransaction } from "./batch.ts";
 import type { ContainerDefinition } from "./container-definition.ts";
 import { ContainerStore } from "./container-store.ts";
 import { CosmosError, notFound } from "./cosmos-error.ts";
-import { Offers } from "./offers.ts";
+import { type Offer, Offers } from "./offers.ts";
 import type { RequestBudget } from "./request-budget.ts";
 import { databaseRid } from "./rid.ts";
 
@@ -78,6 +78,15 @@ export class CosmosStore {
   /** What requests on a container may cost: its own throughput, or its database's; undefined: anything. */
   budget(container: ContainerStore): RequestBudget | undefined {
     return this.offers.budget(container.self) ?? this.offers.budget(container.databaseSelf);
+  }
+
+  /** A container without a throughput of its own has the service's least, unless its database's is shared. */
+  allOffers(): Offer[] {
+    const { offers } = this;
+    const without = [...this.#containers.values()].filter(
+      ({ self, databaseSelf }) => !offers.has(self) && !offers.has(databaseSelf),
+    );
+    return [...offers.all(), ...without.map(({ self }) => offers.unlimited(self))];
   }
 
   databases(): string[] {

@@ -53,8 +53,8 @@ export function prepare(
   const bounds = boundsOf(query, context);
   const where = query.where === undefined ? undefined : compile(query.where, from.context);
   const grouped = query.groupBy.length > 0 || selected(query).some(hasAggregate);
-  if (grouped && query.orderBy.length > 0)
-    throw badRequest("ORDER BY with GROUP BY or an aggregate is not supported.");
+  if (query.groupBy.length > 0 && query.orderBy.length > 0)
+    throw badRequest("ORDER BY with GROUP BY is not supported.");
   const ordering = new Ordering(query.orderBy, from.context);
   const finish = grouped ? grouping(query, from.context) : undefined;
   const select = grouped ? undefined : projection(query, from.context);
@@ -141,6 +141,12 @@ function boundsOf(query: Query, context: CompileContext): { offset: number; most
   const top = count(query.top, Number.POSITIVE_INFINITY, "TOP");
   const limit = count(query.limit, Number.POSITIVE_INFINITY, "LIMIT");
   return { offset: count(query.offset, 0, "OFFSET"), most: Math.min(top, limit) };
+}
+
+/** One row of aggregates: an order has nothing to do there, and the service passes it over. */
+export function withoutIdleOrder(query: Query): Query {
+  const idle = query.groupBy.length === 0 && query.orderBy.length > 0 && selected(query).some(hasAggregate);
+  return idle ? { ...query, orderBy: [] } : query;
 }
 
 export function selected(query: Query): Expression[] {

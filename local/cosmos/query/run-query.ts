@@ -5,7 +5,7 @@ import { narrow } from "./narrow.ts";
 import type { Position } from "./order.ts";
 import { checkOrder, needsDefined } from "./order-check.ts";
 import { parseQuery } from "./parser.ts";
-import { type Prepared, prepare, type Row } from "./prepare.ts";
+import { type Prepared, prepare, type Row, withoutIdleOrder } from "./prepare.ts";
 import type { Scope } from "./scope.ts";
 import { typeOf, type Value } from "./values.ts";
 
@@ -21,7 +21,7 @@ const MAX_PARSED = 500;
 function parsedQuery(text: string): Query {
   const known = parsed.get(text);
   if (known !== undefined) return known;
-  const query = parseQuery(text);
+  const query = withoutIdleOrder(parseQuery(text));
   if (parsed.size >= MAX_PARSED) parsed.clear();
   parsed.set(text, query);
   return query;
@@ -36,6 +36,7 @@ export class RunningQuery {
   readonly #prepared: Prepared;
   /** Items that were looked at, for the request charge. */
   looked = 0;
+  lookedChars = 0;
   #mixed = false;
 
   /** @throws CosmosError 400 for a query that is not valid, or that this emulator does not serve */
@@ -81,6 +82,7 @@ export class RunningQuery {
   *#scopes(selection: Parameters<ContainerView["select"]>[0]): Generator<Scope> {
     for (const item of this.#view.select(selection)) {
       this.looked++;
+      this.lookedChars += item.text.length;
       yield { names: {}, root: JSON.parse(item.text), born: item.born };
     }
   }

@@ -60,11 +60,11 @@ describe("an Entra token", () => {
   it("makes and removes no database or container", async () => {
     const client = tokenClient(await token());
     for (const call of [
-      client.databases.create({ id: "no" }),
-      client.database("test").containers.create({ id: "no", partitionKey: { paths: ["/pk"] } }),
-      client.database("test").delete(),
+      () => client.databases.create({ id: "no" }),
+      () => client.database("test").containers.create({ id: "no", partitionKey: { paths: ["/pk"] } }),
+      () => client.database("test").delete(),
     ])
-      await expect(call).rejects.toMatchObject({ code: 403, substatus: 5300 });
+      await expect(call()).rejects.toMatchObject({ code: 403, substatus: 5300 });
   });
 
   it.each([

@@ -92,7 +92,37 @@ describe("a transactional batch", () => {
   });
 });
 
+it("a batch with an operation of another partition is refused whole", async () => {
+  const other = { ...create("x"), partitionKey: ["b", "1"] } as OperationInput;
+  await expect(items.items.batch([create("y"), other], key)).rejects.toThrow(
+    "One or more operations within the batch request have a different partition key value than the request.",
+  );
+  expect(await codes([{ ...create("z"), partitionKey: ["a", "1"] } as OperationInput])).toEqual([201]);
+  expect(await ids()).toEqual(["z"]);
+});
+
 describe("bulk", () => {
+  it("goes on after a failure or, where it is told to stop, answers 424 for the rest", async () => {
+    const operations = (id: string) =>
+      [create("bad", { ttl: -10 }), create(id)].map((each) => ({
+        ...each,
+        partitionKey: key,
+      })) as OperationInput[];
+    const statuses = async (id: string, continueOnError: boolean) =>
+      (await items.items.bulk(operations(id), { continueOnError })).map((each) => each.statusCode);
+    expect(await statuses("x", false)).toEqual([400, 424]);
+    expect(await statuses("y", true)).toEqual([400, 201]);
+    expect(await ids()).toEqual(["y"]);
+  });
+
+  it("says which item was too large in the service's words", async () => {
+    const [answer] = await items.items.executeBulkOperations([
+      { ...create("x", { text: "x".repeat(2_200_000) }), partitionKey: key } as OperationInput,
+    ]);
+    expect(answer?.error).toMatchObject({ code: 413 });
+    expect(answer?.error?.message).toContain('Message: {"Errors":["Request size is too large"]}\r\n');
+  });
+
   it("does each operation by itself", async () => {
     await items.items.create(item("there"));
     const answers = await items.items.executeBulkOperations([

@@ -53,10 +53,32 @@ describe("items", () => {
 
   it("are refused when they are too large or their id or ttl cannot be", async () => {
     expect(await statusOf(items.items.create(item("x", { text: "x".repeat(2_100_000) })))).toBe(413);
-    for (const id of ["a/b", "a\\b", "a?b", "a#b"])
-      await expect(items.items.create(item(id))).rejects.toThrow();
+    for (const id of ["a/b", "a\\b", "a#b"]) await expect(items.items.create(item(id))).rejects.toThrow();
     expect(await statusOf(items.items.create(item("x".repeat(1_024))))).toBe(400);
     for (const ttl of [0, -2, 1.5]) expect(await statusOf(items.items.create(item("x", { ttl })))).toBe(400);
+  });
+
+  it.each(["a?b", "a b ", "  a", "a%20", "%E9%B1%80", "鱀", "a\rb\tc\nd", ",=.:~+-@()^$[]{}!_"])(
+    "are found by the id %j",
+    async (id) => {
+      await items.items.create(item(id));
+      const one = items.item(id, ["a", "1"]);
+      expect((await one.read()).resource?.id).toBe(id);
+      expect(await statusOf(one.replace(item(id, { n: 1 })))).toBe(200);
+      expect(await statusOf(one.delete())).toBe(204);
+      expect(await statusOf(one.read())).toBe(404);
+    },
+  );
+
+  it("whose key is an object or an array are kept with those that have none", async () => {
+    await items.items.create({ id: "o", t: "a", j: {} });
+    await items.items.batch([{ operationType: "Create", resourceBody: { id: "l", t: "a", j: [1] } }], [
+      "a",
+      undefined,
+    ] as never);
+    expect((await items.item("l", ["a", undefined] as never).read()).resource?.j).toEqual([1]);
+    const none = await items.items.query("SELECT VALUE c.id FROM c", { partitionKey: ["a", {}] as never });
+    expect((await none.fetchAll()).resources).toEqual(["o", "l"]);
   });
 
   it("keep numbers, order and text of what was sent", async () => {

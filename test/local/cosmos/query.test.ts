@@ -1,4 +1,4 @@
-import type { Container } from "@azure/cosmos";
+import type { Container, QueryMetrics } from "@azure/cosmos";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWorld, statusOf, type World } from "./world.ts";
 
@@ -188,6 +188,22 @@ describe("queries", () => {
       await count(["c"]),
       await count(),
     ]).toEqual([1, 3, 2, 0, 5]);
+  });
+
+  it("of aggregates alone pass over an order; groups with one are refused", async () => {
+    expect(await run("SELECT VALUE COUNT(1) FROM c ORDER BY c.n")).toEqual([5]);
+    expect(await run("SELECT MAX(c.id) AS most FROM c ORDER BY c.n, c.id")).toEqual([{ most: "5" }]);
+    await expect(run("SELECT c.kind FROM c GROUP BY c.kind ORDER BY c.kind")).rejects.toThrow(
+      "ORDER BY with GROUP",
+    );
+  });
+
+  it("say what they looked at when asked", async () => {
+    const query = items.items.query("SELECT * FROM c WHERE c.ok = true", { populateQueryMetrics: true });
+    const { queryMetrics } = (await query.fetchNext()) as unknown as {
+      queryMetrics: Record<string, QueryMetrics>;
+    };
+    expect(queryMetrics["0"]).toMatchObject({ retrievedDocumentCount: 5, outputDocumentCount: 1 });
   });
 
   it.each([

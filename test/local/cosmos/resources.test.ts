@@ -47,6 +47,23 @@ describe("throughput", () => {
     expect(statuses).toEqual(new Set([201, 429]));
   });
 
+  it("is the service's least where none was asked for, and then not enforced", async () => {
+    const items = await world.container(["/pk"]);
+    const { resource, offer } = await items.readOffer();
+    expect(resource?.content?.offerThroughput).toBe(400);
+    expect(resource?.offerResourceId).toBe((await items.read()).resource?._rid);
+    for (let n = 0; n < 80; n++)
+      expect(await statusOf(items.items.create({ id: `${n}`, pk: "p" }))).toBe(201);
+    await offer?.replace({ ...resource, content: { offerThroughput: 500 } } as never);
+    expect((await items.readOffer()).resource?.content?.offerThroughput).toBe(500);
+    const statuses: unknown[] = [];
+    for (let n = 100; n < 200; n++)
+      statuses.push(await statusOf(items.items.create({ id: `${n}`, pk: "p" })));
+    expect(statuses).toContain(429);
+    const { database } = await world.client.databases.create({ id: "without" });
+    expect((await database.readOffer()).resource).toBeUndefined();
+  });
+
   it("with autoscale has a most", async () => {
     const { container } = await world.database.containers.create({
       id: "auto",
@@ -142,8 +159,47 @@ describe("databases and containers", () => {
       /^400 Stored procedures/,
     );
     expect(await refusal(world.database.users.create({ id: "u" }))).toMatch(/^400 Users/);
-    expect(await refusal(items.deleteAllItemsForPartitionKey("p"))).toMatch(
-      /^400 Operations on whole partitions/,
-    );
+  });
+
+  it("show what their maker left out", async () => {
+    const made = async (more: object = {}) => (await (await world.container(["/pk"], more)).read()).resource;
+    expect(await made()).toMatchObject({
+      geospatialConfig: { type: "Geography" },
+      conflictResolutionPolicy: { mode: "LastWriterWins", conflictResolutionPath: "/_ts" },
+      indexingPolicy: {
+        ...{ indexingMode: "consistent", automatic: true },
+        ...{ includedPaths: [{ path: "/*" }], excludedPaths: [{ path: '/"_etag"/?' }] },
+      },
+    });
+    const excluded = [{ path: "/big/*" }];
+    const some = await made({ indexingPolicy: { includedPaths: [{ path: "/" }], excludedPaths: excluded } });
+    expect(some?.indexingPolicy?.excludedPaths).toEqual([...excluded, { path: '/"_etag"/?' }]);
+    const none = await made({ indexingPolicy: { indexingMode: "none", automatic: false } });
+    expect(none?.indexingPolicy).toMatchObject({ indexingMode: "none", includedPaths: [] });
+  });
+
+  it("may have any name, also one that no header can hold", async () => {
+    const { database } = await world.client.databases.create({ id: "βήτα 中文" });
+    const { container } = await database.containers.create({ id: "鱀", partitionKey: key });
+    await container.items.create({ id: "1", pk: "p" });
+    expect((await container.item("1", "p").read()).statusCode).toBe(200);
+    expect((await container.items.readAll().fetchAll()).resources).toHaveLength(1);
+  });
+
+  it("say how full they are when asked", async () => {
+    const items = await world.container(["/pk"]);
+    await items.items.create({ id: "1", pk: "p" });
+    const { headers } = await items.read({ populateQuotaInfo: true });
+    expect(headers["x-ms-resource-quota"]).toContain("collectionSize=10485760;");
+    expect(headers["x-ms-resource-usage"]).toContain("documentsCount=1;");
+    expect(headers["x-ms-documentdb-collection-index-transformation-progress"]).toBe("100");
+  });
+
+  it("lose all items of one partition key at once", async () => {
+    const items = await world.container(["/pk"]);
+    let made = 0;
+    for (const pk of ["p", "p", "q"]) await items.items.create({ id: `${++made}`, pk });
+    await items.deleteAllItemsForPartitionKey("p");
+    expect((await items.items.query("SELECT VALUE c.id FROM c").fetchAll()).resources).toEqual(["3"]);
   });
 });
