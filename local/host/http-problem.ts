@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 
 /** What the host answers by itself, before or instead of a function: RFC 9457, in the app's own form. */
@@ -23,8 +24,10 @@ export function problemBody(status: number, code: HostProblemCode, detail: strin
     type: `urn:switchyard:problem:${code}`,
     title: TITLES[code],
     status,
-    code,
     detail,
+    code,
+    // Every problem has one; no function saw this request, so no log names it.
+    request_id: randomUUID(),
   });
 }
 

@@ -18,6 +18,8 @@ interface Operation {
   readonly responses: Record<string, { description: string }>;
 }
 interface Schema {
+  readonly items?: Schema;
+  readonly additionalProperties?: Schema | boolean;
   readonly properties?: Record<string, Schema>;
   readonly type?: string | readonly string[];
   readonly anyOf?: readonly Schema[];
@@ -67,36 +69,65 @@ function routes(document: Document): string {
   return lines.join("\n");
 }
 
+/** Those a reader needs; the order of the page. */
 const TITLES: Readonly<Record<string, string>> = {
   Envelope: "What a submit takes",
   Job: "A job",
   AuditRecord: "An audit record",
   Model: "A model",
+  Problem: "An error",
+  Usage: "Usage",
+  Health: "Health",
   Status: "The service's status",
   DeadLetter: "A dead letter",
   Redrive: "What a redrive answers",
+  ControlAudit: "What operators changed",
+  Overrides: "Switches, limits and weights that are set",
+  SwitchChange: "What setting a switch takes",
+  LimitsChange: "What setting a deployment's limits takes",
+  RouteWeightsChange: "What setting a route's weights takes",
+  TenantWeightChange: "What setting a tenant's weight takes",
 };
 
 function fields(document: Document): string {
-  const lines = ["## Fields", ""];
+  const lines = [
+    "## Fields",
+    "Of an object within, `outer.inner`; of the objects of a list, `outer[].inner`.",
+    "",
+  ];
   for (const [name, title] of Object.entries(TITLES)) {
     lines.push(`### ${title}`, "| field | type | meaning |", "|---|---|---|");
-    for (const [field, schema] of Object.entries(document.components.schemas[name]?.properties ?? {})) {
-      const fallback = schema.default === undefined ? "" : ` Default: \`${JSON.stringify(schema.default)}\`.`;
-      lines.push(
-        `| \`${field}\` | ${cell(typeOf(schema))} | ${cell(`${schema.description ?? ""}${fallback}`.trim())} |`,
-      );
-    }
-    lines.push("");
+    lines.push(...fieldRows(document.components.schemas[name] ?? {}, ""), "");
   }
   return lines.join("\n");
+}
+
+function fieldRows(of: Schema, prefix: string): string[] {
+  return Object.entries(of.properties ?? {}).flatMap(([name, schema]) => {
+    const field = `${prefix}${name}`;
+    const fallback = schema.default === undefined ? "" : ` Default: \`${JSON.stringify(schema.default)}\`.`;
+    const meaning = `${meaningOf(schema)}${fallback}`.trim();
+    const row = `| \`${field}\` | ${cell(typeOf(schema))} | ${cell(meaning)} |`;
+    const inner = [schema, ...(schema.anyOf ?? [])];
+    return [
+      row,
+      ...inner.flatMap((each) => fieldRows(each, `${field}.`)),
+      ...inner.flatMap((each) => (each.items === undefined ? [] : fieldRows(each.items, `${field}[].`))),
+    ];
+  });
+}
+
+/** Of what may be null, the description is often that of what it is else. */
+function meaningOf({ description, anyOf }: Schema): string {
+  return description ?? anyOf?.map((each) => each.description).find((text) => text !== undefined) ?? "";
 }
 
 function typeOf(schema: Schema): string {
   if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(" or ");
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(", ");
-  return String(schema.type ?? "any");
+  if (schema.items !== undefined) return `list of ${typeOf(schema.items)}`;
+  return [schema.type ?? "any"].flat().join(" or ");
 }
 
 const EVENT_MEANINGS: Readonly<Record<(typeof AUDIT_EVENTS)[number], string>> = {

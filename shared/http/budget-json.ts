@@ -41,7 +41,7 @@ const standing = z
   })
   .nullable();
 export const budgetSchema = z.object({
-  currency: z.string(),
+  currency: z.string().describe("ISO 4217."),
   over: z.enum(OVER).describe("What becomes of a job that there is no money for."),
   day: standing.describe("Null: no limit a day is set."),
   month: standing.describe("Null: no limit a month is set."),

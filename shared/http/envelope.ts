@@ -24,28 +24,28 @@ const unixSeconds = z
   .max(MAX_UNIX_SECONDS, "is not in Unix seconds: it looks like milliseconds");
 
 /** What POST /api/jobs takes; the OpenAPI document is made from it too. */
-export const envelopeSchema = z
-  .strictObject({
-    endpoint: z
-      .enum(ENDPOINTS)
-      .default("/v1/chat/completions")
-      .describe("The OpenAI endpoint `body` is for."),
-    body: z
-      .looseObject({ model: z.string().min(1).max(MAX_MODEL_NAME_CHARS) })
-      .describe("The OpenAI request, stored and sent as received; `model` names a model of GET /api/models."),
-    priority: z.enum(PRIORITIES).default("standard"),
-    not_before: unixSeconds.optional().describe("Unix seconds; the job is not run earlier."),
-    deadline: unixSeconds.optional().describe("Unix seconds; a job that has not ended by then expires."),
-    metadata: z
-      .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
-      .refine(
-        (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
-        `has over ${MAX_METADATA_PAIRS} pairs`,
-      )
-      .default({})
-      .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`),
-  })
-  .meta({ id: "Envelope" });
+export const envelopeSchema = z.strictObject({
+  endpoint: z.enum(ENDPOINTS).default("/v1/chat/completions").describe("The OpenAI endpoint `body` is for."),
+  body: z
+    .looseObject({
+      model: z.string().min(1).max(MAX_MODEL_NAME_CHARS).describe("A model or route of GET /api/models."),
+    })
+    .describe("The OpenAI request, stored and sent as received; `model` names a model of GET /api/models."),
+  priority: z
+    .enum(PRIORITIES)
+    .default("standard")
+    .describe("Among the tenant's own jobs, when they wait for quota."),
+  not_before: unixSeconds.optional().describe("Unix seconds; the job is not run earlier."),
+  deadline: unixSeconds.optional().describe("Unix seconds; a job that has not ended by then expires."),
+  metadata: z
+    .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
+    .refine(
+      (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
+      `has over ${MAX_METADATA_PAIRS} pairs`,
+    )
+    .default({})
+    .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`),
+});
 
 export interface ParsedSubmit extends Omit<Submission, "deadlineMs"> {
   /** The parsed `body`, to look into; `bodyText` is what is stored and sent. */

@@ -7,25 +7,51 @@ import { limitsBody, routeWeightsBody, switchBody, tenantWeightBody } from "./ov
 /** Switches, limits and weights under /api/ops. */
 const made = {
   since: z.int().describe("Unix time, seconds."),
-  actor: z.string(),
-  reason: z.string().nullable(),
+  actor: z.string().describe("Which operator's credential set it."),
+  reason: z.string().nullable().describe("As the operator gave it."),
 };
 
 const overrides = z.object({
   object: z.literal("overrides"),
   revision: z.int().describe("Counts up with each change."),
-  switches: z.array(
-    z.object({
-      kind: z.enum(SWITCH_KINDS),
-      name: z.string(),
-      state: z.enum(["off", "drained"]),
-      mode: z.enum(["park", "fail_over"]),
-      ...made,
-    }),
-  ),
-  limits: z.array(z.object({ deployment: z.string(), limits: limitsSchema, ...made })),
-  route_weights: z.array(z.object({ route: z.string(), weights: z.record(z.string(), z.number()), ...made })),
-  tenant_weights: z.array(z.object({ tenant: z.string(), weight: z.number(), ...made })),
+  switches: z
+    .array(
+      z.object({
+        kind: z.enum(SWITCH_KINDS).describe("What is switched."),
+        name: z.string().describe("Its name in the catalogue."),
+        state: z.enum(["off", "drained"]).describe("`off`: running calls are aborted too."),
+        mode: z.enum(["park", "fail_over"]).describe("What its jobs do: wait, or go to the next target."),
+        ...made,
+      }),
+    )
+    .describe("Those that are not on."),
+  limits: z
+    .array(
+      z.object({
+        deployment: z.string().describe("Whose."),
+        limits: limitsSchema.describe("In the place of all of the file's."),
+        ...made,
+      }),
+    )
+    .describe("Limits set over the file's."),
+  route_weights: z
+    .array(
+      z.object({
+        route: z.string().describe("Whose targets."),
+        weights: z.record(z.string(), z.number()).describe("By deployment."),
+        ...made,
+      }),
+    )
+    .describe("Weights of routes' targets set over the file's."),
+  tenant_weights: z
+    .array(
+      z.object({
+        tenant: z.string().describe("Whose."),
+        weight: z.number().describe("Its share of quota beside others'."),
+        ...made,
+      }),
+    )
+    .describe("Tenants' weights set over the file's."),
   changed: z.boolean().optional().describe("After a PUT or DELETE: whether it changed anything."),
 });
 

@@ -12,54 +12,62 @@ const outcome = z
   .describe("`nudged`: the job was live; `new_job`: it had ended, and a new job was made of it.");
 
 const deadLetter = z.object({
-  id: z.string().regex(/^dl_[0-9a-f]{32}$/),
+  id: z
+    .string()
+    .regex(/^dl_[0-9a-f]{32}$/)
+    .describe("To redrive it by."),
   object: z.literal("dead_letter"),
   at: unixSeconds,
   reason: z.string().describe("As Service Bus gives it."),
-  description: z.string(),
-  message_id: z.string(),
+  description: z.string().describe("As Service Bus gives it."),
+  message_id: z.string().describe("Of the Service Bus message."),
   readable: z.boolean().describe("False: the message was no nudge, and cannot be redriven."),
-  tenant_id: z.string().nullable(),
-  job_id: z.string().nullable(),
+  tenant_id: z.string().nullable().describe("Whose job it is about; null: it cannot be read."),
+  job_id: z.string().nullable().describe("Which job it is about; null: it cannot be read."),
   job_status: z.enum(STATUSES).nullable().describe("Of its job, now; null when there is none."),
   redriven: z
-    .object({ at: unixSeconds, actor: z.string(), outcome, job_id: z.string() })
+    .object({
+      at: unixSeconds,
+      actor: z.string().describe("Who asked."),
+      outcome,
+      job_id: z.string().describe("The job that runs for it."),
+    })
     .nullable()
     .describe("What an operator made of it last."),
 });
 
 const redrive = z.object({
   object: z.literal("redrive"),
-  dead_letter: z.string(),
+  dead_letter: z.string().describe("Its id."),
   at: unixSeconds.describe("When it was first asked for, Unix time, seconds."),
   actor: z.string().describe("Who asked for it first."),
   outcome,
-  tenant_id: z.string(),
+  tenant_id: z.string().describe("Whose job it is."),
   job_id: z.string().describe("The job that runs for it: the letter's own, or the new one."),
   redriven_from: z.string().nullable().describe("The ended job that the new one was made of."),
   nudged: z.boolean().describe("False: Service Bus did not take the nudge; the sweeper sends another."),
 });
 
 const controlRecord = z.object({
-  scope: z.enum(CONTROL_SCOPES),
+  scope: z.enum(CONTROL_SCOPES).describe("Its chain."),
   seq: z.int().min(1).describe("Its number in the scope's chain."),
   at: unixSeconds,
-  event: z.enum(CONTROL_EVENTS),
+  event: z.enum(CONTROL_EVENTS).describe("What was done."),
   actor: z.string().describe("Which operator's credential."),
   change_id: z.string().describe("The caller's name for the change: the same name twice is one change."),
-  reason: z.string().nullable(),
+  reason: z.string().nullable().describe("As the operator gave it."),
   details: z.record(z.string(), z.unknown()).describe("What was changed, from what, to what."),
-  prev_hash: z.string(),
+  prev_hash: z.string().describe("The hash of the record before; 64 zeros for the first."),
   hash: z.string().describe("SHA-256 of the canonical JSON (RFC 8785) of all other fields."),
 });
 
 const controlAudit = z.object({
   object: z.literal("list"),
-  scope: z.enum(CONTROL_SCOPES),
-  data: z.array(controlRecord),
-  first_seq: z.int().nullable(),
-  last_seq: z.int().nullable(),
-  has_more: z.boolean(),
+  scope: z.enum(CONTROL_SCOPES).describe("As asked for."),
+  data: z.array(controlRecord).describe("Newest first."),
+  first_seq: z.int().nullable().describe("Of the first record here; null: there is none."),
+  last_seq: z.int().nullable().describe("Of the last record here: `before` of the next page."),
+  has_more: z.boolean().describe("True: older ones are left."),
 });
 
 const seconds = z.int().min(0).describe("Seconds.");
@@ -78,23 +86,25 @@ const status = z.object({
       jobs_read: z
         .int()
         .describe(`At most ${MAX_STATUS_JOBS}, those first whose time to be looked at comes first.`),
-      by_tenant_and_model: z.array(
-        z.object({
-          tenant_id: z.string(),
-          model: z.string(),
-          waiting: z.int().describe("Queued, and may run now."),
-          scheduled: z.int().describe("Queued, with a `not_before` to come."),
-          running: z.int(),
-          oldest_wait_seconds: seconds.nullable(),
-        }),
-      ),
+      by_tenant_and_model: z
+        .array(
+          z.object({
+            tenant_id: z.string().describe("Whose jobs."),
+            model: z.string().describe("The model they asked for."),
+            waiting: z.int().describe("Queued, and may run now."),
+            scheduled: z.int().describe("Queued, with a `not_before` to come."),
+            running: z.int().describe("Held by a worker."),
+            oldest_wait_seconds: seconds.nullable(),
+          }),
+        )
+        .describe("The longest wait first."),
     })
     .describe("What waits, and how long; `by_tenant_and_model` has the longest wait first."),
   running: z.int().describe("Exact: jobs that a worker holds."),
   lost_leases: z.int().describe("Running jobs whose lease was not renewed in time, by this host's clock."),
   dead_letters: z
     .object({
-      kept: z.int(),
+      kept: z.int().describe("All there are."),
       untouched: z.int().describe("Not redriven yet."),
       newest_at: unixSeconds.nullable(),
     })
@@ -103,11 +113,11 @@ const status = z.object({
     .object({
       at: unixSeconds,
       age_seconds: seconds,
-      took_ms: z.int(),
-      instance: z.string(),
-      overdue: z.int().nullable(),
-      nudged: z.int().nullable(),
-      lost_leases: z.int().nullable(),
+      took_ms: z.int().describe("How long the round took."),
+      instance: z.string().describe("Which instance swept."),
+      overdue: z.int().nullable().describe("Jobs found whose time had come."),
+      nudged: z.int().nullable().describe("Of those, how many were nudged."),
+      lost_leases: z.int().nullable().describe("Running jobs whose lease it found dead."),
       failure: z.string().nullable().describe("Why the round could not be finished."),
     })
     .nullable()

@@ -32,14 +32,16 @@ export const page = (of: string) => ({
   properties: {
     object: { const: "list" },
     data: { type: "array", items: { $ref: `#/components/schemas/${of}` } },
-    first_id: { type: ["string", "null"] },
-    last_id: { type: ["string", "null"] },
-    has_more: { type: "boolean" },
+    first_id: { type: ["string", "null"], description: "Of the first here; null: there is none." },
+    last_id: { type: ["string", "null"], description: "Of the last here: `after` of the next page." },
+    has_more: { type: "boolean", description: "True: there is a next page." },
   },
+  required: ["object", "data", "first_id", "last_id", "has_more"],
 });
 export const list = (of: string) => ({
   type: "object",
   properties: { object: { const: "list" }, data: page(of).properties.data },
+  required: ["object", "data"],
 });
 
 /** The codes a route can answer with, by status. */

@@ -1,14 +1,10 @@
-import { z } from "zod";
-import { AUDIT_EVENTS } from "../audit/record.ts";
-import { ERRORS } from "../errors.ts";
-import { ENDPOINTS, PRIORITIES, STATUSES } from "../job/job.ts";
+import { STATUSES } from "../job/job.ts";
 import {
   DEFAULT_LIST_LIMIT,
   MAX_IDEMPOTENCY_KEY_CHARS,
   MAX_LIST_LIMIT,
   MAX_WAIT_SECONDS,
 } from "../limits.ts";
-import { CAPABILITIES } from "../model/catalogue.ts";
 import { envelopeSchema } from "./envelope.ts";
 import { controlPaths, controlSchemas } from "./openapi-control.ts";
 import { opsPaths, opsSchemas } from "./openapi-ops.ts";
@@ -24,121 +20,8 @@ import {
   problems,
   ref,
 } from "./openapi-parts.ts";
+import { auditRecordSchema, healthSchema, jobSchema, modelSchema, problemSchema } from "./openapi-shapes.ts";
 import { usagePaths, usageSchemas } from "./usage.ts";
-
-/** Shapes of what the service answers; what it takes is `envelopeSchema`, the one that validates. */
-const unixSeconds = z.int().describe("Unix time, seconds.");
-const usage = z
-  .object({ input_tokens: z.int(), output_tokens: z.int(), total_tokens: z.int() })
-  .describe("Tokens of the call that ended the job; reasoning tokens are output tokens.");
-const cost = z
-  .object({ amount: z.string().describe("Decimal, exact."), currency: z.string().describe("ISO 4217.") })
-  .describe("Of all known attempts together.");
-
-const job = z.object({
-  id: z.string().regex(/^job_[0-9a-f]{32}$/),
-  object: z.literal("job"),
-  status: z.enum(STATUSES),
-  endpoint: z.enum(ENDPOINTS),
-  model: z.string().describe("The model the job asked for."),
-  priority: z.enum(PRIORITIES),
-  deployment: z.string().nullable().describe("The deployment that answered, or was called last."),
-  provider: z.string().nullable().describe("The lab that made its model."),
-  simulated: z.boolean().describe("True: the answer is made up."),
-  attempts: z.int().describe("Calls of a deployment so far, those refused with 429 included."),
-  created_at: unixSeconds,
-  not_before: unixSeconds.nullable(),
-  started_at: unixSeconds.nullable(),
-  completed_at: unixSeconds.nullable(),
-  deadline: unixSeconds,
-  usage: usage.nullable(),
-  cost: cost.nullable(),
-  error: z.object({ code: z.string(), message: z.string() }).nullable(),
-  metadata: z.record(z.string(), z.string()),
-  redriven_from: z.string().nullable().describe("The ended job that an operator made this one of."),
-  redriven_to: z
-    .string()
-    .nullable()
-    .describe("The job that an operator made of this one after it had ended."),
-  urls: z.object({ get: z.string(), cancel: z.string(), audit: z.string() }),
-  response: z
-    .object({ status_code: z.int(), request_id: z.string().nullable(), body: z.looseObject({}) })
-    .nullable()
-    .describe("The deployment's answer, byte for byte; null in lists, before the end, and once deleted."),
-});
-
-const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const auditRecord = z.object({
-  job_id: z.string(),
-  seq: z.int().describe("1 for the first, then without gaps."),
-  at: unixSeconds,
-  event: z.enum(AUDIT_EVENTS),
-  actor: z.string(),
-  attempt: z.int().nullable(),
-  deployment: z.string().nullable(),
-  provider: z.string().nullable(),
-  simulated: z.boolean().nullable(),
-  outcome: z.string().nullable(),
-  reason: z
-    .string()
-    .nullable()
-    .describe(
-      "In `attempt_started` and `waiting`: why this target, and why others were passed over, for models with several.",
-    ),
-  usage: usage.nullable(),
-  cost: cost.nullable(),
-  estimate: cost
-    .nullable()
-    .optional()
-    .describe(
-      "In `attempt_lost` alone, whose `cost` nobody knows: what the call may have cost, by the estimate it was let in with.",
-    ),
-  latency_ms: z.int().nullable(),
-  request_sha256: hash
-    .nullable()
-    .describe("Of the bytes sent to the deployment; in `accepted`, of the envelope."),
-  response_sha256: hash.nullable().describe("Of the answer's bytes."),
-  prev_hash: hash.describe("The hash of the record before; 64 zeros for the first."),
-  hash: hash.describe("SHA-256 of the record's RFC 8785 canonical JSON without `hash`."),
-});
-
-const model = z.object({
-  id: z.string(),
-  object: z.literal("model"),
-  owned_by: z.string(),
-  endpoints: z.array(z.enum(ENDPOINTS)),
-  capabilities: z.array(z.enum(CAPABILITIES)).describe("Of all its deployments together."),
-  served_by: z
-    .array(
-      z.object({
-        deployment: z.string(),
-        provider: z.string(),
-        endpoints: z.array(z.enum(ENDPOINTS)),
-        capabilities: z.array(z.enum(CAPABILITIES)),
-        context_tokens: z.int().nullable().describe("Prompt and answer; null: not declared."),
-        max_output_tokens: z.int().nullable(),
-        available: z.boolean().describe("False: an operator has switched it off; jobs wait or go elsewhere."),
-      }),
-    )
-    .describe("A request goes to one of these: it must support all that the body asks for by itself."),
-});
-
-const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  code: z.enum(Object.keys(ERRORS) as [string, ...string[]]),
-  faults: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-  request_id: z.string(),
-});
-
-const health = z.object({
-  status: z.enum(["ok", "unavailable"]),
-  dependencies: z.array(
-    z.object({ name: z.string(), status: z.enum(["ok", "unavailable"]), latency_ms: z.int() }),
-  ),
-});
 
 const SUBMIT = [
   "invalid_json",
@@ -184,11 +67,11 @@ export function openapiDocument() {
       },
       schemas: {
         Envelope: plain(envelopeSchema, "input"),
-        Job: plain(job, "output"),
-        AuditRecord: plain(auditRecord, "output"),
-        Model: plain(model, "output"),
-        Problem: plain(problem, "output"),
-        Health: plain(health, "output"),
+        Job: plain(jobSchema, "output"),
+        AuditRecord: plain(auditRecordSchema, "output"),
+        Model: plain(modelSchema, "output"),
+        Problem: plain(problemSchema, "output"),
+        Health: plain(healthSchema, "output"),
         ...opsSchemas,
         ...controlSchemas,
         ...usageSchemas,

@@ -27,7 +27,10 @@ export const routeWeightsBody = z.strictObject({
   weights: z.record(z.string(), z.number().positive()).describe("By deployment; others keep the file's."),
   reason,
 });
-export const tenantWeightBody = z.strictObject({ weight: z.number().positive().max(1000), reason });
+export const tenantWeightBody = z.strictObject({
+  weight: z.number().positive().max(1000).describe("Its share of quota beside others'."),
+  reason,
+});
 
 /**
  * Of a path: which switch is meant.

@@ -6,6 +6,7 @@ import { MAX_MODEL_NAME_CHARS, MAX_USAGE_DAYS, MAX_USAGE_ROWS } from "../limits.
 import { type BilledCalls, dayOf, totalCosts, totalUsage, UsageReport } from "../usage/usage-report.ts";
 import { budgetJson, budgetSchema } from "./budget-json.ts";
 import { ALWAYS, DOOR, json, parameter, plain, problems, ref } from "./openapi-parts.ts";
+import { costSchema, tokenCounts } from "./openapi-shapes.ts";
 import { checkQuery, type ParameterChecks } from "./parameters.ts";
 
 const DAY_SECONDS = 86_400;
@@ -95,35 +96,37 @@ export async function usageJson(calls: BilledCalls, query: UsageQuery, budget?: 
   };
 }
 
-const tokens = z.object({ input_tokens: z.int(), output_tokens: z.int(), total_tokens: z.int() });
-const cost = z.object({ amount: z.string().describe("Decimal, exact."), currency: z.string() });
 const usage = z.object({
   object: z.literal("usage"),
-  from: z.string(),
-  to: z.string(),
-  data: z.array(
-    z.object({
-      day: z.string().describe("UTC, by when the call's end was recorded."),
-      tenant_id: z.string(),
-      model: z.string().describe("The model the job asked for."),
-      provider: z.string().nullable(),
-      simulated: z.boolean(),
-      calls: z.int().describe("Calls that reported usage, late and superseded ones included."),
-      unknown_cost_calls: z
-        .int()
-        .describe(
-          "Calls that may have been billed, and nobody knows how much: lost, aborted, or without a count.",
-        ),
-      usage: tokens,
-      cost: cost.nullable(),
-    }),
-  ),
-  total: z.object({
-    calls: z.int(),
-    unknown_cost_calls: z.int(),
-    usage: tokens,
-    costs: z.array(cost).describe("One for each currency."),
-  }),
+  from: z.string().describe("The first day, UTC."),
+  to: z.string().describe("The last day, counted too."),
+  data: z
+    .array(
+      z.object({
+        day: z.string().describe("UTC, by when the call's end was recorded."),
+        tenant_id: z.string().describe("Whose jobs."),
+        model: z.string().describe("The model the job asked for."),
+        provider: z.string().nullable().describe("The lab that was called."),
+        simulated: z.boolean().describe("True: made-up answers, and made-up cost."),
+        calls: z.int().describe("Calls that reported usage, late and superseded ones included."),
+        unknown_cost_calls: z
+          .int()
+          .describe(
+            "Calls that may have been billed, and nobody knows how much: lost, aborted, or without a count.",
+          ),
+        usage: tokenCounts,
+        cost: costSchema.nullable(),
+      }),
+    )
+    .describe("One for each day, tenant, model, lab and currency."),
+  total: z
+    .object({
+      calls: z.int().describe("Of all rows."),
+      unknown_cost_calls: z.int().describe("Of all rows."),
+      usage: tokenCounts,
+      costs: z.array(costSchema).describe("One for each currency."),
+    })
+    .describe("All rows together."),
   budget: budgetSchema
     .nullable()
     .describe(

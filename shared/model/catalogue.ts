@@ -25,12 +25,28 @@ const auth = z.discriminatedUnion("kind", [
 ]);
 
 export const limitsSchema = z.strictObject({
-  requests_per_minute: z.number().int().positive().optional(),
-  tokens_per_minute: z.number().int().positive().optional(),
-  concurrency: z.number().int().positive().optional(),
-  window_seconds: z.number().positive().max(3600).optional(),
-  /** A name that several deployments may give: they share one quota, of the limits of the first of them. */
-  pool: name.optional(),
+  requests_per_minute: z.number().int().positive().optional().describe("Without it: no limit known."),
+  tokens_per_minute: z
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe("Prompt and most output together, as Azure counts; without it: no limit known."),
+  concurrency: z
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe("Calls at a time, of each instance and of all waiting jobs together."),
+  window_seconds: z
+    .number()
+    .positive()
+    .max(3600)
+    .optional()
+    .describe("Over how long the limits are enforced; without it that is learnt."),
+  pool: name
+    .optional()
+    .describe("Deployments that name the same pool share one quota, of the limits of the first of them."),
 });
 
 const deployment = z.strictObject({

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { checkContract } from "./contract.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 
@@ -88,11 +89,13 @@ export class Stack {
     return JSON.parse(readFileSync(path.join(this.folder, "processes.json"), "utf8"));
   }
 
+  /** Every answer is held against the OpenAPI document. */
   async call(route: string, call: Call = {}): Promise<Answer> {
     const { key = "local-team-a", body } = call;
     const text = call.text ?? (body === undefined ? undefined : JSON.stringify(body));
+    const method = call.method ?? (text === undefined ? "GET" : "POST");
     const response = await fetch(`${this.url}${route}`, {
-      method: call.method ?? (text === undefined ? "GET" : "POST"),
+      method,
       headers: {
         ...(key === null ? {} : { authorization: `Bearer ${key}` }),
         ...(text === undefined ? {} : { "content-type": "application/json" }),
@@ -102,7 +105,9 @@ export class Stack {
     });
     const received = await response.text();
     const json = /json/.test(response.headers.get("content-type") ?? "") ? JSON.parse(received) : undefined;
-    return { status: response.status, headers: response.headers, text: received, json };
+    const answer = { status: response.status, headers: response.headers, text: received, json };
+    checkContract(method, route, answer);
+    return answer;
   }
 
   submit(body: unknown, more: Call & { envelope?: object } = {}): Promise<Answer> {
