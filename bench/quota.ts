@@ -12,6 +12,7 @@ import {
 } from "./limited-service.ts";
 import { head, row, timed } from "./measure.ts";
 import { idealSeconds, JOBS, SHAPES, type Shape, sizes } from "./simulation/shapes.ts";
+import { printTimeline } from "./timeline.ts";
 
 /**
  * `npm run bench -- quota [part of a shape's name]`: 2,000 jobs of mixed size offered at once to a route of three
@@ -69,8 +70,13 @@ async function run(shape: Shape): Promise<void> {
     await warmUp(stack);
     const before = await counters(stack);
     const startedAt = performance.now();
+    const startedMs = Date.now();
+    const tokensOf = new Map<string, number>();
     if (shape.deadFromMs !== undefined) setTimeout(() => void killOne(stack), shape.deadFromMs).unref();
-    await timed(JOBS, IN_FLIGHT, (n) => submit(stack, n, tokens[n] ?? 1_000));
+    const submitting = await timed(JOBS, IN_FLIGHT, async (n) => {
+      const size = tokens[n] ?? 1_000;
+      tokensOf.set(await submit(stack, n, size), size);
+    });
     const { completed, failed } = await ended(stack);
     const seconds = (endedAt - startedAt) / 1000;
     const after = await counters(stack);
@@ -88,6 +94,10 @@ async function run(shape: Shape): Promise<void> {
       each("nudges.ops.sent", "releases.ops.sent"),
       each("batch", "create", "replace", "upsert"),
     );
+    if (process.env.TIMELINE === "1") {
+      console.error(`submitted in ${submitting.toFixed(1)} s`);
+      await printTimeline(stack, startedMs, tokensOf);
+    }
     if (process.env.COUNTERS === "1") console.error(JSON.stringify({ before, after }));
   } finally {
     await stopLimited(stack);
@@ -139,9 +149,9 @@ async function warmUp(stack: LimitedService): Promise<void> {
   await ended(stack);
 }
 
-async function submit(stack: LimitedService, n: number, tokens: number): Promise<void> {
+async function submit(stack: LimitedService, n: number, tokens: number): Promise<string> {
   submitted++;
-  await submitTo(stack, { n, tokens, key: "local-team-a" });
+  return submitTo(stack, { n, tokens, key: "local-team-a" });
 }
 
 async function ended(stack: LimitedService): Promise<{ completed: number; failed: number }> {

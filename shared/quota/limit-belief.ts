@@ -61,6 +61,8 @@ export interface Sighting {
   readonly at_ms: number;
   readonly spent: number;
   readonly left: number;
+  /** One of many let go together: what had been spent when it arrived is not known. Absent in what was stored before. */
+  readonly rough?: boolean;
 }
 
 /** When a call was let go, and what had been spent by then, itself included. */

@@ -39,6 +39,8 @@ const WINDOW_SHARE = 0.15;
  * calls that were long on their way, and would never be seen to be one again: too little comes back within it.
  */
 const SHORT_WINDOW_MS = 1_000;
+/** That nothing flows back takes longer to tell: a stranger may take the half of it. */
+const WINDOW_EVIDENCE_SECONDS = 1.4;
 /** A decided shape is given up only for so many times the evidence. */
 const CHANGE_EVIDENCE = 8;
 /** In a window nothing flows back: so many calls, let go this much later than one that saw less, show that it is none. */
@@ -81,7 +83,7 @@ export function observe(b: LimitBelief, headers: LimitHeaders, mark: Mark, amoun
   return {
     ...next,
     most_seen: Math.max(next.most_seen, headers.left + amount * next.factor),
-    seen: { at_ms: mark.arrived_ms, spent: mark.spent, left: headers.left },
+    seen: { at_ms: mark.arrived_ms, spent: mark.spent, left: headers.left, rough: isRough(mark, amount) },
   };
 }
 
@@ -123,18 +125,22 @@ function withRate(b: LimitBelief, perSecond: number): LimitBelief {
   };
 }
 
+/** Let go with so many others that what had arrived before it is not known. */
+function isRough(mark: Mark, amount: number): boolean {
+  return mark.burst > SMALL_BURST_CALLS * amount;
+}
+
 /** Between two sightings of a bucket what is left grows by its rate besides what was taken; of a window it does not. */
 function judged(b: LimitBelief, headers: LimitHeaders, mark: Mark, amount: number): LimitBelief {
   const { seen } = b;
-  if (b.shape === "window" || seen === null || mark.arrived_ms <= seen.at_ms || mark.spent <= seen.spent)
-    return b;
+  if (b.shape === "window" || seen === null || mark.arrived_ms < seen.at_ms) return b;
   const taken = (mark.spent - mark.uncounted - seen.spent) * b.factor;
   const inTime = (b.per_second * (mark.arrived_ms - seen.at_ms)) / 1000;
   // No more flows back than there is room for.
-  const shouldGrow = Math.min(inTime, Math.max(0, b.most_seen - seen.left) + taken);
+  const shouldGrow = Math.max(0, Math.min(inTime, Math.max(0, b.most_seen - seen.left) + taken));
   const grew = headers.left + taken - seen.left;
+  if (isRough(mark, amount) || seen.rough === true) return b;
   // A new window began: that says nothing.
-  if (mark.burst > SMALL_BURST_CALLS * amount) return b;
   if (grew > 2 * shouldGrow + EVIDENCE_CALLS * amount) return b;
   const next = { ...b, expected: b.expected + shouldGrow, grown: b.grown + grew };
   const seconds = (b.most_seen / b.per_second) * EVIDENCE_SHARE;
@@ -147,6 +153,7 @@ function judged(b: LimitBelief, headers: LimitHeaders, mark: Mark, amount: numbe
     const drained = b.per_second * Math.min(Math.max(0, 1 - share), 1 - LEAST_FLOW_SHARE);
     return turnedBucket({ ...anew, drain_per_second: drained }, headers, mark);
   }
+  if (b.shape === "unknown" && next.expected < b.per_second * WINDOW_EVIDENCE_SECONDS) return next;
   if (share < WINDOW_SHARE) {
     const lengthMs = b.window_ms ?? DEFAULT_WINDOW_MS;
     if (lengthMs > SHORT_WINDOW_MS) return turnedWindow(anew, headers, mark);

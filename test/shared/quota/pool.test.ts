@@ -108,9 +108,12 @@ describe("learns how a deployment is limited, and uses nearly all of it", () => 
 
   it("a bucket whose calls take long: what was refused meanwhile, and what flowed back, is not learnt twice", () => {
     const slow: DeploymentLimits = { ...bucket, windowSeconds: 15, tokensWindowSeconds: 15 };
-    const run = drive({ limits: slow, seconds: 60, factor: 1.04, callMs: 4_000 });
-    expect(run.refused / run.sent).toBeLessThan(0.01);
-    expect(used(run, 60)).toBeGreaterThan(0.97);
+    const runs = Array.from({ length: 10 }, (_, n) =>
+      drive({ limits: slow, seconds: 60, factor: 1.04, callMs: 4_000, seed: `${n + 1}` }),
+    );
+    const refused = runs.reduce((sum, run) => sum + run.refused / run.sent, 0) / runs.length;
+    expect(refused).toBeLessThan(0.01);
+    for (const run of runs) expect(used(run, 60)).toBeGreaterThan(0.97);
   });
 
   it("a window of a second by its rate, for a bucket taken for one would never be seen to be a bucket again", () => {
@@ -161,7 +164,7 @@ describe("learns how a deployment is limited, and uses nearly all of it", () => 
       ...{ windowSeconds: seconds, tokensWindowSeconds: seconds },
     };
     const run = drive({ limits, seconds: 40, factor, seed });
-    return { refused: run.refused / run.sent, used: run.tokens / (perSecond * 1_000 * 40) };
+    return { refused: run.refused / run.sent, used: run.tokens / (perSecond * 1_000 * 40), pool: run.pool };
   };
   interface Limited {
     readonly perSecond: number;
@@ -184,16 +187,30 @@ describe("learns how a deployment is limited, and uses nearly all of it", () => 
       expect(refused).toBeLessThan(0.35);
       expect(used).toBeGreaterThan(0.65);
     };
-    // The long form draws afresh, and will now and then meet the case below.
     fc.assert(
       fc.property(any, holds),
       process.env.LONG === "1" ? { numRuns: 300 } : { numRuns: 20, seed: 1 },
     );
   });
 
-  it.fails("does not hold yet: one window of two seconds in many hundreds is taken for a bucket for good", () => {
+  it("tells windows from buckets, though calls overtake each other on the way and are not counted as estimated", () => {
+    for (const shape of ["bucket", "window"] as const)
+      for (let seed = 0; seed < 12; seed++) {
+        const factor = [0.9, 1, 1.05][seed % 3] ?? 1;
+        const { pool } = shares({
+          perSecond: 5 + ((seed * 37) % 56),
+          seconds: 2,
+          shape,
+          factor,
+          seed: `${seed}`,
+        });
+        expect([seed, pool.requests?.shape, pool.tokens?.shape]).toEqual([seed, shape, shape]);
+      }
+  });
+
+  it("uses windows of two seconds that were once taken for a bucket for good", () => {
     const limited = { perSecond: 56, seconds: 2, shape: "window" as const, factor: 0.9, seed: "498" };
-    expect(shares(limited).used).toBeGreaterThan(0.65);
+    expect(shares(limited).used).toBeGreaterThan(0.85);
   });
 });
 
