@@ -147,6 +147,18 @@ describe("settings", () => {
   });
 });
 
+describe("logs", () => {
+  it("every event is documented in docs/operations.md", () => {
+    const call = /\blog\??\.(?:info|warn|error)\(\s*"([a-z_]+)"/g;
+    const events = sources
+      .filter((file) => /^(functions|shared)\//.test(file))
+      .flatMap((file) => [...read(file).matchAll(call)].map((match) => match[1] ?? ""));
+    expect(new Set(events).size).toBeGreaterThan(30);
+    const text = read("docs/operations.md");
+    expect(events.filter((event) => !text.includes(`\`${event}\``))).toEqual([]);
+  });
+});
+
 describe("errors", () => {
   it("every code is documented in docs/api.md with its status", () => {
     const text = read("docs/api.md");
