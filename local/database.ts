@@ -22,7 +22,8 @@ export class DatabaseUnusable extends Error {
 
 /**
  * Opens the file, or makes it. WAL with synchronous=NORMAL: what was committed survives the death of the process
- * at any moment (not a power cut: this is a laptop's stand-in for a cloud).
+ * at any moment (not a power cut: this is a laptop's stand-in for a cloud). What undoes a savepoint is kept in memory:
+ * SQLite would write it to a temporary file, more often than it writes its log.
  */
 export function openDatabase(options: DatabaseOptions): DatabaseSync {
   const { name, file, migrations } = options;
@@ -30,6 +31,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
   try {
     db = new DatabaseSync(file);
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000");
+    db.exec("PRAGMA temp_store = MEMORY");
     const version = Number(db.prepare("PRAGMA user_version").get()?.user_version ?? 0);
     if (version > migrations.length) {
       throw new DatabaseUnusable(

@@ -150,20 +150,20 @@ export class ContainerStore implements ContainerView {
   }
 
   /** A new item; system fields the client sent are replaced. */
-  insert(key: string, id: string, item: Record<string, unknown>, text: string | undefined): StoredItem {
+  insert(key: string, id: string, item: Record<string, unknown>, text: string): StoredItem {
     const { values, stored } = this.#write(key, id, item, text);
     this.#insert.run(...values, stored.lsn, key, id, firstPart(key));
     return { ...stored, born: stored.lsn };
   }
 
   /** A new version of an item that is there. */
-  update(key: string, id: string, item: Record<string, unknown>, text: string | undefined): StoredItem {
+  update(key: string, id: string, item: Record<string, unknown>, text: string): StoredItem {
     const { values, stored } = this.#write(key, id, item, text);
     this.#update.run(...values, key, id);
     return stored;
   }
 
-  #write(key: string, id: string, item: Record<string, unknown>, text: string | undefined) {
+  #write(key: string, id: string, item: Record<string, unknown>, text: string) {
     const nowMs = this.#clock.now();
     const unique = this.#unique.values(item);
     for (const [at, value] of unique.entries()) {

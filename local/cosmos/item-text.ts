@@ -8,15 +8,14 @@ export function systemFields(etag: string, ts: number, rid: string, containerSel
 /** The system fields are put behind the client's own text, which is long and need not be written again. */
 export function withSystemFields(
   item: Record<string, unknown>,
-  text: string | undefined,
+  text: string,
   system: string,
 ): string {
   const clean = !SYSTEM_FIELDS.some((name) => name in item);
-  const own =
-    clean && text !== undefined
-      ? text.trimEnd()
-      : JSON.stringify(
-          clean ? item : Object.fromEntries(Object.entries(item).filter(([k]) => !SYSTEM_FIELDS.includes(k))),
-        );
+  const own = clean
+    ? text.trimEnd()
+    : JSON.stringify(
+        Object.fromEntries(Object.entries(item).filter(([name]) => !SYSTEM_FIELDS.includes(name))),
+      );
   return own === "{}" ? `{${system}` : `${own.slice(0, -1)},${system}`;
 }

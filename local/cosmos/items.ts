@@ -23,19 +23,24 @@ export interface SentItem {
   readonly text?: string;
 }
 
+/** One that may be stored, with its text. */
+interface CheckedItem {
+  readonly key: string;
+  readonly id: string;
+  readonly item: Record<string, unknown>;
+  readonly text: string;
+}
+
 type Key = readonly KeyPart[] | undefined;
 
-function checked(
-  container: ContainerStore,
-  header: Key,
-  sent: SentItem,
-): { key: string; id: string; item: Record<string, unknown> } {
+function checked(container: ContainerStore, header: Key, sent: SentItem): CheckedItem {
   const { value } = sent;
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw badRequest("An item must be a JSON object.");
   const item = value as Record<string, unknown>;
-  checkItem(item, sent.text ?? JSON.stringify(item));
-  return { key: agreedKey(header, item, container.paths), id: item.id as string, item };
+  const text = sent.text ?? JSON.stringify(item);
+  checkItem(item, text);
+  return { key: agreedKey(header, item, container.paths), id: item.id as string, item, text };
 }
 
 /** @throws CosmosError 412 */
@@ -62,11 +67,11 @@ function existingEtag(container: ContainerStore, key: string, id: string): strin
 }
 
 export function createItem(container: ContainerStore, header: Key, sent: SentItem): ItemResult {
-  const { key, id, item } = checked(container, header, sent);
+  const { key, id, item, text } = checked(container, header, sent);
   if (container.etag(key, id) !== undefined) {
     throw new CosmosError(409, "Entity with the specified id already exists in the system.");
   }
-  return { status: 201, item: container.insert(key, id, item, sent.text) };
+  return { status: 201, item: container.insert(key, id, item, text) };
 }
 
 export function upsertItem(
@@ -75,11 +80,11 @@ export function upsertItem(
   sent: SentItem,
   conditions: Conditions,
 ): ItemResult {
-  const { key, id, item } = checked(container, header, sent);
+  const { key, id, item, text } = checked(container, header, sent);
   const etag = container.etag(key, id);
-  if (etag === undefined) return { status: 201, item: container.insert(key, id, item, sent.text) };
+  if (etag === undefined) return { status: 201, item: container.insert(key, id, item, text) };
   requireMatch(etag, conditions);
-  return { status: 200, item: container.update(key, id, item, sent.text) };
+  return { status: 200, item: container.update(key, id, item, text) };
 }
 
 export function replaceItem(
@@ -89,10 +94,10 @@ export function replaceItem(
   sent: SentItem,
   conditions: Conditions,
 ): ItemResult {
-  const { key, id: sentId, item } = checked(container, header, sent);
+  const { key, id: sentId, item, text } = checked(container, header, sent);
   if (sentId !== id) throw badRequest("The id of an item cannot be changed.");
   requireMatch(existingEtag(container, key, id), conditions);
-  return { status: 200, item: container.update(key, id, item, sent.text) };
+  return { status: 200, item: container.update(key, id, item, text) };
 }
 
 export function readItem(
@@ -133,9 +138,9 @@ export function patchItem(
   const condition = (patch as { condition?: unknown } | null)?.condition;
   if (condition !== undefined) requireOneOf(String(condition), before, container.nowMs);
   const item = applyPatch(before, patch);
-  const { key: after } = checked(container, header, { value: item });
+  const { key: after, text } = checked(container, header, { value: item });
   if (after !== key || item.id !== id) throw badRequest("A patch cannot change the id or the partition key.");
-  return { status: 200, item: container.update(key, id, item, undefined) };
+  return { status: 200, item: container.update(key, id, item, text) };
 }
 
 /** @throws CosmosError 400 for a key that has not all its components */

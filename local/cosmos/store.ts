@@ -30,6 +30,8 @@ export class CosmosStore {
   readonly #clock: Clock;
   readonly #containers = new Map<string, ContainerStore>();
   readonly #databases: StatementSync;
+  readonly #savepoint: StatementSync;
+  readonly #release: StatementSync;
   #nextExpiry: number | undefined;
   #keepHistory = false;
 
@@ -45,6 +47,8 @@ export class CosmosStore {
     });
     this.offers = new Offers(this.#db, clock);
     this.#databases = this.#db.prepare("SELECT name FROM databases ORDER BY name");
+    this.#savepoint = this.#db.prepare("SAVEPOINT batch");
+    this.#release = this.#db.prepare("RELEASE batch");
     const rows = this.#db.prepare("SELECT number, database, name, definition FROM containers").all();
     for (const row of rows)
       this.#open(String(row.database), Number(row.number), JSON.parse(String(row.definition)));
@@ -162,11 +166,11 @@ export class CosmosStore {
 
   readonly savepoint: BatchTransaction = {
     begin: (container) => {
-      this.#db.exec("SAVEPOINT batch");
+      this.#savepoint.run();
       container.history?.begin();
     },
     commit: (container) => {
-      this.#db.exec("RELEASE batch");
+      this.#release.run();
       container.history?.commit();
     },
     rollBack: (container) => {
