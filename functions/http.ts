@@ -2,6 +2,7 @@ import {
   app,
   type HttpMethod,
   type HttpRequest,
+  type HttpResponse,
   type HttpResponseInit,
   type InvocationContext,
 } from "@azure/functions";
@@ -13,6 +14,7 @@ import { StoreUnavailable } from "../shared/job/ports.ts";
 import { type Log, reasonOf } from "../shared/log.ts";
 import type { Operator, Tenant } from "../shared/tenant/tenants.ts";
 import { logOf } from "./log.ts";
+import { TextResponse } from "./text-response.ts";
 
 export interface RouteOptions {
   readonly name: string;
@@ -104,15 +106,19 @@ async function answered(
   request: HttpRequest,
   context: InvocationContext,
   handle: (visit: Visit) => Promise<HttpResponseInit>,
-): Promise<HttpResponseInit> {
+): Promise<HttpResponseInit | HttpResponse> {
   const log = logOf(context);
   const requestId = context.invocationId;
   try {
     const response = await handle({ log, requestId });
-    return { ...response, headers: { ...response.headers, "x-request-id": requestId } };
+    return whole({ ...response, headers: { ...response.headers, "x-request-id": requestId } });
   } catch (thrown) {
-    return problemResponse(problemOf(thrown, request, log), requestId);
+    return whole(problemResponse(problemOf(thrown, request, log), requestId));
   }
+}
+
+function whole({ body, ...init }: HttpResponseInit): HttpResponseInit | HttpResponse {
+  return typeof body === "string" ? new TextResponse({ ...init, body }) : { ...init, body };
 }
 
 /** Refusals are answered as they are; an outage as 503; anything else is a bug, logged with all that is known of it. */

@@ -6,11 +6,7 @@ export function systemFields(etag: string, ts: number, rid: string, containerSel
 }
 
 /** The system fields are put behind the client's own text, which is long and need not be written again. */
-export function withSystemFields(
-  item: Record<string, unknown>,
-  text: string,
-  system: string,
-): string {
+export function withSystemFields(item: Record<string, unknown>, text: string, system: string): string {
   const clean = !SYSTEM_FIELDS.some((name) => name in item);
   const own = clean
     ? text.trimEnd()
