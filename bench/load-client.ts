@@ -1,26 +1,39 @@
-import { Agent, request } from "undici";
+import { LeanConnection } from "./lean-connection.ts";
 
-const HEADERS = { authorization: "Bearer local-team-a", "content-type": "application/json" };
 const DRAIN_LOOK_MS = 100;
 
 /** A client as fast as one can be: kept connections, small prompts, `Prefer: wait`. */
 export class LoadClient {
   readonly #url: string;
-  readonly #connections: Agent;
+  readonly #headers: string;
+  readonly #connections: number;
+  readonly #all: LeanConnection[] = [];
+  readonly #free: LeanConnection[] = [];
+  readonly #waiting: ((connection: LeanConnection) => void)[] = [];
 
+  /** `connections`: at most; as many requests are under way at a time. */
   constructor(url: string, connections: number) {
+    this.#connections = connections;
     this.#url = url;
-    this.#connections = new Agent({ connections });
+    this.#headers = `host: ${new URL(url).host}\r\nauthorization: Bearer local-team-a\r\ncontent-type: application/json\r\n`;
   }
 
   async #json(target: string, init: { method?: "POST"; body?: string; wait?: number }) {
-    const answer = await request(`${this.#url}${target}`, {
-      method: init.method ?? "GET",
-      headers: init.wait === undefined ? HEADERS : { ...HEADERS, prefer: `wait=${init.wait}` },
-      body: init.body ?? null,
-      dispatcher: this.#connections,
-    });
-    return { status: answer.statusCode, body: (await answer.body.json()) as Record<string, unknown> };
+    const prefer = init.wait === undefined ? "" : `prefer: wait=${init.wait}\r\n`;
+    const head = `${init.method ?? "GET"} ${target} HTTP/1.1\r\n${this.#headers}${prefer}`;
+    const connection = this.#free.pop() ?? (await this.#another());
+    const { status, body } = await connection.ask(head, init.body ?? "");
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free.push(connection);
+    else next(connection);
+    return { status, body: JSON.parse(body) as Record<string, unknown> };
+  }
+
+  #another(): LeanConnection | Promise<LeanConnection> {
+    if (this.#all.length === this.#connections) return new Promise((resolve) => this.#waiting.push(resolve));
+    const connection = new LeanConnection(this.#url);
+    this.#all.push(connection);
+    return connection;
   }
 
   /** Answers the job's id. Throws when it was not accepted. */
@@ -59,7 +72,7 @@ export class LoadClient {
     }
   }
 
-  close(): Promise<void> {
-    return this.#connections.close();
+  close(): void {
+    for (const connection of this.#all) connection.close();
   }
 }

@@ -33,7 +33,7 @@ try {
   await client.drained();
   report(parts);
 } finally {
-  await client.close();
+  client.close();
   await stack.stop();
 }
 process.exitCode = tally.completed === tally.submitted ? 0 : 1;
