@@ -42,12 +42,17 @@ export class ClientConnection {
 
   constructor({ broker, connection, faults, log }: ConnectionParts) {
     this.#connection = connection;
-    this.#peer = { broker, faults, log, drop: () => insideConnection(connection).socket.destroy() };
+    this.#peer = {
+      ...{ broker, faults, log },
+      drop: () => insideConnection(connection).socket.destroy(),
+      notFound: (entity) => entityNotFound(entity, connection.hostname),
+    };
     this.#requests = new Requests(this.#peer);
     const on = (event: string, run: (context: EventContext) => void) =>
       connection.on(event as never, run as never);
     on("session_open", ({ session }) => this.#onSession(session as Session));
-    on("session_close", ({ session }) => this.#dropSession(session as Session));
+    on("session_close", ({ session }) => this.#dropSession(session as Session, true));
+    on("connection_close", () => this.#dropAll(true));
     on("receiver_open", ({ receiver }) => this.#onReceiver(receiver as Receiver));
     on("receiver_close", ({ receiver }) => this.#ioOf(receiver as Receiver)?.forget(receiver));
     on("sender_open", ({ sender }) => this.#onSender(sender as Sender));
@@ -60,8 +65,7 @@ export class ClientConnection {
 
   /** The socket is gone, or will be: nobody hears us any more. */
   drop(): void {
-    for (const session of [...this.#ios.keys()]) this.#dropSession(session);
-    for (const sender of [...this.#outgoing.keys()]) this.#dropSender(sender, false);
+    this.#dropAll(false);
   }
 
   /** Tells the client why, and ends. */
@@ -73,9 +77,15 @@ export class ClientConnection {
     this.#ios.set(session, new DeliveryIo(session));
   }
 
-  #dropSession(session: Session): void {
+  /** `goodbye`: the client said so, which gives back what its links hold. */
+  #dropAll(goodbye: boolean): void {
+    for (const session of [...this.#ios.keys()]) this.#dropSession(session, goodbye);
+    for (const sender of [...this.#outgoing.keys()]) this.#dropSender(sender, goodbye);
+  }
+
+  #dropSession(session: Session, goodbye: boolean): void {
     for (const sender of [...this.#outgoing.keys()]) {
-      if (sender.session === session) this.#dropSender(sender, false);
+      if (sender.session === session) this.#dropSender(sender, goodbye);
     }
     this.#ios.get(session)?.close();
     this.#ios.delete(session);
@@ -107,7 +117,7 @@ export class ClientConnection {
     }
     const queue = this.#peer.broker.queue(address.entity);
     if (queue === undefined) {
-      refuse(receiver, entityNotFound(address.entity));
+      refuse(receiver, this.#peer.notFound(address.entity));
     } else if (address.kind === "management") {
       io.receiveOn(receiver, this.#requests.management(io, queue.address));
     } else if (queue.deadLetters === undefined) {
@@ -140,7 +150,7 @@ export class ClientConnection {
     }
     const queue = this.#peer.broker.queue(address.entity);
     if (queue === undefined) {
-      refuse(sender, entityNotFound(address.entity));
+      refuse(sender, this.#peer.notFound(address.entity));
       return;
     }
     this.#attach(sender, link, queue, () => {
@@ -184,7 +194,7 @@ export class ClientConnection {
 
   #openReplies(sender: Sender, io: DeliveryIo, address: Address, target: string | null | undefined): void {
     if (address.kind === "management" && this.#peer.broker.queue(address.entity) === undefined) {
-      refuse(sender, entityNotFound(address.entity));
+      refuse(sender, this.#peer.notFound(address.entity));
       return;
     }
     const replies = new ReplyLink(io, insideSender(sender));

@@ -53,9 +53,10 @@ export const sessionLockLost = (session: string): AmqpError => ({
   description: `The session lock has expired on the MessageSession '${session}'. Accept a new MessageSession.`,
 });
 
-export const entityNotFound = (entity: string): AmqpError => ({
+/** `host`: as the client calls this server. */
+export const entityNotFound = (entity: string, host = "localhost"): AmqpError => ({
   condition: CONDITION.notFound,
-  description: `The messaging entity '${entity}' could not be found. To know more visit https://aka.ms/sbResourceMgrExceptions.`,
+  description: `The messaging entity 'sb://${host}/${entity}' could not be found. To know more visit https://aka.ms/sbResourceMgrExceptions.`,
 });
 
 export const messagesNotFound = (sequenceNumbers: readonly number[]): AmqpError => ({

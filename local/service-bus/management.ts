@@ -191,6 +191,7 @@ function renewSessionLock(_: Broker, queue: Queue, body: Body): ManagementAnswer
 }
 
 function setSessionState(broker: Broker, queue: Queue, body: Body): ManagementAnswer | AmqpError {
+  if (queue.sessions === undefined) return notForSessions(queue);
   const hold = holdFor(queue, body);
   if (hold === undefined || "condition" in hold) return hold ?? sessionLockLost(sessionId(body));
   const state = body["session-state"];
@@ -209,8 +210,8 @@ function getSessionState(broker: Broker, queue: Queue, body: Body): ManagementAn
 
 /** The session a request is about, when it names one: held, or an error. */
 function holdFor(queue: Queue, body: Body): SessionHold | AmqpError | undefined {
-  if (typeof body["session-id"] !== "string") return undefined;
-  if (queue.sessions === undefined) return notForSessions(queue);
+  // A message of a queue without sessions may carry a session's id all the same, as dead letters of one with them do.
+  if (typeof body["session-id"] !== "string" || queue.sessions === undefined) return undefined;
   const session = body["session-id"];
   return queue.sessions.holdOf(session) ?? sessionLockLost(session);
 }

@@ -13,6 +13,7 @@ import {
 import { CONDITION, Refusal } from "./errors.ts";
 import { MAX_MESSAGE_ID_CHARS, MAX_PROPERTIES_BYTES, MAX_PROPERTY_BYTES } from "./limits.ts";
 import { newToken } from "./lock.ts";
+import { readHeader } from "./message-header.ts";
 
 /** A message as it was sent, split into what the broker looks at and what it keeps to the byte. */
 export interface SentMessage {
@@ -21,7 +22,8 @@ export interface SentMessage {
   /** Unix time, ms. */
   readonly scheduledAt: number | undefined;
   readonly ttlMs: number | undefined;
-  readonly priority: number | undefined;
+  /** What else its header says, as `SentHeader.code`. */
+  readonly header: number | undefined;
   /** The sender's annotations: 4 bytes count of keys and values, then those. */
   readonly annotations: Buffer | undefined;
   /** From the properties on, with a message id if it came without one. */
@@ -51,7 +53,7 @@ interface Draft {
   session: string | undefined;
   scheduledAt: number | undefined;
   ttlMs: number | undefined;
-  priority: number | undefined;
+  header: number | undefined;
   annotations: Buffer | undefined;
   contentStart: number;
   properties: Section | undefined;
@@ -64,7 +66,7 @@ export function readMessage(bytes: Buffer): SentMessage {
     session: undefined,
     scheduledAt: undefined,
     ttlMs: undefined,
-    priority: undefined,
+    header: undefined,
     annotations: undefined,
     contentStart: bytes.length,
     properties: undefined,
@@ -77,8 +79,12 @@ export function readMessage(bytes: Buffer): SentMessage {
     last = section.code;
     if (section.code > HEADER && section.code < DATA) propertiesBytes += section.end - section.start;
     if (section.code === APPLICATION_PROPERTIES) checkPropertySizes(bytes, section);
-    if (section.code === HEADER) readHeader(bytes, section, draft);
-    else if (section.code === MESSAGE_ANNOTATIONS) readAnnotations(bytes, section, draft);
+    if (section.code === HEADER) {
+      const { ttlMs, code } = readHeader(bytes, section);
+      draft.ttlMs = ttlMs;
+      draft.header = code;
+    }
+    if (section.code === MESSAGE_ANNOTATIONS) readAnnotations(bytes, section, draft);
     else if (section.code === PROPERTIES) readProperties(bytes, section, draft);
     if (section.code >= PROPERTIES) draft.contentStart = Math.min(draft.contentStart, section.start);
     at = section.end;
@@ -93,7 +99,7 @@ export function readMessage(bytes: Buffer): SentMessage {
     session: draft.session,
     scheduledAt: draft.scheduledAt,
     ttlMs: draft.ttlMs,
-    priority: draft.priority,
+    header: draft.header,
     annotations: draft.annotations,
     content:
       draft.messageId === undefined
@@ -157,16 +163,6 @@ function checkLength(what: string, text: string | undefined): void {
       CONDITION.argumentOutOfRange,
       `The ${what} is ${text.length} characters long; at most ${MAX_MESSAGE_ID_CHARS} are allowed.`,
     );
-  }
-}
-
-function readHeader(bytes: Buffer, section: Section, draft: Draft): void {
-  const list = readCompound(bytes, section.value);
-  let at = list.start;
-  for (let field = 0; field < list.count && at < list.end; field++) {
-    if (field === 1) draft.priority = readInteger(bytes, at);
-    else if (field === 2) draft.ttlMs = readInteger(bytes, at);
-    at = skipValue(bytes, at);
   }
 }
 

@@ -1,4 +1,5 @@
 import { encodeText } from "./amqp-bytes.ts";
+import { HEADER_BYTES, writeHeader } from "./message-header.ts";
 import type { StoredMessage } from "./store.ts";
 
 /** `x-opt-message-state`. */
@@ -13,8 +14,6 @@ const LOCKED_UNTIL = symbol("x-opt-locked-until");
 const STATE = symbol("x-opt-message-state");
 const DEAD_LETTER_SOURCE = symbol("x-opt-deadletter-source");
 
-/** Longest header section: described list of durable, priority, ttl, first-acquirer, delivery-count. */
-const HEADER_BYTES = 3 + 3 + 1 + 2 + 5 + 1 + 5;
 const KEYS_BYTES =
   SEQUENCE_NUMBER.length +
   ENQUEUE_SEQUENCE_NUMBER.length +
@@ -77,34 +76,6 @@ export function encodeMessage(stored: StoredMessage, facts: DeliveryFacts, withB
   buffer.writeUInt32BE(count, size + 4);
   if (withBody) at += content.copy(buffer, at);
   return buffer.subarray(0, at);
-}
-
-function writeHeader(buffer: Buffer, stored: StoredMessage, deliveryCount: number): number {
-  buffer[0] = 0x00;
-  buffer[1] = 0x53;
-  buffer[2] = 0x70;
-  buffer[3] = 0xc0;
-  buffer[5] = 5;
-  let at = 6;
-  buffer[at++] = 0x41;
-  if (stored.priority === null) buffer[at++] = 0x40;
-  else {
-    buffer[at++] = 0x50;
-    buffer[at++] = stored.priority & 0xff;
-  }
-  if (stored.ttlMs === null) buffer[at++] = 0x40;
-  else {
-    buffer[at++] = 0x70;
-    at = buffer.writeUInt32BE(Math.min(stored.ttlMs, 0xffff_ffff), at);
-  }
-  buffer[at++] = 0x40;
-  if (deliveryCount === 0) buffer[at++] = 0x43;
-  else {
-    buffer[at++] = 0x70;
-    at = buffer.writeUInt32BE(deliveryCount, at);
-  }
-  buffer[4] = at - 5;
-  return at;
 }
 
 function writeLong(buffer: Buffer, at: number, key: Buffer, code: number, value: number): number {

@@ -9,6 +9,8 @@ export interface Peer {
   readonly log: (line: string) => void;
   /** Breaks the connection without a word. */
   readonly drop: () => void;
+  /** There is no such entity, in the words of this connection. */
+  readonly notFound: (entity: string) => AmqpError;
 }
 
 /** Closes a link with an error. */

@@ -96,7 +96,7 @@ export class Queue {
       expiresAt: scheduled ? null : this.expiry(now, message.ttlMs),
       dueAt: scheduled ? (message.scheduledAt ?? now) : null,
       ttlMs: this.#ttl(message.ttlMs),
-      priority: message.priority ?? null,
+      header: message.header ?? null,
       annotations: message.annotations ?? null,
       content: message.content,
       deadLetterSource: null,
@@ -281,8 +281,8 @@ export class Queue {
   release(lock: Lock, failed: boolean): void {
     this.#locks.end(lock);
     const { meta } = lock;
-    if (failed) meta.deliveryCount++;
-    if (failed && this.deadLetters !== undefined && meta.deliveryCount >= this.settings.maxDeliveryCount) {
+    const counted = failed && this.deadLetters !== undefined; // dead letters are not counted
+    if (counted && ++meta.deliveryCount >= this.settings.maxDeliveryCount) {
       this.deadLetter(
         meta,
         deadLetterProperties(
@@ -366,13 +366,14 @@ export class Queue {
 
   #defer(lock: Lock): void {
     const { meta } = lock;
+    if (this.deadLetters !== undefined) meta.deliveryCount++;
     this.#watchExpiry(meta);
     const target = rowId(this.number, this.places.deferred, sequenceOf(meta.id));
     if (target === meta.id) this.#context.store.dropProgress(meta.id);
     else this.#context.store.move(meta.id, target);
-    if (meta.deliveryCount === 0) return;
     const { deliveryCount } = meta;
-    this.#context.store.setProgress(target, { deliveryCount, lockToken: null, lockedUntil: null });
+    if (deliveryCount > 0)
+      this.#context.store.setProgress(target, { deliveryCount, lockToken: null, lockedUntil: null });
   }
 
   #change(id: number, changes: PropertyChanges | undefined): void {

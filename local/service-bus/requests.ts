@@ -1,7 +1,7 @@
 import rhea, { type Message } from "rhea";
 import { answerPutToken } from "./cbs.ts";
 import type { DeliveryIo, IncomingMessage, Intake } from "./delivery-io.ts";
-import { type AmqpError, entityNotFound, statusCodeOf } from "./errors.ts";
+import { type AmqpError, statusCodeOf } from "./errors.ts";
 import type { FaultOperation } from "./fault-plan.ts";
 import { MAX_MESSAGE_BYTES, SEND_CREDIT } from "./limits.ts";
 import { tagOfUuid } from "./lock.ts";
@@ -81,7 +81,7 @@ export class Requests {
     const { broker, faults, drop } = this.#peer;
     const queue = broker.queue(address);
     if (queue === undefined) {
-      this.#fail(request, entityNotFound(address));
+      this.#fail(request, this.#peer.notFound(address));
       return;
     }
     const operation = request.application_properties?.operation;

@@ -11,7 +11,8 @@ export interface StoredMessage {
   /** Scheduled messages only. */
   readonly dueAt: number | null;
   readonly ttlMs: number | null;
-  readonly priority: number | null;
+  /** `SentHeader.code`. */
+  readonly header: number | null;
   readonly annotations: Buffer | null;
   readonly content: Buffer;
   readonly deadLetterSource: string | null;
@@ -80,7 +81,7 @@ const MIGRATIONS = [
 ];
 
 const MESSAGE = `m.id, m.message_id AS messageId, m.session, m.enqueued_at AS enqueuedAt, m.expires_at AS expiresAt,
-  m.due_at AS dueAt, m.ttl_ms AS ttlMs, m.priority, m.dead_letter_source AS deadLetterSource,
+  m.due_at AS dueAt, m.ttl_ms AS ttlMs, m.priority AS header, m.dead_letter_source AS deadLetterSource,
   m.enqueue_sequence AS enqueueSequence, m.annotations, m.content`;
 const UNLOCKED = "LEFT JOIN progress p ON p.id = m.id WHERE p.lock_token IS NULL AND";
 
@@ -142,7 +143,7 @@ export class Store {
       message.expiresAt,
       message.dueAt,
       message.ttlMs,
-      message.priority,
+      message.header,
       message.deadLetterSource,
       message.enqueueSequence,
       message.annotations,

@@ -195,6 +195,6 @@ const EMPTY: Omit<SentMessage, "content"> = {
   session: undefined,
   scheduledAt: undefined,
   ttlMs: undefined,
-  priority: undefined,
+  header: undefined,
   annotations: undefined,
 };

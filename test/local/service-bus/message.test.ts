@@ -30,7 +30,7 @@ function stored(bytes: Buffer): StoredMessage {
     expiresAt: null,
     dueAt: null,
     ttlMs: sent.ttlMs ?? null,
-    priority: sent.priority ?? null,
+    header: sent.header ?? null,
     annotations: sent.annotations ?? null,
     content: sent.content,
     deadLetterSource: null,
@@ -52,6 +52,9 @@ const messages = fc.record(
     subject: fc.string(),
     application_properties: fc.dictionary(keys, values, { noNullPrototype: true }),
     ttl: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
+    durable: fc.boolean(),
+    first_acquirer: fc.boolean(),
+    priority: fc.integer({ min: 0, max: 255 }),
     body: fc.oneof(fc.string(), fc.integer(), fc.array(values)),
   },
   { requiredKeys: ["body"] },
@@ -65,7 +68,10 @@ describe("a message on its way through", () => {
         const after = decode(encodeMessage(stored(encode(message)), FACTS));
         expect(after.body).toEqual(before.body);
         expect(after.application_properties).toEqual(before.application_properties);
-        for (const key of ["group_id", "subject", "ttl"]) expect(after[key]).toEqual(before[key]);
+        for (const key of ["group_id", "subject", "ttl", "first_acquirer"])
+          expect(after[key]).toEqual(before[key]);
+        expect(after.durable).toBe(message.durable ?? true);
+        if (message.priority !== undefined) expect(after.priority).toBe(message.priority);
         if (message.message_id === undefined) expect(after.message_id).toMatch(/^[0-9a-f]{32}$/);
         else expect(after.message_id).toBe(message.message_id);
         expect(after.delivery_count).toBe(3);

@@ -59,7 +59,7 @@ export class QueueModel {
   /** A delivery came to nothing. */
   fail(message: ModelMessage): void {
     message.lockedUntil = undefined;
-    message.deliveryCount++;
+    if (message.state !== "dead") message.deliveryCount++;
     if (message.state !== "dead" && message.deliveryCount >= this.#settings.maxDeliveryCount)
       this.kill(message);
     else this.#expire(message);
@@ -70,6 +70,7 @@ export class QueueModel {
     if (state === "dead") this.kill(message);
     else {
       message.state = state;
+      message.deliveryCount++;
       this.#expire(message);
     }
   }

@@ -77,7 +77,7 @@ describe("locks", () => {
     });
     clock.advance(LOCK_MS);
     expect(server.counters()).toMatchObject({ "q.deferred": 1, "q.locked": 0, "q.ready": 0 });
-    expect(await receiver.receiveDeferredMessages(sequence)).toMatchObject([{ deliveryCount: 1 }]);
+    expect(await receiver.receiveDeferredMessages(sequence)).toMatchObject([{ deliveryCount: 2 }]);
   });
 });
 

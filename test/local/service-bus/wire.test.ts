@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import rhea, { type Connection, type EventContext, type Receiver, type Sender } from "rhea";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { receive, receiveOne, startEmulator } from "./emulator.ts";
 
 const SASL = Buffer.from("AMQP\x03\x01\x00\x00", "latin1");
@@ -256,5 +257,27 @@ describe("other clients' ways", () => {
     const { "q.ready": ready = 0, "q.locked": locked = 0 } = server.counters();
     expect(ready + locked).toBe(250);
     expect(await receive(client.createReceiver("q"), ready)).toHaveLength(ready);
+  });
+
+  test.each([
+    ["a connection that says goodbye gives its sessions back", true],
+    ["one that breaks keeps them until their locks run out", false],
+  ])("%s", async (_, goodbye) => {
+    const { client, server } = await startEmulator({
+      queues: [queueSettings("s", { requiresSession: true })],
+    });
+    const connection = await amqp(server.port);
+    const filter = { "com.microsoft:session-filter": "A" };
+    const receiver = connection.open_receiver({
+      source: { address: "s", filter } as never,
+      credit_window: 0,
+    });
+    await once(receiver, "receiver_open");
+    if (goodbye) connection.close();
+    else (connection as never as { socket: Socket }).socket.destroy();
+    await vi.waitUntil(() => server.counters().connections === 0);
+    const accepted = client.acceptSession("s", "A");
+    if (goodbye) expect((await accepted).sessionId).toBe("A");
+    else await expect(accepted).rejects.toMatchObject({ code: "SessionCannotBeLocked" });
   });
 });
