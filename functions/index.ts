@@ -9,6 +9,7 @@ import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../shared/azure
 import { CosmosControlTrail } from "../shared/azure/cosmos-control-trail.ts";
 import { CosmosDeadLetters } from "../shared/azure/cosmos-dead-letters.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos-job-store.ts";
+import { CosmosLeaseWatch } from "../shared/azure/cosmos-lease-watch.ts";
 import { CosmosLiveJobs } from "../shared/azure/cosmos-live-jobs.ts";
 import { CosmosOverrides } from "../shared/azure/cosmos-overrides.ts";
 import { CosmosParkedJobs } from "../shared/azure/cosmos-parked-jobs.ts";
@@ -19,6 +20,7 @@ import {
 } from "../shared/azure/cosmos-quota.ts";
 import { CosmosSeals } from "../shared/azure/cosmos-seals.ts";
 import { CosmosSweepRounds } from "../shared/azure/cosmos-sweep-rounds.ts";
+import { CosmosSweptJobs } from "../shared/azure/cosmos-swept-jobs.ts";
 import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus-nudges.ts";
 import { ServiceBusReleases } from "../shared/azure/service-bus-releases.ts";
 import { Budgets } from "../shared/budget/budgets.ts";
@@ -176,7 +178,11 @@ const budgets = new Budgets({
 });
 const overBudget = new CosmosOverBudgetJobs(jobs);
 const changedBudgets = new ChangedBudgets({ store, overBudget, nudges, tenants, clock, nudgeGraceMs });
-const sweeper = new Sweeper({ store, nudges, clock, nudgeGraceMs });
+const sweeper = new Sweeper({
+  ...{ store, nudges, clock, nudgeGraceMs, leaseSeconds: settings.leaseSeconds },
+  jobs: new CosmosSweptJobs(jobs),
+  watch: new CosmosLeaseWatch(control),
+});
 const rounds = new CosmosSweepRounds(control);
 const heldJobs = new HeldJobs({ store, nudges, clock, nudgeGraceMs, revision: () => catalogue().revision });
 const sweep = toldRounds({ sweep: (log) => sweeper.sweep(log), rounds, clock, instance });
@@ -236,12 +242,12 @@ registerRunJob({
 });
 registerSweep({
   sweepSeconds: settings.sweepSeconds,
-  sweep: async (log) => {
-    await sweep(log);
-    await heldJobs.release(log);
-    await changedBudgets.release(log);
-    await budgets.tend();
-    await dispatcher.tend();
+  parts: {
+    sweep,
+    held_jobs: (log) => heldJobs.release(log),
+    changed_budgets: (log) => changedBudgets.release(log),
+    budgets: () => budgets.tend(),
+    dispatcher: () => dispatcher.tend(),
   },
 });
 registerOpsStatus({ authenticator, liveJobs: new CosmosLiveJobs(jobs), deadLetters, rounds, clock });

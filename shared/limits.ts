@@ -37,6 +37,12 @@ export const MAX_DEAD_LETTER_TEXT_CHARS = 1_024;
 /** Jobs a sweep looks at in a page, and pages in a round: the next round goes on with the rest. */
 export const SWEEP_PAGE_JOBS = 100;
 export const SWEEP_MAX_PAGES = 20;
+/** Jobs that a sweep has in hand at once: one slow answer does not hold up a round of hundreds. */
+export const SWEEP_AT_ONCE = 10;
+/** Jobs that may fail in a round before it ends: a few are bad luck, so many are an outage. */
+export const SWEEP_MAX_FAILURES = 10;
+/** Hosts' clocks may differ by this much, and a dead host's lease is still found as soon as any other. */
+export const MAX_CLOCKS_APART_MS = 120_000;
 /** An operator's change is a few lines of JSON. */
 export const MAX_OPS_BODY_BYTES = 65_536;
 export const MAX_OPS_REASON_CHARS = 500;

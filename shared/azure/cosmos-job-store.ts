@@ -13,7 +13,6 @@ import {
   type HeldJobsStore,
   type JobKey,
   type ListFilter,
-  type Overdue,
   type Stored,
   StoreUnavailable,
   type WriteResult,
@@ -185,27 +184,6 @@ export class CosmosJobStore implements HeldJobsStore {
       this.#jobs.items.query<JobKey>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
     );
     return found.resources;
-  }
-
-  async overdue(nowMs: number, limit: number): Promise<readonly Overdue[]> {
-    const query: SqlQuerySpec = {
-      query: `SELECT TOP ${limit} c.tenant_id, c.job_id, c.status, c.wake_at_ms, c.lease FROM c WHERE c.wake_at_ms <= @now ORDER BY c.wake_at_ms`,
-      parameters: [{ name: "@now", value: nowMs }],
-    };
-    const found = await storeOperation("overdue", (abortSignal) =>
-      this.#jobs.items
-        .query<Pick<Job, "tenant_id" | "job_id" | "status" | "lease"> & { wake_at_ms: number }>(query, {
-          maxItemCount: limit,
-          abortSignal,
-        })
-        .fetchAll(),
-    );
-    return found.resources.map(({ lease, ...job }) => ({
-      ...job,
-      claim_id: lease?.claim_id ?? null,
-      renewals: lease?.renewals ?? null,
-      lease_seconds: lease?.seconds ?? null,
-    }));
   }
 
   #ttl(job: Job, nowMs: number): (kind: "content" | "audit" | "job") => number {

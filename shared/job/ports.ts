@@ -34,15 +34,6 @@ export interface ListFilter {
   readonly after?: { readonly created_at_ms: number; readonly job_id: string } | undefined;
 }
 
-/** An overdue job, as the sweeper sees it. */
-export interface Overdue extends JobKey {
-  readonly status: Status;
-  readonly wake_at_ms: number;
-  readonly claim_id: string | null;
-  readonly renewals: number | null;
-  readonly lease_seconds: number | null;
-}
-
 /** Every method throws StoreUnavailable, and nothing else that a cloud can cause. */
 export interface JobStore {
   /** Job, request and first audit records in one batch. `exists`: there is a job with this id already. */
@@ -58,8 +49,39 @@ export interface JobStore {
   audit(key: JobKey): Promise<readonly AuditRecord[]>;
   /** Whether this very record is stored at its place in the job's chain. */
   hasRecord(key: JobKey, record: AuditRecord): Promise<boolean>;
-  /** Jobs of all tenants whose `wake_at_ms` has come, the longest overdue first. */
+}
+
+/** An overdue job, as the sweeper sees it. */
+export interface Overdue extends JobKey {
+  readonly status: Status;
+}
+
+/** A running job's lease as it was read. Times by the store's own clock, Unix ms: no host's clock matters. */
+export interface SeenLease extends JobKey {
+  readonly claim_id: string;
+  readonly renewals: number;
+  readonly lease_seconds: number;
+  /** When the job was last written; whole seconds, so up to one too early. */
+  readonly written_ms: number;
+  /** When this was read. */
+  readonly read_ms: number;
+}
+
+/** What the sweeper looks at, over all tenants. Every method throws StoreUnavailable. */
+export interface SweptJobs {
+  /** The store's own clock, Unix ms. */
+  now(): Promise<number>;
+  /** Jobs whose `wake_at_ms` has come, the longest overdue first; running ones among them. */
   overdue(nowMs: number, limit: number): Promise<readonly Overdue[]>;
+  /**
+   * Leases of running jobs whose `wake_at_ms` has come, and of those that were last written, by the store's clock, in
+   * this stretch: a holder whose clock is fast names a time that comes much later.
+   */
+  lateLeases(
+    nowMs: number,
+    written: { fromMs: number; toMs: number },
+    limit: number,
+  ): Promise<readonly SeenLease[]>;
 }
 
 /** What the sweeper needs to let held jobs go. */

@@ -1,17 +1,27 @@
 import type { Clock } from "../clock.ts";
-import { SWEEP_MAX_PAGES, SWEEP_PAGE_JOBS } from "../limits.ts";
-import { type Log, reasonOf } from "../log.ts";
+import {
+  MAX_CLOCKS_APART_MS,
+  SWEEP_AT_ONCE,
+  SWEEP_MAX_FAILURES,
+  SWEEP_MAX_PAGES,
+  SWEEP_PAGE_JOBS,
+} from "../limits.ts";
+import { type Log, type LogFields, reasonOf } from "../log.ts";
 import { queuedWakeAtMs } from "./advance.ts";
 import { type Job, STORED_VERSION } from "./job.ts";
+import { judge, type LeaseWatch, lateAfterMs } from "./lease-watch.ts";
 import { draftOf } from "./life-cycle.ts";
-import type { JobKey, JobStore, Nudge, Nudges, Overdue } from "./ports.ts";
+import type { JobKey, JobStore, Nudge, Nudges, SeenLease, SweptJobs } from "./ports.ts";
 import { change } from "./saving.ts";
 
 export interface SweepDeps {
   readonly store: JobStore;
+  readonly jobs: SweptJobs;
+  readonly watch: LeaseWatch;
   readonly nudges: Nudges;
   readonly clock: Clock;
   readonly nudgeGraceMs: number;
+  readonly leaseSeconds: number;
 }
 
 export interface SweepReport {
@@ -27,97 +37,163 @@ const MAX_DOUBLINGS = 6;
 
 /**
  * Finds the jobs whose time has come and nudges them. A round is bounded: what is left over is the longest overdue
- * next time. Remembers from round to round which leases it has seen unchanged, and since when.
+ * next time. It remembers nothing itself, and judges by the store's clock alone: instances that die young, and clocks
+ * that differ, keep no job waiting.
  */
 export class Sweeper {
   readonly #deps: SweepDeps;
-  /** Leases seen past their end: what was seen, and when by this process's own clock. */
-  #seen = new Map<string, Seen>();
 
   constructor(deps: SweepDeps) {
     this.#deps = deps;
   }
 
-  /** One round. Throws when the store or Service Bus cannot be reached: the next round starts again. */
+  /**
+   * One round. Goes on past single failures, and throws the first of them at its end; where the store or Service Bus
+   * cannot be reached it ends soon. The next round starts again.
+   */
   async sweep(log: Log): Promise<SweepReport> {
-    const { store, clock } = this.#deps;
-    const round: Round = { log, seen: new Map(), overdue: 0, nudged: 0, watched: 0, lostLeases: 0 };
-    const nowMs = clock.now();
-    for (let page = 0; page < SWEEP_MAX_PAGES; page++) {
-      // Nudging moves `wake_at_ms` on, so the next query starts behind it; only watched leases stay.
-      const jobs = await store.overdue(nowMs, SWEEP_PAGE_JOBS + round.watched);
-      const fresh = jobs.filter((job) => !round.seen.has(job.job_id));
-      round.overdue += fresh.length;
-      for (const job of fresh) {
-        if (job.claim_id === null) await this.#nudgeQueued(job, round);
-        else await this.#watch(job, job.claim_id, round);
-      }
-      if (fresh.length < SWEEP_PAGE_JOBS) break;
-    }
-    this.#seen = round.seen;
+    const round = new Round(log);
+    const nowMs = await this.#deps.jobs.now();
+    await round.part("leases", () => this.#sweepLeases(nowMs, round));
+    await round.part("queued", () => this.#sweepQueued(nowMs, round));
     const { overdue, nudged, watched, lostLeases } = round;
     if (nudged > 0) log.info("swept", { overdue, nudged, watched });
+    if (round.failures.length > 0) throw round.failures[0];
     return { overdue, nudged, watched, lostLeases };
   }
 
-  /**
-   * A lease past its end by the stored clock may be alive by its holder's. It counts as dead only when it was seen
-   * here unchanged for its whole length by one clock, this process's own.
-   */
-  async #watch(job: Overdue, claimId: string, round: Round): Promise<void> {
-    const { clock } = this.#deps;
-    const renewals = job.renewals ?? 0;
-    const before = this.#seen.get(job.job_id);
-    const same = before?.claimId === claimId && before.renewals === renewals;
-    const sinceMs = same ? before.sinceMs : clock.monotonic();
-    round.seen.set(job.job_id, { claimId, renewals, sinceMs });
-    round.watched++;
-    if (clock.monotonic() - sinceMs < (job.lease_seconds ?? 0) * 1000) return;
+  /** Before the queued jobs, however many those are: what runs was accepted before what waits. */
+  async #sweepLeases(nowMs: number, round: Round): Promise<void> {
+    const { jobs, watch, leaseSeconds } = this.#deps;
+    const written = {
+      fromMs: nowMs - leaseSeconds * 1000 - MAX_CLOCKS_APART_MS,
+      toMs: nowMs - lateAfterMs(leaseSeconds),
+    };
+    const leases = await jobs.lateLeases(nowMs, written, SWEEP_PAGE_JOBS * SWEEP_MAX_PAGES);
+    if (leases.length === 0) return;
+    const known = await watch.read();
+    const verdict = judge(known, leases);
+    round.watched = verdict.watch.length;
+    // First kept, then nudged: a round that dies in between costs a lease's length, never a nudge a round for ever.
+    if (verdict.changed) await watch.keep(verdict.watch);
+    round.overdue += verdict.dead.length;
+    const unsent = await round.each(verdict.dead, (lease) => this.#nudgeDead(lease, round));
+    if (unsent.length === 0) return;
+    const again = new Set(unsent.map(({ job_id }) => job_id));
+    const before = known.filter(({ job_id }) => again.has(job_id));
+    await watch.keep([...verdict.watch.filter(({ job_id }) => !again.has(job_id)), ...before]);
+  }
+
+  async #nudgeDead(lease: SeenLease, round: Round): Promise<void> {
+    const { job_id, claim_id, renewals } = lease;
     round.lostLeases++;
-    round.log.warn("lease_dead", { job_id: job.job_id, claim_id: claimId, renewals });
-    await this.#send(job, round, { dead_lease: { claim_id: claimId, renewals } });
-    // The next one after another lease's length: this one may wait in a long queue.
-    round.seen.set(job.job_id, { claimId, renewals, sinceMs: clock.monotonic() });
+    round.log.warn("lease_dead", { job_id, claim_id, renewals });
+    await this.#send(lease, round, { dead_lease: { claim_id, renewals } });
+  }
+
+  async #sweepQueued(nowMs: number, round: Round): Promise<void> {
+    const met = new Set<string>();
+    let running = 0;
+    for (let page = 0; page < SWEEP_MAX_PAGES && !round.isOver; page++) {
+      // Nudging moves `wake_at_ms` on, so the next query starts behind it; only running jobs stay.
+      const jobs = await this.#deps.jobs.overdue(nowMs, SWEEP_PAGE_JOBS + running);
+      const fresh = jobs.filter(({ job_id }) => !met.has(job_id));
+      const queued = fresh.filter(({ status }) => status === "queued");
+      for (const { job_id } of fresh) met.add(job_id);
+      running += fresh.length - queued.length;
+      round.overdue += queued.length;
+      await round.each(queued, (job) => this.#nudgeQueued(job, nowMs, round));
+      if (fresh.length < SWEEP_PAGE_JOBS) break;
+    }
   }
 
   /** Moves `wake_at_ms` on first: a round that dies in between costs one grace, never a nudge a round for ever. */
-  async #nudgeQueued(job: Overdue, round: Round): Promise<void> {
+  async #nudgeQueued(job: JobKey, nowMs: number, round: Round): Promise<void> {
     const { store, clock, nudgeGraceMs } = this.#deps;
-    const nowMs = clock.now();
     const result = await change(store, job, clock, (current) =>
       current.status === "queued" && (current.wake_at_ms ?? Infinity) <= nowMs
         ? draftOf(movedOn(current, nowMs, nudgeGraceMs))
         : undefined,
     );
-    if (result?.changed === true) await this.#send(job, round);
+    if (result?.changed !== true) return;
+    try {
+      await this.#send(job, round);
+    } catch (thrown) {
+      await round.part("taking back", () => this.#takeBack(result.job, nowMs));
+      throw thrown;
+    }
+  }
+
+  /** A nudge that was not sent is no reason to wait longer for the next: an outage would be paid for twice. */
+  async #takeBack(moved: Job, nowMs: number): Promise<void> {
+    const { store, clock, nudgeGraceMs } = this.#deps;
+    await change(store, moved, clock, (current) =>
+      current.status === "queued" && current.wake_at_ms === moved.wake_at_ms
+        ? draftOf({
+            ...current,
+            nudges_resent: Math.max(0, current.nudges_resent - 1),
+            wake_at_ms: queuedWakeAtMs(current, nowMs, nudgeGraceMs),
+          })
+        : undefined,
+    );
   }
 
   async #send(job: JobKey, round: Round, more: Pick<Nudge, "dead_lease"> = {}): Promise<void> {
     const { tenant_id, job_id } = job;
-    try {
-      await this.#deps.nudges.send({ v: STORED_VERSION, tenant_id, job_id, ...more });
-      round.nudged++;
-    } catch (thrown) {
-      round.log.error("sweep_stopped", { job_id, reason: reasonOf(thrown) });
-      throw thrown;
-    }
+    await this.#deps.nudges.send({ v: STORED_VERSION, tenant_id, job_id, ...more });
+    round.nudged++;
   }
 }
 
-interface Seen {
-  readonly claimId: string;
-  readonly renewals: number;
-  /** When it was first seen so, by this process's own clock. */
-  readonly sinceMs: number;
-}
-
-interface Round {
+class Round {
   readonly log: Log;
-  readonly seen: Map<string, Seen>;
-  overdue: number;
-  nudged: number;
-  watched: number;
-  lostLeases: number;
+  readonly failures: unknown[] = [];
+  overdue = 0;
+  nudged = 0;
+  watched = 0;
+  lostLeases = 0;
+
+  constructor(log: Log) {
+    this.log = log;
+  }
+
+  /** So much failed that the store or Service Bus is away: each further job would only wait for it in turn. */
+  get isOver(): boolean {
+    return this.failures.length >= SWEEP_MAX_FAILURES;
+  }
+
+  /** A part of the round whose failure does not keep the others from being done. */
+  async part(name: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (thrown) {
+      this.#failed(thrown, { part: name });
+    }
+  }
+
+  #failed(thrown: unknown, fields: LogFields): void {
+    this.failures.push(thrown);
+    this.log.error("sweep_failed", { ...fields, reason: reasonOf(thrown) });
+  }
+
+  /** Some jobs at once, and past those that fail; answers those that were not done. */
+  async each<T extends JobKey>(jobs: readonly T[], act: (job: T) => Promise<void>): Promise<readonly T[]> {
+    const left = [...jobs];
+    const undone: T[] = [];
+    const lane = async () => {
+      for (let job = left.shift(); job !== undefined; job = left.shift()) {
+        try {
+          if (this.isOver) undone.push(job);
+          else await act(job);
+        } catch (thrown) {
+          undone.push(job);
+          this.#failed(thrown, { job_id: job.job_id });
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: SWEEP_AT_ONCE }, lane));
+    return undone;
+  }
 }
 
 /** The time until the next nudge doubles, for a nudge that was not lost only waits in a long queue. */

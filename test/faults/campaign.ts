@@ -3,11 +3,11 @@ import { appWith } from "./app-copy.ts";
 import { check } from "./checker.ts";
 import { RecordingClient } from "./client.ts";
 import type { Evidence, Violation } from "./evidence.ts";
-import { type Injector, Tally, Turns, type World } from "./injector.ts";
-import { OTHERS, refusedForLong } from "./injectors.ts";
-import { KILLERS } from "./kills.ts";
+import { harmOf } from "./harm.ts";
+import { Tally, Turns } from "./injector.ts";
+import { MIN_ACCEPTED } from "./kinds.ts";
 import { mixedHosts, NAMED_HOSTS } from "./mixed-hosts.ts";
-import { type Chances, chances } from "./seeded.ts";
+import { chances } from "./seeded.ts";
 import { Service } from "./service.ts";
 import { wishOf } from "./wishes.ts";
 
@@ -58,9 +58,11 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
     await service.stack.start();
     const client = new RecordingClient(service.stack.url);
     const tally = new Tally();
-    const progress = { submitted: 0, done: 0 };
+    const progress = new Progress(options, client);
     const load = loadOf(options, client, progress);
-    const harm = harmOf(options, { service, client, tally, plans: new Turns() }, progress);
+    const harm = harmOf(options, { service, client, tally, plans: new Turns() }, progress).finally(() => {
+      progress.harmed = true;
+    });
     const watch = setInterval(() => {
       const at = Math.round((performance.now() - startedAt) / 1000);
       say(`${at} s: ${progress.submitted} submitted, ${progress.done} done, ${tally.kills} kills`);
@@ -84,58 +86,45 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
   }
 }
 
-interface Progress {
-  submitted: number;
-  done: number;
+/** A long run submits more jobs than it was told to, up to so many times, until all it wants has been done to them. */
+const MOST_JOBS = 2;
+
+class Progress {
+  submitted = 0;
+  done = 0;
+  harmed = false;
+  readonly #options: CampaignOptions;
+  readonly #client: RecordingClient;
+
+  constructor(options: CampaignOptions, client: RecordingClient) {
+    this.#options = options;
+    this.#client = client;
+  }
+
+  /** Whether another job is to be submitted. */
+  get wantsMore(): boolean {
+    const { jobs, isLong } = this.#options;
+    if (this.submitted < jobs) return true;
+    const isEnough = this.harmed && this.#client.accepted >= MIN_ACCEPTED;
+    return isLong && !isEnough && this.submitted < MOST_JOBS * jobs;
+  }
 }
 
 async function loadOf(options: CampaignOptions, client: RecordingClient, progress: Progress): Promise<void> {
   const c = chances(options.seed, "wishes");
-  const wishes = Array.from({ length: options.jobs }, (_, n) => wishOf(n, `s${options.seed}`, c));
   const pace = new Turns();
   await Promise.all(
     Array.from({ length: options.inFlight }, async () => {
-      for (let wish = wishes.shift(); wish !== undefined; wish = wishes.shift()) {
+      for (;;) {
         await pace.take(() => sleep(options.paceMs));
-        progress.submitted++;
+        if (!progress.wantsMore) return;
+        // The n-th wish is the seed's, whoever of the clients it falls to.
+        const wish = wishOf(progress.submitted++, `s${options.seed}`, c);
         await client.see(wish);
         progress.done++;
       }
     }),
   );
-}
-
-/** Spread over the run: the next fault comes when its share of the jobs has been submitted. */
-async function harmOf(options: CampaignOptions, world: World, progress: Progress): Promise<void> {
-  const { jobs } = options;
-  const sequence = async (faults: readonly Injector[], c: Chances) => {
-    for (const [n, injector] of faults.entries()) {
-      const share = ((n + 0.5) / faults.length) * jobs;
-      while (progress.submitted < Math.floor(share) && progress.done < jobs) await sleep(20);
-      await sleep(c.whole(0, 250));
-      if ((await injector.run(world, c)) !== false) world.tally.add(injector.name);
-    }
-  };
-  const [kills, others] = [chances(options.seed, "kills"), chances(options.seed, "others")];
-  await Promise.all([
-    sequence(dealt(KILLERS, options.kills, kills), kills),
-    sequence(dealt(OTHERS, options.others, others), others),
-    sequence(options.isLong ? [refusedForLong] : [], others),
-  ]);
-}
-
-/** So many by their weight, each kind at least once where there is room for all; in an order by chance. */
-function dealt(
-  from: readonly (readonly [weight: number, injector: Injector])[],
-  times: number,
-  c: Chances,
-): Injector[] {
-  const each = times < from.length ? [] : from.map(([, injector]) => injector);
-  const more = Array.from({ length: times - each.length }, () => c.weighted(from));
-  return [...each, ...more]
-    .map((injector) => ({ injector, at: c.next() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ injector }) => injector);
 }
 
 /** Waits until all is quiet, or patience is over, and takes everything down. */

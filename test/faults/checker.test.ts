@@ -60,7 +60,7 @@ function wellRun(): { draft: Draft; first: StoredJob } {
 }
 
 const storedOf = (draft: Draft): StoredJob => ({
-  ...{ job: draft.job, hasRequest: true, response: draft.response, trail: draft.records },
+  ...{ job: draft.job, hasRequest: true, response: draft.response, trail: draft.records, storedAt: [] },
 });
 
 const saw = (status: Sighting["status"], turn: number): Sighting => ({

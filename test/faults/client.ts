@@ -54,6 +54,11 @@ export class RecordingClient {
     return this.#turn++;
   }
 
+  /** Jobs that were answered 202. */
+  get accepted(): number {
+    return this.submissions.filter(({ answers }) => answers.some(({ status }) => status === 202)).length;
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy();
   }

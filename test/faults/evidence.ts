@@ -58,6 +58,8 @@ export interface StoredJob {
   readonly hasRequest: boolean;
   readonly response: StoredResponse | undefined;
   readonly trail: readonly AuditRecord[];
+  /** When each record of the trail was stored, Unix seconds by the store's clock: hosts' clocks differ. */
+  readonly storedAt: readonly number[];
 }
 
 /** A call as the simulated endpoints counted it: on disk before it was answered. */

@@ -34,6 +34,8 @@ export class Tally {
   readonly counts = new Map<string, number>();
   /** When replicas lagged, by the client's count. */
   readonly stale: { from: number; to: number }[] = [];
+  /** Processes that are stopped for a while: a kill in that time would make another fault of it. */
+  readonly frozen = new Set<number>();
   hostsKilled = 0;
   kills = 0;
 

@@ -5,7 +5,7 @@ import { quietly } from "./injectors.ts";
 import type { Chances } from "./seeded.ts";
 
 function killHost({ service, tally }: World, pid: number | undefined): boolean {
-  if (pid === undefined || !service.signal(pid, "SIGKILL")) return false;
+  if (pid === undefined || tally.frozen.has(pid) || !service.signal(pid, "SIGKILL")) return false;
   tally.hostsKilled++;
   tally.kills++;
   return true;
@@ -108,7 +108,7 @@ export async function holdUp({ service }: World, step: Step, skip: number): Prom
 /** How many have been held up so far, by kind of step. */
 export async function heldUp({ service }: World): Promise<Record<Step["at"], number>> {
   const { cosmos, service_bus } = await service.counters();
-  const call = await service.modelFaultsStruck();
+  const call = await service.modelFaultsStruck("once");
   return { cosmos: cosmos.faults ?? 0, service_bus: service_bus.faults ?? 0, call };
 }
 
@@ -123,30 +123,38 @@ const VICTIMS: readonly (readonly [weight: number, kill: (world: World, c: Chanc
   [2, (world) => killEmulators(world)],
 ];
 
-/** The step is the seed's, the job whoever comes there: under load, some are at each of them. */
-const atStep: Injector = {
+/** The job is whoever comes there: under load, some are at each step. */
+async function killAt(world: World, step: Step, skip: number, kill: () => boolean): Promise<boolean> {
+  return world.plans.take(async () => {
+    let killed = false;
+    await quietly(async () => {
+      const before = await heldUp(world);
+      await holdUp(world, step, skip);
+      const met = await world.service.until(
+        STEP_PATIENCE_MS,
+        async () => (await heldUp(world))[step.at] > before[step.at],
+      );
+      killed = met && kill();
+    });
+    await quietly(() => letGo(world));
+    if (killed) world.tally.add(`  at ${stepName(step)}`);
+    return killed;
+  });
+}
+
+const atSomeStep: Injector = {
   name: "kill -9 at a step of a job's life",
   run: async (world, c) => {
-    const step = c.pick(STEPS);
-    const skip = c.whole(0, 5);
-    const kill = c.weighted(VICTIMS);
-    return world.plans.take(async () => {
-      let killed = false;
-      await quietly(async () => {
-        const before = await heldUp(world);
-        await holdUp(world, step, skip);
-        const met = await world.service.until(
-          STEP_PATIENCE_MS,
-          async () => (await heldUp(world))[step.at] > before[step.at],
-        );
-        killed = met && kill(world, c);
-        await letGo(world);
-      });
-      if (killed) world.tally.add(`  at ${stepName(step)}`);
-      return killed;
-    });
+    const [step, skip, kill] = [c.pick(STEPS), c.whole(0, 5), c.weighted(VICTIMS)];
+    return killAt(world, step, skip, () => kill(world, c));
   },
 };
+
+/** All hosts die, so that whoever is held up there dies with them; if one is frozen, it is none of them. */
+const atStep = (step: Step): Injector => ({
+  name: `kill -9 of all hosts, one of them at ${stepName(step)}`,
+  run: (world, c) => killAt(world, step, c.whole(0, 5), () => killEveryHost(world)),
+});
 
 /** Faults that kill, with their weights. */
 export const KILLERS: readonly (readonly [weight: number, injector: Injector])[] = [
@@ -154,5 +162,15 @@ export const KILLERS: readonly (readonly [weight: number, injector: Injector])[]
   [2, everyHost],
   [5, emulators],
   [5, dispatcher],
-  [14, atStep],
+  [14, atSomeStep],
+];
+
+/** What every long run has of them; with the steps' 27 victims they are over 60. */
+export const LONG_KILLS: readonly (readonly [times: number, injector: Injector])[] = [
+  ...STEPS.map((step) => [1, atStep(step)] as const),
+  [14, oneHost],
+  [1, everyHost],
+  [6, emulators],
+  [4, dispatcher],
+  [6, atSomeStep],
 ];

@@ -1,19 +1,27 @@
 import { hasEnded } from "../../shared/job/job.ts";
+import { AtWork } from "./at-work.ts";
 import type { CampaignReport } from "./campaign.ts";
 import type { Evidence } from "./evidence.ts";
+import { acceptedOf, KINDS, notShown } from "./kinds.ts";
 
 /** Violations printed of a run: the first ones say what the others say. */
 const MAX_LINES = 40;
 
-/** A run's summary as a table of lines. */
-export function printReport(seed: number, report: CampaignReport, say: (line: string) => void): void {
+const KNOWN = new Set(KINDS.map(({ name }) => name));
+
+/** A run's summary as a table of lines: every kind of fault with its count, what came of it, what was broken. */
+export function printReport(
+  seed: number,
+  report: CampaignReport,
+  say: (line: string) => void,
+  isLong = false,
+): void {
   const { evidence, tally, violations, latencies, seconds } = report;
-  const row = (name: string, value: string | number) => say(`  ${name.padEnd(52)} ${value}`);
+  const row = (name: string, value: string | number) => say(`  ${name.padEnd(66)} ${value}`);
   say(`seed ${seed}, ${seconds.toFixed(0)} s`);
-  for (const [name, times] of [...tally.counts].sort()) row(name, times);
-  row("processes killed", tally.kills);
-  const accepted = evidence.submissions.filter((s) => s.answers.some((a) => a.status === 202));
-  row("jobs wanted / accepted", `${evidence.submissions.length} / ${accepted.length}`);
+  for (const { name, times } of KINDS) row(name, times(report));
+  for (const [name, times] of [...tally.counts].sort()) if (!KNOWN.has(name)) row(name, times);
+  row("jobs wanted / accepted", `${evidence.submissions.length} / ${acceptedOf(evidence)}`);
   row(
     "submits unanswered or answered 5xx",
     evidence.submissions.flatMap((s) => s.answers).filter(isLost).length,
@@ -25,37 +33,41 @@ export function printReport(seed: number, report: CampaignReport, say: (line: st
     evidence.stored.flatMap(({ trail }) => trail),
     (record) => record.event,
   );
-  for (const event of [
-    "attempt_started",
-    "attempt_failed",
-    "attempt_lost",
-    "attempt_superseded",
-    "waiting",
-  ] as const)
+  for (const event of ["attempt_started", "attempt_failed", "waiting"] as const)
     row(`records ${event}`, events.get(event)?.length ?? 0);
   row("calls the models counted", evidence.calls.length);
   const at = (share: number) =>
     `${((latencies[Math.floor(latencies.length * share)] ?? 0) / 1000).toFixed(1)} s`;
   row("from 202 to the end, p50 / p95 / longest", `${at(0.5)} / ${at(0.95)} / ${at(0.9999)}`);
-  const lost = lostSeconds(evidence).sort((a, b) => a - b);
-  const lostAt = (share: number) => `${lost[Math.floor(lost.length * share)] ?? 0} s`;
-  row(
-    "lost attempts, from start to found, p50 / p95 / longest",
-    `${lostAt(0.5)} / ${lostAt(0.95)} / ${lostAt(0.9999)}`,
-  );
+  const lost = lostAttempts(evidence);
+  const atWork = new AtWork(report.output);
+  const found = [
+    ["lost attempts, from start to found", lost.map(({ from, to }) => to - from)],
+    ["of that, with a host and the emulators up", lost.map(({ from, to }) => atWork.seconds(from, to))],
+  ] as const;
+  for (const [what, seconds] of found) row(`${what}, p50 / p95 / longest`, shares(seconds));
   row("promises broken", violations.length);
   for (const { promise, jobId, why } of violations.slice(0, MAX_LINES))
     say(`    ${promise}: ${jobId ?? ""} ${why}`);
+  if (isLong) row("not shown", notShown(report).join("; ") || "nothing");
 }
 
-/** From a lost attempt's start until it was found lost: its call until the kill, and the recovery. */
-function lostSeconds({ stored }: Evidence): number[] {
-  return stored.flatMap(({ trail }) =>
-    trail.flatMap((lost) => {
-      const started = trail.find((r) => r.event === "attempt_started" && r.attempt === lost.attempt);
-      return lost.event === "attempt_lost" && started !== undefined ? [lost.at - started.at] : [];
+/** From a lost attempt's start until it was found lost, by the store's clock: its call until the kill, and the recovery. */
+function lostAttempts({ stored }: Evidence): { from: number; to: number }[] {
+  return stored.flatMap(({ trail, storedAt }) =>
+    trail.flatMap((lost, at) => {
+      if (lost.event !== "attempt_lost") return [];
+      const start = trail.findIndex((r) => r.event === "attempt_started" && r.attempt === lost.attempt);
+      const [from, to] = [storedAt[start], storedAt[at]];
+      return from !== undefined && to !== undefined ? [{ from, to }] : [];
     }),
   );
+}
+
+function shares(seconds: readonly number[]): string {
+  const sorted = [...seconds].sort((a, b) => a - b);
+  const at = (share: number) => `${(sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(0)} s`;
+  return `${at(0.5)} / ${at(0.95)} / ${at(0.9999)}`;
 }
 
 const isLost = ({ status }: { status: number | null }) => status === null || status >= 500;

@@ -117,12 +117,14 @@ export class Service {
     await this.#door(({ model_endpoints_port: port }) => `http://127.0.0.1:${port}/_control`, rules);
   }
 
-  /** Calls that the model faults in force have struck. */
-  async modelFaultsStruck(): Promise<number> {
+  /** Calls that were struck by the model faults meant for one call, or by those for calls of all models. */
+  async modelFaultsStruck(those: "once" | "all_models"): Promise<number> {
     const { rules } = (await this.#door(
       ({ model_endpoints_port: port }) => `http://127.0.0.1:${port}/_control`,
-    )) as { rules: { struck: number; times: number | null }[] };
-    return rules.reduce((sum, { struck, times }) => sum + (times === 1 ? struck : 0), 0);
+    )) as { rules: { struck: number; times: number | null; profile: string | null }[] };
+    return rules
+      .filter(({ times, profile }) => (those === "once" ? times === 1 : profile === null))
+      .reduce((sum, { struck }) => sum + struck, 0);
   }
 
   async counters(): Promise<{ service_bus: Record<string, number>; cosmos: Record<string, number> }> {
@@ -216,14 +218,13 @@ function storedJob(items: readonly Item[]): StoredJob | undefined {
   const job = items.find((item) => item.kind === "job");
   if (job === undefined) return undefined;
   const response = items.find((item) => item.kind === "response");
+  const records = items.filter((item) => item.kind === "audit").sort((a, b) => Number(a.seq) - Number(b.seq));
   return {
     job: job as unknown as Job,
     hasRequest: items.some((item) => item.kind === "request"),
     response: response as unknown as StoredResponse | undefined,
-    trail: items
-      .filter((item) => item.kind === "audit")
-      .map(recordOf)
-      .sort((a, b) => a.seq - b.seq),
+    trail: records.map(recordOf),
+    storedAt: records.map((item) => Number(item._ts)),
   };
 }
 

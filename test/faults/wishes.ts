@@ -31,13 +31,18 @@ const MODELS: readonly (readonly [weight: number, model: string])[] = [
 /** Share of jobs without an idempotency key: a lost answer is then never asked for again. */
 const KEYLESS = 0.25;
 
+/** Every so many jobs one has the next directive of the list, however rare that is: each comes in every long run. */
+const ONE_OF_EACH = 20;
+
 /** The `n`-th job of a run. */
 export function wishOf(n: number, run: string, c: Chances): Wish {
   const label = `${run}-${n}`;
   const key = c.next() < KEYLESS ? null : `key-${label}`;
   // A call that never ends needs somebody who ends it: a deadline or a cancel.
   const hangs = c.next() < 0.03;
-  const directive = hangs ? "[[sim:hang]]" : c.weighted(DIRECTIVES);
+  const dealt = c.weighted(DIRECTIVES);
+  const [, inTurn] = DIRECTIVES[(n / ONE_OF_EACH) % DIRECTIVES.length] ?? [0, dealt];
+  const directive = hangs ? "[[sim:hang]]" : inTurn;
   const endsBy = c.next();
   return {
     label,

@@ -9,11 +9,14 @@ import { cosmosResources } from "../../local/cosmos/resources.ts";
 import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos-client.ts";
 import { CosmosJobStore } from "../../shared/azure/cosmos-job-store.ts";
+import { CosmosLeaseWatch } from "../../shared/azure/cosmos-lease-watch.ts";
+import { CosmosSweptJobs } from "../../shared/azure/cosmos-swept-jobs.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createCooling } from "../../shared/job/cooling.ts";
 import type { Nudge, Nudges } from "../../shared/job/ports.ts";
 import type { RunDeps } from "../../shared/job/run-deps.ts";
 import { createRunningJobs } from "../../shared/job/running-jobs.ts";
+import { Sweeper } from "../../shared/job/sweep.ts";
 import type { Log } from "../../shared/log.ts";
 import { type Catalogue, parseCatalogue } from "../../shared/model/catalogue.ts";
 import { createModelClient } from "../../shared/model/client.ts";
@@ -175,6 +178,17 @@ export function someTenants(): Tenants {
   const parsed = parseTenants({ tenants: [{ id: "team-a" }, { id: "team-b" }] }, { local: true });
   if ("faults" in parsed) throw new Error(parsed.faults.join("; "));
   return parsed.tenants;
+}
+
+/** A sweeper of one round or many: it remembers nothing, so a test may make a new one for each. */
+export function sweeperOn(
+  { store, jobs, control }: Pick<OpenedStore, "store" | "jobs" | "control">,
+  by: { nudges: Nudges; clock: Clock },
+): Sweeper {
+  return new Sweeper({
+    ...{ store, jobs: new CosmosSweptJobs(jobs), watch: new CosmosLeaseWatch(control), ...by },
+    ...{ nudgeGraceMs: 10_000, leaseSeconds: 30 },
+  });
 }
 
 /** A worker with everything real but the clock and the queue. */

@@ -60,18 +60,6 @@ describe("the store", () => {
     expect((await opened.store.audit(job)).map((r) => r.event)).toEqual(["accepted", "attempt_started"]);
   });
 
-  it("finds overdue jobs by their time alone, the longest overdue first; ended ones are gone from the index", async () => {
-    const one = await created();
-    clock.advance(1_000);
-    const two = await created();
-    clock.advance(60_000);
-    const overdue = async () => (await opened.store.overdue(clock.now(), 100)).map((each) => each.job_id);
-    const found = await overdue();
-    expect(found.indexOf(one.job.job_id)).toBeLessThan(found.indexOf(two.job.job_id));
-    await opened.store.write(cancelled(one.job), one.etag, clock.now());
-    expect(await overdue()).not.toContain(one.job.job_id);
-  });
-
   it.each([429, 449, 503, 408, 500])(
     "says that it is unavailable when Cosmos DB goes on answering %i",
     async (status) => {

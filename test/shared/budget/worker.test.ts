@@ -7,10 +7,19 @@ import { acceptJob } from "../../../shared/job/accept.ts";
 import type { JobKey, Nudge } from "../../../shared/job/ports.ts";
 import { runJob } from "../../../shared/job/run.ts";
 import type { RunDeps } from "../../../shared/job/run-deps.ts";
-import { Sweeper } from "../../../shared/job/sweep.ts";
 import { parseTenants, type Tenants } from "../../../shared/tenant/tenants.ts";
 import { submission } from "../job/samples.ts";
-import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
+import {
+  answer,
+  completion,
+  Labs,
+  NudgeList,
+  openStore,
+  silent,
+  sweeperOn,
+  TestClock,
+  workerOn,
+} from "../world.ts";
 
 /**
  * Two instances on one store, a clock turned by hand. A call costs 0.00002 USD (10 tokens in, 5 out), and may cost
@@ -93,7 +102,7 @@ async function turnUntil(done: () => boolean | Promise<boolean>): Promise<void> 
   throw new Error("it never came to pass");
 }
 const sweep = async (budgets = one.budgets) => {
-  await new Sweeper({ store: opened.store, nudges, clock, nudgeGraceMs: 10_000 }).sweep(silent);
+  await sweeperOn(opened, { nudges, clock }).sweep(silent);
   await budgets.tend();
 };
 

@@ -4,9 +4,8 @@ import { settleDeadLetter } from "../../../shared/job/dead-letter.ts";
 import type { DeadLetter, DeadLetters, Nudge } from "../../../shared/job/ports.ts";
 import { runJob } from "../../../shared/job/run.ts";
 import type { RunDeps } from "../../../shared/job/run-deps.ts";
-import { Sweeper } from "../../../shared/job/sweep.ts";
 import { POISON } from "../../faults/courier.ts";
-import { answer, completion, NudgeList, silent, TestClock, workerOn } from "../world.ts";
+import { answer, completion, NudgeList, silent, sweeperOn, TestClock, workerOn } from "../world.ts";
 import { JobWorld } from "./job-world.ts";
 
 const GRACE_MS = 10_000;
@@ -26,7 +25,7 @@ describe("a job that kills every worker that takes it", () => {
   it("ends as failed, with a reason and a record of each loss, after its attempts", async () => {
     labs.reply("openai-one", () => undefined);
     const key = await world.accepted();
-    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: GRACE_MS });
+    const sweeper = sweeperOn(world.opened, { nudges, clock });
     const stuck: Promise<void>[] = [];
     const dead: RunDeps[] = [];
     let nudge = key;
@@ -114,7 +113,7 @@ describe("a backlog after an outage", () => {
     labs.reply("openai-one", answer(200, completion("late")));
     const keys = await Promise.all(Array.from({ length: jobs }, () => world.accepted()));
     const mine = new Set(keys.map(({ job_id }) => job_id));
-    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: GRACE_MS });
+    const sweeper = sweeperOn(world.opened, { nudges, clock });
     clock.advance(GRACE_MS + 1);
     // Service Bus was away: none of their nudges came. Several rounds come before the first of the sweeper's is read.
     for (let rounds = 0; rounds < 5; rounds++) {

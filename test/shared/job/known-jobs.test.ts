@@ -5,8 +5,7 @@ import { runJob } from "../../../shared/job/run.ts";
 import type { RunDeps } from "../../../shared/job/run-deps.ts";
 import { createRunningJobs } from "../../../shared/job/running-jobs.ts";
 import { submitJob } from "../../../shared/job/submit.ts";
-import { Sweeper } from "../../../shared/job/sweep.ts";
-import { answer, completion, NudgeList, silent, workerOn } from "../world.ts";
+import { answer, completion, NudgeList, silent, sweeperOn, workerOn } from "../world.ts";
 import { JobWorld } from "./job-world.ts";
 import { submission } from "./samples.ts";
 
@@ -60,7 +59,7 @@ describe("a job accepted here", () => {
   it("is read when it has been written since, as by the sweeper, and runs once", async () => {
     const { nudge } = await submitted();
     clock.advance(10_000);
-    await new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 }).sweep(silent);
+    await sweeperOn(world.opened, { nudges, clock }).sweep(silent);
     await runJob(here, nudge);
     await runJob(here, nudge);
     expect((await world.store.read(nudge))?.value).toMatchObject({ status: "completed", attempts: 1 });

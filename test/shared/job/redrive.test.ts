@@ -284,6 +284,5 @@ function readsOf(store: RedriveDeps["store"]): RedriveDeps["store"] {
     list: (...args) => store.list(...args),
     audit: (...args) => store.audit(...args),
     hasRecord: (...args) => store.hasRecord(...args),
-    overdue: (...args) => store.overdue(...args),
   };
 }

@@ -4,8 +4,7 @@ import { effectiveCatalogue, NO_OVERRIDES, type Overrides } from "../../../share
 import { HeldJobs } from "../../../shared/job/release-held.ts";
 import { runJob } from "../../../shared/job/run.ts";
 import type { RunDeps } from "../../../shared/job/run-deps.ts";
-import { Sweeper } from "../../../shared/job/sweep.ts";
-import { answer, completion, NudgeList, silent, workerOn } from "../world.ts";
+import { answer, completion, NudgeList, silent, sweeperOn, workerOn } from "../world.ts";
 import { JobWorld } from "./job-world.ts";
 
 const world = new JobWorld();
@@ -85,7 +84,7 @@ it("lets the deadline end a held job", async () => {
   set("drained");
   const key = await world.accepted();
   await runJob(worker, key);
-  const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
+  const sweeper = sweeperOn(world.opened, { nudges, clock });
   clock.advance(3_600_001);
   await sweeper.sweep(silent);
   expect(nudges.sent.map((sent) => sent.nudge)).toContainEqual(key);

@@ -3,11 +3,10 @@ import { cancelJob } from "../../../shared/job/cancel.ts";
 import type { Nudge } from "../../../shared/job/ports.ts";
 import { runJob } from "../../../shared/job/run.ts";
 import type { RunDeps } from "../../../shared/job/run-deps.ts";
-import { Sweeper } from "../../../shared/job/sweep.ts";
 import { catalogueOf } from "../../../shared/model/catalogue.ts";
 import { dialectSchema } from "../../../shared/model/dialect.ts";
 import { sha256Hex } from "../../../shared/sha256.ts";
-import { answer, completion, NudgeList, silent, TestClock, workerOn } from "../world.ts";
+import { answer, completion, NudgeList, silent, sweeperOn, TestClock, workerOn } from "../world.ts";
 import { JobWorld } from "./job-world.ts";
 
 const world = new JobWorld();
@@ -259,16 +258,15 @@ describe("a lost worker", () => {
     await runJob(worker, key);
     expect(labs.calls).toHaveLength(1); // a live lease: nothing to do
 
-    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
     const mine = () => nudges.sent.filter(({ nudge }) => nudge.job_id === key.job_id);
-    clock.advance(31_000);
-    await sweeper.sweep(silent);
-    expect(mine()).toEqual([]);
-    clock.advance(29_000);
-    await sweeper.sweep(silent);
-    expect(mine()).toEqual([]);
+    // Late from 16 s on, by its length of 30 s; each round is another sweeper's, as where instances die young.
+    for (const seconds of [15, 1, 15, 14]) {
+      clock.advance(seconds * 1000);
+      await sweeperOn(world.opened, { nudges, clock }).sweep(silent);
+      expect(mine()).toEqual([]);
+    }
     clock.advance(1_000);
-    await sweeper.sweep(silent);
+    await sweeperOn(world.opened, { nudges, clock }).sweep(silent);
     expect(mine()).toHaveLength(1);
 
     await runJob(worker, mine()[0]?.nudge as Nudge);
@@ -291,7 +289,7 @@ describe("a lost worker", () => {
     const called = labs.nextCall();
     const run = runJob(worker, key);
     await called;
-    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
+    const sweeper = sweeperOn(world.opened, { nudges, clock });
     for (let renewals = 1; renewals <= 8; renewals++) {
       clock.advance(10_000);
       await until(async () => ((await world.store.read(key))?.value.lease?.renewals ?? 0) >= renewals);
@@ -300,43 +298,5 @@ describe("a lost worker", () => {
     expect(nudges.sent.filter(({ nudge }) => nudge.job_id === key.job_id)).toEqual([]);
     worker.running.abort(key.job_id, "test_over");
     await run;
-  });
-});
-
-describe("the sweeper", () => {
-  it("nudges a job whose nudge was lost, less and less often", async () => {
-    const key = await world.accepted();
-    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
-    const mine = () => nudges.sent.filter(({ nudge }) => nudge.job_id === key.job_id).length;
-    const seenAt: number[] = [];
-    for (let second = 1; second <= 80; second++) {
-      clock.advance(1_000);
-      const before = mine();
-      await sweeper.sweep(silent);
-      if (mine() > before) seenAt.push(second);
-    }
-    expect(seenAt).toEqual([10, 20, 40, 80]);
-  });
-
-  it("wakes a job for its deadline", async () => {
-    const key = await world.accepted({ deadlineMs: clock.now() + 3_000 });
-    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
-    clock.advance(3_000);
-    await sweeper.sweep(silent);
-    expect(nudges.sent.map(({ nudge }) => nudge.job_id)).toContain(key.job_id);
-  });
-
-  it("tells when Service Bus is away, and comes back to the job later", async () => {
-    const key = await world.accepted();
-    const sweeper = new Sweeper({ store: world.store, nudges, clock, nudgeGraceMs: 10_000 });
-    clock.advance(10_000);
-    nudges.failing = true;
-    await expect(sweeper.sweep(silent)).rejects.toThrow("away");
-    nudges.failing = false;
-    clock.advance(10_000);
-    await sweeper.sweep(silent);
-    clock.advance(10_000);
-    await sweeper.sweep(silent);
-    expect(nudges.sent.map(({ nudge }) => nudge.job_id)).toContain(key.job_id);
   });
 });

@@ -1,0 +1,76 @@
+import type { Container, SqlQuerySpec } from "@azure/cosmos";
+import type { Job } from "../job/job.ts";
+import type { Overdue, SeenLease, SweptJobs } from "../job/ports.ts";
+import { storeOperation } from "./cosmos-client.ts";
+
+/** Any logical partition: a question about the store's clock is for one, not for all of them. */
+const NOBODY = ["sweeper", "clock"];
+
+type LeaseRow = Pick<Job, "tenant_id" | "job_id" | "lease"> & {
+  readonly _ts: number;
+  readonly read_ms: number;
+};
+
+/** What the sweeper looks at, by indexed `wake_at_ms`, `status` and `_ts`: what has ended costs nothing. */
+export class CosmosSweptJobs implements SweptJobs {
+  readonly #jobs: Container;
+
+  constructor(jobs: Container) {
+    this.#jobs = jobs;
+  }
+
+  async now(): Promise<number> {
+    const options = { partitionKey: NOBODY, maxItemCount: 1 };
+    const [nowMs] = await this.#query<number>("store clock", "SELECT VALUE GetCurrentTimestamp()", options);
+    if (nowMs === undefined) throw new TypeError("the store does not tell its time");
+    return nowMs;
+  }
+
+  overdue(nowMs: number, limit: number): Promise<readonly Overdue[]> {
+    const query: SqlQuerySpec = {
+      query: `SELECT TOP ${limit} c.tenant_id, c.job_id, c.status FROM c WHERE c.wake_at_ms <= @now ORDER BY c.wake_at_ms`,
+      parameters: [{ name: "@now", value: nowMs }],
+    };
+    return this.#query<Overdue>("overdue", query, { maxItemCount: limit });
+  }
+
+  /** The stretch of `_ts` is bounded on both sides, for an index is read term by term. */
+  async lateLeases(
+    nowMs: number,
+    written: { readonly fromMs: number; readonly toMs: number },
+    limit: number,
+  ): Promise<readonly SeenLease[]> {
+    const query: SqlQuerySpec = {
+      query:
+        `SELECT TOP ${limit} c.tenant_id, c.job_id, c.lease, c._ts, GetCurrentTimestamp() AS read_ms FROM c ` +
+        "WHERE c.status = 'in_progress' AND (c.wake_at_ms <= @now OR (c._ts >= @from AND c._ts <= @to))",
+      parameters: [
+        { name: "@now", value: nowMs },
+        { name: "@from", value: Math.floor(written.fromMs / 1000) },
+        { name: "@to", value: Math.floor(written.toMs / 1000) },
+      ],
+    };
+    const rows = await this.#query<LeaseRow>("late leases", query, { maxItemCount: limit });
+    return rows.flatMap(({ tenant_id, job_id, lease, _ts, read_ms }) =>
+      lease === null
+        ? []
+        : [
+            {
+              ...{ tenant_id, job_id, claim_id: lease.claim_id, renewals: lease.renewals },
+              ...{ lease_seconds: lease.seconds, written_ms: _ts * 1000, read_ms },
+            },
+          ],
+    );
+  }
+
+  async #query<T>(
+    what: string,
+    query: SqlQuerySpec | string,
+    options: { maxItemCount: number; partitionKey?: string[] },
+  ): Promise<T[]> {
+    const found = await storeOperation(what, (abortSignal) =>
+      this.#jobs.items.query<T>(query, { ...options, abortSignal }).fetchAll(),
+    );
+    return found.resources;
+  }
+}
