@@ -83,10 +83,12 @@ function checkPaths(paths: unknown, what: string): asserts paths is string[] {
 }
 
 function checkIndexing(policy: IndexingPolicy): void {
-  const { indexingMode = "consistent", includedPaths, excludedPaths } = policy;
+  const { indexingMode = "consistent", automatic = true, includedPaths, excludedPaths } = policy;
   const mode = indexingMode.toLowerCase();
   if (mode !== "consistent" && mode !== "none")
     throw badRequest(`The indexing mode ${indexingMode} is not served.`);
+  if (mode === "consistent" && !automatic)
+    throw badRequest("An indexing policy with automatic: false is not served by this emulator.");
   if (mode === "none" || (includedPaths === undefined && excludedPaths === undefined)) return;
   const all = [...(includedPaths ?? []), ...(excludedPaths ?? [])].map(({ path }) => path);
   if (includedPaths !== undefined && includedPaths.length > 0 && !all.includes("/*") && !all.includes("/"))

@@ -6,7 +6,7 @@ import { CosmosError } from "./cosmos-error.ts";
 import type { FaultEffect, FaultOperation } from "./fault-plan.ts";
 import { ItemOperations, type Look } from "./item-operations.ts";
 import type { OperationsOptions } from "./operations-options.ts";
-import { type CosmosRequest, header, is, isQuery, sessionLsn } from "./request.ts";
+import { type CosmosRequest, header, is, isQuery, refuseUnserved, sessionLsn } from "./request.ts";
 import { ResourceOperations } from "./resource-operations.ts";
 import { staleView } from "./stale-view.ts";
 import type { CosmosStore } from "./store.ts";
@@ -33,6 +33,7 @@ export class Operations {
     const { kind } = route;
     if (kind !== "items" && kind !== "item" && kind !== "purge") return this.#resources.run(request);
     const container = this.#store.container(route.database ?? "", route.container ?? "");
+    if (route.verb !== "get") refuseUnserved(request.headers);
     const look = this.#look(request, stale);
     const budget = this.#store.budget(container);
     budget?.admit();

@@ -17,6 +17,14 @@ export function header(headers: IncomingHttpHeaders, name: string): string | und
   return Array.isArray(value) ? value[0] : value;
 }
 
+/** What a write may ask for and this emulator has not. @throws CosmosError 400 */
+export function refuseUnserved(headers: IncomingHttpHeaders): void {
+  if (header(headers, "x-ms-indexing-directive")?.toLowerCase() === "exclude")
+    throw badRequest("The indexing directive 'exclude' is not served by this emulator.");
+  for (const name of ["x-ms-documentdb-pre-trigger-include", "x-ms-documentdb-post-trigger-include"])
+    if (headers[name] !== undefined) throw badRequest("Triggers are not served by this emulator.");
+}
+
 export const isQuery = (headers: IncomingHttpHeaders) =>
   is(headers["x-ms-documentdb-isquery"]) ||
   String(headers["content-type"]).startsWith("application/query+json");

@@ -22,6 +22,8 @@ export interface ServiceBusOptions {
   readonly clock?: Clock;
   readonly log?: (line: string) => void;
   readonly faults?: FaultPlan;
+  /** A peer silent for twice this long is taken for dead; less than usual for tests. */
+  readonly idleTimeoutMs?: number;
 }
 
 export interface RunningServiceBus {
@@ -62,7 +64,7 @@ export async function startServiceBus(options: ServiceBusOptions): Promise<Runni
     const connection = container.create_connection({
       container_id: "switchyard-service-bus",
       max_frame_size: MAX_FRAME_BYTES,
-      idle_time_out: IDLE_TIMEOUT_MS,
+      idle_time_out: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
       reconnect: false,
       sender_options: { autosettle: false, treat_modified_as_released: false },
       receiver_options: { autoaccept: false, autosettle: false, credit_window: 0 },

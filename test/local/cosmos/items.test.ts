@@ -81,6 +81,15 @@ describe("items", () => {
     expect((await none.fetchAll()).resources).toEqual(["o", "l"]);
   });
 
+  it.each([
+    ["kept out of the index", { indexingDirective: "exclude" }, "indexing directive 'exclude' is not served"],
+    ["written with a trigger", { preTriggerInclude: "t" }, "Triggers are not served"],
+    ["written with one behind it", { postTriggerInclude: "t" }, "Triggers are not served"],
+  ])("are not %s", async (_, options, words) => {
+    await expect(items.items.create(item("x"), options as never)).rejects.toThrow(words);
+    expect(await statusOf(items.item("x", ["a", "1"]).read())).toBe(404);
+  });
+
   it("keep numbers, order and text of what was sent", async () => {
     const sent = item("x", { b: 1, a: [0.1, -1, 1e21], ü: "\u2028\ud83d\ude00\u0000" });
     await items.items.create(sent);

@@ -121,6 +121,10 @@ describe("databases and containers", () => {
       "an index policy without /*",
       { id: "x", partitionKey: key, indexingPolicy: { includedPaths: [{ path: "/a/?" }] } },
     ],
+    [
+      "an index that is not automatic",
+      { id: "x", partitionKey: key, indexingPolicy: { indexingMode: "consistent", automatic: false } },
+    ],
     ["a name with a slash", { id: "x#y", partitionKey: key }],
   ])("are refused with %s", async (_, definition) => {
     await expect(world.database.containers.create(definition as never)).rejects.toThrow();

@@ -27,6 +27,7 @@ export interface EmulatorOptions {
   readonly databaseFile?: string;
   readonly clock?: ManualClock;
   readonly faults?: FaultPlan;
+  readonly idleTimeoutMs?: number;
 }
 
 const running: Emulator[] = [];
@@ -44,7 +45,7 @@ export function connectTo(port: number, timeoutInMs = 5_000): ServiceBusClient {
 
 /** Ends with the test. Its clock stands at the real time until it is turned. */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
-  const { queues = [queueSettings("q")], databaseFile = ":memory:", faults } = options;
+  const { queues = [queueSettings("q")], databaseFile = ":memory:", faults, idleTimeoutMs } = options;
   const clock = options.clock ?? new ManualClock(Date.now());
   const log: string[] = [];
   const server = await startServiceBus({
@@ -54,6 +55,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     clock,
     log: (line) => log.push(line),
     ...(faults === undefined ? {} : { faults }),
+    ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
   });
   const clients: ServiceBusClient[] = [];
   const connect = (timeoutInMs?: number) => {
