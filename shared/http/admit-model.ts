@@ -38,7 +38,7 @@ export function admitModel(
     default:
       throw new Problem(
         "capability_not_supported",
-        `No deployment of ${model} can do all that the body asks for: ${choice.detail}.`,
+        `No deployment of ${model} can do all that the body asks for: ${choice.passedOver}.`,
       );
   }
 }

@@ -32,7 +32,14 @@ export type Choice =
     }
   /** Or until an operator switches one on again. */
   | { readonly kind: "wait"; readonly cause: "switched_off"; readonly reason: string }
-  | { readonly kind: "none"; readonly reason: NoChoice; readonly detail: string };
+  | {
+      readonly kind: "none";
+      readonly reason: NoChoice;
+      /** The reason, and `passedOver` where there is any. */
+      readonly detail: string;
+      /** Which deployments were passed over, and why each. */
+      readonly passedOver: string;
+    };
 
 export type NoChoice =
   | "model_not_found"
@@ -160,7 +167,7 @@ function waitForSwitch(notes: readonly string[]): Choice {
 }
 
 function none(reason: NoChoice, notes: readonly string[] = []): Choice {
-  return { kind: "none", reason, detail: inWords(reason, notes) };
+  return { kind: "none", reason, detail: inWords(reason, notes), passedOver: cut(notes.join(", ")) };
 }
 
 /** Of the reasons in an audit record; a route may have many targets. */
@@ -173,7 +180,10 @@ function noteOf(target: Target, why: string): string {
 /** `target 2; passed over: gpt-eastus (no vision), grok-eastus2 (rate limited)` */
 function inWords(head: string, notes: readonly string[]): string {
   if (notes.length === 0) return head;
-  const text = `${head}; passed over: ${notes.join(", ")}`;
+  return cut(`${head}; passed over: ${notes.join(", ")}`);
+}
+
+function cut(text: string): string {
   return text.length <= MAX_REASON_CHARS ? text : `${text.slice(0, MAX_REASON_CHARS - 1)}…`;
 }
 

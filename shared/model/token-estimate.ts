@@ -38,7 +38,9 @@ export function estimateTokens(endpoint: Endpoint, body: unknown): TokenEstimate
   return {
     promptTokens: prompt + (embeddings ? 0 : TOKENS_PER_REPLY),
     outputTokensAsked: embeddings ? null : outputTokensAsked(request),
-    answers: embeddings ? 0 : Math.max(1, whole(request.n) ?? 1, whole(request.best_of) ?? 1),
+    answers: embeddings
+      ? 0
+      : Math.min(MAX_ANSWERS, Math.max(1, whole(request.n) ?? 1, whole(request.best_of) ?? 1)),
   };
 }
 
@@ -114,6 +116,8 @@ function countObject(value: Record<string, unknown>, tally: Tally): void {
   }
 }
 
+/** No lab gives more answers to one request; one that asks for more is refused by it. */
+const MAX_ANSWERS = 128;
 /** More than any model gives; so that products of what bodies say stay whole numbers. */
 const MAX_ASKED = 10_000_000;
 

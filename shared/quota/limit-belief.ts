@@ -199,6 +199,14 @@ export function roomAtMs(b: LimitBelief, amount: number): number {
   return b.at_ms + Math.ceil((missing / flow(b)) * 1000);
 }
 
+/** Limits are so much a minute: what was asked for within it, however much, is forgotten after it. */
+const MOST_DEBT_SECONDS = 60;
+
+/** What a call of that size counts: more than a minute's flow, or all that can be there, no server can hold against it. */
+export function counted(b: LimitBelief, amount: number): number {
+  return Math.min(amount, Math.max(b.capacity, (b.ceiling_per_second ?? b.per_second) * MOST_DEBT_SECONDS));
+}
+
 /** @param b the belief at the time of the call */
 export function spend(b: LimitBelief, amount: number): LimitBelief {
   const begins = b.shape === "window" && b.window === null;

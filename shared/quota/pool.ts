@@ -1,5 +1,6 @@
 import {
   at,
+  counted,
   giveBack,
   hasRoom,
   type LimitBelief,
@@ -130,7 +131,7 @@ export function takeFrom(pool: Pool, requests: number, tokens: number): Pool {
   return {
     ...pool,
     requests: pool.requests === null ? null : spend(pool.requests, requests),
-    tokens: pool.tokens === null ? null : spend(pool.tokens, tokens),
+    tokens: pool.tokens === null ? null : spend(pool.tokens, counted(pool.tokens, tokens)),
   };
 }
 
@@ -138,7 +139,7 @@ export function giveBackTo(pool: Pool, requests: number, tokens: number): Pool {
   return {
     ...pool,
     requests: pool.requests === null ? null : giveBack(pool.requests, requests),
-    tokens: pool.tokens === null ? null : giveBack(pool.tokens, tokens),
+    tokens: pool.tokens === null ? null : giveBack(pool.tokens, counted(pool.tokens, tokens)),
   };
 }
 
@@ -150,7 +151,7 @@ export function takenOf(pool: Pool, tokens: number, nowMs: number): Taken {
     spent_requests: pool.requests?.spent ?? 0,
     spent_tokens: pool.tokens?.spent ?? 0,
     burst_requests: 1,
-    burst_tokens: tokens,
+    burst_tokens: pool.tokens === null ? tokens : counted(pool.tokens, tokens),
   };
 }
 
@@ -162,7 +163,8 @@ export function learn(pool: Pool, news: QuotaNews, nowMs: number): Pool {
   const requestsMark = { ...when, spent: taken.spent_requests, burst: taken.burst_requests };
   const requests = learnLimit(known.requests, headers.requests, requestsMark, 1, news, nowMs);
   const tokensMark = { ...when, spent: taken.spent_tokens, burst: taken.burst_tokens };
-  const tokens = learnLimit(known.tokens, headers.tokens, tokensMark, taken.tokens, news, nowMs);
+  const amount = known.tokens === null ? taken.tokens : counted(known.tokens, taken.tokens);
+  const tokens = learnLimit(known.tokens, headers.tokens, tokensMark, amount, news, nowMs);
   const waitMs = Math.min(news.retry_after_ms ?? UNKNOWN_WAIT_MS, MOST_WAIT_MS);
   const not_before_ms = news.refused ? Math.max(pool.not_before_ms, nowMs + waitMs) : pool.not_before_ms;
   return { requests, tokens, not_before_ms };

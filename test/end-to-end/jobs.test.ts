@@ -214,6 +214,14 @@ describe("a job, as a client sees it", () => {
     });
   });
 
+  it("a request for more than any quota holds fails by itself, and holds up nobody", async () => {
+    const greedy = await stack.submit({ ...chat("Hi", "deepseek-sim"), n: 1e9, max_tokens: 20_000 });
+    const modest = await stack.submit(chat("Hello", "deepseek-sim"));
+    const [refused, answered] = await Promise.all([greedy, modest].map(({ json }) => stack.ended(json.id)));
+    expect(refused?.json).toMatchObject({ status: "failed", error: { code: "upstream_bad_request" } });
+    expect(answered?.json).toMatchObject({ status: "completed" });
+  });
+
   it("a deployment that fails is passed over for the next of the route", async () => {
     const job = await done(chat("[[sim:status=503,times=1]] try again", "any-lab"));
     expect(job).toMatchObject({ status: "completed", attempts: 2 });

@@ -43,6 +43,12 @@ it.each(["max_tokens", "max_completion_tokens", "max_output_tokens"])("finds the
   expect(chat("x", { [name]: 50 }).outputTokensAsked).toBe(50);
 });
 
+it("takes no request for more answers than any lab gives", () => {
+  const asked = (n: unknown) => estimateTokens("/v1/chat/completions", { messages: [], n }).answers;
+  expect([128, 129, 1e9, 1e300].map(asked)).toEqual([128, 128, 128, 128]);
+  expect([0, -1, 1.5, "3", null].map(asked)).toEqual([1, 1, 1, 1, 1]);
+});
+
 it("admits by the longest answer, times the answers asked for", () => {
   const prompt = chat("x").promptTokens;
   expect(admissionTokens(chat("x", { max_tokens: 50, n: 3 }))).toBe(prompt + 150);

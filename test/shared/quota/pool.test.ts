@@ -4,6 +4,7 @@ import type { DeploymentLimits } from "../../../local/model-endpoints/profiles.t
 import { RateLimiter } from "../../../local/model-endpoints/rate-limit.ts";
 import { seeded } from "../../../local/model-endpoints/seeded.ts";
 import {
+  giveBackTo,
   isLimited,
   learn,
   newPool,
@@ -245,4 +246,24 @@ it("lets a call go that is larger than all there can be, once all is there, and 
   const huge = takeFrom(pool, 1, 50_000);
   expect(poolHasRoom(pool, 50_000, START)).toBe(true);
   expect(poolRoomAtMs(huge, 1_000, START)).toBeGreaterThan(START + 50_000);
+});
+
+it("is held up for no longer than a minute by one call, whatever that asks for", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 600, max: 1_000_000 }),
+      fc.option(fc.integer({ min: 1, max: 600 }), { nil: undefined }),
+      fc.integer({ min: 1, max: 1e15 }),
+      (perMinute, windowSeconds, tokens) => {
+        const pool = newPool({ tokens_per_minute: perMinute, window_seconds: windowSeconds }, START);
+        const taken = takeFrom(pool, 1, tokens);
+        // Paced a little below the rate, as long as nothing is known.
+        expect(poolRoomAtMs(taken, 1, START)).toBeLessThan(START + 66_000);
+        // Not let go after all: as if it had never been.
+        const back = giveBackTo(taken, 1, tokens).tokens;
+        expect(back?.level).toBeCloseTo(pool.tokens?.level ?? Number.NaN);
+        expect(back?.spent).toBe(0);
+      },
+    ),
+  );
 });
