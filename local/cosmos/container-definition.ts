@@ -33,7 +33,10 @@ const NOT_SERVED = [
   "fullTextPolicy",
   "computedProperties",
   "clientEncryptionPolicy",
+  "changeFeedPolicy",
+  "materializedViewDefinition",
 ];
+const INDEXES_NOT_SERVED = ["vectorIndexes", "fullTextIndexes"];
 
 /** @throws CosmosError 400 for a name that no database or container can have */
 export function checkName(id: unknown, what: string): asserts id is string {
@@ -47,11 +50,7 @@ export function containerDefinition(json: Record<string, unknown>): ContainerDef
   const { id, partitionKey, defaultTtl, indexingPolicy, uniqueKeyPolicy } =
     json as Partial<ContainerDefinition>;
   checkName(id, "container");
-  for (const name of NOT_SERVED) {
-    const value = json[name];
-    if (value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0))
-      throw badRequest(`${name} is not served by this emulator.`);
-  }
+  refuseAny(json, NOT_SERVED);
   checkKey(partitionKey);
   if (
     defaultTtl !== undefined &&
@@ -62,6 +61,13 @@ export function containerDefinition(json: Record<string, unknown>): ContainerDef
   if (indexingPolicy !== undefined) checkIndexing(indexingPolicy);
   for (const { paths } of uniqueKeyPolicy?.uniqueKeys ?? []) checkPaths(paths, "A unique key");
   return json as unknown as ContainerDefinition;
+}
+
+function refuseAny(settings: object, names: readonly string[]): void {
+  for (const [name, value] of Object.entries(settings)) {
+    const isEmpty = value === undefined || value === null || (Array.isArray(value) && value.length === 0);
+    if (names.includes(name) && !isEmpty) throw badRequest(`${name} is not served by this emulator.`);
+  }
 }
 
 function checkKey(key: ContainerDefinition["partitionKey"] | undefined): void {
@@ -83,6 +89,7 @@ function checkPaths(paths: unknown, what: string): asserts paths is string[] {
 }
 
 function checkIndexing(policy: IndexingPolicy): void {
+  refuseAny(policy, INDEXES_NOT_SERVED);
   const { indexingMode = "consistent", automatic = true, includedPaths, excludedPaths } = policy;
   const mode = indexingMode.toLowerCase();
   if (mode !== "consistent" && mode !== "none")

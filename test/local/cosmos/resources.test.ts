@@ -116,6 +116,14 @@ describe("databases and containers", () => {
     ["two of kind Hash", { id: "x", partitionKey: { paths: ["/a", "/b"], kind: "Hash" } }],
     ["a path without a slash", { id: "x", partitionKey: { paths: ["a"] } }],
     ["a ttl of 0", { id: "x", partitionKey: key, defaultTtl: 0 }],
+    [
+      "all versions of its changes",
+      { id: "x", partitionKey: key, changeFeedPolicy: { retentionDuration: 5 } },
+    ],
+    [
+      "a vector index",
+      { id: "x", partitionKey: key, indexingPolicy: { vectorIndexes: [{ path: "/v", type: "flat" }] } },
+    ],
     ["vectors", { id: "x", partitionKey: key, vectorEmbeddingPolicy: { vectorEmbeddings: [] } }],
     [
       "an index policy without /*",
