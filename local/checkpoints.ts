@@ -1,29 +1,45 @@
 import path from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
+import { type Clock, systemClock } from "./clock.ts";
 
-/** Pages of the log that are not in the store's file yet, above which they are copied there: 32 MB. */
-const MAX_LOG_PAGES = 8_000;
+export interface CheckpointBounds {
+  /** Pages of the log that are not in the store's file yet, above which they are copied there. */
+  readonly uncopiedPages: number;
+  /** Pages of the whole log, above which it is written from its start again whoever waits. */
+  readonly logPages: number;
+  /** Nobody waits when nothing was committed for so long. */
+  readonly quietMs: number;
+}
+
+/** 32 MB and 128 MB: a longer one would be felt when a store that was killed is opened again. */
+const BOUNDS: CheckpointBounds = { uncopiedPages: 8_000, logPages: 32_000, quietMs: 100 };
 /** Commits between two looks at the log. */
 const COMMITS_A_LOOK = 64;
 
 /**
  * Copies a store's log into its file now and then. SQLite would do it within a commit, which then waits for the disk for
- * 100 ms and more, and everybody with it; so a thread does it, and this connection only what was written meanwhile.
+ * 100 ms and more, and everybody with it; so a thread does it. What was written meanwhile is left to this connection:
+ * only once all of the log is in the file is it written from its start again. That waits for the disk as well, so it
+ * is done in a quiet moment, or when the log has grown long; what is copied already costs no reader anything.
  */
 export class Checkpoints {
   readonly #db: DatabaseSync;
   readonly #file: string;
   readonly #look: StatementSync;
-  readonly #maxLogPages: number;
+  readonly #bounds: CheckpointBounds;
+  readonly #clock: Clock;
   #thread: Worker | undefined;
   #busy = false;
-  /** The thread has done its part. */
-  #copied = false;
+  /** The thread has done its part; this connection's is due at the next moment without a transaction. */
+  #due = false;
+  #stopWaiting: () => void = () => undefined;
   #commits = 0;
+  #logPages = 0;
 
-  constructor(db: DatabaseSync, file: string, maxLogPages = MAX_LOG_PAGES) {
-    this.#maxLogPages = maxLogPages;
+  constructor(db: DatabaseSync, file: string, bounds: CheckpointBounds = BOUNDS, clock: Clock = systemClock) {
+    this.#bounds = bounds;
+    this.#clock = clock;
     this.#db = db;
     this.#file = file;
     db.exec("PRAGMA wal_autocheckpoint = 0");
@@ -32,10 +48,11 @@ export class Checkpoints {
 
   /** To be told of each commit, once those who waited for it have heard. */
   committed(): void {
-    if (this.#copied) this.#finish();
+    if (this.#due) this.#finish();
     if (++this.#commits % COMMITS_A_LOOK !== 0 || this.#busy || this.#db.isTransaction) return;
     const { log, checkpointed } = this.#look.get() ?? {};
-    if (Number(log) - Number(checkpointed) < this.#maxLogPages) return;
+    this.#logPages = Number(log);
+    if (this.#logPages - Number(checkpointed) < this.#bounds.uncopiedPages) return;
     this.#busy = true;
     this.#thread ??= this.#start();
     this.#thread.postMessage("checkpoint");
@@ -43,6 +60,7 @@ export class Checkpoints {
 
   close(): void {
     this.#busy = true;
+    this.#stopWaiting();
     void this.#thread?.terminate();
   }
 
@@ -51,23 +69,33 @@ export class Checkpoints {
     const script = path.join(dirname, `checkpoint-thread${path.extname(filename)}`);
     const thread = new Worker(script, { workerData: this.#file });
     thread.unref();
-    const done = () => {
-      this.#copied = true;
-      this.#finish();
-    };
-    thread.on("message", done);
+    thread.on("message", () => {
+      if (this.#logPages > this.#bounds.logPages) return this.#finish();
+      this.#busy = false;
+      this.#finishWhenQuiet();
+    });
     // What the thread could not do is done here, however long it takes.
     thread.on("error", () => {
       this.#thread = undefined;
-      done();
+      this.#finish();
     });
     return thread;
   }
 
-  /** Only once all of the log is in the file is it written from its start again. Waits for the end of a transaction. */
+  #finishWhenQuiet(): void {
+    this.#stopWaiting();
+    const commits = this.#commits;
+    this.#stopWaiting = this.#clock.after(this.#bounds.quietMs, () => {
+      if (this.#busy) return; // it copies once more, and comes back
+      if (this.#commits === commits) this.#finish();
+      else this.#finishWhenQuiet();
+    });
+  }
+
   #finish(): void {
-    if (!this.#db.isOpen || this.#db.isTransaction) return;
-    this.#copied = false;
+    if (!this.#db.isOpen) return;
+    this.#due = this.#db.isTransaction;
+    if (this.#due) return;
     this.#busy = false;
     try {
       this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
