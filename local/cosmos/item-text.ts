@@ -1,4 +1,4 @@
-const SYSTEM_FIELDS = ["_rid", "_self", "_etag", "_attachments", "_ts"];
+export const SYSTEM_FIELDS = ["_rid", "_self", "_etag", "_attachments", "_ts"];
 
 export function systemFields(etag: string, ts: number, rid: string, containerSelf: string): string {
   // Ids in base64 and etags of hexadecimal digits need no escaping.

@@ -1,4 +1,5 @@
 import { badRequest } from "./cosmos-error.ts";
+import { SYSTEM_FIELDS } from "./item-text.ts";
 
 interface PatchOperation {
   readonly op: string;
@@ -27,6 +28,8 @@ type Parent = Record<string, unknown> | unknown[];
 
 function applyOne(item: Record<string, unknown>, operation: PatchOperation): void {
   const { op, path, value, from } = operation;
+  refuseSystem(path);
+  if (op === "move") refuseSystem(from ?? "");
   switch (op) {
     case "add":
       add(item, path, value);
@@ -53,6 +56,11 @@ function applyOne(item: Record<string, unknown>, operation: PatchOperation): voi
     default:
       throw badRequest(`The patch operation ${String(op)} is not known.`);
   }
+}
+
+function refuseSystem(path: string): void {
+  const [, first = ""] = String(path).split("/");
+  if (SYSTEM_FIELDS.includes(first)) throw badRequest(`The patch path ${path} is a system property's.`);
 }
 
 function locate(item: Record<string, unknown>, path: string): { parent: Parent; name: string } {

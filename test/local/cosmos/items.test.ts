@@ -113,6 +113,9 @@ describe("items", () => {
     expect(await statusOf(when("FROM c WHERE c.n = 3"))).toBe(200);
     expect(await statusOf(of.patch([{ op: "remove", path: "/nothing" }]))).toBe(400);
     expect(await statusOf(of.patch([{ op: "set", path: "/t", value: "b" }]))).toBe(400);
+    for (const path of ["/_etag", "/_ts"])
+      expect(await statusOf(of.patch([{ op: "set", path, value: 1 }]))).toBe(400);
+    expect(await statusOf(of.patch([{ op: "move", from: "/_rid", path: "/r" } as never]))).toBe(400);
   });
 
   it("expire after their own ttl, or the container's", async () => {
