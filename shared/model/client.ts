@@ -36,36 +36,44 @@ export interface ModelClientDeps {
 /** Of a refusal no more is read: its reason stands at the beginning. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
 
+interface CallUnderWay {
+  readonly signal: AbortSignal;
+  answer: Answer | undefined;
+}
+
 /** Calls deployments through the `openai` client, one client for each deployment. */
 export function createModelClient(deps: ModelClientDeps): ModelClient & { close(): Promise<void> } {
   // undici's own time-outs for headers and body are 5 minutes; a reasoning call may take half an hour.
   const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0, allowH2: false });
   const clients = new Map<string, OpenAI>();
-  /** Answers of calls under way, by call id. */
-  const answers = new Map<string, Answer>();
+  /** Calls under way, by call id. */
+  const calls = new Map<string, CallUnderWay>();
 
   /**
    * On undici's own request, at half the CPU of a whole fetch. Redirects are not followed and nothing is compressed,
    * so that the bytes hashed are the bytes sent. The answer is put aside as it came: the openai client would keep of a
-   * refusal only what it could parse, and a stream made for it and read again costs more than the answer itself.
+   * refusal only what it could parse, and a stream made for it and read again costs more than the answer itself. The
+   * call's own signal is used: one given to the client is joined with another, at the price of four weak references.
    */
   const fetch: typeof globalThis.fetch = async (input, init) => {
     const url = new URL(String(input));
     const headers = init?.headers as Headers;
+    const call = calls.get(headers.get(CALL_ID_HEADER) ?? "");
+    if (call === undefined) throw new TypeError("a request that belongs to no call");
     const answer = await dispatcher.request({
       origin: url.origin,
       path: url.pathname + url.search,
       method: "POST",
       headers,
       body: init?.body as string,
-      signal: init?.signal ?? null,
+      signal: call.signal,
     });
     const { statusCode: status } = answer;
-    answers.set(headers.get(CALL_ID_HEADER) ?? "", {
+    call.answer = {
       status,
       headers: { get: (name) => headerOf(answer.headers, name) },
       body: await bodyOf(answer),
-    });
+    };
     return new Response(null, { status });
   };
 
@@ -92,6 +100,8 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
     async call(call) {
       const callId = `${call.jobId}.${call.attempt}`;
       const abort = new AbortController();
+      const underWay: CallUnderWay = { signal: abort.signal, answer: undefined };
+      calls.set(callId, underWay);
       const onAbort = () => abort.abort(call.signal.reason);
       call.signal.addEventListener("abort", onAbort, { once: true });
       if (call.signal.aborted) onAbort();
@@ -106,18 +116,17 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
               "x-switchyard-attempt": String(call.attempt),
               [CALL_ID_HEADER]: callId,
             },
-            signal: abort.signal,
           })
           .asResponse();
       } catch (thrown) {
         // The client throws for refusals too, which are answers.
-        if (!answers.has(callId)) return failureOf(thrown, abort.signal);
+        if (underWay.answer === undefined) return failureOf(thrown, abort.signal);
       } finally {
+        calls.delete(callId);
         cancelTimer();
         call.signal.removeEventListener("abort", onAbort);
       }
-      const answer = answers.get(callId);
-      answers.delete(callId);
+      const { answer } = underWay;
       if (answer === undefined) throw new TypeError(`the call ${callId} ended without an answer`);
       const outcome = outcomeOf(answer, deps.clock.now());
       const quota = quotaHeadersOf(answer.headers);
