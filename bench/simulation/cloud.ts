@@ -275,9 +275,16 @@ export class Cloud {
     const { number } = unreported;
     if (news.outcome !== "ok" || unreported.news.length >= machinery.REPORT_CALLS) this.#report(unreported);
     else if (unreported.news.length === 1)
-      this.events.after(machinery.REPORT_MS, () => {
-        if (unreported.number === number) this.#report(unreported);
-      });
+      this.events.after(machinery.REPORT_MS, () => this.#reportLate(unreported, number));
+  }
+
+  #reportLate(unreported: Unreported, number: number): void {
+    if (unreported.number !== number) return;
+    const say = () => {
+      if (unreported.number === number) this.#report(unreported);
+    };
+    if (unreported.news.length >= machinery.FEW_CALLS) say();
+    else this.events.after(machinery.REPORT_FEW_MS - machinery.REPORT_MS, say);
   }
 
   #report(unreported: Unreported): void {

@@ -9,10 +9,12 @@ export const LOOK_MS = 200;
 export const STRAYS_MS = 3_000;
 /** How often it renews its lease, and writes a pool that is used. */
 export const RENEW_MS = 1_500;
-export const WRITE_POOL_MS = 1_500;
-/** An instance reports after so many calls, or so long after the first. */
+export const WRITE_POOL_MS = 2_500;
+/** An instance reports after so many calls, or so long after the first; of few calls, later. */
 export const REPORT_CALLS = 24;
 export const REPORT_MS = 1_000;
+export const FEW_CALLS = 4;
+export const REPORT_FEW_MS = 2_000;
 /** A job whose calls failed so often has failed. */
 export const MAX_ATTEMPTS = 5;
 /** How soon a deployment that is down says so. */

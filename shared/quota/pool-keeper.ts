@@ -7,9 +7,9 @@ import { isLimited, newPool, type Pool, poolAt, withLimits } from "./pool.ts";
 import type { PoolRecord, QuotaLedger } from "./ports.ts";
 import type { Scheduler } from "./scheduler.ts";
 
-/** How often a pool that changed is written, and for how long a backlog is said to last. */
-const WRITE_EVERY_MS = 1_500;
+/** For how long a backlog is said to last; it is said anew at half of that, and a pool that changed is written with it. */
 const BACKLOG_MS = 5_000;
+const WRITE_EVERY_MS = BACKLOG_MS / 2;
 /** Against others who write the same pool. */
 const TRIES = 5;
 

@@ -6,6 +6,9 @@ import type { CallNews } from "./scheduler.ts";
 /** A report is written after so many calls, or so long after the first of them; at once when a call went wrong. */
 const REPORT_CALLS = 24;
 const REPORT_AFTER_MS = 1_000;
+/** Fewer than so many calls say little, and cost as much: they wait for others this long. */
+const FEW_CALLS = 4;
+const REPORT_FEW_AFTER_MS = 2_000;
 /** A report holds older news as well, in case the dispatcher did not see the one before. */
 const MOST_NEWS = 96;
 
@@ -31,7 +34,16 @@ export class Reporter {
     if (this.#news.length > MOST_NEWS) this.#news.splice(0, this.#news.length - MOST_NEWS);
     if (news.outcome === "refused" || news.outcome === "failed") return this.#write();
     if (this.#unsaid >= REPORT_CALLS) void this.#write();
-    else this.#cancelTimer ??= this.#deps.clock.after(REPORT_AFTER_MS, () => void this.#write());
+    else this.#cancelTimer ??= this.#deps.clock.after(REPORT_AFTER_MS, () => this.#writeUnlessFew());
+  }
+
+  #writeUnlessFew(): void {
+    if (this.#unsaid >= FEW_CALLS) {
+      void this.#write();
+      return;
+    }
+    const restMs = REPORT_FEW_AFTER_MS - REPORT_AFTER_MS;
+    this.#cancelTimer = this.#deps.clock.after(restMs, () => void this.#write());
   }
 
   #write(): Promise<void> {

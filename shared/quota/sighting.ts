@@ -21,6 +21,10 @@ const LEVEL_GAIN = 0.15;
 const DRAIN_HALF_SECONDS = 2;
 /** A bucket that may have got so full in between may have been overflowing. */
 const FULL_SHARE = 0.98;
+/** A bucket that says it is full in so long. */
+const SHORT_BUCKET_MS = 3_000;
+/** Of what should have flowed back, as long as it is not known how: a stranger may take the other half. */
+const UNKNOWN_FLOW_SHARE = 0.5;
 const LEAST_DRAIN_SHARE = -0.5;
 /** Of calls let go together, so large a share may arrive before or after one of them; a few do no harm. */
 const BURST_NOISE = 0.6;
@@ -190,14 +194,30 @@ function beyond(difference: number, noise: number): number {
   return Math.sign(difference) * Math.max(0, Math.abs(difference) - Math.max(0, noise));
 }
 
-function correctBucket(b: LimitBelief, headers: LimitHeaders, mark: Mark, amount: number): LimitBelief {
-  // While the shape is unknown there may be more than is used of it at once: only a lack says something.
+/**
+ * What is left of a bucket now, by what it was when a call arrived. What flows back finds no room in a full bucket,
+ * unless what was taken meanwhile made some: a short one has been filled and emptied before an answer is heard of; of a
+ * larger one it is not reckoned with, for there is plenty.
+ */
+function leftNow(b: LimitBelief, left: number, capacity: number, mark: Mark): number {
   const taken = (b.spent - mark.spent) * b.factor;
-  if (b.shape === "unknown") return { ...b, level: Math.min(b.level, headers.left - taken) };
-  const flowed = (flow(b) * (b.at_ms - mark.arrived_ms)) / 1000;
+  // That estimates are too high is not reckoned with for what is still under way.
+  const perSecond = Math.min(flow(b), b.per_second);
+  const flowed = (perSecond * (b.at_ms - mark.arrived_ms)) / 1000;
+  // While the shape is unknown there may be more than is used of it at once: only a lack says something.
+  if (b.shape === "unknown") return left + UNKNOWN_FLOW_SHARE * flowed - taken;
+  const isShort = b.window_ms !== null && b.window_ms <= SHORT_BUCKET_MS;
+  return Math.min(isShort ? capacity + taken : capacity, left + flowed) - taken;
+}
+
+function correctBucket(b: LimitBelief, headers: LimitHeaders, mark: Mark, amount: number): LimitBelief {
   const capacity = Math.max(b.capacity, headers.left);
-  const seen = Math.min(capacity, headers.left + flowed) - taken - b.level;
-  const difference = beyond(seen, BURST_NOISE * (mark.burst - SMALL_BURST_CALLS * amount) * b.factor);
+  const left = leftNow(b, headers.left, capacity, mark);
+  if (b.shape === "unknown") return { ...b, level: Math.min(b.level, left) };
+  const difference = beyond(
+    left - b.level,
+    BURST_NOISE * (mark.burst - SMALL_BURST_CALLS * amount) * b.factor,
+  );
   return {
     ...b,
     capacity,

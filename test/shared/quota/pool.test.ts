@@ -117,6 +117,12 @@ describe("learns how a deployment is limited, and uses nearly all of it", () => 
     for (const run of runs) expect(used(run, 60)).toBeGreaterThan(0.97);
   });
 
+  it("a bucket of a second whose answers come later than it is full again", () => {
+    const run = drive({ limits: bucket, seconds: 40, callMs: 2_000 });
+    expect(used(run, 40)).toBeGreaterThan(0.97);
+    expect(run.refused / run.sent).toBeLessThan(0.02);
+  });
+
   it("a window of a second by its rate, for a bucket taken for one would never be seen to be a bucket again", () => {
     const run = drive({ limits: { ...bucket, shape: "window" }, seconds: 60, seed: "6" });
     expect(run.pool.tokens?.shape).toBe("bucket");

@@ -1,0 +1,53 @@
+import { expect, it } from "vitest";
+import { takenOf } from "../../../shared/quota/pool.ts";
+import type { Report, Reports } from "../../../shared/quota/ports.ts";
+import { Reporter } from "../../../shared/quota/reporter.ts";
+import type { CallNews } from "../../../shared/quota/scheduler.ts";
+import { silent, TestClock } from "../world.ts";
+
+function setUp() {
+  const written: Report[] = [];
+  const reports: Reports = {
+    write: (report) => {
+      written.push(report);
+      return Promise.resolve();
+    },
+    since: () => Promise.resolve(written),
+  };
+  const clock = new TestClock();
+  return { written, clock, reporter: new Reporter({ reports, clock, log: silent, instance: "one" }) };
+}
+
+const free = { requests: null, tokens: null, not_before_ms: 0 };
+const news = (jobId: string, outcome: CallNews["outcome"] = "ok"): CallNews => ({
+  ...{ deployment: "one", job_id: jobId, taken: takenOf(free, 10, 0), outcome, latency_ms: 1, sent_ms: 0 },
+  ...{ headers: { requests: null, tokens: null }, retry_after_ms: null },
+});
+/** Writes follow each other: all that was due has been begun. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+it("tells of several calls a second after the first, of fewer with those of another second", async () => {
+  const { written, clock, reporter } = setUp();
+  for (const id of ["a", "b", "c", "d"]) void reporter.heard(news(id));
+  clock.advance(1_000);
+  await settled();
+  expect(written.map((report) => report.news.length)).toEqual([4]);
+  void reporter.heard(news("e"));
+  clock.advance(1_500);
+  await settled();
+  expect(written).toHaveLength(1);
+  void reporter.heard(news("f"));
+  clock.advance(500);
+  await settled();
+  expect(written.map(({ news: told }) => told.at(-1)?.job_id)).toEqual(["d", "f"]);
+  clock.advance(10_000);
+  await settled();
+  expect(written).toHaveLength(2);
+});
+
+it("tells at once of a call that went wrong, and of all before it", async () => {
+  const { written, reporter } = setUp();
+  void reporter.heard(news("a"));
+  await reporter.heard(news("b", "refused"));
+  expect(written.map(({ news: told }) => told.map(({ job_id }) => job_id))).toEqual([["a", "b"]]);
+});
