@@ -176,6 +176,23 @@ it("does not let the sweeper's nudge, or a lapsed grant, get a job past the line
   expect(labs.calls).toHaveLength(1);
 });
 
+it("gives the quota of a grant that no call comes of to the next in the line", async () => {
+  const keys: Nudge[] = [];
+  for (let n = 0; n < 3; n++) keys.push(await accepted());
+  for (const key of keys) await runJob(one.worker, key);
+  await turnUntil(() => released.length === 1);
+  const releasedMs = clock.now();
+  const [{ key, grant } = { key: undefined, grant: undefined }] = released;
+  if (key === undefined) throw new Error("nothing was released");
+  // Meanwhile its model was taken out.
+  await runJob({ ...one.worker, catalogue: () => labs.catalogue("xai-two") }, { v: 1, ...key, grant });
+  expect((await jobOf(key)).status).toBe("failed");
+  await turnUntil(() => released.length === 2);
+  // One comes back a second: the third has what the second did not use.
+  expect(clock.now() - releasedMs).toBeLessThan(500);
+  expect(labs.calls).toHaveLength(1);
+});
+
 it("ends a job in time whose turn would come too late", async () => {
   const [first, second] = [await accepted(), await accepted({ deadlineMs: clock.now() + 20_000 })];
   await runJob(one.worker, first);
