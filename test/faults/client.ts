@@ -24,7 +24,10 @@ interface Told {
 }
 
 const ANSWER_PATIENCE_MS = 8_000;
+/** After an answer that never came: doubled with each in a row, for hundreds of clients would keep hosts from starting. */
 const RETRY_MS = 300;
+const MAX_RETRY_MS = 5_000;
+const retryMs = (unanswered: number) => Math.min(RETRY_MS * 2 ** unanswered, MAX_RETRY_MS);
 const WAIT_SECONDS = 3;
 /** A client with a key goes on submitting until it is told 202 or a refusal; an outage ends before that. */
 const SUBMIT_PATIENCE_MS = 90_000;
@@ -87,12 +90,12 @@ export class RecordingClient {
 
   async #submit(wish: Wish, envelope: string, answers: SubmitAnswer[]): Promise<string | null> {
     const end = performance.now() + SUBMIT_PATIENCE_MS;
-    for (;;) {
+    for (let tries = 0; ; tries++) {
       const { status, jobId } = await this.#once(wish, envelope, answers);
       if (status === 202) return jobId;
       // Without a key a second try would be a second job; a refusal stays one.
       if (wish.key === null || (status !== null && status < 500) || performance.now() > end) return null;
-      await sleep(RETRY_MS);
+      await sleep(retryMs(tries));
     }
   }
 
@@ -110,10 +113,12 @@ export class RecordingClient {
 
   async #follow(wish: Wish, id: string): Promise<boolean> {
     const end = performance.now() + this.#jobPatienceMs;
+    let unanswered = 0;
     while (performance.now() < end) {
       const status = await this.look(wish.tenant, id, WAIT_SECONDS);
       if (status !== null && status !== "absent" && hasEnded(status)) return true;
-      if (status === null) await sleep(RETRY_MS);
+      if (status === null) await sleep(retryMs(unanswered++));
+      else unanswered = 0;
     }
     return false;
   }
@@ -143,7 +148,7 @@ export class RecordingClient {
       this.promises.push({ jobId: id, action: "cancel", status });
       if (status === 200) this.#saw(id, json, asked);
       if (status !== null && status < 500) return;
-      await sleep(RETRY_MS);
+      await sleep(retryMs(tries));
     }
   }
 

@@ -1,7 +1,7 @@
 import { hasEnded } from "../../shared/job/job.ts";
 import { AtWork } from "./at-work.ts";
 import type { CampaignReport } from "./campaign.ts";
-import type { Evidence } from "./evidence.ts";
+import type { Evidence, StoredJob } from "./evidence.ts";
 import { acceptedOf, KINDS, notShown } from "./kinds.ts";
 
 /** Violations printed of a run: the first ones say what the others say. */
@@ -46,10 +46,30 @@ export function printReport(
     ["of that, with a host and the emulators up", lost.map(({ from, to }) => atWork.seconds(from, to))],
   ] as const;
   for (const [what, seconds] of found) row(`${what}, p50 / p95 / longest`, shares(seconds));
+  for (const line of lastToEnd(evidence)) say(`    ${line}`);
   row("promises broken", violations.length);
   for (const { promise, jobId, why } of violations.slice(0, MAX_LINES))
     say(`    ${promise}: ${jobId ?? ""} ${why}`);
   if (isLong) row("not shown", notShown(report).join("; ") || "nothing");
+}
+
+/** Jobs whose history is printed: what held up the end of a run. */
+const LAST_JOBS = 8;
+
+/** The jobs that ended last, with the seconds from their acceptance to each record. */
+function lastToEnd({ stored }: Evidence): string[] {
+  const endOf = ({ storedAt }: StoredJob) => storedAt.at(-1) ?? 0;
+  const last = [...stored].sort((a, b) => endOf(b) - endOf(a)).slice(0, LAST_JOBS);
+  const [latest] = last;
+  return last.map((each) => {
+    const { trail, storedAt, job } = each;
+    const steps = trail.map(({ event, reason }, at) => {
+      const seconds = (storedAt[at] ?? 0) - (storedAt[0] ?? 0);
+      return `${seconds} ${event}${event === "waiting" ? ` (${reason})` : ""}`;
+    });
+    const before = latest === undefined ? 0 : endOf(latest) - endOf(each);
+    return `${job.model}, ${before} s before the last: ${steps.join(", ")}`;
+  });
 }
 
 /** From a lost attempt's start until it was found lost, by the store's clock: its call until the kill, and the recovery. */
