@@ -26,7 +26,7 @@ interface Told {
 const ANSWER_PATIENCE_MS = 8_000;
 /** After an answer that never came: doubled with each in a row, for hundreds of clients would keep hosts from starting. */
 const RETRY_MS = 300;
-const MAX_RETRY_MS = 5_000;
+const MAX_RETRY_MS = 2_000;
 const retryMs = (unanswered: number) => Math.min(RETRY_MS * 2 ** unanswered, MAX_RETRY_MS);
 const WAIT_SECONDS = 3;
 /** A client with a key goes on submitting until it is told 202 or a refusal; an outage ends before that. */
