@@ -39,7 +39,12 @@ const wanted = process.argv[2];
 /** One shape's whole name means that shape alone. */
 const named = SHAPES.some(({ name }) => name === wanted);
 if (wanted === "fairness") await fairness();
-else await shapes();
+else if (wanted === undefined || SHAPES.some(({ name }) => name.startsWith(wanted))) await shapes();
+else {
+  const all = SHAPES.map(({ name }) => `"${name}"`).join(", ");
+  console.error(`There is no shape "${wanted}". There are ${all}, all of them without a name, and fairness.`);
+  process.exitCode = 2;
+}
 await connections.close();
 
 async function shapes(): Promise<void> {
