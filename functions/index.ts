@@ -180,7 +180,7 @@ const overBudget = new CosmosOverBudgetJobs(jobs);
 const changedBudgets = new ChangedBudgets({ store, overBudget, nudges, tenants, clock, nudgeGraceMs });
 const sweeper = new Sweeper({
   ...{ store, nudges, clock, nudgeGraceMs, leaseSeconds: settings.leaseSeconds },
-  jobs: new CosmosSweptJobs(jobs),
+  jobs: new CosmosSweptJobs(jobs, clock),
   watch: new CosmosLeaseWatch(control),
 });
 const rounds = new CosmosSweepRounds(control);

@@ -1,10 +1,14 @@
 import type { Container, SqlQuerySpec } from "@azure/cosmos";
+import type { Clock } from "../clock.ts";
 import type { Job } from "../job/job.ts";
 import type { Overdue, SeenLease, SweptJobs } from "../job/ports.ts";
 import { storeOperation } from "./cosmos-client.ts";
 
 /** Any logical partition: a question about the store's clock is for one, not for all of them. */
 const NOBODY = ["sweeper", "clock"];
+
+/** Steady clocks part by far less than a millisecond in so long. */
+const ASK_AGAIN_MS = 60_000;
 
 type LeaseRow = Pick<Job, "tenant_id" | "job_id" | "lease"> & {
   readonly _ts: number;
@@ -14,16 +18,26 @@ type LeaseRow = Pick<Job, "tenant_id" | "job_id" | "lease"> & {
 /** What the sweeper looks at, by indexed `wake_at_ms`, `status` and `_ts`: what has ended costs nothing. */
 export class CosmosSweptJobs implements SweptJobs {
   readonly #jobs: Container;
+  readonly #clock: Pick<Clock, "monotonic">;
+  #told: { readonly nowMs: number; readonly at: number } | undefined;
 
-  constructor(jobs: Container) {
+  constructor(jobs: Container, clock: Pick<Clock, "monotonic">) {
     this.#jobs = jobs;
+    this.#clock = clock;
   }
 
+  /** Asked for now and then, and reckoned on from there by this process's steady clock. */
   async now(): Promise<number> {
-    const options = { partitionKey: NOBODY, maxItemCount: 1 };
-    const [nowMs] = await this.#query<number>("store clock", "SELECT VALUE GetCurrentTimestamp()", options);
-    if (nowMs === undefined) throw new TypeError("the store does not tell its time");
-    return nowMs;
+    const known = this.#told;
+    if (known === undefined || this.#clock.monotonic() - known.at >= ASK_AGAIN_MS) {
+      const options = { partitionKey: NOBODY, maxItemCount: 1 };
+      const [nowMs] = await this.#query<number>("store clock", "SELECT VALUE GetCurrentTimestamp()", options);
+      if (nowMs === undefined) throw new TypeError("the store does not tell its time");
+      // However slow the answer was: a time that is behind costs time alone.
+      this.#told = { nowMs, at: this.#clock.monotonic() };
+      return nowMs;
+    }
+    return Math.floor(known.nowMs + this.#clock.monotonic() - known.at);
   }
 
   overdue(nowMs: number, limit: number): Promise<readonly Overdue[]> {

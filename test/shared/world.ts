@@ -186,7 +186,7 @@ export function sweeperOn(
   by: { nudges: Nudges; clock: Clock },
 ): Sweeper {
   return new Sweeper({
-    ...{ store, jobs: new CosmosSweptJobs(jobs), watch: new CosmosLeaseWatch(control), ...by },
+    ...{ store, jobs: new CosmosSweptJobs(jobs, by.clock), watch: new CosmosLeaseWatch(control), ...by },
     ...{ nudgeGraceMs: 10_000, leaseSeconds: 30 },
   });
 }

@@ -117,7 +117,7 @@ describe("the sweeper", () => {
 
 describe("what is overdue", () => {
   it("is found by its time alone, the longest overdue first; what has ended is gone from the index", async () => {
-    const swept = new CosmosSweptJobs(world.opened.jobs);
+    const swept = new CosmosSweptJobs(world.opened.jobs, clock);
     expect(await swept.now()).toBe(clock.now());
     const one = await world.accepted();
     clock.advance(1_000);
