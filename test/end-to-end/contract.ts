@@ -1,8 +1,11 @@
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { openapiDocument } from "../../shared/http/openapi.ts";
 
+interface Content {
+  readonly schema: { readonly $ref?: string };
+}
 interface Operation {
-  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>;
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Content>> }>>;
 }
 
 const document = openapiDocument() as unknown as {
@@ -49,10 +52,13 @@ export function checkContract(
 }
 
 function validatorOf([path, method, status, type]: readonly [string, string, string, string]) {
+  const { schema } = document.paths[path]?.[method]?.responses[status]?.content?.[type] ?? {};
   const pointer = ["paths", path, method, "responses", status, "content", type, "schema"]
     .map((part) => encodeURIComponent(part.replaceAll("~", "~0").replaceAll("/", "~1")))
     .join("/");
-  const known = validators.get(pointer) ?? ajv.compile({ $ref: `openapi#/${pointer}` });
-  validators.set(pointer, known);
+  // What many routes answer is compiled once.
+  const $ref = schema?.$ref ?? `#/${pointer}`;
+  const known = validators.get($ref) ?? ajv.compile({ $ref: `openapi${$ref}` });
+  validators.set($ref, known);
   return known;
 }
