@@ -12,13 +12,18 @@ import { clientOf, statusOf } from "./world.ts";
 const LONG = process.env.LONG === "1";
 const RUNS = LONG ? 1_000 : 8;
 const OPERATIONS = 50;
+/**
+ * Runs over one store, each in a container of its own. A crash is as dear as the store's log is long: it is copied,
+ * read when the copy is opened, and written out when what crashed is closed.
+ */
+const RUNS_A_STORE = 10;
 
 let folder: string;
 let emulator: Emulator;
 beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "cosmos-model-"));
   emulator = new Emulator();
-  await emulator.open(path.join(folder, "0.db"));
+  await emulator.openNew();
 });
 afterEach(async () => {
   await emulator.close();
@@ -29,11 +34,21 @@ afterEach(async () => {
 class Emulator {
   readonly clock = new ManualClock();
   #file = "";
-  #crashes = 0;
+  #files = 0;
   #cosmos: RunningCosmos | undefined;
   #client: CosmosClient | undefined;
 
-  async open(file: string): Promise<void> {
+  /** Over an empty store. */
+  async openNew(): Promise<void> {
+    await this.close();
+    await this.#open(this.#nextFile());
+  }
+
+  #nextFile(): string {
+    return path.join(folder, `${++this.#files}.db`);
+  }
+
+  async #open(file: string): Promise<void> {
     this.#file = file;
     this.#cosmos = await startCosmos({ port: 0, databaseFile: file, clock: this.clock });
     this.#client = clientOf(this.#cosmos.port);
@@ -49,11 +64,11 @@ class Emulator {
   }
 
   async crash(): Promise<void> {
-    const file = path.join(folder, `${++this.#crashes}.db`);
+    const file = this.#nextFile();
     for (const end of ["", "-wal"])
       if (existsSync(this.#file + end)) copyFileSync(this.#file + end, file + end);
     await this.close();
-    await this.open(file);
+    await this.#open(file);
   }
 
   async close(): Promise<void> {
@@ -204,6 +219,7 @@ it(`a container does what its model does (${RUNS} runs of ${OPERATIONS} operatio
     fc.asyncProperty(
       fc.array(operation, { minLength: OPERATIONS, maxLength: OPERATIONS }),
       async (operations) => {
+        if (runs > 0 && runs % RUNS_A_STORE === 0) await emulator.openNew();
         const name = `c${++runs}`;
         const run = new Run(name, await emulator.container(name));
         for (const op of operations) await run.step(op);
