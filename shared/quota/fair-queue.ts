@@ -19,6 +19,16 @@ export interface Waiting {
 const ORDER: readonly Priority[] = ["high", "standard", "low"];
 /** A priority that was passed over so often in a row has one turn: none starves for ever. */
 const PASSED_OVER = 16;
+/** With a deadline near it has one sooner. */
+const PASSED_OVER_NEAR = 4;
+
+/** A tenant's next job of one place, and why it is. */
+interface Turn {
+  readonly job: Waiting;
+  /** Its priority was passed over too often. */
+  readonly isStarved: boolean;
+  readonly isNear: boolean;
+}
 
 /** One tenant's jobs that the same deployments can serve, whichever they prefer, by priority. */
 class TenantJobs {
@@ -39,23 +49,34 @@ class TenantJobs {
     return ORDER.every((priority) => this.lanes[priority].size === 0);
   }
 
-  next(nowMs: number): Waiting | undefined {
-    let first: Priority | undefined;
-    let starved: Priority | undefined;
+  next(nowMs: number): Turn | undefined {
+    let best: Turn | undefined;
     for (const priority of ORDER) {
-      if (this.lanes[priority].size === 0) continue;
-      first ??= priority;
-      if (this.passedOver[priority] >= PASSED_OVER) starved = priority;
+      const lane = this.lanes[priority];
+      const job = lane.next(nowMs);
+      if (job === undefined) continue;
+      const isNear = lane.isNear(nowMs);
+      const isStarved = this.passedOver[priority] >= (isNear ? PASSED_OVER_NEAR : PASSED_OVER);
+      const turn = { job, isStarved, isNear };
+      if (best === undefined || isBefore(turn, best)) best = turn;
     }
-    const priority = starved ?? first;
-    return priority === undefined ? undefined : this.lanes[priority].next(nowMs);
+    return best;
   }
 
-  taken(job: Waiting): void {
-    this.passedOver[job.priority] = 0;
-    const lower = ORDER.slice(ORDER.indexOf(job.priority) + 1);
+  /** Its tenant has had a turn where these wait as well. */
+  passed(taken: Priority): void {
+    const lower = ORDER.slice(ORDER.indexOf(taken) + 1);
     for (const priority of lower) if (this.lanes[priority].size > 0) this.passedOver[priority]++;
   }
+}
+
+/** What starves, the lowest priority of it first; else the higher priority, then a near deadline, then the longer wait. */
+function isBefore(a: Turn, b: Turn): boolean {
+  if (a.isStarved !== b.isStarved) return a.isStarved;
+  const rank = ORDER.indexOf(a.job.priority) - ORDER.indexOf(b.job.priority);
+  if (rank !== 0) return a.isStarved ? rank > 0 : rank < 0;
+  if (a.isNear !== b.isNear) return a.isNear;
+  return a.isNear ? a.job.deadline_ms < b.job.deadline_ms : a.job.since_ms < b.job.since_ms;
 }
 
 interface Service {
@@ -72,7 +93,8 @@ interface Service {
 /**
  * Who is next on a deployment: weighted max-min among tenants by start-time fair queueing (Goyal, Vin, Cheng 1996)
  * on estimated tokens, inside a tenant the higher priority first, inside that the longest waiting, and before them
- * what would else miss its deadline. Whatever waits, a step costs no more than a logarithm of it.
+ * what would else miss its deadline; which need not wait for more than a few turns of higher priorities either.
+ * Whatever waits, a step costs no more than a logarithm of it.
  */
 export class FairQueue {
   readonly #weightOf: (tenantId: string) => number;
@@ -124,15 +146,13 @@ export class FairQueue {
     const service = this.#services.get(deployment);
     const tenantId = service?.order.first();
     if (service === undefined || tenantId === undefined) return undefined;
-    // A tenant's jobs may be in several places: the higher priority first, then the longer wait.
-    let best: Waiting | undefined;
+    // A tenant's jobs may be in several places.
+    let best: Turn | undefined;
     for (const jobs of service.waiting.get(tenantId) ?? []) {
-      const job = jobs.next(nowMs);
-      if (job === undefined) continue;
-      const rank = best === undefined ? -1 : ORDER.indexOf(job.priority) - ORDER.indexOf(best.priority);
-      if (best === undefined || rank < 0 || (rank === 0 && job.since_ms < best.since_ms)) best = job;
+      const turn = jobs.next(nowMs);
+      if (turn !== undefined && (best === undefined || isBefore(turn, best))) best = turn;
     }
-    return best;
+    return best?.job;
   }
 
   /** The job goes to this deployment: its tenant has had that much of it. */
@@ -144,7 +164,9 @@ export class FairQueue {
     service.now = start;
     service.turns.set(tenant_id, turn);
     if (service.waiting.has(tenant_id)) service.order.set(tenant_id, turn);
-    this.#jobs.get(job.job_id)?.among.taken(job);
+    const among = this.#jobs.get(job.job_id)?.among;
+    if (among !== undefined) among.passedOver[job.priority] = 0;
+    for (const jobs of service.waiting.get(tenant_id) ?? []) jobs.passed(job.priority);
     this.remove(job.job_id);
   }
 

@@ -29,8 +29,12 @@ export class Lane<T extends Due> {
     this.#byDeadline.delete(job);
   }
 
+  /** Whether what is next goes before others for its deadline. */
+  isNear(nowMs: number): boolean {
+    return this.#byDeadline.firstKey() < nowMs + NEAR_DEADLINE_MS;
+  }
+
   next(nowMs: number): T | undefined {
-    const isNear = this.#byDeadline.firstKey() < nowMs + NEAR_DEADLINE_MS;
-    return isNear ? this.#byDeadline.first() : this.#bySince.first();
+    return this.isNear(nowMs) ? this.#byDeadline.first() : this.#bySince.first();
   }
 }

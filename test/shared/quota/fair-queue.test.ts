@@ -60,6 +60,30 @@ it("lets a job go first whose deadline is near", () => {
   expect(drain(queue, "d")).toEqual([urgent, first]);
 });
 
+it("lets a lower priority whose deadline is near wait for a few turns of higher ones only", () => {
+  const queue = new FairQueue(() => 1);
+  for (let n = 0; n < 100; n++) queue.add(job({ priority: n % 2 === 0 ? "high" : "standard" }));
+  for (let n = 0; n < 3; n++) queue.add(job({ priority: "low", deadline_ms: NOW + 10_000 }));
+  queue.add(job({ priority: "low" }));
+  const order = drain(queue, "d").map(({ priority }) => priority);
+  const turns = order.flatMap((priority, n) => (priority === "low" ? [n] : []));
+  expect(turns.slice(0, 3)).toEqual([4, 9, 14]);
+  // Without a deadline it waits as before; and the higher ones have had all other turns.
+  expect(turns[3]).toBe(31);
+});
+
+it("lets no priority starve another for ever, nor a near deadline pass, where others can serve them as well", () => {
+  const queue = new FairQueue(() => 1);
+  const urgent = job({ deployments: ["d", "f"], deadline_ms: NOW + 10_000 });
+  const low = job({ priority: "low", deployments: ["d", "e"] });
+  for (let n = 0; n < 100; n++) queue.add(job({ priority: n < 50 ? "high" : "standard" }));
+  queue.add(urgent);
+  queue.add(low);
+  const order = drain(queue, "d");
+  expect(order.indexOf(urgent)).toBe(4);
+  expect(order.indexOf(low)).toBeLessThan(20);
+});
+
 it("does not let a tenant that was away catch up on what it did not use", () => {
   const queue = new FairQueue(() => 1);
   for (let n = 0; n < 100; n++) queue.add(job());
