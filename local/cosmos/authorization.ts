@@ -29,12 +29,12 @@ export function createAuthorization(key: string, verifyToken?: VerifyToken): Aut
     const { verb, resourceType, resourceLink } = route;
     const signed = `${verb}\n${resourceType}\n${resourceLink}\n${date.toLowerCase()}\n\n`;
     if (known.get(authorization) === signed) return undefined;
-    const token = fieldsOf(authorization);
-    if (token.get("type") === "aad") return byToken(route, token.get("sig") ?? "", verifyToken);
-    const signature = Buffer.from(token.get("sig") ?? "", "base64");
+    const { type, sig } = tokenOf(authorization);
+    if (type === "aad") return byToken(route, sig, verifyToken);
+    const signature = Buffer.from(sig, "base64");
     const expected = createHmac("sha256", secret).update(signed).digest();
     const same = signature.length === expected.length && timingSafeEqual(signature, expected);
-    if (token.get("type") !== "master" || !same) {
+    if (type !== "master" || !same) {
       throw new CosmosError(
         401,
         "The input authorization token can't serve the request. The wrong key is being used or the expected payload is not built as per the protocol.",
@@ -46,10 +46,20 @@ export function createAuthorization(key: string, verifyToken?: VerifyToken): Aut
   };
 }
 
-function fieldsOf(authorization: string): URLSearchParams {
+/** `type=master&ver=1.0&sig=…`, URL-encoded as a whole; a signature's own `=` and `+` belong to it. */
+function tokenOf(authorization: string): { type: string | undefined; sig: string } {
   if (authorization === "") throw new CosmosError(401, "Required Header authorization is missing.");
+  const fields = new Map<string, string>();
+  for (const field of decoded(authorization).split("&")) {
+    const end = field.indexOf("=");
+    fields.set(field.slice(0, end), field.slice(end + 1));
+  }
+  return { type: fields.get("type"), sig: fields.get("sig") ?? "" };
+}
+
+function decoded(authorization: string): string {
   try {
-    return new URLSearchParams(decodeURIComponent(authorization).replaceAll("+", "%2B"));
+    return decodeURIComponent(authorization);
   } catch {
     throw new CosmosError(401, "The authorization header is not URL-encoded.");
   }

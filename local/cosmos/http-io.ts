@@ -48,10 +48,10 @@ export function answer(
     if (status !== 204 && status !== 304) all["content-length"] = 0;
     response.writeHead(status, all).end();
   } else {
-    const bytes = Buffer.from(body);
     all["content-type"] = "application/json";
-    all["content-length"] = bytes.length;
-    response.writeHead(status, all).end(bytes);
+    all["content-length"] = Buffer.byteLength(body);
+    // As text: Node then writes head and body as one.
+    response.writeHead(status, all).end(body);
   }
 }
 
