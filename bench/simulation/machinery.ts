@@ -14,7 +14,7 @@ export const WRITE_POOL_MS = 2_500;
 export const REPORT_CALLS = 24;
 export const REPORT_MS = 1_000;
 export const FEW_CALLS = 4;
-export const REPORT_FEW_MS = 2_000;
+export const REPORT_FEW_MS = 4_000;
 /** A job whose calls failed so often has failed. */
 export const MAX_ATTEMPTS = 5;
 /** How soon a deployment that is down says so. */

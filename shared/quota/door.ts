@@ -102,9 +102,11 @@ export class InstanceDoor implements QuotaDoor {
   async heard(call: HeardCall): Promise<void> {
     const { quota, dispatcher, reporter } = this.#deps;
     const news = newsOf(call);
-    const told = quota.heard(this.#limited(call.deployment), news, call.granted);
+    const limited = this.#limited(call.deployment);
+    const told = quota.heard(limited, news, call.granted);
     if (dispatcher.isLeading) dispatcher.heard(news, call.granted);
-    else if (call.granted || news.outcome === "refused") await reporter.heard(news);
+    else if (call.granted || news.outcome === "refused")
+      await reporter.heard(news, limited.limits.concurrency !== undefined);
     await told;
   }
 

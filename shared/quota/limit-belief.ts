@@ -63,6 +63,8 @@ export interface Sighting {
   readonly left: number;
   /** One of many let go together: what had been spent when it arrived is not known. Absent in what was stored before. */
   readonly rough?: boolean;
+  /** When all is there again, by its own word. Absent where it had none. */
+  readonly full_ms?: number;
 }
 
 /** When a call was let go, and what had been spent by then, itself included. */
@@ -181,9 +183,21 @@ function isUntouched(b: LimitBelief): boolean {
   return b.spent === 0 && b.level >= 0;
 }
 
+/**
+ * While the shape is unknown, the level says what is safe to try, not what is there: a call larger than it goes all
+ * the same. What was last seen left says when that would surely be in vain: no shape gives back more than its rate
+ * before all is there again.
+ */
+function inVainUntilMs(b: LimitBelief, amount: number): number {
+  const { seen } = b;
+  if (b.shape !== "unknown" || seen === null) return 0;
+  const missing = (amount + b.spent - seen.spent) * b.factor - seen.left;
+  return Math.min(seen.at_ms + (missing / b.per_second) * 1000, seen.full_ms ?? Infinity);
+}
+
 /** @param b the belief at the time asked about */
 export function hasRoom(b: LimitBelief, amount: number): boolean {
-  return isUntouched(b) || b.level >= needed(b, amount);
+  return isUntouched(b) || (b.level >= needed(b, amount) && b.at_ms >= inVainUntilMs(b, amount));
 }
 
 /** What may be taken at once. @param b the belief at the time asked about */
@@ -194,9 +208,10 @@ export function roomIn(b: LimitBelief): number {
 /** When there will be room, if nobody takes any meanwhile. @param b the belief at the time asked about */
 export function roomAtMs(b: LimitBelief, amount: number): number {
   const missing = needed(b, amount) - b.level;
-  if (missing <= 0 || isUntouched(b)) return b.at_ms;
-  if (b.shape === "window") return (b.window?.ends_ms ?? b.at_ms) + WINDOW_GUARD_MS;
-  return b.at_ms + Math.ceil((missing / flow(b)) * 1000);
+  if (isUntouched(b)) return b.at_ms;
+  if (b.shape === "window" && missing > 0) return (b.window?.ends_ms ?? b.at_ms) + WINDOW_GUARD_MS;
+  const flowsMs = Math.max(0, Math.ceil((missing / flow(b)) * 1000));
+  return Math.max(b.at_ms + flowsMs, Math.ceil(inVainUntilMs(b, amount)));
 }
 
 /** Limits are so much a minute: what was asked for within it, however much, is forgotten after it. */

@@ -6,9 +6,12 @@ import type { CallNews } from "./scheduler.ts";
 /** A report is written after so many calls, or so long after the first of them; at once when a call went wrong. */
 const REPORT_CALLS = 24;
 const REPORT_AFTER_MS = 1_000;
-/** Fewer than so many calls say little, and cost as much: they wait for others this long. */
+/**
+ * Fewer than so many calls say little, and cost as much: they wait for others this long. Where many instances have few
+ * calls each, all of them together tell the dispatcher enough.
+ */
 const FEW_CALLS = 4;
-const REPORT_FEW_AFTER_MS = 2_000;
+const REPORT_FEW_AFTER_MS = 4_000;
 /** A report holds older news as well, in case the dispatcher did not see the one before. */
 const MOST_NEWS = 96;
 
@@ -18,6 +21,7 @@ export class Reporter {
   #news: CallNews[] = [];
   #seq: number;
   #unsaid = 0;
+  #isAwaited = false;
   #cancelTimer: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -26,19 +30,32 @@ export class Reporter {
     this.#seq = deps.clock.now();
   }
 
-  /** Resolves once the dispatcher can know it, where that must be before anything else: a refusal, a failure. */
-  async heard(news: CallNews): Promise<void> {
+  /**
+   * Resolves once the dispatcher can know it, where that must be before anything else: a refusal, a failure.
+   * @param isAwaited whether another call may have to wait until the dispatcher knows that this one has ended
+   */
+  async heard(news: CallNews, isAwaited = false): Promise<void> {
     this.#news.push(news);
     this.#seq++;
     this.#unsaid++;
     if (this.#news.length > MOST_NEWS) this.#news.splice(0, this.#news.length - MOST_NEWS);
     if (news.outcome === "refused" || news.outcome === "failed") return this.#write();
     if (this.#unsaid >= REPORT_CALLS) void this.#write();
-    else this.#cancelTimer ??= this.#deps.clock.after(REPORT_AFTER_MS, () => this.#writeUnlessFew());
+    else this.#writeSoon(isAwaited);
+  }
+
+  #writeSoon(isAwaited: boolean): void {
+    if (isAwaited && !this.#isAwaited) {
+      // The timer may be that of a few calls that nobody waits for.
+      this.#isAwaited = true;
+      this.#cancelTimer?.();
+      this.#cancelTimer = undefined;
+    }
+    this.#cancelTimer ??= this.#deps.clock.after(REPORT_AFTER_MS, () => this.#writeUnlessFew());
   }
 
   #writeUnlessFew(): void {
-    if (this.#unsaid >= FEW_CALLS) {
+    if (this.#isAwaited || this.#unsaid >= FEW_CALLS) {
       void this.#write();
       return;
     }
@@ -49,6 +66,7 @@ export class Reporter {
   #write(): Promise<void> {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.#isAwaited = false;
     this.#writing = this.#writing.then(async () => {
       const unsaid = this.#unsaid;
       if (unsaid === 0) return;

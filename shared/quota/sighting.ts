@@ -5,6 +5,7 @@ import {
   LEAST_FLOW_SHARE,
   type LimitBelief,
   type Mark,
+  uncounted,
   type Window,
 } from "./limit-belief.ts";
 
@@ -47,6 +48,8 @@ const SHORT_WINDOW_MS = 1_000;
 const WINDOW_EVIDENCE_SECONDS = 1.4;
 /** A decided shape is given up only for so many times the evidence. */
 const CHANGE_EVIDENCE = 8;
+/** Headers name whole seconds, rounded up. */
+const HEADER_STEP_MS = 1_000;
 /** In a window nothing flows back: so many calls, let go this much later than one that saw less, show that it is none. */
 const RISEN_CALLS = 3;
 const SURELY_LATER_MS = 500;
@@ -84,10 +87,12 @@ export function observe(b: LimitBelief, headers: LimitHeaders, mark: Mark, amoun
       ? correctWindow(next, headers, mark, amount)
       : correctBucket(next, headers, mark, amount);
   if (next.seen !== null && next.seen.at_ms > mark.arrived_ms) return next;
+  const full = headers.reset_ms === null ? {} : { full_ms: mark.arrived_ms + headers.reset_ms };
+  const { arrived_ms: at_ms, spent } = mark;
   return {
     ...next,
     most_seen: Math.max(next.most_seen, headers.left + amount * next.factor),
-    seen: { at_ms: mark.arrived_ms, spent: mark.spent, left: headers.left, rough: isRough(mark, amount) },
+    seen: { at_ms, spent, left: headers.left, rough: isRough(mark, amount), ...full },
   };
 }
 
@@ -251,6 +256,7 @@ function correctWindow(b: LimitBelief, headers: LimitHeaders, mark: Mark, amount
   const ends = mark.arrived_ms + (headers.reset_ms ?? b.window_ms ?? DEFAULT_WINDOW_MS);
   // Of a window that is over: it says nothing of this one.
   if (b.window === null || mark.at_ms < b.window.began_ms || ends <= b.at_ms) return b;
+  if (isOfTheOneBefore(b.window, headers, mark)) return uncounted(b, amount);
   const before = b.window.least_left ?? Infinity;
   const rose =
     headers.left > before + EVIDENCE_CALLS * amount && mark.at_ms > b.window.least_ms + SURELY_LATER_MS;
@@ -262,6 +268,15 @@ function correctWindow(b: LimitBelief, headers: LimitHeaders, mark: Mark, amount
   const pending = Math.max(0, b.pending - amount);
   const next = { ...b, window, pending, level: Math.min(b.level, least_left) };
   return pending > 0 ? next : quietWindow(next, least_left);
+}
+
+/**
+ * A call that came a moment too early met the end of the window before, which headers round up to a second: taken for
+ * this one's, all of it would be sent again then. This one has its whole length before it.
+ */
+function isOfTheOneBefore(window: Window, { reset_ms }: LimitHeaders, mark: Mark): boolean {
+  const sinceMs = mark.arrived_ms - window.began_ms;
+  return reset_ms !== null && reset_ms <= HEADER_STEP_MS && sinceMs < HEADER_STEP_MS;
 }
 
 /** The earliest end that a call tells of: headers round up. Of calls whose arrival is reckoned only, the latest. */

@@ -242,6 +242,67 @@ describe("a pool without limits", () => {
   });
 });
 
+describe("as long as the shape is unknown", () => {
+  const limits = { requests_per_minute: 600, tokens_per_minute: 60_000 };
+  const first = takeFrom(newPool(limits, START), 1, 900);
+  /** One call, refused: so much was left. */
+  const refusedBy = (tokens: { left: number; reset_ms: number | null }) => {
+    const news = { taken: takenOf(first, 900, START), refused: true, retry_after_ms: 1, exact: true };
+    const headers = { requests: null, tokens: { per_minute: 60_000, ...tokens } };
+    return learn(first, { ...news, headers, arrived_ms: START }, START);
+  };
+
+  it("sends no call that is larger than all that can have come since an answer told what was left", () => {
+    const pool = refusedBy({ left: 100, reset_ms: null });
+    // As much as is safe to try is there after half a second, and such a call goes whatever it asks for.
+    for (const [tokens, afterMs] of [
+      [600, 500],
+      [3_100, 3_000],
+      [5_100, 5_000],
+    ] as const) {
+      const earlyMs = START + afterMs - 1;
+      expect([tokens, poolHasRoom(poolAt(pool, earlyMs), tokens, earlyMs)]).toEqual([tokens, false]);
+      const atMs = poolRoomAtMs(poolAt(pool, earlyMs), tokens, earlyMs);
+      expect(atMs).toBeGreaterThanOrEqual(START + afterMs);
+      expect(atMs).toBeLessThan(START + afterMs + 100);
+      expect(poolHasRoom(poolAt(pool, atMs), tokens, atMs)).toBe(true);
+    }
+  });
+
+  it("sends it once all is there again, by the answer's own word", () => {
+    const atMs = START + 2_000;
+    const pool = poolAt(refusedBy({ left: 100, reset_ms: 2_000 }), atMs);
+    expect(poolHasRoom(pool, 30_000, atMs)).toBe(true);
+  });
+});
+
+it("does not take a window for over that began as a call met the end of the one before", () => {
+  let pool: Pool = newPool({ tokens_per_minute: 60_000 }, START);
+  const heard = (taken: Taken, arrivedMs: number, left: number, resetMs: number, refused = false) => {
+    const headers = { requests: null, tokens: { per_minute: 60_000, left, reset_ms: resetMs } };
+    const retry_after_ms = refused ? 1 : null;
+    const news = { taken, refused, headers, retry_after_ms, arrived_ms: arrivedMs, exact: false };
+    pool = learn(poolAt(pool, arrivedMs), news, arrivedMs);
+  };
+  const send = (nowMs: number) => {
+    pool = takeFrom(poolAt(pool, nowMs), 1, 100);
+    return takenOf(pool, 100, nowMs);
+  };
+  // 20,000 in windows of 20 s: nothing flows back.
+  for (let n = 1; n <= 60; n++)
+    heard(send(START + n * 300), START + n * 300, 20_000 - n * 100, 20_000 - n * 300);
+  expect(pool.tokens?.shape).toBe("window");
+  const nextMs = (pool.tokens?.window?.ends_ms ?? 0) + 100;
+  const early = send(nextMs);
+  expect(pool.tokens?.window?.began_ms).toBe(nextMs);
+  const whole = pool.tokens?.capacity ?? 0;
+  heard(early, nextMs, 50, 1_000, true);
+  // The one that began has all but nothing used of it, and its whole length before it.
+  const later = poolAt(pool, nextMs + 1_500);
+  expect(later.tokens?.window?.began_ms).toBe(nextMs);
+  expect(later.tokens?.level).toBeCloseTo(whole);
+});
+
 it("bears a clock that is behind the one that wrote it", () => {
   const pool = takeFrom(newPool({ requests_per_minute: 600 }, START), 1, 1);
   expect(poolAt(pool, START - 30_000).requests).toEqual(pool.requests);

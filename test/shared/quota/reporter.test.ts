@@ -37,12 +37,29 @@ it("tells of several calls a second after the first, of fewer with those of anot
   await settled();
   expect(written).toHaveLength(1);
   void reporter.heard(news("f"));
-  clock.advance(500);
+  clock.advance(2_499);
+  await settled();
+  expect(written).toHaveLength(1);
+  clock.advance(1);
   await settled();
   expect(written.map(({ news: told }) => told.at(-1)?.job_id)).toEqual(["d", "f"]);
   clock.advance(10_000);
   await settled();
   expect(written).toHaveLength(2);
+});
+
+it("tells of a call whose end others wait for within a second, and of all before it", async () => {
+  const { written, clock, reporter } = setUp();
+  void reporter.heard(news("a"));
+  clock.advance(1_500);
+  void reporter.heard(news("b"), true);
+  clock.advance(1_000);
+  await settled();
+  expect(written.map(({ news: told }) => told.map(({ job_id }) => job_id))).toEqual([["a", "b"]]);
+  void reporter.heard(news("c"));
+  clock.advance(2_000);
+  await settled();
+  expect(written).toHaveLength(1);
 });
 
 it("tells at once of a call that went wrong, and of all before it", async () => {
