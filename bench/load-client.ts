@@ -38,13 +38,18 @@ export class LoadClient {
 
   /** Answers the job's id. Throws when it was not accepted. */
   async submit(n: number): Promise<string> {
+    return String((await this.#submitted(n)).id);
+  }
+
+  async #submitted(n: number, wait?: number) {
     const messages = [{ role: "user", content: `Say the number ${n}.` }];
     const { status, body } = await this.#json("/api/jobs", {
       method: "POST",
       body: JSON.stringify({ body: { model: "gpt-sim", messages } }),
+      ...(wait === undefined ? {} : { wait }),
     });
     if (status !== 202) throw new Error(`a submit was answered ${status}: ${JSON.stringify(body)}`);
-    return String(body.id);
+    return body;
   }
 
   /** Until its result is seen. Throws when it is no good. */
@@ -59,6 +64,12 @@ export class LoadClient {
 
   async wholeJob(n: number): Promise<void> {
     await this.result(await this.submit(n));
+  }
+
+  /** In one request, as long as it ends within the wait. */
+  async heldJob(n: number): Promise<void> {
+    const { id, status } = await this.#submitted(n, 30);
+    if (status !== "completed") await this.result(String(id));
   }
 
   /** Until no job is left that has not ended. */

@@ -3,13 +3,17 @@ import { Problem } from "../shared/errors.ts";
 import { admitModel } from "../shared/http/admit-model.ts";
 import { type ParsedSubmit, parseSubmit } from "../shared/http/envelope.ts";
 import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/job-resource.ts";
+import { waitSeconds } from "../shared/http/parameters.ts";
 import type { Job } from "../shared/job/job.ts";
 import type { Stored } from "../shared/job/ports.ts";
+import type { EndedJob } from "../shared/job/running-jobs.ts";
 import { type SubmitDeps, submitJob, submittedBefore } from "../shared/job/submit.ts";
-import { MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
+import { MAX_HELD_SUBMIT_BYTES, MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
+import { type Log, reasonOf } from "../shared/log.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";
 import type { Settings } from "../shared/settings.ts";
 import type { Tenant } from "../shared/tenant/tenants.ts";
+import { heldWait } from "./held-wait.ts";
 import { type Entrance, tenantRoute } from "./http.ts";
 
 export interface SubmitRouteDeps extends Omit<SubmitDeps, "log"> {
@@ -18,7 +22,7 @@ export interface SubmitRouteDeps extends Omit<SubmitDeps, "log"> {
   readonly settings: Pick<Settings, "defaultDeadlineSeconds" | "maxDeadlineSeconds">;
 }
 
-/** POST /api/jobs */
+/** POST /api/jobs, with `Prefer: wait=N` */
 export function registerSubmitJob(deps: SubmitRouteDeps): void {
   const options = { name: "submit-job", method: "POST", route: "jobs" } as const;
   tenantRoute(deps.entrance, options, async (request, { tenant, actor }, { log }) => {
@@ -27,13 +31,15 @@ export function registerSubmitJob(deps: SubmitRouteDeps): void {
     const nowMs = deps.clock.now();
     const bytes = new Uint8Array(await request.arrayBuffer());
     const submit = parseSubmit(bytes, request.headers, nowMs, deps.settings);
+    const asked = bytes.length > MAX_HELD_SUBMIT_BYTES ? 0 : waitSeconds(request.headers.get("prefer"));
+    const answer = (job: Stored<Job>) => awaited({ ...deps, log }, tenant, job, asked);
     refuseStoredSize(submit.bodyText);
     const refusal = submit.refusal ?? refusedModel(deps.catalogue(), tenant, submit);
     if (refusal !== undefined) {
       // What was accepted once stays so: its time may be over by now, or its model gone.
       const before = await submittedBefore(deps.store, tenant.id, submit);
       if (before === undefined) throw refusal;
-      return accepted(before, nowMs);
+      return await answer(before);
     }
     const deadlineMs = submit.deadlineMs ?? defaultDeadlineMs(submit.notBeforeMs, nowMs, deps.settings);
     const submitted = await submitJob(
@@ -41,11 +47,39 @@ export function registerSubmitJob(deps: SubmitRouteDeps): void {
       { ...submit, deadlineMs },
       { tenantId: tenant.id, actor, idempotencyKey: submit.idempotencyKey },
     );
-    return accepted(submitted.job, nowMs);
+    return await answer(submitted.job);
   });
 }
 
-function accepted({ value: job, etag }: Stored<Job>, nowMs: number): HttpResponseInit {
+/**
+ * The answer to a job that is stored, held until its end where the client prefers to wait. Whatever goes wrong with the
+ * waiting, the job was accepted: the client hears so.
+ */
+async function awaited(
+  deps: SubmitRouteDeps & { readonly log: Log },
+  tenant: Tenant,
+  job: Stored<Job>,
+  askedSeconds: number,
+): Promise<HttpResponseInit> {
+  const asAccepted: EndedJob = { job, response: undefined };
+  const answer = (found: EndedJob, headers: Readonly<Record<string, string>> = {}) =>
+    accepted(found, deps.clock.now(), headers);
+  if (askedSeconds === 0) return answer(asAccepted);
+  try {
+    const waiting = { ...deps, door: deps.entrance.door };
+    const { found, headers } = await heldWait(waiting, tenant, job.value, askedSeconds);
+    return answer(found ?? asAccepted, headers);
+  } catch (thrown) {
+    deps.log.warn("wait_given_up", { job_id: job.value.job_id, reason: reasonOf(thrown) });
+    return answer(asAccepted);
+  }
+}
+
+function accepted(
+  { job: { value: job, etag }, response }: EndedJob,
+  nowMs: number,
+  preference: Readonly<Record<string, string>>,
+): HttpResponseInit {
   return {
     status: 202,
     headers: {
@@ -53,8 +87,9 @@ function accepted({ value: job, etag }: Stored<Job>, nowMs: number): HttpRespons
       location: `/api/jobs/${job.job_id}`,
       etag: etagOf(etag),
       "retry-after": String(retryAfterSeconds(job, nowMs)),
+      ...preference,
     },
-    body: jobJson(job, null),
+    body: jobJson(job, response ?? null),
   };
 }
 

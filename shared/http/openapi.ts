@@ -1,6 +1,7 @@
 import { STATUSES } from "../job/job.ts";
 import {
   DEFAULT_LIST_LIMIT,
+  MAX_HELD_SUBMIT_BYTES,
   MAX_IDEMPOTENCY_KEY_CHARS,
   MAX_LIST_LIMIT,
   MAX_WAIT_SECONDS,
@@ -40,6 +41,7 @@ const SUBMIT = [
 
 const etag = headerOf("Of this version of the job; send it back in If-None-Match.");
 const retryAfter = headerOf("Seconds after which to ask again, while the job has not ended.");
+const preferenceApplied = headerOf("`wait=N`, where the answer was held for at most so long.");
 const id = parameter("path", "id", "The job's id.", { type: "string" });
 
 /** The contract, as GET /api/openapi.json answers it. */
@@ -91,13 +93,20 @@ function paths() {
             type: "string",
             maxLength: MAX_IDEMPOTENCY_KEY_CHARS,
           }),
+          parameter(
+            "header",
+            "Prefer",
+            `\`wait=N\` holds the answer until the job ends, up to ${MAX_WAIT_SECONDS} s; it then has the response. For bodies up to ${MAX_HELD_SUBMIT_BYTES / 1024} KiB; send an \`Idempotency-Key\` with it, to ask again should the connection break.`,
+            { type: "string" },
+          ),
         ],
         requestBody: { required: true, content: { "application/json": { schema: ref("Envelope") } } },
         responses: {
-          "202": json("Accepted: the job is stored, and will end.", ref("Job"), {
+          "202": json("Accepted: the job is stored, and will end, or has.", ref("Job"), {
             Location: headerOf("Where the job is."),
             ETag: etag,
             "Retry-After": retryAfter,
+            "Preference-Applied": preferenceApplied,
           }),
           ...problems([...SUBMIT, ...DOOR, ...ALWAYS]),
         },
@@ -139,7 +148,11 @@ function paths() {
           ),
         ],
         responses: {
-          "200": json("The job.", ref("Job"), { ETag: etag, "Retry-After": retryAfter }),
+          "200": json("The job.", ref("Job"), {
+            ETag: etag,
+            "Retry-After": retryAfter,
+            "Preference-Applied": preferenceApplied,
+          }),
           "304": { description: "Unchanged." },
           ...problems(["job_not_found", ...DOOR, ...ALWAYS]),
         },

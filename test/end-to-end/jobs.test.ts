@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { verifyChain } from "../../shared/audit/chain.ts";
+import { MAX_HELD_SUBMIT_BYTES } from "../../shared/limits.ts";
 import { chat, Stack } from "./stack.ts";
 
 const stack = new Stack();
@@ -91,6 +92,25 @@ describe("a job, as a client sees it", () => {
       cancel: `/api/jobs/${answer.json.id}/cancel`,
       audit: `/api/jobs/${answer.json.id}/audit`,
     });
+  });
+
+  it("Prefer: wait holds a submit's answer until the job has its response", async () => {
+    const submit = (text: string, wait: number, envelope = {}) =>
+      stack.submit(chat(text), { envelope, headers: { prefer: `wait=${wait}`, "idempotency-key": text } });
+    const whole = await submit("Say it at once", 30);
+    expect(whole).toMatchObject({ status: 202, json: { status: "completed", attempts: 1, error: null } });
+    expect(whole.headers.get("preference-applied")).toBe("wait=30");
+    const { text, headers } = await stack.call(`/api/jobs/${whole.json.id}`);
+    expect(whole.text).toBe(text);
+    expect(whole.headers.get("etag")).toBe(headers.get("etag"));
+    expect((await submit("Say it at once", 30)).text).toBe(text);
+    const longer = await submit("Later", 1, { not_before: now() + 3600 });
+    expect(longer).toMatchObject({ status: 202, json: { status: "queued", response: null } });
+    const large = await stack.submit(chat("x".repeat(MAX_HELD_SUBMIT_BYTES)), {
+      headers: { prefer: "wait=30" },
+    });
+    expect(large).toMatchObject({ status: 202, json: { status: "queued" } });
+    expect(large.headers.has("preference-applied")).toBe(false);
   });
 
   it("an idempotency key gives the same job, before and after it ended", async () => {

@@ -59,6 +59,20 @@ describe("when a dependency is away", () => {
     expect((await stack.ended(json.id)).json.status).toBe("completed");
   });
 
+  it("Cosmos down while a submit's client waits: it hears that the job was accepted", async () => {
+    const { port } = cosmos;
+    const held = stack.submit(chat("[[sim:hang]] Held"), { headers: { prefer: "wait=60" } });
+    const running = async () => (await stack.call("/api/jobs?status=in_progress")).json.data.length;
+    await expect.poll(running, { timeout: 20_000 }).toBe(1);
+    await cosmos.close();
+    const { status, json, headers } = await held;
+    expect({ status, of: json.status }).toEqual({ status: 202, of: "queued" });
+    expect(headers.has("preference-applied")).toBe(false);
+    cosmos = await cosmosOn(port);
+    const cancel = () => stack.call(`/api/jobs/${json.id}/cancel`, { method: "POST" });
+    await expect.poll(async () => (await cancel()).json.status, { timeout: 20_000 }).toBe("cancelled");
+  });
+
   it("Service Bus down: a submit is still accepted, and the job ends once it is back", async () => {
     const { port } = serviceBus;
     await serviceBus.close();
