@@ -1,8 +1,23 @@
 import { hasEnded } from "../../shared/job/job.ts";
+import { Graph } from "./graph.ts";
+import { normalForm } from "./normal-form.ts";
 import { steps } from "./protocol.ts";
+import { reducedKeyOf } from "./reduced-key.ts";
 import { initial, type Model, type State, type Step } from "./state.ts";
 import { keyOf } from "./state-key.ts";
 import { Violation } from "./store.ts";
+
+/** Which states count as one. */
+export interface Reduction {
+  /** Explored in the state's stead. */
+  readonly form: (s: State) => State;
+  readonly key: (s: State) => string;
+}
+
+/** Only states that are the same but for names and clock readings. */
+export const IN_FULL: Reduction = { form: (s) => s, key: keyOf };
+/** Also those between which nothing that may still happen can tell. */
+export const REDUCED: Reduction = { form: normalForm, key: reducedKeyOf };
 
 export interface Exploration {
   readonly states: number;
@@ -30,7 +45,11 @@ function quietFault(s: State): string | undefined {
  * from the states in which the job has ended: whether there is one from which it cannot end without a client's, a
  * fault's or the deadline's doing.
  */
-export function explore(model: Model): Exploration {
+export function explore(
+  model: Model,
+  { form, key }: Reduction = IN_FULL,
+  onState: (s: State) => void = () => undefined,
+): Exploration {
   const graph = new Graph();
   let edges = 0;
   let depth = 0;
@@ -38,17 +57,24 @@ export function explore(model: Model): Exploration {
     ...{ states: graph.size, edges, depth },
     violation: what === undefined ? undefined : { what, trace },
   });
+  const meet = (state: State, from: number, label: string) => {
+    const ended = state.job !== undefined && hasEnded(state.job.status);
+    const met = graph.meet(key(state), ended, from, label);
+    if (met.fresh) onState(state);
+    return met;
+  };
   const first = initial(model);
-  let frontier = [{ state: first, id: graph.meet(first, 0, "").id }];
+  let frontier = [{ state: first, id: meet(first, 0, "").id }];
   for (; frontier.length > 0; depth++) {
     const next: typeof frontier = [];
     for (const { state, id } of frontier) {
-      const following = stepsOrFault(state, model);
-      if (typeof following === "string") return result(following, graph.traceOf(id));
-      for (const step of following) {
+      const allowed = stepsOrFault(state, model);
+      if (typeof allowed === "string") return result(allowed, graph.traceOf(id));
+      for (const step of allowed) {
         edges++;
-        const met = graph.meet(step.state, id, step.label);
-        if (met.fresh) next.push({ state: step.state, id: met.id });
+        const following = form(step.state);
+        const met = meet(following, id, step.label);
+        if (met.fresh) next.push({ state: following, id: met.id });
         if (step.progress) graph.leads(id, met.id);
       }
     }
@@ -69,55 +95,5 @@ function stepsOrFault(state: State, model: Model): readonly Step[] | string {
     // The steps of a state are made together: the trace ends with the state before the broken one.
     if (thrown instanceof Violation) return thrown.message;
     throw thrown;
-  }
-}
-
-/** The states met, how each was first reached, and which lead to which by progress alone. */
-class Graph {
-  readonly #known = new Map<string, number>();
-  readonly #parents: { readonly from: number; readonly label: string }[] = [];
-  readonly #backwards: number[][] = [];
-  readonly #ended: number[] = [];
-
-  get size(): number {
-    return this.#known.size;
-  }
-
-  meet(state: State, from: number, label: string): { readonly id: number; readonly fresh: boolean } {
-    const key = keyOf(state);
-    const before = this.#known.get(key);
-    if (before !== undefined) return { id: before, fresh: false };
-    const id = this.#known.size;
-    this.#known.set(key, id);
-    this.#parents.push({ from, label });
-    this.#backwards.push([]);
-    if (state.job !== undefined && hasEnded(state.job.status)) this.#ended.push(id);
-    return { id, fresh: true };
-  }
-
-  leads(from: number, to: number): void {
-    this.#backwards[to]?.push(from);
-  }
-
-  traceOf(id: number): string[] {
-    const trace: string[] = [];
-    for (let at = id; at > 0; at = this.#parents[at]?.from ?? 0)
-      trace.unshift(this.#parents[at]?.label ?? "");
-    return trace;
-  }
-
-  /** A state from which no ended one can be reached; -1 without one. */
-  stuck(): number {
-    const canEnd = new Uint8Array(this.size);
-    for (const id of this.#ended) canEnd[id] = 1;
-    const stack = [...this.#ended];
-    for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
-      for (const before of this.#backwards[id] ?? []) {
-        if (canEnd[before] === 1) continue;
-        canEnd[before] = 1;
-        stack.push(before);
-      }
-    }
-    return canEnd.indexOf(0);
   }
 }
