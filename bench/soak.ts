@@ -1,11 +1,12 @@
 import { LoadClient } from "./load-client.ts";
-import { head, median, percentile, row, timed } from "./measure.ts";
+import { cpuMs, head, machineCpuMs, median, percentile, row, timed } from "./measure.ts";
 import { Stack } from "./stack.ts";
 
 /**
  * `npm run bench -- soak [--minutes N]`: for N minutes (10) jobs come at 80 % of the peak rate that is measured first.
  * Prints a row for each part of the time, then what it says of memory, latency and losses; ends with exit code 1 when a
- * job was lost. Linux only: memory is from /proc.
+ * job was lost. CPU in cores: where the service falls behind, the others' says whether it was left the machine. Linux
+ * only: memory and CPU time are from /proc.
  */
 const DEFAULT_MINUTES = 10;
 const PARTS = 20;
@@ -47,18 +48,31 @@ interface Part {
 
 /** Jobs come when their time comes, whether or not earlier ones have ended. */
 async function soak(rate: number): Promise<Part[]> {
-  head("minute", "jobs/s ended", "under way", "p50 ms", "p99 ms", "app MB", "emulators MB");
+  head(
+    "minute",
+    "jobs/s ended",
+    "under way",
+    "p50 ms",
+    "p99 ms",
+    "app MB",
+    "emulators MB",
+    "app CPU",
+    "others' CPU",
+  );
   const parts: Part[] = [];
   const startedAt = performance.now();
   const partMs = (minutes * 60_000) / PARTS;
   for (let part = 1; part <= PARTS; part++) {
-    const [before, partAt] = [tally.completed, performance.now()];
+    const [before, partAt, cpuBefore] = [tally.completed, performance.now(), cpu()];
     while (performance.now() - startedAt < part * partMs) {
       const due = ((performance.now() - startedAt) / 1000) * rate;
       while (tally.submitted < due) void job(tally.submitted++);
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    const perSecond = (tally.completed - before) / ((performance.now() - partAt) / 1000);
+    const tookMs = performance.now() - partAt;
+    const perSecond = (tally.completed - before) / (tookMs / 1000);
+    const cpuNow = cpu();
+    const cores = (of: "app" | "others") => ((cpuNow[of] - cpuBefore[of]) / tookMs).toFixed(2);
     const sorted = latencies.sort((a, b) => a - b);
     latencies = [];
     const { app, emulators } = stack.memoryMb();
@@ -75,9 +89,17 @@ async function soak(rate: number): Promise<Part[]> {
       figures.p99.toFixed(1),
       Math.round(app),
       Math.round(emulators),
+      cores("app"),
+      cores("others"),
     );
   }
   return parts;
+}
+
+/** CPU time so far, ms: the app's, and that of all who are no part of this benchmark. */
+function cpu(): { readonly app: number; readonly others: number } {
+  const { app, emulators } = stack.cpu();
+  return { app, others: machineCpuMs() - app - emulators - cpuMs(process.pid) };
 }
 
 async function job(n: number): Promise<void> {
