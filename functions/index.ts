@@ -157,11 +157,12 @@ const nudgeGraceMs = graceOf(settings);
 const { instance } = settings;
 const ledger = new CosmosQuotaLedger(control);
 const reports = new CosmosQuotaReports(control);
+const releases = new ServiceBusReleases(() => openServiceBus(settings.serviceBus, credential));
 const dispatcher = new Dispatcher({
   leases: new CosmosDispatcherLeases(control),
   ...{ ledger, reports, clock, instance, log: processLog },
   parked: new CosmosParkedJobs(jobs),
-  releases: new ServiceBusReleases(() => openServiceBus(settings.serviceBus, credential)),
+  releases,
   deployments: () => catalogue().deployments.map(limitedOf),
   isOff: (name) => isSwitchedOff(catalogue(), name),
   weightOf: (tenantId) => tenants().get(tenantId)?.weight ?? 1,
@@ -179,7 +180,7 @@ const budgets = new Budgets({
 const overBudget = new CosmosOverBudgetJobs(jobs);
 const changedBudgets = new ChangedBudgets({ store, overBudget, nudges, tenants, clock, nudgeGraceMs });
 const sweeper = new Sweeper({
-  ...{ store, nudges, clock, nudgeGraceMs, leaseSeconds: settings.leaseSeconds },
+  ...{ store, nudges, urgent: releases, clock, nudgeGraceMs, leaseSeconds: settings.leaseSeconds },
   jobs: new CosmosSweptJobs(jobs, clock),
   watch: new CosmosLeaseWatch(control),
 });

@@ -5,18 +5,22 @@ import type { Grant } from "../quota/grant.ts";
 import type { Releases } from "../quota/ports.ts";
 import { ServiceBusNudges } from "./service-bus-nudges.ts";
 
-/** As infra/resources.json names it: nudges whose turn has come do not queue behind new jobs. */
+/** As infra/resources.json names it: nudges of jobs that have waited already do not queue behind new jobs. */
 export const RELEASES_QUEUE = "releases";
 
 /** Of 400 bytes each, well below the 256 KB of one send. */
 const BATCH_MESSAGES = 200;
 
-/** Nudges of the dispatcher, many in one send. */
+/** Nudges of the dispatcher, many in one send, and those for jobs whose worker died. */
 export class ServiceBusReleases implements Releases {
   readonly #queue: ServiceBusNudges;
 
   constructor(open: () => ServiceBusClient) {
     this.#queue = new ServiceBusNudges(open, RELEASES_QUEUE);
+  }
+
+  send(nudge: Nudge): Promise<void> {
+    return this.#queue.send(nudge);
   }
 
   release(jobs: readonly { readonly key: JobKey; readonly grant: Grant }[]): Promise<void> {

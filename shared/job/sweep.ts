@@ -19,6 +19,8 @@ export interface SweepDeps {
   readonly jobs: SweptJobs;
   readonly watch: LeaseWatch;
   readonly nudges: Nudges;
+  /** For jobs whose worker died: they do not queue behind new ones, however many of those wait for a worker. */
+  readonly urgent: Pick<Nudges, "send">;
   readonly clock: Clock;
   readonly nudgeGraceMs: number;
   readonly leaseSeconds: number;
@@ -88,7 +90,7 @@ export class Sweeper {
     const { job_id, claim_id, renewals } = lease;
     round.lostLeases++;
     round.log.warn("lease_dead", { job_id, claim_id, renewals });
-    await this.#send(lease, round, { dead_lease: { claim_id, renewals } });
+    await this.#send(this.#deps.urgent, lease, round, { dead_lease: { claim_id, renewals } });
   }
 
   async #sweepQueued(nowMs: number, round: Round): Promise<void> {
@@ -109,7 +111,7 @@ export class Sweeper {
 
   /** Moves `wake_at_ms` on first: a round that dies in between costs one grace, never a nudge a round for ever. */
   async #nudgeQueued(job: JobKey, nowMs: number, round: Round): Promise<void> {
-    const { store, clock, nudgeGraceMs } = this.#deps;
+    const { store, nudges, clock, nudgeGraceMs } = this.#deps;
     const result = await change(store, job, clock, (current) =>
       current.status === "queued" && (current.wake_at_ms ?? Infinity) <= nowMs
         ? draftOf(movedOn(current, nowMs, nudgeGraceMs))
@@ -117,7 +119,7 @@ export class Sweeper {
     );
     if (result?.changed !== true) return;
     try {
-      await this.#send(job, round);
+      await this.#send(nudges, job, round);
     } catch (thrown) {
       await round.part("taking back", () => this.#takeBack(result.job, nowMs));
       throw thrown;
@@ -138,9 +140,14 @@ export class Sweeper {
     );
   }
 
-  async #send(job: JobKey, round: Round, more: Pick<Nudge, "dead_lease"> = {}): Promise<void> {
+  async #send(
+    on: Pick<Nudges, "send">,
+    job: JobKey,
+    round: Round,
+    more: Pick<Nudge, "dead_lease"> = {},
+  ): Promise<void> {
     const { tenant_id, job_id } = job;
-    await this.#deps.nudges.send({ v: STORED_VERSION, tenant_id, job_id, ...more });
+    await on.send({ v: STORED_VERSION, tenant_id, job_id, ...more });
     round.nudged++;
   }
 }

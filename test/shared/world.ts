@@ -183,9 +183,10 @@ export function someTenants(): Tenants {
 /** A sweeper of one round or many: it remembers nothing, so a test may make a new one for each. */
 export function sweeperOn(
   { store, jobs, control }: Pick<OpenedStore, "store" | "jobs" | "control">,
-  by: { nudges: Nudges; clock: Clock },
+  by: { nudges: Nudges; urgent?: Pick<Nudges, "send">; clock: Clock },
 ): Sweeper {
   return new Sweeper({
+    urgent: by.nudges,
     ...{ store, jobs: new CosmosSweptJobs(jobs, by.clock), watch: new CosmosLeaseWatch(control), ...by },
     ...{ nudgeGraceMs: 10_000, leaseSeconds: 30 },
   });

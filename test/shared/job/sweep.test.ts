@@ -78,6 +78,29 @@ describe("the sweeper", () => {
     },
   );
 
+  it("nudges the job of a lost worker apart from new ones, which may be many", async () => {
+    labs.reply("openai-one", () => undefined);
+    const key = await world.accepted();
+    const called = labs.nextCall();
+    const catalogue = labs.catalogue("openai-one");
+    const lost = workerOn({ store: world.store, nudges, catalogue, clock: new TestClock(clock.now()) });
+    const run = runJob(lost, key);
+    await called;
+    const claimed = (await world.store.read(key))?.value.lease;
+    const fresh = await world.accepted();
+    const urgent = new NudgeList();
+    for (let second = 0; second < 46; second++) {
+      clock.advance(1_000);
+      await sweeperOn(world.opened, { nudges, urgent, clock }).sweep(silent);
+    }
+    const dead_lease = { claim_id: claimed?.claim_id, renewals: 0 };
+    expect(urgent.sent.map(({ nudge }) => nudge)).toEqual([expect.objectContaining({ ...key, dead_lease })]);
+    expect(nudgesOf(key)).toEqual([]);
+    expect(nudgesOf(fresh)).not.toEqual([]);
+    lost.running.abort(key.job_id, "test_over");
+    await run;
+  });
+
   it("tells when Service Bus is away, ends soon, and asks for no longer wait once it is back", async () => {
     const keys = await Promise.all(Array.from({ length: 40 }, () => world.accepted()));
     let asked = 0;
