@@ -1,7 +1,7 @@
 import type { Container, SqlQuerySpec } from "@azure/cosmos";
 import type { Clock } from "../clock.ts";
 import type { Job } from "../job/job.ts";
-import type { Overdue, SeenLease, SweptJobs } from "../job/ports.ts";
+import type { Overdue, SeenLease, Stretch, SweptJobs } from "../job/ports.ts";
 import { storeOperation } from "./cosmos-client.ts";
 
 /** Any logical partition: a question about the store's clock is for one, not for all of them. */
@@ -9,6 +9,14 @@ const NOBODY = ["sweeper", "clock"];
 
 /** Steady clocks part by far less than a millisecond in so long. */
 const ASK_AGAIN_MS = 60_000;
+
+/** Bounded on both sides, for an index is read term by term. */
+const WRITTEN = "c._ts >= @from AND c._ts <= @to";
+
+const parametersOf = ({ fromMs, toMs }: Stretch) => [
+  { name: "@from", value: Math.floor(fromMs / 1000) },
+  { name: "@to", value: Math.floor(toMs / 1000) },
+];
 
 type LeaseRow = Pick<Job, "tenant_id" | "job_id" | "lease"> & {
   readonly _ts: number;
@@ -40,6 +48,15 @@ export class CosmosSweptJobs implements SweptJobs {
     return Math.floor(known.nowMs + this.#clock.monotonic() - known.at);
   }
 
+  async isAnyDue(nowMs: number, written: Stretch): Promise<boolean> {
+    const query: SqlQuerySpec = {
+      query: `SELECT TOP 1 c.job_id FROM c WHERE c.wake_at_ms <= @now OR (c.status = 'in_progress' AND ${WRITTEN}) ORDER BY c.wake_at_ms`,
+      parameters: [{ name: "@now", value: nowMs }, ...parametersOf(written)],
+    };
+    const found = await this.#query<{ job_id: string }>("due", query, { maxItemCount: 1 });
+    return found.length > 0;
+  }
+
   overdue(nowMs: number, limit: number): Promise<readonly Overdue[]> {
     const query: SqlQuerySpec = {
       query: `SELECT TOP ${limit} c.tenant_id, c.job_id, c.status FROM c WHERE c.wake_at_ms <= @now ORDER BY c.wake_at_ms`,
@@ -48,21 +65,12 @@ export class CosmosSweptJobs implements SweptJobs {
     return this.#query<Overdue>("overdue", query, { maxItemCount: limit });
   }
 
-  /** The stretch of `_ts` is bounded on both sides, for an index is read term by term. */
-  async lateLeases(
-    nowMs: number,
-    written: { readonly fromMs: number; readonly toMs: number },
-    limit: number,
-  ): Promise<readonly SeenLease[]> {
+  async lateLeases(nowMs: number, written: Stretch, limit: number): Promise<readonly SeenLease[]> {
     const query: SqlQuerySpec = {
       query:
         `SELECT TOP ${limit} c.tenant_id, c.job_id, c.lease, c._ts, GetCurrentTimestamp() AS read_ms FROM c ` +
-        "WHERE c.status = 'in_progress' AND (c.wake_at_ms <= @now OR (c._ts >= @from AND c._ts <= @to))",
-      parameters: [
-        { name: "@now", value: nowMs },
-        { name: "@from", value: Math.floor(written.fromMs / 1000) },
-        { name: "@to", value: Math.floor(written.toMs / 1000) },
-      ],
+        `WHERE c.status = 'in_progress' AND (c.wake_at_ms <= @now OR (${WRITTEN}))`,
+      parameters: [{ name: "@now", value: nowMs }, ...parametersOf(written)],
     };
     const rows = await this.#query<LeaseRow>("late leases", query, { maxItemCount: limit });
     return rows.flatMap(({ tenant_id, job_id, lease, _ts, read_ms }) =>

@@ -67,6 +67,12 @@ export interface SeenLease extends JobKey {
   readonly read_ms: number;
 }
 
+/** A stretch of the store's time, Unix ms, both ends in it. */
+export interface Stretch {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** What the sweeper looks at, over all tenants. Every method throws StoreUnavailable. */
 export interface SweptJobs {
   /** The store's own clock, Unix ms. */
@@ -77,11 +83,9 @@ export interface SweptJobs {
    * Leases of running jobs whose `wake_at_ms` has come, and of those that were last written, by the store's clock, in
    * this stretch: a holder whose clock is fast names a time that comes much later.
    */
-  lateLeases(
-    nowMs: number,
-    written: { fromMs: number; toMs: number },
-    limit: number,
-  ): Promise<readonly SeenLease[]>;
+  lateLeases(nowMs: number, written: Stretch, limit: number): Promise<readonly SeenLease[]>;
+  /** Whether `overdue` or `lateLeases` would find anything: mostly not, and one question costs less than two. */
+  isAnyDue(nowMs: number, written: Stretch): Promise<boolean>;
 }
 
 /** What the sweeper needs to let held jobs go. */

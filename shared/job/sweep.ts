@@ -11,7 +11,7 @@ import { queuedWakeAtMs } from "./advance.ts";
 import { type Job, STORED_VERSION } from "./job.ts";
 import { judge, type LeaseWatch, lateAfterMs } from "./lease-watch.ts";
 import { draftOf } from "./life-cycle.ts";
-import type { JobKey, JobStore, Nudge, Nudges, SeenLease, SweptJobs } from "./ports.ts";
+import type { JobKey, JobStore, Nudge, Nudges, SeenLease, Stretch, SweptJobs } from "./ports.ts";
 import { change } from "./saving.ts";
 
 export interface SweepDeps {
@@ -55,9 +55,16 @@ export class Sweeper {
    */
   async sweep(log: Log): Promise<SweepReport> {
     const round = new Round(log);
-    const nowMs = await this.#deps.jobs.now();
-    await round.part("leases", () => this.#sweepLeases(nowMs, round));
-    await round.part("queued", () => this.#sweepQueued(nowMs, round));
+    const { jobs, leaseSeconds } = this.#deps;
+    const nowMs = await jobs.now();
+    const late = {
+      fromMs: nowMs - leaseSeconds * 1000 - MAX_CLOCKS_APART_MS,
+      toMs: nowMs - lateAfterMs(leaseSeconds),
+    };
+    if (await jobs.isAnyDue(nowMs, late)) {
+      await round.part("leases", () => this.#sweepLeases(nowMs, late, round));
+      await round.part("queued", () => this.#sweepQueued(nowMs, round));
+    }
     const { overdue, nudged, watched, lostLeases } = round;
     if (nudged > 0) log.info("swept", { overdue, nudged, watched });
     if (round.failures.length > 0) throw round.failures[0];
@@ -65,13 +72,9 @@ export class Sweeper {
   }
 
   /** Before the queued jobs, however many those are: what runs was accepted before what waits. */
-  async #sweepLeases(nowMs: number, round: Round): Promise<void> {
-    const { jobs, watch, leaseSeconds } = this.#deps;
-    const written = {
-      fromMs: nowMs - leaseSeconds * 1000 - MAX_CLOCKS_APART_MS,
-      toMs: nowMs - lateAfterMs(leaseSeconds),
-    };
-    const leases = await jobs.lateLeases(nowMs, written, SWEEP_PAGE_JOBS * SWEEP_MAX_PAGES);
+  async #sweepLeases(nowMs: number, late: Stretch, round: Round): Promise<void> {
+    const { jobs, watch } = this.#deps;
+    const leases = await jobs.lateLeases(nowMs, late, SWEEP_PAGE_JOBS * SWEEP_MAX_PAGES);
     if (leases.length === 0) return;
     const known = await watch.read();
     const verdict = judge(known, leases);

@@ -3,7 +3,12 @@ import type { ContainerView, PartitionScope, Selection } from "../container-view
 import { type Expression, pathOf, type Query } from "./ast.ts";
 import { resolved } from "./bindings.ts";
 
-type Simple = { path: string; sign: string; value: string | number };
+/** What SQL can tell of a condition: every row that meets it is among those. */
+interface Bound {
+  readonly sql: string;
+  readonly values: readonly SQLInputValue[];
+  readonly columns: readonly string[];
+}
 
 const SIGNS = new Set(["=", "<", "<=", ">", ">="]);
 const MIRRORED: Readonly<Record<string, string>> = { "=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<=" };
@@ -15,20 +20,13 @@ export function narrow(
   container: ContainerView,
   parameters: ReadonlyMap<string, unknown>,
 ): Selection {
-  const { indexes } = container;
-  const conditions: string[] = [];
-  const values: SQLInputValue[] = [];
-  for (const { path, sign, value } of simpleConditions(query, parameters)) {
-    const column = indexes.column(path);
-    if (column === undefined) continue;
-    if (partition === undefined) container.needSingle(column);
-    // Inside a partition, the plus keeps SQLite from preferring this index to the partition's own.
-    conditions.push(`${partition === undefined ? "" : "+"}${column} ${sign} ?`);
-    values.push(value);
-  }
+  // Inside a partition, the plus keeps SQLite from preferring this index to the partition's own.
+  const sign = partition === undefined ? "" : "+";
+  const bound = boundOf(query.where, (path) => container.indexes.column(path), { query, parameters, sign });
+  if (partition === undefined) for (const column of bound?.columns ?? []) container.needSingle(column);
   const columns = columnsOf(query, partition, container);
   const order = columns === undefined ? "born" : { columns };
-  return { partition, where: conditions.length === 0 ? "TRUE" : conditions.join(" AND "), values, order };
+  return { partition, where: bound?.sql ?? "TRUE", values: bound?.values ?? [], order };
 }
 
 /** The path in the item that an expression names; undefined where it is not one, or one of an array's element. */
@@ -39,31 +37,54 @@ export function itemPath(query: Query, expression: Expression): string | undefin
   return pathOf(expression, (name) => (name === from.alias ? base : undefined));
 }
 
-/** The conditions every row must meet that compare a path with a number or a text. */
-function simpleConditions(query: Query, parameters: ReadonlyMap<string, unknown>): Simple[] {
-  const constant = (e: Expression): string | number | undefined => {
-    const value =
-      e.kind === "constant" ? e.value : e.kind === "parameter" ? parameters.get(e.name) : undefined;
-    return typeof value === "string" || typeof value === "number" ? value : undefined;
+interface BoundContext {
+  readonly query: Query;
+  readonly parameters: ReadonlyMap<string, unknown>;
+  readonly sign: string;
+}
+
+/**
+ * Comparisons of an indexed path with a number or a text, and what AND and OR make of them; undefined where SQL can
+ * tell nothing. Of an AND one side will do, of an OR both are needed.
+ */
+function boundOf(
+  e: Expression | undefined,
+  columnOf: (path: string) => string | undefined,
+  context: BoundContext,
+): Bound | undefined {
+  if (e?.kind !== "binary") return undefined;
+  if (e.sign !== "AND" && e.sign !== "OR") return comparison(e, columnOf, context);
+  const left = boundOf(e.left, columnOf, context);
+  const right = boundOf(e.right, columnOf, context);
+  if (left === undefined || right === undefined) return e.sign === "AND" ? (left ?? right) : undefined;
+  return {
+    sql: `(${left.sql} ${e.sign} ${right.sql})`,
+    values: [...left.values, ...right.values],
+    columns: [...left.columns, ...right.columns],
   };
-  const found: Simple[] = [];
-  const visit = (e: Expression | undefined): void => {
-    if (e?.kind !== "binary") return;
-    if (e.sign === "AND") {
-      visit(e.left);
-      visit(e.right);
-    }
-    if (!SIGNS.has(e.sign)) return;
-    const [leftPath, rightPath] = [itemPath(query, e.left), itemPath(query, e.right)];
-    const [leftValue, rightValue] = [constant(e.left), constant(e.right)];
-    if (leftPath !== undefined && rightValue !== undefined)
-      found.push({ path: leftPath, sign: e.sign, value: rightValue });
-    if (rightPath !== undefined && leftValue !== undefined) {
-      found.push({ path: rightPath, sign: MIRRORED[e.sign] ?? "=", value: leftValue });
-    }
+}
+
+function comparison(
+  { sign, left, right }: Extract<Expression, { kind: "binary" }>,
+  columnOf: (path: string) => string | undefined,
+  { query, parameters, sign: prefix }: BoundContext,
+): Bound | undefined {
+  if (!SIGNS.has(sign)) return undefined;
+  const mirrored = itemPath(query, left) === undefined;
+  const path = itemPath(query, mirrored ? right : left);
+  const column = path === undefined ? undefined : columnOf(path);
+  const value = constantOf(mirrored ? left : right, parameters);
+  if (column === undefined || value === undefined) return undefined;
+  return {
+    sql: `${prefix}${column} ${mirrored ? MIRRORED[sign] : sign} ?`,
+    values: [value],
+    columns: [column],
   };
-  visit(query.where);
-  return found;
+}
+
+function constantOf(e: Expression, parameters: ReadonlyMap<string, unknown>): string | number | undefined {
+  const value = e.kind === "constant" ? e.value : e.kind === "parameter" ? parameters.get(e.name) : undefined;
+  return typeof value === "string" || typeof value === "number" ? value : undefined;
 }
 
 /** ORDER BY by an index, so that a page can be read without the rest; undefined where none fits. */

@@ -207,6 +207,29 @@ describe("queries", () => {
   });
 
   it.each([
+    ["c.kind = 'stone' OR c.n < 0", 2, "35"],
+    ["c.kind = 'stone' OR c.n < 0 OR 1.5 = c.n", 3, "235"],
+    ["(c.kind = 'tree' AND c.ok = false) OR c.n = 1.5", 3, "2"],
+    ["c.kind = 'stone' OR c.ok = true", 5, "15"],
+    ["c.kind = 'fruit' AND (c.n = 3 OR c.ok = false)", 2, "12"],
+  ])("look at what an index says of either side: %s", async (where, looked, found) => {
+    const query = items.items.query<{ id: string }>(`SELECT * FROM c WHERE ${where}`, {
+      populateQueryMetrics: true,
+    });
+    const { queryMetrics, resources } = (await query.fetchNext()) as unknown as {
+      queryMetrics: Record<string, QueryMetrics>;
+      resources: { id: string }[];
+    };
+    expect(queryMetrics["0"]?.retrievedDocumentCount).toBe(looked);
+    expect(
+      resources
+        .map(({ id }) => id)
+        .sort()
+        .join(""),
+    ).toBe(found);
+  });
+
+  it.each([
     "SELECT * FROM c WHERE SOUNDEX(c.name) = 1",
     "SELECT * FROM c WHERE",
     "SELECT c. FROM c",

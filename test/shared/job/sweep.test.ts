@@ -155,6 +155,19 @@ describe("what is overdue", () => {
     );
     expect(await overdue()).not.toContain(one.job_id);
   });
+
+  it("is asked for at once with late leases: nothing is due before its time, by either", async () => {
+    const swept = new CosmosSweptJobs(world.opened.jobs, clock);
+    const never = { fromMs: 0, toMs: 0 };
+    await world.accepted();
+    const [first] = await swept.overdue(Number.MAX_SAFE_INTEGER, 1);
+    expect(first).toBeDefined();
+    expect(await swept.isAnyDue(0, never)).toBe(false);
+    expect(await swept.isAnyDue(Number.MAX_SAFE_INTEGER, never)).toBe(true);
+    // A queued job was written then, and has no lease that could be late.
+    expect(await swept.lateLeases(0, { fromMs: 0, toMs: clock.now() }, 1)).toEqual([]);
+    expect(await swept.isAnyDue(0, { fromMs: 0, toMs: clock.now() })).toBe(false);
+  });
 });
 
 describe("a sweep's parts", () => {
