@@ -5,17 +5,20 @@ import { neighbours } from "./neighbour.ts";
 import { plotOf } from "./plot.ts";
 import { report, scaleHead, scaleRow } from "./report.ts";
 import { run } from "./run.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { partOf, SCENARIOS } from "./scenarios.ts";
 import { runShape, SHAPES } from "./shapes.ts";
 
 /** The scheduler's own code under a virtual clock; the machinery around it, labs and tenants are played. */
 const DEFAULT_SEED = "1";
 const SCALE = [1_000, 10_000, 100_000, 1_000_000];
+/** Of deployments, instances, tenants, routes and quota. */
+const PARTS = [0.1, 0.02];
 const OTHERS: Readonly<Record<string, string>> = {
   shapes:
     "2,000 jobs, three deployments, two instances, for each way of limiting (--only PART of a shape's name)",
   neighbour: "a tenant with 10 jobs beside one with 100,000 (--jobs)",
-  scale: "backlog with 1,000 to 1,000,000 jobs (--jobs: the most), one line each; minutes",
+  scale:
+    "backlog with 1,000 to 1,000,000 jobs (--jobs: the most), and 1,000 on fewer deployments; one line each; minutes",
 };
 
 function help(): string {
@@ -83,4 +86,8 @@ function scale(): void {
   scaleHead();
   for (const count of SCALE)
     if (count <= (jobs ?? Infinity)) scaleRow(run({ ...backlog, jobs: count }, seed));
+  // The fewest jobs again: where the beginning is all there is, as it is found, and with as few who share them.
+  const [few = 1] = SCALE;
+  scaleRow(run({ ...backlog, jobs: few, bucketsFull: true }, seed));
+  for (const part of PARTS) scaleRow(run({ ...partOf(backlog, part), jobs: few }, seed));
 }

@@ -53,6 +53,7 @@ function waits({ figures }: Run): void {
 export function scaleHead(): void {
   head(
     "jobs",
+    "deployments, instances",
     "most waiting",
     "took, virtual min",
     "quota used",
@@ -69,7 +70,8 @@ export function scaleRow(run: Run): void {
   const { counts, scenario } = run;
   const each = (count: number, digits = 2) => (count / scenario.jobs).toFixed(digits);
   row(
-    scenario.jobs.toLocaleString("en"),
+    `${scenario.jobs.toLocaleString("en")}${scenario.bucketsFull === true ? ", buckets full" : ""}`,
+    `${scenario.deployments}, ${scenario.instances}`,
     run.mostWaiting.toLocaleString("en"),
     (run.seconds / 60).toFixed(1),
     percent(run.utilisation),

@@ -44,7 +44,8 @@ export function run(scenario: Scenario, seed: string): Run {
     watch: figures.watch(),
   });
   for (const { members, limits } of world.quotas)
-    if (members[0] !== undefined) emptied(members[0].limiter, limits, startMs);
+    if (members[0] !== undefined && scenario.bucketsFull !== true)
+      emptied(members[0].limiter, limits, startMs);
   let submitted = 0;
   offer(world, events, seeded(`jobs ${seed}`), (job) => {
     submitted++;

@@ -28,6 +28,8 @@ export interface Scenario {
   /** Jobs an hour that all the quota serves, of 1,000 tokens. */
   readonly quotaJobsAnHour: number;
   readonly troubles: readonly Trouble[];
+  /** Buckets begin as a service finds them that nobody has used; absent: empty, so that all quota is what flows. */
+  readonly bucketsFull?: boolean;
 }
 
 const FULL = {
@@ -64,3 +66,14 @@ export const SCENARIOS: readonly Scenario[] = [
     troubles: [{ kind: "down", lab: 0, from: 0.3, to: 0.4 }],
   },
 ];
+
+/** A scenario's world with a part of its quota, and as small a part of all who share it. */
+export function partOf(scenario: Scenario, part: number): Scenario {
+  const some = (count: number) => Math.max(1, Math.round(count * part));
+  const { deployments, instances, tenants, routes, quotaJobsAnHour } = scenario;
+  return {
+    ...scenario,
+    ...{ deployments: some(deployments), instances: some(instances), tenants: some(tenants) },
+    ...{ routes: some(routes), quotaJobsAnHour: some(quotaJobsAnHour) },
+  };
+}
