@@ -27,6 +27,10 @@ export const SHAPES: readonly Shape[] = [
   { name: "window, configured twice too high", limits: window, configured: 2 },
   { name: "bucket, no headers", limits: { ...bucket, headers: false } },
   { name: "bucket, one dead from second 10", limits: bucket, deadFromMs: 10_000 },
+  {
+    name: "window of a second",
+    limits: { ...window, windowSeconds: 1, tokensWindowSeconds: 1 },
+  },
 ];
 
 export const JOBS = Number(process.env.QUOTA_JOBS ?? 2_000);

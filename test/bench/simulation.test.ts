@@ -1,8 +1,10 @@
 import { expect, it } from "vitest";
 import { plotOf } from "../../bench/simulation/plot.ts";
 import { type Run, run } from "../../bench/simulation/run.ts";
-import { SCENARIOS } from "../../bench/simulation/scenarios.ts";
+import { partOf, SCENARIOS } from "../../bench/simulation/scenarios.ts";
 
+const backlog = SCENARIOS.find(({ name }) => name === "backlog");
+if (backlog === undefined) throw new Error("the scenario «backlog» is missing");
 const small = SCENARIOS.find(({ name }) => name === "small");
 if (small === undefined) throw new Error("the scenario «small» is missing");
 const scenario = { ...small, jobs: process.env.LONG === "1" ? 20_000 : 4_000, quotaJobsAnHour: 60_000 };
@@ -27,6 +29,14 @@ it("keeps the quota busy, is hardly refused, and shares it fairly, a lab being d
   const drawn = plotOf(done);
   expect(drawn).not.toMatch(/NaN|undefined|Infinity/);
   expect(drawn.length).toBeLessThan(16_000);
+});
+
+it("costs a job little from the beginning, of a backlog that nothing is known of at first", () => {
+  const { counts } = run({ ...partOf(backlog, 0.1), jobs: 1_000 }, "1");
+  expect([counts.done, counts.failed, counts.late]).toEqual([1_000, 0, 0]);
+  expect(counts.refused / 1_000).toBeLessThan(0.01);
+  expect(counts.quotaWrites / 1_000).toBeLessThan(0.4);
+  expect(counts.nudges / 1_000).toBeLessThan(2.02);
 });
 
 it("gives the same run for the same seed, another for another", () => {
