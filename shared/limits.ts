@@ -43,6 +43,8 @@ export const SWEEP_MAX_PAGES = 20;
 export const SWEEP_AT_ONCE = 10;
 /** Jobs that may fail in a round before it ends: a few are bad luck, so many are an outage. */
 export const SWEEP_MAX_FAILURES = 10;
+/** How long a round waits for Service Bus to take a nudge: no other round runs meanwhile, and the next sends it again. */
+export const SWEEP_SEND_PATIENCE_MS = 2_000;
 /** Hosts' clocks may differ by this much, and a dead host's lease is still found as soon as any other. */
 export const MAX_CLOCKS_APART_MS = 120_000;
 /** An operator's change is a few lines of JSON. */

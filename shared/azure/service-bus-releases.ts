@@ -19,8 +19,8 @@ export class ServiceBusReleases implements Releases {
     this.#queue = new ServiceBusNudges(open, RELEASES_QUEUE);
   }
 
-  send(nudge: Nudge): Promise<void> {
-    return this.#queue.send(nudge);
+  send(nudge: Nudge, options: { atMs?: number; patienceMs?: number } = {}): Promise<void> {
+    return this.#queue.send(nudge, options);
   }
 
   release(jobs: readonly { readonly key: JobKey; readonly grant: Grant }[]): Promise<void> {

@@ -5,6 +5,7 @@ import {
   SWEEP_MAX_FAILURES,
   SWEEP_MAX_PAGES,
   SWEEP_PAGE_JOBS,
+  SWEEP_SEND_PATIENCE_MS,
 } from "../limits.ts";
 import { type Log, type LogFields, reasonOf } from "../log.ts";
 import { queuedWakeAtMs } from "./advance.ts";
@@ -150,7 +151,7 @@ export class Sweeper {
     more: Pick<Nudge, "dead_lease"> = {},
   ): Promise<void> {
     const { tenant_id, job_id } = job;
-    await on.send({ v: STORED_VERSION, tenant_id, job_id, ...more });
+    await on.send({ v: STORED_VERSION, tenant_id, job_id, ...more }, { patienceMs: SWEEP_SEND_PATIENCE_MS });
     round.nudged++;
   }
 }

@@ -120,6 +120,28 @@ describe("the sweeper", () => {
     for (const key of keys) expect(nudgesOf(key)).toHaveLength(1);
   });
 
+  it("is not held up by a Service Bus that takes nudges and does not say so", async () => {
+    const key = await world.accepted();
+    clock.advance(10_000);
+    const asked = Promise.withResolvers<void>();
+    const mute = {
+      send: (nudge: Nudge, { patienceMs = 600_000 }: { patienceMs?: number } = {}) => {
+        if (nudge.job_id !== key.job_id) return nudges.send(nudge);
+        const answer = Promise.withResolvers<void>();
+        clock.after(patienceMs, () => answer.reject(new Error("not answered")));
+        asked.resolve();
+        return answer.promise;
+      },
+    };
+    const round = sweeperOn(world.opened, { nudges: mute, clock }).sweep(silent);
+    await asked.promise;
+    clock.advance(3_000);
+    await expect(round).rejects.toThrow("not answered");
+    clock.advance(10_000);
+    await sweep();
+    expect(nudgesOf(key)).toHaveLength(1);
+  });
+
   it("goes on past a job that cannot be nudged, tells of it, and comes back to it", async () => {
     const keys = await Promise.all(Array.from({ length: 30 }, () => world.accepted()));
     const bad = keys[3]?.job_id;
