@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cosmosResources } from "../cosmos/resources.ts";
 import { startCosmos } from "../cosmos/server.ts";
@@ -7,6 +7,7 @@ import { queuesFromConfig, queuesFromResources } from "../service-bus/config.ts"
 import { startServiceBus } from "../service-bus/server.ts";
 import { startControl } from "./control.ts";
 import type { StackSettings } from "./settings.ts";
+import { writeWhole } from "./written-file.ts";
 
 /** The emulators of one stack; a port is undefined where that one is not wanted. */
 export interface EmulatorSet {
@@ -67,7 +68,7 @@ export async function startEmulators(
       : undefined;
     const models = keep(await startModels(settings, file("model-endpoints.db"), log));
     const control = keep(await startControl({ serviceBus, cosmos, models }));
-    writeFileSync(
+    writeWhole(
       file("emulators.json"),
       JSON.stringify({
         control: `http://127.0.0.1:${control.port}/`,
