@@ -37,6 +37,9 @@ async function mainFigures(): Promise<void> {
     row(`submits a second, ${IN_FLIGHT} in flight`, Math.round(JOBS / submitSeconds));
     await client.drained();
 
+    const heldSeconds = await timed(JOBS, IN_FLIGHT, (n) => client.heldJob(n));
+    row("jobs a second end to end, the submit held until the end", Math.round(JOBS / heldSeconds));
+
     const countedBefore = await stack.counters();
     const before = { ...stack.cpu(), own: cpuMs(process.pid) };
     const seconds = await timed(JOBS, IN_FLIGHT, (n) => client.wholeJob(n));
@@ -54,6 +57,9 @@ async function mainFigures(): Promise<void> {
     const latencies = await latenciesMs(SEQUENTIAL_JOBS, (n) => client.wholeJob(n));
     row(`added latency p50 ms, ${SEQUENTIAL_JOBS} jobs one by one`, percentile(latencies, 0.5).toFixed(1));
     row("added latency p99 ms", percentile(latencies, 0.99).toFixed(1));
+    const held = await latenciesMs(SEQUENTIAL_JOBS, (n) => client.heldJob(n));
+    row("the same, the submit held: p50 ms", percentile(held, 0.5).toFixed(1));
+    row("the same, the submit held: p99 ms", percentile(held, 0.99).toFixed(1));
   } finally {
     client.close();
     await stack.stop();
