@@ -99,7 +99,7 @@ export class CosmosJobStore implements HeldJobsStore {
   }
 
   async write(draft: Draft, etag: string, nowMs: number): Promise<WriteResult> {
-    const { job, records, response, erase } = draft;
+    const { job, records, response, erase = [] } = draft;
     const ttl = this.#ttl(job, nowMs);
     const operations: OperationInput[] = [
       {
@@ -112,21 +112,29 @@ export class CosmosJobStore implements HeldJobsStore {
     ];
     if (response !== undefined)
       operations.push(createOf({ id: RESPONSE_ID, ...response, ttl: ttl("content") }));
-    if (erase === true) operations.push(...(await this.#erasures(job)));
-    const result = await this.#batch("write", job, operations);
+    const result = await this.#writeAndErase(job, operations, [...erase]);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     // 409: an audit record or the response is there already, so the job has moved on as well.
     if (isSuperseded(result.status)) return { kind: "superseded" };
     throw unexpected("write", result.status);
   }
 
-  /** A batch fails as a whole when it deletes what is not there, so only what is there is deleted. */
-  async #erasures(key: JobKey): Promise<OperationInput[]> {
-    const query = "SELECT VALUE c.id FROM c WHERE c.kind IN ('request', 'response')";
-    const ids = await storeOperation("erase", (abortSignal) =>
-      this.#jobs.items.query<string>(query, { partitionKey: partitionOf(key), abortSignal }).fetchAll(),
-    );
-    return ids.resources.map((id) => ({ operationType: "Delete", id }));
+  /**
+   * A batch fails as a whole when it deletes what is not there, and content may have lapsed: what the batch did not find
+   * is left out of the next. Only the batch can tell; a query may be answered by a replica that has not seen it yet.
+   */
+  async #writeAndErase(
+    key: JobKey,
+    operations: readonly OperationInput[],
+    erase: string[],
+  ): Promise<TransactionResult> {
+    for (;;) {
+      const deletes = erase.map((id): OperationInput => ({ operationType: "Delete", id }));
+      const result = await this.#batch("write", key, [...operations, ...deletes]);
+      const at = result.kind === "refused" && result.status === 404 ? result.at : undefined;
+      if (at === undefined || at < operations.length) return result;
+      erase.splice(at - operations.length, 1);
+    }
   }
 
   async list(tenantId: string, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }> {

@@ -20,7 +20,8 @@ export interface Draft {
   readonly job: Job;
   readonly records: readonly AuditRecord[];
   readonly response?: StoredResponse;
-  readonly erase?: boolean;
+  /** Content to be deleted in the same batch, as far as it has not lapsed. */
+  readonly erase?: readonly ("request" | "response")[];
 }
 
 export function draftOf(job: Job): Draft {
@@ -339,7 +340,7 @@ export function deleteContent(draft: Draft, by: { nowMs: number; actor: string }
   const entry: AuditEntry = { event: "content_deleted", actor: by.actor };
   return {
     ...recorded(draft, by.nowMs, entry, { has_response: false, content_deleted: true }),
-    erase: true,
+    erase: draft.job.has_response ? ["request", "response"] : ["request"],
   };
 }
 

@@ -28,7 +28,7 @@ export function write(s: State, draft: Draft, version: number, model: Model): St
   return {
     ...s,
     ...{ job, trail, version: s.version + 1 },
-    answeredBy: draft.erase === true ? undefined : (answeredBy ?? s.answeredBy),
+    answeredBy: draft.erase !== undefined ? undefined : (answeredBy ?? s.answeredBy),
     owed: s.owed.filter((attempt) => !costs.has(attempt)),
     // What names an older version can never be stored.
     underWay: ignoring ? s.underWay : [],

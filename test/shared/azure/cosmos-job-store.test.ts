@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { acceptJob } from "../../../shared/job/accept.ts";
 import type { Job } from "../../../shared/job/job.ts";
-import { draftOf, end, renewLease, startAttempt } from "../../../shared/job/life-cycle.ts";
+import { deleteContent, draftOf, end, renewLease, startAttempt } from "../../../shared/job/life-cycle.ts";
 import { StoreUnavailable } from "../../../shared/job/ports.ts";
 import { createRunningJobs } from "../../../shared/job/running-jobs.ts";
 import { change, save } from "../../../shared/job/saving.ts";
@@ -94,6 +94,70 @@ describe("the store", () => {
     );
     expect(result?.job.status).toBe("cancelled");
     expect((await opened.store.audit(job)).map((r) => r.event)).toEqual(["accepted", "cancelled"]);
+  });
+});
+
+describe("an erasure", () => {
+  const response = { status_code: 200, request_id: "req-1", body: '{"answer": 42}' };
+  const content = async ({ tenant_id, job_id }: Job) => {
+    const query = "SELECT VALUE c.kind FROM c WHERE c.kind != 'job' AND c.kind != 'audit'";
+    const partitionKey = [tenant_id, job_id];
+    return (await opened.jobs.items.query<string>(query, { partitionKey }).fetchAll()).resources;
+  };
+
+  async function ended(withResponse: boolean): Promise<{ job: Job; etag: string }> {
+    const { job, etag } = await created();
+    const { tenant_id, job_id } = job;
+    const stored = { v: 1, kind: "response", tenant_id, job_id, ...response } as const;
+    const draft = end(draftOf(job), {
+      status: "failed",
+      nowMs: clock.now(),
+      actor: "worker:1",
+      ...(withResponse ? { response: stored } : {}),
+    });
+    const written = await opened.store.write(draft, etag, clock.now());
+    if (written.kind !== "written") throw new Error(written.kind);
+    return { job: draft.job, etag: written.etag };
+  }
+  const erase = ({ job, etag }: { job: Job; etag: string }) =>
+    opened.store.write(deleteContent(draftOf(job), { nowMs: clock.now(), actor: "c" }), etag, clock.now());
+
+  it("takes request and response, although a replica that lags has not seen them", async () => {
+    opened.cosmos.setFaults({ rules: [{ operation: "query", effect: { kind: "stale" } }] });
+    const job = await ended(true);
+    expect(await content(job.job)).toEqual([]);
+    expect((await erase(job)).kind).toBe("written");
+    opened.cosmos.setFaults({ rules: [] });
+    expect(await content(job.job)).toEqual([]);
+  });
+
+  it("takes the request of a job without a response", async () => {
+    const job = await ended(false);
+    expect(await content(job.job)).toEqual(["request"]);
+    expect((await erase(job)).kind).toBe("written");
+    expect(await content(job.job)).toEqual([]);
+  });
+
+  it.each([[["request"]], [["response"]], [["request", "response"]]])(
+    "is done although %j lapsed before it",
+    async (lapsed) => {
+      const job = await ended(true);
+      const { tenant_id, job_id } = job.job;
+      for (const id of lapsed) await opened.jobs.item(id, [tenant_id, job_id]).delete();
+      expect((await erase(job)).kind).toBe("written");
+      expect(await content(job.job)).toEqual([]);
+      expect((await opened.store.audit(job.job)).map((r) => r.event)).toEqual([
+        "accepted",
+        "failed",
+        "content_deleted",
+      ]);
+    },
+  );
+
+  it("is refused where the job has moved on, and takes nothing", async () => {
+    const job = await ended(true);
+    expect(await erase({ ...job, etag: '"another"' })).toEqual({ kind: "superseded" });
+    expect((await content(job.job)).sort()).toEqual(["request", "response"]);
   });
 });
 
