@@ -1,5 +1,6 @@
 import { createHttpHeaders, type HttpClient } from "@azure/core-rest-pipeline";
 import { Agent, type Dispatcher } from "undici";
+import { exchange } from "../exchange.ts";
 
 /** Connections to one endpoint: a store that is slow is not made slower by hundreds at once. */
 const MAX_CONNECTIONS = 128;
@@ -12,18 +13,21 @@ export function undiciHttpClient(): { httpClient: HttpClient; close: () => Promi
   const agent = new Agent({ connections: MAX_CONNECTIONS, pipelining: 1 });
   const httpClient: HttpClient = {
     async sendRequest(request) {
-      const answer = await agent.request({
-        ...targetOf(request.url),
-        method: request.method as Dispatcher.HttpMethod,
-        headers: request.headers.toJSON(),
-        body: (request.body as string | Uint8Array | undefined) ?? null,
-        signal: (request.abortSignal as AbortSignal | undefined) ?? null,
-      });
+      const answer = await exchange(
+        agent,
+        {
+          ...targetOf(request.url),
+          method: request.method as Dispatcher.HttpMethod,
+          headers: request.headers.toJSON(),
+          body: (request.body as string | Uint8Array | undefined) ?? null,
+        },
+        { signal: request.abortSignal as AbortSignal | undefined },
+      );
       const headers = createHttpHeaders();
       for (const [name, value] of Object.entries(answer.headers)) {
         if (value != null) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
       }
-      return { request, status: answer.statusCode, headers, bodyAsText: await answer.body.text() };
+      return { request, status: answer.status, headers, bodyAsText: answer.text };
     },
   };
   return { httpClient, close: () => agent.close() };

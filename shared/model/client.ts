@@ -1,11 +1,12 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { TokenCredential } from "@azure/identity";
 import OpenAI, { APIConnectionError } from "openai";
-import { Agent, type Dispatcher } from "undici";
+import { Agent } from "undici";
 import type { Clock } from "../clock.ts";
+import { type BodyLimit, BodyTooLarge, exchange } from "../exchange.ts";
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
 import { quotaHeadersOf } from "../quota/quota-headers.ts";
-import { BodyTooLarge, bodyText } from "./answer-body.ts";
 import type { Deployment } from "./catalogue.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Answer, type Outcome, outcomeOf } from "./outcome.ts";
@@ -50,30 +51,28 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
   const calls = new Map<string, CallUnderWay>();
 
   /**
-   * On undici's own request, at half the CPU of a whole fetch. Redirects are not followed and nothing is compressed,
+   * On undici, at half the CPU of a whole fetch. Redirects are not followed and nothing is compressed,
    * so that the bytes hashed are the bytes sent. The answer is put aside as it came: the openai client would keep of a
    * refusal only what it could parse, and a stream made for it and read again costs more than the answer itself. The
    * call's own signal is used: one given to the client is joined with another, at the price of four weak references.
    */
   const fetch: typeof globalThis.fetch = async (input, init) => {
     const url = new URL(String(input));
-    const headers = init?.headers as Headers;
-    const call = calls.get(headers.get(CALL_ID_HEADER) ?? "");
+    const sent = init?.headers as Headers;
+    const call = calls.get(sent.get(CALL_ID_HEADER) ?? "");
     if (call === undefined) throw new TypeError("a request that belongs to no call");
-    const answer = await dispatcher.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: "POST",
-      headers,
-      body: init?.body as string,
-      signal: call.signal,
-    });
-    const { statusCode: status } = answer;
-    call.answer = {
-      status,
-      headers: { get: (name) => headerOf(answer.headers, name) },
-      body: await bodyOf(answer),
-    };
+    const { status, headers, text } = await exchange(
+      dispatcher,
+      {
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: "POST",
+        headers: sent,
+        body: init?.body as string,
+      },
+      { signal: call.signal, limitOf },
+    );
+    call.answer = { status, headers: { get: (name) => headerOf(headers, name) }, body: text };
     return new Response(null, { status });
   };
 
@@ -136,18 +135,15 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
   };
 }
 
-function headerOf(headers: Dispatcher.ResponseData["headers"], name: string): string | null {
+function headerOf(headers: IncomingHttpHeaders, name: string): string | null {
   const value = headers[name];
   return Array.isArray(value) ? value.join(", ") : (value ?? null);
 }
 
 /** The whole answer, or a refusal's beginning. */
-function bodyOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<string> {
-  const ok = statusCode >= 200 && statusCode < 300;
-  const limit = ok ? MAX_RESPONSE_BYTES : MAX_REFUSAL_BYTES;
-  // HTTP ends a body where its announced length does: no need to watch each piece of it.
-  if (Number(headers["content-length"] ?? Infinity) <= limit) return body.text();
-  return bodyText(body, limit, ok ? "refuse" : "cut");
+function limitOf(status: number): BodyLimit {
+  const ok = status >= 200 && status < 300;
+  return ok ? { bytes: MAX_RESPONSE_BYTES, tooLong: "refuse" } : { bytes: MAX_REFUSAL_BYTES, tooLong: "cut" };
 }
 
 /** Names the call in a deployment's own logs. */

@@ -1,0 +1,137 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Dispatcher } from "undici";
+
+/** More came than the caller takes. */
+export class BodyTooLarge extends Error {
+  override readonly name = "BodyTooLarge";
+  readonly limitBytes: number;
+  constructor(limitBytes: number) {
+    super(`the answer is over ${limitBytes} bytes`);
+    this.limitBytes = limitBytes;
+  }
+}
+
+/** Never more than `bytes` of a body are kept in memory: past that it is cut there, or refused. */
+export interface BodyLimit {
+  readonly bytes: number;
+  readonly tooLong: "cut" | "refuse";
+}
+
+export interface WholeAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** UTF-8, without a byte order mark. */
+  readonly text: string;
+}
+
+export interface ExchangeOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly limitOf?: (status: number) => BodyLimit;
+}
+
+/**
+ * One request and its whole answer. undici's own `request` makes a stream of each answer; that stream and all it holds
+ * outlive V8's young generation, request after request, and copying them was half of the collector's work.
+ * Rejects with the signal's reason when it aborts, even while the request waits for a connection.
+ * @throws BodyTooLarge, and whatever undici says of a connection that fails
+ */
+export function exchange(
+  dispatcher: Dispatcher,
+  request: Dispatcher.DispatchOptions,
+  { signal, limitOf = () => NO_LIMIT }: ExchangeOptions = {},
+): Promise<WholeAnswer> {
+  return new Promise((resolve, reject) => {
+    const exchange = new Exchange(resolve, reject, limitOf, signal);
+    if (!exchange.isOver) dispatcher.dispatch(request, exchange);
+  });
+}
+
+const NO_LIMIT: BodyLimit = { bytes: Number.POSITIVE_INFINITY, tooLong: "refuse" };
+const UTF_8 = new TextDecoder();
+
+/** Its state is in fields, not in closures made while the request is under way: those outlive the young generation too. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #resolve: (answer: WholeAnswer) => void;
+  readonly #reject: (error: Error) => void;
+  readonly #limitOf: (status: number) => BodyLimit;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.#fail(reasonOf(this.#signal));
+  #controller: Dispatcher.DispatchController | undefined;
+  #failure: Error | undefined;
+  #status = 0;
+  #headers: IncomingHttpHeaders = {};
+  #limit = NO_LIMIT;
+  #bytes = 0;
+  readonly #chunks: Buffer[] = [];
+  isOver = false;
+
+  constructor(
+    resolve: (answer: WholeAnswer) => void,
+    reject: (error: Error) => void,
+    limitOf: (status: number) => BodyLimit,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#limitOf = limitOf;
+    this.#signal = signal;
+    if (signal?.aborted) this.#onAbort();
+    else signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#failure !== undefined) controller.abort(this.#failure);
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+    this.#limit = this.#limitOf(status);
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.isOver) return;
+    const room = this.#limit.bytes - this.#bytes;
+    this.#bytes += chunk.byteLength;
+    this.#chunks.push(chunk.byteLength > room ? chunk.subarray(0, room) : chunk);
+    if (chunk.byteLength <= room) return;
+    const tooLarge = new BodyTooLarge(this.#limit.bytes);
+    if (this.#limit.tooLong === "cut") this.#complete();
+    this.#fail(tooLarge); // ends the connection
+  }
+
+  onResponseEnd(): void {
+    this.#complete();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#fail(error);
+  }
+
+  #complete(): void {
+    const [first] = this.#chunks;
+    const text = UTF_8.decode(this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks));
+    this.#resolve({ status: this.#status, headers: this.#headers, text });
+    this.#end();
+  }
+
+  /** Nothing to the caller of an exchange that has its answer. */
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#reject(error);
+    this.#end();
+    this.#controller?.abort(error);
+  }
+
+  #end(): void {
+    this.isOver = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+function reasonOf(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Error ? reason : new DOMException(String(reason), "AbortError");
+}
