@@ -22,9 +22,15 @@ export class LeanConnection {
     this.#socket.on("close", () => this.#fail(new Error("the connection was closed")));
   }
 
+  /** No more, once the server has closed it: an idle one it does after a while. */
+  get isOpen(): boolean {
+    return !this.#socket.destroyed;
+  }
+
   /** `head`: request line and headers, each with its line end. */
   ask(head: string, body: string): Promise<LeanAnswer> {
     return new Promise((resolve, reject) => {
+      if (this.#socket.destroyed) return reject(new Error("the connection was closed"));
       this.#waiting = { resolve, reject };
       this.#socket.write(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
     });

@@ -21,12 +21,21 @@ export class LoadClient {
   async #json(target: string, init: { method?: "POST"; body?: string; wait?: number }) {
     const prefer = init.wait === undefined ? "" : `prefer: wait=${init.wait}\r\n`;
     const head = `${init.method ?? "GET"} ${target} HTTP/1.1\r\n${this.#headers}${prefer}`;
-    const connection = this.#free.pop() ?? (await this.#another());
+    const connection = this.#kept() ?? (await this.#another());
     const { status, body } = await connection.ask(head, init.body ?? "");
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(connection);
     else next(connection);
     return { status, body: JSON.parse(body) as Record<string, unknown> };
+  }
+
+  /** A free connection; those that the server has closed meanwhile are forgotten. */
+  #kept(): LeanConnection | undefined {
+    for (;;) {
+      const connection = this.#free.pop();
+      if (connection === undefined || connection.isOpen) return connection;
+      this.#all.splice(this.#all.indexOf(connection), 1);
+    }
   }
 
   #another(): LeanConnection | Promise<LeanConnection> {
