@@ -22,11 +22,15 @@ export class LoadClient {
     const prefer = init.wait === undefined ? "" : `prefer: wait=${init.wait}\r\n`;
     const head = `${init.method ?? "GET"} ${target} HTTP/1.1\r\n${this.#headers}${prefer}`;
     const connection = this.#kept() ?? (await this.#another());
-    const { status, body } = await connection.ask(head, init.body ?? "");
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free.push(connection);
-    else next(connection);
-    return { status, body: JSON.parse(body) as Record<string, unknown> };
+    try {
+      const { status, body } = await connection.ask(head, init.body ?? "");
+      return { status, body: JSON.parse(body) as Record<string, unknown> };
+    } finally {
+      // One that broke too: whoever waits for it learns so, instead of waiting on.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free.push(connection);
+      else next(connection);
+    }
   }
 
   /** A free connection; those that the server has closed meanwhile are forgotten. */

@@ -31,7 +31,7 @@ export interface ExchangeOptions {
 
 /**
  * One request and its whole answer. undici's own `request` makes a stream of each answer; that stream and all it holds
- * outlive V8's young generation, request after request, and copying them was half of the collector's work.
+ * outlive V8's young generation, request after request: two thirds of what a collection had to copy (docs/performance.md).
  * Rejects with the signal's reason when it aborts, even while the request waits for a connection.
  * @throws BodyTooLarge, and whatever undici says of a connection that fails
  */
@@ -41,8 +41,8 @@ export function exchange(
   { signal, limitOf = () => NO_LIMIT }: ExchangeOptions = {},
 ): Promise<WholeAnswer> {
   return new Promise((resolve, reject) => {
-    const exchange = new Exchange(resolve, reject, limitOf, signal);
-    if (!exchange.isOver) dispatcher.dispatch(request, exchange);
+    const handler = new Exchange(resolve, reject, limitOf, signal);
+    if (!handler.isOver) dispatcher.dispatch(request, handler);
   });
 }
 

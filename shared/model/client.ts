@@ -51,10 +51,10 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
   const calls = new Map<string, CallUnderWay>();
 
   /**
-   * On undici, at half the CPU of a whole fetch. Redirects are not followed and nothing is compressed,
-   * so that the bytes hashed are the bytes sent. The answer is put aside as it came: the openai client would keep of a
-   * refusal only what it could parse, and a stream made for it and read again costs more than the answer itself. The
-   * call's own signal is used: one given to the client is joined with another, at the price of four weak references.
+   * On undici, at half the CPU of a whole fetch. Redirects are not followed and nothing is compressed, so that the bytes
+   * hashed are the bytes sent. The answer is put aside as it came: the openai client would keep of a refusal only what
+   * it could parse, and a stream made for it and read again costs more than the answer itself. The call's own signal is
+   * used: one given to the client is joined with another, at the price of four weak references.
    */
   const fetch: typeof globalThis.fetch = async (input, init) => {
     const url = new URL(String(input));
