@@ -45,7 +45,7 @@ interface Item {
   readonly ttl?: number;
 }
 
-function itemsOf(n: number): Item[] {
+export function itemsOf(n: number): Item[] {
   const tenantId = n % 2 === 0 ? "team-a" : "team-b";
   const nowMs = Date.now() - DAY_MS + n;
   const { job, request, records } = acceptJob(

@@ -223,11 +223,25 @@ export class ContainerStore implements ContainerView {
   }
 
   *select(selection: Selection): Generator<StoredItem> {
+    const { order } = selection;
+    if (typeof order !== "object" || order.by === undefined) {
+      yield* this.#rows(selection, this.table);
+      return;
+    }
+    const { name, where, needs, isPartial } = order.by;
+    const inside = { ...selection, where: `${needs} IS NOT NULL AND (${where})` };
+    yield* this.#rows(inside, `${this.table} INDEXED BY ${this.table}${name}`);
+    if (!isPartial) return;
+    const outside = `${needs} IS NULL AND (${selection.where ?? "TRUE"})`;
+    yield* this.#rows({ ...selection, where: outside, order: { columns: order.columns } }, this.table);
+  }
+
+  *#rows(selection: Selection, from: string): Generator<StoredItem> {
     const { where, values } = this.#conditions(selection);
     const { order, limit } = selection;
     const by = typeof order === "object" ? `${order.columns}, born` : order;
     const end = limit === undefined ? "" : ` LIMIT ${limit}`;
-    const sql = `SELECT ${COLUMNS} FROM ${this.table} WHERE ${where} AND ${LIVE} ORDER BY ${by}${end}`;
+    const sql = `SELECT ${COLUMNS} FROM ${from} WHERE ${where} AND ${LIVE} ORDER BY ${by}${end}`;
     // Taken out while in use: a statement cannot be run twice at a time, as a subquery or a second page might.
     const statement = this.#selects.get(sql) ?? this.#db.prepare(sql);
     this.#selects.delete(sql);
@@ -267,7 +281,7 @@ export class ContainerStore implements ContainerView {
         values,
       };
     }
-    if (order === "lsn") return { conditions: range, values };
+    if (order === "lsn" || order.by === undefined) return { conditions: range, values };
     const first = firstPart(key);
     if (first === key) return { conditions: ["p1 = ?"], values: [first] };
     return { conditions: ["p1 = ?", ...range.map((each) => `+${each}`)], values: [first, ...values] };

@@ -30,11 +30,28 @@ export function makeTable(db: DatabaseSync, table: string, indexes: IndexPlan, u
     CREATE INDEX IF NOT EXISTS ${table}_expires ON ${table} (expires_ms) WHERE expires_ms IS NOT NULL`);
   for (const name of unique.columns)
     db.exec(`CREATE INDEX IF NOT EXISTS ${table}_${name} ON ${table} (pk, ${name})`);
-  for (const [number, { paths, descending }] of indexes.composites.entries()) {
-    const parts = paths.map(
-      (path, at) => `${indexes.column(path)} ${descending[at] === true ? "DESC" : "ASC"}`,
+  makeSortIndexes(db, table, indexes);
+}
+
+/**
+ * An index for each composite one of the policy; those of an earlier policy or version go. Of a container's items few
+ * kinds have what it sorts by, and a write pays for each entry: so the others are left out of it.
+ */
+function makeSortIndexes(db: DatabaseSync, table: string, { composites }: IndexPlan): void {
+  const wanted = new Set(composites.map(({ name }) => `${table}${name}`));
+  const found = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?").all(table);
+  for (const { name } of found) {
+    const isSortIndex = [`${table}_order_`, `${table}_composite_`].some((start) =>
+      String(name).startsWith(start),
     );
-    db.exec(`CREATE INDEX IF NOT EXISTS ${table}_composite_${number} ON ${table} (p1, ${parts.join(", ")})`);
+    if (isSortIndex && !wanted.has(String(name))) db.exec(`DROP INDEX ${name}`);
+  }
+  for (const { name, columns, descending, more } of composites) {
+    const parts = columns.map((column, at) => `${column} ${descending[at] === true ? "DESC" : "ASC"}`);
+    const all = ["p1", ...parts, "born", ...more].join(", ");
+    db.exec(
+      `CREATE INDEX IF NOT EXISTS ${table}${name} ON ${table} (${all}) WHERE ${columns[0]} IS NOT NULL`,
+    );
   }
 }
 

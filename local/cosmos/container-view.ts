@@ -23,14 +23,31 @@ export interface PartitionScope {
 export const isInPartition = (partition: PartitionScope | undefined, key: string): boolean =>
   partition === undefined || (partition.whole ? key === partition.key : key.startsWith(partition.key));
 
+/** An order by columns of indexed paths, as SQL has it. */
+export interface Sorted {
+  readonly columns: string;
+  readonly by?: SortIndex;
+}
+
+/** A composite index that holds the order, and what of the condition it can look up. */
+export interface SortIndex {
+  readonly name: string;
+  /** The selection's condition, in a form that lets the index be searched. */
+  readonly where: string;
+  /** The column whose lack keeps an item out of the index. */
+  readonly needs: string;
+  /** Whether the condition may hold for items that are not in the index; they sort last. */
+  readonly isPartial: boolean;
+}
+
 /** Which items to read, and in which order. */
 export interface Selection {
   readonly partition: PartitionScope | undefined;
   /** SQL over the columns of indexed paths, which need not tell everything: a query looks again. */
   readonly where?: string;
   readonly values?: readonly SQLInputValue[];
-  /** As created, as last written, or by columns of indexed paths (as SQL has it). */
-  readonly order: "born" | "lsn" | { readonly columns: string };
+  /** As created, as last written, or by columns. */
+  readonly order: "born" | "lsn" | Sorted;
   /** From the item created with this lsn on. */
   readonly fromBorn?: number | undefined;
   /** Written after this lsn. */

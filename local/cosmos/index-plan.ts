@@ -3,6 +3,7 @@ import type { IndexingPolicy } from "./container-definition.ts";
 /** A property path of a policy, `/a/b/?` or `/a/b`. */
 const isScalarPath = (path: string) => /^\/[A-Za-z_][\w/]*(\/\?)?$/.test(path);
 const bare = (path: string) => path.replace(/\/\?$/, "");
+const columnOf = (path: string) => `x${path.replace(/\W/g, "_")}`;
 
 export type Indexed = string | number | null;
 
@@ -30,9 +31,28 @@ function closeness({ names, below }: PolicyPath, path: readonly string[]): numbe
 /** Indexed whatever the policy says. */
 const ALWAYS_INDEXED = new Set(["/id", "/_ts"]);
 
+/** A composite index of the policy. */
 interface Composite {
   readonly paths: readonly string[];
   readonly descending: readonly boolean[];
+  /** Columns of its paths; the index leaves out the items that have no value in the first. */
+  readonly columns: readonly string[];
+  /** Those of the other composite indexes: what else a query filters by is told without a look at the item. */
+  readonly more: readonly string[];
+  /** Behind the table's name, the index's own in SQLite: another policy's is another index. */
+  readonly name: string;
+}
+
+function compositesOf(policy: NonNullable<IndexingPolicy["compositeIndexes"]>): Composite[] {
+  const all = [...new Set(policy.flat().map((part) => columnOf(bare(part.path))))];
+  return policy.map((parts) => {
+    const paths = parts.map((part) => bare(part.path));
+    const descending = parts.map((part) => part.order === "descending");
+    const columns = paths.map(columnOf);
+    const more = all.filter((column) => !columns.includes(column)).sort();
+    const order = columns.map((column, at) => `${column}_${descending[at] ? "desc" : "asc"}`);
+    return { paths, descending, columns, more, name: `_order_${[...order, ...more].join("_")}` };
+  });
 }
 
 /**
@@ -54,16 +74,13 @@ export class IndexPlan {
     this.#none = policy?.indexingMode?.toLowerCase() === "none";
     this.#included = policy?.includedPaths === undefined ? [policyPath("/*")] : included.map(policyPath);
     this.#excluded = (policy?.excludedPaths ?? []).map((each) => policyPath(each.path));
-    this.composites = (policy?.compositeIndexes ?? []).map((parts) => ({
-      paths: parts.map((part) => bare(part.path)),
-      descending: parts.map((part) => part.order === "descending"),
-    }));
+    this.composites = compositesOf(policy?.compositeIndexes ?? []);
     const wanted = [
       ...included.filter(isScalarPath).map(bare),
       ...this.composites.flatMap((each) => each.paths),
     ];
     this.paths = [...new Set(wanted)].sort();
-    this.#columns = new Map(this.paths.map((path) => [path, `x${path.replace(/\W/g, "_")}`]));
+    this.#columns = new Map(this.paths.map((path) => [path, columnOf(path)]));
     this.#parts = this.paths.map((path) => path.slice(1).split("/"));
   }
 
@@ -103,14 +120,14 @@ export class IndexPlan {
     });
   }
 
-  /** Whether a composite index serves this order, or its reverse. */
-  hasComposite(order: readonly { path: string; descending: boolean }[]): boolean {
+  /** The composite index that serves this order, or its reverse. */
+  compositeFor(order: readonly { path: string; descending: boolean }[]): Composite | undefined {
     const fits = (composite: Composite, reverse: boolean) =>
       composite.paths.length === order.length &&
       order.every(
         (part, at) =>
           part.path === composite.paths[at] && composite.descending[at] === (part.descending !== reverse),
       );
-    return this.composites.some((composite) => fits(composite, false) || fits(composite, true));
+    return this.composites.find((composite) => fits(composite, false) || fits(composite, true));
   }
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import { type Clock, systemClock } from "../clock.ts";
 import { createAuthorization, EMULATOR_KEY } from "./authorization.ts";
 import { CosmosError } from "./cosmos-error.ts";
@@ -8,7 +9,7 @@ import type { CosmosFaultPlan } from "./fault-plan.ts";
 import { FaultyOperations } from "./faulty-operations.ts";
 import { answer, bodyOf, Gone, refuseGarbage } from "./http-io.ts";
 import { Operations } from "./operations.ts";
-import type { CosmosResources } from "./resources.ts";
+import type { ContainerResource, CosmosResources } from "./resources.ts";
 import { routeOf } from "./route.ts";
 import { CosmosStore } from "./store.ts";
 import { storeFailure } from "./store-failure.ts";
@@ -95,28 +96,38 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
 
 const address = (server: Server): AddressInfo => server.address() as AddressInfo;
 
+/** Makes what is missing; a container that is there keeps its items, and gets the indexes it should have by now. */
 async function makeResources(store: CosmosStore, resources: CosmosResources): Promise<void> {
   await store.commits.run(() => {
     if (!store.hasDatabase(resources.database)) store.createDatabase(resources.database);
-    const there = new Set(store.containers(resources.database).map((container) => container.definition.id));
-    for (const { name, partition_key, default_ttl_seconds, indexing } of resources.containers) {
-      if (there.has(name)) continue;
-      store.createContainer(resources.database, {
-        id: name,
-        partitionKey: {
-          paths: partition_key,
-          kind: partition_key.length > 1 ? "MultiHash" : "Hash",
-          version: 2,
-        },
-        ...(default_ttl_seconds === null ? {} : { defaultTtl: default_ttl_seconds }),
-        indexingPolicy: {
-          includedPaths: indexing.included.map((path) => ({ path })),
-          excludedPaths: indexing.excluded.map((path) => ({ path })),
-          compositeIndexes: indexing.composite,
-        },
-      });
+    const there = new Map(
+      store.containers(resources.database).map(({ definition }) => [definition.id, definition]),
+    );
+    for (const resource of resources.containers) {
+      const wanted = definitionOf(resource);
+      const found = there.get(wanted.id);
+      if (found === undefined) store.createContainer(resources.database, wanted);
+      else if (!isDeepStrictEqual(found.indexingPolicy, wanted.indexingPolicy))
+        store.replaceContainer(resources.database, { ...found, indexingPolicy: wanted.indexingPolicy });
     }
   });
+}
+
+function definitionOf({ name, partition_key, default_ttl_seconds, indexing }: ContainerResource) {
+  return {
+    id: name,
+    partitionKey: {
+      paths: partition_key,
+      kind: partition_key.length > 1 ? "MultiHash" : "Hash",
+      version: 2,
+    },
+    ...(default_ttl_seconds === null ? {} : { defaultTtl: default_ttl_seconds }),
+    indexingPolicy: {
+      includedPaths: indexing.included.map((path) => ({ path })),
+      excludedPaths: indexing.excluded.map((path) => ({ path })),
+      compositeIndexes: indexing.composite,
+    },
+  };
 }
 
 /** Expired items are hidden at once by every read; they are removed when the next one is due. */

@@ -148,15 +148,15 @@ export class CosmosJobStore implements HeldJobsStore {
     where("c.status = @status", "@status", filter.status);
     where("c.model = @model", "@model", filter.model);
     if (filter.after !== undefined) {
-      conditions.push("(c.created_at_ms < @at OR (c.created_at_ms = @at AND c.job_id < @id))");
-      parameters.push(
-        { name: "@at", value: filter.after.created_at_ms },
-        { name: "@id", value: filter.after.job_id },
-      );
+      where("c.created_at_ms <= @at", "@at", filter.after.created_at_ms);
+      where("(c.created_at_ms < @at OR c.job_id < @id)", "@id", filter.after.job_id);
     }
+    // A composite index serves a filter and an order together where the order begins with what is filtered by.
+    const [first] = (["status", "model"] as const).filter((name) => filter[name] !== undefined);
+    const order = [...(first === undefined ? [] : [first]), "created_at_ms", "job_id"];
     // One more than asked for tells whether there are more.
     const query: SqlQuerySpec = {
-      query: `SELECT TOP ${filter.limit + 1} * FROM c WHERE ${conditions.join(" AND ")} ORDER BY c.created_at_ms DESC, c.job_id DESC`,
+      query: `SELECT TOP ${filter.limit + 1} * FROM c WHERE ${conditions.join(" AND ")} ORDER BY ${order.map((name) => `c.${name} DESC`).join(", ")}`,
       parameters,
     };
     const found = await storeOperation("list", (abortSignal) =>

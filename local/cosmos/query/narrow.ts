@@ -1,5 +1,5 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { ContainerView, PartitionScope, Selection } from "../container-view.ts";
+import type { ContainerView, PartitionScope, Selection, Sorted } from "../container-view.ts";
 import { type Expression, pathOf, type Query } from "./ast.ts";
 import { resolved } from "./bindings.ts";
 
@@ -8,6 +8,8 @@ interface Bound {
   readonly sql: string;
   readonly values: readonly SQLInputValue[];
   readonly columns: readonly string[];
+  /** Those of the columns that no such row lacks. */
+  readonly needed: readonly string[];
 }
 
 const SIGNS = new Set(["=", "<", "<=", ">", ">="]);
@@ -20,13 +22,14 @@ export function narrow(
   container: ContainerView,
   parameters: ReadonlyMap<string, unknown>,
 ): Selection {
-  // Inside a partition, the plus keeps SQLite from preferring this index to the partition's own.
-  const sign = partition === undefined ? "" : "+";
-  const bound = boundOf(query.where, (path) => container.indexes.column(path), { query, parameters, sign });
-  if (partition === undefined) for (const column of bound?.columns ?? []) container.needSingle(column);
-  const columns = columnsOf(query, partition, container);
-  const order = columns === undefined ? "born" : { columns };
-  return { partition, where: bound?.sql ?? "TRUE", values: bound?.values ?? [], order };
+  const columnOf = (path: string) => container.indexes.column(path);
+  const bound = (isSearched: (column: string) => boolean, searchesOr: boolean) =>
+    boundOf(query.where, columnOf, { query, parameters, isSearched, searchesOr });
+  // Inside a partition, its own index is the one to search.
+  const found = bound(() => partition === undefined, true);
+  if (partition === undefined) for (const column of found?.columns ?? []) container.needSingle(column);
+  const order = sortedBy(query, partition, container, bound) ?? "born";
+  return { partition, where: found?.sql ?? "TRUE", values: found?.values ?? [], order };
 }
 
 /** The path in the item that an expression names; undefined where it is not one, or one of an array's element. */
@@ -40,7 +43,10 @@ export function itemPath(query: Query, expression: Expression): string | undefin
 interface BoundContext {
   readonly query: Query;
   readonly parameters: ReadonlyMap<string, unknown>;
-  readonly sign: string;
+  /** Whether SQLite may search an index by the column. */
+  readonly isSearched: (column: string) => boolean;
+  /** Whether it may do so for each side of an OR: the rows then come in no order. */
+  readonly searchesOr: boolean;
 }
 
 /**
@@ -54,20 +60,25 @@ function boundOf(
 ): Bound | undefined {
   if (e?.kind !== "binary") return undefined;
   if (e.sign !== "AND" && e.sign !== "OR") return comparison(e, columnOf, context);
-  const left = boundOf(e.left, columnOf, context);
-  const right = boundOf(e.right, columnOf, context);
+  const within = e.sign === "OR" && !context.searchesOr ? { ...context, isSearched: () => false } : context;
+  const left = boundOf(e.left, columnOf, within);
+  const right = boundOf(e.right, columnOf, within);
   if (left === undefined || right === undefined) return e.sign === "AND" ? (left ?? right) : undefined;
   return {
     sql: `(${left.sql} ${e.sign} ${right.sql})`,
     values: [...left.values, ...right.values],
     columns: [...left.columns, ...right.columns],
+    needed:
+      e.sign === "AND"
+        ? [...left.needed, ...right.needed]
+        : left.needed.filter((column) => right.needed.includes(column)),
   };
 }
 
 function comparison(
   { sign, left, right }: Extract<Expression, { kind: "binary" }>,
   columnOf: (path: string) => string | undefined,
-  { query, parameters, sign: prefix }: BoundContext,
+  { query, parameters, isSearched }: BoundContext,
 ): Bound | undefined {
   if (!SIGNS.has(sign)) return undefined;
   const mirrored = itemPath(query, left) === undefined;
@@ -75,10 +86,12 @@ function comparison(
   const column = path === undefined ? undefined : columnOf(path);
   const value = constantOf(mirrored ? left : right, parameters);
   if (column === undefined || value === undefined) return undefined;
+  // The plus keeps SQLite from an index of the column.
   return {
-    sql: `${prefix}${column} ${mirrored ? MIRRORED[sign] : sign} ?`,
+    sql: `${isSearched(column) ? "" : "+"}${column} ${mirrored ? MIRRORED[sign] : sign} ?`,
     values: [value],
     columns: [column],
+    needed: [column],
   };
 }
 
@@ -88,19 +101,29 @@ function constantOf(e: Expression, parameters: ReadonlyMap<string, unknown>): st
 }
 
 /** ORDER BY by an index, so that a page can be read without the rest; undefined where none fits. */
-function columnsOf(
+function sortedBy(
   query: Query,
   partition: PartitionScope | undefined,
   container: ContainerView,
-): string | undefined {
+  boundBy: (isSearched: (column: string) => boolean, searchesOr: boolean) => Bound | undefined,
+): Sorted | undefined {
   if (!container.hasColumns || query.orderBy.length === 0 || query.joins.length > 0) return undefined;
   const { indexes } = container;
   const parts = query.orderBy.map(({ by, descending }) => ({ path: itemPath(query, by) ?? "?", descending }));
-  const columns = parts.map(({ path }) => indexes.column(path));
-  if (columns.includes(undefined)) return undefined;
-  const single = parts.length === 1 && partition === undefined;
-  if (!single && !(partition !== undefined && !partition.whole && indexes.hasComposite(parts)))
-    return undefined;
-  if (single) container.needSingle(columns[0] ?? "");
-  return parts.map(({ descending }, at) => `${columns[at]} ${descending ? "DESC" : "ASC"}`).join(", ");
+  const found = parts.map(({ path }) => indexes.column(path));
+  if (found.includes(undefined)) return undefined;
+  const columns = parts.map(({ descending }, at) => `${found[at]} ${descending ? "DESC" : "ASC"}`).join(", ");
+  if (partition === undefined) {
+    if (parts.length > 1) return undefined;
+    container.needSingle(found[0] ?? "");
+    return { columns };
+  }
+  const composite = partition.whole ? undefined : indexes.compositeFor(parts);
+  const needs = composite?.columns[0];
+  if (composite === undefined || needs === undefined) return undefined;
+  const bound = boundBy((column) => composite.columns.includes(column), false);
+  const isPartial = bound === undefined || !bound.needed.includes(needs);
+  // What the index leaves out sorts first in an ascending order.
+  if (isPartial && parts[0]?.descending !== true) return undefined;
+  return { columns, by: { name: composite.name, where: bound?.sql ?? "TRUE", needs, isPartial } };
 }

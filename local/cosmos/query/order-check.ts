@@ -22,7 +22,7 @@ export function checkOrder(query: Query, indexes: IndexPlan): void {
   const [first] = parts;
   if (parts.length === 1 && first !== undefined && !indexes.isIndexed(first.path))
     throw badRequest("The index path corresponding to the specified order-by item is excluded.");
-  if (parts.length > 1 && !indexes.hasComposite(parts)) {
+  if (parts.length > 1 && indexes.compositeFor(parts) === undefined) {
     throw badRequest(
       "The order by query does not have a corresponding composite index that it can be served from.",
     );
