@@ -28,6 +28,8 @@ export const MAX_FAULTS = 20;
 export const MAX_TENANT_SHARE_IN_FLIGHT = 0.75;
 /** Clients of an instance that wait for a job's end: each costs a socket and at most a read a second. */
 export const MAX_HELD_WAITS = 2_000;
+/** For the response of a job that has ended, at replicas that lag: 0.75 s with the pauses between, then the client asks again. */
+export const MAX_RESPONSE_LOOKS = 5;
 /** A submit's body is in memory while its client waits: with a longer one it is answered at once. */
 export const MAX_HELD_SUBMIT_BYTES = 256 * 1024;
 /** Refusals at the door are counted, and told this often: under load a line for each would be more load. */

@@ -98,6 +98,28 @@ export class CosmosJobStore implements HeldJobsStore {
     return response.resource;
   }
 
+  /**
+   * By one page of a query in the job's logical partition, which one replica answers from one snapshot. A page that is
+   * not the last leaves open what there is.
+   */
+  async readWithResponse(
+    key: JobKey,
+  ): Promise<{ job: Stored<Job>; response: StoredResponse | undefined } | undefined> {
+    const query = `SELECT * FROM c WHERE c.id IN ('${JOB_ID}', '${RESPONSE_ID}')`;
+    const page = await storeOperation("read with response", (abortSignal) =>
+      this.#jobs.items
+        .query<Item>(query, { partitionKey: partitionOf(key), maxItemCount: 2, abortSignal })
+        .fetchNext(),
+    );
+    const found = (wanted: string) => page.resources.find(({ id }) => id === wanted);
+    const [job, response] = [found(JOB_ID), found(RESPONSE_ID)];
+    if (job === undefined || (response === undefined && page.hasMoreResults)) return undefined;
+    return {
+      job: { value: jobOf(job), etag: job._etag },
+      response: response as unknown as StoredResponse | undefined,
+    };
+  }
+
   async write(draft: Draft, etag: string, nowMs: number): Promise<WriteResult> {
     const { job, records, response, erase = [] } = draft;
     const ttl = this.#ttl(job, nowMs);
@@ -206,6 +228,11 @@ export class CosmosJobStore implements HeldJobsStore {
   #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<TransactionResult> {
     return transaction(what, this.#jobs, partitionOf(key), operations, what === "read");
   }
+}
+
+interface Item {
+  readonly id: string;
+  readonly _etag: string;
 }
 
 interface AuditItem extends AuditRecord {

@@ -67,7 +67,9 @@ export const jobSchema = z.object({
       body: z.looseObject({}).describe("The deployment's answer, byte for byte."),
     })
     .nullable()
-    .describe("Null in lists, before the end, and once deleted."),
+    .describe(
+      "Null in lists, before the end, where no deployment's answer ended the job, and once deleted or lapsed. While a replica of the store lags behind a job's end, 503 `store_unavailable` is answered instead.",
+    ),
 });
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);

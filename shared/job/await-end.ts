@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
+import { MAX_RESPONSE_LOOKS } from "../limits.ts";
 import { hasEnded, type Job } from "./job.ts";
-import type { JobKey, JobStore, Stored } from "./ports.ts";
+import { type JobKey, type JobStore, type Stored, StoreUnavailable } from "./ports.ts";
 import type { EndedJob, RunningJobs } from "./running-jobs.ts";
 
 /**
@@ -10,12 +11,22 @@ import type { EndedJob, RunningJobs } from "./running-jobs.ts";
 const FIRST_POLL_MS = 25;
 const MAX_POLL_MS = 1_000;
 
+interface EndDeps {
+  readonly store: JobStore;
+  readonly running: RunningJobs;
+  readonly clock: Clock;
+}
+
+/** Between two looks for a response at replicas that lag; twice as long each time. */
+const FIRST_LOOK_MS = 50;
+
 /**
  * The job and its response as they are now, or as they are once it has ended, if that happens within `waitSeconds`.
  * Undefined when there is no such job.
+ * @throws StoreUnavailable, also where the job is known to have ended and its response is not to be had yet
  */
 export async function awaitEnd(
-  deps: { store: JobStore; running: RunningJobs; clock: Clock },
+  deps: EndDeps,
   key: JobKey,
   waitSeconds: number,
 ): Promise<EndedJob | undefined> {
@@ -44,12 +55,33 @@ export async function awaitEnd(
   }
 }
 
-async function withResponse(
-  deps: { store: JobStore; running: RunningJobs },
-  job: Stored<Job>,
-): Promise<EndedJob> {
+async function withResponse(deps: EndDeps, job: Stored<Job>): Promise<EndedJob> {
   if (hasEnded(job.value.status)) deps.running.endedElsewhere(job.value);
-  return { job, response: job.value.has_response ? await deps.store.readResponse(job.value) : undefined };
+  if (!job.value.has_response) return { job, response: undefined };
+  const response = await deps.store.readResponse(job.value);
+  return response === undefined ? await lookFor(deps, job.value) : { job, response };
+}
+
+/** The second of two reads did not find the response that the first one told of: they may be of two replicas. */
+async function lookFor({ store, clock }: EndDeps, key: JobKey): Promise<EndedJob> {
+  let pauseMs = FIRST_LOOK_MS;
+  for (let looks = 1; ; looks++) {
+    const seen = await store.readWithResponse(key);
+    if (seen !== undefined && showsEnd(seen)) return seen;
+    if (looks >= MAX_RESPONSE_LOOKS)
+      throw new StoreUnavailable(`${key.job_id} has ended, and its response cannot be read yet`);
+    await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+    pauseMs *= 2;
+  }
+}
+
+/**
+ * Whether a job and its response, read of one moment, show how a job that has ended is: end and response were stored in
+ * one batch, so where the end is seen without the response, that was erased or has lapsed. Before the end it is only a
+ * replica that lags.
+ */
+export function showsEnd({ job }: EndedJob): boolean {
+  return hasEnded(job.value.status);
 }
 
 function listen(

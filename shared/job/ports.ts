@@ -41,7 +41,12 @@ export interface JobStore {
   read(key: JobKey): Promise<Stored<Job> | undefined>;
   /** Job and request in one round trip; the request is undefined once its content was deleted or has lapsed. */
   readWithRequest(key: JobKey): Promise<{ job: Stored<Job>; request: StoredRequest | undefined } | undefined>;
+  /** Of a job that was read before: undefined may also mean that this replica does not have it yet. */
   readResponse(key: JobKey): Promise<StoredResponse | undefined>;
+  /** Job and response of one moment; undefined where this replica does not have the job. */
+  readWithResponse(
+    key: JobKey,
+  ): Promise<{ job: Stored<Job>; response: StoredResponse | undefined } | undefined>;
   /** The draft's job, records and content in one batch, if the job is still at `etag`. */
   write(draft: Draft, etag: string, nowMs: number): Promise<WriteResult>;
   /** A tenant's jobs, newest first. */

@@ -280,6 +280,7 @@ function readsOf(store: RedriveDeps["store"]): RedriveDeps["store"] {
     read: (...args) => store.read(...args),
     readWithRequest: (...args) => store.readWithRequest(...args),
     readResponse: (...args) => store.readResponse(...args),
+    readWithResponse: (...args) => store.readWithResponse(...args),
     write: (...args) => store.write(...args),
     list: (...args) => store.list(...args),
     audit: (...args) => store.audit(...args),
