@@ -1,3 +1,5 @@
+import { type Clock, systemClock } from "../clock.ts";
+
 /** How a delivery is settled; the SDK's own calls do it. */
 export type Outcome = "complete" | "abandon";
 
@@ -8,39 +10,58 @@ interface Waiting {
 }
 
 /**
+ * Completes wait this long for others: nobody waits for them, and a frame, a socket write and a commit of the broker's
+ * are then shared by many. A host killed meanwhile has its messages run again, as at any moment before.
+ */
+const GATHER_MS = 20;
+
+/**
  * Lets settlements of one outcome through in a turn of the event loop, never two kinds.
  *
  * rhea 3.0.5 writes the dispositions of a turn in runs, and does not compare the states of a run's first two: a
  * complete beside an abandon would go out as one disposition with the first one's state, and a message would be lost or
- * run again. Completes alone may share a turn, so throughput stays.
+ * run again. Completes alone may share a turn.
  */
 export class Settlements {
-  /** What this turn is for; undefined until something is settled in it. */
-  #outcome: Outcome | undefined;
+  readonly #clock: Clock;
+  /** In the order they came. */
   #waiting: Waiting[] = [];
+  #gathering = false;
+  /** Something was settled in this turn of the event loop. */
+  #turnTaken = false;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
 
   /** Calls `settle` in this turn or a later one; resolves or rejects as it does. */
   settle(outcome: Outcome, settle: () => Promise<void>): Promise<void> {
-    if (this.#waiting.length === 0 && (this.#outcome === undefined || this.#outcome === outcome)) {
-      this.#begin(outcome);
-      return settle();
-    }
-    return new Promise((resolve) => this.#waiting.push({ outcome, settle, resolve }));
+    return new Promise((resolve) => {
+      this.#waiting.push({ outcome, settle, resolve });
+      if (outcome === "complete") this.#gather();
+      else if (!this.#turnTaken) this.#turn();
+    });
   }
 
-  #begin(outcome: Outcome): void {
-    if (this.#outcome !== undefined) return;
-    this.#outcome = outcome;
-    // By the time an immediate runs, rhea (process.nextTick) has written what this turn settled.
-    setImmediate(() => this.#nextTurn());
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    this.#clock.after(GATHER_MS, () => {
+      this.#gathering = false;
+      if (!this.#turnTaken) this.#turn();
+    });
   }
 
-  /** All that wait for the outcome whose turn it now is go together; their order among themselves is kept. */
-  #nextTurn(): void {
-    this.#outcome = undefined;
+  /** All that wait for the first one's outcome go together; their order among themselves is kept. */
+  #turn(): void {
     const [first] = this.#waiting;
     if (first === undefined) return;
-    this.#begin(first.outcome);
+    this.#turnTaken = true;
+    // By the time an immediate runs, rhea (process.nextTick) has written what this turn settled.
+    setImmediate(() => {
+      this.#turnTaken = false;
+      this.#turn();
+    });
     const now = this.#waiting.filter((w) => w.outcome === first.outcome);
     this.#waiting = this.#waiting.filter((w) => w.outcome !== first.outcome);
     for (const { settle, resolve } of now) resolve(settle());

@@ -24,6 +24,8 @@ export interface StackSettings {
   readonly emulateServiceBus: boolean;
   readonly emulateCosmos: boolean;
   readonly drainSeconds: number;
+  /** Of each host process: the cloud's own setting of that name. */
+  readonly nodeArguments: string[];
   /** Every setting, merged: what the child processes get besides what start adds. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -99,6 +101,7 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
     emulateServiceBus: SERVICE_BUS_SETTINGS.every((name) => env[name] === undefined),
     emulateCosmos: COSMOS_SETTINGS.every((name) => env[name] === undefined),
     drainSeconds: Number(drainText),
+    nodeArguments: (env.languageWorkers__node__arguments ?? "").split(/\s+/).filter(Boolean),
     env,
   };
   if (faults.length > 0) {

@@ -8,9 +8,13 @@ import {
 import type { Nudge, Nudges } from "../job/ports.ts";
 import type { Grant } from "../quota/grant.ts";
 import type { ServiceBusConnection } from "../settings.ts";
+import { GroupedSends } from "./grouped-sends.ts";
 
 /** As infra/resources.json names it. */
 export const NUDGES_QUEUE = "nudges";
+
+/** Below 1 KB each, well within the 256 KB of one send. */
+const MAX_GROUP = 200;
 
 /** The sender's patience where nobody waits for it. */
 const SEND_TIMEOUT_MS = 10_000;
@@ -38,6 +42,7 @@ const MAX_STUCK_MS = 30_000;
 interface Link {
   readonly client: ServiceBusClient;
   readonly sender: ServiceBusSender;
+  readonly sends: GroupedSends<ServiceBusMessage>;
   readonly receiver: ServiceBusReceiver;
   /**
    * Told when the link is given up: a set that each asker leaves again. One promise for all to race against would
@@ -49,7 +54,10 @@ interface Link {
   watch: NodeJS.Timeout | undefined;
 }
 
-/** Nudges on a Service Bus queue. One sender for the process; no message id, for duplicates are no harm. */
+/**
+ * Nudges on a Service Bus queue. One sender for the process, one send at a time; no message id, for duplicates are no
+ * harm.
+ */
 export class ServiceBusNudges implements Nudges {
   readonly #open: () => ServiceBusClient;
   readonly #queue: string;
@@ -65,7 +73,7 @@ export class ServiceBusNudges implements Nudges {
   async send(nudge: Nudge, options: { atMs?: number; patienceMs?: number } = {}): Promise<void> {
     const message: ServiceBusMessage = { body: nudge, contentType: "application/json" };
     if (options.atMs !== undefined) message.scheduledEnqueueTimeUtc = new Date(options.atMs);
-    await this.#ask(options.patienceMs ?? SEND_TIMEOUT_MS, ({ sender }) => sender.sendMessages(message));
+    await this.#ask(options.patienceMs ?? SEND_TIMEOUT_MS, ({ sends }) => sends.send(message));
   }
 
   /** Many in one send: no more than fit into 256 KB. */
@@ -86,9 +94,14 @@ export class ServiceBusNudges implements Nudges {
 
   #opened(): Link {
     const client = this.#open();
+    const sender = client.createSender(this.#queue);
+    // One message alone: a batch costs the SDK more.
+    const sendAll = (messages: readonly ServiceBusMessage[]) =>
+      sender.sendMessages(messages.length === 1 ? (messages[0] as ServiceBusMessage) : [...messages]);
     return {
       client,
-      sender: client.createSender(this.#queue),
+      sender,
+      sends: new GroupedSends(sendAll, MAX_GROUP),
       receiver: client.createReceiver(this.#queue),
       waiting: new Set(),
       asked: 0,

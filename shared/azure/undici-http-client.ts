@@ -1,6 +1,7 @@
-import { createHttpHeaders, type HttpClient } from "@azure/core-rest-pipeline";
+import type { HttpClient } from "@azure/core-rest-pipeline";
 import { Agent, type Dispatcher } from "undici";
 import { exchange } from "../exchange.ts";
+import { AnswerHeaders } from "./answer-headers.ts";
 
 /** Connections to one endpoint: a store that is slow is not made slower by hundreds at once. */
 const MAX_CONNECTIONS = 128;
@@ -23,11 +24,12 @@ export function undiciHttpClient(): { httpClient: HttpClient; close: () => Promi
         },
         { signal: request.abortSignal as AbortSignal | undefined },
       );
-      const headers = createHttpHeaders();
-      for (const [name, value] of Object.entries(answer.headers)) {
-        if (value != null) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
-      }
-      return { request, status: answer.status, headers, bodyAsText: answer.text };
+      return {
+        request,
+        status: answer.status,
+        headers: new AnswerHeaders(answer.headers),
+        bodyAsText: answer.text,
+      };
     },
   };
   return { httpClient, close: () => agent.close() };

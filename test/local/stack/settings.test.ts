@@ -33,6 +33,14 @@ it("takes the environment before local.settings.json, and that before the sample
   expect(port).toBe(1);
 });
 
+it("hands on the cloud's own setting of the node process's arguments", () => {
+  expect(read().nodeArguments).toEqual([]);
+  const sample = { languageWorkers__node__arguments: "--max-semi-space-size=64" };
+  expect(read({}, {}, sample).nodeArguments).toEqual(["--max-semi-space-size=64"]);
+  const own = { languageWorkers__node__arguments: " --max-semi-space-size=32  --trace-warnings" };
+  expect(read({}, own, sample).nodeArguments).toEqual(["--max-semi-space-size=32", "--trace-warnings"]);
+});
+
 it("emulates no account of the user's own", () => {
   expect(read({ SERVICEBUS: "Endpoint=sb://mine/" })).toMatchObject({
     emulateServiceBus: false,
