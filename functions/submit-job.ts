@@ -5,7 +5,7 @@ import { type ParsedSubmit, parseSubmit } from "../shared/http/envelope.ts";
 import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/job-resource.ts";
 import { waitSeconds } from "../shared/http/parameters.ts";
 import type { Job } from "../shared/job/job.ts";
-import type { Stored } from "../shared/job/ports.ts";
+import { type Stored, StoreUnavailable } from "../shared/job/ports.ts";
 import type { EndedJob } from "../shared/job/running-jobs.ts";
 import { type SubmitDeps, submitJob, submittedBefore } from "../shared/job/submit.ts";
 import { MAX_HELD_SUBMIT_BYTES, MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
@@ -54,6 +54,7 @@ export function registerSubmitJob(deps: SubmitRouteDeps): void {
 /**
  * The answer to a job that is stored, held until its end where the client prefers to wait. Whatever goes wrong with the
  * waiting, the job was accepted: the client hears so.
+ * @throws StoreUnavailable where the job had ended before, and its response cannot be read
  */
 async function awaited(
   deps: SubmitRouteDeps & { readonly log: Log },
@@ -64,12 +65,17 @@ async function awaited(
   const asAccepted: EndedJob = { job, response: undefined };
   const answer = (found: EndedJob, headers: Readonly<Record<string, string>> = {}) =>
     accepted(found, deps.clock.now(), headers);
-  if (askedSeconds === 0) return answer(asAccepted);
+  // A repeated submit may meet a job that has ended: shown without its response, that would be taken for an empty answer.
+  const isWhole = !job.value.has_response;
+  if (askedSeconds === 0 && isWhole) return answer(asAccepted);
   try {
     const waiting = { ...deps, door: deps.entrance.door };
     const { found, headers } = await heldWait(waiting, tenant, job.value, askedSeconds);
+    if (found === undefined && !isWhole)
+      throw new StoreUnavailable(`${job.value.job_id} was read, and cannot be read again`);
     return answer(found ?? asAccepted, headers);
   } catch (thrown) {
+    if (!isWhole) throw thrown;
     deps.log.warn("wait_given_up", { job_id: job.value.job_id, reason: reasonOf(thrown) });
     return answer(asAccepted);
   }

@@ -89,10 +89,15 @@ function paths() {
         operationId: "submitJob",
         summary: "Submit a job",
         parameters: [
-          parameter("header", "Idempotency-Key", "The same key and envelope give the same job.", {
-            type: "string",
-            maxLength: MAX_IDEMPOTENCY_KEY_CHARS,
-          }),
+          parameter(
+            "header",
+            "Idempotency-Key",
+            "The same key and envelope give the same job, with its response once it has one.",
+            {
+              type: "string",
+              maxLength: MAX_IDEMPOTENCY_KEY_CHARS,
+            },
+          ),
           parameter(
             "header",
             "Prefer",

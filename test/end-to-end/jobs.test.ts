@@ -120,6 +120,7 @@ describe("a job, as a client sees it", () => {
     await stack.ended(one.json.id);
     const three = await submit();
     expect([three.status, three.json.id]).toEqual([202, one.json.id]);
+    expect(three.json.response).toMatchObject({ status_code: 200 });
     expect(await trail(one.json.id)).toHaveLength(3);
     const other = await stack.submit(chat("Once"), {
       headers: { "idempotency-key": "same" },

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { acceptJob } from "../../shared/job/accept.ts";
 import type { StoredResponse } from "../../shared/job/job.ts";
-import { type Draft, end, loseAttempt, startAttempt, supersedeAttempt } from "../../shared/job/life-cycle.ts";
+import {
+  type Draft,
+  deleteContent,
+  draftOf,
+  end,
+  loseAttempt,
+  startAttempt,
+  supersedeAttempt,
+} from "../../shared/job/life-cycle.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
 import { submission } from "../shared/job/samples.ts";
 import { check } from "./checker.ts";
@@ -207,6 +215,18 @@ describe("the checker", () => {
     const late = { ...saw("queued", 0), answered: 9 };
     expect(broken({ sightings: [saw("completed", 1), late] })).toEqual([]);
     expect(broken({ sightings: [saw("cancelled", 1)] })).toEqual(["an_end_is_final"]);
+  });
+
+  it("finds a completed job that was shown without its response, though a replica lagged", () => {
+    const empty = { ...saw("completed", 5), hasResponse: false };
+    const stale = [{ from: 0, to: 9 }];
+    expect(broken({ sightings: [empty], stale })).toEqual(["told_is_true"]);
+    expect(broken({ sightings: [{ ...empty, hasResponse: true }] })).toEqual([]);
+    const { first } = wellRun();
+    const erased = deleteContent(draftOf(first.job), { nowMs: 12_000, actor: "team-a/key:1" });
+    const gone = { ...storedOf(erased), trail: [...first.trail, ...erased.records] };
+    const stored = [{ ...gone, hasRequest: false, response: undefined }];
+    expect(broken({ sightings: [empty], stored })).toEqual([]);
   });
 
   it("holds the service to its answers to cancel and delete", () => {

@@ -100,7 +100,12 @@ function checkSightings(evidence: Evidence, stored: StoredJobs, say: Say): void 
       if (other && (isEnd(sighting) || !isStale(evidence, sighting)))
         say("an_end_is_final", jobId, `it was ${end}, then ${sighting.status}`);
     }
-    const last = stored.get(jobId)?.job.status;
+    const there = stored.get(jobId);
+    const last = there?.job.status;
+    // A replica that lags is no excuse: the client would take it for an empty answer.
+    const isEmpty = sightings.some((each) => each.status === "completed" && each.hasResponse === false);
+    if (isEmpty && there !== undefined && !isErased(there))
+      say("told_is_true", jobId, "a client saw it completed without its response");
     if (end !== undefined && last !== undefined && last !== end)
       say("an_end_is_final", jobId, `a client saw ${end}; it is stored as ${last}`);
   }
@@ -111,6 +116,8 @@ function isStale({ stale }: Evidence, { asked, answered }: Sighting): boolean {
   return stale.some(({ from, to }) => asked <= to && answered >= from);
 }
 
+const isErased = ({ trail }: StoredJob) => trail.some(({ event }) => event === "content_deleted");
+
 const isEnd = ({ status }: Sighting) => status !== "absent" && hasEnded(status);
 
 function checkTold({ promises }: Evidence, stored: StoredJobs, say: Say): void {
@@ -120,8 +127,7 @@ function checkTold({ promises }: Evidence, stored: StoredJobs, say: Say): void {
     if (action === "cancel" && status === 200 && there.job.status !== "cancelled")
       say("told_is_true", jobId, `a cancel was answered 200; it is ${there.job.status}`);
     if (action === "delete" && status === 204) {
-      const erased = there.trail.some((record) => record.event === "content_deleted");
-      if (there.hasRequest || there.response !== undefined || !erased)
+      if (there.hasRequest || there.response !== undefined || !isErased(there))
         say("told_is_true", jobId, "a delete was answered 204; the content, or no record of it, is there");
     }
   }

@@ -137,7 +137,8 @@ export class RecordingClient {
 
   #saw(jobId: string, json: Record<string, unknown> | undefined, asked: number): Status {
     const status = json?.status as Status;
-    this.sightings.push({ jobId, status, asked, answered: this.#turn++ });
+    const hasResponse = (json?.response ?? null) !== null;
+    this.sightings.push({ jobId, status, hasResponse, asked, answered: this.#turn++ });
     return status;
   }
 

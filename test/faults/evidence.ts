@@ -40,6 +40,8 @@ export interface Sighting {
   readonly jobId: string;
   /** "absent": 404. */
   readonly status: Status | "absent";
+  /** Whether its response was shown with it. */
+  readonly hasResponse?: boolean;
   /** When it was asked and when it was answered, by the client's own count: in between, either may be true. */
   readonly asked: number;
   readonly answered: number;
