@@ -1,6 +1,7 @@
 import type { Admission, RateLimiter } from "../../local/model-endpoints/rate-limit.ts";
 import type { Waiting } from "../../shared/quota/fair-queue.ts";
-import { newPool, type Pool, type PoolLimits } from "../../shared/quota/pool.ts";
+import { expectNothing, newPool, type PoolLimits } from "../../shared/quota/pool.ts";
+import { isToBeTold, type PoolTold, TOLD_NOTHING, toldNow } from "../../shared/quota/pool-told.ts";
 import { quotaHeadersOf } from "../../shared/quota/quota-headers.ts";
 import { type CallNews, type Release, Scheduler } from "../../shared/quota/scheduler.ts";
 import type { Events } from "./events.ts";
@@ -71,7 +72,9 @@ export class Cloud {
   #parked: SimJob[] = [];
   #reported: CallNews[] = [];
   readonly #unreported = new Map<number, Unreported>();
-  readonly #written = new Map<string, { atMs: number; spent: number }>();
+  readonly #told = new Map<string, PoolTold>();
+  /** Deployments by pool. */
+  readonly #members: ReadonlyMap<string, readonly string[]>;
 
   constructor(
     events: Events,
@@ -87,7 +90,11 @@ export class Cloud {
     this.scheduler.serve(
       deployments.map(({ name, pool, limits }) => ({ name, pool, concurrency: limits.concurrency })),
     );
-    for (const each of deployments) this.scheduler.pools.set(each.pool, newPool(each.limits, events.nowMs));
+    const { nowMs } = events;
+    for (const { pool, limits } of deployments)
+      this.scheduler.pools.set(pool, expectNothing(newPool(limits, nowMs), nowMs));
+    const byPool = Map.groupBy(deployments, ({ pool }) => pool);
+    this.#members = new Map([...byPool].map(([pool, all]) => [pool, all.map(({ name }) => name)]));
   }
 
   /** Every job that was offered has ended. */
@@ -162,16 +169,24 @@ export class Cloud {
       for (const job of parked) this.scheduler.queue.add(job);
       for (const news of reported) this.scheduler.heard(news, nowMs);
     });
-    for (const [name, pool] of this.scheduler.pools) this.#writePool(name, pool, nowMs);
+    this.#writePools(nowMs);
     this.#decideSoon(nowMs);
   }
 
-  #writePool(name: string, pool: Pool, nowMs: number): void {
-    const before = this.#written.get(name);
-    const spent = (pool.requests?.spent ?? 0) + (pool.tokens?.spent ?? 0);
-    if (before?.spent === spent || nowMs - (before?.atMs ?? 0) < machinery.WRITE_POOL_MS) return;
-    this.#written.set(name, { atMs: nowMs, spent });
-    this.counts.quotaWrites++;
+  /** Those that are due, in one batch. */
+  #writePools(nowMs: number): void {
+    const { queue, pools } = this.scheduler;
+    let items = 0;
+    for (const [name, pool] of pools) {
+      const isWaitedFor = (this.#members.get(name) ?? []).some(
+        (each) => queue.next(each, nowMs) !== undefined,
+      );
+      if (!isToBeTold(this.#told.get(name) ?? TOLD_NOTHING, pool, isWaitedFor, nowMs)) continue;
+      this.#told.set(name, toldNow(pool, isWaitedFor, nowMs));
+      items++;
+    }
+    this.counts.poolItems += items;
+    this.counts.quotaWrites += Math.ceil(items / machinery.MOST_AT_ONCE);
   }
 
   #decideSoon(atMs: number): void {

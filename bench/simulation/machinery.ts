@@ -7,9 +7,10 @@ export const MOST_RELEASES = 400;
 export const LOOK_MS = 200;
 /** How often it looks at the longest waiting as well. */
 export const STRAYS_MS = 3_000;
-/** How often it renews its lease, and writes a pool that is used. */
+/** How often it renews its lease. */
 export const RENEW_MS = 1_500;
-export const WRITE_POOL_MS = 2_500;
+/** Pools that it writes in one batch. */
+export const MOST_AT_ONCE = 100;
 /** An instance reports after so many calls, or so long after the first; of few calls, later. */
 export const REPORT_CALLS = 24;
 export const REPORT_MS = 1_000;
@@ -38,8 +39,10 @@ export const DELAYS: Delays = { park: 15, nudge: 25, store: 8, spread: 0.5 };
 export interface Counts {
   /** Of jobs: submit, park, claim, what became of the call. */
   jobWrites: number;
-  /** Of quota: the dispatcher's lease, pools, instances' reports. */
+  /** Of quota: the dispatcher's lease, batches of pools, instances' reports. */
   quotaWrites: number;
+  /** Pools in those batches. */
+  poolItems: number;
   /** The worker's, of job and request. */
   jobReads: number;
   /** The dispatcher's queries. */
@@ -57,6 +60,6 @@ export interface Counts {
 }
 
 export const noCounts = (): Counts => ({
-  ...{ jobWrites: 0, quotaWrites: 0, jobReads: 0, queries: 0, nudges: 0 },
+  ...{ jobWrites: 0, quotaWrites: 0, poolItems: 0, jobReads: 0, queries: 0, nudges: 0 },
   ...{ calls: 0, refused: 0, failedCalls: 0, done: 0, failed: 0, late: 0 },
 });

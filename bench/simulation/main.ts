@@ -1,11 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { head } from "../measure.ts";
+import { BEGINNING_HEAD, begin, beginningRow } from "./beginning.ts";
 import { neighbours } from "./neighbour.ts";
 import { plotOf } from "./plot.ts";
 import { report, scaleHead, scaleRow } from "./report.ts";
 import { run } from "./run.ts";
-import { partOf, SCENARIOS } from "./scenarios.ts";
+import { partOf, SCENARIOS, type Scenario } from "./scenarios.ts";
 import { runShape, SHAPES } from "./shapes.ts";
 
 /** The scheduler's own code under a virtual clock; the machinery around it, labs and tenants are played. */
@@ -17,6 +18,8 @@ const OTHERS: Readonly<Record<string, string>> = {
   shapes:
     "2,000 jobs, three deployments, two instances, for each way of limiting (--only PART of a shape's name)",
   neighbour: "a tenant with 10 jobs beside one with 100,000 (--jobs)",
+  beginning:
+    "1,000 jobs (--jobs) of backlog, as scale's first, through the real parts of all instances: slices, reports, dispatcher",
   scale:
     "backlog with 1,000 to 1,000,000 jobs (--jobs: the most), and 1,000 on fewer deployments; one line each; minutes",
 };
@@ -56,9 +59,9 @@ if (values.help || isWrong) {
   process.exit(values.help ? 0 : 2);
 }
 console.log(`seed ${seed}`);
-for (const name of wanted) simulate(name);
+for (const name of wanted) await simulate(name);
 
-function simulate(name: string): void {
+async function simulate(name: string): Promise<void> {
   const scenario = SCENARIOS.find((each) => each.name === name);
   if (scenario !== undefined) {
     const done = run({ ...scenario, jobs: jobs ?? scenario.jobs }, seed);
@@ -68,6 +71,7 @@ function simulate(name: string): void {
   }
   console.log("");
   if (name === "shapes") shapes();
+  else if (name === "beginning") await beginning();
   else if (name === "neighbour") neighbours(jobs ?? 100_000, seed);
   else scale();
 }
@@ -78,9 +82,20 @@ function shapes(): void {
   for (const shape of SHAPES) if (shape.name.startsWith(only)) console.log(runShape(shape, seed));
 }
 
-function scale(): void {
+function backlogOf(): Scenario {
   const backlog = SCENARIOS.find(({ name }) => name === "backlog");
   if (backlog === undefined) throw new Error("the scenario «backlog» is missing");
+  return backlog;
+}
+
+async function beginning(): Promise<void> {
+  head(...BEGINNING_HEAD);
+  const few = { ...backlogOf(), jobs: jobs ?? 1_000 };
+  for (const bucketsFull of [false, true]) beginningRow(await begin({ ...few, bucketsFull }, seed));
+}
+
+function scale(): void {
+  const backlog = backlogOf();
   // The first run of a process is slow, whatever it does.
   run({ ...backlog, jobs: 5_000 }, seed);
   scaleHead();

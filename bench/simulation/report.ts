@@ -22,7 +22,7 @@ export function report(run: Run): void {
   row("fairness (Jain): lowest, median", `${index(run.jainLowest)}, ${index(run.jainMedian)}`);
   row("of so many windows", figures.jain.length);
   row("Cosmos writes a job: jobs' own", each(counts.jobWrites));
-  row("quota's share", each(counts.quotaWrites));
+  row("quota's share; items in its batches", `${each(counts.quotaWrites)}; ${each(counts.poolItems)}`);
   row(
     "Cosmos reads a job: workers', dispatcher's queries",
     `${each(counts.jobReads)}, ${each(counts.queries)}`,
@@ -60,6 +60,7 @@ export function scaleHead(): void {
     "refused a job",
     "Jain lowest",
     "Cosmos writes a job (quota's share)",
+    "items in its batches",
     "queries a job",
     "messages a job",
     "scheduler CPU ms a job",
@@ -78,6 +79,7 @@ export function scaleRow(run: Run): void {
     each(counts.refused, 4),
     index(run.jainLowest),
     `${each(counts.jobWrites + counts.quotaWrites)} (${each(counts.quotaWrites)})`,
+    each(counts.poolItems),
     each(counts.queries),
     each(counts.nudges),
     (run.schedulerCpuMs / scenario.jobs).toFixed(4),

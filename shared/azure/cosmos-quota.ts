@@ -1,24 +1,32 @@
-import type { Container } from "@azure/cosmos";
+import type { Container, OperationInput } from "@azure/cosmos";
 import { STORED_VERSION } from "../job/job.ts";
 import type { Stored } from "../job/ports.ts";
 import type {
   DispatcherLease,
   DispatcherLeases,
+  DispatcherLedger,
   PoolRecord,
-  QuotaLedger,
+  PoolWrite,
   Replaced,
+  ReplacedAll,
   Report,
   Reports,
 } from "../quota/ports.ts";
 import { statusOf, storeOperation } from "./cosmos-client.ts";
+import { createOf, etagOf, isSuperseded, itemBody, transaction, unexpected } from "./transaction.ts";
 
 const SCOPE = "quota";
 const REPORTS_SCOPE = "quota_reports";
 const LEASE_ID = "dispatcher";
+const POOL_KIND = "quota_pool";
 /** `/ \ ? #` may not stand in an id, and a pool's name may hold a slash. */
 const poolId = (pool: string) => `pool-${encodeURIComponent(pool)}`;
 /** An instance that has not reported for so long is gone. */
 const REPORT_TTL_SECONDS = 3_600;
+
+function sharedItem(id: string, kind: string, value: object): object {
+  return { id, scope: SCOPE, v: STORED_VERSION, kind, value };
+}
 
 /** The items of the `control` container by which instances share quota; each is replaced by etag. */
 class SharedItem<T extends object> {
@@ -40,7 +48,7 @@ class SharedItem<T extends object> {
   }
 
   async write(value: T, etag: string | undefined): Promise<Replaced> {
-    const item = { id: this.#id, scope: SCOPE, v: STORED_VERSION, kind: this.#kind, value };
+    const item = sharedItem(this.#id, this.#kind, value);
     return storeOperation(`write ${this.#kind}`, async (abortSignal) => {
       try {
         const response =
@@ -53,14 +61,14 @@ class SharedItem<T extends object> {
         return { kind: "written", etag: response.etag };
       } catch (thrown) {
         const status = statusOf(thrown);
-        if (status === 404 || status === 409 || status === 412) return { kind: "superseded" };
+        if (status !== undefined && isSuperseded(status)) return { kind: "superseded" };
         throw thrown;
       }
     });
   }
 }
 
-export class CosmosQuotaLedger implements QuotaLedger {
+export class CosmosQuotaLedger implements DispatcherLedger {
   readonly #control: Container;
 
   constructor(control: Container) {
@@ -68,7 +76,7 @@ export class CosmosQuotaLedger implements QuotaLedger {
   }
 
   #item(pool: string): SharedItem<PoolRecord> {
-    return new SharedItem(this.#control, poolId(pool), "quota_pool");
+    return new SharedItem(this.#control, poolId(pool), POOL_KIND);
   }
 
   read(pool: string): Promise<Stored<PoolRecord> | undefined> {
@@ -78,6 +86,23 @@ export class CosmosQuotaLedger implements QuotaLedger {
   write(pool: string, record: PoolRecord, etag: string | undefined): Promise<Replaced> {
     return this.#item(pool).write(record, etag);
   }
+
+  /** The pools are in one logical partition, so many can be in one batch. */
+  async writeAll(writes: readonly PoolWrite[]): Promise<ReplacedAll> {
+    const operations = writes.map(poolOperation);
+    const result = await transaction("write quota_pools", this.#control, SCOPE, operations, false);
+    if (result.kind === "done") return { kind: "written", etags: result.responses.map(etagOf) };
+    if (isSuperseded(result.status)) return { kind: "superseded", at: result.at };
+    throw unexpected("write quota_pools", result.status);
+  }
+}
+
+function poolOperation({ pool, record, etag }: PoolWrite): OperationInput {
+  const id = poolId(pool);
+  const resourceBody = itemBody(sharedItem(id, POOL_KIND, record));
+  return etag === undefined
+    ? createOf(resourceBody)
+    : { operationType: "Replace", id, ifMatch: etag, resourceBody };
 }
 
 export class CosmosDispatcherLeases implements DispatcherLeases {

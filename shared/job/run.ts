@@ -26,8 +26,10 @@ const MAX_READS = 3;
  */
 export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
   const accepted = deps.running.takeAccepted(nudge);
-  // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is.
-  if (accepted !== undefined && (await runFound(deps, nudge, accepted)) === "done") return;
+  // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is: one
+  // that the dispatcher nudges has been parked since.
+  const isNew = nudge.grant === undefined && nudge.late !== true;
+  if (accepted !== undefined && isNew && (await runFound(deps, nudge, accepted)) === "done") return;
   for (let tries = 0; tries < MAX_READS; tries++) {
     const found = await deps.store.readWithRequest(nudge);
     if (found === undefined) return lookAgain(deps, nudge);

@@ -6,12 +6,19 @@ import type { Limited } from "./instance-quota.ts";
 import { Leadership } from "./leadership.ts";
 import { LineWatch } from "./line-watch.ts";
 import { PoolKeeper } from "./pool-keeper.ts";
-import type { DispatcherLeases, ParkedJob, ParkedJobs, QuotaLedger, Releases, Reports } from "./ports.ts";
+import type {
+  DispatcherLeases,
+  DispatcherLedger,
+  ParkedJob,
+  ParkedJobs,
+  Releases,
+  Reports,
+} from "./ports.ts";
 import { type CallNews, type Release, Scheduler } from "./scheduler.ts";
 
 export interface DispatcherDeps {
   readonly leases: DispatcherLeases;
-  readonly ledger: QuotaLedger;
+  readonly ledger: DispatcherLedger;
   readonly parked: ParkedJobs;
   readonly reports: Reports;
   readonly releases: Releases;

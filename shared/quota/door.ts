@@ -25,8 +25,21 @@ export interface QuotaDoor {
   /** Resolves once all who decide can know it, where it is bad news. */
   heard(call: HeardCall): Promise<void>;
   /** The job was parked, and is in the dispatcher's line. */
-  parked(job: Job): void;
+  parked(job: ParkedFields): void;
 }
+
+/** Of a job that waits: what the dispatcher needs to know of it. */
+type ParkedFields = Pick<
+  Job,
+  | "tenant_id"
+  | "job_id"
+  | "priority"
+  | "deadline_ms"
+  | "created_at_ms"
+  | "not_before_ms"
+  | "parked"
+  | "parked_at_ms"
+>;
 
 export interface HeardCall {
   readonly deployment: string;
@@ -120,7 +133,7 @@ export class InstanceDoor implements QuotaDoor {
     else void reporter.heard(news);
   }
 
-  parked(job: Job): void {
+  parked(job: ParkedFields): void {
     const { tenant_id, job_id, priority, deadline_ms, parked, parked_at_ms } = job;
     if (parked === undefined || parked_at_ms === undefined) return;
     const { tokens, deployments } = parked;

@@ -61,7 +61,10 @@ export interface Sighting {
   readonly at_ms: number;
   readonly spent: number;
   readonly left: number;
-  /** One of many let go together: what had been spent when it arrived is not known. Absent in what was stored before. */
+  /**
+   * One of many let go together: what had been spent when it arrived is not known. Or none was seen, and nothing is
+   * expected. Absent in what was stored before.
+   */
   readonly rough?: boolean;
   /** When all is there again, by its own word. Absent where it had none. */
   readonly full_ms?: number;
@@ -84,6 +87,8 @@ export interface Mark {
 /** Before anything is known: what may go at once, in seconds of the rate; and the share of the rate used. */
 export const CAREFUL_SECONDS = 0.5;
 const CAREFUL_SHARE = 0.95;
+/** What is not known to be there is not waited for any longer. */
+const MOST_NOTHING_MS = 3_000;
 /** Kept back of a bucket, in seconds of its rate: calls overtake each other on the way. */
 const RESERVE_SECONDS = 0.12;
 const RESERVE_SHARE = 0.15;
@@ -139,6 +144,18 @@ export function newBelief(
   };
 }
 
+/**
+ * Where jobs wait and no answer has told yet what is there: begins as if others had just used it all up. A call too many
+ * is refused, one of each of many limits; one that waits until so much has flowed in waits once, and not for long.
+ */
+export function fromNothing(b: LimitBelief, nowMs: number): LimitBelief {
+  if (b.shape !== "unknown" || b.seen !== null) return b;
+  const level = Math.min(b.level, Math.max(0, b.level - b.per_second * CAREFUL_SECONDS));
+  const left = -b.per_second * RESERVE_SECONDS;
+  const full_ms = nowMs + MOST_NOTHING_MS;
+  return { ...b, level, seen: { at_ms: nowMs, spent: b.spent, left, rough: true, full_ms } };
+}
+
 /** What flows back a second, as it is used. */
 export function flow(b: LimitBelief): number {
   const share = b.shape === "unknown" ? CAREFUL_SHARE : 1;
@@ -180,7 +197,7 @@ function needed(b: LimitBelief, amount: number): number {
 }
 
 function isUntouched(b: LimitBelief): boolean {
-  return b.spent === 0 && b.level >= 0;
+  return b.spent === 0 && b.level >= 0 && b.seen === null;
 }
 
 /**

@@ -3,30 +3,35 @@ import type { Stored } from "../job/ports.ts";
 import type { Breaker } from "./breaker.ts";
 import type { Limited } from "./instance-quota.ts";
 import { giveBack, type LimitBelief, spend } from "./limit-belief.ts";
-import { isLimited, newPool, type Pool, poolAt, withLimits } from "./pool.ts";
-import type { PoolRecord, QuotaLedger } from "./ports.ts";
+import { expectNothing, isLimited, newPool, type Pool, poolAt, withLimits } from "./pool.ts";
+import { isToBeTold, type PoolTold, spentOf, TOLD_NOTHING, toldNow } from "./pool-told.ts";
+import type { DispatcherLedger, PoolRecord, PoolWrite } from "./ports.ts";
 import type { Scheduler } from "./scheduler.ts";
 
-/** For how long a backlog is said to last; it is said anew at half of that, and a pool that changed is written with it. */
-const BACKLOG_MS = 5_000;
-const WRITE_EVERY_MS = BACKLOG_MS / 2;
+/** Operations in one batch: the most that Cosmos DB takes. */
+const MOST_AT_ONCE = 100;
 /** Against others who write the same pool. */
 const TRIES = 5;
+
+/** A pool to be written. */
+interface Due {
+  readonly name: string;
+  readonly isWaitedFor: boolean;
+}
 
 /**
  * Keeps the dispatcher's pools and the ledger in step: read once, then written now and then with the word that jobs
  * wait, so that instances leave the pools to the dispatcher.
  */
 export class PoolKeeper {
-  readonly #deps: { ledger: QuotaLedger; clock: Clock };
+  readonly #deps: { ledger: DispatcherLedger; clock: Clock };
   readonly #scheduler: Scheduler;
   readonly #stored = new Map<string, Stored<PoolRecord> | undefined>();
   readonly #members = new Map<string, readonly string[]>();
   readonly #limits = new Map<string, Limited["limits"]>();
-  readonly #writtenMs = new Map<string, number>();
-  readonly #spentThen = new Map<string, number>();
+  readonly #told = new Map<string, PoolTold>();
 
-  constructor(deps: { ledger: QuotaLedger; clock: Clock }, scheduler: Scheduler) {
+  constructor(deps: { ledger: DispatcherLedger; clock: Clock }, scheduler: Scheduler) {
     this.#deps = deps;
     this.#scheduler = scheduler;
   }
@@ -59,7 +64,8 @@ export class PoolKeeper {
         this.#stored.set(name, stored);
         const pool =
           stored === undefined ? newPool(limits, nowMs) : withLimits(stored.value.pool, limits, nowMs);
-        this.#scheduler.pools.set(name, poolAt(pool, nowMs));
+        this.#scheduler.pools.set(name, expectNothing(poolAt(pool, nowMs), nowMs));
+        if (stored !== undefined) this.#told.set(name, toldBy(stored.value));
         for (const [deployment, breaker] of Object.entries(stored?.value.breakers ?? {}))
           if (!this.#scheduler.breakers.has(deployment)) this.#scheduler.breakers.set(deployment, breaker);
       }),
@@ -69,19 +75,16 @@ export class PoolKeeper {
   /** @param waiting whether jobs wait; false as well tells instances that they may take slices again */
   async write(waiting: boolean): Promise<void> {
     const nowMs = this.#deps.clock.now();
-    await Promise.all(
-      [...this.#scheduler.pools].map(async ([name, pool]) => {
-        if (!isLimited(pool)) return;
-        const used = spentOf(pool) !== this.#spentThen.get(name);
-        const due = used && nowMs - (this.#writtenMs.get(name) ?? 0) >= WRITE_EVERY_MS;
-        const saidFor = (this.#stored.get(name)?.value.backlog_until_ms ?? 0) - nowMs;
-        // A pool that nobody waits for is left to the instances, and not written at all.
-        const says = waiting && this.#isWaitedFor(name);
-        const news = says ? saidFor < BACKLOG_MS / 2 : saidFor > 0;
-        if (!news && !due) return;
-        await this.#writeOne(name, says);
-      }),
-    );
+    const due: Due[] = [];
+    for (const [name, pool] of this.#scheduler.pools) {
+      if (!isLimited(pool)) continue;
+      const isWaitedFor = waiting && this.#isWaitedFor(name);
+      if (isToBeTold(this.#told.get(name) ?? TOLD_NOTHING, pool, isWaitedFor, nowMs))
+        due.push({ name, isWaitedFor });
+    }
+    const batches: Due[][] = [];
+    for (let n = 0; n < due.length; n += MOST_AT_ONCE) batches.push(due.slice(n, n + MOST_AT_ONCE));
+    await Promise.all(batches.map((batch) => this.#writeTogether(batch)));
   }
 
   #isWaitedFor(pool: string): boolean {
@@ -91,33 +94,64 @@ export class PoolKeeper {
     );
   }
 
+  /**
+   * By one operation, or by one for each half, and so on: as a backlog begins instances still take slices, and where one
+   * pool has moved on none is written.
+   */
+  async #writeTogether(due: readonly Due[], isFirst = true): Promise<void> {
+    const [one, ...more] = due;
+    if (one === undefined) return;
+    if (more.length === 0) return this.#writeOne(one);
+    const writes = due.flatMap((each) => this.#writeOf(each) ?? []);
+    const written = await this.#deps.ledger.writeAll(writes);
+    if (written.kind === "written") {
+      for (const [n, write] of writes.entries()) this.#wrote(write, written.etags[n]);
+      return;
+    }
+    // The first time it may be many that have: they were read a while ago.
+    const moved = isFirst ? undefined : due[written.at ?? -1];
+    await Promise.all((moved === undefined ? due : [moved]).map(({ name }) => this.#readAgain(name)));
+    const half = Math.ceil(due.length / 2);
+    await Promise.all([due.slice(0, half), due.slice(half)].map((part) => this.#writeTogether(part, false)));
+  }
+
   /** Instances that take slices write as well, some of them often: it is tried until it is in, or another look's turn. */
-  async #writeOne(name: string, waiting: boolean): Promise<void> {
+  async #writeOne(due: Due): Promise<void> {
     for (let tries = 0; tries < TRIES; tries++) {
-      const pool = this.#scheduler.pools.get(name);
-      if (pool === undefined) return;
-      const nowMs = this.#deps.clock.now();
-      const record: PoolRecord = {
-        pool,
-        breakers: this.#breakersOf(name),
-        backlog_until_ms: waiting ? nowMs + BACKLOG_MS : 0,
-      };
-      const before = this.#stored.get(name);
-      const written = await this.#deps.ledger.write(name, record, before?.etag);
+      const write = this.#writeOf(due);
+      if (write === undefined) return;
+      const written = await this.#deps.ledger.write(write.pool, write.record, write.etag);
       if (written.kind === "written") {
-        this.#stored.set(name, { value: record, etag: written.etag });
-        this.#writtenMs.set(name, nowMs);
-        this.#spentThen.set(name, spentOf(pool));
+        this.#wrote(write, written.etag);
         return;
       }
-      // An instance has taken a slice, or told what it learnt.
-      const current = await this.#deps.ledger.read(name);
-      this.#stored.set(name, current);
-      const ours = this.#scheduler.pools.get(name);
-      if (current === undefined || ours === undefined) return;
-      const now = this.#deps.clock.now();
-      this.#scheduler.pools.set(name, together(ours, before?.value.pool, current.value.pool, now));
+      await this.#readAgain(due.name);
     }
+  }
+
+  #writeOf({ name, isWaitedFor }: Due): PoolWrite | undefined {
+    const pool = this.#scheduler.pools.get(name);
+    if (pool === undefined) return undefined;
+    const { backlog_until_ms } = toldNow(pool, isWaitedFor, this.#deps.clock.now());
+    const record = { pool, breakers: this.#breakersOf(name), backlog_until_ms };
+    return { pool: name, record, etag: this.#stored.get(name)?.etag };
+  }
+
+  #wrote({ pool: name, record }: PoolWrite, etag: string | undefined): void {
+    const { pool, backlog_until_ms } = record;
+    this.#stored.set(name, etag === undefined ? undefined : { value: record, etag });
+    this.#told.set(name, { at_ms: this.#deps.clock.now(), spent: spentOf(pool), backlog_until_ms });
+  }
+
+  /** An instance has taken a slice, or told what it learnt. */
+  async #readAgain(name: string): Promise<void> {
+    const before = this.#stored.get(name);
+    const current = await this.#deps.ledger.read(name);
+    this.#stored.set(name, current);
+    const ours = this.#scheduler.pools.get(name);
+    if (current === undefined || ours === undefined) return;
+    const nowMs = this.#deps.clock.now();
+    this.#scheduler.pools.set(name, together(ours, before?.value.pool, current.value.pool, nowMs));
   }
 
   #breakersOf(name: string): Record<string, Breaker> {
@@ -154,6 +188,7 @@ function beliefTogether(
   return more < 0 ? giveBack(base, -more) : spend(base, more);
 }
 
-function spentOf(pool: Pool): number {
-  return (pool.requests?.spent ?? 0) + (pool.tokens?.spent ?? 0);
+/** When it was is not known: what is spent from now on is told at once. */
+function toldBy({ pool, backlog_until_ms }: PoolRecord): PoolTold {
+  return { at_ms: 0, spent: spentOf(pool), backlog_until_ms };
 }

@@ -1,6 +1,7 @@
 import {
   at,
   counted,
+  fromNothing,
   giveBack,
   hasRoom,
   type LimitBelief,
@@ -98,6 +99,15 @@ export function poolAt(pool: Pool, nowMs: number): Pool {
     requests: pool.requests === null ? null : at(pool.requests, nowMs),
     tokens: pool.tokens === null ? null : at(pool.tokens, nowMs),
     not_before_ms: pool.not_before_ms,
+  };
+}
+
+/** Jobs wait for a pool that no answer has told of yet. @param pool at that time */
+export function expectNothing(pool: Pool, nowMs: number): Pool {
+  return {
+    ...pool,
+    requests: pool.requests === null ? null : fromNothing(pool.requests, nowMs),
+    tokens: pool.tokens === null ? null : fromNothing(pool.tokens, nowMs),
   };
 }
 

@@ -24,6 +24,25 @@ export interface QuotaLedger {
   write(pool: string, record: PoolRecord, etag: string | undefined): Promise<Replaced>;
 }
 
+/** A pool to be written, over the version of that etag. */
+export interface PoolWrite {
+  readonly pool: string;
+  readonly record: PoolRecord;
+  readonly etag: string | undefined;
+}
+
+/** The dispatcher keeps many pools at a time. */
+export interface DispatcherLedger extends QuotaLedger {
+  /** All of them by one operation, up to 100; none where one is of another version by now. */
+  writeAll(writes: readonly PoolWrite[]): Promise<ReplacedAll>;
+}
+
+export type ReplacedAll =
+  /** In the order of the writes. */
+  | { readonly kind: "written"; readonly etags: readonly string[] }
+  /** `at`: one that has moved on, from 0; undefined where the store does not say. */
+  | { readonly kind: "superseded"; readonly at: number | undefined };
+
 /** Who dispatches. `renewals` counts up, so that an observer can tell a live holder from a dead one without clocks. */
 export interface DispatcherLease {
   /** Null: nobody, for nothing waits. */

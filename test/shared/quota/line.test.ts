@@ -222,7 +222,11 @@ it("begins with a bounded part of a backlog of 20,000, every tenant's first jobs
   const dispatcher = new Dispatcher({
     ...{ clock, instance: "one", log: silent, parked: store, weightOf: () => 1 },
     leases: { read: async () => undefined, write: async () => ({ kind: "written", etag: "1" }) },
-    ledger: { read: async () => undefined, write: async () => ({ kind: "written", etag: "1" }) },
+    ledger: {
+      read: async () => undefined,
+      write: async () => ({ kind: "written", etag: "1" }),
+      writeAll: async (writes) => ({ kind: "written", etags: writes.map(() => "1") }),
+    },
     reports: { write: async () => undefined, since: async () => [] },
     releases: {
       release: async (jobs) => {

@@ -4,6 +4,7 @@ import type { DeploymentLimits } from "../../../local/model-endpoints/profiles.t
 import { RateLimiter } from "../../../local/model-endpoints/rate-limit.ts";
 import { seeded } from "../../../local/model-endpoints/seeded.ts";
 import {
+  expectNothing,
   giveBackTo,
   isLimited,
   learn,
@@ -267,6 +268,54 @@ describe("as long as the shape is unknown", () => {
       expect(atMs).toBeLessThan(START + afterMs + 100);
       expect(poolHasRoom(poolAt(pool, atMs), tokens, atMs)).toBe(true);
     }
+  });
+
+  it("lets jobs that wait go as if nothing were there, until an answer has told, or so long", () => {
+    const pool = expectNothing(newPool(limits, START), START);
+    const roomAtMs = (tokens: number) => {
+      const atMs = poolRoomAtMs(pool, tokens, START);
+      expect(poolHasRoom(poolAt(pool, atMs - 10), tokens, atMs - 10)).toBe(false);
+      expect(poolHasRoom(poolAt(pool, atMs), tokens, atMs)).toBe(true);
+      return atMs;
+    };
+    expect(roomAtMs(900)).toBeGreaterThan(START + 900);
+    expect(roomAtMs(900)).toBeLessThan(START + 1_200);
+    // However large the call, and however slowly quota flows.
+    expect(roomAtMs(50_000)).toBe(START + 3_000);
+    const slow = { requests_per_minute: 1, tokens_per_minute: 1_000 };
+    expect(poolRoomAtMs(expectNothing(newPool(slow, START), START), 900, START)).toBe(START + 3_000);
+    // What an answer has told is believed.
+    const told = refusedBy({ left: 100, reset_ms: null });
+    expect(expectNothing(told, START)).toEqual(told);
+    expect(expectNothing(newPool({}, START), START)).toEqual(newPool({}, START));
+  });
+
+  it.each(["bucket", "window"] as const)("then learns from answers as it does without: a %s", (shape) => {
+    const told = {
+      requestsPerMinute: 600,
+      tokensPerMinute: 60_000,
+      windowSeconds: 20,
+      tokensWindowSeconds: 20,
+    };
+    const limiter = new RateLimiter({ ...told, shape });
+    let pool = expectNothing(newPool(limits, START), START);
+    let refused = 0;
+    // Calls of 100 tokens, as they have room; each is answered at once.
+    for (let nowMs = START; nowMs < START + 15_000; nowMs += 50) {
+      pool = poolAt(pool, nowMs);
+      if (!poolHasRoom(pool, 100, nowMs)) continue;
+      pool = takeFrom(pool, 1, 100);
+      const { admitted, headers } = limiter.admit(nowMs, 100);
+      if (!admitted) refused++;
+      const quota = quotaHeadersOf({ get: (name) => headers[name] ?? null }) ?? NOTHING;
+      const taken = takenOf(pool, 100, nowMs);
+      pool = learn(
+        pool,
+        { taken, refused: !admitted, headers: quota, retry_after_ms: null, arrived_ms: nowMs, exact: true },
+        nowMs,
+      );
+    }
+    expect([pool.tokens?.shape, refused]).toEqual([shape, 0]);
   });
 
   it("sends it once all is there again, by the answer's own word", () => {

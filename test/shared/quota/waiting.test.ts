@@ -157,6 +157,21 @@ it("releases waiting jobs as quota comes back, wherever they were parked, and ea
   expect((await jobOf(keys[3] as Nudge)).parked_at_ms).toBeUndefined();
 });
 
+it("reads a job that was let go, though it was accepted here: another instance has parked it since", async () => {
+  const [first, second] = [await accepted(), await accepted()];
+  await runJob(two.worker, first);
+  const found = await opened.store.readWithRequest(second);
+  if (found?.request === undefined) throw new Error("the job is gone");
+  one.worker.running.accepted({ job: found.job, request: found.request });
+  await runJob(two.worker, second);
+  await turnUntil(() => released.length === 1);
+  const before = opened.cosmos.counters().batch ?? 0;
+  await runJob(one.worker, { ...second, grant: released[0]?.grant as Grant });
+  expect(await jobOf(second)).toMatchObject({ status: "completed", attempts: 1 });
+  // Its claim and its end, and none that was refused.
+  expect((opened.cosmos.counters().batch ?? 0) - before).toBe(2);
+});
+
 it("does not let the sweeper's nudge, or a lapsed grant, get a job past the line", async () => {
   const [first, second] = [await accepted(), await accepted()];
   await runJob(one.worker, first);
