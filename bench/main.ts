@@ -20,6 +20,11 @@ const BENCHMARKS: readonly Benchmark[] = [
   { name: "idle", what: "the local stack when nobody uses it: its start, its CPU" },
   { name: "simulation", what: "the scheduler under a virtual clock", file: "simulation/main.ts" },
   {
+    name: "listing",
+    what: "lists by status and model of a tenant with --jobs N (150,000) in the local Cosmos DB",
+    alone: true,
+  },
+  {
     name: "quota",
     what: "2,000 jobs over three limited deployments, two instances, for each way of limiting",
     alone: true,

@@ -1,4 +1,4 @@
-import { CosmosClient, type JSONObject, type OperationInput } from "@azure/cosmos";
+import { type Container, CosmosClient, type JSONObject, type OperationInput } from "@azure/cosmos";
 /** Of the local stack, as everybody knows it. */
 import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
 import { nextRecord } from "../shared/audit/record.ts";
@@ -15,15 +15,21 @@ const DAY_MS = 86_400_000;
 
 /**
  * Puts ended jobs into a stack's store, each with all its items: job, request, response, three audit records. In one
- * batch a job through the SDK; half of them are the load client's tenant's.
+ * batch a job through the SDK.
  */
 export async function storeEndedJobs(stack: Stack, count: number): Promise<void> {
   const endpoint = `http://127.0.0.1:${stack.emulators().cosmos_port}/`;
   const { httpClient, close } = undiciHttpClient();
   const client = new CosmosClient({ endpoint, tokenProvider: keySigner(EMULATOR_KEY), httpClient });
-  const jobs = client.database(DATABASE).container(JOBS_CONTAINER);
+  await storeJobs(client.database(DATABASE).container(JOBS_CONTAINER), count, (n) => itemsOf(n));
+  client.dispose();
+  await close();
+}
+
+/** Each job's items in one batch. */
+export async function storeJobs(jobs: Container, count: number, of: (n: number) => Item[]): Promise<void> {
   await timed(count, WRITES_IN_FLIGHT, async (n) => {
-    const items = itemsOf(n);
+    const items = of(n);
     const operations = items.map((item): OperationInput => {
       const resourceBody = item as unknown as JSONObject;
       return { operationType: "Create", resourceBody };
@@ -34,19 +40,17 @@ export async function storeEndedJobs(stack: Stack, count: number): Promise<void>
     });
     if (code !== 200) throw new Error(`a job could not be stored: ${code}`);
   });
-  client.dispose();
-  await close();
 }
 
-interface Item {
+export interface Item {
   readonly id: string;
   readonly tenant_id: string;
   readonly job_id: string;
   readonly ttl?: number;
 }
 
-export function itemsOf(n: number): Item[] {
-  const tenantId = n % 2 === 0 ? "team-a" : "team-b";
+/** Half of them the load client's tenant's, unless told whose. */
+export function itemsOf(n: number, tenantId = n % 2 === 0 ? "team-a" : "team-b"): Item[] {
   const nowMs = Date.now() - DAY_MS + n;
   const { job, request, records } = acceptJob(
     {
