@@ -31,8 +31,11 @@ const EMULATORS_CLOSE_MS = 5_000;
 const GROUP_SIGNAL_MS = 300;
 const HEALTH_PATIENCE_MS = 60_000;
 const HEALTH_LOOK_MS = 50;
-/** V8's young generation: the larger, the fewer collections, each of which copies what the requests under way hold. */
-const EMULATORS_ARGUMENTS = ["--max-semi-space-size=64"];
+/**
+ * V8's young generation, MB: the larger, the fewer collections, each of which copies what the requests under way hold.
+ * Without a minimum V8 lets it grow under load only.
+ */
+const EMULATORS_ARGUMENTS = ["--min-semi-space-size=64", "--max-semi-space-size=64"];
 
 /** Name and key of the local stack's own accounts: what is known to everybody protects nothing but loopback. */
 const SERVICE_BUS_KEY = "SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE";
