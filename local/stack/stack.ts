@@ -31,11 +31,6 @@ const EMULATORS_CLOSE_MS = 5_000;
 const GROUP_SIGNAL_MS = 300;
 const HEALTH_PATIENCE_MS = 60_000;
 const HEALTH_LOOK_MS = 50;
-/**
- * V8's young generation, MB: the larger, the fewer collections, each of which copies what the requests under way hold.
- * Without a minimum V8 lets it grow under load only.
- */
-const EMULATORS_ARGUMENTS = ["--min-semi-space-size=64", "--max-semi-space-size=64"];
 
 /** Name and key of the local stack's own accounts: what is known to everybody protects nothing but loopback. */
 const SERVICE_BUS_KEY = "SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE";
@@ -120,7 +115,7 @@ export class Stack {
         ...settings.env,
         ...Object.fromEntries(resolved.map(([name, port]) => [name, String(port)])),
       },
-      execArgv: EMULATORS_ARGUMENTS,
+      execArgv: [],
     });
     child.on("message", (message: { terminated?: boolean }) => {
       if (message.terminated !== true) return;
