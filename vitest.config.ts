@@ -1,11 +1,38 @@
 import path from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Pure logic: no process, no socket, nothing of the module's state touched; these files can share a worker. */
 const PURE = [
   "test/{architecture,docs/*,model-check/*,audit/{seal,verify},faults/checker}.test.ts",
   "test/shared/**/*.test.ts",
 ];
+
+/** The emulators by themselves, served from the test's own process; each file closes what it opens. */
+const EMULATORS = ["test/{local/{cosmos,service-bus,model-endpoints},contract}/**/*.test.ts"];
+
+/** Those that wait longest for processes, longest first: one begun last would run on alone. */
+const LONG = [
+  "test/local/start.test.ts",
+  "test/end-to-end/outages.test.ts",
+  "test/faults/campaign.test.ts",
+  "test/audit/command.test.ts",
+  "test/faults/mutants.test.ts",
+  "test/end-to-end/switches.test.ts",
+  "test/local/host/process.test.ts",
+  "test/local/demo/demo.test.ts",
+].map((file) => path.resolve(import.meta.dirname, file));
+
+/** vitest's own order (the pure ones, then by size), but for what is long. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const long = LONG.flatMap((file) => sorted.filter((spec) => spec.moduleId === file));
+    const others = sorted.filter((spec) => !long.includes(spec));
+    const real = others.filter((spec) => spec.project.name === "real");
+    return [...others.filter((spec) => !real.includes(spec)), ...long, ...real];
+  }
+}
 
 // Three workers for the two cores that the suite is measured on: much of its time is waiting for processes to start,
 // to die and to be missed.
@@ -14,6 +41,7 @@ export default defineConfig({
     environment: "node",
     pool: "forks",
     maxWorkers: 3,
+    sequence: { sequencer: LongFirst },
     // A bound on what hangs, not on what is slow: a busy machine takes ten times as long as an idle one.
     testTimeout: 120_000,
     hookTimeout: 120_000,
@@ -26,10 +54,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "emulators",
+          include: EMULATORS,
+          isolate: false,
+          globalSetup: ["test/contract/say-what-was-not-run.ts"],
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "real",
           include: ["test/**/*.test.ts"],
-          exclude: PURE,
-          globalSetup: ["test/contract/say-what-was-not-run.ts"],
+          exclude: [...PURE, ...EMULATORS],
         },
       },
     ],
