@@ -12,8 +12,13 @@ import { storeEndedJobs } from "./stored-jobs.ts";
 const JOBS = 5_000;
 const IN_FLIGHT = 32;
 const SEQUENTIAL_JOBS = 200;
-/** What is measured is a service that has run for a while: V8 still compiles after some thousands of jobs. */
-const WARM_UP_JOBS = 10_000;
+const SUBMITS_A_ROUND = 2_000;
+const MAIN_ROUNDS = 5;
+/**
+ * What is measured is a service that has run for a minute: until some 24,000 jobs V8 goes on compiling, on the same two
+ * cores. What the first jobs after a start get is measured by itself.
+ */
+const WARM_UP_JOBS = 25_000;
 /** Fewer where stores are compared, for they are stored too. */
 const COMPARED_WARM_UP_JOBS = 2_000;
 const FEW_STORED = 10;
@@ -27,43 +32,109 @@ await mainFigures();
 console.log(`\nThe same with ${FEW_STORED} and with ${MANY_STORED} jobs in the store, in turns:\n`);
 await compareStores();
 
+/** One stack; every figure several times over a minute and more, for so long neighbours of a virtual machine are busy. */
 async function mainFigures(): Promise<void> {
   const stack = await Stack.start();
   const client = new LoadClient(stack.url, IN_FLIGHT);
-  try {
-    await timed(WARM_UP_JOBS, IN_FLIGHT, (n) => client.wholeJob(n));
-    head("measure", "value");
-    const submitSeconds = await timed(JOBS, IN_FLIGHT, (n) => client.submit(n));
-    row(`submits a second, ${IN_FLIGHT} in flight`, Math.round(JOBS / submitSeconds));
-    await client.drained();
-
-    const heldSeconds = await timed(JOBS, IN_FLIGHT, (n) => client.heldJob(n));
-    row("jobs a second end to end, the submit held until the end", Math.round(JOBS / heldSeconds));
-
-    const countedBefore = await stack.counters();
+  const held = (n: number) => client.heldJob(n);
+  const whole = (n: number) => client.wholeJob(n);
+  const throughput = async (jobs: number, work: (n: number) => Promise<unknown>) => {
     const before = { ...stack.cpu(), own: cpuMs(process.pid) };
-    const seconds = await timed(JOBS, IN_FLIGHT, (n) => client.wholeJob(n));
-    const cpu = since(before, stack.cpu(), JOBS);
-    row(`jobs a second end to end, ${JOBS} jobs, ${IN_FLIGHT} in flight`, Math.round(JOBS / seconds));
-    row("CPU ms a job: app", cpu.app.toFixed(2));
-    row("CPU ms a job: emulators", cpu.emulators.toFixed(2));
-    row("CPU ms a job: load client (not counted)", ((cpuMs(process.pid) - before.own) / JOBS).toFixed(2));
-    row("CPU of app and emulators a job, in calls of the openai client", (total(cpu) / callMs).toFixed(1));
-    for (const [name, value] of Object.entries(await stack.counters())) {
-      const each = (value - (countedBefore[name] ?? 0)) / JOBS;
-      if (each >= 0.005) row(`${name} a job`, each.toFixed(2));
+    const seconds = await timed(jobs, IN_FLIGHT, work);
+    const own = (cpuMs(process.pid) - before.own) / jobs;
+    return { perSecond: jobs / seconds, cpu: since(before, stack.cpu(), jobs), own };
+  };
+  try {
+    const first = await throughput(JOBS, held);
+    await timed(WARM_UP_JOBS, IN_FLIGHT, (n) => (n % 2 === 0 ? whole(n) : held(n)));
+
+    const [submits, heldJobs, wholeJobs]: Throughput[][] = [[], [], []];
+    let counted: Record<string, number> = {};
+    for (let round = 0; round < MAIN_ROUNDS; round++) {
+      submits?.push(await throughput(SUBMITS_A_ROUND, (n) => client.submit(n)));
+      await client.drained();
+      const before = await stack.counters();
+      heldJobs?.push(await throughput(JOBS, held));
+      wholeJobs?.push(await throughput(JOBS, whole));
+      counted = added(counted, before, await stack.counters());
+    }
+    const [latencies, heldLatencies]: number[][][] = [[], []];
+    for (let round = 0; round < MAIN_ROUNDS; round++) {
+      latencies?.push(await latenciesMs(SEQUENTIAL_JOBS, whole));
+      heldLatencies?.push(await latenciesMs(SEQUENTIAL_JOBS, held));
     }
 
-    const latencies = await latenciesMs(SEQUENTIAL_JOBS, (n) => client.wholeJob(n));
-    row(`added latency p50 ms, ${SEQUENTIAL_JOBS} jobs one by one`, percentile(latencies, 0.5).toFixed(1));
-    row("added latency p99 ms", percentile(latencies, 0.99).toFixed(1));
-    const held = await latenciesMs(SEQUENTIAL_JOBS, (n) => client.heldJob(n));
-    row("the same, the submit held: p50 ms", percentile(held, 0.5).toFixed(1));
-    row("the same, the submit held: p99 ms", percentile(held, 0.99).toFixed(1));
+    head("measure", `median of ${MAIN_ROUNDS} rounds`, "lowest", "highest");
+    spread(`submits a second, ${IN_FLIGHT} in flight`, submits, (each) => each.perSecond, 0);
+    for (const [how, rounds] of [
+      ["the submit held until the end", heldJobs],
+      ["two requests a job", wholeJobs],
+    ] as const) {
+      spread(`jobs a second end to end, ${JOBS} jobs, ${how}`, rounds, (each) => each.perSecond, 0);
+      spread("CPU ms a job: app", rounds, (each) => each.cpu.app, 2);
+      spread("CPU ms a job: emulators", rounds, (each) => each.cpu.emulators, 2);
+      spread("CPU ms a job: load client (not counted)", rounds, (each) => each.own, 2);
+      spread(
+        "app and emulators, in calls of the openai client",
+        rounds,
+        (each) => total(each.cpu) / callMs,
+        1,
+      );
+    }
+    for (const [how, rounds] of [
+      ["two requests", latencies],
+      ["the submit held", heldLatencies],
+    ] as const) {
+      spread(`added latency p50 ms, ${SEQUENTIAL_JOBS} jobs one by one, ${how}`, rounds, p(0.5), 1);
+      spread("added latency p99 ms", rounds, p(0.99), 1);
+    }
+    console.log("");
+    head("measure", "value");
+    row(`jobs a second, the submit held, the first ${JOBS} after the start`, first.perSecond.toFixed(0));
+    row("CPU ms a job of these: app", first.cpu.app.toFixed(2));
+    for (const [name, value] of Object.entries(counted)) {
+      const each = value / (2 * MAIN_ROUNDS * JOBS);
+      if (each >= 0.005) row(`${name} a job`, each.toFixed(2));
+    }
   } finally {
     client.close();
     await stack.stop();
   }
+}
+
+interface Throughput {
+  readonly perSecond: number;
+  readonly cpu: Cpu;
+  /** CPU ms a job of the load client. */
+  readonly own: number;
+}
+
+const p = (share: number) => (latencies: readonly number[]) => percentile(latencies, share);
+
+function spread<T>(
+  name: string,
+  rounds: readonly T[] = [],
+  value: (round: T) => number,
+  digits: number,
+): void {
+  const values = rounds.map(value);
+  row(
+    name,
+    ...[median(values), Math.min(...values), Math.max(...values)].map((each) => each.toFixed(digits)),
+  );
+}
+
+/** `sum` and what was counted between the two. */
+function added(
+  sum: Readonly<Record<string, number>>,
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const grown = Object.entries(after).map(([name, value]) => [
+    name,
+    (sum[name] ?? 0) + value - (before[name] ?? 0),
+  ]);
+  return Object.fromEntries(grown);
 }
 
 /** Two stacks side by side, measured in turns: what disturbs the machine disturbs both. */
