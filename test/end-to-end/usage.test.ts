@@ -90,8 +90,10 @@ it("is the sum of all audit trails, after failures, refusals and cancels", async
     (await stack.call(`/api/ops/usage${query}`, { key: "local-operator" })).json;
   expect((await ops("")).data).toEqual([...(rows["local-team-a"] ?? []), ...(rows["local-team-b"] ?? [])]);
   expect((await ops("?tenant=team-b")).data).toEqual(rows["local-team-b"]);
-  const xai = await ops("?tenant=team-b&provider=xai");
-  expect(xai.data.map((row: Row) => row.model)).toEqual(["grok-sim"]);
+  // The other tenant's failures may have cooled the first target of any-lab: then that job is xai's too.
+  const { data: xai } = await ops("?tenant=team-b&provider=xai");
+  expect(xai).toEqual(rows["local-team-b"]?.filter((row) => row.provider === "xai"));
+  expect(xai.map((row: Row) => row.model)).toContain("grok-sim");
   expect((await ops("?from=2020-01-01&to=2020-01-31")).data).toEqual([]);
 });
 
