@@ -1,5 +1,5 @@
 import { LoadClient } from "./load-client.ts";
-import { describeMachine } from "./machine.ts";
+import { describeMachine, plainJavaScriptOnAllCoresMs } from "./machine.ts";
 import { cpuMs, head, latenciesMs, median, percentile, row, timed } from "./measure.ts";
 import { type Cpu, Stack } from "./stack.ts";
 import { storeEndedJobs } from "./stored-jobs.ts";
@@ -48,6 +48,7 @@ async function mainFigures(): Promise<void> {
     const first = await throughput(JOBS, held);
     await timed(WARM_UP_JOBS, IN_FLIGHT, (n) => (n % 2 === 0 ? whole(n) : held(n)));
 
+    const machineMs: number[] = [];
     const [submits, heldJobs, wholeJobs]: Throughput[][] = [[], [], []];
     let counted: Record<string, number> = {};
     for (let round = 0; round < MAIN_ROUNDS; round++) {
@@ -57,6 +58,7 @@ async function mainFigures(): Promise<void> {
       heldJobs?.push(await throughput(JOBS, held));
       wholeJobs?.push(await throughput(JOBS, whole));
       counted = added(counted, before, await stack.counters());
+      machineMs.push(await plainJavaScriptOnAllCoresMs());
     }
     const [latencies, heldLatencies]: number[][][] = [[], []];
     for (let round = 0; round < MAIN_ROUNDS; round++) {
@@ -65,6 +67,7 @@ async function mainFigures(): Promise<void> {
     }
 
     head("measure", `median of ${MAIN_ROUNDS} rounds`, "lowest", "highest");
+    spread("fixed plain JavaScript on every core, between the rounds, CPU ms", machineMs, (ms) => ms, 0);
     spread(`submits a second, ${IN_FLIGHT} in flight`, submits, (each) => each.perSecond, 0);
     for (const [how, rounds] of [
       ["the submit held until the end", heldJobs],
@@ -109,7 +112,9 @@ interface Throughput {
   readonly own: number;
 }
 
-const p = (share: number) => (latencies: readonly number[]) => percentile(latencies, share);
+function p(share: number): (latencies: readonly number[]) => number {
+  return (latencies) => percentile(latencies, share);
+}
 
 function spread<T>(
   name: string,
