@@ -38,59 +38,40 @@ async function mainFigures(): Promise<void> {
   const client = new LoadClient(stack.url, IN_FLIGHT);
   const held = (n: number) => client.heldJob(n);
   const whole = (n: number) => client.wholeJob(n);
-  const throughput = async (jobs: number, work: (n: number) => Promise<unknown>) => {
-    const before = { ...stack.cpu(), own: cpuMs(process.pid) };
-    const seconds = await timed(jobs, IN_FLIGHT, work);
-    const own = (cpuMs(process.pid) - before.own) / jobs;
-    return { perSecond: jobs / seconds, cpu: since(before, stack.cpu(), jobs), own };
-  };
   try {
-    const first = await throughput(JOBS, held);
+    const first = await throughput(stack, JOBS, held);
     await timed(WARM_UP_JOBS, IN_FLIGHT, (n) => (n % 2 === 0 ? whole(n) : held(n)));
 
     const machineMs: number[] = [];
-    const [submits, heldJobs, wholeJobs]: Throughput[][] = [[], [], []];
+    const submits: Throughput[] = [];
+    const heldJobs: Throughput[] = [];
+    const wholeJobs: Throughput[] = [];
     let counted: Record<string, number> = {};
-    for (let round = 0; round < MAIN_ROUNDS; round++) {
-      submits?.push(await throughput(SUBMITS_A_ROUND, (n) => client.submit(n)));
+    for (let round = 1; round <= MAIN_ROUNDS; round++) {
+      progress(`throughput, round ${round} of ${MAIN_ROUNDS}`);
+      submits.push(await throughput(stack, SUBMITS_A_ROUND, (n) => client.submit(n)));
       await client.drained();
       const before = await stack.counters();
-      heldJobs?.push(await throughput(JOBS, held));
-      wholeJobs?.push(await throughput(JOBS, whole));
+      heldJobs.push(await throughput(stack, JOBS, held));
+      wholeJobs.push(await throughput(stack, JOBS, whole));
       counted = added(counted, before, await stack.counters());
       machineMs.push(await plainJavaScriptOnAllCoresMs());
     }
-    const [latencies, heldLatencies]: number[][][] = [[], []];
-    for (let round = 0; round < MAIN_ROUNDS; round++) {
-      latencies?.push(await latenciesMs(SEQUENTIAL_JOBS, whole));
-      heldLatencies?.push(await latenciesMs(SEQUENTIAL_JOBS, held));
+    const latencies: number[][] = [];
+    const heldLatencies: number[][] = [];
+    for (let round = 1; round <= MAIN_ROUNDS; round++) {
+      progress(`latency, round ${round} of ${MAIN_ROUNDS}`);
+      latencies.push(await latenciesMs(SEQUENTIAL_JOBS, whole));
+      heldLatencies.push(await latenciesMs(SEQUENTIAL_JOBS, held));
     }
 
     head("measure", `median of ${MAIN_ROUNDS} rounds`, "lowest", "highest");
-    spread("fixed plain JavaScript on every core, between the rounds, CPU ms", machineMs, (ms) => ms, 0);
-    spread(`submits a second, ${IN_FLIGHT} in flight`, submits, (each) => each.perSecond, 0);
-    for (const [how, rounds] of [
-      ["the submit held until the end", heldJobs],
-      ["two requests a job", wholeJobs],
-    ] as const) {
-      spread(`jobs a second end to end, ${JOBS} jobs, ${how}`, rounds, (each) => each.perSecond, 0);
-      spread("CPU ms a job: app", rounds, (each) => each.cpu.app, 2);
-      spread("CPU ms a job: emulators", rounds, (each) => each.cpu.emulators, 2);
-      spread("CPU ms a job: load client (not counted)", rounds, (each) => each.own, 2);
-      spread(
-        "app and emulators, in calls of the openai client",
-        rounds,
-        (each) => total(each.cpu) / callMs,
-        1,
-      );
-    }
-    for (const [how, rounds] of [
-      ["two requests", latencies],
-      ["the submit held", heldLatencies],
-    ] as const) {
-      spread(`added latency p50 ms, ${SEQUENTIAL_JOBS} jobs one by one, ${how}`, rounds, p(0.5), 1);
-      spread("added latency p99 ms", rounds, p(0.99), 1);
-    }
+    spread("fixed plain JavaScript on every core, between the rounds, CPU ms", machineMs, 0);
+    spread(`submits a second, ${IN_FLIGHT} in flight`, submits.map(perSecond), 0);
+    tellThroughput("the submit held until the end", heldJobs);
+    tellThroughput("two requests a job", wholeJobs);
+    tellLatencies("two requests a job", latencies);
+    tellLatencies("the submit held", heldLatencies);
     console.log("");
     head("measure", "value");
     row(`jobs a second, the submit held, the first ${JOBS} after the start`, first.perSecond.toFixed(0));
@@ -107,26 +88,66 @@ async function mainFigures(): Promise<void> {
 
 interface Throughput {
   readonly perSecond: number;
+  /** CPU ms a job. */
   readonly cpu: Cpu;
   /** CPU ms a job of the load client. */
   readonly own: number;
 }
 
-function p(share: number): (latencies: readonly number[]) => number {
-  return (latencies) => percentile(latencies, share);
+async function throughput(
+  stack: Stack,
+  jobs: number,
+  work: (n: number) => Promise<unknown>,
+): Promise<Throughput> {
+  const before = { ...stack.cpu(), own: cpuMs(process.pid) };
+  const seconds = await timed(jobs, IN_FLIGHT, work);
+  const own = (cpuMs(process.pid) - before.own) / jobs;
+  return { perSecond: jobs / seconds, cpu: since(before, stack.cpu(), jobs), own };
 }
 
-function spread<T>(
-  name: string,
-  rounds: readonly T[] = [],
-  value: (round: T) => number,
-  digits: number,
-): void {
-  const values = rounds.map(value);
-  row(
-    name,
-    ...[median(values), Math.min(...values), Math.max(...values)].map((each) => each.toFixed(digits)),
+function perSecond(round: Throughput): number {
+  return round.perSecond;
+}
+
+function tellThroughput(how: string, rounds: readonly Throughput[]): void {
+  const each = (value: (round: Throughput) => number) => rounds.map(value);
+  spread(`jobs a second end to end, ${JOBS} jobs, ${how}`, each(perSecond), 0);
+  spread(
+    "CPU ms a job: app",
+    each((round) => round.cpu.app),
+    2,
   );
+  spread(
+    "CPU ms a job: emulators",
+    each((round) => round.cpu.emulators),
+    2,
+  );
+  spread(
+    "CPU ms a job: load client (not counted)",
+    each((round) => round.own),
+    2,
+  );
+  spread(
+    "app and emulators, in calls of the openai client",
+    each((round) => total(round.cpu) / callMs),
+    1,
+  );
+}
+
+function tellLatencies(how: string, rounds: readonly (readonly number[])[]): void {
+  const each = (share: number) => rounds.map((sorted) => percentile(sorted, share));
+  spread(`added latency p50 ms, ${SEQUENTIAL_JOBS} jobs one by one, ${how}`, each(0.5), 1);
+  spread("added latency p99 ms", each(0.99), 1);
+}
+
+function spread(name: string, values: readonly number[], digits: number): void {
+  const shown = [median(values), Math.min(...values), Math.max(...values)];
+  row(name, ...shown.map((value) => value.toFixed(digits)));
+}
+
+/** Minutes pass before the first table; it goes to stderr, so that the tables can be kept as they are. */
+function progress(text: string): void {
+  process.stderr.write(`${text}\n`);
 }
 
 /** `sum` and what was counted between the two. */
