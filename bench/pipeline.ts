@@ -10,7 +10,10 @@ import { storeEndedJobs } from "./stored-jobs.ts";
  * grows with the number of jobs stored. Linux only: CPU time is from /proc.
  */
 const JOBS = 5_000;
+/** Of submits, and of jobs where only one number is of use. */
 const IN_FLIGHT = 32;
+/** As many as a worker runs at a time (host.json, `maxConcurrentCalls`). */
+const MANY_IN_FLIGHT = 64;
 const SEQUENTIAL_JOBS = 200;
 const SUBMITS_A_ROUND = 2_000;
 const MAIN_ROUNDS = 5;
@@ -35,25 +38,28 @@ await compareStores();
 /** One stack; every figure several times over a minute and more, for so long neighbours of a virtual machine are busy. */
 async function mainFigures(): Promise<void> {
   const stack = await Stack.start();
-  const client = new LoadClient(stack.url, IN_FLIGHT);
+  const client = new LoadClient(stack.url, MANY_IN_FLIGHT);
   const held = (n: number) => client.heldJob(n);
   const whole = (n: number) => client.wholeJob(n);
   try {
-    const first = await throughput(stack, JOBS, held);
+    const first = await throughput(stack, { jobs: JOBS, inFlight: IN_FLIGHT }, held);
     await timed(WARM_UP_JOBS, IN_FLIGHT, (n) => (n % 2 === 0 ? whole(n) : held(n)));
 
     const machineMs: number[] = [];
     const submits: Throughput[] = [];
-    const heldJobs: Throughput[] = [];
-    const wholeJobs: Throughput[] = [];
+    const series = [MANY_IN_FLIGHT, IN_FLIGHT].flatMap((inFlight) => [
+      { how: "the submit held until the end", inFlight, work: held, rounds: [] as Throughput[] },
+      { how: "two requests a job", inFlight, work: whole, rounds: [] as Throughput[] },
+    ]);
     let counted: Record<string, number> = {};
     for (let round = 1; round <= MAIN_ROUNDS; round++) {
       progress(`throughput, round ${round} of ${MAIN_ROUNDS}`);
-      submits.push(await throughput(stack, SUBMITS_A_ROUND, (n) => client.submit(n)));
+      const amount = { jobs: SUBMITS_A_ROUND, inFlight: IN_FLIGHT };
+      submits.push(await throughput(stack, amount, (n) => client.submit(n)));
       await client.drained();
       const before = await stack.counters();
-      heldJobs.push(await throughput(stack, JOBS, held));
-      wholeJobs.push(await throughput(stack, JOBS, whole));
+      for (const { inFlight, work, rounds } of series)
+        rounds.push(await throughput(stack, { jobs: JOBS, inFlight }, work));
       counted = added(counted, before, await stack.counters());
       machineMs.push(await plainJavaScriptOnAllCoresMs());
     }
@@ -68,8 +74,7 @@ async function mainFigures(): Promise<void> {
     head("measure", `median of ${MAIN_ROUNDS} rounds`, "lowest", "highest");
     spread("fixed plain JavaScript on every core, between the rounds, CPU ms", machineMs, 0);
     spread(`submits a second, ${IN_FLIGHT} in flight`, submits.map(perSecond), 0);
-    tellThroughput("the submit held until the end", heldJobs);
-    tellThroughput("two requests a job", wholeJobs);
+    for (const { how, inFlight, rounds } of series) tellThroughput(`${inFlight} in flight, ${how}`, rounds);
     tellLatencies("two requests a job", latencies);
     tellLatencies("the submit held", heldLatencies);
     console.log("");
@@ -77,7 +82,7 @@ async function mainFigures(): Promise<void> {
     row(`jobs a second, the submit held, the first ${JOBS} after the start`, first.perSecond.toFixed(0));
     row("CPU ms a job of these: app", first.cpu.app.toFixed(2));
     for (const [name, value] of Object.entries(counted)) {
-      const each = value / (2 * MAIN_ROUNDS * JOBS);
+      const each = value / (series.length * MAIN_ROUNDS * JOBS);
       if (each >= 0.005) row(`${name} a job`, each.toFixed(2));
     }
   } finally {
@@ -96,11 +101,11 @@ interface Throughput {
 
 async function throughput(
   stack: Stack,
-  jobs: number,
+  { jobs, inFlight }: { readonly jobs: number; readonly inFlight: number },
   work: (n: number) => Promise<unknown>,
 ): Promise<Throughput> {
   const before = { ...stack.cpu(), own: cpuMs(process.pid) };
-  const seconds = await timed(jobs, IN_FLIGHT, work);
+  const seconds = await timed(jobs, inFlight, work);
   const own = (cpuMs(process.pid) - before.own) / jobs;
   return { perSecond: jobs / seconds, cpu: since(before, stack.cpu(), jobs), own };
 }
