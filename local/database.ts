@@ -69,9 +69,13 @@ interface Enlisted {
   readonly failed: (why: Error) => void;
 }
 
+/** Callers that share a commit, at most: nobody waits longer for others. */
+const MAX_TOGETHER = 24;
+
 /**
- * Writes of one turn of the event loop share one commit; callers hear after it is on disk, so nothing is
- * acknowledged that is not stored. A commit that fails (a full disk) rolls all of them back and tells each one.
+ * Writes of one turn of the event loop share one commit, and so do those of the next turns as long as each brings
+ * more: a commit costs more than most writes. Callers hear after it is on disk, so nothing is acknowledged that is not
+ * stored. A commit that fails (a full disk) rolls all of them back and tells each one.
  */
 export class GroupCommit {
   readonly #db: DatabaseSync;
@@ -159,13 +163,22 @@ export class GroupCommit {
     if (this.#waiting === undefined) {
       this.#begin.run();
       this.#waiting = [];
-      setImmediate(() => this.flush());
+      this.#flushLater(this.#waiting, 0);
     }
     // A full disk makes SQLite roll back by itself: what is written after that would be stored one by one.
     if (!this.#db.isTransaction)
       this.#doomed ??= new Error("The transaction was rolled back by the database.");
     if (this.#doomed !== undefined) throw this.#doomed;
     return this.#waiting;
+  }
+
+  /** In the first turn that brings nothing more to the open transaction: alone, a write waits for an empty one. */
+  #flushLater(open: readonly Enlisted[], seen: number): void {
+    setImmediate(() => {
+      if (this.#waiting !== open) return; // flushed meanwhile
+      if (open.length > seen && open.length < MAX_TOGETHER) this.#flushLater(open, open.length);
+      else this.flush();
+    });
   }
 
   #end(): Error | undefined {
