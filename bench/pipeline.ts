@@ -10,7 +10,7 @@ import { storeEndedJobs } from "./stored-jobs.ts";
  * grows with the number of jobs stored. Linux only: CPU time is from /proc.
  */
 const JOBS = 5_000;
-/** Of submits, and of jobs where only one number is of use. */
+/** Of submits, while warming up, and of jobs beside the other number. */
 const IN_FLIGHT = 32;
 /** As many as a worker runs at a time (host.json, `maxConcurrentCalls`). */
 const MANY_IN_FLIGHT = 64;

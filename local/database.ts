@@ -73,8 +73,8 @@ interface Enlisted {
 const MAX_TOGETHER = 24;
 
 /**
- * Writes of one turn of the event loop share one commit, and so do those of the next turns as long as each brings
- * more: a commit costs more than most writes. Callers hear after it is on disk, so nothing is acknowledged that is not
+ * Writes of one turn of the event loop share one commit; where there are several, so do those of the next turns as long
+ * as each brings more: a commit costs more than most writes. Callers hear after it is on disk, so nothing is acknowledged that is not
  * stored. A commit that fails (a full disk) rolls all of them back and tells each one.
  */
 export class GroupCommit {
@@ -163,7 +163,7 @@ export class GroupCommit {
     if (this.#waiting === undefined) {
       this.#begin.run();
       this.#waiting = [];
-      this.#flushLater(this.#waiting, 0);
+      this.#flushLater(this.#waiting, 1);
     }
     // A full disk makes SQLite roll back by itself: what is written after that would be stored one by one.
     if (!this.#db.isTransaction)
@@ -172,7 +172,7 @@ export class GroupCommit {
     return this.#waiting;
   }
 
-  /** In the first turn that brings nothing more to the open transaction: alone, a write waits for an empty one. */
+  /** At the end of the first turn after which no more than `seen` share the open transaction: alone, at once. */
   #flushLater(open: readonly Enlisted[], seen: number): void {
     setImmediate(() => {
       if (this.#waiting !== open) return; // flushed meanwhile
