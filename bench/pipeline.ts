@@ -47,6 +47,8 @@ async function mainFigures(): Promise<void> {
 
     const machineMs: number[] = [];
     const submits: Throughput[] = [];
+    const latencies: number[][] = [];
+    const heldLatencies: number[][] = [];
     const series = [
       { inFlight: MANY_IN_FLIGHT, how: "the submit held until the end", work: held },
       { inFlight: MANY_IN_FLIGHT, how: "two requests a job", work: whole },
@@ -54,7 +56,7 @@ async function mainFigures(): Promise<void> {
     ].map((each) => ({ ...each, rounds: [] as Throughput[] }));
     let counted: Record<string, number> = {};
     for (let round = 1; round <= MAIN_ROUNDS; round++) {
-      progress(`throughput, round ${round} of ${MAIN_ROUNDS}`);
+      progress(`round ${round} of ${MAIN_ROUNDS}`);
       const amount = { jobs: SUBMITS_A_ROUND, inFlight: IN_FLIGHT };
       submits.push(await throughput(stack, amount, (n) => client.submit(n)));
       await client.drained();
@@ -62,14 +64,9 @@ async function mainFigures(): Promise<void> {
       for (const { inFlight, work, rounds } of series)
         rounds.push(await throughput(stack, { jobs: JOBS, inFlight }, work));
       counted = added(counted, before, await stack.counters());
-      machineMs.push(await plainJavaScriptOnAllCoresMs());
-    }
-    const latencies: number[][] = [];
-    const heldLatencies: number[][] = [];
-    for (let round = 1; round <= MAIN_ROUNDS; round++) {
-      progress(`latency, round ${round} of ${MAIN_ROUNDS}`);
       latencies.push(await latenciesMs(SEQUENTIAL_JOBS, whole));
       heldLatencies.push(await latenciesMs(SEQUENTIAL_JOBS, held));
+      machineMs.push(await plainJavaScriptOnAllCoresMs());
     }
 
     head("measure", `median of ${MAIN_ROUNDS} rounds`, "lowest", "highest");
