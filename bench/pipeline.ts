@@ -64,8 +64,10 @@ async function mainFigures(): Promise<void> {
       for (const { inFlight, work, rounds } of series)
         rounds.push(await throughput(stack, { jobs: JOBS, inFlight }, work));
       counted = added(counted, before, await stack.counters());
+      // In turns: the first ones come right after the load.
+      if (round % 2 === 0) heldLatencies.push(await latenciesMs(SEQUENTIAL_JOBS, held));
       latencies.push(await latenciesMs(SEQUENTIAL_JOBS, whole));
-      heldLatencies.push(await latenciesMs(SEQUENTIAL_JOBS, held));
+      if (round % 2 === 1) heldLatencies.push(await latenciesMs(SEQUENTIAL_JOBS, held));
       machineMs.push(await plainJavaScriptOnAllCoresMs());
     }
 
