@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Pure logic: no process, no socket, nothing of the module's state touched; these files can share a worker. */
 const PURE = [
-  "test/{architecture,docs/*,model-check/*,audit/{seal,verify},faults/checker}.test.ts",
+  "test/{architecture,docs/*,model-check/*,tools/audit/{seal,verify},faults/checker}.test.ts",
   "test/shared/**/*.test.ts",
 ];
 
@@ -16,11 +16,11 @@ const LONG = [
   "test/local/start.test.ts",
   "test/end-to-end/outages.test.ts",
   "test/faults/campaign.test.ts",
-  "test/audit/command.test.ts",
+  "test/tools/audit/command.test.ts",
   "test/faults/mutants.test.ts",
   "test/end-to-end/switches.test.ts",
   "test/local/host/process.test.ts",
-  "test/local/demo/demo.test.ts",
+  "test/examples/demo/demo.test.ts",
 ].map((file) => path.resolve(import.meta.dirname, file));
 
 /** vitest's own order (the pure ones, then by size), but for what is long. */

@@ -1,7 +1,7 @@
 import { CosmosClient } from "@azure/cosmos";
 import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
-import { keySigner } from "../shared/azure/cosmos-key.ts";
-import { undiciHttpClient } from "../shared/azure/undici-http-client.ts";
+import { keySigner } from "../shared/azure/cosmos/key.ts";
+import { undiciHttpClient } from "../shared/azure/cosmos/undici-http-client.ts";
 import { cpuMs, row, timed } from "./measure.ts";
 
 /**

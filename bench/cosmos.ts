@@ -7,7 +7,7 @@ import { head } from "./measure.ts";
 
 /**
  * The Cosmos emulator in one process, durable, the SDK in another: operations a second, and whose CPU they cost. The
- * SDK as it comes, and as the app opens it (undici, signatures kept for a second): shared/azure/cosmos-client.ts.
+ * SDK as it comes, and as the app opens it (undici, signatures kept for a second): shared/azure/cosmos/client.ts.
  */
 const folder = mkdtempSync(path.join(tmpdir(), "switchyard-bench-"));
 const startedAt = performance.now();

@@ -2,10 +2,10 @@ import { type Container, CosmosClient, type JSONObject, type OperationInput } fr
 /** Of the local stack, as everybody knows it. */
 import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
 import { nextRecord } from "../shared/audit/record.ts";
-import { DATABASE, JOBS_CONTAINER } from "../shared/azure/cosmos-client.ts";
-import { keySigner } from "../shared/azure/cosmos-key.ts";
-import { undiciHttpClient } from "../shared/azure/undici-http-client.ts";
-import { acceptJob } from "../shared/job/accept.ts";
+import { DATABASE, JOBS_CONTAINER } from "../shared/azure/cosmos/client.ts";
+import { keySigner } from "../shared/azure/cosmos/key.ts";
+import { undiciHttpClient } from "../shared/azure/cosmos/undici-http-client.ts";
+import { acceptJob } from "../shared/job/intake/accept.ts";
 import { sha256Hex } from "../shared/sha256.ts";
 import { timed } from "./measure.ts";
 import type { Stack } from "./stack.ts";

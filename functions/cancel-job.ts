@@ -1,6 +1,6 @@
-import { etagOf, jobJson } from "../shared/http/job-resource.ts";
-import { jobIdOf } from "../shared/http/parameters.ts";
-import { cancelJob, type EndingDeps } from "../shared/job/cancel.ts";
+import { etagOf, jobJson } from "../shared/http/api/job-resource.ts";
+import { jobIdOf } from "../shared/http/api/parameters.ts";
+import { cancelJob, type EndingDeps } from "../shared/job/ending/cancel.ts";
 import { type Entrance, tenantRoute } from "./http.ts";
 
 /** POST /api/jobs/{id}/cancel */

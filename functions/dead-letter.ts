@@ -1,7 +1,7 @@
 import { app, type InvocationContext } from "@azure/functions";
-import { NUDGES_QUEUE, nudgeOf } from "../shared/azure/service-bus-nudges.ts";
-import { RELEASES_QUEUE } from "../shared/azure/service-bus-releases.ts";
-import { type DeadLetterDeps, deadLetterId, settleDeadLetter } from "../shared/job/dead-letter.ts";
+import { NUDGES_QUEUE, nudgeOf } from "../shared/azure/service-bus/nudges.ts";
+import { RELEASES_QUEUE } from "../shared/azure/service-bus/releases.ts";
+import { type DeadLetterDeps, deadLetterId, settleDeadLetter } from "../shared/job/letters/dead-letter.ts";
 import { MAX_DEAD_LETTER_TEXT_CHARS } from "../shared/limits.ts";
 import { logOf } from "./log.ts";
 

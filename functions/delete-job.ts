@@ -1,6 +1,6 @@
-import { jobIdOf } from "../shared/http/parameters.ts";
-import type { EndingDeps } from "../shared/job/cancel.ts";
-import { deleteJobContent } from "../shared/job/delete-content.ts";
+import { jobIdOf } from "../shared/http/api/parameters.ts";
+import type { EndingDeps } from "../shared/job/ending/cancel.ts";
+import { deleteJobContent } from "../shared/job/ending/delete-content.ts";
 import { type Entrance, tenantRoute } from "./http.ts";
 
 /** DELETE /api/jobs/{id}: erases request and response, keeps the audit trail */

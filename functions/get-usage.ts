@@ -1,5 +1,5 @@
 import type { Budgets } from "../shared/budget/budgets.ts";
-import { type BudgetAsked, usageJson, usageQuery } from "../shared/http/usage.ts";
+import { type BudgetAsked, usageJson, usageQuery } from "../shared/http/api/usage.ts";
 import type { BilledCalls } from "../shared/usage/usage-report.ts";
 import { type Entrance, operatorRoute, tenantRoute } from "./http.ts";
 

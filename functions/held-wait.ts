@@ -1,6 +1,6 @@
-import type { Door } from "../shared/http/door.ts";
-import { awaitEnd } from "../shared/job/await-end.ts";
-import type { EndingDeps } from "../shared/job/cancel.ts";
+import type { Door } from "../shared/http/throttle.ts";
+import { awaitEnd } from "../shared/job/ending/await-end.ts";
+import type { EndingDeps } from "../shared/job/ending/cancel.ts";
 import type { JobKey } from "../shared/job/ports.ts";
 import type { EndedJob } from "../shared/job/running-jobs.ts";
 import type { Tenant } from "../shared/tenant/tenants.ts";

@@ -8,8 +8,8 @@ import {
 } from "@azure/functions";
 import { Problem } from "../shared/errors.ts";
 import type { Authenticator, Caller } from "../shared/http/authenticate.ts";
-import type { Door } from "../shared/http/door.ts";
 import { problemResponse } from "../shared/http/problem.ts";
+import type { Door } from "../shared/http/throttle.ts";
 import { StoreUnavailable } from "../shared/job/ports.ts";
 import { type Log, reasonOf } from "../shared/log.ts";
 import type { Operator, Tenant } from "../shared/tenant/tenants.ts";

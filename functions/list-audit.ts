@@ -1,5 +1,5 @@
-import { jobIdOf } from "../shared/http/parameters.ts";
-import { jobNotFound } from "../shared/job/cancel.ts";
+import { jobIdOf } from "../shared/http/api/parameters.ts";
+import { jobNotFound } from "../shared/job/ending/cancel.ts";
 import type { JobStore } from "../shared/job/ports.ts";
 import { type Entrance, tenantRoute } from "./http.ts";
 

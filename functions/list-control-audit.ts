@@ -1,6 +1,6 @@
 import type { ControlRecord, ControlScope } from "../shared/audit/control-record.ts";
+import { controlAuditQuery } from "../shared/http/api/control-audit.ts";
 import type { Authenticator } from "../shared/http/authenticate.ts";
-import { controlAuditQuery } from "../shared/http/control-audit.ts";
 import { operatorRoute } from "./http.ts";
 
 /** What the route reads; CosmosControlTrail has it. */

@@ -1,7 +1,7 @@
 import { Problem } from "../shared/errors.ts";
+import { deadLetterQuery, deadLetterResource } from "../shared/http/api/dead-letters.ts";
+import { listOf } from "../shared/http/api/list.ts";
 import type { Authenticator } from "../shared/http/authenticate.ts";
-import { deadLetterQuery, deadLetterResource } from "../shared/http/dead-letters.ts";
-import { listOf } from "../shared/http/list.ts";
 import type { DeadLetter, DeadLetters, JobStore } from "../shared/job/ports.ts";
 import { operatorRoute } from "./http.ts";
 

@@ -1,7 +1,7 @@
 import { Problem } from "../shared/errors.ts";
-import { jobResource } from "../shared/http/job-resource.ts";
-import { listOf } from "../shared/http/list.ts";
-import { listQuery } from "../shared/http/parameters.ts";
+import { jobResource } from "../shared/http/api/job-resource.ts";
+import { listOf } from "../shared/http/api/list.ts";
+import { listQuery } from "../shared/http/api/parameters.ts";
 import type { JobStore } from "../shared/job/ports.ts";
 import { type Entrance, tenantRoute } from "./http.ts";
 

@@ -1,4 +1,4 @@
-import { modelsJson } from "../shared/http/models-json.ts";
+import { modelsJson } from "../shared/http/api/models-json.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";
 import { type Entrance, tenantRoute } from "./http.ts";
 

@@ -1,4 +1,4 @@
-import { openapiDocument } from "../shared/http/openapi.ts";
+import { openapiDocument } from "../shared/http/api/openapi.ts";
 import { openRoute } from "./http.ts";
 
 /** GET /api/openapi.json: the contract, made from the schemas that validate */

@@ -7,8 +7,7 @@ import {
 } from "../shared/control/change-overrides.ts";
 import type { OverridesStore, OverridesWatch } from "../shared/control/watch-overrides.ts";
 import { Problem } from "../shared/errors.ts";
-import type { Authenticator } from "../shared/http/authenticate.ts";
-import { parseOpsBody } from "../shared/http/ops-body.ts";
+import { parseOpsBody } from "../shared/http/api/ops-body.ts";
 import {
   checkNamed,
   checkWeights,
@@ -19,7 +18,8 @@ import {
   switchBody,
   switchKindOf,
   tenantWeightBody,
-} from "../shared/http/overrides-json.ts";
+} from "../shared/http/api/overrides-json.ts";
+import type { Authenticator } from "../shared/http/authenticate.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";
 import type { Tenants } from "../shared/tenant/tenants.ts";
 import { type OperatorCaller, operatorRoute } from "./http.ts";

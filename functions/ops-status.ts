@@ -1,9 +1,9 @@
 import type { Clock } from "../shared/clock.ts";
+import { statusResource } from "../shared/http/api/status-resource.ts";
 import type { Authenticator } from "../shared/http/authenticate.ts";
-import { statusResource } from "../shared/http/status-resource.ts";
 import type { LiveJobs } from "../shared/job/backlog.ts";
 import type { DeadLetters } from "../shared/job/ports.ts";
-import type { SweepRounds } from "../shared/job/sweep-round.ts";
+import type { SweepRounds } from "../shared/job/sweep/round.ts";
 import { MAX_STATUS_JOBS } from "../shared/limits.ts";
 import { operatorRoute } from "./http.ts";
 

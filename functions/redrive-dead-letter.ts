@@ -1,6 +1,6 @@
+import { deadLetterIdOf, redriveResource } from "../shared/http/api/dead-letters.ts";
 import type { Authenticator } from "../shared/http/authenticate.ts";
-import { deadLetterIdOf, redriveResource } from "../shared/http/dead-letters.ts";
-import { type RedriveDeps, redrive } from "../shared/job/redrive.ts";
+import { type RedriveDeps, redrive } from "../shared/job/letters/redrive.ts";
 import { operatorRoute } from "./http.ts";
 
 /** POST /api/ops/dead-letters/{id}/redrive */

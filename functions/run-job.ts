@@ -1,8 +1,8 @@
 import { app, type ServiceBusQueueHandler } from "@azure/functions";
-import { NUDGES_QUEUE, nudgeOf } from "../shared/azure/service-bus-nudges.ts";
-import { RELEASES_QUEUE } from "../shared/azure/service-bus-releases.ts";
-import { runJob } from "../shared/job/run.ts";
-import type { RunDeps } from "../shared/job/run-deps.ts";
+import { NUDGES_QUEUE, nudgeOf } from "../shared/azure/service-bus/nudges.ts";
+import { RELEASES_QUEUE } from "../shared/azure/service-bus/releases.ts";
+import { runJob } from "../shared/job/run/run.ts";
+import type { RunDeps } from "../shared/job/run/run-deps.ts";
 import { logOf } from "./log.ts";
 
 /** The worker: a nudge leads to at most one attempt at a time, until its job waits or has ended. */

@@ -1,13 +1,13 @@
 import type { HttpResponseInit } from "@azure/functions";
 import { Problem } from "../shared/errors.ts";
-import { admitModel } from "../shared/http/admit-model.ts";
-import { type ParsedSubmit, parseSubmit } from "../shared/http/envelope.ts";
-import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/job-resource.ts";
-import { waitSeconds } from "../shared/http/parameters.ts";
+import { admitModel } from "../shared/http/api/admit-model.ts";
+import { type ParsedSubmit, parseSubmit } from "../shared/http/api/envelope.ts";
+import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/api/job-resource.ts";
+import { waitSeconds } from "../shared/http/api/parameters.ts";
+import { type SubmitDeps, submitJob, submittedBefore } from "../shared/job/intake/submit.ts";
 import type { Job } from "../shared/job/job.ts";
 import { type Stored, StoreUnavailable } from "../shared/job/ports.ts";
 import type { EndedJob } from "../shared/job/running-jobs.ts";
-import { type SubmitDeps, submitJob, submittedBefore } from "../shared/job/submit.ts";
 import { MAX_HELD_SUBMIT_BYTES, MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
 import { type Log, reasonOf } from "../shared/log.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";

@@ -1,5 +1,5 @@
 import { app } from "@azure/functions";
-import { runParts, type SweepParts } from "../shared/job/sweep-parts.ts";
+import { runParts, type SweepParts } from "../shared/job/sweep/parts.ts";
 import { sweepSchedule } from "../shared/settings.ts";
 import { logOf } from "./log.ts";
 

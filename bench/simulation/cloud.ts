@@ -1,9 +1,9 @@
 import type { Admission, RateLimiter } from "../../local/model-endpoints/rate-limit.ts";
-import type { Waiting } from "../../shared/quota/fair-queue.ts";
-import { expectNothing, newPool, type PoolLimits } from "../../shared/quota/pool.ts";
-import { isToBeTold, type PoolTold, TOLD_NOTHING, toldNow } from "../../shared/quota/pool-told.ts";
-import { quotaHeadersOf } from "../../shared/quota/quota-headers.ts";
-import { type CallNews, type Release, Scheduler } from "../../shared/quota/scheduler.ts";
+import { quotaHeadersOf } from "../../shared/model/protocol/openai/quota-headers.ts";
+import { expectNothing, newPool, type PoolLimits } from "../../shared/quota/belief/pool.ts";
+import { isToBeTold, type PoolTold, TOLD_NOTHING, toldNow } from "../../shared/quota/belief/pool-told.ts";
+import { type CallNews, type Release, Scheduler } from "../../shared/quota/dispatch/scheduler.ts";
+import type { Waiting } from "../../shared/quota/turns/fair-queue.ts";
 import type { Events } from "./events.ts";
 import * as machinery from "./machinery.ts";
 

@@ -1,4 +1,4 @@
-/** Of the service's machinery, as it is played: shared/quota/dispatcher.ts, reporter.ts and pool-keeper.ts have the real ones. */
+/** Of the service's machinery, as it is played: shared/quota/dispatch/dispatcher.ts, reporter.ts and pool-keeper.ts have the real ones. */
 
 /** The least the dispatcher waits between two decisions, and the most it lets go in one. */
 export const LEAST_TICK_MS = 25;

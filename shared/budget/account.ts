@@ -1,5 +1,5 @@
 import { decimalOf, unitsOf } from "../model/cost.ts";
-import { type Budget, dayOf, monthOf, nextDayMs, nextMonthMs } from "./budget.ts";
+import { type Budget, dayOf, monthOf, nextDayMs, nextMonthMs } from "../tenant/budget.ts";
 
 /** Money put aside for one call, from before its claim until it is known what the call cost. */
 export interface Reservation {

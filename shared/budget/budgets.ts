@@ -4,6 +4,7 @@ import { type Job, STORED_VERSION } from "../job/job.ts";
 import type { JobStore, Nudges } from "../job/ports.ts";
 import { type Log, reasonOf } from "../log.ts";
 import { unitsOf } from "../model/cost.ts";
+import { type Budget, dayOf, monthOf } from "../tenant/budget.ts";
 import type { Tenants } from "../tenant/tenants.ts";
 import {
   type Account,
@@ -17,7 +18,6 @@ import {
   settle,
   standingsOf,
 } from "./account.ts";
-import { type Budget, dayOf, monthOf } from "./budget.ts";
 import type { AccountKey, BudgetLedger } from "./ports.ts";
 import { reconcile } from "./reconcile.ts";
 import { refusalOf } from "./refusal.ts";

@@ -6,8 +6,8 @@ import type { JobKey, JobStore, Nudges } from "../job/ports.ts";
 import { change } from "../job/saving.ts";
 import { SWEEP_MAX_PAGES, SWEEP_PAGE_JOBS } from "../limits.ts";
 import type { Log } from "../log.ts";
+import { budgetName } from "../tenant/budget.ts";
 import type { Tenants } from "../tenant/tenants.ts";
-import { budgetName } from "./budget.ts";
 import type { OverBudgetJobs } from "./ports.ts";
 
 /** Instances read the tenants file each for itself: one may hold a job a moment after another knows better. */

@@ -1,6 +1,6 @@
 import { Problem } from "../errors.ts";
+import type { Budget } from "../tenant/budget.ts";
 import type { Over } from "./account.ts";
-import type { Budget } from "./budget.ts";
 
 /** What is put aside for running calls may be free again in a moment. */
 const RUNNING_RETRY_AFTER_SECONDS = 5;

@@ -1,6 +1,6 @@
 import type { AuditRecord } from "../audit/record.ts";
 import type { Grant } from "../quota/grant.ts";
-import type { Accepted } from "./accept.ts";
+import type { Accepted } from "./intake/accept.ts";
 import type { Job, Status, StoredRequest, StoredResponse } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
 

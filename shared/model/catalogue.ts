@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { MAX_MODEL_NAME_CHARS } from "../limits.ts";
-import { dialectFaults, dialectSchema } from "./dialect.ts";
 import { ENDPOINTS } from "./endpoint.ts";
+import { dialectFaults, dialectSchema } from "./protocol/openai/dialect.ts";
 
 /** What a body can ask for beyond plain text. */
 export const CAPABILITIES = ["tools", "json_schema", "vision", "audio", "reasoning"] as const;

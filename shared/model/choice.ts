@@ -1,6 +1,6 @@
 import type { Tenant } from "../tenant/tenants.ts";
 import type { Deployment, Model, Target } from "./catalogue.ts";
-import { unmappable } from "./dialect.ts";
+import { unmappable } from "./protocol/openai/dialect.ts";
 import type { RequestAsk } from "./request-ask.ts";
 import { type Ranked, rank, type StrategyInput } from "./strategy.ts";
 

@@ -6,10 +6,10 @@ import type { Clock } from "../clock.ts";
 import { type BodyLimit, BodyTooLarge, exchange } from "../exchange.ts";
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
-import { quotaHeadersOf } from "../quota/quota-headers.ts";
 import type { Deployment } from "./catalogue.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Answer, type Outcome, outcomeOf } from "./outcome.ts";
+import { quotaHeadersOf } from "./protocol/openai/quota-headers.ts";
 
 export interface ModelCall {
   readonly deployment: Deployment;

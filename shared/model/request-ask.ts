@@ -1,6 +1,6 @@
 import type { Capability } from "./catalogue.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { estimateTokens, type TokenEstimate } from "./token-estimate.ts";
+import { estimateTokens, type TokenEstimate } from "./protocol/openai/token-estimate.ts";
 
 type Json = unknown;
 

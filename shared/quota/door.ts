@@ -1,13 +1,13 @@
 import { type Job, lineSinceMs } from "../job/job.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import type { Outcome } from "../model/outcome.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import type { Taken } from "./belief/pool.ts";
+import type { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { CallNews } from "./dispatch/scheduler.ts";
 import type { Grant } from "./grant.ts";
-import type { InstanceQuota, Limited } from "./instance-quota.ts";
-import { placeOf } from "./line.ts";
-import type { Taken } from "./pool.ts";
-import type { Reporter } from "./reporter.ts";
-import type { CallNews } from "./scheduler.ts";
+import type { InstanceQuota, Limited } from "./instance/instance-quota.ts";
+import type { Reporter } from "./instance/reporter.ts";
+import { placeOf } from "./turns/line.ts";
 
 /** How a worker asks for quota and tells what became of it. */
 export interface QuotaDoor {

@@ -1,4 +1,4 @@
-import type { Taken } from "./pool.ts";
+import type { Taken } from "./belief/pool.ts";
 
 /** Leave to call a deployment: quota was taken for it. */
 export interface Grant {

@@ -1,9 +1,9 @@
 import type { Priority } from "../job/job.ts";
 import type { JobKey, Stored } from "../job/ports.ts";
-import type { Breaker } from "./breaker.ts";
+import type { Breaker } from "./belief/breaker.ts";
+import type { Pool } from "./belief/pool.ts";
+import type { CallNews } from "./dispatch/scheduler.ts";
 import type { Grant } from "./grant.ts";
-import type { Pool } from "./pool.ts";
-import type { CallNews } from "./scheduler.ts";
 
 /** What scheduling needs of the world; shared/azure implements it. Every method throws StoreUnavailable. */
 

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { readHostJson } from "../../local/host/host-json.ts";
 import { parseSchedule } from "../../local/host/schedule.ts";
 import { queuesFromConfig, queuesFromResources } from "../../local/service-bus/config.ts";
-import { openapiDocument } from "../../shared/http/openapi.ts";
+import { openapiDocument } from "../../shared/http/api/openapi.ts";
 
 /** What `func start` needs of the project, as far as it can be proved without Core Tools. */
 const root = resolve(import.meta.dirname, "../..");

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { EMULATOR_CONFIG_FILE, emulatorConfig } from "../../docs/emulator-config.ts";
 import { queuesFromConfig, queuesFromResources } from "../../local/service-bus/config.ts";
+import { EMULATOR_CONFIG_FILE, emulatorConfig } from "../../tools/docs/emulator-config.ts";
 
 const resources = JSON.parse(readFileSync("infra/resources.json", "utf8"));
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { openapiDocument } from "../../shared/http/openapi.ts";
+import { openapiDocument } from "../../shared/http/api/openapi.ts";
 
 interface Schema {
   readonly description?: string;

@@ -1,5 +1,5 @@
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import { openapiDocument } from "../../shared/http/openapi.ts";
+import { openapiDocument } from "../../shared/http/api/openapi.ts";
 
 interface Content {
   readonly schema: { readonly $ref?: string };

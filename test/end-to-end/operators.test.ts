@@ -7,7 +7,7 @@ import { queuesFromResources } from "../../local/service-bus/config.ts";
 import { type RunningServiceBus, startServiceBus } from "../../local/service-bus/server.ts";
 import { verifyChain } from "../../shared/audit/chain.ts";
 import { controlRecordHash } from "../../shared/audit/control-record.ts";
-import { jobIdOfKey } from "../../shared/job/accept.ts";
+import { jobIdOfKey } from "../../shared/job/intake/accept.ts";
 import { resources } from "../shared/world.ts";
 import { chat, Stack } from "./stack.ts";
 

@@ -7,7 +7,7 @@ import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
 import type { CosmosFaultPlan } from "../../local/cosmos/fault-plan.ts";
 import type { FaultPlan as BusFaults } from "../../local/service-bus/fault-plan.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import { CONTROL_CONTAINER, DATABASE, JOBS_CONTAINER } from "../../shared/azure/cosmos-client.ts";
+import { CONTROL_CONTAINER, DATABASE, JOBS_CONTAINER } from "../../shared/azure/cosmos/client.ts";
 import type { Job, StoredResponse } from "../../shared/job/job.ts";
 import { Stack } from "../end-to-end/stack.ts";
 import type { CountedCall, StoredJob } from "./evidence.ts";

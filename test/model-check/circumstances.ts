@@ -1,6 +1,6 @@
-import { acceptJob } from "../../shared/job/accept.ts";
 import type { Circumstances } from "../../shared/job/advance.ts";
 import type { EndedCall } from "../../shared/job/after-call.ts";
+import { acceptJob } from "../../shared/job/intake/accept.ts";
 import { parseCatalogue } from "../../shared/model/catalogue.ts";
 import type { Outcome } from "../../shared/model/outcome.ts";
 import { readAsk } from "../../shared/model/request-ask.ts";

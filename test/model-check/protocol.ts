@@ -10,7 +10,7 @@ import {
   renewLease,
   supersedeAttempt,
 } from "../../shared/job/life-cycle.ts";
-import { takeOver } from "../../shared/job/take-over.ts";
+import { takeOver } from "../../shared/job/run/take-over.ts";
 import type { Outcome } from "../../shared/model/outcome.ts";
 import { circumstances, endedCall, outcomeOf } from "./circumstances.ts";
 import {

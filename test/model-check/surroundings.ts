@@ -1,6 +1,6 @@
 import type { Job } from "../../shared/job/job.ts";
 import { draftOf } from "../../shared/job/life-cycle.ts";
-import { movedOn } from "../../shared/job/sweep.ts";
+import { movedOn } from "../../shared/job/sweep/sweep.ts";
 import { accepted } from "./circumstances.ts";
 import {
   CLIENT,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openapiDocument } from "../../shared/http/openapi.ts";
+import { openapiDocument } from "../../shared/http/api/openapi.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
 import { type Answer, chat, Stack } from "../end-to-end/stack.ts";
 import { AUDIENCE, LocalIssuer } from "./local-issuer.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { controlRecordHash, EMPTY_CHAIN, nextControlRecord } from "../../../shared/audit/control-record.ts";
 import { type ControlChange, type ControlItem, changeControl } from "../../../shared/audit/control-trail.ts";
-import { CosmosControlTrail } from "../../../shared/azure/cosmos-control-trail.ts";
+import { CosmosControlTrail } from "../../../shared/azure/cosmos/control-trail.ts";
 import { Problem } from "../../../shared/errors.ts";
 import { StoreUnavailable } from "../../../shared/job/ports.ts";
 import { openStore, TestClock } from "../world.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { EMPTY_ROOT, leafHash, MerkleRoot, nodeHash } from "../../../shared/audit/merkle.ts";
+import { EMPTY_ROOT, leafHash, MerkleRoot, nodeHash } from "../../../shared/audit/seal/merkle.ts";
 
 /** RFC 6962, section 2.1, word for word. */
 function byDefinition(leaves: readonly string[]): string {

@@ -1,7 +1,7 @@
 import { createHttpHeaders } from "@azure/core-rest-pipeline";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { AnswerHeaders } from "../../../shared/azure/answer-headers.ts";
+import { AnswerHeaders } from "../../../shared/azure/cosmos/answer-headers.ts";
 
 const name = fc.stringMatching(/^[a-z][a-z-]{0,20}$/);
 const value = fc.stringMatching(/^[!-~]([ -~]{0,20}[!-~])?$/);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { CosmosQuotaLedger } from "../../../shared/azure/cosmos-quota.ts";
-import { newPool } from "../../../shared/quota/pool.ts";
+import { CosmosQuotaLedger } from "../../../shared/azure/cosmos/quota.ts";
+import { newPool } from "../../../shared/quota/belief/pool.ts";
 import type { PoolRecord } from "../../../shared/quota/ports.ts";
 import { type OpenedStore, openStore, TestClock } from "../world.ts";
 

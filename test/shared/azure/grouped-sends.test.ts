@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { GroupedSends } from "../../../shared/azure/grouped-sends.ts";
+import { GroupedSends } from "../../../shared/azure/service-bus/grouped-sends.ts";
 
 /** A sender whose answers are given by hand. */
 function sender(maxItems = 200) {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { auditUntilMs, ttlSeconds } from "../../../shared/azure/retention.ts";
+import { auditUntilMs, ttlSeconds } from "../../../shared/azure/cosmos/retention.ts";
 import { NOW_MS } from "../job/samples.ts";
 
 const DAY_MS = 86_400_000;

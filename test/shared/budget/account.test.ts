@@ -12,16 +12,16 @@ import {
   settle,
   standingsOf,
 } from "../../../shared/budget/account.ts";
+import { type JobRecord, reconcile } from "../../../shared/budget/reconcile.ts";
+import { refusalOf } from "../../../shared/budget/refusal.ts";
+import { decimalOf, unitsOf } from "../../../shared/model/cost.ts";
 import {
   type Budget,
   budgetName,
   budgetSchema,
   nextDayMs,
   nextMonthMs,
-} from "../../../shared/budget/budget.ts";
-import { type JobRecord, reconcile } from "../../../shared/budget/reconcile.ts";
-import { refusalOf } from "../../../shared/budget/refusal.ts";
-import { decimalOf, unitsOf } from "../../../shared/model/cost.ts";
+} from "../../../shared/tenant/budget.ts";
 
 const NOW = Date.UTC(2026, 10, 24, 23, 59, 30);
 const budget: Budget = { currency: "USD", per_day: "1", per_month: "10", over: "wait" };

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { CosmosBudgetLedger, CosmosOverBudgetJobs } from "../../../shared/azure/cosmos-budgets.ts";
+import { CosmosBudgetLedger, CosmosOverBudgetJobs } from "../../../shared/azure/cosmos/budgets.ts";
 import { Budgets } from "../../../shared/budget/budgets.ts";
 import { ChangedBudgets } from "../../../shared/budget/changed-budgets.ts";
 import type { BudgetLedger } from "../../../shared/budget/ports.ts";
-import { acceptJob } from "../../../shared/job/accept.ts";
+import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import type { JobKey, Nudge } from "../../../shared/job/ports.ts";
-import { runJob } from "../../../shared/job/run.ts";
-import type { RunDeps } from "../../../shared/job/run-deps.ts";
+import { runJob } from "../../../shared/job/run/run.ts";
+import type { RunDeps } from "../../../shared/job/run/run-deps.ts";
 import { parseTenants, type Tenants } from "../../../shared/tenant/tenants.ts";
 import { submission } from "../job/samples.ts";
 import {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Problem } from "../../../shared/errors.ts";
-import { createDoor, type DoorDeps } from "../../../shared/http/door.ts";
+import { createDoor, type DoorDeps } from "../../../shared/http/throttle.ts";
 import { MAX_HELD_WAITS } from "../../../shared/limits.ts";
 import type { LogFields } from "../../../shared/log.ts";
 import { parseTenants, type SubmitLimits, type Tenant } from "../../../shared/tenant/tenants.ts";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Problem } from "../../../shared/errors.ts";
-import { jobJson, matchesEtag, retryAfterSeconds } from "../../../shared/http/job-resource.ts";
-import { openapiDocument } from "../../../shared/http/openapi.ts";
-import { listQuery, waitSeconds } from "../../../shared/http/parameters.ts";
+import { jobJson, matchesEtag, retryAfterSeconds } from "../../../shared/http/api/job-resource.ts";
+import { openapiDocument } from "../../../shared/http/api/openapi.ts";
+import { listQuery, waitSeconds } from "../../../shared/http/api/parameters.ts";
 import { problemResponse } from "../../../shared/http/problem.ts";
 import { STORED_VERSION } from "../../../shared/job/job.ts";
 import { NOW_MS, newJob } from "../job/samples.ts";

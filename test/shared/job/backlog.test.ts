@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CosmosLiveJobs } from "../../../shared/azure/cosmos-live-jobs.ts";
-import { CosmosSweepRounds } from "../../../shared/azure/cosmos-sweep-rounds.ts";
-import { acceptJob } from "../../../shared/job/accept.ts";
+import { CosmosLiveJobs } from "../../../shared/azure/cosmos/live-jobs.ts";
+import { CosmosSweepRounds } from "../../../shared/azure/cosmos/sweep-rounds.ts";
 import { backlogOf, type LiveJob } from "../../../shared/job/backlog.ts";
+import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { draftOf, end, startAttempt } from "../../../shared/job/life-cycle.ts";
 import { StoreUnavailable } from "../../../shared/job/ports.ts";
 import { change } from "../../../shared/job/saving.ts";
-import type { SweepReport } from "../../../shared/job/sweep.ts";
-import { type SweepRound, toldRounds } from "../../../shared/job/sweep-round.ts";
+import { type SweepRound, toldRounds } from "../../../shared/job/sweep/round.ts";
+import type { SweepReport } from "../../../shared/job/sweep/sweep.ts";
 import { openStore, silent, TestClock } from "../world.ts";
 import { by, submission } from "./samples.ts";
 

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { nudgeOf } from "../../../shared/azure/service-bus-nudges.ts";
-import { settleDeadLetter } from "../../../shared/job/dead-letter.ts";
+import { nudgeOf } from "../../../shared/azure/service-bus/nudges.ts";
+import { settleDeadLetter } from "../../../shared/job/letters/dead-letter.ts";
 import type { DeadLetter, DeadLetters, Nudge } from "../../../shared/job/ports.ts";
-import { runJob } from "../../../shared/job/run.ts";
-import type { RunDeps } from "../../../shared/job/run-deps.ts";
+import { runJob } from "../../../shared/job/run/run.ts";
+import type { RunDeps } from "../../../shared/job/run/run-deps.ts";
 import { POISON } from "../../faults/courier.ts";
 import { answer, completion, NudgeList, silent, sweeperOn, TestClock, workerOn } from "../world.ts";
 import { JobWorld } from "./job-world.ts";

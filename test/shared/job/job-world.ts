@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import { verifyChain } from "../../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../../shared/audit/record.ts";
-import { acceptJob, type Submission } from "../../../shared/job/accept.ts";
+import { acceptJob, type Submission } from "../../../shared/job/intake/accept.ts";
 import type { Job } from "../../../shared/job/job.ts";
 import type { Nudge } from "../../../shared/job/ports.ts";
 import { Labs, type OpenedStore, openStore, TestClock } from "../world.ts";

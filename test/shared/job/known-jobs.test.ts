@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { awaitEnd } from "../../../shared/job/await-end.ts";
-import { cancelJob } from "../../../shared/job/cancel.ts";
-import { runJob } from "../../../shared/job/run.ts";
-import type { RunDeps } from "../../../shared/job/run-deps.ts";
+import { awaitEnd } from "../../../shared/job/ending/await-end.ts";
+import { cancelJob } from "../../../shared/job/ending/cancel.ts";
+import { submitJob } from "../../../shared/job/intake/submit.ts";
+import { runJob } from "../../../shared/job/run/run.ts";
+import type { RunDeps } from "../../../shared/job/run/run-deps.ts";
 import { createRunningJobs } from "../../../shared/job/running-jobs.ts";
-import { submitJob } from "../../../shared/job/submit.ts";
 import { answer, completion, NudgeList, silent, sweeperOn, workerOn } from "../world.ts";
 import { JobWorld } from "./job-world.ts";
 import { submission } from "./samples.ts";

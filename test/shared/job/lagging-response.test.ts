@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { CosmosFaultRule } from "../../../local/cosmos/fault-plan.ts";
-import { awaitEnd, showsEnd } from "../../../shared/job/await-end.ts";
-import { deleteJobContent } from "../../../shared/job/delete-content.ts";
+import { awaitEnd, showsEnd } from "../../../shared/job/ending/await-end.ts";
+import { deleteJobContent } from "../../../shared/job/ending/delete-content.ts";
 import type { Job } from "../../../shared/job/job.ts";
 import { type Nudge, StoreUnavailable } from "../../../shared/job/ports.ts";
-import { runJob } from "../../../shared/job/run.ts";
+import { runJob } from "../../../shared/job/run/run.ts";
 import { createRunningJobs } from "../../../shared/job/running-jobs.ts";
 import { MAX_RESPONSE_LOOKS } from "../../../shared/limits.ts";
 import { answer, completion, NudgeList, workerOn } from "../world.ts";

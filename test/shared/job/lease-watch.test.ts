@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { judge, lateAfterMs, type WatchedLease } from "../../../shared/job/lease-watch.ts";
 import type { SeenLease } from "../../../shared/job/ports.ts";
+import { judge, lateAfterMs, type WatchedLease } from "../../../shared/job/sweep/lease-watch.ts";
 
 const LENGTH_MS = 20_000;
 const seen = (change: Partial<SeenLease> = {}): SeenLease => ({

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { verifyChain } from "../../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../../shared/audit/record.ts";
-import { acceptJob } from "../../../shared/job/accept.ts";
+import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { hasEnded, type Job } from "../../../shared/job/job.ts";
 import {
   type Draft,

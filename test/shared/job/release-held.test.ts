@@ -1,9 +1,9 @@
 import { beforeEach, expect, it } from "vitest";
 import { withSetting } from "../../../shared/control/change-overrides.ts";
 import { effectiveCatalogue, NO_OVERRIDES, type Overrides } from "../../../shared/control/overrides.ts";
-import { HeldJobs } from "../../../shared/job/release-held.ts";
-import { runJob } from "../../../shared/job/run.ts";
-import type { RunDeps } from "../../../shared/job/run-deps.ts";
+import { runJob } from "../../../shared/job/run/run.ts";
+import type { RunDeps } from "../../../shared/job/run/run-deps.ts";
+import { HeldJobs } from "../../../shared/job/sweep/release-held.ts";
 import { answer, completion, NudgeList, silent, sweeperOn, workerOn } from "../world.ts";
 import { JobWorld } from "./job-world.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { acceptJob } from "../../../shared/job/accept.ts";
+import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { type AcceptedJob, createRunningJobs } from "../../../shared/job/running-jobs.ts";
 import { by, submission } from "./samples.ts";
 

@@ -1,4 +1,4 @@
-import { acceptJob, type Submission } from "../../../shared/job/accept.ts";
+import { acceptJob, type Submission } from "../../../shared/job/intake/accept.ts";
 import type { Job } from "../../../shared/job/job.ts";
 import type { CallFacts } from "../../../shared/job/life-cycle.ts";
 

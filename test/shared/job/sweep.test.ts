@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { CosmosSweptJobs } from "../../../shared/azure/cosmos-swept-jobs.ts";
+import { CosmosSweptJobs } from "../../../shared/azure/cosmos/swept-jobs.ts";
 import { draftOf, end } from "../../../shared/job/life-cycle.ts";
 import type { Nudge } from "../../../shared/job/ports.ts";
-import { runJob } from "../../../shared/job/run.ts";
+import { runJob } from "../../../shared/job/run/run.ts";
 import { change } from "../../../shared/job/saving.ts";
-import { runParts } from "../../../shared/job/sweep-parts.ts";
+import { runParts } from "../../../shared/job/sweep/parts.ts";
 import { NudgeList, silent, sweeperOn, TestClock, workerOn } from "../world.ts";
 import { JobWorld } from "./job-world.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parseCatalogue } from "../../../shared/model/catalogue.ts";
 import { addCosts, costOf } from "../../../shared/model/cost.ts";
 import { backOffMs, outcomeOf, retryAfterMsOf } from "../../../shared/model/outcome.ts";
-import { withModel } from "../../../shared/model/request-body.ts";
+import { withModel } from "../../../shared/model/protocol/openai/request-body.ts";
 import { usageOf } from "../../../shared/model/usage.ts";
 
 const NOW_MS = 1_800_000_000_000;

@@ -5,7 +5,7 @@ import {
   DEFAULT_OUTPUT_TOKENS,
   estimateTokens,
   outputTokensAtMost,
-} from "../../../shared/model/token-estimate.ts";
+} from "../../../shared/model/protocol/openai/token-estimate.ts";
 
 const CHAT = "/v1/chat/completions";
 const chat = (content: unknown, more: object = {}) =>

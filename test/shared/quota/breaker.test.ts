@@ -7,7 +7,7 @@ import {
   permitsAtMs,
   probing,
   rampShare,
-} from "../../../shared/quota/breaker.ts";
+} from "../../../shared/quota/belief/breaker.ts";
 
 const NOW = 1_000_000;
 const fails = (b: Breaker, jobs: readonly string[], nowMs = NOW) =>

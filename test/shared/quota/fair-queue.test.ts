@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { FairQueue, type Waiting } from "../../../shared/quota/fair-queue.ts";
+import { FairQueue, type Waiting } from "../../../shared/quota/turns/fair-queue.ts";
 
 const NOW = 1_000_000;
 let count = 0;

@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from "vitest";
-import { InstanceQuota, type Limited } from "../../../shared/quota/instance-quota.ts";
+import type { CallNews } from "../../../shared/quota/dispatch/scheduler.ts";
+import { InstanceQuota, type Limited } from "../../../shared/quota/instance/instance-quota.ts";
 import type { PoolRecord, QuotaLedger, Replaced } from "../../../shared/quota/ports.ts";
-import type { CallNews } from "../../../shared/quota/scheduler.ts";
 import { silent, TestClock } from "../world.ts";
 
 /** One item for each pool, replaced by etag, and how often it was asked. */

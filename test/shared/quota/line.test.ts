@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { PRIORITIES, type Priority } from "../../../shared/job/job.ts";
-import { Dispatcher } from "../../../shared/quota/dispatcher.ts";
-import { afterLane, LineHeads, laneOf, placeOf } from "../../../shared/quota/line.ts";
-import { LineWatch } from "../../../shared/quota/line-watch.ts";
+import { Dispatcher } from "../../../shared/quota/dispatch/dispatcher.ts";
+import { LineWatch } from "../../../shared/quota/dispatch/line-watch.ts";
 import type { ParkedJob, ParkedJobs } from "../../../shared/quota/ports.ts";
+import { afterLane, LineHeads, laneOf, placeOf } from "../../../shared/quota/turns/line.ts";
 import { silent, TestClock } from "../world.ts";
 
 const DAY_MS = 86_400_000;

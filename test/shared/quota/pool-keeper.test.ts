@@ -1,7 +1,15 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Limited } from "../../../shared/quota/instance-quota.ts";
-import { giveBackTo, newPool, type Pool, poolAt, poolHasRoom, takeFrom } from "../../../shared/quota/pool.ts";
-import { PoolKeeper } from "../../../shared/quota/pool-keeper.ts";
+import {
+  giveBackTo,
+  newPool,
+  type Pool,
+  poolAt,
+  poolHasRoom,
+  takeFrom,
+} from "../../../shared/quota/belief/pool.ts";
+import { PoolKeeper } from "../../../shared/quota/dispatch/pool-keeper.ts";
+import { Scheduler } from "../../../shared/quota/dispatch/scheduler.ts";
+import type { Limited } from "../../../shared/quota/instance/instance-quota.ts";
 import type {
   DispatcherLedger,
   PoolRecord,
@@ -9,7 +17,6 @@ import type {
   Replaced,
   ReplacedAll,
 } from "../../../shared/quota/ports.ts";
-import { Scheduler } from "../../../shared/quota/scheduler.ts";
 import { TestClock } from "../world.ts";
 
 const deployment: Limited = { name: "one", pool: "one", limits: { requests_per_minute: 600 } };

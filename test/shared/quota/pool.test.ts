@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { DeploymentLimits } from "../../../local/model-endpoints/profiles.ts";
 import { RateLimiter } from "../../../local/model-endpoints/rate-limit.ts";
 import { seeded } from "../../../local/model-endpoints/seeded.ts";
+import { quotaHeadersOf } from "../../../shared/model/protocol/openai/quota-headers.ts";
 import {
   expectNothing,
   giveBackTo,
@@ -16,8 +17,7 @@ import {
   type Taken,
   takeFrom,
   takenOf,
-} from "../../../shared/quota/pool.ts";
-import { quotaHeadersOf } from "../../../shared/quota/quota-headers.ts";
+} from "../../../shared/quota/belief/pool.ts";
 
 const START = 1_000_000;
 const CALL_MS = 300;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { quotaHeadersOf } from "../../../shared/quota/quota-headers.ts";
+import { quotaHeadersOf } from "../../../shared/model/protocol/openai/quota-headers.ts";
 
 const headers = (of: Record<string, string>) => quotaHeadersOf({ get: (name) => of[name] ?? null });
 

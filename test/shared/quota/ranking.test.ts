@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Ranking } from "../../../shared/quota/ranking.ts";
+import { Ranking } from "../../../shared/quota/turns/ranking.ts";
 
 it("keeps equals in the order they came", () => {
   const ranking = new Ranking<string>();

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { takenOf } from "../../../shared/quota/pool.ts";
+import { takenOf } from "../../../shared/quota/belief/pool.ts";
+import type { CallNews } from "../../../shared/quota/dispatch/scheduler.ts";
+import { Reporter } from "../../../shared/quota/instance/reporter.ts";
 import type { Report, Reports } from "../../../shared/quota/ports.ts";
-import { Reporter } from "../../../shared/quota/reporter.ts";
-import type { CallNews } from "../../../shared/quota/scheduler.ts";
 import { silent, TestClock } from "../world.ts";
 
 function setUp() {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Waiting } from "../../../shared/quota/fair-queue.ts";
-import { newPool, type QuotaHeaders } from "../../../shared/quota/pool.ts";
-import { type CallNews, type Release, Scheduler } from "../../../shared/quota/scheduler.ts";
+import { newPool, type QuotaHeaders } from "../../../shared/quota/belief/pool.ts";
+import { type CallNews, type Release, Scheduler } from "../../../shared/quota/dispatch/scheduler.ts";
+import type { Waiting } from "../../../shared/quota/turns/fair-queue.ts";
 
 const NOW = 1_000_000;
 const NONE: QuotaHeaders = { requests: null, tokens: null };

@@ -1,22 +1,22 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
-import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../../shared/azure/cosmos-client.ts";
-import { CosmosParkedJobs } from "../../../shared/azure/cosmos-parked-jobs.ts";
+import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../../shared/azure/cosmos/client.ts";
+import { CosmosParkedJobs } from "../../../shared/azure/cosmos/parked-jobs.ts";
 import {
   CosmosDispatcherLeases,
   CosmosQuotaLedger,
   CosmosQuotaReports,
-} from "../../../shared/azure/cosmos-quota.ts";
-import { acceptJob } from "../../../shared/job/accept.ts";
+} from "../../../shared/azure/cosmos/quota.ts";
+import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import type { JobKey, Nudge } from "../../../shared/job/ports.ts";
-import { runJob } from "../../../shared/job/run.ts";
-import type { RunDeps } from "../../../shared/job/run-deps.ts";
+import { runJob } from "../../../shared/job/run/run.ts";
+import type { RunDeps } from "../../../shared/job/run/run-deps.ts";
 import { type Catalogue, parseCatalogue } from "../../../shared/model/catalogue.ts";
-import { Dispatcher } from "../../../shared/quota/dispatcher.ts";
+import { Dispatcher } from "../../../shared/quota/dispatch/dispatcher.ts";
 import { InstanceDoor, limitedOf } from "../../../shared/quota/door.ts";
 import type { Grant } from "../../../shared/quota/grant.ts";
-import { InstanceQuota } from "../../../shared/quota/instance-quota.ts";
-import { Reporter } from "../../../shared/quota/reporter.ts";
+import { InstanceQuota } from "../../../shared/quota/instance/instance-quota.ts";
+import { Reporter } from "../../../shared/quota/instance/reporter.ts";
 import { submission } from "../job/samples.ts";
 import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
 

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
-import { CosmosBilledCalls } from "../../../shared/azure/cosmos-billed-calls.ts";
-import { openDatabase } from "../../../shared/azure/cosmos-client.ts";
-import { acceptJob } from "../../../shared/job/accept.ts";
+import { CosmosBilledCalls } from "../../../shared/azure/cosmos/billed-calls.ts";
+import { openDatabase } from "../../../shared/azure/cosmos/client.ts";
+import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { draftOf, end, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
 import {
   type BilledCall,

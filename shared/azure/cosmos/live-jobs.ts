@@ -1,0 +1,37 @@
+import type { Container, SqlQuerySpec } from "@azure/cosmos";
+import type { LiveJob, LiveJobs } from "../../job/backlog.ts";
+import { storeOperation } from "./client.ts";
+
+/** Live jobs of all tenants by the indexed `status` and `wake_at_ms`, which ended jobs do not have. */
+export class CosmosLiveJobs implements LiveJobs {
+  readonly #jobs: Container;
+
+  constructor(jobs: Container) {
+    this.#jobs = jobs;
+  }
+
+  async count(): Promise<{ queued: number; running: number }> {
+    const of = async (status: string) => {
+      const query: SqlQuerySpec = {
+        query: "SELECT VALUE COUNT(1) FROM c WHERE c.status = @status",
+        parameters: [{ name: "@status", value: status }],
+      };
+      const found = await storeOperation("count live jobs", (abortSignal) =>
+        this.#jobs.items.query<number>(query, { abortSignal }).fetchAll(),
+      );
+      return found.resources[0] ?? 0;
+    };
+    const [queued, running] = await Promise.all([of("queued"), of("in_progress")]);
+    return { queued, running };
+  }
+
+  async soonest(limit: number): Promise<readonly LiveJob[]> {
+    const query =
+      `SELECT TOP ${limit} c.tenant_id, c.model, c.status, c.created_at_ms, c.not_before_ms, c.wake_at_ms ` +
+      "FROM c WHERE c.wake_at_ms >= 0 ORDER BY c.wake_at_ms";
+    const found = await storeOperation("live jobs", (abortSignal) =>
+      this.#jobs.items.query<LiveJob>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
+    );
+    return found.resources;
+  }
+}

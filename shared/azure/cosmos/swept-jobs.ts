@@ -1,0 +1,98 @@
+import type { Container, SqlQuerySpec } from "@azure/cosmos";
+import type { Clock } from "../../clock.ts";
+import type { Job } from "../../job/job.ts";
+import type { Overdue, SeenLease, Stretch, SweptJobs } from "../../job/ports.ts";
+import { storeOperation } from "./client.ts";
+
+/** Any logical partition: a question about the store's clock is for one, not for all of them. */
+const NOBODY = ["sweeper", "clock"];
+
+/** Steady clocks part by far less than a millisecond in so long. */
+const ASK_AGAIN_MS = 60_000;
+
+/** Bounded on both sides, for an index is read term by term. */
+const WRITTEN = "c._ts >= @from AND c._ts <= @to";
+
+const parametersOf = ({ fromMs, toMs }: Stretch) => [
+  { name: "@from", value: Math.floor(fromMs / 1000) },
+  { name: "@to", value: Math.floor(toMs / 1000) },
+];
+
+type LeaseRow = Pick<Job, "tenant_id" | "job_id" | "lease"> & {
+  readonly _ts: number;
+  readonly read_ms: number;
+};
+
+/** What the sweeper looks at, by indexed `wake_at_ms`, `status` and `_ts`: what has ended costs nothing. */
+export class CosmosSweptJobs implements SweptJobs {
+  readonly #jobs: Container;
+  readonly #clock: Pick<Clock, "monotonic">;
+  #told: { readonly nowMs: number; readonly at: number } | undefined;
+
+  constructor(jobs: Container, clock: Pick<Clock, "monotonic">) {
+    this.#jobs = jobs;
+    this.#clock = clock;
+  }
+
+  /** Asked for now and then, and reckoned on from there by this process's steady clock. */
+  async now(): Promise<number> {
+    const known = this.#told;
+    if (known === undefined || this.#clock.monotonic() - known.at >= ASK_AGAIN_MS) {
+      const options = { partitionKey: NOBODY, maxItemCount: 1 };
+      const [nowMs] = await this.#query<number>("store clock", "SELECT VALUE GetCurrentTimestamp()", options);
+      if (nowMs === undefined) throw new TypeError("the store does not tell its time");
+      // However slow the answer was: a time that is behind costs time alone.
+      this.#told = { nowMs, at: this.#clock.monotonic() };
+      return nowMs;
+    }
+    return Math.floor(known.nowMs + this.#clock.monotonic() - known.at);
+  }
+
+  async isAnyDue(nowMs: number, written: Stretch): Promise<boolean> {
+    const query: SqlQuerySpec = {
+      query: `SELECT TOP 1 c.job_id FROM c WHERE c.wake_at_ms <= @now OR (c.status = 'in_progress' AND ${WRITTEN}) ORDER BY c.wake_at_ms`,
+      parameters: [{ name: "@now", value: nowMs }, ...parametersOf(written)],
+    };
+    const found = await this.#query<{ job_id: string }>("due", query, { maxItemCount: 1 });
+    return found.length > 0;
+  }
+
+  overdue(nowMs: number, limit: number): Promise<readonly Overdue[]> {
+    const query: SqlQuerySpec = {
+      query: `SELECT TOP ${limit} c.tenant_id, c.job_id, c.status FROM c WHERE c.wake_at_ms <= @now ORDER BY c.wake_at_ms`,
+      parameters: [{ name: "@now", value: nowMs }],
+    };
+    return this.#query<Overdue>("overdue", query, { maxItemCount: limit });
+  }
+
+  async lateLeases(nowMs: number, written: Stretch, limit: number): Promise<readonly SeenLease[]> {
+    const query: SqlQuerySpec = {
+      query:
+        `SELECT TOP ${limit} c.tenant_id, c.job_id, c.lease, c._ts, GetCurrentTimestamp() AS read_ms FROM c ` +
+        `WHERE c.status = 'in_progress' AND (c.wake_at_ms <= @now OR (${WRITTEN}))`,
+      parameters: [{ name: "@now", value: nowMs }, ...parametersOf(written)],
+    };
+    const rows = await this.#query<LeaseRow>("late leases", query, { maxItemCount: limit });
+    return rows.flatMap(({ tenant_id, job_id, lease, _ts, read_ms }) =>
+      lease === null
+        ? []
+        : [
+            {
+              ...{ tenant_id, job_id, claim_id: lease.claim_id, renewals: lease.renewals },
+              ...{ lease_seconds: lease.seconds, written_ms: _ts * 1000, read_ms },
+            },
+          ],
+    );
+  }
+
+  async #query<T>(
+    what: string,
+    query: SqlQuerySpec | string,
+    options: { maxItemCount: number; partitionKey?: string[] },
+  ): Promise<T[]> {
+    const found = await storeOperation(what, (abortSignal) =>
+      this.#jobs.items.query<T>(query, { ...options, abortSignal }).fetchAll(),
+    );
+    return found.resources;
+  }
+}

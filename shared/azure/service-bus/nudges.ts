@@ -1,0 +1,208 @@
+import type { TokenCredential } from "@azure/identity";
+import {
+  ServiceBusClient,
+  type ServiceBusMessage,
+  type ServiceBusReceiver,
+  type ServiceBusSender,
+} from "@azure/service-bus";
+import type { Nudge, Nudges } from "../../job/ports.ts";
+import type { Grant } from "../../quota/grant.ts";
+import type { ServiceBusConnection } from "../../settings.ts";
+import { GroupedSends } from "./grouped-sends.ts";
+
+/** As infra/resources.json names it. */
+export const NUDGES_QUEUE = "nudges";
+
+/** Below 1 KB each, well within the 256 KB of one send. */
+const MAX_GROUP = 200;
+
+/** The sender's patience where nobody waits for it. */
+const SEND_TIMEOUT_MS = 10_000;
+
+export function openServiceBus(
+  connection: ServiceBusConnection,
+  credential: (clientId: string | undefined) => TokenCredential,
+): ServiceBusClient {
+  // The SDK's default is to wait 30 s between tries: longer than the sweeper needs to send another nudge.
+  const options = { retryOptions: { maxRetries: 2, retryDelayInMs: 200, timeoutInMs: SEND_TIMEOUT_MS } };
+  return connection.kind === "connection_string"
+    ? new ServiceBusClient(connection.connectionString, options)
+    : new ServiceBusClient(connection.fullyQualifiedNamespace, credential(connection.clientId), options);
+}
+
+/**
+ * A connection on which nothing was answered for this long while something was asked is given up for a new one. A
+ * server that dies while the SDK (7.9.5) opens a link leaves it waiting for a minute for each of several steps, long
+ * after the server is back. Doubled with each one given up in a row: opening may be slow rather than stuck.
+ */
+const STUCK_MS = 3_000;
+const MAX_STUCK_MS = 30_000;
+
+/** One connection with its links. */
+interface Link {
+  readonly client: ServiceBusClient;
+  readonly sender: ServiceBusSender;
+  readonly sends: GroupedSends<ServiceBusMessage>;
+  readonly receiver: ServiceBusReceiver;
+  /**
+   * Told when the link is given up: a set that each asker leaves again. One promise for all to race against would
+   * keep something of every nudge ever sent, for as long as the link lives.
+   */
+  readonly waiting: Set<() => void>;
+  /** Operations not answered yet. */
+  asked: number;
+  watch: NodeJS.Timeout | undefined;
+}
+
+/**
+ * Nudges on a Service Bus queue. One sender for the process, one send at a time; no message id, for duplicates are no
+ * harm.
+ */
+export class ServiceBusNudges implements Nudges {
+  readonly #open: () => ServiceBusClient;
+  readonly #queue: string;
+  #link: Link;
+  #stuckMs = STUCK_MS;
+
+  constructor(open: () => ServiceBusClient, queue: string = NUDGES_QUEUE) {
+    this.#open = open;
+    this.#queue = queue;
+    this.#link = this.#opened();
+  }
+
+  async send(nudge: Nudge, options: { atMs?: number; patienceMs?: number } = {}): Promise<void> {
+    const message: ServiceBusMessage = { body: nudge, contentType: "application/json" };
+    if (options.atMs !== undefined) message.scheduledEnqueueTimeUtc = new Date(options.atMs);
+    await this.#ask(options.patienceMs ?? SEND_TIMEOUT_MS, ({ sends }) => sends.send(message));
+  }
+
+  /** Many in one send: no more than fit into 256 KB. */
+  async sendAll(nudges: readonly Nudge[]): Promise<void> {
+    const messages = nudges.map((body): ServiceBusMessage => ({ body, contentType: "application/json" }));
+    await this.#ask(SEND_TIMEOUT_MS, ({ sender }) => sender.sendMessages(messages));
+  }
+
+  /** Throws when Service Bus does not answer. */
+  async check(patienceMs: number): Promise<void> {
+    await this.#ask(patienceMs, ({ receiver }) => receiver.peekMessages(1));
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#link.watch);
+    await this.#link.client.close();
+  }
+
+  #opened(): Link {
+    const client = this.#open();
+    const sender = client.createSender(this.#queue);
+    // One message alone: a batch costs the SDK more.
+    const sendAll = (messages: readonly ServiceBusMessage[]) =>
+      sender.sendMessages(messages.length === 1 ? (messages[0] as ServiceBusMessage) : [...messages]);
+    return {
+      client,
+      sender,
+      sends: new GroupedSends(sendAll, MAX_GROUP),
+      receiver: client.createReceiver(this.#queue),
+      waiting: new Set(),
+      asked: 0,
+      watch: undefined,
+    };
+  }
+
+  /**
+   * Runs one operation on the link there is, and again on the next when that is given up meanwhile: a nudge sent
+   * twice is no harm. It is not aborted when patience is over, for an abort in the middle of opening would begin the
+   * opening anew for each sender in turn; it then comes late, or fails unheard.
+   */
+  async #ask(patienceMs: number, run: (link: Link) => Promise<unknown>): Promise<void> {
+    const over = Promise.withResolvers<"over">();
+    const timer = setTimeout(() => over.resolve("over"), patienceMs);
+    try {
+      for (;;) {
+        const link = this.#link;
+        const answer = await this.#answer(link, run, over.promise);
+        if (answer === "answered") return;
+        if (answer === "over") throw new Error(`Service Bus has not answered within ${patienceMs} ms`);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #answer(
+    link: Link,
+    run: (link: Link) => Promise<unknown>,
+    over: Promise<"over">,
+  ): Promise<"answered" | "given_up" | "over"> {
+    const given = Promise.withResolvers<"given_up">();
+    const tell = () => given.resolve("given_up");
+    link.waiting.add(tell);
+    try {
+      return await Promise.race([this.#watched(link, run), given.promise, over]);
+    } finally {
+      link.waiting.delete(tell);
+    }
+  }
+
+  async #watched(link: Link, run: (link: Link) => Promise<unknown>): Promise<"answered"> {
+    link.asked++;
+    link.watch ??= this.#watch(link);
+    try {
+      await run(link);
+      this.#stuckMs = STUCK_MS;
+      return "answered";
+    } finally {
+      // A refusal is an answer too.
+      link.asked--;
+      clearTimeout(link.watch);
+      link.watch = link.asked > 0 && link === this.#link ? this.#watch(link) : undefined;
+    }
+  }
+
+  #watch(link: Link): NodeJS.Timeout {
+    const timer = setTimeout(() => this.#giveUp(link), this.#stuckMs);
+    timer.unref();
+    return timer;
+  }
+
+  #giveUp(link: Link): void {
+    if (link !== this.#link) return;
+    this.#stuckMs = Math.min(this.#stuckMs * 2, MAX_STUCK_MS);
+    this.#link = this.#opened();
+    for (const tell of link.waiting) tell();
+    // What is stuck may not even close: nobody waits for it.
+    link.client.close().catch(() => undefined);
+  }
+}
+
+/** Longer than any id of ours: such a message is somebody else's. */
+const MAX_ID_CHARS = 255;
+const isId = (value: unknown): value is string =>
+  typeof value === "string" && value !== "" && value.length <= MAX_ID_CHARS;
+
+function isGrant(value: unknown): value is Grant {
+  if (typeof value !== "object" || value === null) return false;
+  const { deployment, taken, lapses_ms } = value as Partial<Grant>;
+  return isId(deployment) && typeof taken === "object" && taken !== null && typeof lapses_ms === "number";
+}
+
+/**
+ * The nudge in a message's body, or undefined when it is none that this version knows. Only its own fields: whatever
+ * else a sender wrote is neither kept nor sent on.
+ */
+export function nudgeOf(body: unknown): Nudge | undefined {
+  if (typeof body !== "object" || body === null) return undefined;
+  const { tenant_id, job_id, v, dead_lease, looks, grant, late } = body as Partial<
+    Record<keyof Nudge, unknown>
+  >;
+  if (!isId(tenant_id) || !isId(job_id) || typeof v !== "number") return undefined;
+  const lease = dead_lease as Partial<Record<"claim_id" | "renewals", unknown>> | null | undefined;
+  const { claim_id, renewals } = lease ?? {};
+  return {
+    ...{ v, tenant_id, job_id },
+    ...(isId(claim_id) && typeof renewals === "number" ? { dead_lease: { claim_id, renewals } } : {}),
+    ...(typeof looks === "number" ? { looks } : {}),
+    ...(isGrant(grant) ? { grant } : {}),
+    ...(late === true ? { late } : {}),
+  };
+}

@@ -1,0 +1,38 @@
+import type { ServiceBusClient } from "@azure/service-bus";
+import { STORED_VERSION } from "../../job/job.ts";
+import type { JobKey, Nudge } from "../../job/ports.ts";
+import type { Grant } from "../../quota/grant.ts";
+import type { Releases } from "../../quota/ports.ts";
+import { ServiceBusNudges } from "./nudges.ts";
+
+/** As infra/resources.json names it: nudges of jobs that have waited already do not queue behind new jobs. */
+export const RELEASES_QUEUE = "releases";
+
+/** Of 400 bytes each, well below the 256 KB of one send. */
+const BATCH_MESSAGES = 200;
+
+/** Nudges of the dispatcher, many in one send, and those for jobs whose worker died. */
+export class ServiceBusReleases implements Releases {
+  readonly #queue: ServiceBusNudges;
+
+  constructor(open: () => ServiceBusClient) {
+    this.#queue = new ServiceBusNudges(open, RELEASES_QUEUE);
+  }
+
+  send(nudge: Nudge, options: { atMs?: number; patienceMs?: number } = {}): Promise<void> {
+    return this.#queue.send(nudge, options);
+  }
+
+  release(jobs: readonly { readonly key: JobKey; readonly grant: Grant }[]): Promise<void> {
+    return this.#send(jobs.map(({ key, grant }) => ({ v: STORED_VERSION, ...key, grant })));
+  }
+
+  giveUp(jobs: readonly JobKey[]): Promise<void> {
+    return this.#send(jobs.map((key) => ({ v: STORED_VERSION, ...key, late: true })));
+  }
+
+  async #send(nudges: readonly Nudge[]): Promise<void> {
+    for (let from = 0; from < nudges.length; from += BATCH_MESSAGES)
+      await this.#queue.sendAll(nudges.slice(from, from + BATCH_MESSAGES));
+  }
+}

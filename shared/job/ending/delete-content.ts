@@ -1,0 +1,20 @@
+import { Problem } from "../../errors.ts";
+import { hasEnded } from "../job.ts";
+import { deleteContent, draftOf } from "../life-cycle.ts";
+import type { JobKey } from "../ports.ts";
+import { change } from "../saving.ts";
+import { type EndingDeps, jobNotFound } from "./cancel.ts";
+
+/**
+ * Erases an ended job's request and response; the audit trail stays. A second time is no error.
+ * @throws Problem job_not_found, job_not_ended
+ */
+export async function deleteJobContent(deps: EndingDeps, key: JobKey, actor: string): Promise<void> {
+  const result = await change(deps.store, key, deps.clock, (job) => {
+    if (!hasEnded(job.status)) {
+      throw new Problem("job_not_ended", `${key.job_id} is ${job.status}; only ended jobs can be deleted.`);
+    }
+    return job.content_deleted ? undefined : deleteContent(draftOf(job), { nowMs: deps.clock.now(), actor });
+  });
+  if (result === undefined) throw jobNotFound(key);
+}

@@ -1,0 +1,124 @@
+import type { BudgetGate } from "../../budget/budgets.ts";
+import type { Clock } from "../../clock.ts";
+import { Problem } from "../../errors.ts";
+import { type Log, reasonOf } from "../../log.ts";
+import type { Job } from "../job.ts";
+import { STORED_VERSION } from "../job.ts";
+import { type JobStore, type Nudges, type Stored, StoreUnavailable } from "../ports.ts";
+import type { RunningJobs } from "../running-jobs.ts";
+import { type Accepted, acceptJob, jobIdOfKey, type Submission } from "./accept.ts";
+
+export interface SubmitDeps {
+  readonly store: JobStore;
+  readonly nudges: Nudges;
+  readonly running: RunningJobs;
+  /** Absent: no tenant has a budget. */
+  readonly budgets?: BudgetGate;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newJobId: () => string;
+  readonly nudgeGraceMs: number;
+}
+
+/** A client waits no longer than this for Service Bus: after it the sweeper nudges. */
+const NUDGE_PATIENCE_MS = 1_000;
+/** Creates are tried again when their answer was lost: the id is the same, so a second one meets the first. */
+const CREATE_TRIES = 2;
+
+export interface Submitted {
+  readonly job: Stored<Job>;
+  /** True when the idempotency key met a job that was there already. */
+  readonly repeated: boolean;
+}
+
+/**
+ * Accepts a job: stored with its request and first audit record before anything is answered; then nudged. The
+ * nudge may fail: the job is safe, and the sweeper finds it.
+ * @throws Problem idempotency_key_reused, budget_exceeded, store_unavailable
+ */
+export async function submitJob(
+  deps: SubmitDeps,
+  submission: Submission,
+  by: { tenantId: string; actor: string; idempotencyKey: string | null },
+): Promise<Submitted> {
+  const { tenantId, actor, idempotencyKey } = by;
+  const jobId = idempotencyKey === null ? deps.newJobId() : jobIdOfKey(tenantId, idempotencyKey);
+  const refusal = await deps.budgets?.refusal(tenantId, submission.notBeforeMs);
+  // A job that is there already stays what the key stands for.
+  if (refusal !== undefined && (idempotencyKey === null || !(await isThere(deps, tenantId, jobId))))
+    throw refusal;
+  const nowMs = deps.clock.now();
+  const accepted = acceptJob(submission, { tenantId, jobId, actor, nowMs, nudgeGraceMs: deps.nudgeGraceMs });
+  const created = await create(deps, accepted, nowMs);
+  if (created.kind === "written") {
+    const job: Stored<Job> = { value: accepted.job, etag: created.etag };
+    deps.running.accepted({ job, request: accepted.request });
+    await nudge(deps, accepted.job);
+    return { job, repeated: false };
+  }
+  const { job } = created;
+  if (job.value.envelope_sha256 !== submission.envelopeSha256) {
+    const at = new Date(job.value.created_at_ms).toISOString();
+    throw new Problem(
+      "idempotency_key_reused",
+      `The key was used for ${jobId} with another envelope, at ${at}.`,
+    );
+  }
+  // After a create whose answer was lost the job may be this very one, and nobody has nudged it yet.
+  if (created.afterLoss) await nudge(deps, job.value);
+  return { job, repeated: !created.afterLoss };
+}
+
+async function isThere({ store }: SubmitDeps, tenant_id: string, job_id: string): Promise<boolean> {
+  return (await store.read({ tenant_id, job_id })) !== undefined;
+}
+
+/**
+ * The job that an earlier submit with the same key and envelope made. For one that would be refused now: whoever never
+ * heard of his 202 asks again, at any time.
+ */
+export async function submittedBefore(
+  store: Pick<JobStore, "read">,
+  tenantId: string,
+  submit: { readonly idempotencyKey: string | null; readonly envelopeSha256: string },
+): Promise<Stored<Job> | undefined> {
+  const { idempotencyKey, envelopeSha256 } = submit;
+  if (idempotencyKey === null) return undefined;
+  const job = await store.read({ tenant_id: tenantId, job_id: jobIdOfKey(tenantId, idempotencyKey) });
+  return job?.value.envelope_sha256 === envelopeSha256 ? job : undefined;
+}
+
+type Created =
+  | { readonly kind: "written"; readonly etag: string }
+  | { readonly kind: "exists"; readonly job: Stored<Job>; readonly afterLoss: boolean };
+
+async function create(deps: SubmitDeps, accepted: Accepted, nowMs: number): Promise<Created> {
+  let unavailable: unknown;
+  for (let tries = 0; tries < CREATE_TRIES; tries++) {
+    try {
+      const result = await deps.store.create(accepted, nowMs);
+      if (result.kind === "written") return result;
+      const job = await deps.store.read(accepted.job);
+      if (job !== undefined) return { kind: "exists", job, afterLoss: tries > 0 };
+      unavailable = new StoreUnavailable(`${accepted.job.job_id} exists but cannot be read`);
+    } catch (thrown) {
+      if (!(thrown instanceof StoreUnavailable)) throw thrown;
+      unavailable = thrown;
+    }
+  }
+  deps.log.error("submit_not_stored", { job_id: accepted.job.job_id, reason: reasonOf(unavailable) });
+  throw unavailable;
+}
+
+async function nudge(deps: SubmitDeps, job: Job): Promise<void> {
+  const { tenant_id, job_id, not_before_ms } = job;
+  const later = not_before_ms !== null && not_before_ms > deps.clock.now() ? { atMs: not_before_ms } : {};
+  try {
+    await deps.nudges.send(
+      { v: STORED_VERSION, tenant_id, job_id },
+      { patienceMs: NUDGE_PATIENCE_MS, ...later },
+    );
+  } catch (thrown) {
+    deps.log.warn("nudge_not_sent", { job_id, reason: reasonOf(thrown) });
+  }
+}

@@ -1,0 +1,39 @@
+import type { Clock } from "../../clock.ts";
+import type { Log } from "../../log.ts";
+import { sha256Hex } from "../../sha256.ts";
+import { hasEnded } from "../job.ts";
+import type { DeadLetter, DeadLetters, JobStore, Nudges } from "../ports.ts";
+
+export interface DeadLetterDeps {
+  readonly store: JobStore;
+  readonly nudges: Nudges;
+  readonly deadLetters: DeadLetters;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A nudge that failed ten times met an outage: its job is looked at again once that may be over. */
+const LOOK_AGAIN_MS = 60_000;
+
+/** The same message gives the same id, however often it is delivered; its own id may hold what no item's may. */
+export function deadLetterId(messageId: string, sequenceNumber: unknown): string {
+  return `dl_${sha256Hex(`${String(sequenceNumber)}\u0000${messageId}`).slice(0, 32)}`;
+}
+
+/**
+ * Settles a dead-lettered nudge from its job's own record. Dead-lettering never ends a job, only its attempts or its
+ * deadline do: a job that has not ended is nudged again, later. The letter is kept for the operator.
+ */
+export async function settleDeadLetter(deps: DeadLetterDeps, letter: DeadLetter): Promise<void> {
+  const { nudge } = letter;
+  await deps.deadLetters.keep(letter);
+  if (nudge === null) {
+    deps.log.error("dead_letter_unreadable", { message_id: letter.message_id, reason: letter.reason });
+    return;
+  }
+  const job = await deps.store.read(nudge);
+  const status = job?.value.status ?? "absent";
+  deps.log.error("dead_letter", { job_id: nudge.job_id, status, reason: letter.reason });
+  if (job === undefined || hasEnded(job.value.status)) return;
+  await deps.nudges.send(nudge, { atMs: deps.clock.now() + LOOK_AGAIN_MS });
+}

@@ -1,0 +1,205 @@
+import { type ControlTrailStore, changeControl } from "../../audit/control-trail.ts";
+import type { BudgetGate } from "../../budget/budgets.ts";
+import type { Clock } from "../../clock.ts";
+import { Problem } from "../../errors.ts";
+import { type Log, reasonOf } from "../../log.ts";
+import { acceptJob, jobIdOfRedrive } from "../intake/accept.ts";
+import { hasEnded, type Job, STORED_VERSION, type StoredRequest } from "../job.ts";
+import { draftOf, redriveEnded } from "../life-cycle.ts";
+import type { DeadLetter, DeadLetters, JobKey, JobStore, Nudges, Redriven } from "../ports.ts";
+import { change } from "../saving.ts";
+
+export interface RedriveDeps {
+  readonly store: JobStore;
+  readonly nudges: Nudges;
+  readonly deadLetters: DeadLetters;
+  readonly trail: ControlTrailStore;
+  /** Absent: no tenant has a budget. */
+  readonly budgets?: BudgetGate;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly nudgeGraceMs: number;
+  readonly defaultDeadlineSeconds: number;
+  readonly maxDeadlineSeconds: number;
+}
+
+export interface RedriveResult {
+  readonly redriven: Redriven;
+  readonly tenantId: string;
+  /** The ended job that the new one was made of. */
+  readonly redrivenFrom: string | null;
+  /** False: Service Bus did not take the nudge; the sweeper sends another. */
+  readonly nudged: boolean;
+}
+
+/** A client waits no longer than this for Service Bus: after it the sweeper nudges. */
+const NUDGE_PATIENCE_MS = 1_000;
+const SCOPE = "dead_letters";
+
+/**
+ * What an operator asks for with a dead letter. A live job is nudged: its own record says what is due. Of an ended
+ * job a new one is made, with the same request, for the same tenant; always the same new one, whichever of the ended
+ * job's letters is redriven and however often. Each step can be taken again, so that a redrive that was cut off is
+ * finished by the next.
+ * @throws Problem dead_letter_not_found, dead_letter_unreadable, request_gone, budget_exceeded; StoreUnavailable
+ */
+export async function redrive(deps: RedriveDeps, letterId: string, actor: string): Promise<RedriveResult> {
+  const letter = await deps.deadLetters.read(letterId);
+  if (letter === undefined)
+    throw new Problem("dead_letter_not_found", `There is no dead letter ${letterId}.`);
+  const { nudge } = letter;
+  if (nudge === null)
+    throw new Problem("dead_letter_unreadable", `${letterId} was no nudge of a known version.`);
+  const found = await deps.store.readWithRequest(nudge);
+  if (found === undefined) throw gone(nudge, "there is no such job, or no longer");
+  const job = found.job.value;
+  return hasEnded(job.status)
+    ? anew(deps, letter, job, found.request, actor)
+    : again(deps, letter, job, actor);
+}
+
+/** Nudges a live job. Recorded once for each state of the job it was asked for in. */
+async function again(deps: RedriveDeps, letter: DeadLetter, job: Job, actor: string): Promise<RedriveResult> {
+  const changeId = `nudge ${letter.id} ${job.job_id} ${job.audit_seq}`;
+  const redriven = await record(deps, letter, job, { changeId, outcome: "nudged", jobId: job.job_id, actor });
+  return {
+    redriven,
+    tenantId: job.tenant_id,
+    redrivenFrom: null,
+    nudged: await nudge(deps, job, job.not_before_ms),
+  };
+}
+
+async function anew(
+  deps: RedriveDeps,
+  letter: DeadLetter,
+  job: Job,
+  request: StoredRequest | undefined,
+  actor: string,
+): Promise<RedriveResult> {
+  const newKey = { tenant_id: job.tenant_id, job_id: jobIdOfRedrive(job.tenant_id, job.job_id) };
+  // Made before: its content may have gone meanwhile, and the answer stays the same.
+  const made = job.redriven_to === undefined ? undefined : await deps.store.read(newKey);
+  if (made === undefined) {
+    if (request === undefined || job.content_deleted) throw gone(job, "its request was erased or has lapsed");
+    // As a submit of the tenant's own would be.
+    const refusal = await deps.budgets?.refusal(job.tenant_id, null);
+    if (refusal !== undefined) throw refusal;
+    await tellTheOldJob(deps, job, newKey.job_id, actor);
+  }
+  const changeId = `redrive ${letter.id} ${newKey.job_id}`;
+  const redriven = await record(deps, letter, job, {
+    changeId,
+    outcome: "new_job",
+    jobId: newKey.job_id,
+    actor,
+  });
+  let nudged = true;
+  if (made === undefined && request !== undefined) {
+    await create(deps, job, request, newKey.job_id, actor);
+    nudged = await nudge(deps, newKey, null);
+  }
+  return { redriven, tenantId: job.tenant_id, redrivenFrom: job.job_id, nudged };
+}
+
+/** First, with the job's etag: content that is being erased at this moment is not made into a new job. */
+async function tellTheOldJob(deps: RedriveDeps, job: Job, newJobId: string, actor: string): Promise<void> {
+  const told = await change(deps.store, job, deps.clock, (current) => {
+    if (current.content_deleted) throw gone(job, "its request was erased");
+    if (current.redriven_to === newJobId) return undefined;
+    return redriveEnded(draftOf(current), { nowMs: deps.clock.now(), actor, newJobId });
+  });
+  if (told === undefined) throw gone(job, "its time was over");
+}
+
+/** The letter says what became of it, and control's trail who did it: in one batch. */
+async function record(
+  deps: RedriveDeps,
+  letter: DeadLetter,
+  job: Job,
+  said: { changeId: string; outcome: Redriven["outcome"]; jobId: string; actor: string },
+): Promise<Redriven> {
+  const { outcome, jobId: job_id, actor } = said;
+  const redriven: Redriven = { outcome, job_id, actor, at_ms: deps.clock.now() };
+  const changed = await changeControl(deps, {
+    scope: SCOPE,
+    changeId: said.changeId,
+    actor,
+    reads: [letter.id],
+    decide: (items) => {
+      const stored = items.get(letter.id);
+      const writes =
+        stored === undefined
+          ? []
+          : ([{ kind: "replace", item: { ...stored.value, redriven }, etag: stored.etag }] as const);
+      const { tenant_id, status } = job;
+      const details = {
+        dead_letter: letter.id,
+        tenant_id,
+        job_id: job.job_id,
+        status,
+        outcome,
+        runs: job_id,
+      };
+      return { event: "redriven", reason: letter.reason, details, writes };
+    },
+  });
+  const at_ms = changed.kind === "changed" ? changed.record.at * 1000 : redriven.at_ms;
+  const by = changed.kind === "changed" ? changed.record.actor : actor;
+  return { ...redriven, actor: by, at_ms };
+}
+
+async function create(
+  deps: RedriveDeps,
+  job: Job,
+  request: StoredRequest,
+  newJobId: string,
+  actor: string,
+): Promise<void> {
+  const nowMs = deps.clock.now();
+  // As long as the client once gave it, and never shorter than a job that names no deadline.
+  const givenMs = job.deadline_ms - Math.max(job.created_at_ms, job.not_before_ms ?? 0);
+  const lengthMs = Math.min(
+    Math.max(givenMs, deps.defaultDeadlineSeconds * 1000),
+    deps.maxDeadlineSeconds * 1000,
+  );
+  const accepted = acceptJob(
+    {
+      endpoint: job.endpoint,
+      model: job.model,
+      bodyText: request.body,
+      priority: job.priority,
+      metadata: job.metadata,
+      notBeforeMs: null,
+      deadlineMs: nowMs + lengthMs,
+      envelopeSha256: job.envelope_sha256,
+    },
+    {
+      tenantId: job.tenant_id,
+      jobId: newJobId,
+      actor,
+      nowMs,
+      nudgeGraceMs: deps.nudgeGraceMs,
+      redrivenFrom: job.job_id,
+    },
+  );
+  // `exists`: another redrive was quicker. A lost answer is for the operator to ask again, as the 503 says.
+  await deps.store.create(accepted, nowMs);
+}
+
+async function nudge(deps: RedriveDeps, key: JobKey, notBeforeMs: number | null): Promise<boolean> {
+  const { tenant_id, job_id } = key;
+  const later = notBeforeMs !== null && notBeforeMs > deps.clock.now() ? { atMs: notBeforeMs } : {};
+  try {
+    const options = { patienceMs: NUDGE_PATIENCE_MS, ...later };
+    await deps.nudges.send({ v: STORED_VERSION, tenant_id, job_id }, options);
+    return true;
+  } catch (thrown) {
+    deps.log.warn("nudge_not_sent", { job_id, reason: reasonOf(thrown) });
+    return false;
+  }
+}
+
+function gone(key: JobKey, why: string): Problem {
+  return new Problem("request_gone", `${key.job_id} cannot be redriven: ${why}.`);
+}

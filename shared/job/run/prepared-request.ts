@@ -1,0 +1,48 @@
+import type { Deployment } from "../../model/catalogue.ts";
+import { costOf } from "../../model/cost.ts";
+import { bodyFor } from "../../model/protocol/openai/request-body.ts";
+import { admissionTokens, outputTokensAtMost } from "../../model/protocol/openai/token-estimate.ts";
+import { type RequestAsk, readAsk } from "../../model/request-ask.ts";
+import { sha256Hex } from "../../sha256.ts";
+import type { Job, StoredRequest } from "../job.ts";
+
+/** The stored body, its hash and what it asks for; each worked out once, when first needed. */
+export class PreparedRequest {
+  readonly stored: StoredRequest;
+  readonly #texts = new Map<string, { text: string; sha256: string }>();
+  readonly ask: RequestAsk;
+  /** What a deployment counts for it when it lets it in, as far as that can be estimated. */
+  readonly tokens: number;
+
+  constructor(request: StoredRequest, job: Job) {
+    this.stored = request;
+    this.ask = readAsk(job.endpoint, JSON.parse(request.body));
+    this.tokens = admissionTokens(this.ask.tokens);
+  }
+
+  #prepared(deployment: Deployment): { text: string; sha256: string } {
+    let prepared = this.#texts.get(deployment.name);
+    if (prepared === undefined) {
+      const text = bodyFor(this.stored.body, deployment);
+      prepared = { text, sha256: sha256Hex(text) };
+      this.#texts.set(deployment.name, prepared);
+    }
+    return prepared;
+  }
+
+  textFor(deployment: Deployment): string {
+    return this.#prepared(deployment).text;
+  }
+
+  sha256For(deployment: Deployment): string {
+    return this.#prepared(deployment).sha256;
+  }
+
+  /** What its call may cost: the prompt by its estimate, and the longest answer. Decimal. */
+  costAtMost(deployment: Deployment): string {
+    const { promptTokens } = this.ask.tokens;
+    const output = outputTokensAtMost(this.ask.tokens, deployment.max_output_tokens);
+    const usage = { input_tokens: promptTokens, output_tokens: output, total_tokens: promptTokens + output };
+    return costOf(usage, deployment.price).amount;
+  }
+}

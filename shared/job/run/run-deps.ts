@@ -1,0 +1,36 @@
+import type { BudgetDoor } from "../../budget/budgets.ts";
+import type { Clock } from "../../clock.ts";
+import type { Log } from "../../log.ts";
+import type { Catalogue } from "../../model/catalogue.ts";
+import type { ModelClient } from "../../model/client.ts";
+import type { Latencies } from "../../model/latency.ts";
+import type { QuotaDoor } from "../../quota/door.ts";
+import type { Tenants } from "../../tenant/tenants.ts";
+import type { JobStore, Nudges } from "../ports.ts";
+import type { RunningJobs } from "../running-jobs.ts";
+import type { Cooling } from "./cooling.ts";
+
+/** What a worker runs jobs with. */
+export interface RunDeps {
+  readonly store: JobStore;
+  readonly nudges: Nudges;
+  readonly models: ModelClient;
+  readonly catalogue: () => Catalogue;
+  readonly tenants: () => Tenants;
+  readonly cooling: Cooling;
+  readonly latencies: Latencies;
+  /** Absent: nobody shares quota, and jobs that must wait come back each by itself. */
+  readonly quota?: QuotaDoor;
+  /** Absent: no tenant has a budget. */
+  readonly budgets?: BudgetDoor;
+  readonly running: RunningJobs;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly newClaimId: () => string;
+  readonly log: Log;
+  /** Who this worker is, in audit records: `worker:<instance>`. */
+  readonly actor: string;
+  readonly leaseSeconds: number;
+  readonly maxAttempts: number;
+  readonly nudgeGraceMs: number;
+}

@@ -1,0 +1,56 @@
+import type { Deployment } from "../../model/catalogue.ts";
+import { type Cost, costOf } from "../../model/cost.ts";
+import { admissionTokens, estimateTokens } from "../../model/protocol/openai/token-estimate.ts";
+import { queuedWakeAtMs } from "../advance.ts";
+import type { Job, Lease, StoredRequest } from "../job.ts";
+import { type Draft, draftOf, loseAttempt } from "../life-cycle.ts";
+import type { Nudge } from "../ports.ts";
+
+/**
+ * The job as a worker can decide on it: queued, or taken from a holder that is known to be gone, since the nudge
+ * names the very lease that was seen unchanged for its whole length. Undefined: a live lease, its holder sees to it.
+ */
+export function takeOver(
+  job: Job,
+  nudge: Pick<Nudge, "dead_lease">,
+  by: {
+    readonly nowMs: number;
+    readonly actor: string;
+    readonly nudgeGraceMs: number;
+    /** What the lost call may have cost; absent: nobody can tell. */
+    readonly estimate?: (lease: Lease) => Cost | null;
+  },
+): Draft | undefined {
+  const { lease } = job;
+  if (lease === null) return draftOf(job);
+  const dead = nudge.dead_lease;
+  if (dead?.claim_id !== lease.claim_id || dead.renewals !== lease.renewals) return undefined;
+  const requeue = {
+    nowMs: by.nowMs,
+    actor: by.actor,
+    reason: "lease_expired",
+    failure: `${lease.deployment}: the worker was lost during the call`,
+    retryAtMs: null,
+    wakeAtMs: queuedWakeAtMs(job, by.nowMs, by.nudgeGraceMs),
+    spent: true,
+  };
+  return loseAttempt(draftOf(job), requeue, by.estimate?.(lease) ?? null);
+}
+
+/** What a call that nobody knows the end of may have cost: as reckoned when it was let in, at its deployment's price. */
+export function lostCost(
+  deployment: Deployment | undefined,
+  job: Pick<Job, "endpoint">,
+  request: StoredRequest | undefined,
+): Cost | null {
+  if (deployment === undefined || request === undefined) return null;
+  const estimate = estimateTokens(job.endpoint, JSON.parse(request.body));
+  const total = admissionTokens(estimate, deployment.max_output_tokens);
+  const { promptTokens } = estimate;
+  const usage = {
+    input_tokens: promptTokens,
+    output_tokens: total - promptTokens,
+    total_tokens: total,
+  };
+  return costOf(usage, deployment.price);
+}

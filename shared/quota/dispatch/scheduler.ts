@@ -1,0 +1,321 @@
+import {
+  afterOutcome,
+  type Breaker,
+  CLOSED,
+  permits,
+  permitsAtMs,
+  probing,
+  rampShare,
+} from "../belief/breaker.ts";
+import {
+  giveBackTo,
+  learn,
+  type Pool,
+  poolAt,
+  poolHasRoom,
+  poolRoomAtMs,
+  type QuotaHeaders,
+  type Taken,
+  takeFrom,
+  takenOf,
+} from "../belief/pool.ts";
+import { FairQueue, type Waiting } from "../turns/fair-queue.ts";
+
+/** A deployment as the scheduler sees it. */
+export interface Served {
+  readonly name: string;
+  /** Its quota's name; several deployments may share one. */
+  readonly pool: string;
+  /** Calls at the same time. */
+  readonly concurrency: number | undefined;
+  /** Switched off: nothing is let go to it, and jobs that others can serve go there. */
+  readonly off?: boolean;
+}
+
+/** A job let go to a deployment. */
+export interface Release {
+  readonly job: Waiting;
+  readonly deployment: string;
+  readonly taken: Taken;
+}
+
+/** What became of a call that was let go. */
+export interface CallNews {
+  readonly deployment: string;
+  readonly job_id: string;
+  readonly taken: Taken;
+  /**
+   * `refused`: 429. `failed`: the deployment's fault. `aborted`: nobody's. `unused`: it was let go, and no call was made.
+   * `ok`: all else, whatever it answered.
+   */
+  readonly outcome: "ok" | "refused" | "failed" | "aborted" | "unused";
+  readonly latency_ms: number;
+  /** When it was sent, by the clock of whoever is told; null: it was another's clock that saw it. */
+  readonly sent_ms: number | null;
+  readonly headers: QuotaHeaders;
+  readonly retry_after_ms: number | null;
+}
+
+export interface Decision {
+  readonly releases: readonly Release[];
+  /** Jobs that no call could end in time. */
+  readonly late: readonly Waiting[];
+  /** When to decide again, should nothing happen before; Infinity: when something does. */
+  readonly nextAtMs: number;
+}
+
+/** A call that was let go and has not been heard of for so long no longer counts as running. */
+const MOST_CALL_MS = 30 * 60_000;
+/** Calls a second at full ramp where no limit says how many. */
+const RAMP_PER_SECOND = 50;
+/** Before its deadline a job needs as long as the fastest of its deployments usually takes; unknown: this. */
+const LEAST_CALL_MS = 0;
+
+const LAG_GAIN = 0.05;
+/** A reckoned arrival is rather too late than too early. */
+const RECKONED_LAGS = 1.5;
+const UNLIMITED: Pool = { requests: null, tokens: null, not_before_ms: 0 };
+/** How often deadlines are looked at. */
+const LATE_EVERY_MS = 500;
+
+interface State {
+  readonly served: Served;
+  /** Job ids of calls let go that have not ended, and since when. */
+  readonly running: Map<string, number>;
+  /** For the ramp: when the next call may go. */
+  rampAtMs: number;
+}
+
+/**
+ * Decides which waiting job goes where and when: pure but for its own memory, with the time handed in. The
+ * dispatcher feeds it what waits and what answers say; the simulation runs the same code under its own clock.
+ */
+export class Scheduler {
+  readonly queue: FairQueue;
+  readonly pools = new Map<string, Pool>();
+  readonly breakers = new Map<string, Breaker>();
+  readonly #states = new Map<string, State>();
+  #lookedForLateMs = 0;
+  /** From a release until the call is sent, smoothed. */
+  #lagMs = 30;
+
+  constructor(weightOf: (tenantId: string) => number) {
+    this.queue = new FairQueue(weightOf);
+  }
+
+  /** The deployments there are now; what is known of those that stay is kept. */
+  serve(deployments: readonly Served[]): void {
+    const names = new Set(deployments.map(({ name }) => name));
+    for (const name of this.#states.keys()) if (!names.has(name)) this.#states.delete(name);
+    for (const served of deployments) {
+      const known = this.#states.get(served.name);
+      this.#states.set(served.name, {
+        served,
+        running: known?.running ?? new Map(),
+        rampAtMs: known?.rampAtMs ?? 0,
+      });
+    }
+  }
+
+  /** A call that was let go has ended, or its job is waiting again. */
+  ended(deployment: string, jobId: string): void {
+    this.#states.get(deployment)?.running.delete(jobId);
+  }
+
+  /**
+   * News of a call, however late it comes.
+   * @param own whether it was let go from here. What an instance took by itself is counted in another's sum, so that its
+   * headers say nothing here; that it was refused does.
+   */
+  heard(news: CallNews, nowMs: number, own = true): void {
+    const state = this.#states.get(news.deployment);
+    if (state === undefined) return;
+    state.running.delete(news.job_id);
+    const pool = this.pools.get(state.served.pool);
+    if (news.outcome === "unused") {
+      if (pool !== undefined)
+        this.pools.set(state.served.pool, giveBackTo(poolAt(pool, nowMs), 1, news.taken.tokens));
+      return;
+    }
+    if (pool !== undefined && (own || news.outcome === "refused")) {
+      const { taken, headers, retry_after_ms } = news;
+      const quota = {
+        ...{ taken, headers, retry_after_ms },
+        refused: news.outcome === "refused",
+        arrived_ms: this.#arrivedMs(news, nowMs),
+        exact: news.sent_ms !== null,
+      };
+      this.pools.set(state.served.pool, learn(poolAt(pool, nowMs), quota, nowMs));
+    }
+    if (news.outcome === "aborted") return;
+    const breaker = this.breakers.get(news.deployment) ?? CLOSED;
+    const health = news.outcome === "failed" ? "failed" : "ok";
+    this.breakers.set(news.deployment, afterOutcome(breaker, health, news.latency_ms, news.job_id, nowMs));
+  }
+
+  /** Where the sending was not seen here, as long after the release as is usual, and then some. */
+  #arrivedMs(news: CallNews, nowMs: number): number {
+    const { sent_ms, taken } = news;
+    if (sent_ms === null) return Math.min(nowMs, taken.at_ms + this.#lagMs * RECKONED_LAGS);
+    this.#lagMs += LAG_GAIN * (Math.max(0, sent_ms - taken.at_ms) - this.#lagMs);
+    return sent_ms;
+  }
+
+  /** @param most releases in this decision; what is left goes in the next, at once */
+  decide(nowMs: number, most: number): Decision {
+    const releases: Release[] = [];
+    const late = this.#takeLate(nowMs);
+    for (const [name, pool] of this.pools) this.pools.set(name, poolAt(pool, nowMs));
+    let nextAtMs = Infinity;
+    const done = (nextAtMs: number): Decision => ({ releases: this.#asBursts(releases), late, nextAtMs });
+    // Each takes what it has room for; where a job prefers another with room, that one's turn comes first.
+    let open = [...this.#states.values()];
+    while (open.length > 0) {
+      const before = releases.length;
+      const deferred: State[] = [];
+      for (const state of open) {
+        const outcome = this.#serveNext(state, open, releases, nowMs, most);
+        if (outcome === "deferred") deferred.push(state);
+        else nextAtMs = Math.min(nextAtMs, outcome);
+        if (releases.length >= most) return done(nowMs);
+      }
+      if (releases.length > before) open = deferred;
+      else if (deferred.length === 0) break;
+      else {
+        // They wait for each other: the first goes.
+        const [first, ...rest] = deferred;
+        if (first === undefined) break;
+        const outcome = this.#serveNext(first, [first], releases, nowMs, most);
+        if (outcome !== "deferred") nextAtMs = Math.min(nextAtMs, outcome);
+        open = rest;
+      }
+    }
+    return done(nextAtMs);
+  }
+
+  /** What goes to the same pool at the same time: its answers cannot tell in which order it came. */
+  #asBursts(releases: readonly Release[]): Release[] {
+    const sums = new Map<string, { requests: number; tokens: number }>();
+    const poolOf = (release: Release) => this.#states.get(release.deployment)?.served.pool ?? "";
+    for (const release of releases) {
+      const sum = sums.get(poolOf(release)) ?? { requests: 0, tokens: 0 };
+      sum.requests++;
+      sum.tokens += release.taken.tokens;
+      sums.set(poolOf(release), sum);
+    }
+    return releases.map((release) => {
+      const sum = sums.get(poolOf(release)) ?? { requests: 1, tokens: release.taken.tokens };
+      const burst = { burst_requests: sum.requests, burst_tokens: sum.tokens };
+      return { ...release, taken: { ...release.taken, ...burst } };
+    });
+  }
+
+  /** Lets jobs go to a deployment until one has no room; answers when it will, or that another's turn is first. */
+  #serveNext(
+    state: State,
+    open: readonly State[],
+    releases: Release[],
+    nowMs: number,
+    most: number,
+  ): number | "deferred" {
+    const { name } = state.served;
+    while (releases.length < most) {
+      const job = this.queue.next(name, nowMs);
+      if (job === undefined) return Infinity;
+      const roomAtMs = this.#roomAtMs(state, job, nowMs);
+      if (roomAtMs > nowMs) return roomAtMs;
+      const prefers = job.deployments.find(
+        (other) => other === name || this.#isOpen(other, open, job, nowMs),
+      );
+      if (prefers !== name) return "deferred";
+      releases.push(this.#release(state, job, nowMs));
+    }
+    return nowMs;
+  }
+
+  #isOpen(name: string, open: readonly State[], job: Waiting, nowMs: number): boolean {
+    const state = this.#states.get(name);
+    return state !== undefined && open.includes(state) && this.#roomAtMs(state, job, nowMs) <= nowMs;
+  }
+
+  #roomAtMs(state: State, job: Waiting, nowMs: number): number {
+    const { served, running } = state;
+    if (served.off === true) return Infinity;
+    const breaker = this.breakers.get(served.name);
+    if (breaker !== undefined) {
+      if (permits(breaker, nowMs) === "no") return permitsAtMs(breaker, nowMs);
+      if (rampShare(breaker, nowMs) < 1 && nowMs < state.rampAtMs) return state.rampAtMs;
+    }
+    if (served.concurrency !== undefined && running.size >= served.concurrency) {
+      this.#forgetLost(running, nowMs);
+      if (running.size >= served.concurrency) return Infinity;
+    }
+    const pool = this.pools.get(served.pool);
+    if (pool === undefined || poolHasRoom(pool, job.tokens, nowMs)) return nowMs;
+    return Math.max(poolRoomAtMs(pool, job.tokens, nowMs), nowMs + 1);
+  }
+
+  #release(state: State, job: Waiting, nowMs: number): Release {
+    const { served, running } = state;
+    const breaker = this.breakers.get(served.name);
+    if (breaker !== undefined && permits(breaker, nowMs) === "probe")
+      this.breakers.set(served.name, probing(breaker, nowMs));
+    const pool = this.pools.get(served.pool);
+    const after = pool === undefined ? undefined : takeFrom(pool, 1, job.tokens);
+    if (after !== undefined) this.pools.set(served.pool, after);
+    if (breaker !== undefined && rampShare(breaker, nowMs) < 1) {
+      const perSecond = (after?.requests?.per_second ?? RAMP_PER_SECOND) * rampShare(breaker, nowMs);
+      state.rampAtMs = nowMs + 1000 / perSecond;
+    }
+    running.set(job.job_id, nowMs);
+    this.queue.take(job, served.name);
+    const taken =
+      after === undefined ? takenOf(UNLIMITED, job.tokens, nowMs) : takenOf(after, job.tokens, nowMs);
+    return { job, deployment: served.name, taken };
+  }
+
+  #forgetLost(running: Map<string, number>, nowMs: number): void {
+    for (const [jobId, sinceMs] of running) {
+      if (nowMs - sinceMs < MOST_CALL_MS) break;
+      running.delete(jobId);
+    }
+  }
+
+  /**
+   * Jobs whose deadline leaves no time for a call, as long as calls usually take, nor for what is before them: of their
+   * own tenant's with nearer deadlines at least, even if it had all the quota.
+   */
+  #takeLate(nowMs: number): Waiting[] {
+    const late: Waiting[] = [];
+    if (nowMs < this.#lookedForLateMs + LATE_EVERY_MS) return late;
+    this.#lookedForLateMs = nowMs;
+    const before = new Map<string, number>();
+    for (const job of this.queue.nearDeadline(nowMs)) {
+      const line = `${job.tenant_id}/${job.priority}/${job.deployments.join("\n")}`;
+      const tokens = before.get(line) ?? 0;
+      const fastest = Math.min(
+        ...job.deployments.map((name) => this.breakers.get(name)?.latency_ms ?? LEAST_CALL_MS),
+      );
+      if (job.deadline_ms - nowMs > fastest / 2 + this.#leastMs(job.deployments, tokens)) {
+        before.set(line, tokens + job.tokens);
+        continue;
+      }
+      late.push(job);
+    }
+    for (const job of late) this.queue.remove(job.job_id);
+    return late;
+  }
+
+  /** How long it takes at least until so many tokens have gone to these, all that can be there at once included. */
+  #leastMs(deployments: readonly string[], tokens: number): number {
+    let perSecond = 0;
+    let left = tokens;
+    for (const pool of new Set(deployments.map((name) => this.#states.get(name)?.served.pool ?? ""))) {
+      const belief = this.pools.get(pool)?.tokens;
+      if (belief == null) return 0;
+      perSecond += belief.per_second;
+      left -= Math.max(belief.capacity, belief.per_second);
+    }
+    return left <= 0 || perSecond <= 0 ? 0 : (left / perSecond) * 1000;
+  }
+}

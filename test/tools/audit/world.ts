@@ -1,0 +1,118 @@
+import { changeControl } from "../../../shared/audit/control-trail.ts";
+import type { Seal } from "../../../shared/audit/seal/seal.ts";
+import { type SealingDeps, sealDays } from "../../../shared/audit/seal/sealing.ts";
+import { type SealChecks, type SealSource, verifySeals } from "../../../shared/audit/seal/verify-seals.ts";
+import {
+  type Finding,
+  noCounts,
+  type TrailReader,
+  verifyControl,
+  verifyJobs,
+} from "../../../shared/audit/verify.ts";
+import { CosmosControlTrail } from "../../../shared/azure/cosmos/control-trail.ts";
+import { CosmosJobStore } from "../../../shared/azure/cosmos/job-store.ts";
+import { CosmosSeals } from "../../../shared/azure/cosmos/seals.ts";
+import { CosmosTrails } from "../../../shared/azure/cosmos/trails.ts";
+import { acceptJob } from "../../../shared/job/intake/accept.ts";
+import type { Job } from "../../../shared/job/job.ts";
+import { draftOf, end, startAttempt } from "../../../shared/job/life-cycle.ts";
+import { by, call, submission } from "../../shared/job/samples.ts";
+import { type OpenedStore, openStore, silent, TestClock } from "../../shared/world.ts";
+
+export const DAY_MS = 86_400_000;
+
+/** A store with trails in it, on the real emulator, and a clock that only moves when told. */
+export class AuditWorld {
+  readonly clock = new TestClock();
+  readonly opened: OpenedStore;
+  readonly trails: TrailReader;
+  readonly seals: CosmosSeals;
+  readonly #control: CosmosControlTrail;
+  readonly #store: CosmosJobStore;
+  #jobs = 0;
+  #runs = 0;
+
+  private constructor(opened: OpenedStore, clock: TestClock, auditDays: number) {
+    this.opened = opened;
+    this.clock = clock;
+    this.trails = new CosmosTrails(opened.jobs, opened.control);
+    this.seals = new CosmosSeals(opened.jobs, opened.control);
+    this.#control = new CosmosControlTrail(opened.control);
+    this.#store = new CosmosJobStore(opened.jobs, { contentDays: 1, auditDays });
+  }
+
+  static async open(auditDays = 0): Promise<AuditWorld> {
+    const clock = new TestClock();
+    return new AuditWorld(await openStore(clock), clock, auditDays);
+  }
+
+  close(): Promise<void> {
+    return this.opened.close();
+  }
+
+  /** A job of three records: accepted, attempt_started and, unless it goes on, completed. */
+  async job(goesOn = false): Promise<Job> {
+    const nowMs = this.clock.now();
+    const jobId = `job_${String(++this.#jobs).padStart(32, "0")}`;
+    const accepted = acceptJob({ ...submission, deadlineMs: nowMs + 3_600_000 }, { ...by, jobId, nowMs });
+    const created = await this.#store.create(accepted, nowMs);
+    if (created.kind !== "written") throw new Error(created.kind);
+    const started = startAttempt(draftOf(accepted.job), {
+      ...{ claimId: "c", requestSha256: "0".repeat(64), leaseSeconds: 30, nowMs, actor: "worker:1" },
+      deployment: { name: "d", provider: "openai", simulated: true },
+      reason: null,
+    });
+    const running = await this.#store.write(started, created.etag, nowMs);
+    if (running.kind !== "written") throw new Error(running.kind);
+    if (goesOn) return started.job;
+    const ended = end(draftOf(started.job), { status: "completed", nowMs, actor: "worker:1", call });
+    await this.#store.write(ended, running.etag, nowMs);
+    return ended.job;
+  }
+
+  /** A change of control. */
+  async change(name: string): Promise<void> {
+    await changeControl(
+      { trail: this.#control, clock: this.clock },
+      {
+        ...{ scope: "switches", changeId: name, actor: "ops/key:0", reads: [] },
+        decide: () => ({ event: "switched_off", writes: [{ kind: "upsert", item: { id: name } }] }),
+      },
+    );
+  }
+
+  sealing(change: Partial<SealingDeps> = {}): SealingDeps {
+    const newRun = () => `run${++this.#runs}`;
+    return { seals: this.seals, clock: this.clock, newRun, log: silent, keptSeconds: null, ...change };
+  }
+
+  /** Lets the day end, and seals it. */
+  async sealDay(change: Partial<SealingDeps> = {}): Promise<readonly Seal[]> {
+    this.clock.advance(DAY_MS);
+    return sealDays(this.sealing(change));
+  }
+
+  async verify(
+    sources: { seals?: SealSource; more?: Partial<SealChecks> } = {},
+  ): Promise<{ findings: Finding[]; counts: ReturnType<typeof noCounts> }> {
+    const findings: Finding[] = [];
+    const counts = noCounts();
+    const { trails, clock } = this;
+    const deps = { trails, clock, found: (one: Finding) => findings.push(one), progress: () => undefined };
+    await verifyJobs(deps, counts);
+    await verifyControl(deps, counts, "switches");
+    const checks = { ...deps, name: "seals", ...sources.more };
+    await verifySeals(checks, counts, sources.seals ?? this.seals);
+    return { findings, counts };
+  }
+
+  /** An item under a job, as the SDK reads and writes it. */
+  item(job: Job, id: string) {
+    return this.opened.jobs.item(id, [job.tenant_id, job.job_id]);
+  }
+
+  async edit(job: Job, id: string, change: Record<string, unknown>): Promise<void> {
+    const { resource } = await this.item(job, id).read<Record<string, unknown>>();
+    await this.item(job, id).replace({ ...resource, ...change });
+  }
+}

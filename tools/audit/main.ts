@@ -1,0 +1,99 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { CONTROL_SCOPES } from "../../shared/audit/control-record.ts";
+import { verifySeals } from "../../shared/audit/seal/verify-seals.ts";
+import { noCounts, type VerifyDeps, verifyControl, verifyJobs } from "../../shared/audit/verify.ts";
+import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos/client.ts";
+import { CosmosSeals } from "../../shared/azure/cosmos/seals.ts";
+import { CosmosTrails } from "../../shared/azure/cosmos/trails.ts";
+import { systemClock as clock } from "../../shared/clock.ts";
+import { reasonOf } from "../../shared/log.ts";
+import { storeConnection } from "./connection.ts";
+import { findingLine, Progress, summary } from "./report.ts";
+import { exportSeals, sealFile } from "./seal-file.ts";
+
+const USAGE = `Usage: npm run audit:verify -- [--seal FILE] [--export FILE]
+
+Walks every audit trail in the store and says of each broken one which record is the first that does not hold, and why:
+  jobs     every job's chain: hashes, links, gaps, the job's own account of its end, exactly one terminal event
+  control  the chains of what operators changed
+  seals    the daily seals: that they follow each other, and that every trail they have is still there as it was
+
+  --seal FILE    also holds the store against seals exported earlier, which nobody who can write to the store can change
+  --export FILE  writes all seals with their sealed heads to a new file; no trail is walked
+  --help         this text
+
+The store is found as the app finds it: by the settings COSMOS or COSMOS__accountEndpoint (with COSMOS__clientId).
+Without them it is the local stack's, at the port in DATA_DIR (default .switchyard). It may run meanwhile; nothing is
+written to it. Broken chains and the summary go to standard output, progress to standard error.
+
+Exit code: 0 all hold, 1 something is broken, 2 it could not be found out.
+`;
+
+const EXIT = { broken: 1, unknown: 2 };
+const root = path.resolve(import.meta.dirname, "../..");
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { seal: { type: "string" }, export: { type: "string" }, help: { type: "boolean" } },
+  });
+  if (values.help === true) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (values.seal !== undefined && values.export !== undefined)
+    throw new TypeError("--seal and --export: give one of the two");
+  const connection = storeConnection(process.env, root, (file) =>
+    existsSync(file) ? readFileSync(file, "utf8") : undefined,
+  );
+  // Half of the start-up's time, and needed with an identity alone.
+  const identity = connection.kind === "identity" ? await import("@azure/identity") : undefined;
+  const { database, dispose } = openDatabase(connection, (clientId = process.env.AZURE_CLIENT_ID) => {
+    if (identity === undefined) throw new TypeError("a connection string needs no identity");
+    if (clientId === undefined) return new identity.DefaultAzureCredential();
+    return new identity.ManagedIdentityCredential({ clientId });
+  });
+  try {
+    const containers = [database.container(JOBS_CONTAINER), database.container(CONTROL_CONTAINER)] as const;
+    const seals = new CosmosSeals(...containers);
+    if (values.export !== undefined) {
+      const written = await exportSeals(values.export, seals, clock.now());
+      process.stdout.write(`${written} seals are in ${values.export}.\n`);
+      return 0;
+    }
+    return await verify(new CosmosTrails(...containers), seals, values.seal);
+  } finally {
+    dispose();
+  }
+}
+
+async function verify(trails: CosmosTrails, seals: CosmosSeals, file: string | undefined): Promise<number> {
+  const counts = noCounts();
+  const progress = new Progress(process.stderr, () => clock.monotonic());
+  const deps: VerifyDeps = {
+    ...{ trails, clock },
+    found(finding) {
+      progress.clear();
+      process.stdout.write(`${findingLine(finding)}\n`);
+    },
+    progress: (now) => progress.show(now),
+  };
+  await verifyJobs(deps, counts);
+  for (const scope of CONTROL_SCOPES) await verifyControl(deps, counts, scope);
+  await verifySeals({ ...deps, name: "seals" }, counts, seals);
+  if (file !== undefined) {
+    const storedSeal = (n: number) => seals.readSeal(n);
+    await verifySeals({ ...deps, name: file, storedSeal }, counts, sealFile(file));
+  }
+  progress.clear();
+  process.stdout.write(`${summary(counts)}\n`);
+  return counts.broken === 0 ? 0 : EXIT.broken;
+}
+
+try {
+  process.exitCode = await main();
+} catch (thrown) {
+  process.stderr.write(`The audit could not be verified: ${reasonOf(thrown)}\n`);
+  process.exitCode = EXIT.unknown;
+}
