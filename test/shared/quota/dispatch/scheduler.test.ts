@@ -1,0 +1,165 @@
+import { describe, expect, it } from "vitest";
+import { newPool, type QuotaHeaders } from "../../../../shared/quota/belief/pool.ts";
+import { type CallNews, type Release, Scheduler } from "../../../../shared/quota/dispatch/scheduler.ts";
+import type { Waiting } from "../../../../shared/quota/turns/fair-queue.ts";
+
+const NOW = 1_000_000;
+const NONE: QuotaHeaders = { requests: null, tokens: null };
+
+function scheduler(
+  limits: Record<string, { requests_per_minute?: number; concurrency?: number }>,
+): Scheduler {
+  const made = new Scheduler(() => 1);
+  const served = Object.entries(limits).map(([name, { concurrency }]) => ({ name, pool: name, concurrency }));
+  made.serve(served);
+  for (const [name, each] of Object.entries(limits)) made.pools.set(name, newPool(each, NOW));
+  return made;
+}
+
+let count = 0;
+const job = (deployments: readonly string[], change: Partial<Waiting> = {}): Waiting => ({
+  ...{ tenant_id: "a", job_id: `job-${++count}`, priority: "standard", tokens: 10, deployments },
+  ...{ since_ms: NOW, deadline_ms: NOW + 86_400_000, ...change },
+});
+
+const news = (release: Release, outcome: CallNews["outcome"], change: Partial<CallNews> = {}): CallNews => ({
+  ...{ deployment: release.deployment, job_id: release.job.job_id, taken: release.taken, outcome },
+  ...{ latency_ms: 300, sent_ms: null, headers: NONE, retry_after_ms: null, ...change },
+});
+
+const names = (made: { releases: readonly Release[] }) => made.releases.map(({ deployment }) => deployment);
+
+it("fills the preferred deployment first, then the others, and says when to look again", () => {
+  const s = scheduler({ one: { requests_per_minute: 60 }, two: {} });
+  for (let n = 0; n < 3; n++) s.queue.add(job(["one", "two"]));
+  expect(names(s.decide(NOW, 100))).toEqual(["one", "two", "two"]);
+  s.queue.add(job(["one"]));
+  const decision = s.decide(NOW, 100);
+  expect(decision.releases).toEqual([]);
+  expect(decision.nextAtMs).toBeGreaterThan(NOW);
+  expect(decision.nextAtMs).toBeLessThan(NOW + 3_000);
+  expect(names(s.decide(decision.nextAtMs, 100))).toEqual(["one"]);
+});
+
+it("is not held up by jobs that prefer each other's deployments", () => {
+  const s = scheduler({ one: {}, two: {} });
+  s.queue.add(job(["two", "one"], { tenant_id: "a" }));
+  s.queue.add(job(["one", "two"], { tenant_id: "b" }));
+  expect(s.decide(NOW, 100).releases).toHaveLength(2);
+});
+
+it("lets no more calls run at the same time than a deployment bears", () => {
+  const s = scheduler({ one: { concurrency: 2 } });
+  for (let n = 0; n < 5; n++) s.queue.add(job(["one"]));
+  const [first] = s.decide(NOW, 100).releases;
+  expect(s.queue.size).toBe(3);
+  if (first === undefined) throw new Error("nothing was released");
+  s.heard(news(first, "ok"), NOW + 300);
+  expect(s.decide(NOW + 300, 100).releases).toHaveLength(1);
+});
+
+it("goes on with what is left when a decision lets no more go", () => {
+  const s = scheduler({ one: {} });
+  for (let n = 0; n < 5; n++) s.queue.add(job(["one"]));
+  expect(s.decide(NOW, 3)).toMatchObject({ nextAtMs: NOW });
+  expect(s.decide(NOW, 3).releases).toHaveLength(2);
+});
+
+it("leaves a deployment alone for as long as a refusal asks", () => {
+  const s = scheduler({ one: { requests_per_minute: 6_000 } });
+  s.queue.add(job(["one"]));
+  const [first] = s.decide(NOW, 100).releases;
+  if (first === undefined) throw new Error("nothing was released");
+  s.heard(news(first, "refused", { retry_after_ms: 7_000 }), NOW + 10);
+  s.queue.add(first.job);
+  expect(s.decide(NOW + 7_000, 100).releases).toEqual([]);
+  expect(s.decide(NOW + 7_100, 100).releases).toHaveLength(1);
+});
+
+describe("a deployment that fails", () => {
+  function failing() {
+    const s = scheduler({ one: {}, two: {} });
+    for (let n = 0; n < 6; n++) s.queue.add(job(["one"]));
+    for (const release of s.decide(NOW, 100).releases) s.heard(news(release, "failed"), NOW + 10);
+    return s;
+  }
+
+  it("gets nothing more, and its jobs go elsewhere", () => {
+    const s = failing();
+    for (let n = 0; n < 6; n++) s.queue.add(job(["one", "two"]));
+    expect(new Set(names(s.decide(NOW + 20, 100)))).toEqual(new Set(["two"]));
+  });
+
+  it("gets one probe, then a few calls, then all", () => {
+    const s = failing();
+    for (let n = 0; n < 200; n++) s.queue.add(job(["one"]));
+    const { nextAtMs } = s.decide(NOW + 20, 100);
+    const [probe, ...more] = s.decide(nextAtMs, 100).releases;
+    expect(more).toEqual([]);
+    if (probe === undefined) throw new Error("there was no probe");
+    expect(s.decide(nextAtMs + 100, 100).releases).toEqual([]);
+    s.heard(news(probe, "ok"), nextAtMs + 300);
+    expect(s.decide(nextAtMs + 300, 100).releases).toHaveLength(1);
+    expect(s.decide(nextAtMs + 60_000, 1_000).releases).toHaveLength(198);
+  });
+});
+
+it("gives up jobs in time whose deadline leaves no room for a call", () => {
+  const s = scheduler({ one: { requests_per_minute: 60 } });
+  s.queue.add(job(["one"]));
+  const [first] = s.decide(NOW, 100).releases;
+  if (first === undefined) throw new Error("nothing was released");
+  s.heard(news(first, "ok", { latency_ms: 8_000 }), NOW + 8_000);
+  const hopeless = job(["one"], { deadline_ms: NOW + 11_000 });
+  const fine = job(["one"], { deadline_ms: NOW + 25_000 });
+  s.queue.add(hopeless);
+  s.queue.add(fine);
+  const decision = s.decide(NOW + 8_500, 0);
+  expect(decision.late).toEqual([hopeless]);
+  expect(s.queue.has(fine.job_id)).toBe(true);
+});
+
+it("has back what was taken for a call that was not made", () => {
+  const s = scheduler({ one: { requests_per_minute: 60, concurrency: 1 } });
+  for (let n = 0; n < 2; n++) s.queue.add(job(["one"]));
+  const [first] = s.decide(NOW, 100).releases;
+  if (first === undefined) throw new Error("nothing was released");
+  expect(s.decide(NOW + 10, 100).releases).toEqual([]);
+  s.heard(news(first, "unused"), NOW + 20);
+  expect(s.decide(NOW + 20, 100).releases).toHaveLength(1);
+});
+
+it("lets nothing go to a deployment that is switched off, and those go elsewhere that can", () => {
+  const s = scheduler({ one: {}, two: {} });
+  const serve = (off: boolean) =>
+    s.serve(
+      ["one", "two"].map((name) => ({
+        name,
+        pool: name,
+        concurrency: undefined,
+        off: off && name === "one",
+      })),
+    );
+  serve(true);
+  s.queue.add(job(["one", "two"]));
+  s.queue.add(job(["one"]));
+  expect(names(s.decide(NOW, 100))).toEqual(["two"]);
+  expect(s.decide(NOW, 100)).toMatchObject({ releases: [], nextAtMs: Infinity });
+  serve(false);
+  expect(names(s.decide(NOW, 100))).toEqual(["one"]);
+});
+
+it("gives up jobs in time that cannot come up before their deadline, and none that can", () => {
+  const s = scheduler({});
+  s.serve([{ name: "one", pool: "one", concurrency: undefined }]);
+  s.pools.set("one", newPool({ tokens_per_minute: 6_000 }, NOW));
+  // 100 tokens a second: within 20 s there is room for some 20 of these, and in no case for 40.
+  const jobs = Array.from({ length: 40 }, (_, n) =>
+    job(["one"], { tokens: 100, deadline_ms: NOW + 20_000 + n }),
+  );
+  for (const each of jobs) s.queue.add(each);
+  const { late } = s.decide(NOW + 1_000, 0);
+  expect(late).toEqual(jobs.slice(-late.length));
+  expect(late.length).toBeGreaterThanOrEqual(18);
+  expect(late.length).toBeLessThanOrEqual(20);
+});

@@ -1,0 +1,70 @@
+import { expect, it } from "vitest";
+import { takenOf } from "../../../../shared/quota/belief/pool.ts";
+import type { CallNews } from "../../../../shared/quota/dispatch/scheduler.ts";
+import { Reporter } from "../../../../shared/quota/instance/reporter.ts";
+import type { Report, Reports } from "../../../../shared/quota/ports.ts";
+import { silent, TestClock } from "../../world.ts";
+
+function setUp() {
+  const written: Report[] = [];
+  const reports: Reports = {
+    write: (report) => {
+      written.push(report);
+      return Promise.resolve();
+    },
+    since: () => Promise.resolve(written),
+  };
+  const clock = new TestClock();
+  return { written, clock, reporter: new Reporter({ reports, clock, log: silent, instance: "one" }) };
+}
+
+const free = { requests: null, tokens: null, not_before_ms: 0 };
+const news = (jobId: string, outcome: CallNews["outcome"] = "ok"): CallNews => ({
+  ...{ deployment: "one", job_id: jobId, taken: takenOf(free, 10, 0), outcome, latency_ms: 1, sent_ms: 0 },
+  ...{ headers: { requests: null, tokens: null }, retry_after_ms: null },
+});
+/** Writes follow each other: all that was due has been begun. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+it("tells of several calls a second after the first, of fewer with those of another second", async () => {
+  const { written, clock, reporter } = setUp();
+  for (const id of ["a", "b", "c", "d"]) void reporter.heard(news(id));
+  clock.advance(1_000);
+  await settled();
+  expect(written.map((report) => report.news.length)).toEqual([4]);
+  void reporter.heard(news("e"));
+  clock.advance(1_500);
+  await settled();
+  expect(written).toHaveLength(1);
+  void reporter.heard(news("f"));
+  clock.advance(2_499);
+  await settled();
+  expect(written).toHaveLength(1);
+  clock.advance(1);
+  await settled();
+  expect(written.map(({ news: told }) => told.at(-1)?.job_id)).toEqual(["d", "f"]);
+  clock.advance(10_000);
+  await settled();
+  expect(written).toHaveLength(2);
+});
+
+it("tells of a call whose end others wait for within a second, and of all before it", async () => {
+  const { written, clock, reporter } = setUp();
+  void reporter.heard(news("a"));
+  clock.advance(1_500);
+  void reporter.heard(news("b"), true);
+  clock.advance(1_000);
+  await settled();
+  expect(written.map(({ news: told }) => told.map(({ job_id }) => job_id))).toEqual([["a", "b"]]);
+  void reporter.heard(news("c"));
+  clock.advance(2_000);
+  await settled();
+  expect(written).toHaveLength(1);
+});
+
+it("tells at once of a call that went wrong, and of all before it", async () => {
+  const { written, reporter } = setUp();
+  void reporter.heard(news("a"));
+  await reporter.heard(news("b", "refused"));
+  expect(written.map(({ news: told }) => told.map(({ job_id }) => job_id))).toEqual([["a", "b"]]);
+});
