@@ -2,7 +2,7 @@ import type { HttpResponseInit } from "@azure/functions";
 import { etagOf, jobJson, matchesEtag, retryAfterSeconds } from "../shared/http/api/job-resource.ts";
 import { jobIdOf, waitSeconds } from "../shared/http/api/parameters.ts";
 import { type EndingDeps, jobNotFound } from "../shared/job/ending/cancel.ts";
-import { hasEnded } from "../shared/job/job.ts";
+import { hasEnded } from "../shared/status.ts";
 import { heldWait } from "./held-wait.ts";
 import { type Entrance, tenantRoute } from "./http.ts";
 

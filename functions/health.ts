@@ -4,8 +4,12 @@ import { openRoute } from "./http.ts";
 /** One thing the service cannot work without, and how to ask it whether it is there. */
 export interface Dependency {
   readonly name: string;
-  readonly check: () => Promise<unknown>;
+  /** Rejects where it is not there; takes no longer than about `patienceMs`. */
+  readonly check: (patienceMs: number) => Promise<unknown>;
 }
+
+/** Whoever asks for health wants an answer, not a long wait. */
+const PATIENCE_MS = 5_000;
 
 /** GET /api/health: 200 while all dependencies answer, else 503; a line for each */
 export function registerHealth(deps: { dependencies: readonly Dependency[]; monotonic: () => number }): void {
@@ -16,7 +20,7 @@ export function registerHealth(deps: { dependencies: readonly Dependency[]; mono
         const startedAt = deps.monotonic();
         const latency_ms = () => Math.round(deps.monotonic() - startedAt);
         try {
-          await check();
+          await check(PATIENCE_MS);
           return { name, status: "ok", latency_ms: latency_ms() };
         } catch (thrown) {
           // Why it failed may name hosts and accounts: for the log, not for anybody who asks.

@@ -1,8 +1,8 @@
 import type { Door } from "../shared/http/throttle.ts";
 import { awaitEnd } from "../shared/job/ending/await-end.ts";
 import type { EndingDeps } from "../shared/job/ending/cancel.ts";
-import type { JobKey } from "../shared/job/ports.ts";
 import type { EndedJob } from "../shared/job/running-jobs.ts";
+import type { JobKey } from "../shared/store.ts";
 import type { Tenant } from "../shared/tenant/tenants.ts";
 
 export interface HeldWait {

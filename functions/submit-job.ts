@@ -6,12 +6,12 @@ import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/api/job-resou
 import { waitSeconds } from "../shared/http/api/parameters.ts";
 import { type SubmitDeps, submitJob, submittedBefore } from "../shared/job/intake/submit.ts";
 import type { Job } from "../shared/job/job.ts";
-import { type Stored, StoreUnavailable } from "../shared/job/ports.ts";
 import type { EndedJob } from "../shared/job/running-jobs.ts";
 import { MAX_HELD_SUBMIT_BYTES, MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
 import { type Log, reasonOf } from "../shared/log.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";
 import type { Settings } from "../shared/settings.ts";
+import { type Stored, StoreUnavailable } from "../shared/store.ts";
 import type { Tenant } from "../shared/tenant/tenants.ts";
 import { heldWait } from "./held-wait.ts";
 import { type Entrance, tenantRoute } from "./http.ts";

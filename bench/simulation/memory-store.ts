@@ -1,15 +1,6 @@
-import type { Stored } from "../../shared/job/ports.ts";
-import type {
-  DispatcherLease,
-  DispatcherLeases,
-  DispatcherLedger,
-  ParkedJob,
-  ParkedJobs,
-  PoolRecord,
-  Replaced,
-  Report,
-  Reports,
-} from "../../shared/quota/ports.ts";
+import type { Stored } from "../../shared/store.ts";
+import type { DispatcherLease, DispatcherLeases, DispatcherLedger, ParkedJob, ParkedJobs, PoolRecord, Report, Reports } from "../../shared/quota/ports.ts";
+import type { WriteResult } from "../../shared/store.ts";
 
 /** What was asked of the store; a write that came too late (412) is one of the operations, too. */
 export interface Asked {
@@ -69,7 +60,7 @@ export class MemoryStore {
     },
     write: (lease, etag) => {
       this.asked.lease++;
-      return this.#operation((): Replaced => {
+      return this.#operation((): WriteResult => {
         const next = this.#replaced(this.#lease, etag, lease);
         if (next === undefined) return { kind: "superseded" };
         this.#lease = next;

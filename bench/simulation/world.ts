@@ -1,6 +1,6 @@
 import type { DeploymentLimits } from "../../local/model-endpoints/profiles.ts";
 import { RateLimiter } from "../../local/model-endpoints/rate-limit.ts";
-import type { Priority } from "../../shared/job/job.ts";
+import type { Priority } from "../../shared/priority.ts";
 import type { Random, SimDeployment, SimJob } from "./cloud.ts";
 import type { Events } from "./events.ts";
 import type { Scenario, Trouble } from "./scenarios.ts";

@@ -1,4 +1,4 @@
-import { hasEnded, type Status } from "../job/job.ts";
+import { hasEnded, type Status } from "../status.ts";
 import type { ChainHead } from "./control-record.ts";
 import { type AuditRecord, GENESIS_HASH, recordHash } from "./record.ts";
 

@@ -1,4 +1,4 @@
-import { type Stored, StoreUnavailable } from "../job/ports.ts";
+import { type Stored, StoreUnavailable } from "../store.ts";
 import {
   type ChainHead,
   type ControlEntry,

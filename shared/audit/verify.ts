@@ -1,5 +1,5 @@
-import type { Status } from "../job/job.ts";
-import type { JobKey } from "../job/ports.ts";
+import type { Status } from "../status.ts";
+import type { JobKey } from "../store.ts";
 import { headFault, linkFault, verifyTrail } from "./chain.ts";
 import {
   type ChainHead,

@@ -1,4 +1,4 @@
-import { decimalOf, unitsOf } from "../model/cost.ts";
+import { decimalOf, unitsOf } from "../decimal.ts";
 import { type Budget, dayOf, monthOf, nextDayMs, nextMonthMs } from "../tenant/budget.ts";
 
 /** Money put aside for one call, from before its claim until it is known what the call cost. */

@@ -1,9 +1,9 @@
 import type { Clock } from "../clock.ts";
+import { unitsOf } from "../decimal.ts";
 import type { Problem } from "../errors.ts";
-import { type Job, STORED_VERSION } from "../job/job.ts";
-import type { JobStore, Nudges } from "../job/ports.ts";
 import { type Log, reasonOf } from "../log.ts";
-import { unitsOf } from "../model/cost.ts";
+import type { Priority } from "../priority.ts";
+import type { JobKey } from "../store.ts";
 import { type Budget, dayOf, monthOf } from "../tenant/budget.ts";
 import type { Tenants } from "../tenant/tenants.ts";
 import {
@@ -18,16 +18,16 @@ import {
   settle,
   standingsOf,
 } from "./account.ts";
-import type { AccountKey, BudgetLedger } from "./ports.ts";
-import { reconcile } from "./reconcile.ts";
+import type { AccountKey, BudgetLedger, ClaimRecords } from "./ports.ts";
 import { refusalOf } from "./refusal.ts";
 import { type Changed, SharedAccount } from "./shared-account.ts";
 import { WaitingJobs } from "./waiting-jobs.ts";
 
 export interface BudgetsDeps {
   readonly ledger: BudgetLedger;
-  readonly store: Pick<JobStore, "read" | "audit">;
-  readonly nudges: Nudges;
+  readonly claims: ClaimRecords;
+  /** Has a worker look at the job now. Throws when Service Bus does not take the message. */
+  readonly wake: (job: JobKey) => Promise<void>;
   readonly tenants: () => Tenants;
   readonly clock: Clock;
   readonly random: () => number;
@@ -140,7 +140,7 @@ export class Budgets {
   }
 
   /** A job waits for money that is put aside for running calls: it is nudged once some of it is left over. */
-  waits(job: Pick<Job, "tenant_id" | "job_id" | "priority">, amount: string): void {
+  waits(job: JobKey & { readonly priority: Priority }, amount: string): void {
     const { tenant_id } = job;
     let waiting = this.#waiting.get(tenant_id);
     if (waiting === undefined) {
@@ -163,11 +163,11 @@ export class Budgets {
   async #letGo(tenantId: string): Promise<void> {
     const waiting = this.#waiting.get(tenantId);
     if (waiting === undefined) return;
-    const { nudges, log } = this.#deps;
+    const { wake, log } = this.#deps;
     try {
       const roomUnits = await this.#room(tenantId);
       for (const { tenant_id, job_id } of waiting.take(roomUnits, MAX_LET_GO))
-        await nudges.send({ v: STORED_VERSION, tenant_id, job_id });
+        await wake({ tenant_id, job_id });
     } catch (thrown) {
       log.warn("budget_wait_prolonged", { tenant_id: tenantId, reason: reasonOf(thrown) });
     }
@@ -227,7 +227,7 @@ export class Budgets {
 
   /** Asks the jobs themselves what became of reservations nobody settled. Answers whether any were looked at. */
   async #look(account: SharedAccount): Promise<boolean> {
-    const { clock, store, log } = this.#deps;
+    const { clock, claims, log } = this.#deps;
     const { tenant_id } = account.key;
     const due = await account.apply((current) => ({
       account: current,
@@ -235,13 +235,7 @@ export class Budgets {
     }));
     if (due.length === 0) return false;
     const findings = await Promise.all(
-      due.map(async (reservation) => {
-        const key = { tenant_id, job_id: reservation.job_id };
-        // The job first: its trail is then at least as new.
-        const job = await store.read(key);
-        const trail = job === undefined ? [] : await store.audit(key);
-        return { reservation, finding: reconcile(reservation, job && { job: job.value, trail }) };
-      }),
+      due.map(async (reservation) => ({ reservation, finding: await claims.find(tenant_id, reservation) })),
     );
     for (const { reservation, finding } of findings) {
       const { job_id, attempt, amount } = reservation;

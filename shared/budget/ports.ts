@@ -1,5 +1,5 @@
-import type { JobKey, Stored } from "../job/ports.ts";
-import type { Account } from "./account.ts";
+import type { JobKey, Stored, WriteResult } from "../store.ts";
+import type { Account, Finding, Reservation } from "./account.ts";
 
 /** What budgets need of the world; shared/azure implements it. Every method throws StoreUnavailable. */
 
@@ -14,11 +14,7 @@ export interface AccountKey {
 export interface BudgetLedger {
   read(key: AccountKey): Promise<Stored<Account> | undefined>;
   /** Replaces the version of that etag, or makes the first one where there is none. */
-  write(
-    key: AccountKey,
-    account: Account,
-    etag: string | undefined,
-  ): Promise<{ readonly kind: "written"; readonly etag: string } | { readonly kind: "superseded" }>;
+  write(key: AccountKey, account: Account, etag: string | undefined): Promise<WriteResult>;
   /** Accounts with a reservation that should have been settled by then. */
   due(nowMs: number, limit: number): Promise<readonly AccountKey[]>;
 }
@@ -26,4 +22,9 @@ export interface BudgetLedger {
 export interface OverBudgetJobs {
   /** Jobs that wait for a budget of none of these names. */
   waitingForOthers(budgets: readonly string[], limit: number): Promise<readonly JobKey[]>;
+}
+
+/** What jobs' own records say of reservations that nobody settled. */
+export interface ClaimRecords {
+  find(tenantId: string, reservation: Reservation): Promise<Finding>;
 }

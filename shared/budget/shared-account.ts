@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { type Stored, StoreUnavailable } from "../job/ports.ts";
+import { type Stored, StoreUnavailable } from "../store.ts";
 import { type Account, newAccount } from "./account.ts";
 import type { AccountKey, BudgetLedger } from "./ports.ts";
 

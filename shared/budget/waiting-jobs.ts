@@ -1,5 +1,5 @@
-import { type Job, PRIORITIES, type Priority } from "../job/job.ts";
-import type { JobKey } from "../job/ports.ts";
+import { PRIORITIES, type Priority } from "../priority.ts";
+import type { JobKey } from "../store.ts";
 
 /** A job that waits for money which is put aside for calls that still run. */
 export interface WaitingJob extends JobKey {
@@ -20,7 +20,7 @@ export class WaitingJobs {
     return this.#size;
   }
 
-  add(job: Pick<Job, "tenant_id" | "job_id" | "priority">, units: bigint): void {
+  add(job: JobKey & { readonly priority: Priority }, units: bigint): void {
     const { tenant_id, job_id, priority } = job;
     const line = this.#jobs.get(priority);
     if (line === undefined || line.has(job_id) || this.#size >= MAX_WAITING) return;

@@ -3,10 +3,10 @@ import type { JobErrorCode } from "../errors.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Choice, chooseDeployment } from "../model/choice.ts";
 import type { RequestAsk } from "../model/request-ask.ts";
-import { placeOf } from "../quota/turns/line.ts";
+import { lineSinceMs, placeOf } from "../quota/turns/line.ts";
 import { budgetName } from "../tenant/budget.ts";
 import type { Tenant } from "../tenant/tenants.ts";
-import { type Hold, type Job, lineSinceMs } from "./job.ts";
+import type { Hold, Job } from "./job.ts";
 import { type Draft, end, holdJob, park, parkForQuota, startAttempt } from "./life-cycle.ts";
 
 /** All that a decision about a job depends on, besides the job: gathered at the edge, so that deciding is pure. */

@@ -5,8 +5,9 @@ import { type Cost, costOf } from "../model/cost.ts";
 import { backOffMs, type Outcome } from "../model/outcome.ts";
 import type { Usage } from "../model/usage.ts";
 import { sha256Hex } from "../sha256.ts";
+import { STORED_VERSION } from "../store.ts";
 import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "./advance.ts";
-import { type Job, STORED_VERSION, type StoredResponse } from "./job.ts";
+import type { Job, StoredResponse } from "./job.ts";
 import { type CallFacts, draftOf, end, failAttempt } from "./life-cycle.ts";
 
 /** A call that ended while the attempt still holds the job. */

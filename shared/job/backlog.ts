@@ -1,4 +1,4 @@
-import type { Status } from "./job.ts";
+import type { Status } from "../status.ts";
 
 /** What the service's status needs of a job that has not ended. Times in Unix ms. */
 export interface LiveJob {

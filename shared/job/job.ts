@@ -2,26 +2,11 @@ import type { JobErrorCode } from "../errors.ts";
 import type { Cost } from "../model/cost.ts";
 import type { Endpoint } from "../model/endpoint.ts";
 import type { Usage } from "../model/usage.ts";
-
-/** Version of the items and nudges this host writes; hosts of two neighbouring versions work side by side. */
-export const STORED_VERSION = 1;
-
-/**
- * Whether an item of version `v` may be read, changed and written back: one's own or a neighbour's. A changed item
- * keeps its `v` and every field that this version does not know.
- */
-export function isKnownVersion(v: unknown): boolean {
-  return typeof v === "number" && Number.isInteger(v) && Math.abs(v - STORED_VERSION) <= 1;
-}
+import type { Priority } from "../priority.ts";
+import type { Parked } from "../quota/ports.ts";
+import type { Status } from "../status.ts";
 
 export { ENDPOINTS, type Endpoint } from "../model/endpoint.ts";
-
-export const PRIORITIES = ["high", "standard", "low"] as const;
-export type Priority = (typeof PRIORITIES)[number];
-
-export const STATUSES = ["queued", "in_progress", "completed", "failed", "cancelled", "expired"] as const;
-export type Status = (typeof STATUSES)[number];
-export type TerminalStatus = Exclude<Status, "queued" | "in_progress">;
 
 /** A worker's right to a job: whoever wrote `claim_id` last holds it, for `seconds` from each renewal. */
 export interface Lease {
@@ -49,17 +34,6 @@ export interface Hold {
   readonly budget?: string;
   /** When the budget's next period begins; absent: it waits for calls that still run. */
   readonly until_ms?: number;
-}
-
-/** What the dispatcher must know of a job that waits for quota. */
-export interface Parked {
-  /** Estimated, as deployments count them: prompt and longest answer. */
-  readonly tokens: number;
-  /** Those that can serve it, the preferred first. */
-  readonly deployments: readonly string[];
-  /** In the line of all that wait (quota/line.ts), and the job's deadline: here, so that no other job is in their index. Absent: an older version parked it. */
-  readonly place?: string;
-  readonly deadline_ms?: number;
 }
 
 /**
@@ -150,13 +124,4 @@ export interface StoredResponse {
   readonly status_code: number;
   readonly request_id: string | null;
   readonly body: string;
-}
-
-export function hasEnded(status: Status): status is TerminalStatus {
-  return status !== "queued" && status !== "in_progress";
-}
-
-/** Since when a job waits, as its place in the line counts: when it was accepted, or was first due. */
-export function lineSinceMs(job: Pick<Job, "created_at_ms" | "not_before_ms">): number {
-  return Math.max(job.created_at_ms, job.not_before_ms ?? 0);
 }

@@ -2,15 +2,9 @@ import { type AuditEntry, type AuditRecord, nextRecord } from "../audit/record.t
 import type { JobErrorCode } from "../errors.ts";
 import { addCosts, type Cost } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
-import {
-  type Hold,
-  hasEnded,
-  type Job,
-  type Lease,
-  type Parked,
-  type StoredResponse,
-  type TerminalStatus,
-} from "./job.ts";
+import type { Parked } from "../quota/ports.ts";
+import { hasEnded, type TerminalStatus } from "../status.ts";
+import type { Hold, Job, Lease, StoredResponse } from "./job.ts";
 
 /**
  * The life cycle as pure transitions. Each takes a draft (the job as it would be stored, and the audit records and

@@ -1,30 +1,12 @@
 import type { AuditRecord } from "../audit/record.ts";
 import type { Grant } from "../quota/grant.ts";
+import type { Status } from "../status.ts";
+import type { JobKey, Stored, WriteResult } from "../store.ts";
 import type { Accepted } from "./intake/accept.ts";
-import type { Job, Status, StoredRequest, StoredResponse } from "./job.ts";
+import type { Job, StoredRequest, StoredResponse } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
 
 /** What the pipeline needs of the world; shared/azure implements it on Cosmos DB and Service Bus. */
-
-export interface JobKey {
-  readonly tenant_id: string;
-  readonly job_id: string;
-}
-
-export interface Stored<T> {
-  readonly value: T;
-  /** Of the stored version; a write that names an older one is refused. */
-  readonly etag: string;
-}
-
-/** The store cannot be reached, is too slow or throttles beyond patience. A write may or may not have been applied. */
-export class StoreUnavailable extends Error {
-  override readonly name = "StoreUnavailable";
-}
-
-export type WriteResult =
-  | { readonly kind: "written"; readonly etag: string }
-  | { readonly kind: "superseded" };
 
 export interface ListFilter {
   readonly status?: Status | undefined;

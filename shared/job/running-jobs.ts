@@ -1,5 +1,5 @@
+import type { JobKey, Stored } from "../store.ts";
 import type { Job, StoredRequest, StoredResponse } from "./job.ts";
-import type { JobKey, Stored } from "./ports.ts";
 
 /** A job as it was stored when it was accepted, and its request. */
 export interface AcceptedJob {

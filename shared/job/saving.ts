@@ -1,9 +1,10 @@
 import type { AuditRecord } from "../audit/record.ts";
 import type { Clock } from "../clock.ts";
 import { type Log, reasonOf } from "../log.ts";
+import { type Stored, StoreUnavailable } from "../store.ts";
 import type { Job } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
-import { type JobStore, type Stored, StoreUnavailable } from "./ports.ts";
+import type { JobStore } from "./ports.ts";
 
 export type SaveResult =
   /** `job`: as it is stored now; others may have written after the draft was. */

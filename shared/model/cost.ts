@@ -1,3 +1,4 @@
+import { DECIMALS, decimalOf, unitsOf } from "../decimal.ts";
 import type { Usage } from "./usage.ts";
 
 /** Money as a decimal string, exact: never a binary fraction. */
@@ -14,8 +15,6 @@ export interface Price {
   readonly output_per_million: number;
 }
 
-/** Sums are reckoned in units of 10^-18: prices of 12 decimals for a millionth of a million tokens are still exact. */
-const DECIMALS = 18;
 const MILLION_DECIMALS = 6;
 
 /** What a call costs. Reasoning tokens are output tokens; so is their price. */
@@ -37,21 +36,4 @@ export function addCosts(a: Cost | null, b: Cost | null): Cost | null {
   if (a === null || b === null) return a ?? b;
   if (a.currency !== b.currency) throw new RangeError(`costs in ${a.currency} and ${b.currency} have no sum`);
   return { amount: decimalOf(unitsOf(a.amount) + unitsOf(b.amount), DECIMALS), currency: a.currency };
-}
-
-/** A non-negative decimal, by its shortest text, in units of 10^-18. Further decimals are cut. */
-export function unitsOf(value: number | string): bigint {
-  const [mantissa = "0", exponent = "0"] = String(value).toLowerCase().split("e");
-  const [whole = "0", fraction = ""] = mantissa.split(".");
-  const shift = DECIMALS - fraction.length + Number(exponent);
-  const digits = BigInt(whole + fraction);
-  return shift >= 0 ? digits * 10n ** BigInt(shift) : digits / 10n ** BigInt(-shift);
-}
-
-/** The decimal of a non-negative number of units. */
-export function decimalOf(units: bigint, decimals = DECIMALS): string {
-  const digits = units.toString().padStart(decimals + 1, "0");
-  const whole = digits.slice(0, -decimals);
-  const fraction = digits.slice(-decimals).replace(/0+$/, "");
-  return fraction === "" ? whole : `${whole}.${fraction}`;
 }

@@ -1,4 +1,4 @@
-import type { QuotaHeaders } from "../quota/belief/pool.ts";
+import type { QuotaHeaders } from "./quota-headers.ts";
 import { type Usage, usageOf } from "./usage.ts";
 
 /** How a call ended, as far as the job is concerned. */

@@ -1,4 +1,3 @@
-import { type Job, lineSinceMs } from "../job/job.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import type { Outcome } from "../model/outcome.ts";
 import type { Taken } from "./belief/pool.ts";
@@ -7,7 +6,8 @@ import type { CallNews } from "./dispatch/scheduler.ts";
 import type { Grant } from "./grant.ts";
 import type { InstanceQuota, Limited } from "./instance/instance-quota.ts";
 import type { Reporter } from "./instance/reporter.ts";
-import { placeOf } from "./turns/line.ts";
+import type { ParkedFields } from "./ports.ts";
+import { lineSinceMs, placeOf } from "./turns/line.ts";
 
 /** How a worker asks for quota and tells what became of it. */
 export interface QuotaDoor {
@@ -27,19 +27,6 @@ export interface QuotaDoor {
   /** The job was parked, and is in the dispatcher's line. */
   parked(job: ParkedFields): void;
 }
-
-/** Of a job that waits: what the dispatcher needs to know of it. */
-type ParkedFields = Pick<
-  Job,
-  | "tenant_id"
-  | "job_id"
-  | "priority"
-  | "deadline_ms"
-  | "created_at_ms"
-  | "not_before_ms"
-  | "parked"
-  | "parked_at_ms"
->;
 
 export interface HeardCall {
   readonly deployment: string;

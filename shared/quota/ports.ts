@@ -1,5 +1,5 @@
-import type { Priority } from "../job/job.ts";
-import type { JobKey, Stored } from "../job/ports.ts";
+import type { Priority } from "../priority.ts";
+import type { JobKey, Stored, WriteResult } from "../store.ts";
 import type { Breaker } from "./belief/breaker.ts";
 import type { Pool } from "./belief/pool.ts";
 import type { CallNews } from "./dispatch/scheduler.ts";
@@ -16,12 +16,10 @@ export interface PoolRecord {
   readonly backlog_until_ms: number;
 }
 
-export type Replaced = { readonly kind: "written"; readonly etag: string } | { readonly kind: "superseded" };
-
 export interface QuotaLedger {
   read(pool: string): Promise<Stored<PoolRecord> | undefined>;
   /** Replaces the version of that etag, or makes the first one where there is none. */
-  write(pool: string, record: PoolRecord, etag: string | undefined): Promise<Replaced>;
+  write(pool: string, record: PoolRecord, etag: string | undefined): Promise<WriteResult>;
 }
 
 /** A pool to be written, over the version of that etag. */
@@ -52,7 +50,7 @@ export interface DispatcherLease {
 
 export interface DispatcherLeases {
   read(): Promise<Stored<DispatcherLease> | undefined>;
-  write(lease: DispatcherLease, etag: string | undefined): Promise<Replaced>;
+  write(lease: DispatcherLease, etag: string | undefined): Promise<WriteResult>;
 }
 
 /** What an instance has to tell the dispatcher of calls it was granted. */
@@ -68,6 +66,27 @@ export interface Reports {
   write(report: Report, nowMs: number): Promise<void>;
   /** Those written since some time, by the clocks of those who wrote them. */
   since(sinceMs: number): Promise<readonly Report[]>;
+}
+
+/** What the dispatcher must know of a job that waits for quota. */
+export interface Parked {
+  /** Estimated, as deployments count them: prompt and longest answer. */
+  readonly tokens: number;
+  /** Those that can serve it, the preferred first. */
+  readonly deployments: readonly string[];
+  /** In the line of all that wait (quota/line.ts), and the job's deadline: here, so that no other job is in their index. Absent: an older version parked it. */
+  readonly place?: string;
+  readonly deadline_ms?: number;
+}
+
+/** The fields of a job that tell the dispatcher how it waits. */
+export interface ParkedFields extends JobKey {
+  readonly priority: Priority;
+  readonly deadline_ms: number;
+  readonly created_at_ms: number;
+  readonly not_before_ms: number | null;
+  readonly parked?: Parked;
+  readonly parked_at_ms?: number;
 }
 
 /** A job that waits for quota, as it is stored. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { decimalOf, unitsOf } from "../model/cost.ts";
+import { decimalOf, unitsOf } from "../decimal.ts";
 
 /** What is to be done with a job that its tenant's budget has no money for. */
 export const OVER = ["wait", "refuse"] as const;

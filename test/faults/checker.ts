@@ -1,8 +1,9 @@
 import { verifyChain } from "../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import { hasEnded, type Job } from "../../shared/job/job.ts";
+import type { Job } from "../../shared/job/job.ts";
 import { addCosts, type Cost } from "../../shared/model/cost.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
+import { hasEnded } from "../../shared/status.ts";
 import type {
   CountedCall,
   Evidence,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
-import { hasEnded, type Status } from "../../shared/job/job.ts";
+import { hasEnded, type Status } from "../../shared/status.ts";
 import type { Sighting, Submission, SubmitAnswer, ToldEnd } from "./evidence.ts";
 
 /** What a client wants done: the job, and what it does about it later. */

@@ -1,5 +1,6 @@
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import type { Job, Status, StoredResponse } from "../../shared/job/job.ts";
+import type { Job, StoredResponse } from "../../shared/job/job.ts";
+import type { Status } from "../../shared/status.ts";
 
 /** All that a run leaves behind to be judged: what the client was told, what is stored, what the models counted. */
 export interface Evidence {

@@ -1,4 +1,4 @@
-import { hasEnded } from "../../shared/job/job.ts";
+import { hasEnded } from "../../shared/status.ts";
 import { AtWork } from "./at-work.ts";
 import type { CampaignReport } from "./campaign.ts";
 import type { Evidence, StoredJob } from "./evidence.ts";

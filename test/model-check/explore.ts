@@ -1,4 +1,4 @@
-import { hasEnded } from "../../shared/job/job.ts";
+import { hasEnded } from "../../shared/status.ts";
 import { Graph } from "./graph.ts";
 import { normalForm } from "./normal-form.ts";
 import { steps } from "./protocol.ts";

@@ -1,5 +1,5 @@
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import { hasEnded } from "../../shared/job/job.ts";
+import { hasEnded } from "../../shared/status.ts";
 import { type Claim, IDLE, type Nudge, type Process, type State } from "./state.ts";
 import { isApplied } from "./store.ts";
 

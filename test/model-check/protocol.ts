@@ -1,7 +1,6 @@
 import type { AuditRecord } from "../../shared/audit/record.ts";
 import { advance, type Plan } from "../../shared/job/advance.ts";
 import { afterCall, callFacts } from "../../shared/job/after-call.ts";
-import { hasEnded } from "../../shared/job/job.ts";
 import {
   type Draft,
   deleteContent,
@@ -12,6 +11,7 @@ import {
 } from "../../shared/job/life-cycle.ts";
 import { takeOver } from "../../shared/job/run/take-over.ts";
 import type { Outcome } from "../../shared/model/outcome.ts";
+import { hasEnded } from "../../shared/status.ts";
 import { circumstances, endedCall, outcomeOf } from "./circumstances.ts";
 import {
   CLIENT,

@@ -1,4 +1,5 @@
-import { hasEnded, type Job } from "../../shared/job/job.ts";
+import type { Job } from "../../shared/job/job.ts";
+import { hasEnded } from "../../shared/status.ts";
 import type { Claim, Nudge, Process, State } from "./state.ts";
 import { isApplied } from "./store.ts";
 

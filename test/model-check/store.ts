@@ -1,8 +1,9 @@
 import { linkFault } from "../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
 import { GENESIS_HASH, recordHash } from "../../shared/audit/record.ts";
-import { hasEnded, type Job } from "../../shared/job/job.ts";
+import type { Job } from "../../shared/job/job.ts";
 import type { Draft } from "../../shared/job/life-cycle.ts";
+import { hasEnded } from "../../shared/status.ts";
 import type { Model, State, Store } from "./state.ts";
 
 /** A promise that does not hold. */

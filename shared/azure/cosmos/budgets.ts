@@ -1,8 +1,8 @@
 import type { Container } from "@azure/cosmos";
 import { type Account, lookAtMs } from "../../budget/account.ts";
 import type { AccountKey, BudgetLedger, OverBudgetJobs } from "../../budget/ports.ts";
-import { STORED_VERSION } from "../../job/job.ts";
-import type { JobKey, Stored } from "../../job/ports.ts";
+import type { JobKey, Stored } from "../../store.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { statusOf, storeOperation } from "./client.ts";
 
 /** Each tenant's accounts are a logical partition of `control`: one tenant's calls do not slow another's. */

@@ -1,8 +1,8 @@
 import { CosmosClient, type Database, type TokenProvider } from "@azure/cosmos";
 import type { TokenCredential } from "@azure/identity";
-import { StoreUnavailable } from "../../job/ports.ts";
 import { reasonOf } from "../../log.ts";
 import type { CosmosConnection } from "../../settings.ts";
+import { StoreUnavailable } from "../../store.ts";
 import { keySigner } from "./key.ts";
 import { undiciHttpClient } from "./undici-http-client.ts";
 import { withinTime } from "./within-time.ts";

@@ -1,9 +1,9 @@
 import type { Container, OperationInput, SqlQuerySpec } from "@azure/cosmos";
 import type { ChainHead, ControlRecord, ControlScope } from "../../audit/control-record.ts";
 import type { ControlItem, ControlTrailStore, ControlView, ControlWrite } from "../../audit/control-trail.ts";
-import { STORED_VERSION } from "../../job/job.ts";
-import type { Stored } from "../../job/ports.ts";
 import { sha256Hex } from "../../sha256.ts";
+import type { Stored } from "../../store.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { storeOperation } from "./client.ts";
 import { createOf, isSuperseded, itemBody, transaction, unexpected } from "./transaction.ts";
 

@@ -1,6 +1,6 @@
 import type { Container, SqlQuerySpec } from "@azure/cosmos";
-import { STORED_VERSION } from "../../job/job.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetters } from "../../job/ports.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { statusOf, storeOperation } from "./client.ts";
 
 /** The logical partition whose audit trail says what operators made of the letters. */

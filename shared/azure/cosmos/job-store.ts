@@ -1,22 +1,17 @@
 import type { Container, OperationInput, SqlQuerySpec } from "@azure/cosmos";
 import type { AuditRecord } from "../../audit/record.ts";
 import type { Accepted } from "../../job/intake/accept.ts";
+import type { Job, StoredRequest, StoredResponse } from "../../job/job.ts";
+import type { Draft } from "../../job/life-cycle.ts";
+import type { HeldJobsStore, ListFilter } from "../../job/ports.ts";
 import {
   isKnownVersion,
-  type Job,
-  STORED_VERSION,
-  type StoredRequest,
-  type StoredResponse,
-} from "../../job/job.ts";
-import type { Draft } from "../../job/life-cycle.ts";
-import {
-  type HeldJobsStore,
   type JobKey,
-  type ListFilter,
+  STORED_VERSION,
   type Stored,
   StoreUnavailable,
   type WriteResult,
-} from "../../job/ports.ts";
+} from "../../store.ts";
 import { isBilled } from "../../usage/usage-report.ts";
 import { storeOperation } from "./client.ts";
 import { auditUntilMs, type Retention, ttlSeconds } from "./retention.ts";

@@ -1,6 +1,6 @@
 import type { Container } from "@azure/cosmos";
-import { STORED_VERSION } from "../../job/job.ts";
 import type { LeaseWatch, WatchedLease } from "../../job/sweep/lease-watch.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { storeOperation } from "./client.ts";
 
 /** Beside the sweeper's last round. */

@@ -1,7 +1,7 @@
 import type { Container } from "@azure/cosmos";
-import { type Job, lineSinceMs } from "../../job/job.ts";
+import type { Job } from "../../job/job.ts";
 import type { ParkedJob, ParkedJobs } from "../../quota/ports.ts";
-import { placeOf } from "../../quota/turns/line.ts";
+import { lineSinceMs, placeOf } from "../../quota/turns/line.ts";
 import { storeOperation } from "./client.ts";
 
 type Found = Pick<

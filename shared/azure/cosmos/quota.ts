@@ -1,17 +1,16 @@
 import type { Container, OperationInput } from "@azure/cosmos";
-import { STORED_VERSION } from "../../job/job.ts";
-import type { Stored } from "../../job/ports.ts";
 import type {
   DispatcherLease,
   DispatcherLeases,
   DispatcherLedger,
   PoolRecord,
   PoolWrite,
-  Replaced,
   ReplacedAll,
   Report,
   Reports,
 } from "../../quota/ports.ts";
+import type { Stored, WriteResult } from "../../store.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { statusOf, storeOperation } from "./client.ts";
 import { createOf, etagOf, isSuperseded, itemBody, transaction, unexpected } from "./transaction.ts";
 
@@ -47,7 +46,7 @@ class SharedItem<T extends object> {
     return resource === undefined ? undefined : { value: resource.value, etag };
   }
 
-  async write(value: T, etag: string | undefined): Promise<Replaced> {
+  async write(value: T, etag: string | undefined): Promise<WriteResult> {
     const item = sharedItem(this.#id, this.#kind, value);
     return storeOperation(`write ${this.#kind}`, async (abortSignal) => {
       try {
@@ -83,7 +82,7 @@ export class CosmosQuotaLedger implements DispatcherLedger {
     return this.#item(pool).read();
   }
 
-  write(pool: string, record: PoolRecord, etag: string | undefined): Promise<Replaced> {
+  write(pool: string, record: PoolRecord, etag: string | undefined): Promise<WriteResult> {
     return this.#item(pool).write(record, etag);
   }
 
@@ -116,7 +115,7 @@ export class CosmosDispatcherLeases implements DispatcherLeases {
     return this.#item.read();
   }
 
-  write(lease: DispatcherLease, etag: string | undefined): Promise<Replaced> {
+  write(lease: DispatcherLease, etag: string | undefined): Promise<WriteResult> {
     return this.#item.write(lease, etag);
   }
 }

@@ -3,7 +3,7 @@ import { CONTROL_SCOPES } from "../../audit/control-record.ts";
 import type { Seal, SealHead, SealLeaf } from "../../audit/seal/seal.ts";
 import type { ChangedHead, SealStore } from "../../audit/seal/sealing.ts";
 import type { SealPart, SealSource } from "../../audit/seal/verify-seals.ts";
-import { STORED_VERSION } from "../../job/job.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { storeOperation } from "./client.ts";
 import { CONTROL_HEAD_ID } from "./control-trail.ts";
 import { HEAD_FIELDS, type HeadFields, jobHeadOf, pagesOf, read } from "./trails.ts";

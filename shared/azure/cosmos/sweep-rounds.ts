@@ -1,6 +1,6 @@
 import type { Container } from "@azure/cosmos";
-import { STORED_VERSION } from "../../job/job.ts";
 import type { SweepRound, SweepRounds } from "../../job/sweep/round.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { storeOperation } from "./client.ts";
 
 const SCOPE = "sweeper";

@@ -3,7 +3,7 @@ import type { ChainHead, ControlRecord, ControlScope } from "../../audit/control
 import type { AuditRecord } from "../../audit/record.ts";
 import type { JobHead, StoredRecord, TrailReader } from "../../audit/verify.ts";
 import type { Job } from "../../job/job.ts";
-import type { JobKey } from "../../job/ports.ts";
+import type { JobKey } from "../../store.ts";
 import { storeOperation } from "./client.ts";
 import { CONTROL_HEAD_ID, controlRecordId, controlRecordOf } from "./control-trail.ts";
 import { auditId, JOB_ID, recordOf } from "./job-store.ts";

@@ -1,5 +1,5 @@
 import type { Container, OperationInput, OperationResponse } from "@azure/cosmos";
-import { StoreUnavailable } from "../../job/ports.ts";
+import { StoreUnavailable } from "../../store.ts";
 import { statusOf, storeOperation } from "./client.ts";
 
 /** How a transactional batch ended: all of it was done, or none of it, for the reason in `status`. */

@@ -1,8 +1,9 @@
 import type { ServiceBusClient } from "@azure/service-bus";
-import { STORED_VERSION } from "../../job/job.ts";
-import type { JobKey, Nudge } from "../../job/ports.ts";
+import type { Nudge } from "../../job/ports.ts";
 import type { Grant } from "../../quota/grant.ts";
 import type { Releases } from "../../quota/ports.ts";
+import type { JobKey } from "../../store.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { ServiceBusNudges } from "./nudges.ts";
 
 /** As infra/resources.json names it: nudges of jobs that have waited already do not queue behind new jobs. */

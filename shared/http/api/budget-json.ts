@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Account, newAccount, type Standing, standingsOf } from "../../budget/account.ts";
-import { decimalOf } from "../../model/cost.ts";
+import { decimalOf } from "../../decimal.ts";
 import { type Budget, dayOf, monthOf, nextDayMs, nextMonthMs, OVER } from "../../tenant/budget.ts";
 
 /** A tenant's budget and where it stands: `budget` of GET /api/usage. */

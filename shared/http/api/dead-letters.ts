@@ -1,8 +1,8 @@
 import { Problem } from "../../errors.ts";
-import type { Status } from "../../job/job.ts";
 import type { RedriveResult } from "../../job/letters/redrive.ts";
 import type { DeadLetter, DeadLetterFilter } from "../../job/ports.ts";
 import { DEFAULT_LIST_LIMIT } from "../../limits.ts";
+import type { Status } from "../../status.ts";
 import { checkJobId, checkLimit, checkQuery, type ParameterChecks } from "./parameters.ts";
 
 /** `dl_` and 32 hex digits. */

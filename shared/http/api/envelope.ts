@@ -2,7 +2,7 @@ import canonicalize from "canonicalize";
 import { z } from "zod";
 import { type Fault, Problem } from "../../errors.ts";
 import type { Submission } from "../../job/intake/accept.ts";
-import { ENDPOINTS, PRIORITIES } from "../../job/job.ts";
+import { ENDPOINTS } from "../../job/job.ts";
 import {
   MAX_FAULTS,
   MAX_IDEMPOTENCY_KEY_CHARS,
@@ -12,6 +12,7 @@ import {
   MAX_MODEL_NAME_CHARS,
   MAX_REQUEST_BYTES,
 } from "../../limits.ts";
+import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { jsonPointer } from "../json-pointer.ts";
 import { readJson } from "../json-text.ts";

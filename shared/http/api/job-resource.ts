@@ -1,4 +1,5 @@
-import { hasEnded, type Job, type StoredResponse } from "../../job/job.ts";
+import type { Job, StoredResponse } from "../../job/job.ts";
+import { hasEnded } from "../../status.ts";
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { CONTROL_EVENTS, CONTROL_SCOPES } from "../../audit/control-record.ts";
-import { STATUSES } from "../../job/job.ts";
 import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_STATUS_JOBS } from "../../limits.ts";
+import { STATUSES } from "../../status.ts";
 import { DEFAULT_SCOPE } from "./control-audit.ts";
 import { ALWAYS, json, page, parameter, plain, problems, ref } from "./openapi-parts.ts";
 

@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { AUDIT_EVENTS } from "../../audit/record.ts";
 import { ERRORS } from "../../errors.ts";
-import { ENDPOINTS, PRIORITIES, STATUSES } from "../../job/job.ts";
+import { ENDPOINTS } from "../../job/job.ts";
 import { CAPABILITIES } from "../../model/catalogue.ts";
+import { PRIORITIES } from "../../priority.ts";
+import { STATUSES } from "../../status.ts";
 
 /** Shapes of what the service answers; what it takes is `envelopeSchema`, the one that validates. */
 const unixSeconds = z.int().describe("Unix time, seconds.");

@@ -1,4 +1,3 @@
-import { STATUSES } from "../../job/job.ts";
 import {
   DEFAULT_LIST_LIMIT,
   MAX_HELD_SUBMIT_BYTES,
@@ -6,6 +5,7 @@ import {
   MAX_LIST_LIMIT,
   MAX_WAIT_SECONDS,
 } from "../../limits.ts";
+import { STATUSES } from "../../status.ts";
 import { envelopeSchema } from "./envelope.ts";
 import { controlPaths, controlSchemas } from "./openapi-control.ts";
 import { opsPaths, opsSchemas } from "./openapi-ops.ts";

@@ -1,5 +1,4 @@
 import { type Fault, Problem } from "../../errors.ts";
-import { STATUSES, type Status } from "../../job/job.ts";
 import {
   DEFAULT_LIST_LIMIT,
   MAX_FAULTS,
@@ -7,6 +6,7 @@ import {
   MAX_MODEL_NAME_CHARS,
   MAX_WAIT_SECONDS,
 } from "../../limits.ts";
+import { STATUSES, type Status } from "../../status.ts";
 
 /** `job_` and 32 lower-case hex digits, as jobs are given. */
 const JOB_ID = /^job_[0-9a-f]{32}$/;

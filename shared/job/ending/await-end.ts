@@ -1,7 +1,9 @@
 import type { Clock } from "../../clock.ts";
 import { MAX_RESPONSE_LOOKS } from "../../limits.ts";
-import { hasEnded, type Job } from "../job.ts";
-import { type JobKey, type JobStore, type Stored, StoreUnavailable } from "../ports.ts";
+import { hasEnded } from "../../status.ts";
+import { type JobKey, type Stored, StoreUnavailable } from "../../store.ts";
+import type { Job } from "../job.ts";
+import type { JobStore } from "../ports.ts";
 import type { EndedJob, RunningJobs } from "../running-jobs.ts";
 
 /**

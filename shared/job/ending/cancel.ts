@@ -1,8 +1,10 @@
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
-import { hasEnded, type Job } from "../job.ts";
+import { hasEnded } from "../../status.ts";
+import type { JobKey, Stored } from "../../store.ts";
+import type { Job } from "../job.ts";
 import { draftOf, end } from "../life-cycle.ts";
-import type { JobKey, JobStore, Stored } from "../ports.ts";
+import type { JobStore } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
 import { change } from "../saving.ts";
 

@@ -1,7 +1,7 @@
 import { Problem } from "../../errors.ts";
-import { hasEnded } from "../job.ts";
+import { hasEnded } from "../../status.ts";
+import type { JobKey } from "../../store.ts";
 import { deleteContent, draftOf } from "../life-cycle.ts";
-import type { JobKey } from "../ports.ts";
 import { change } from "../saving.ts";
 import { type EndingDeps, jobNotFound } from "./cancel.ts";
 

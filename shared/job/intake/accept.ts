@@ -1,6 +1,8 @@
 import { type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.ts";
+import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
-import { type Endpoint, type Job, type Priority, STORED_VERSION, type StoredRequest } from "../job.ts";
+import { STORED_VERSION } from "../../store.ts";
+import type { Endpoint, Job, StoredRequest } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {

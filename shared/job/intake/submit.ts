@@ -2,9 +2,9 @@ import type { BudgetGate } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import { type Log, reasonOf } from "../../log.ts";
+import { STORED_VERSION, type Stored, StoreUnavailable } from "../../store.ts";
 import type { Job } from "../job.ts";
-import { STORED_VERSION } from "../job.ts";
-import { type JobStore, type Nudges, type Stored, StoreUnavailable } from "../ports.ts";
+import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
 import { type Accepted, acceptJob, jobIdOfKey, type Submission } from "./accept.ts";
 

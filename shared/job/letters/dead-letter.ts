@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import { sha256Hex } from "../../sha256.ts";
-import { hasEnded } from "../job.ts";
+import { hasEnded } from "../../status.ts";
 import type { DeadLetter, DeadLetters, JobStore, Nudges } from "../ports.ts";
 
 export interface DeadLetterDeps {

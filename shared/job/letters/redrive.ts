@@ -3,10 +3,13 @@ import type { BudgetGate } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import { type Log, reasonOf } from "../../log.ts";
+import { hasEnded } from "../../status.ts";
+import type { JobKey } from "../../store.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { acceptJob, jobIdOfRedrive } from "../intake/accept.ts";
-import { hasEnded, type Job, STORED_VERSION, type StoredRequest } from "../job.ts";
+import type { Job, StoredRequest } from "../job.ts";
 import { draftOf, redriveEnded } from "../life-cycle.ts";
-import type { DeadLetter, DeadLetters, JobKey, JobStore, Nudges, Redriven } from "../ports.ts";
+import type { DeadLetter, DeadLetters, JobStore, Nudges, Redriven } from "../ports.ts";
 import { change } from "../saving.ts";
 
 export interface RedriveDeps {

@@ -1,5 +1,5 @@
+import { unitsOf } from "../../decimal.ts";
 import type { Deployment } from "../../model/catalogue.ts";
-import { unitsOf } from "../../model/cost.ts";
 import type { Taken } from "../../quota/belief/pool.ts";
 import { advance, type Circumstances, type Plan } from "../advance.ts";
 import type { Draft } from "../life-cycle.ts";

@@ -1,9 +1,10 @@
 import type { Clock } from "../../clock.ts";
 import { type Log, reasonOf } from "../../log.ts";
+import type { Stored } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import type { Job } from "../job.ts";
 import { draftOf, renewLease } from "../life-cycle.ts";
-import type { JobStore, Stored } from "../ports.ts";
+import type { JobStore } from "../ports.ts";
 import { patiently, save } from "../saving.ts";
 
 /** Renewals in a lease's length: two may fail before it runs out. */

@@ -1,9 +1,12 @@
 import type { Deployment } from "../../model/catalogue.ts";
+import { hasEnded } from "../../status.ts";
+import type { Stored } from "../../store.ts";
+import { STORED_VERSION } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, costOfCall, type EndedCall } from "../after-call.ts";
-import { hasEnded, type Job, type Lease, STORED_VERSION, type StoredRequest } from "../job.ts";
+import type { Job, Lease, StoredRequest } from "../job.ts";
 import { type Draft, draftOf, end, supersedeAttempt } from "../life-cycle.ts";
-import type { Nudge, Stored } from "../ports.ts";
+import type { Nudge } from "../ports.ts";
 import { change, patiently, save, type Tried } from "../saving.ts";
 import { type Admitted, admitted, circumstances, type Held, saveAdmitted, takenHere } from "./admission.ts";
 import { Claim } from "./claim.ts";

@@ -1,4 +1,5 @@
-import type { JobKey, SeenLease } from "../ports.ts";
+import type { JobKey } from "../../store.ts";
+import type { SeenLease } from "../ports.ts";
 
 /** A lease that was late, and since when it has been seen so: by then it had these renewals. */
 export interface WatchedLease extends JobKey {

@@ -1,8 +1,8 @@
 import type { Clock } from "../../clock.ts";
 import { SWEEP_MAX_PAGES, SWEEP_PAGE_JOBS } from "../../limits.ts";
 import type { Log } from "../../log.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { queuedWakeAtMs } from "../advance.ts";
-import { STORED_VERSION } from "../job.ts";
 import { draftOf } from "../life-cycle.ts";
 import type { HeldJobsStore, Nudges } from "../ports.ts";
 import { change } from "../saving.ts";

@@ -8,10 +8,12 @@ import {
   SWEEP_SEND_PATIENCE_MS,
 } from "../../limits.ts";
 import { type Log, type LogFields, reasonOf } from "../../log.ts";
+import type { JobKey } from "../../store.ts";
+import { STORED_VERSION } from "../../store.ts";
 import { queuedWakeAtMs } from "../advance.ts";
-import { type Job, STORED_VERSION } from "../job.ts";
+import type { Job } from "../job.ts";
 import { draftOf } from "../life-cycle.ts";
-import type { JobKey, JobStore, Nudge, Nudges, SeenLease, Stretch, SweptJobs } from "../ports.ts";
+import type { JobStore, Nudge, Nudges, SeenLease, Stretch, SweptJobs } from "../ports.ts";
 import { change } from "../saving.ts";
 import { judge, type LeaseWatch, lateAfterMs } from "./lease-watch.ts";
 

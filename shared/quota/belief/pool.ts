@@ -1,3 +1,4 @@
+import type { LimitHeaders, QuotaHeaders } from "../../model/quota-headers.ts";
 import {
   at,
   counted,
@@ -12,7 +13,7 @@ import {
   spend,
   uncounted,
 } from "./limit-belief.ts";
-import { type LimitHeaders, observe, refused, unsaid } from "./sighting.ts";
+import { observe, refused, unsaid } from "./sighting.ts";
 
 /** The quota of a deployment, or of several that share it, as it is believed to be. Plain data, for it is stored. */
 export interface Pool {
@@ -39,12 +40,6 @@ export interface Taken {
   /** What was let go at the same time, this call included. */
   readonly burst_requests: number;
   readonly burst_tokens: number;
-}
-
-/** What an answer says of the quota it was let in by, or refused for. */
-export interface QuotaHeaders {
-  readonly requests: LimitHeaders | null;
-  readonly tokens: LimitHeaders | null;
 }
 
 export interface QuotaNews {

@@ -1,3 +1,4 @@
+import type { LimitHeaders } from "../../model/quota-headers.ts";
 import {
   CAREFUL_SECONDS,
   DEFAULT_WINDOW_MS,
@@ -8,14 +9,6 @@ import {
   uncounted,
   type Window,
 } from "./limit-belief.ts";
-
-/** What an answer's headers say of one kind of quota. */
-export interface LimitHeaders {
-  readonly per_minute: number | null;
-  readonly left: number;
-  /** Until all is there again, rounded up to seconds as the headers are; null where they do not say. */
-  readonly reset_ms: number | null;
-}
 
 /** How much of a difference between belief and header is believed at once; after how long half of a drain is. */
 const LEVEL_GAIN = 0.15;

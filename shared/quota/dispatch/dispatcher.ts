@@ -1,6 +1,6 @@
 import type { Clock } from "../../clock.ts";
-import type { JobKey } from "../../job/ports.ts";
 import { type Log, reasonOf } from "../../log.ts";
+import type { JobKey } from "../../store.ts";
 import type { Limited } from "../instance/instance-quota.ts";
 import type {
   DispatcherLeases,

@@ -1,5 +1,5 @@
 import type { Clock } from "../../clock.ts";
-import type { Stored } from "../../job/ports.ts";
+import type { Stored } from "../../store.ts";
 import type { Breaker } from "../belief/breaker.ts";
 import { giveBack, type LimitBelief, spend } from "../belief/limit-belief.ts";
 import { expectNothing, isLimited, newPool, type Pool, poolAt, withLimits } from "../belief/pool.ts";

@@ -1,3 +1,4 @@
+import type { QuotaHeaders } from "../../model/quota-headers.ts";
 import {
   afterOutcome,
   type Breaker,
@@ -14,7 +15,6 @@ import {
   poolAt,
   poolHasRoom,
   poolRoomAtMs,
-  type QuotaHeaders,
   type Taken,
   takeFrom,
   takenOf,

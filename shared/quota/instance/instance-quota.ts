@@ -1,6 +1,6 @@
 import type { Clock } from "../../clock.ts";
-import type { Stored } from "../../job/ports.ts";
 import { type Log, reasonOf } from "../../log.ts";
+import type { Stored } from "../../store.ts";
 import {
   afterOutcome,
   type Breaker,

@@ -1,4 +1,4 @@
-import type { Priority } from "../../job/job.ts";
+import type { Priority } from "../../priority.ts";
 import { Lane, NEAR_DEADLINE_MS } from "./lane.ts";
 import { Ranking } from "./ranking.ts";
 

@@ -1,4 +1,4 @@
-import { PRIORITIES } from "../../job/job.ts";
+import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { Waiting } from "./fair-queue.ts";
 
@@ -136,4 +136,12 @@ export class LineHeads {
     }
     return lane;
   }
+}
+
+/** Since when a job waits, as its place in the line counts: when it was accepted, or was first due. */
+export function lineSinceMs(job: {
+  readonly created_at_ms: number;
+  readonly not_before_ms: number | null;
+}): number {
+  return Math.max(job.created_at_ms, job.not_before_ms ?? 0);
 }

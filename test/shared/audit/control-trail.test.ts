@@ -3,7 +3,7 @@ import { controlRecordHash, EMPTY_CHAIN, nextControlRecord } from "../../../shar
 import { type ControlChange, type ControlItem, changeControl } from "../../../shared/audit/control-trail.ts";
 import { CosmosControlTrail } from "../../../shared/azure/cosmos/control-trail.ts";
 import { Problem } from "../../../shared/errors.ts";
-import { StoreUnavailable } from "../../../shared/job/ports.ts";
+import { StoreUnavailable } from "../../../shared/store.ts";
 import { openStore, TestClock } from "../world.ts";
 
 const clock = new TestClock();

@@ -12,9 +12,9 @@ import {
   settle,
   standingsOf,
 } from "../../../shared/budget/account.ts";
-import { type JobRecord, reconcile } from "../../../shared/budget/reconcile.ts";
 import { refusalOf } from "../../../shared/budget/refusal.ts";
-import { decimalOf, unitsOf } from "../../../shared/model/cost.ts";
+import { decimalOf, unitsOf } from "../../../shared/decimal.ts";
+import { type JobRecord, reconcile } from "../../../shared/job/run/claim-finding.ts";
 import {
   type Budget,
   budgetName,

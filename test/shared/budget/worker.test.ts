@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { CosmosBudgetLedger, CosmosOverBudgetJobs } from "../../../shared/azure/cosmos/budgets.ts";
 import { Budgets } from "../../../shared/budget/budgets.ts";
-import { ChangedBudgets } from "../../../shared/budget/changed-budgets.ts";
 import type { BudgetLedger } from "../../../shared/budget/ports.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
-import type { JobKey, Nudge } from "../../../shared/job/ports.ts";
+import type { Nudge } from "../../../shared/job/ports.ts";
+import { claimRecords } from "../../../shared/job/run/claim-finding.ts";
 import { runJob } from "../../../shared/job/run/run.ts";
 import type { RunDeps } from "../../../shared/job/run/run-deps.ts";
+import { ChangedBudgets } from "../../../shared/job/sweep/changed-budgets.ts";
+import type { JobKey } from "../../../shared/store.ts";
 import { parseTenants, type Tenants } from "../../../shared/tenant/tenants.ts";
 import { submission } from "../job/samples.ts";
 import {
@@ -52,7 +54,8 @@ function instance(): Instance {
   const make = { store, clock, nudges, catalogue: labs.catalogue("openai-one", "xai-two") };
   const current = () => tenants;
   const budgets = new Budgets({
-    ...{ store, nudges, clock, ledger, log: silent, tenants: current },
+    ...{ claims: claimRecords(store), clock, ledger, log: silent, tenants: current },
+    wake: (key) => nudges.send({ v: 1, ...key }),
     random: () => 0.5,
   });
   return { budgets, worker: workerOn(make, { budgets, tenants: current, maxAttempts: 5 }) };

@@ -9,8 +9,8 @@ import {
   type Overrides,
 } from "../../../shared/control/overrides.ts";
 import { type OverridesStore, watchOverrides } from "../../../shared/control/watch-overrides.ts";
-import { StoreUnavailable } from "../../../shared/job/ports.ts";
 import { parseCatalogue } from "../../../shared/model/catalogue.ts";
+import { StoreUnavailable } from "../../../shared/store.ts";
 import { silent, someTenants, TestClock } from "../world.ts";
 
 const deployment = (name: string, provider: string) => ({

@@ -5,10 +5,10 @@ import { CosmosSweepRounds } from "../../../shared/azure/cosmos/sweep-rounds.ts"
 import { backlogOf, type LiveJob } from "../../../shared/job/backlog.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { draftOf, end, startAttempt } from "../../../shared/job/life-cycle.ts";
-import { StoreUnavailable } from "../../../shared/job/ports.ts";
 import { change } from "../../../shared/job/saving.ts";
 import { type SweepRound, toldRounds } from "../../../shared/job/sweep/round.ts";
 import type { SweepReport } from "../../../shared/job/sweep/sweep.ts";
+import { StoreUnavailable } from "../../../shared/store.ts";
 import { openStore, silent, TestClock } from "../world.ts";
 import { by, submission } from "./samples.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { verifyChain } from "../../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../../shared/audit/record.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
-import { hasEnded, type Job } from "../../../shared/job/job.ts";
+import type { Job } from "../../../shared/job/job.ts";
 import {
   type Draft,
   deleteContent,
@@ -17,6 +17,7 @@ import {
   startAttempt,
   supersedeAttempt,
 } from "../../../shared/job/life-cycle.ts";
+import { hasEnded } from "../../../shared/status.ts";
 import { by, call, NOW_MS, newJob, submission } from "./samples.ts";
 
 const requeue = {

@@ -2,10 +2,11 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { cancelJob } from "../../../shared/job/ending/cancel.ts";
 import { deleteJobContent } from "../../../shared/job/ending/delete-content.ts";
 import type { Draft } from "../../../shared/job/life-cycle.ts";
-import { type JobStore, StoreUnavailable } from "../../../shared/job/ports.ts";
+import type { JobStore } from "../../../shared/job/ports.ts";
 import { runJob } from "../../../shared/job/run/run.ts";
 import { createRunningJobs } from "../../../shared/job/running-jobs.ts";
 import { save } from "../../../shared/job/saving.ts";
+import { StoreUnavailable } from "../../../shared/store.ts";
 import { answer, completion, NudgeList, workerOn } from "../world.ts";
 import { JobWorld } from "./job-world.ts";
 

@@ -8,7 +8,7 @@ import {
   CosmosQuotaReports,
 } from "../../../shared/azure/cosmos/quota.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
-import type { JobKey, Nudge } from "../../../shared/job/ports.ts";
+import type { Nudge } from "../../../shared/job/ports.ts";
 import { runJob } from "../../../shared/job/run/run.ts";
 import type { RunDeps } from "../../../shared/job/run/run-deps.ts";
 import { type Catalogue, parseCatalogue } from "../../../shared/model/catalogue.ts";
@@ -17,6 +17,7 @@ import { InstanceDoor, limitedOf } from "../../../shared/quota/door.ts";
 import type { Grant } from "../../../shared/quota/grant.ts";
 import { InstanceQuota } from "../../../shared/quota/instance/instance-quota.ts";
 import { Reporter } from "../../../shared/quota/instance/reporter.ts";
+import type { JobKey } from "../../../shared/store.ts";
 import { submission } from "../job/samples.ts";
 import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { NO_SEAL, nextSealEnd, type Seal, type SealLeaf, sealDay } from "../../../shared/audit/seal/seal.ts";
 import { sealDays } from "../../../shared/audit/seal/sealing.ts";
-import { StoreUnavailable } from "../../../shared/job/ports.ts";
+import { StoreUnavailable } from "../../../shared/store.ts";
 import { AuditWorld, DAY_MS } from "./world.ts";
 
 let world: AuditWorld;

@@ -1,5 +1,4 @@
-import type { QuotaHeaders } from "../../../quota/belief/pool.ts";
-import type { LimitHeaders } from "../../../quota/belief/sighting.ts";
+import type { LimitHeaders, QuotaHeaders } from "../../quota-headers.ts";
 
 interface Headers {
   get(name: string): string | null;

@@ -3,9 +3,9 @@ import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { submitJob } from "../../../../shared/job/intake/submit.ts";
 import type { Job } from "../../../../shared/job/job.ts";
 import { deleteContent, draftOf, end, renewLease, startAttempt } from "../../../../shared/job/life-cycle.ts";
-import { StoreUnavailable } from "../../../../shared/job/ports.ts";
 import { createRunningJobs } from "../../../../shared/job/running-jobs.ts";
 import { change, save } from "../../../../shared/job/saving.ts";
+import { StoreUnavailable } from "../../../../shared/store.ts";
 import { by, submission } from "../../job/samples.ts";
 import { NudgeList, openStore, silent, TestClock } from "../../world.ts";
 

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { verifyChain } from "../../../../shared/audit/chain.ts";
 import { recordHash } from "../../../../shared/audit/record.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
-import { isKnownVersion, STORED_VERSION } from "../../../../shared/job/job.ts";
 import { runJob } from "../../../../shared/job/run/run.ts";
+import { isKnownVersion, STORED_VERSION } from "../../../../shared/store.ts";
 import { submission } from "../../job/samples.ts";
 import { answer, completion, Labs, NudgeList, openStore, TestClock, workerOn } from "../../world.ts";
 

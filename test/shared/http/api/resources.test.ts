@@ -5,7 +5,7 @@ import { jobJson, matchesEtag, retryAfterSeconds } from "../../../../shared/http
 import { openapiDocument } from "../../../../shared/http/api/openapi.ts";
 import { listQuery, waitSeconds } from "../../../../shared/http/api/parameters.ts";
 import { problemResponse } from "../../../../shared/http/problem.ts";
-import { STORED_VERSION } from "../../../../shared/job/job.ts";
+import { STORED_VERSION } from "../../../../shared/store.ts";
 import { NOW_MS, newJob } from "../../job/samples.ts";
 
 const response = (body: string) => ({

@@ -3,10 +3,11 @@ import type { CosmosFaultRule } from "../../../../local/cosmos/fault-plan.ts";
 import { awaitEnd, showsEnd } from "../../../../shared/job/ending/await-end.ts";
 import { deleteJobContent } from "../../../../shared/job/ending/delete-content.ts";
 import type { Job } from "../../../../shared/job/job.ts";
-import { type Nudge, StoreUnavailable } from "../../../../shared/job/ports.ts";
+import type { Nudge } from "../../../../shared/job/ports.ts";
 import { runJob } from "../../../../shared/job/run/run.ts";
 import { createRunningJobs } from "../../../../shared/job/running-jobs.ts";
 import { MAX_RESPONSE_LOOKS } from "../../../../shared/limits.ts";
+import { StoreUnavailable } from "../../../../shared/store.ts";
 import { answer, completion, NudgeList, workerOn } from "../../world.ts";
 import { JobWorld } from "../job-world.ts";
 

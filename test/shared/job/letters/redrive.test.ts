@@ -10,9 +10,10 @@ import type { Job } from "../../../../shared/job/job.ts";
 import { deadLetterId, settleDeadLetter } from "../../../../shared/job/letters/dead-letter.ts";
 import { type RedriveDeps, redrive } from "../../../../shared/job/letters/redrive.ts";
 import { draftOf, end } from "../../../../shared/job/life-cycle.ts";
-import { type DeadLetter, StoreUnavailable } from "../../../../shared/job/ports.ts";
+import type { DeadLetter } from "../../../../shared/job/ports.ts";
 import { createRunningJobs } from "../../../../shared/job/running-jobs.ts";
 import { change } from "../../../../shared/job/saving.ts";
+import { StoreUnavailable } from "../../../../shared/store.ts";
 import { NudgeList, openStore, silent, TestClock } from "../../world.ts";
 import { by, submission } from "../samples.ts";
 

@@ -10,13 +10,8 @@ import {
 import { PoolKeeper } from "../../../../shared/quota/dispatch/pool-keeper.ts";
 import { Scheduler } from "../../../../shared/quota/dispatch/scheduler.ts";
 import type { Limited } from "../../../../shared/quota/instance/instance-quota.ts";
-import type {
-  DispatcherLedger,
-  PoolRecord,
-  PoolWrite,
-  Replaced,
-  ReplacedAll,
-} from "../../../../shared/quota/ports.ts";
+import type { DispatcherLedger, PoolRecord, PoolWrite, ReplacedAll } from "../../../../shared/quota/ports.ts";
+import type { WriteResult } from "../../../../shared/store.ts";
 import { TestClock } from "../../world.ts";
 
 const deployment: Limited = { name: "one", pool: "one", limits: { requests_per_minute: 600 } };
@@ -34,7 +29,7 @@ class Ledger implements DispatcherLedger {
     return Promise.resolve(this.items.get(pool));
   }
 
-  async write(pool: string, record: PoolRecord, etag: string | undefined): Promise<Replaced> {
+  async write(pool: string, record: PoolRecord, etag: string | undefined): Promise<WriteResult> {
     const written = await this.writeAll([{ pool, record, etag }]);
     return written.kind === "written"
       ? { kind: "written", etag: written.etags[0] ?? "" }

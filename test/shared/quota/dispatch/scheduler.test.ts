@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { newPool, type QuotaHeaders } from "../../../../shared/quota/belief/pool.ts";
+import type { QuotaHeaders } from "../../../../shared/model/quota-headers.ts";
+import { newPool } from "../../../../shared/quota/belief/pool.ts";
 import { type CallNews, type Release, Scheduler } from "../../../../shared/quota/dispatch/scheduler.ts";
 import type { Waiting } from "../../../../shared/quota/turns/fair-queue.ts";
 

@@ -1,7 +1,8 @@
 import { beforeEach, expect, it } from "vitest";
 import type { CallNews } from "../../../../shared/quota/dispatch/scheduler.ts";
 import { InstanceQuota, type Limited } from "../../../../shared/quota/instance/instance-quota.ts";
-import type { PoolRecord, QuotaLedger, Replaced } from "../../../../shared/quota/ports.ts";
+import type { PoolRecord, QuotaLedger } from "../../../../shared/quota/ports.ts";
+import type { WriteResult } from "../../../../shared/store.ts";
 import { silent, TestClock } from "../../world.ts";
 
 /** One item for each pool, replaced by etag, and how often it was asked. */
@@ -14,7 +15,7 @@ class Ledger implements QuotaLedger {
     return Promise.resolve(this.items.get(pool));
   }
 
-  write(pool: string, value: PoolRecord, etag: string | undefined): Promise<Replaced> {
+  write(pool: string, value: PoolRecord, etag: string | undefined): Promise<WriteResult> {
     this.operations++;
     if (this.items.get(pool)?.etag !== etag) return Promise.resolve({ kind: "superseded" });
     const next = String(this.operations);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { PRIORITIES, type Priority } from "../../../../shared/job/job.ts";
+import { PRIORITIES, type Priority } from "../../../../shared/priority.ts";
 import { Dispatcher } from "../../../../shared/quota/dispatch/dispatcher.ts";
 import { LineWatch } from "../../../../shared/quota/dispatch/line-watch.ts";
 import type { ParkedJob, ParkedJobs } from "../../../../shared/quota/ports.ts";

@@ -1,14 +1,15 @@
-import type { Clock } from "../clock.ts";
-import { queuedWakeAtMs } from "../job/advance.ts";
-import { STORED_VERSION } from "../job/job.ts";
-import { draftOf } from "../job/life-cycle.ts";
-import type { JobKey, JobStore, Nudges } from "../job/ports.ts";
-import { change } from "../job/saving.ts";
-import { SWEEP_MAX_PAGES, SWEEP_PAGE_JOBS } from "../limits.ts";
-import type { Log } from "../log.ts";
-import { budgetName } from "../tenant/budget.ts";
-import type { Tenants } from "../tenant/tenants.ts";
-import type { OverBudgetJobs } from "./ports.ts";
+import type { OverBudgetJobs } from "../../budget/ports.ts";
+import type { Clock } from "../../clock.ts";
+import { SWEEP_MAX_PAGES, SWEEP_PAGE_JOBS } from "../../limits.ts";
+import type { Log } from "../../log.ts";
+import type { JobKey } from "../../store.ts";
+import { STORED_VERSION } from "../../store.ts";
+import { budgetName } from "../../tenant/budget.ts";
+import type { Tenants } from "../../tenant/tenants.ts";
+import { queuedWakeAtMs } from "../advance.ts";
+import { draftOf } from "../life-cycle.ts";
+import type { JobStore, Nudges } from "../ports.ts";
+import { change } from "../saving.ts";
 
 /** Instances read the tenants file each for itself: one may hold a job a moment after another knows better. */
 const LATE_HOLDERS_MS = 15_000;

@@ -1,6 +1,8 @@
-import type { AuditRecord } from "../audit/record.ts";
-import type { Job } from "../job/job.ts";
-import type { Finding, Reservation } from "./account.ts";
+import type { AuditRecord } from "../../audit/record.ts";
+import type { Finding, Reservation } from "../../budget/account.ts";
+import type { ClaimRecords } from "../../budget/ports.ts";
+import type { Job } from "../job.ts";
+import type { JobStore } from "../ports.ts";
 
 /** What a job's own record says of an attempt's claims, as far as it tells of them. */
 export type JobRecord =
@@ -32,4 +34,17 @@ export function reconcile(reservation: Reservation, record: JobRecord): Finding 
 /** Told by the worker that made the call; those who took it for lost, or ended the job over it, know no cost. */
 function isCallsOwn({ event, outcome }: Pick<AuditRecord, "event" | "outcome">): boolean {
   return outcome !== null && event !== "attempt_lost";
+}
+
+/** Reads a job and its trail for whoever looks after budgets. Every method throws StoreUnavailable. */
+export function claimRecords(store: Pick<JobStore, "read" | "audit">): ClaimRecords {
+  return {
+    async find(tenant_id, reservation) {
+      const key = { tenant_id, job_id: reservation.job_id };
+      // The job first: its trail is then at least as new.
+      const job = await store.read(key);
+      const trail = job === undefined ? [] : await store.audit(key);
+      return reconcile(reservation, job && { job: job.value, trail });
+    },
+  };
 }

@@ -1,0 +1,51 @@
+import type { Clock } from "../clock.ts";
+import type { StorePorts } from "../service.ts";
+import type { Settings } from "../settings.ts";
+import { CosmosBilledCalls } from "./cosmos/billed-calls.ts";
+import { CosmosBudgetLedger, CosmosOverBudgetJobs } from "./cosmos/budgets.ts";
+import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
+import { CosmosControlTrail } from "./cosmos/control-trail.ts";
+import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
+import { CosmosJobStore } from "./cosmos/job-store.ts";
+import { CosmosLeaseWatch } from "./cosmos/lease-watch.ts";
+import { CosmosLiveJobs } from "./cosmos/live-jobs.ts";
+import { CosmosOverrides } from "./cosmos/overrides.ts";
+import { CosmosParkedJobs } from "./cosmos/parked-jobs.ts";
+import { CosmosDispatcherLeases, CosmosQuotaLedger, CosmosQuotaReports } from "./cosmos/quota.ts";
+import { CosmosSeals } from "./cosmos/seals.ts";
+import { CosmosSweepRounds } from "./cosmos/sweep-rounds.ts";
+import { CosmosSweptJobs } from "./cosmos/swept-jobs.ts";
+import type { Credentials } from "./identity.ts";
+
+/** Every store port on Cosmos DB, over one client. `dispose` closes its connections. */
+export function cosmosPorts(
+  settings: Pick<Settings, "cosmos" | "contentRetentionDays" | "auditRetentionDays">,
+  credentials: Credentials,
+  clock: Clock,
+): { ports: StorePorts; dispose: () => void } {
+  const { database, dispose } = openDatabase(settings.cosmos, credentials);
+  const jobs = database.container(JOBS_CONTAINER);
+  const control = database.container(CONTROL_CONTAINER);
+  const ports: StorePorts = {
+    store: new CosmosJobStore(jobs, {
+      contentDays: settings.contentRetentionDays,
+      auditDays: settings.auditRetentionDays,
+    }),
+    sweptJobs: new CosmosSweptJobs(jobs, clock),
+    parkedJobs: new CosmosParkedJobs(jobs),
+    overBudgetJobs: new CosmosOverBudgetJobs(jobs),
+    liveJobs: new CosmosLiveJobs(jobs),
+    billedCalls: new CosmosBilledCalls(jobs),
+    leaseWatch: new CosmosLeaseWatch(control),
+    sweepRounds: new CosmosSweepRounds(control),
+    deadLetters: new CosmosDeadLetters(control),
+    overrides: new CosmosOverrides(control),
+    trail: new CosmosControlTrail(control),
+    quotaLedger: new CosmosQuotaLedger(control),
+    quotaReports: new CosmosQuotaReports(control),
+    dispatcherLeases: new CosmosDispatcherLeases(control),
+    budgetLedger: new CosmosBudgetLedger(control),
+    seals: new CosmosSeals(jobs, control),
+  };
+  return { ports, dispose };
+}
