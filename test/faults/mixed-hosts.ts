@@ -16,24 +16,24 @@ const IMPORT = 'import cluster from "node:cluster";\n';
 export function mixedHosts(seed: number): readonly Patch[] {
   const offsetMs = seed % 2 === 0 ? APART_MS : -APART_MS;
   return [
-    ["clock.js", "/** setTimeout fires", `${IMPORT}/** setTimeout fires`],
+    ["clock.ts", "/** setTimeout fires", `${IMPORT}/** setTimeout fires`],
     [
-      "clock.js",
+      "clock.ts",
       "now: () => Date.now(),",
       `now: () => Date.now() + (${NUMBER} % 3 === 1 ? ${offsetMs} : 0),`,
     ],
     [
-      "job/job.js",
+      "store.ts",
       "export const STORED_VERSION = 1;",
       `${IMPORT}export const STORED_VERSION = ${NUMBER} % 3 === 2 ? 2 : 1;`,
     ],
     [
-      "job/accept.js",
-      "const job = {",
-      "const job = { ...(STORED_VERSION === 2 ? { of_the_next: true } : {}),",
+      "job/intake/accept.ts",
+      "const job: Job = {",
+      "const job: Job = { ...(STORED_VERSION === 2 ? { of_the_next: true } : {}),",
     ],
   ];
 }
 
 /** Instances called after their process, so that one can be killed by name. */
-export const NAMED_HOSTS: readonly Patch[] = [["settings.js", "?? random()", '?? ("p" + process.pid)']];
+export const NAMED_HOSTS: readonly Patch[] = [["settings.ts", "?? random()", '?? ("p" + process.pid)']];
