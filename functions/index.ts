@@ -26,12 +26,12 @@ const configuration = loadConfiguration(
   () => randomHex(4),
 );
 const { settings } = configuration;
-const { tenantsFile, local } = settings;
+const { tenantsFile } = settings;
 const tenants = watchTenants(
   { tenants: configuration.tenants, text: configuration.tenantsText },
   {
     readText: (signal) => readFile(tenantsFile, { encoding: "utf8", signal }),
-    parse: (text) => tenantsOf(tenantsFile, text, local),
+    parse: (text) => tenantsOf(tenantsFile, text, settings),
     ...{ clock, log },
   },
 );

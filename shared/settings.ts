@@ -8,6 +8,8 @@ export interface Settings {
   readonly cosmos: CosmosConnection;
   /** Undefined: API keys only. */
   readonly entra: { readonly issuer: string; readonly audience: string } | undefined;
+  /** SHA-256 of the first operator's key, in hex; undefined: operators stand in the tenants file alone. */
+  readonly operatorKeySha256: string | undefined;
   readonly leaseSeconds: number;
   readonly sweepSeconds: number;
   readonly maxAttempts: number;
@@ -65,6 +67,10 @@ export const settingsSchema = z.object({
   COSMOS__clientId: text.optional(),
   AUTH_ISSUER: z.url().optional(),
   AUTH_AUDIENCE: text.optional(),
+  OPERATOR_KEY_SHA256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in 64 lower-case hex digits")
+    .optional(),
   LEASE_SECONDS: whole({ min: 1, max: 300, default: 20 }),
   SWEEP_SECONDS: whole({ min: 1, max: 1800, default: 5 }).refine(isTimerInterval, {
     message: "must divide 60, or be whole minutes that divide 60 minutes",
@@ -113,6 +119,7 @@ export function parseSettings(
     serviceBus,
     cosmos,
     entra,
+    operatorKeySha256: s.OPERATOR_KEY_SHA256,
     leaseSeconds: s.LEASE_SECONDS,
     sweepSeconds: s.SWEEP_SECONDS,
     maxAttempts: s.MAX_ATTEMPTS,

@@ -6,6 +6,9 @@ export const DEPLOYED = [
   "host.json",
   "models.json",
   "tenants.json",
+  // Written by postprovision, where the service was deployed from this folder.
+  "models.azure.json",
+  "tenants.azure.json",
   "dist/functions/**",
   "dist/node_modules/**",
 ] as const;

@@ -23,7 +23,7 @@ const written = (...tenants: { id: string; keys: string[] }[]) =>
 const lines: { event: string; fields: LogFields }[] = [];
 const told = (event: string, fields: LogFields = {}) => void lines.push({ event, fields });
 const log: Log = { info: told, warn: told, error: told };
-const parse = (text: string) => tenantsOf(file, text, false);
+const parse = (text: string) => tenantsOf(file, text, { local: false });
 let clock: TestClock;
 let watched: WatchedTenants;
 
