@@ -31,7 +31,7 @@ describe("sending", () => {
       state: "active",
     });
     expect(message.sequenceNumber?.toNumber()).toBe(1);
-    expect(message.enqueuedSequenceNumber).toBe(1);
+    expect(message.enqueuedSequenceNumber).toBe(0); // that of another queue, had it been forwarded
   });
 
   test.each([
