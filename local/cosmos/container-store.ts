@@ -91,7 +91,8 @@ export class ContainerStore implements ContainerView {
     this.#selects = new ItemSelects(db, table, () => clock.now());
     this.#unique = new UniqueKeys(definition);
     this.#terms = new IndexTerms(this.indexes);
-    makeTable(db, table, { indexes: this.indexes, unique: this.#unique, terms: this.#terms });
+    const { rid, self, indexes } = this;
+    makeTable(db, table, { rid, self, indexes, unique: this.#unique, terms: this.#terms });
     this.#twins = this.#unique.columns.map((column) =>
       db.prepare(`SELECT 1 FROM ${table} WHERE pk = ? AND ${column} = ? AND id <> ? AND ${LIVE}`),
     );

@@ -1,6 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { IndexPlan } from "./index-plan.ts";
 import type { IndexTerms } from "./index-terms.ts";
+import { systemFields, withSystemFields } from "./item-text.ts";
+import { itemRid } from "./rid.ts";
 import type { UniqueKeys } from "./unique-keys.ts";
 
 /**
@@ -19,8 +21,11 @@ function columnsOf(indexes: IndexPlan, unique: UniqueKeys): string {
 
 const KEPT = ["born", "lsn", "pk", "id", "body", "etag", "expires_ms", "p1"];
 
-/** What a table's columns are filled from. */
+/** What a table's rows are filled from. */
 interface Derived {
+  /** The container's resource id, and its `_self`. */
+  readonly rid: string;
+  readonly self: string;
   readonly indexes: IndexPlan;
   readonly unique: UniqueKeys;
   readonly terms: IndexTerms;
@@ -63,11 +68,11 @@ function makeSortIndexes(db: DatabaseSync, table: string, { composites }: IndexP
   }
 }
 
-/** Version 1 had no `born`: there its lsn stands for it. */
+/** Version 1 had no `born`: there its lsn stands for it. Up to version 3, resource ids were others. */
 function rebuild(
   db: DatabaseSync,
   table: string,
-  { indexes, unique, terms }: Derived,
+  { rid, self, indexes, unique, terms }: Derived,
   hasBorn: boolean,
 ): void {
   const fresh = `${table}_fresh`;
@@ -82,8 +87,15 @@ function rebuild(
     `SELECT ${hasBorn ? "born" : "lsn AS born"}, lsn, pk, id, body, etag, expires_ms, p1 FROM ${table} ORDER BY 1`,
   );
   for (const row of rows.iterate()) {
-    const kept = KEPT.map((name) => row[name] ?? null);
     const item = JSON.parse(String(row.body));
+    const system = systemFields(
+      String(row.etag),
+      Number(item._ts ?? 0),
+      itemRid(rid, String(row.pk), String(row.id)),
+      self,
+    );
+    const body = withSystemFields(item, String(row.body), system);
+    const kept = KEPT.map((name) => (name === "body" ? body : (row[name] ?? null)));
     const values = indexes.values(item);
     insert.run(...kept, terms.of(item, values), ...unique.values(item), ...values);
   }

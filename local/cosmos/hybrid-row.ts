@@ -54,7 +54,9 @@ function* recordsIn(bytes: Buffer): Generator<Buffer> {
     if (bytes[at] !== VERSION) throw damaged(`version ${bytes[at]} is not known`);
     const schema = bytes.readInt32LE(at + 1);
     if (schema === SEGMENT) {
-      at += bytes.readInt32LE(at + HEADER_BYTES + 1);
+      const length = bytes.readInt32LE(at + HEADER_BYTES + 1);
+      if (length < SEGMENT_HEAD_BYTES) throw damaged("a segment has no length");
+      at += length;
       continue;
     }
     if (schema !== RECORD) throw damaged(`a record has the schema ${schema}`);
