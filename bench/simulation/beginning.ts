@@ -152,8 +152,7 @@ class Service {
   async #free({ door, cooling }: Instance, { deployments, tokens }: WorldJob): Promise<string | undefined> {
     const free = () =>
       deployments.find(
-        (name) =>
-          (cooling.get(name) ?? 0) <= this.#events.nowMs && door.waitsUntilMs(name, tokens) === undefined,
+        (name) => (cooling.get(name) ?? 0) <= this.#events.nowMs && door.waits(name, tokens) === undefined,
       );
     return free() ?? ((await door.prepare(deployments, tokens)) ? free() : undefined);
   }

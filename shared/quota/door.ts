@@ -8,11 +8,12 @@ import type { InstanceQuota, Limited } from "./instance/instance-quota.ts";
 import type { Reporter } from "./instance/reporter.ts";
 import type { ParkedFields } from "./ports.ts";
 import { lineSinceMs, placeOf } from "./turns/line.ts";
+import type { Wait } from "./wait.ts";
 
 /** How a worker asks for quota and tells what became of it. */
 export interface QuotaDoor {
-  /** Until when a call must wait; undefined: it may go now. */
-  waitsUntilMs(deployment: string, tokens: number): number | undefined;
+  /** Why, and until when, a call must wait; undefined: it may go now. */
+  waits(deployment: string, tokens: number): Wait | undefined;
   /** Tries to get room on one of these; true: it is there. */
   prepare(deployments: readonly string[], tokens: number): Promise<boolean>;
   take(deployment: string, tokens: number): Taken;
@@ -76,8 +77,8 @@ export class InstanceDoor implements QuotaDoor {
     return deployment === undefined ? { name, pool: name, limits: GONE } : limitedOf(deployment);
   }
 
-  waitsUntilMs(deployment: string, tokens: number): number | undefined {
-    return this.#deps.quota.waitsUntilMs(this.#limited(deployment), tokens);
+  waits(deployment: string, tokens: number): Wait | undefined {
+    return this.#deps.quota.waits(this.#limited(deployment), tokens);
   }
 
   prepare(deployments: readonly string[], tokens: number): Promise<boolean> {

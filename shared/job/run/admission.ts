@@ -128,7 +128,7 @@ export function circumstances(
   const waitsUntilMs = (deployment: string) => {
     if (told.granted === deployment) return undefined;
     if (told.granted !== undefined) return nowMs + NOT_GRANTED_MS;
-    return cooling.untilMs(deployment) ?? quota?.waitsUntilMs(deployment, tokens);
+    return cooling.untilMs(deployment) ?? quota?.waits(deployment, tokens)?.untilMs;
   };
   return {
     dispatch: quota === undefined ? undefined : { ...told, tokens },

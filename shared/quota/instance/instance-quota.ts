@@ -27,6 +27,7 @@ import {
 } from "../belief/pool.ts";
 import type { CallNews } from "../dispatch/scheduler.ts";
 import type { PoolRecord, QuotaLedger } from "../ports.ts";
+import type { Wait, WaitCause } from "../wait.ts";
 import { NO_SLICE, type Slice, sliceSize } from "./slice.ts";
 
 /** What an instance must know of a deployment to admit calls to it. */
@@ -54,6 +55,7 @@ interface State {
   news: CallNews[];
   /** Nothing is to be had before. */
   nothingUntilMs: number;
+  nothingCause: WaitCause;
   writtenMs: number;
   /** Callers that wait for a slice. */
   wanting: number;
@@ -90,6 +92,7 @@ export class InstanceQuota {
         stored: undefined,
         news: [],
         nothingUntilMs: 0,
+        nothingCause: "no_slice",
         writtenMs: 0,
         wanting: 0,
         refilling: undefined,
@@ -99,24 +102,27 @@ export class InstanceQuota {
     return state;
   }
 
-  /** Until when a call of so many tokens must wait; undefined: it may go now, from what this instance holds. */
-  waitsUntilMs(deployment: Limited, tokens: number): number | undefined {
+  /** Why, and until when, a call of so many tokens must wait; undefined: it may go now, from what this instance holds. */
+  waits(deployment: Limited, tokens: number): Wait | undefined {
     const nowMs = this.#deps.clock.now();
     const breaker = this.#breakers.get(deployment.name);
     if (breaker !== undefined) {
-      if (permits(breaker, nowMs) === "no") return permitsAtMs(breaker, nowMs);
+      if (permits(breaker, nowMs) === "no")
+        return { cause: "deployment_failing", untilMs: permitsAtMs(breaker, nowMs) };
       if (rampShare(breaker, nowMs) < 1 && (this.#running.get(deployment.name) ?? 0) > 0)
-        return nowMs + ASK_AGAIN_MS;
+        return { cause: "deployment_failing", untilMs: nowMs + ASK_AGAIN_MS };
     }
     const { concurrency } = deployment.limits;
     if (concurrency !== undefined && (this.#running.get(deployment.name) ?? 0) >= concurrency)
-      return nowMs + ASK_AGAIN_MS;
+      return { cause: "concurrency", untilMs: nowMs + ASK_AGAIN_MS };
     const state = this.#stateOf(deployment);
-    if (!isLimited(state.pool))
-      return nowMs < state.pool.not_before_ms ? state.pool.not_before_ms : undefined;
+    if (nowMs < state.pool.not_before_ms) return { cause: "rate_limited", untilMs: state.pool.not_before_ms };
+    if (!isLimited(state.pool)) return undefined;
     if (state.slice.lapses_ms > nowMs && state.slice.requests >= 1 && state.slice.tokens >= tokens)
       return undefined;
-    return Math.max(nowMs + 1, state.nothingUntilMs);
+    const { nothingUntilMs, nothingCause } = state;
+    if (nowMs >= nothingUntilMs) return { cause: "no_slice", untilMs: nowMs + 1 };
+    return { cause: nothingCause, untilMs: nothingUntilMs };
   }
 
   /** Tries to get room for a call on one of these, in this order. False: there is none, or others wait for it. */
@@ -192,7 +198,7 @@ export class InstanceQuota {
     if (news.outcome === "refused") {
       state.slice = NO_SLICE;
       state.pool = learn(poolAt(state.pool, nowMs), quotaNews(news, nowMs), nowMs);
-      state.nothingUntilMs = Math.max(state.pool.not_before_ms, nowMs + ASK_AGAIN_MS);
+      nothingUntil(state, Math.max(state.pool.not_before_ms, nowMs + ASK_AGAIN_MS), "quota");
     }
     const due = news.outcome !== "ok" || state.news.length >= NEWS_KEPT;
     if (state.news.length > NEWS_KEPT) state.news.splice(0, state.news.length - NEWS_KEPT);
@@ -208,14 +214,14 @@ export class InstanceQuota {
   #refill(deployment: Limited, tokens: number): Promise<boolean> {
     const state = this.#stateOf(deployment);
     if (state.refilling !== undefined) {
-      return state.refilling.then(() => this.waitsUntilMs(deployment, tokens) === undefined);
+      return state.refilling.then(() => this.waits(deployment, tokens) === undefined);
     }
     state.refilling = this.#fetch(deployment, state, tokens)
       .catch((thrown: unknown) => {
         // Without the ledger nothing can be taken: the jobs wait, as for quota.
         this.#deps.log.warn("quota_ledger_away", { pool: deployment.pool, reason: reasonOf(thrown) });
         state.stored = undefined;
-        state.nothingUntilMs = this.#deps.clock.now() + ASK_AGAIN_MS;
+        nothingUntil(state, this.#deps.clock.now() + ASK_AGAIN_MS, "no_slice");
         return false;
       })
       .finally(() => {
@@ -244,7 +250,7 @@ export class InstanceQuota {
       state.slice = together(state.slice, plan.back);
       state.news = [...plan.news, ...state.news];
     }
-    state.nothingUntilMs = clock.now() + ASK_AGAIN_MS;
+    nothingUntil(state, clock.now() + ASK_AGAIN_MS, "no_slice");
     return false;
   }
 
@@ -269,7 +275,7 @@ export class InstanceQuota {
     const hasRoom = !backlog && poolHasRoom(whole, tokens, nowMs);
     if (!hasRoom) {
       const roomAtMs = backlog ? Infinity : Math.max(nowMs + 1, poolRoomAtMs(whole, tokens, nowMs));
-      state.nothingUntilMs = Math.min(nowMs + ASK_AGAIN_MS, roomAtMs);
+      nothingUntil(state, Math.min(nowMs + ASK_AGAIN_MS, roomAtMs), backlog ? "line" : "quota");
       state.stored = undefined;
       if (state.news.length === 0 && back.requests === 0) return undefined;
     }
@@ -285,6 +291,11 @@ export class InstanceQuota {
       ...{ slice, back, news },
     };
   }
+}
+
+function nothingUntil(state: State, untilMs: number, cause: WaitCause): void {
+  state.nothingUntilMs = untilMs;
+  state.nothingCause = cause;
 }
 
 function together(one: Slice, other: Slice): Slice {
