@@ -1,6 +1,14 @@
-import type { Stored } from "../../shared/store.ts";
-import type { DispatcherLease, DispatcherLeases, DispatcherLedger, ParkedJob, ParkedJobs, PoolRecord, Report, Reports } from "../../shared/quota/ports.ts";
-import type { WriteResult } from "../../shared/store.ts";
+import type {
+  DispatcherLease,
+  DispatcherLeases,
+  DispatcherLedger,
+  ParkedJob,
+  ParkedJobs,
+  PoolRecord,
+  Report,
+  Reports,
+} from "../../shared/quota/ports.ts";
+import type { Stored, WriteResult } from "../../shared/store.ts";
 
 /** What was asked of the store; a write that came too late (412) is one of the operations, too. */
 export interface Asked {
