@@ -1,4 +1,5 @@
 import type { HttpResponseInit } from "@azure/functions";
+import { bytesTooMany } from "../shared/content/content.ts";
 import { Problem } from "../shared/errors.ts";
 import { admitModel } from "../shared/http/api/admit-model.ts";
 import { type ParsedSubmit, parseSubmit } from "../shared/http/api/envelope.ts";
@@ -7,7 +8,7 @@ import { waitSeconds } from "../shared/http/api/parameters.ts";
 import { type SubmitDeps, submitJob, submittedBefore } from "../shared/job/intake/submit.ts";
 import type { Job } from "../shared/job/job.ts";
 import type { EndedJob } from "../shared/job/running-jobs.ts";
-import { MAX_HELD_SUBMIT_BYTES, MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
+import { MAX_HELD_SUBMIT_BYTES, MAX_REQUEST_BYTES } from "../shared/limits.ts";
 import { type Log, reasonOf } from "../shared/log.ts";
 import type { Catalogue } from "../shared/model/catalogue.ts";
 import type { Settings } from "../shared/settings.ts";
@@ -33,7 +34,8 @@ export function registerSubmitJob(deps: SubmitRouteDeps): void {
     const submit = parseSubmit(bytes, request.headers, nowMs, deps.settings);
     const asked = bytes.length > MAX_HELD_SUBMIT_BYTES ? 0 : waitSeconds(request.headers.get("prefer"));
     const answer = (job: Stored<Job>) => awaited({ ...deps, log }, tenant, job, asked);
-    refuseStoredSize(submit.bodyText);
+    const tooMany = bytesTooMany(submit.bodyText);
+    if (tooMany !== undefined) throw tooLarge(`${tooMany} bytes with its escapes`);
     const refusal = submit.refusal ?? refusedModel(deps.catalogue(), tenant, submit);
     if (refusal !== undefined) {
       // What was accepted once stays so: its time may be over by now, or its model gone.
@@ -121,13 +123,6 @@ function defaultDeadlineMs(
 
 function refuseDeclaredSize(contentLength: string | null): void {
   if (Number(contentLength ?? 0) > MAX_REQUEST_BYTES) throw tooLarge(`${contentLength} bytes`);
-}
-
-/** As Cosmos DB will hold it: a string inside JSON, where each quote and backslash takes two bytes. */
-function refuseStoredSize(bodyText: string): void {
-  if (bodyText.length * 6 <= MAX_STORED_CONTENT_BYTES) return;
-  const storedBytes = Buffer.byteLength(JSON.stringify(bodyText));
-  if (storedBytes > MAX_STORED_CONTENT_BYTES) throw tooLarge(`${storedBytes} bytes with its escapes`);
 }
 
 function tooLarge(size: string): Problem {

@@ -1,3 +1,5 @@
+import type { z } from "zod";
+
 /** What all stores share: how an item is named, read and written, and what a cloud can do to either. */
 
 /** Version of the items and messages this host writes; hosts of two neighbouring versions work side by side. */
@@ -30,4 +32,39 @@ export type WriteResult =
 /** The store cannot be reached, is too slow or throttles beyond patience. A write may or may not have been applied. */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
+}
+
+/**
+ * An item that this version cannot read: damaged, or of a version to come. It is a fault of that item, not an outage:
+ * whoever reads many passes it over, and it is not worth another try.
+ */
+export class ItemUnreadable extends Error {
+  override readonly name = "ItemUnreadable";
+  readonly kind: string;
+  readonly id: string;
+  /** Where the first thing is that cannot be read, and what is wrong with it; never what stands there. */
+  readonly fault: string;
+
+  constructor(kind: string, id: string, fault: string) {
+    super(`${kind} ${id}: ${fault}`);
+    this.kind = kind;
+    this.id = id;
+    this.fault = fault;
+  }
+}
+
+/** The item as its kind's document has it, with whatever else is in it. @throws ItemUnreadable */
+export function readItem<Document extends z.ZodType>(
+  { kind, document }: { readonly kind: string; readonly document: Document },
+  id: string,
+  item: unknown,
+): z.infer<Document> {
+  const parsed = document.safeParse(item);
+  if (parsed.success) return parsed.data;
+  const [first] = parsed.error.issues;
+  throw new ItemUnreadable(
+    kind,
+    id,
+    `${first?.path.join(".") || "item"}: ${first?.message ?? "is not known"}`,
+  );
 }

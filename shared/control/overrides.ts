@@ -20,7 +20,7 @@ const setting = {
   actor: z.string(),
   reason: z.string().nullable(),
 };
-const switchSchema = z.object({
+const switchSchema = z.looseObject({
   kind: z.enum(SWITCH_KINDS),
   name: z.string(),
   /** `off`: no new calls, running ones are aborted; `drained`: no new calls, running ones end. */
@@ -29,12 +29,19 @@ const switchSchema = z.object({
   mode: z.enum(["park", "fail_over"]),
   ...setting,
 });
-const limitsOverride = z.object({ deployment: z.string(), limits: limitsSchema, ...setting });
-const routeWeights = z.object({ route: z.string(), weights: z.record(z.string(), z.number()), ...setting });
-const tenantWeight = z.object({ tenant: z.string(), weight: z.number(), ...setting });
+const limitsOverride = z.looseObject({ deployment: z.string(), limits: limitsSchema.loose(), ...setting });
+const routeWeights = z.looseObject({
+  route: z.string(),
+  weights: z.record(z.string(), z.number()),
+  ...setting,
+});
+const tenantWeight = z.looseObject({ tenant: z.string(), weight: z.number(), ...setting });
 
-/** As it is stored; read with the same schema, for a version to come may write more. */
-export const overridesSchema = z.object({
+/**
+ * As it is stored. What a version to come adds is kept; a switch that this version does not understand makes all of it
+ * unreadable, for it may say that nothing is to be called.
+ */
+export const overridesSchema = z.looseObject({
   /** Counts up with each change: who holds a lower number knows less. */
   revision: z.number().int(),
   switches: z.array(switchSchema),

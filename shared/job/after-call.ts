@@ -1,11 +1,11 @@
+import { bytesTooMany } from "../content/content.ts";
 import type { JobErrorCode } from "../errors.ts";
-import { MAX_RETRY_AFTER_SECONDS, MAX_STORED_CONTENT_BYTES } from "../limits.ts";
+import { MAX_RETRY_AFTER_SECONDS } from "../limits.ts";
 import type { Deployment } from "../model/catalogue.ts";
 import { type Cost, costOf } from "../model/cost.ts";
 import { backOffMs, type Outcome } from "../model/outcome.ts";
 import type { Usage } from "../model/usage.ts";
 import { sha256Hex } from "../sha256.ts";
-import { STORED_VERSION } from "../store.ts";
 import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "./advance.ts";
 import type { Job, StoredResponse } from "./job.ts";
 import { type CallFacts, draftOf, end, failAttempt } from "./life-cycle.ts";
@@ -77,29 +77,12 @@ function failed(
   return { draft, next: { kind: "done" } };
 }
 
-function storedResponse(
-  job: Job,
-  answer: { statusCode: number; requestId: string | null },
+function responseOf(
+  answer: { readonly statusCode: number; readonly requestId: string | null },
   body: string,
 ): StoredResponse | undefined {
-  const response: StoredResponse = {
-    v: STORED_VERSION,
-    kind: "response",
-    tenant_id: job.tenant_id,
-    job_id: job.job_id,
-    status_code: answer.statusCode,
-    request_id: answer.requestId,
-    body,
-  };
-  return fits(body) ? response : undefined;
-}
-
-/** Measured as it will be stored: a string inside JSON, where a quote or a line break takes two bytes or more. */
-function fits(body: string): boolean {
-  const most = body.length * 6; // the worst case, "\\u0000" for each character
-  return (
-    most <= MAX_STORED_CONTENT_BYTES || Buffer.byteLength(JSON.stringify(body)) <= MAX_STORED_CONTENT_BYTES
-  );
+  if (bytesTooMany(body) !== undefined) return undefined;
+  return { status_code: answer.statusCode, request_id: answer.requestId, body };
 }
 
 function completed(
@@ -108,7 +91,7 @@ function completed(
   c: Circumstances,
   outcome: Extract<Outcome, { kind: "completed" }>,
 ): Plan {
-  const response = storedResponse(job, outcome, outcome.body);
+  const response = responseOf(outcome, outcome.body);
   if (response === undefined) {
     const bytes = Buffer.byteLength(outcome.body);
     return failed(
@@ -135,7 +118,7 @@ function rejected(
   c: Circumstances,
   outcome: Extract<Outcome, { kind: "rejected" }>,
 ): Plan {
-  const response = outcome.body === null ? undefined : storedResponse(job, outcome, outcome.body);
+  const response = outcome.body === null ? undefined : responseOf(outcome, outcome.body);
   return failed(job, call, c, outcome.code, outcome.message, response);
 }
 

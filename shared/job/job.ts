@@ -6,6 +6,7 @@ import type { Priority } from "../priority.ts";
 import type { Parked } from "../quota/ports.ts";
 import type { Status } from "../status.ts";
 
+export type { StoredRequest, StoredResponse } from "../content/content.ts";
 export { ENDPOINTS, type Endpoint } from "../model/endpoint.ts";
 
 /** A worker's right to a job: whoever wrote `claim_id` last holds it, for `seconds` from each renewal. */
@@ -104,24 +105,4 @@ export interface Job {
    * there was this field go by the setting.
    */
   readonly audit_until_ms?: number | null;
-}
-
-/** The request as received: `body` is the JSON text of the envelope's `body`, byte for byte. */
-export interface StoredRequest {
-  readonly v: number;
-  readonly kind: "request";
-  readonly tenant_id: string;
-  readonly job_id: string;
-  readonly body: string;
-}
-
-/** A deployment's answer: `body` is its JSON text, byte for byte. */
-export interface StoredResponse {
-  readonly v: number;
-  readonly kind: "response";
-  readonly tenant_id: string;
-  readonly job_id: string;
-  readonly status_code: number;
-  readonly request_id: string | null;
-  readonly body: string;
 }

@@ -10,8 +10,10 @@ import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos/client.ts";
 import { CosmosJobStore } from "../../shared/azure/cosmos/job-store.ts";
 import { CosmosLeaseWatch } from "../../shared/azure/cosmos/lease-watch.ts";
+import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { CosmosSweptJobs } from "../../shared/azure/cosmos/swept-jobs.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { inlineContent } from "../../shared/content/content-store.ts";
 import type { Nudge, Nudges } from "../../shared/job/ports.ts";
 import { createCooling } from "../../shared/job/run/cooling.ts";
 import type { RunDeps } from "../../shared/job/run/run-deps.ts";
@@ -55,10 +57,12 @@ export interface OpenedStore {
   /** The containers beneath, for what the app itself never does. */
   readonly jobs: Container;
   readonly control: Container;
+  /** The same as the app's adapters see them. */
+  readonly items: { readonly jobs: StoredItems; readonly control: StoredItems };
   close(): Promise<void>;
 }
 
-export async function openStore(clock: Clock): Promise<OpenedStore> {
+export async function openStore(clock: Clock, log: Log = silent): Promise<OpenedStore> {
   const cosmos = await startCosmos({
     port: 0,
     databaseFile: ":memory:",
@@ -71,9 +75,10 @@ export async function openStore(clock: Clock): Promise<OpenedStore> {
   });
   const jobs = database.container(JOBS_CONTAINER);
   const control = database.container(CONTROL_CONTAINER);
+  const items = { jobs: new StoredItems(jobs, log), control: new StoredItems(control, log) };
   return {
-    ...{ cosmos, jobs, control },
-    store: new CosmosJobStore(jobs, { contentDays: 30, auditDays: 0 }),
+    ...{ cosmos, jobs, control, items },
+    store: new CosmosJobStore(items.jobs, { contentDays: 30, auditDays: 0 }, inlineContent),
     async close() {
       dispose();
       await cosmos.close();
@@ -182,12 +187,17 @@ export function someTenants(): Tenants {
 
 /** A sweeper of one round or many: it remembers nothing, so a test may make a new one for each. */
 export function sweeperOn(
-  { store, jobs, control }: Pick<OpenedStore, "store" | "jobs" | "control">,
+  { store, jobs, items }: Pick<OpenedStore, "store" | "jobs" | "items">,
   by: { nudges: Nudges; urgent?: Pick<Nudges, "send">; clock: Clock },
 ): Sweeper {
   return new Sweeper({
     urgent: by.nudges,
-    ...{ store, jobs: new CosmosSweptJobs(jobs, by.clock), watch: new CosmosLeaseWatch(control), ...by },
+    ...{
+      store,
+      jobs: new CosmosSweptJobs(jobs, by.clock),
+      watch: new CosmosLeaseWatch(items.control),
+      ...by,
+    },
     ...{ nudgeGraceMs: 10_000, leaseSeconds: 30 },
   });
 }

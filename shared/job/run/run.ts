@@ -1,7 +1,6 @@
 import type { Deployment } from "../../model/catalogue.ts";
 import { hasEnded } from "../../status.ts";
-import type { Stored } from "../../store.ts";
-import { STORED_VERSION } from "../../store.ts";
+import { ItemUnreadable, STORED_VERSION, type Stored } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, costOfCall, type EndedCall } from "../after-call.ts";
 import type { Job, Lease, StoredRequest } from "../job.ts";
@@ -44,24 +43,27 @@ export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
 async function runFound(
   deps: RunDeps,
   nudge: Nudge,
-  found: { job: Stored<Job>; request: StoredRequest | undefined },
+  found: { job: Stored<Job>; request: StoredRequest | ItemUnreadable | undefined },
 ): Promise<"done" | "superseded"> {
   const { value: job, etag } = found.job;
   if (hasEnded(job.status)) return "done";
+  const { request: kept } = found;
+  // A host of another version may read it, until the deadline: from then on it is as good as gone.
+  if (kept instanceof ItemUnreadable && deps.clock.now() < job.deadline_ms) throw kept;
+  const stored = kept instanceof ItemUnreadable ? undefined : kept;
   const { actor, nudgeGraceMs } = deps;
-  const estimate = ({ deployment }: Lease) =>
-    lostCost(deps.catalogue().deployment(deployment), job, found.request);
+  const estimate = ({ deployment }: Lease) => lostCost(deps.catalogue().deployment(deployment), job, stored);
   const start = takeOver(job, nudge, { nowMs: deps.clock.now(), actor, nudgeGraceMs, estimate });
   if (start === undefined) return "done"; // a live lease: its holder, or the sweeper, sees to it
   if (job.lease !== null) {
     const { deployment } = job.lease;
     deps.log.warn("attempt_lost", { job_id: job.job_id, attempt: job.attempts, deployment });
   }
-  if (found.request === undefined) {
+  if (stored === undefined) {
     await requestLost(deps, start, etag);
     return "done";
   }
-  const request = new PreparedRequest(found.request, job);
+  const request = new PreparedRequest(stored, job);
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
   // Held, over its budget, too late: what was taken for its call is another's.

@@ -12,7 +12,7 @@ let trail: CosmosControlTrail;
 let changes = 0;
 beforeAll(async () => {
   opened = await openStore(clock);
-  trail = new CosmosControlTrail(opened.control);
+  trail = new CosmosControlTrail(opened.items.control);
 });
 afterAll(() => opened.close());
 beforeEach(() => opened.cosmos.setFaults({ rules: [] }));

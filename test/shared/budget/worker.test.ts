@@ -70,7 +70,7 @@ beforeEach(async () => {
   await opened?.close();
   clock = new TestClock(Date.UTC(2027, 0, 15, 23, 58));
   opened = await openStore(clock);
-  ledger = new CosmosBudgetLedger(opened.control);
+  ledger = new CosmosBudgetLedger(opened.items.control);
   nudges = new NudgeList();
   tenants = tenantsWith({ currency: "USD", per_day: "0.00005" });
   labs.calls.length = 0;
@@ -259,7 +259,7 @@ it("nudges jobs that wait for a budget once it is another", async () => {
   await runJob(one.worker, job);
   expect((await jobOf(job)).held?.until_ms).toBe(Date.UTC(2027, 1, 1));
   const { store } = opened;
-  const overBudget = new CosmosOverBudgetJobs(opened.jobs);
+  const overBudget = new CosmosOverBudgetJobs(opened.items.jobs);
   const current = () => tenants;
   const changed = new ChangedBudgets({ store, overBudget, nudges, clock, tenants: current, nudgeGraceMs: 1 });
   expect(await changed.release(silent)).toBe(0);

@@ -116,7 +116,7 @@ describe("in the store", () => {
   });
 
   it("the sweeper's last round is kept when something happened, and else every five seconds", async () => {
-    const rounds = new CosmosSweepRounds(opened.control);
+    const rounds = new CosmosSweepRounds(opened.items.control);
     expect(await rounds.last()).toBeUndefined();
     const quiet: SweepReport = { overdue: 0, nudged: 0, watched: 0, lostLeases: 0 };
     let next: SweepReport | Error = quiet;

@@ -1,8 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
 import { CosmosBilledCalls } from "../../../shared/azure/cosmos/billed-calls.ts";
-import { openDatabase } from "../../../shared/azure/cosmos/client.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { draftOf, end, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
 import {
@@ -131,11 +129,7 @@ it("finds each call once in the store, late ones as well, by tenant and time", a
   const written = await opened.store.write(late, current?.etag ?? "", by.nowMs);
   expect(written.kind).toBe("written");
 
-  const connectionString = `AccountEndpoint=http://127.0.0.1:${opened.cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
-  const { database, dispose } = openDatabase({ kind: "connection_string", connectionString }, () => {
-    throw new Error("no identity here");
-  });
-  const calls = new CosmosBilledCalls(database.container("jobs"));
+  const calls = new CosmosBilledCalls(opened.items.jobs);
   const found = async (tenantId: string | undefined, from: number, until: number) => {
     const all: BilledCall[] = [];
     for await (const page of calls.pages({ tenantId, fromSeconds: from, untilSeconds: until }))
@@ -152,5 +146,4 @@ it("finds each call once in the store, late ones as well, by tenant and time", a
   expect(await found(undefined, first, next + 1)).toEqual(both);
   expect(await found("team-a", first, next)).toEqual(both.slice(0, 1));
   expect(await found("team-b", first, next + 1)).toEqual([]);
-  dispose();
 });

@@ -13,6 +13,7 @@ import { CosmosControlTrail } from "../../../shared/azure/cosmos/control-trail.t
 import { CosmosJobStore } from "../../../shared/azure/cosmos/job-store.ts";
 import { CosmosSeals } from "../../../shared/azure/cosmos/seals.ts";
 import { CosmosTrails } from "../../../shared/azure/cosmos/trails.ts";
+import { inlineContent } from "../../../shared/content/content-store.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import type { Job } from "../../../shared/job/job.ts";
 import { draftOf, end, startAttempt } from "../../../shared/job/life-cycle.ts";
@@ -35,10 +36,10 @@ export class AuditWorld {
   private constructor(opened: OpenedStore, clock: TestClock, auditDays: number) {
     this.opened = opened;
     this.clock = clock;
-    this.trails = new CosmosTrails(opened.jobs, opened.control);
-    this.seals = new CosmosSeals(opened.jobs, opened.control);
-    this.#control = new CosmosControlTrail(opened.control);
-    this.#store = new CosmosJobStore(opened.jobs, { contentDays: 1, auditDays });
+    this.trails = new CosmosTrails(opened.items.jobs, opened.items.control);
+    this.seals = new CosmosSeals(opened.items.jobs, opened.items.control);
+    this.#control = new CosmosControlTrail(opened.items.control);
+    this.#store = new CosmosJobStore(opened.items.jobs, { contentDays: 1, auditDays }, inlineContent);
   }
 
   static async open(auditDays = 0): Promise<AuditWorld> {

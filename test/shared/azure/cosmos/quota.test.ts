@@ -10,7 +10,7 @@ let ledger: CosmosQuotaLedger;
 
 beforeAll(async () => {
   opened = await openStore(clock);
-  ledger = new CosmosQuotaLedger(opened.control);
+  ledger = new CosmosQuotaLedger(opened.items.control);
 });
 afterAll(() => opened.close());
 

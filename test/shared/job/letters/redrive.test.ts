@@ -32,8 +32,8 @@ beforeEach(() => {
   nudges = new NudgeList();
   deps = {
     ...{ store: opened.store, nudges, clock, log: silent },
-    deadLetters: new CosmosDeadLetters(opened.control),
-    trail: new CosmosControlTrail(opened.control),
+    deadLetters: new CosmosDeadLetters(opened.items.control),
+    trail: new CosmosControlTrail(opened.items.control),
     nudgeGraceMs: 10_000,
     defaultDeadlineSeconds: 3600,
     maxDeadlineSeconds: 7200,
@@ -110,7 +110,7 @@ describe("redriving a dead letter", () => {
     expect(newKey.job_id).not.toBe(old.job_id);
 
     const made = await opened.store.readWithRequest(newKey);
-    expect(made?.request?.body).toBe(submission.bodyText);
+    expect(made?.request).toEqual({ body: submission.bodyText });
     expect(made?.job.value).toMatchObject({
       status: "queued",
       redriven_from: old.job_id,
