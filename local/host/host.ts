@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Env } from "./app-settings.ts";
 import { readHostJson } from "./host-json.ts";
@@ -19,6 +20,8 @@ export interface HostOptions {
 export interface Host {
   readonly port: number;
   readonly log: HostLog;
+  /** Serves a connection that another process has accepted. */
+  accept(socket: Socket): void;
   /** Takes nothing new, waits up to `withinMs` for what runs, closes. True if nothing had to be cut. */
   drain(withinMs: number): Promise<boolean>;
 }
@@ -52,6 +55,7 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
   return {
     port: http.port,
     log,
+    accept: (socket) => http.accept(socket),
     async drain(withinMs) {
       log.write("information", "Host.Shutdown", `Draining; ${invoker.running} invocation(s) running.`);
       http.stopAccepting();

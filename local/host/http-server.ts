@@ -19,6 +19,8 @@ export interface HttpServerOptions {
 
 export interface HttpFrontEnd {
   readonly port: number;
+  /** Serves a connection that another process has accepted. */
+  accept(socket: Socket): void;
   /** Takes no new connection; requests that are being answered go on, each the last of its connection. */
   stopAccepting(): void;
   /** Closes every connection; `patienceMs` is what answers under way have to leave. */
@@ -42,6 +44,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpF
   const { log } = options;
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true });
   let stopping = false;
+  // The server's own count knows nothing of connections that were handed to it.
+  const open = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  });
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     if (stopping) response.setHeader("connection", "close");
     handle(request, response, options).catch((thrown) => {
@@ -62,21 +70,29 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpF
   const port = await listen(server, options.port, options.host);
   return {
     port,
+    accept(socket) {
+      // As of those it accepts itself: a client that has said all may still listen.
+      socket.allowHalfOpen = true;
+      server.emit("connection", socket);
+    },
     stopAccepting() {
       stopping = true;
       server.close();
       server.closeIdleConnections();
     },
-    close: (patienceMs = 0) => closeConnections(server, patienceMs),
+    close: (patienceMs = 0) => closeConnections(server, open, patienceMs),
   };
 }
 
-async function closeConnections(server: Server, patienceMs: number): Promise<void> {
+async function closeConnections(
+  server: Server,
+  open: ReadonlySet<Socket>,
+  patienceMs: number,
+): Promise<void> {
   if (server.listening) server.close();
   for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += CLOSE_LOOK_MS) {
     server.closeIdleConnections();
-    const open = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));
-    if (open === 0) return;
+    if (open.size === 0) return;
     await new Promise((resolve) => setTimeout(resolve, CLOSE_LOOK_MS));
   }
   server.closeAllConnections();
