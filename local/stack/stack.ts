@@ -44,6 +44,8 @@ export class Stack {
   #door: FrontDoor | undefined;
   #port: number;
   #stopping: Promise<void> | undefined;
+  /** How many host processes were started so far. */
+  #started = 0;
 
   constructor(options: StackOptions) {
     this.#options = options;
@@ -130,7 +132,9 @@ export class Stack {
     return child;
   }
 
-  #spawnHost(env: Record<string, string>): ChildProcess {
+  #spawnHost(settings: Record<string, string>): ChildProcess {
+    // Each has the next number: a fault campaign tells its hosts apart by it.
+    const env = { ...settings, HOST_NUMBER: String(++this.#started) };
     return fork(HOST_ENTRY, [], { cwd: this.#options.folder, env, execArgv: this.#nodeArguments });
   }
 
