@@ -4,8 +4,7 @@ import type { Patch } from "./app-copy.ts";
 const APART_MS = 30_000;
 
 /** The number of a host in its stack: each that is started has the next. */
-const NUMBER = "(cluster.worker?.id ?? 0)";
-const IMPORT = 'import cluster from "node:cluster";\n';
+const NUMBER = "Number(process.env.HOST_NUMBER ?? 0)";
 
 /**
  * A copy of the app that differs from host to host, as hosts in a cloud do: of three that start one after the other,
@@ -16,7 +15,6 @@ const IMPORT = 'import cluster from "node:cluster";\n';
 export function mixedHosts(seed: number): readonly Patch[] {
   const offsetMs = seed % 2 === 0 ? APART_MS : -APART_MS;
   return [
-    ["clock.ts", "/** setTimeout fires", `${IMPORT}/** setTimeout fires`],
     [
       "clock.ts",
       "now: () => Date.now(),",
@@ -25,7 +23,7 @@ export function mixedHosts(seed: number): readonly Patch[] {
     [
       "store.ts",
       "export const STORED_VERSION = 1;",
-      `${IMPORT}export const STORED_VERSION = ${NUMBER} % 3 === 2 ? 2 : 1;`,
+      `export const STORED_VERSION = ${NUMBER} % 3 === 2 ? 2 : 1;`,
     ],
     [
       "job/intake/accept.ts",
