@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { MAX_MODEL_NAME_CHARS } from "../limits.ts";
+import { CAPABILITIES } from "./capability.ts";
+import { dialectSchema } from "./dialect.ts";
 import { ENDPOINTS } from "./endpoint.ts";
-import { dialectFaults, dialectSchema } from "./protocol/openai/dialect.ts";
+import { PROTOCOL_NAMES, protocolOf } from "./protocol/protocols.ts";
 
-/** What a body can ask for beyond plain text. */
-export const CAPABILITIES = ["tools", "json_schema", "vision", "audio", "reasoning"] as const;
-export type Capability = (typeof CAPABILITIES)[number];
+export { CAPABILITIES, type Capability } from "./capability.ts";
 
 /** In which order a route's targets are tried; see strategy.ts. */
 export const STRATEGIES = ["ordered", "weighted", "cheapest", "fastest"] as const;
@@ -53,6 +53,8 @@ const deployment = z.strictObject({
   name,
   provider: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, "lower-case letters, digits, _ and - only"),
   model: name,
+  /** How it is spoken with; see protocol/protocols.ts. */
+  protocol: z.enum(PROTOCOL_NAMES).default("openai"),
   base_url: z.url({ protocol: /^https?$/ }),
   auth,
   endpoints: z.array(z.enum(ENDPOINTS)).min(1),
@@ -163,7 +165,7 @@ function deploymentFaults(d: Deployment, settings: Settings): string[] {
   if (d.auth.kind === "api_key" && !settings[d.auth.setting]) {
     faults.push(`the setting ${d.auth.setting}, which should hold its key, is missing`);
   }
-  if (d.dialect !== undefined) faults.push(...dialectFaults(d.dialect));
+  if (d.dialect !== undefined) faults.push(...protocolOf(d).dialectFaults(d.dialect));
   return faults;
 }
 

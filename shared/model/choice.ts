@@ -1,6 +1,6 @@
 import type { Tenant } from "../tenant/tenants.ts";
 import type { Deployment, Model, Target } from "./catalogue.ts";
-import { unmappable } from "./protocol/openai/dialect.ts";
+import { protocolOf } from "./protocol/protocols.ts";
 import type { RequestAsk } from "./request-ask.ts";
 import { type Ranked, rank, type StrategyInput } from "./strategy.ts";
 
@@ -113,7 +113,7 @@ function inabilityOf(d: Deployment, { capabilities, tokens, body }: RequestAsk):
   if (asked > (d.max_output_tokens ?? Infinity)) return `answers of ${asked} tokens are too long`;
   const together = tokens.promptTokens + asked;
   if (together > (d.context_tokens ?? Infinity)) return `about ${together} tokens are too many`;
-  return d.dialect === undefined ? undefined : unmappable(d.dialect, body);
+  return protocolOf(d).unsayable(body, d);
 }
 
 function firstFree(

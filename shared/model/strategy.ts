@@ -1,7 +1,7 @@
 import { sha256Hex } from "../sha256.ts";
 import type { Model, Target } from "./catalogue.ts";
 import { costOf } from "./cost.ts";
-import { DEFAULT_OUTPUT_TOKENS, type TokenEstimate } from "./protocol/openai/token-estimate.ts";
+import { DEFAULT_OUTPUT_TOKENS, type TokenEstimate } from "./token-estimate.ts";
 
 /** What a strategy looks at besides the route itself. */
 export interface StrategyInput {

@@ -3,7 +3,7 @@ import type { EndedCall } from "../../shared/job/after-call.ts";
 import { acceptJob } from "../../shared/job/intake/accept.ts";
 import { parseCatalogue } from "../../shared/model/catalogue.ts";
 import type { Outcome } from "../../shared/model/outcome.ts";
-import { readAsk } from "../../shared/model/request-ask.ts";
+import { readAsk } from "../../shared/model/protocol/protocols.ts";
 import { by, submission } from "../shared/job/samples.ts";
 import { someTenants } from "../shared/world.ts";
 import { DEADLINE_MS, GRACE_MS, type Model, type State } from "./state.ts";

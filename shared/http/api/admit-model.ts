@@ -2,7 +2,7 @@ import { Problem } from "../../errors.ts";
 import type { Endpoint } from "../../job/job.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
 import { chooseDeployment } from "../../model/choice.ts";
-import { readAsk } from "../../model/request-ask.ts";
+import { readAsk } from "../../model/protocol/protocols.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
 
 /**

@@ -1,8 +1,8 @@
 import type { Deployment } from "../../model/catalogue.ts";
 import { costOf } from "../../model/cost.ts";
-import { bodyFor } from "../../model/protocol/openai/request-body.ts";
-import { admissionTokens, outputTokensAtMost } from "../../model/protocol/openai/token-estimate.ts";
-import { type RequestAsk, readAsk } from "../../model/request-ask.ts";
+import { protocolOf, readAsk } from "../../model/protocol/protocols.ts";
+import type { RequestAsk } from "../../model/request-ask.ts";
+import { admissionTokens, outputTokensAtMost } from "../../model/token-estimate.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { Job, StoredRequest } from "../job.ts";
 
@@ -23,7 +23,7 @@ export class PreparedRequest {
   #prepared(deployment: Deployment): { text: string; sha256: string } {
     let prepared = this.#texts.get(deployment.name);
     if (prepared === undefined) {
-      const text = bodyFor(this.stored.body, deployment);
+      const text = protocolOf(deployment).bodyFor(this.stored.body, deployment);
       prepared = { text, sha256: sha256Hex(text) };
       this.#texts.set(deployment.name, prepared);
     }

@@ -1,6 +1,7 @@
 import type { Deployment } from "../../model/catalogue.ts";
 import { type Cost, costOf } from "../../model/cost.ts";
-import { admissionTokens, estimateTokens } from "../../model/protocol/openai/token-estimate.ts";
+import { readAsk } from "../../model/protocol/protocols.ts";
+import { admissionTokens } from "../../model/token-estimate.ts";
 import { queuedWakeAtMs } from "../advance.ts";
 import type { Job, Lease, StoredRequest } from "../job.ts";
 import { type Draft, draftOf, loseAttempt } from "../life-cycle.ts";
@@ -44,7 +45,7 @@ export function lostCost(
   request: StoredRequest | undefined,
 ): Cost | null {
   if (deployment === undefined || request === undefined) return null;
-  const estimate = estimateTokens(job.endpoint, JSON.parse(request.body));
+  const { tokens: estimate } = readAsk(job.endpoint, JSON.parse(request.body));
   const total = admissionTokens(estimate, deployment.max_output_tokens);
   const { promptTokens } = estimate;
   const usage = {

@@ -1,6 +1,6 @@
 import { APIError } from "openai";
 import { describe, expect, it } from "vitest";
-import { usageOf } from "../../../shared/model/usage.ts";
+import { usageOf } from "../../../shared/model/protocol/openai/usage.ts";
 import { ask, CHAT, endpoints, ISHMAEL, LABS } from "./endpoints.ts";
 
 describe.each(LABS)("a chat completion of $lab", ({ lab, model }) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { usageOf } from "../../../shared/model/usage.ts";
+import { usageOf } from "../../../shared/model/protocol/openai/usage.ts";
 import { endpoints, ISHMAEL, LABS } from "./endpoints.ts";
 
 const RESPONSES = "/openai/v1/responses";

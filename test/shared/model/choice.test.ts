@@ -4,7 +4,8 @@ import type { Model } from "../../../shared/model/catalogue.ts";
 import { catalogueOf, type Deployment } from "../../../shared/model/catalogue.ts";
 import { type Choice, type ChoiceInput, chooseDeployment, mayUse } from "../../../shared/model/choice.ts";
 import { createLatencies } from "../../../shared/model/latency.ts";
-import { capabilitiesAsked, readAsk } from "../../../shared/model/request-ask.ts";
+import { capabilitiesAsked } from "../../../shared/model/protocol/openai/request-ask.ts";
+import { readAsk } from "../../../shared/model/protocol/protocols.ts";
 
 const NOW_MS = 1_800_000_000_000;
 const CHAT = "/v1/chat/completions";
@@ -12,6 +13,7 @@ const CHAT = "/v1/chat/completions";
 const deployment = (name: string, change: Partial<Deployment> = {}): Deployment => ({
   name,
   provider: "openai",
+  protocol: "openai",
   model: `${name}-model`,
   base_url: "https://example.test/openai/v1",
   auth: { kind: "none" },

@@ -68,6 +68,7 @@ function call(change: Partial<Deployment> = {}, signal = new AbortController().s
   const deployment = {
     name: `d${deployments++}`,
     provider: "openai",
+    protocol: "openai",
     model: "m",
     base_url: `http://127.0.0.1:${port}/openai/v1`,
     auth: { kind: "none" },

@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseCatalogue } from "../../../shared/model/catalogue.ts";
 import { addCosts, costOf } from "../../../shared/model/cost.ts";
-import { backOffMs, outcomeOf, retryAfterMsOf } from "../../../shared/model/outcome.ts";
+import { backOffMs } from "../../../shared/model/outcome.ts";
+import { outcomeOf, retryAfterMsOf } from "../../../shared/model/protocol/openai/outcome.ts";
 import { withModel } from "../../../shared/model/protocol/openai/request-body.ts";
-import { usageOf } from "../../../shared/model/usage.ts";
+import { usageOf } from "../../../shared/model/protocol/openai/usage.ts";
 
 const NOW_MS = 1_800_000_000_000;
 

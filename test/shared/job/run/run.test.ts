@@ -4,7 +4,7 @@ import type { Nudge } from "../../../../shared/job/ports.ts";
 import { runJob } from "../../../../shared/job/run/run.ts";
 import type { RunDeps } from "../../../../shared/job/run/run-deps.ts";
 import { catalogueOf } from "../../../../shared/model/catalogue.ts";
-import { dialectSchema } from "../../../../shared/model/protocol/openai/dialect.ts";
+import { dialectSchema } from "../../../../shared/model/dialect.ts";
 import { sha256Hex } from "../../../../shared/sha256.ts";
 import { answer, completion, NudgeList, silent, sweeperOn, TestClock, workerOn } from "../../world.ts";
 import { JobWorld } from "../job-world.ts";
