@@ -100,6 +100,8 @@ async function handle(
   const { method = "GET", url: target = "/" } = request;
   const question = target.indexOf("?");
   const path = question < 0 ? target : target.slice(0, question);
+  if (!path.startsWith("/"))
+    return refuse(request, response, 400, "invalid_request", "The request names no path of this host.");
   const match = options.routes.match(method, path);
   if (match.kind === "not_found") {
     return refuse(request, response, 404, "route_not_found", `Nothing is served at ${path.slice(0, 200)}.`);

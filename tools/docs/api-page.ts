@@ -1,10 +1,10 @@
-import { AUDIT_EVENTS } from "../../audit/record.ts";
-import { ERRORS } from "../../errors.ts";
-import { openapiDocument } from "./openapi.ts";
+import { AUDIT_EVENTS } from "../../shared/audit/record.ts";
+import { ERRORS } from "../../shared/errors.ts";
+import { apiDocument } from "../../shared/http/api/routes.ts";
 
-/** docs/api.md, from the same document as GET /api/openapi.json. */
-export function apiDocument(): string {
-  const document = openapiDocument() as unknown as Document;
+/** docs/api.md, from the same declarations as GET /api/openapi.json. */
+export function apiPage(): string {
+  const document = apiDocument() as unknown as Document;
   return [INTRODUCTION, routes(document), fields(document), audit(), errors()].join("\n");
 }
 
@@ -25,20 +25,47 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
+  readonly title?: string;
   readonly description?: string;
   readonly default?: unknown;
 }
 
 const INTRODUCTION = `# API
-Written by \`npm run docs\` from the schemas that validate; the same contract as OpenAPI 3.1 is at \`GET /api/openapi.json\`.
+\`npm run docs\` writes this page from the declarations of the routes. The same contract as OpenAPI 3.1 is at \`GET /api/openapi.json\`.
 
-JSON in snake_case, times in Unix seconds, errors as problem+json (RFC 9457) with a stable \`code\`. Every route but health and openapi.json wants a credential: \`Authorization: Bearer …\` (an API key, or a Microsoft Entra access token) or \`api-key: …\`. A job belongs to the tenant that submitted it; another tenant's job is answered as one that does not exist.
+Bodies are JSON in snake_case, times are Unix seconds. Errors are problem+json (RFC 9457) with a stable \`code\`, at paths and for methods that are not served too. Every answer has an \`x-request-id\`. Every route but health and openapi.json needs a credential: \`Authorization: Bearer …\` (an API key, or a Microsoft Entra access token) or \`api-key: …\`. A job belongs to the tenant that submitted it; for other tenants it does not exist.
+
+Submit a job, and wait up to 30 seconds for its end. Without \`Prefer\` the answer comes at once:
 
 \`\`\`sh
-curl -s "$URL/api/jobs" -H 'Authorization: Bearer local-team-a' -H 'Content-Type: application/json' -H 'Idempotency-Key: report-7' -d '
-  {"endpoint": "/v1/chat/completions",
-   "body": {"model": "any-lab", "messages": [{"role": "user", "content": "Hello"}]},
-   "deadline": 1800000000, "metadata": {"team": "search"}}'
+URL=http://127.0.0.1:7071
+curl -s "$URL/api/jobs" \\
+  -H 'Authorization: Bearer local-team-a' -H 'Content-Type: application/json' \\
+  -H 'Idempotency-Key: report-7' -H 'Prefer: wait=30' \\
+  -d '{"endpoint": "/v1/chat/completions",
+       "body": {"model": "any-lab", "messages": [{"role": "user", "content": "Hello"}]},
+       "metadata": {"team": "search"}}'
+\`\`\`
+
+A job with a deadline in an hour; then the newest jobs of this tenant:
+
+\`\`\`sh
+URL=http://127.0.0.1:7071
+curl -s "$URL/api/jobs" -H 'Authorization: Bearer local-team-a' -H 'Content-Type: application/json' \\
+  -d '{"body": {"model": "gpt-sim", "messages": [{"role": "user", "content": "Hello"}]},
+       "deadline": '$(($(date +%s) + 3600))'}'
+curl -s "$URL/api/jobs?limit=5" -H 'Authorization: Bearer local-team-a'
+\`\`\`
+
+An operator looks at the service, takes a deployment out of use, and puts it back:
+
+\`\`\`sh
+URL=http://127.0.0.1:7071
+curl -s "$URL/api/ops/status" -H 'Authorization: Bearer local-operator'
+curl -s -X PUT "$URL/api/ops/switches/deployment/gpt-sim-local" \\
+  -H 'Authorization: Bearer local-operator' -H 'Content-Type: application/json' \\
+  -d '{"state": "drained", "reason": "maintenance"}'
+curl -s -X DELETE "$URL/api/ops/switches/deployment/gpt-sim-local" -H 'Authorization: Bearer local-operator'
 \`\`\`
 `;
 
@@ -69,35 +96,14 @@ function routes(document: Document): string {
   return lines.join("\n");
 }
 
-/** Those a reader needs; the order of the page. */
-const TITLES: Readonly<Record<string, string>> = {
-  Envelope: "What a submit takes",
-  Job: "A job",
-  AuditRecord: "An audit record",
-  Model: "A model",
-  Problem: "An error",
-  Usage: "Usage",
-  Health: "Health",
-  Status: "The service's status",
-  DeadLetter: "A dead letter",
-  Redrive: "What a redrive answers",
-  ControlAudit: "What operators changed",
-  Overrides: "Switches, limits and weights that are set",
-  SwitchChange: "What setting a switch takes",
-  LimitsChange: "What setting a deployment's limits takes",
-  RouteWeightsChange: "What setting a route's weights takes",
-  TenantWeightChange: "What setting a tenant's weight takes",
-};
-
+/** Schemas in the order in which the routes name them. */
 function fields(document: Document): string {
-  const lines = [
-    "## Fields",
-    "Of an object within, `outer.inner`; of the objects of a list, `outer[].inner`.",
-    "",
-  ];
-  for (const [name, title] of Object.entries(TITLES)) {
-    lines.push(`### ${title}`, "| field | type | meaning |", "|---|---|---|");
-    lines.push(...fieldRows(document.components.schemas[name] ?? {}, ""), "");
+  const lines = ["## Fields", "Nested fields: `outer.inner`; items of a list: `outer[].inner`.", ""];
+  const refs = JSON.stringify(document.paths).matchAll(/#\/components\/schemas\/(\w+)/g);
+  for (const name of new Set([...refs].map(([, name = ""]) => name))) {
+    const schema = document.components.schemas[name] ?? {};
+    lines.push(`### ${schema.title ?? name}`, "| field | type | meaning |", "|---|---|---|");
+    lines.push(...fieldRows(schema, ""), "");
   }
   return lines.join("\n");
 }
@@ -117,7 +123,7 @@ function fieldRows(of: Schema, prefix: string): string[] {
   });
 }
 
-/** Of what may be null, the description is often that of what it is else. */
+/** A field that may be null is often described only where it is not. */
 function meaningOf({ description, anyOf }: Schema): string {
   return description ?? anyOf?.map((each) => each.description).find((text) => text !== undefined) ?? "";
 }
@@ -135,8 +141,8 @@ const EVENT_MEANINGS: Readonly<Record<(typeof AUDIT_EVENTS)[number], string>> = 
   attempt_started: "a worker claimed the job and will send it; stored before anything is sent",
   attempt_failed: "the call failed, or was refused (`reason` `rate_limited`: with 429); the job goes on",
   attempt_lost: "the worker is gone; what the call cost is not known",
-  attempt_superseded: "a late answer of an attempt that no longer held the job; its cost counts",
-  waiting: "every deployment that could serve the job asked not to be called for a while",
+  attempt_superseded: "a late answer of an attempt that had lost the job by then; its cost counts",
+  waiting: "no deployment may be called for the job yet; `reason` says why",
   completed: "the end: answered",
   failed: "the end: `reason` is the error's code",
   cancelled: "the end: cancelled by a client",

@@ -9,8 +9,8 @@ import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
 import { resources } from "../shared/world.ts";
 import { chat, Stack } from "./stack.ts";
 
-/** Limits at the door, and tenants that change while the service runs, over HTTP. */
-const folder = mkdtempSync(path.join(tmpdir(), "switchyard-door-"));
+/** What is too much is turned away, and tenants change while the service runs: over HTTP. */
+const folder = mkdtempSync(path.join(tmpdir(), "switchyard-throttle-"));
 const tenantsFile = path.join(folder, "tenants.json");
 const MAX_IN_FLIGHT = 8;
 let cosmos: RunningCosmos;
@@ -81,7 +81,7 @@ describe("the tenants file", () => {
   });
 });
 
-describe("the door", () => {
+describe("the throttle", () => {
   it("turns a tenant's submits over its limit away, stores nothing of them, and lets it in again", async () => {
     const answers = [];
     for (let n = 0; n < 20; n++) answers.push(await stack.submit(chat(`Job ${n}`), { key: "limited-1" }));
