@@ -122,13 +122,14 @@ const FAILURES = ["internal_error", "store_unavailable"] as const;
 
 /** The codes a route can answer with: its own, and those that follow from what it declares. */
 function errorsOf({ who, query, body, errors = [] }: RouteContract): readonly ProblemCode[] {
-  return [
+  const all: ProblemCode[] = [
     ...(body === undefined ? [] : BODY),
     ...(query === undefined ? [] : (["invalid_request"] as const)),
     ...errors,
     ...(who === "tenant" ? (["too_many_requests"] as const) : []),
     ...(who === "anyone" ? [] : [...CREDENTIAL, ...FAILURES]),
   ];
+  return [...new Set(all)];
 }
 
 /** Errors by their status. */
