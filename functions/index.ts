@@ -8,16 +8,20 @@ import { ServiceBusReleases } from "../shared/azure/service-bus/releases.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
-import { createDoor } from "../shared/http/throttle.ts";
+import { createThrottle } from "../shared/http/throttle.ts";
 import { createModelClient } from "../shared/model/client.ts";
 import { composeService } from "../shared/service.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
+import { registerDeadLetter } from "./dead-letter.ts";
 import { processLog as log } from "./log.ts";
-import { registerFunctions } from "./register.ts";
+import { registerRoutes } from "./register.ts";
+import { registerRunJob } from "./run-job.ts";
+import { registerSeal } from "./seal.ts";
+import { registerSweep } from "./sweep.ts";
 
 /**
- * The composition root: the one place that reads the environment and opens clients. A fault in settings, catalogue or
- * tenants is thrown here, and the host does not start.
+ * The composition root: the one place that reads the environment, opens clients and registers functions. A fault in
+ * settings, catalogue or tenants is thrown here, and the host does not start.
  */
 const randomHex = (bytes: number) => randomBytes(bytes).toString("hex");
 const configuration = loadConfiguration(
@@ -52,13 +56,17 @@ const service = composeService(
   { settings, catalogue: () => configuration.catalogue, tenants: tenants.current },
 );
 service.overridesWatch.watch();
-registerFunctions(service, {
-  entrance: {
-    authenticator: createAuthenticator({ tenants: service.tenants, entra: settings.entra, clock }),
-    door: createDoor({ ...settings, maxInFlight: settings.maxRequestsInFlight, clock }),
-  },
+
+registerRoutes({
+  ...service,
+  authenticator: createAuthenticator({ tenants: service.tenants, entra: settings.entra, clock }),
+  throttle: createThrottle({ ...settings, maxInFlight: settings.maxRequestsInFlight, clock }),
   dependencies: [
     { name: "cosmos", check: () => service.store.read({ tenant_id: "health", job_id: "health" }) },
     { name: "service_bus", check: (patienceMs) => nudges.check(patienceMs) },
   ],
 });
+registerRunJob({ ...service.run, ready: service.overridesWatch.ready });
+registerSweep({ sweepSeconds: settings.sweepSeconds, parts: service.sweep });
+registerDeadLetter(service);
+registerSeal(service);

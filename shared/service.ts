@@ -8,7 +8,7 @@ import { abortsCall } from "./control/overrides.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
 import { SWITCHED_OFF } from "./job/after-call.ts";
 import type { LiveJobs } from "./job/backlog.ts";
-import type { SubmitDeps } from "./job/intake/submit.ts";
+import type { IntakeDeps } from "./job/intake/intake.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import type { DeadLetters, HeldJobsStore, Nudges, SweptJobs } from "./job/ports.ts";
 import { claimRecords } from "./job/run/claim-finding.ts";
@@ -151,8 +151,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     ...{ store, nudges, tenants, clock, nudgeGraceMs },
   });
 
-  const submit: Omit<SubmitDeps, "log"> = {
-    ...{ store, nudges, running, budgets, clock, nudgeGraceMs },
+  const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
+    ...{ store, nudges, running, budgets, clock, nudgeGraceMs, catalogue, settings },
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
@@ -191,7 +191,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   return {
     ...ports,
     ...{ settings, catalogue, tenants, running, budgets, quota, dispatcher },
-    ...{ submit, run, redrive, sweep, seal },
+    ...{ intake, run, redrive, sweep, seal },
     /** What operators have set, as this instance sees it. */
     overridesWatch: overrides,
   };

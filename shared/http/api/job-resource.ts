@@ -1,11 +1,90 @@
-import type { Job, StoredResponse } from "../../job/job.ts";
-import { hasEnded } from "../../status.ts";
+import { z } from "zod";
+import { ENDPOINTS, type Job, type StoredResponse } from "../../job/job.ts";
+import { PRIORITIES } from "../../priority.ts";
+import { hasEnded, STATUSES } from "../../status.ts";
+import { secondsOf, unixSeconds } from "./parameters.ts";
 
-const seconds = (ms: number): number => Math.floor(ms / 1000);
-const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
+export const tokenCounts = z
+  .object({
+    input_tokens: z.int().describe("Tokens of the prompt."),
+    output_tokens: z.int().describe("Tokens of the answer, reasoning included."),
+    total_tokens: z.int().describe("Both together."),
+  })
+  .describe("As the deployment counted them.");
+export const costSchema = z
+  .object({
+    amount: z.string().describe("Decimal, exact."),
+    currency: z.string().describe("ISO 4217."),
+  })
+  .describe("By the catalogue's prices.");
 
-/** A job as a client sees it, without its response. Times in Unix seconds. */
-export function jobResource(job: Job) {
+const withoutResponse = z.object({
+  id: z
+    .string()
+    .regex(/^job_[0-9a-f]{32}$/)
+    .describe("Derived from tenant and idempotency key; random without a key."),
+  object: z.literal("job"),
+  status: z
+    .enum(STATUSES)
+    .describe(
+      "`queued` whenever no worker has claimed it: new, scheduled, waiting, between attempts. The last four are ends.",
+    ),
+  endpoint: z.enum(ENDPOINTS).describe("The OpenAI endpoint that is called."),
+  model: z.string().describe("The model the job asked for."),
+  priority: z.enum(PRIORITIES).describe("As submitted."),
+  deployment: z.string().nullable().describe("The deployment that answered, or was called last."),
+  provider: z.string().nullable().describe("The lab that made its model."),
+  simulated: z.boolean().describe("True: the answer is made up."),
+  attempts: z.int().describe("Calls of a deployment so far, those refused with 429 included."),
+  created_at: unixSeconds.describe("When it was accepted, Unix time, seconds."),
+  not_before: unixSeconds.nullable().describe("As submitted."),
+  started_at: unixSeconds.nullable().describe("When it was first claimed for a call."),
+  completed_at: unixSeconds.nullable().describe("When it ended, however it ended."),
+  deadline: unixSeconds.describe("It expires if it has not ended by then."),
+  usage: tokenCounts.nullable().describe("Tokens of the call that ended the job."),
+  cost: costSchema.nullable().describe("All known attempts together."),
+  error: z
+    .object({
+      code: z.string().describe("One of the error codes that are a job's."),
+      message: z.string().describe("For people; for a refused request the deployment's own words."),
+    })
+    .nullable()
+    .describe("Why it failed or expired."),
+  metadata: z.record(z.string(), z.string()).describe("As submitted."),
+  redriven_from: z.string().nullable().describe("The ended job that an operator made this one of."),
+  redriven_to: z
+    .string()
+    .nullable()
+    .describe("The job that an operator made of this one after it had ended."),
+  urls: z
+    .object({
+      get: z.string().describe("The job."),
+      cancel: z.string().describe("To POST to."),
+      audit: z.string().describe("Its audit trail."),
+    })
+    .describe("Paths on this service."),
+});
+
+export const jobSchema = z
+  .object({
+    ...withoutResponse.shape,
+    response: z
+      .object({
+        status_code: z.int().describe("The deployment's HTTP status."),
+        request_id: z.string().nullable().describe("The deployment's own id of the call, where it gave one."),
+        body: z.looseObject({}).describe("The deployment's answer, byte for byte."),
+      })
+      .nullable()
+      .describe(
+        "Null in lists, before the end, where no deployment's answer ended the job, and once it was deleted or has expired. While a replica of the store lags behind a job's end, 503 `store_unavailable` is answered instead.",
+      ),
+  })
+  .meta({ id: "Job", title: "A job" });
+
+const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : secondsOf(ms));
+
+/** A job as a client sees it, without its response. */
+export function jobResource(job: Job): z.input<typeof withoutResponse> {
   const path = `/api/jobs/${job.job_id}`;
   return {
     id: job.job_id,
@@ -18,11 +97,11 @@ export function jobResource(job: Job) {
     provider: job.provider,
     simulated: job.simulated,
     attempts: job.attempts,
-    created_at: seconds(job.created_at_ms),
+    created_at: secondsOf(job.created_at_ms),
     not_before: secondsOrNull(job.not_before_ms),
     started_at: secondsOrNull(job.started_at_ms),
     completed_at: secondsOrNull(job.completed_at_ms),
-    deadline: seconds(job.deadline_ms),
+    deadline: secondsOf(job.deadline_ms),
     usage: job.usage,
     cost: job.cost,
     error: job.error,
@@ -37,13 +116,13 @@ export function jobResource(job: Job) {
  * The whole job as JSON text. The deployment's answer is put in as it came, never parsed and written again, so that
  * its numbers and its hash stay what they were.
  */
-export function jobJson(job: Job, response: StoredResponse | null): string {
+export function jobJson(job: Job, response: StoredResponse | undefined): string {
   const head = JSON.stringify(jobResource(job));
   return `${head.slice(0, -1)},"response":${responseJson(response)}}`;
 }
 
-function responseJson(response: StoredResponse | null): string {
-  if (response === null) return "null";
+function responseJson(response: StoredResponse | undefined): string {
+  if (response === undefined) return "null";
   const { status_code, request_id, body } = response;
   return `{"status_code":${status_code},"request_id":${JSON.stringify(request_id)},"body":${body}}`;
 }
@@ -54,8 +133,8 @@ export function etagOf(storedEtag: string): string {
 }
 
 /** If-None-Match, by RFC 9110: `*`, or a list of tags compared weakly. */
-export function matchesEtag(ifNoneMatch: string | null, etag: string): boolean {
-  if (ifNoneMatch === null) return false;
+export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
   if (ifNoneMatch.trim() === "*") return true;
   const strong = (tag: string) => tag.replace(/^W\//, "");
   return (ifNoneMatch.match(/(?:W\/)?"[^"]*"/g) ?? []).some((tag) => strong(tag) === strong(etag));
@@ -70,3 +149,10 @@ export function retryAfterSeconds(job: Job, nowMs: number): number {
   const dueMs = Math.max(job.not_before_ms ?? 0, job.retry_at_ms ?? 0);
   return Math.min(Math.max(Math.ceil((dueMs - nowMs) / 1000), POLL_SECONDS), MAX_POLL_SECONDS);
 }
+
+/** What the contract says of the headers of a job's answers. */
+export const JOB_HEADERS = {
+  ETag: "The version of the job; send it back in If-None-Match.",
+  "Retry-After": "Seconds after which to ask again, while the job has not ended.",
+  "Preference-Applied": "`wait=N`, where the answer was held for at most so long.",
+} as const;

@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { AUDIT_EVENTS } from "../../audit/record.ts";
+import { jobNotFound } from "../../job/ending/cancel.ts";
+import type { JobStore } from "../../job/ports.ts";
+import { json } from "../answer.ts";
+import { route } from "../route.ts";
+import { costSchema, tokenCounts } from "./job-resource.ts";
+import { listSchema } from "./page.ts";
+import { jobInPath, unixSeconds } from "./parameters.ts";
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const auditRecordSchema = z
+  .object({
+    job_id: z.string().describe("Whose history it is."),
+    seq: z.int().describe("1 for the first, then without gaps."),
+    at: unixSeconds,
+    event: z.enum(AUDIT_EVENTS).describe("What happened: see the table of audit events."),
+    actor: z.string().describe("Who did it: `team-a/key:1f2e3d4c`, `worker:…`, `sweeper:…`."),
+    attempt: z.int().nullable().describe("Which attempt it is about."),
+    deployment: z.string().nullable().describe("Which deployment was called, or will be."),
+    provider: z.string().nullable().describe("The lab that made its model."),
+    simulated: z.boolean().nullable().describe("True: the deployment makes its answers up."),
+    outcome: z
+      .string()
+      .nullable()
+      .describe("How the call ended: `completed`, `rejected`, `retry`, `rate_limited`, … or `lost`."),
+    reason: z
+      .string()
+      .nullable()
+      .describe(
+        "In `attempt_started` and `waiting`: why this target, and why others were passed over, for models with several.",
+      ),
+    usage: tokenCounts.nullable(),
+    cost: costSchema.nullable().describe("Cost of this call."),
+    estimate: costSchema
+      .nullable()
+      .optional()
+      .describe(
+        "Only in `attempt_lost`, whose `cost` nobody knows: what the call may have cost, by the estimate it was let in with.",
+      ),
+    latency_ms: z.int().nullable().describe("How long the call took, as the worker saw it."),
+    request_sha256: hash
+      .nullable()
+      .describe("Hash of the bytes sent to the deployment; in `accepted`, of the envelope."),
+    response_sha256: hash.nullable().describe("Hash of the answer's bytes."),
+    prev_hash: hash.describe("The hash of the record before; 64 zeros for the first."),
+    hash: hash.describe("SHA-256 of the record's RFC 8785 canonical JSON without `hash`."),
+  })
+  .meta({ id: "AuditRecord", title: "An audit record" });
+
+export const auditTrailRoute = route({
+  name: "list-audit",
+  method: "GET",
+  path: "api/jobs/{id}/audit",
+  who: "tenant",
+  summary: "A job's audit trail, oldest record first",
+  params: jobInPath,
+  answers: { 200: { description: "The whole trail.", schema: listSchema(auditRecordSchema) } },
+  errors: ["job_not_found"],
+  handle: async ({ store }: { readonly store: JobStore }, { path: { id: job_id } }, { tenant }) => {
+    const key = { tenant_id: tenant.id, job_id };
+    const data = await store.audit(key);
+    // Every job has its `accepted` record as long as the trail is kept.
+    if (data.length === 0) throw jobNotFound(key);
+    return json(200, { object: "list", data });
+  },
+});
