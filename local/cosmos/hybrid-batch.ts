@@ -1,9 +1,10 @@
 import type { Answer } from "./answers.ts";
+import { refuseBinaryJson } from "./binary-json.ts";
 import { badRequest } from "./cosmos-error.ts";
 import { type Row, type RowSchema, rowsIn, streamOf } from "./hybrid-row.ts";
 
-/** An operation of a batch, as the .NET and Java SDKs send it. */
-const OPERATION: RowSchema = {
+/** An operation of a batch, as the .NET SDK sends it. */
+export const OPERATION: RowSchema = {
   id: 2_145_473_648,
   fixed: ["operationType", "resourceType"],
   variable: ["partitionKey", "effectivePartitionKey", "id", "binaryId", "resourceBody"],
@@ -27,8 +28,6 @@ const OPERATION_TYPES: ReadonlyMap<unknown, string> = new Map([
   [20, "Upsert"],
 ]);
 const DOCUMENT = 2;
-/** An item in Cosmos DB's own binary JSON begins with it; as text, none does. */
-const BINARY_JSON = 0x80;
 
 const NOT_SERVED = ["effectivePartitionKey", "binaryId", "timeToLiveInSeconds"];
 
@@ -55,7 +54,7 @@ function jsonOperation(row: Row): string {
 
 function bodyOf(bytes: Buffer | undefined): unknown {
   if (bytes === undefined) return undefined;
-  if (bytes[0] === BINARY_JSON) throw badRequest("Items in binary JSON are not served by this emulator.");
+  refuseBinaryJson(bytes);
   try {
     return JSON.parse(bytes.toString());
   } catch {

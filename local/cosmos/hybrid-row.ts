@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { badRequest } from "./cosmos-error.ts";
 
 /**
- * Rows in the binary form that the .NET and Java SDKs use for batches (HybridRow, version 1), and streams of such rows
+ * Rows in the binary form that the .NET SDK uses for batches (HybridRow, version 1), and streams of such rows
  * (RecordIO). A row is a header, a bit for each schematised field that is there, the fixed fields, the variable ones,
  * and behind those the sparse ones, each with its type and its name's number. All numbers are little-endian.
  */
@@ -149,7 +149,7 @@ class Reader {
   }
 }
 
-/** A stream of rows, as the SDKs read it. */
+/** A stream of rows, as the SDK reads it. */
 export function streamOf(rows: readonly Row[], schema: RowSchema): Buffer {
   const head = Buffer.alloc(SEGMENT_HEAD_BYTES);
   writeHeader(head, SEGMENT);

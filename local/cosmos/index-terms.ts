@@ -1,14 +1,21 @@
 import type { IndexPlan } from "./index-plan.ts";
 import { SYSTEM_FIELDS } from "./item-text.ts";
 
-/** What a path means to the indexes: whether a value at it is in them, and whether one below may be. */
-interface PathUse {
+/** What a path means to the indexes. */
+interface Place {
+  readonly path: string;
+  /** Of the path: where the hashes of its terms begin. */
+  readonly hash: number;
+  /** Whether a value here is a term. */
   readonly isIndexed: boolean;
+  /** Whether one further below may be. */
   readonly holdsIndexed: boolean;
+  readonly below: Map<string, Place>;
 }
 
-/** Paths whose use is remembered; an item may have names that no other has. */
-const MAX_KNOWN = 10_000;
+/** Places that are remembered; an item may have names that no other has. */
+const MAX_PLACES = 10_000;
+const ELEMENT = "[]";
 
 /**
  * The terms that an item has in a container's indexes: a path and a value, or the values of a composite index. The
@@ -16,47 +23,68 @@ const MAX_KNOWN = 10_000;
  */
 export class IndexTerms {
   readonly #plan: IndexPlan;
-  readonly #known = new Map<string, PathUse>();
+  readonly #composites: readonly { readonly hash: number; readonly columns: readonly number[] }[];
+  #root: Place;
+  #places = 0;
 
   constructor(plan: IndexPlan) {
     this.#plan = plan;
+    this.#composites = plan.composites.map(({ name, paths }) => ({
+      hash: hashOf(name, EMPTY_HASH),
+      columns: paths.map((path) => plan.paths.indexOf(path)),
+    }));
+    this.#root = this.#place("");
   }
 
   /** As hashes: whether two writes share a term is all there is to ask. `columns`: the values of the plan's own. */
   of(item: Record<string, unknown>, columns: readonly unknown[]): Int32Array {
+    if (this.#places > MAX_PLACES) this.#root = this.#place("");
     const terms = new Set<number>();
-    for (const [name, value] of Object.entries(item))
-      if (!SYSTEM_FIELDS.includes(name)) this.#collect(value, `/${name}`, terms);
-    for (const { name, paths } of this.#plan.composites) {
-      const values = paths.map((path) => columns[this.#plan.paths.indexOf(path)] ?? null);
-      if (values.some((value) => value !== null)) terms.add(hashOf(`${name}=${JSON.stringify(values)}`));
+    for (const name in item)
+      if (!SYSTEM_FIELDS.includes(name)) this.#collect(item[name], this.#below(this.#root, name), terms);
+    for (const { hash, columns: own } of this.#composites) {
+      const values = own.map((at) => columns[at]);
+      if (values.some((value) => value !== null)) terms.add(hashOf(JSON.stringify(values), hash));
     }
     return Int32Array.from(terms);
   }
 
-  #collect(value: unknown, path: string, terms: Set<number>): void {
-    const { isIndexed, holdsIndexed } = this.#use(path);
+  #collect(value: unknown, place: Place, terms: Set<number>): void {
     if (typeof value !== "object" || value === null) {
-      if (isIndexed) terms.add(hashOf(`${path}=${JSON.stringify(value)}`));
-    } else if (holdsIndexed) {
-      if (Array.isArray(value)) for (const each of value) this.#collect(each, `${path}/[]`, terms);
-      else for (const [name, each] of Object.entries(value)) this.#collect(each, `${path}/${name}`, terms);
+      if (place.isIndexed) terms.add(hashOf(`${typeof value}${value}`, place.hash));
+    } else if (!place.holdsIndexed) {
+      return;
+    } else if (Array.isArray(value)) {
+      const elements = this.#below(place, ELEMENT);
+      for (const each of value) this.#collect(each, elements, terms);
+    } else {
+      for (const [name, each] of Object.entries(value)) this.#collect(each, this.#below(place, name), terms);
     }
   }
 
-  #use(path: string): PathUse {
-    const known = this.#known.get(path);
+  #below(place: Place, name: string): Place {
+    const known = place.below.get(name);
     if (known !== undefined) return known;
-    const use = { isIndexed: this.#plan.includes(path), holdsIndexed: this.#plan.includesBelow(path) };
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(path, use);
-    return use;
+    const found = this.#place(`${place.path}/${name}`);
+    place.below.set(name, found);
+    return found;
+  }
+
+  #place(path: string): Place {
+    this.#places = path === "" ? 0 : this.#places + 1;
+    return {
+      ...{ path, hash: hashOf(path, EMPTY_HASH), below: new Map() },
+      isIndexed: this.#plan.includes(path),
+      holdsIndexed: this.#plan.includesBelow(path),
+    };
   }
 }
 
 /** FNV-1a. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
+function hashOf(text: string, start: number): number {
+  let hash = start;
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
   return hash;
 }
+
+const EMPTY_HASH = 0x811c9dc5;

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, systemClock } from "../clock.ts";
 import { createAuthorization, EMULATOR_KEY } from "./authorization.ts";
+import { refuseBinaryJson } from "./binary-json.ts";
 import { CosmosError } from "./cosmos-error.ts";
 import { createEntra, type EntraOptions } from "./entra.ts";
 import type { CosmosFaultPlan } from "./fault-plan.ts";
@@ -75,6 +76,7 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
     const pending = authorize(route, headers.authorization, String(headers["x-ms-date"] ?? ""));
     if (pending !== undefined) await pending;
     const bytes = request.method === "GET" || request.method === "DELETE" ? NO_BODY : await bodyOf(request);
+    refuseBinaryJson(bytes);
     const inRows = isHybridRow(bytes);
     const body = inRows ? jsonBatch(bytes) : String(bytes);
     const answered = await faulty.run({ route, headers, body });

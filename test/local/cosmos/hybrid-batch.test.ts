@@ -1,6 +1,7 @@
 import type { Container } from "@azure/cosmos";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { inHybridRows, jsonBatch } from "../../../local/cosmos/hybrid-batch.ts";
+import { inHybridRows, jsonBatch, OPERATION } from "../../../local/cosmos/hybrid-batch.ts";
+import { rowsIn, streamOf } from "../../../local/cosmos/hybrid-row.ts";
 import { RawClient } from "./signed-request.ts";
 import { openWorld, type World } from "./world.ts";
 
@@ -133,6 +134,18 @@ describe("a batch in rows", () => {
     expect(statuses((await raw.items(items.id, bulk, bytesOf(BULK))).bytes)).toEqual([201, 201]);
     expect(statuses((await raw.items(items.id, bulk, bytesOf(BULK))).bytes)).toEqual([409, 409]);
     expect((await items.item("k36", "bulk1").read()).resource).toMatchObject({ n: 36 });
+  });
+
+  it("with an item in binary JSON is refused by name, as such an item by itself is", async () => {
+    const binary = Buffer.from("80ea03f3e1", "hex");
+    const alone = await raw.items(items.id, { "x-ms-documentdb-partitionkey": '["b"]' }, binary);
+    const [row] = rowsIn(bytesOf(SIX), OPERATION);
+    const batch = streamOf([{ ...row, resourceBody: binary }], OPERATION);
+    for (const { status, json } of [alone, await raw.items(items.id, atomic, batch)])
+      expect([status, (json() as { message: string }).message]).toEqual([
+        400,
+        expect.stringContaining("binary JSON"),
+      ]);
   });
 
   it("that is no such batch is refused in JSON", async () => {
