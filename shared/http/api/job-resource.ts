@@ -109,16 +109,18 @@ export function jobResource(job: Job): z.input<typeof withoutResponse> {
   };
 }
 
+type Answered = Pick<StoredResponse, "status_code" | "request_id" | "body">;
+
 /**
  * The whole job as JSON text. The deployment's answer is put in as it came, never parsed and written again, so that
  * its numbers and its hash stay what they were.
  */
-export function jobJson(job: Job, response: StoredResponse | undefined): string {
+export function jobJson(job: Job, response: Answered | undefined): string {
   const head = JSON.stringify(jobResource(job));
   return `${head.slice(0, -1)},"response":${responseJson(response)}}`;
 }
 
-function responseJson(response: StoredResponse | undefined): string {
+function responseJson(response: Answered | undefined): string {
   if (response === undefined) return "null";
   const { status_code, request_id, body } = response;
   return `{"status_code":${status_code},"request_id":${JSON.stringify(request_id)},"body":${body}}`;
