@@ -4,32 +4,29 @@ import { jobNotFound } from "../../job/ending/cancel.ts";
 import type { JobStore } from "../../job/ports.ts";
 import { json } from "../answer.ts";
 import { route } from "../route.ts";
+import { flag, text, unixTime, whole } from "./fields.ts";
 import { costSchema, tokenCounts } from "./job-resource.ts";
 import { listSchema } from "./page.ts";
-import { jobInPath, unixSeconds } from "./parameters.ts";
+import { jobInPath } from "./parameters.ts";
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const auditRecordSchema = z
   .object({
-    job_id: z.string().describe("Whose history it is."),
-    seq: z.int().describe("1 for the first, then without gaps."),
-    at: unixSeconds,
+    job_id: text("Whose history it is."),
+    seq: whole("1 for the first, then without gaps."),
+    at: unixTime(),
     event: z.enum(AUDIT_EVENTS).describe("What happened: see the table of audit events."),
-    actor: z.string().describe("Who did it: `team-a/key:1f2e3d4c`, `worker:…`, `sweeper:…`."),
-    attempt: z.int().nullable().describe("Which attempt it is about."),
-    deployment: z.string().nullable().describe("Which deployment was called, or will be."),
-    provider: z.string().nullable().describe("The lab that made its model."),
-    simulated: z.boolean().nullable().describe("True: the deployment makes its answers up."),
-    outcome: z
-      .string()
-      .nullable()
-      .describe("How the call ended: `completed`, `rejected`, `retry`, `rate_limited`, … or `lost`."),
-    reason: z
-      .string()
-      .nullable()
-      .describe(
-        "In `attempt_started` and `waiting`: why this target, and why others were passed over, for models with several.",
-      ),
+    actor: text("Who did it: `team-a/key:1f2e3d4c`, `worker:…`, `sweeper:…`."),
+    attempt: whole("Which attempt it is about.").nullable(),
+    deployment: text("Which deployment was called, or will be.").nullable(),
+    provider: text("The lab that made its model.").nullable(),
+    simulated: flag("True: the deployment makes its answers up.").nullable(),
+    outcome: text(
+      "How the call ended: `completed`, `rejected`, `retry`, `rate_limited`, … or `lost`.",
+    ).nullable(),
+    reason: text(
+      "In `attempt_started` and `waiting`: why this target, and why others were passed over, for models with several.",
+    ).nullable(),
     usage: tokenCounts.nullable(),
     cost: costSchema.nullable().describe("Cost of this call."),
     estimate: costSchema
@@ -38,7 +35,7 @@ const auditRecordSchema = z
       .describe(
         "Only in `attempt_lost`, whose `cost` nobody knows: what the call may have cost, by the estimate it was let in with.",
       ),
-    latency_ms: z.int().nullable().describe("How long the call took, as the worker saw it."),
+    latency_ms: whole("How long the call took, as the worker saw it.").nullable(),
     request_sha256: hash
       .nullable()
       .describe("Hash of the bytes sent to the deployment; in `accepted`, of the envelope."),

@@ -2,20 +2,21 @@ import { z } from "zod";
 import { type Account, newAccount, type Standing, standingsOf } from "../../budget/account.ts";
 import { decimalOf } from "../../decimal.ts";
 import { type Budget, dayOf, monthOf, nextDayMs, nextMonthMs, OVER } from "../../tenant/budget.ts";
+import { text, whole } from "./fields.ts";
 
-const decimal = z.string().describe("Decimal, exact.");
+const decimal = text("Decimal, exact.");
 const standing = z
   .object({
-    period: z.string().describe("The running day (`2026-11-24`) or month (`2026-11`), UTC."),
+    period: text("The running day (`2026-11-24`) or month (`2026-11`), UTC."),
     limit: decimal,
     spent: decimal.describe("What calls that began in the period have cost, as far as it is known."),
     reserved: decimal.describe("Put aside for calls that are running: the most they may cost."),
     remaining: decimal.describe("What is neither spent nor reserved."),
-    resets_at: z.int().describe("When the next period begins, Unix seconds."),
+    resets_at: whole("When the next period begins, Unix seconds."),
   })
   .nullable();
 export const budgetSchema = z.object({
-  currency: z.string().describe("ISO 4217."),
+  currency: text("ISO 4217."),
   over: z.enum(OVER).describe("What becomes of a job that there is no money for."),
   day: standing.describe("Null: no limit a day is set."),
   month: standing.describe("Null: no limit a month is set."),

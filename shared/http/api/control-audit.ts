@@ -7,7 +7,8 @@ import {
 } from "../../audit/control-record.ts";
 import { json } from "../answer.ts";
 import { route } from "../route.ts";
-import { limit, unixSeconds } from "./parameters.ts";
+import { flag, text, unixTime, whole } from "./fields.ts";
+import { limit } from "./parameters.ts";
 
 export interface ControlAuditDeps {
   readonly trail: {
@@ -24,14 +25,14 @@ const WHICH_SEQ = "must be the number of a record, as in `last_seq`";
 const controlRecord = z.object({
   scope: z.enum(CONTROL_SCOPES).describe("Its chain."),
   seq: z.int().min(1).describe("Its number in the scope's chain."),
-  at: unixSeconds,
+  at: unixTime(),
   event: z.enum(CONTROL_EVENTS).describe("What was done."),
-  actor: z.string().describe("Which operator's credential."),
-  change_id: z.string().describe("The caller's name for the change: the same name twice is one change."),
-  reason: z.string().nullable().describe("As the operator gave it."),
+  actor: text("Which operator's credential."),
+  change_id: text("The caller's name for the change: the same name twice is one change."),
+  reason: text("As the operator gave it.").nullable(),
   details: z.record(z.string(), z.unknown()).describe("What was changed, from what, to what."),
-  prev_hash: z.string().describe("The hash of the record before; 64 zeros for the first."),
-  hash: z.string().describe("SHA-256 of the canonical JSON (RFC 8785) of all other fields."),
+  prev_hash: text("The hash of the record before; 64 zeros for the first."),
+  hash: text("SHA-256 of the canonical JSON (RFC 8785) of all other fields."),
 });
 
 const controlAuditSchema = z
@@ -39,9 +40,9 @@ const controlAuditSchema = z
     object: z.literal("list"),
     scope: z.enum(CONTROL_SCOPES).describe("As asked for."),
     data: z.array(controlRecord).describe("Newest first."),
-    first_seq: z.int().nullable().describe("The number of the first record here; null: there is none."),
-    last_seq: z.int().nullable().describe("The number of the last record here: `before` of the next page."),
-    has_more: z.boolean().describe("True: older ones are left."),
+    first_seq: whole("The number of the first record here; null: there is none.").nullable(),
+    last_seq: whole("The number of the last record here: `before` of the next page.").nullable(),
+    has_more: flag("True: older ones are left."),
   })
   .meta({ id: "ControlAudit", title: "What operators changed" });
 

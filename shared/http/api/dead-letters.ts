@@ -5,8 +5,9 @@ import { STATUSES, type Status } from "../../status.ts";
 import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
+import { flag, secondsOf, text, unixTime } from "./fields.ts";
 import { pageOf, pageSchema } from "./page.ts";
-import { JOB_ID, limit, secondsOf, unixSeconds } from "./parameters.ts";
+import { JOB_ID, limit } from "./parameters.ts";
 
 export interface DeadLetterRoutesDeps {
   readonly deadLetters: DeadLetters;
@@ -25,20 +26,20 @@ const deadLetterSchema = z
   .object({
     id: z.string().regex(LETTER_ID).describe("To redrive it by."),
     object: z.literal("dead_letter"),
-    at: unixSeconds,
-    reason: z.string().describe("As Service Bus gives it."),
-    description: z.string().describe("As Service Bus gives it."),
-    message_id: z.string().describe("The id of the Service Bus message."),
-    readable: z.boolean().describe("False: the message was no nudge, and cannot be redriven."),
-    tenant_id: z.string().nullable().describe("Whose job it is about; null: it cannot be read."),
-    job_id: z.string().nullable().describe("Which job it is about; null: it cannot be read."),
+    at: unixTime(),
+    reason: text("As Service Bus gives it."),
+    description: text("As Service Bus gives it."),
+    message_id: text("The id of the Service Bus message."),
+    readable: flag("False: the message was no nudge, and cannot be redriven."),
+    tenant_id: text("Whose job it is about; null: it cannot be read.").nullable(),
+    job_id: text("Which job it is about; null: it cannot be read.").nullable(),
     job_status: z.enum(STATUSES).nullable().describe("The job's status now; null when there is none."),
     redriven: z
       .object({
-        at: unixSeconds,
-        actor: z.string().describe("Who asked."),
+        at: unixTime(),
+        actor: text("Who asked."),
         outcome,
-        job_id: z.string().describe("The job that runs for it."),
+        job_id: text("The job that runs for it."),
       })
       .nullable()
       .describe("What an operator made of it last."),
@@ -48,14 +49,14 @@ const deadLetterSchema = z
 const redriveSchema = z
   .object({
     object: z.literal("redrive"),
-    dead_letter: z.string().describe("Its id."),
-    at: unixSeconds.describe("When it was first asked for, Unix time, seconds."),
-    actor: z.string().describe("Who asked for it first."),
+    dead_letter: text("Its id."),
+    at: unixTime("When it was first asked for, Unix time, seconds."),
+    actor: text("Who asked for it first."),
     outcome,
-    tenant_id: z.string().describe("Whose job it is."),
-    job_id: z.string().describe("The job that runs for it: the letter's own, or the new one."),
-    redriven_from: z.string().nullable().describe("The ended job that the new one was made of."),
-    nudged: z.boolean().describe("False: Service Bus did not take the nudge; the sweeper sends another."),
+    tenant_id: text("Whose job it is."),
+    job_id: text("The job that runs for it: the letter's own, or the new one."),
+    redriven_from: text("The ended job that the new one was made of.").nullable(),
+    nudged: flag("False: Service Bus did not take the nudge; the sweeper sends another."),
   })
   .meta({ id: "Redrive", title: "What a redrive answers" });
 

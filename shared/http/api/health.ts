@@ -2,6 +2,7 @@ import { z } from "zod";
 import { reasonOf } from "../../log.ts";
 import { json } from "../answer.ts";
 import { route } from "../route.ts";
+import { text, whole } from "./fields.ts";
 
 /** One thing the service cannot work without, and how to ask it whether it is there. */
 export interface Dependency {
@@ -22,9 +23,9 @@ const healthSchema = z
     dependencies: z
       .array(
         z.object({
-          name: z.string().describe("`cosmos` or `service_bus`."),
+          name: text("`cosmos` or `service_bus`."),
           status: standing.describe("Whether it answered."),
-          latency_ms: z.int().describe("How long its answer took."),
+          latency_ms: whole("How long its answer took."),
         }),
       )
       .describe("What the service needs."),

@@ -2,19 +2,19 @@ import { z } from "zod";
 import { ENDPOINTS, type Job, type StoredResponse } from "../../job/job.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { hasEnded, STATUSES } from "../../status.ts";
-import { secondsOf, unixSeconds } from "./parameters.ts";
+import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
 
 export const tokenCounts = z
   .object({
-    input_tokens: z.int().describe("Tokens of the prompt."),
-    output_tokens: z.int().describe("Tokens of the answer, reasoning included."),
-    total_tokens: z.int().describe("Both together."),
+    input_tokens: whole("Tokens of the prompt."),
+    output_tokens: whole("Tokens of the answer, reasoning included."),
+    total_tokens: whole("Both together."),
   })
   .describe("As the deployment counted them.");
 export const costSchema = z
   .object({
-    amount: z.string().describe("Decimal, exact."),
-    currency: z.string().describe("ISO 4217."),
+    amount: text("Decimal, exact."),
+    currency: text("ISO 4217."),
   })
   .describe("By the catalogue's prices.");
 
@@ -30,37 +30,34 @@ const withoutResponse = z.object({
       "`queued` whenever no worker has claimed it: new, scheduled, waiting, between attempts. The last four are ends.",
     ),
   endpoint: z.enum(ENDPOINTS).describe("The OpenAI endpoint that is called."),
-  model: z.string().describe("The model the job asked for."),
+  model: text("The model the job asked for."),
   priority: z.enum(PRIORITIES).describe("As submitted."),
-  deployment: z.string().nullable().describe("The deployment that answered, or was called last."),
-  provider: z.string().nullable().describe("The lab that made its model."),
-  simulated: z.boolean().describe("True: the answer is made up."),
-  attempts: z.int().describe("Calls of a deployment so far, those refused with 429 included."),
-  created_at: unixSeconds.describe("When it was accepted, Unix time, seconds."),
-  not_before: unixSeconds.nullable().describe("As submitted."),
-  started_at: unixSeconds.nullable().describe("When it was first claimed for a call."),
-  completed_at: unixSeconds.nullable().describe("When it ended, however it ended."),
-  deadline: unixSeconds.describe("It expires if it has not ended by then."),
+  deployment: text("The deployment that answered, or was called last.").nullable(),
+  provider: text("The lab that made its model.").nullable(),
+  simulated: flag("True: the answer is made up."),
+  attempts: whole("Calls of a deployment so far, those refused with 429 included."),
+  created_at: unixTime("When it was accepted, Unix time, seconds."),
+  not_before: unixTime("As submitted.").nullable(),
+  started_at: unixTime("When it was first claimed for a call.").nullable(),
+  completed_at: unixTime("When it ended, however it ended.").nullable(),
+  deadline: unixTime("It expires if it has not ended by then."),
   usage: tokenCounts.nullable().describe("Tokens of the call that ended the job."),
   cost: costSchema.nullable().describe("All known attempts together."),
   error: z
     .object({
-      code: z.string().describe("One of the error codes that are a job's."),
-      message: z.string().describe("For people; for a refused request the deployment's own words."),
+      code: text("One of the error codes that are a job's."),
+      message: text("For people; for a refused request the deployment's own words."),
     })
     .nullable()
     .describe("Why it failed or expired."),
   metadata: z.record(z.string(), z.string()).describe("As submitted."),
-  redriven_from: z.string().nullable().describe("The ended job that an operator made this one of."),
-  redriven_to: z
-    .string()
-    .nullable()
-    .describe("The job that an operator made of this one after it had ended."),
+  redriven_from: text("The ended job that an operator made this one of.").nullable(),
+  redriven_to: text("The job that an operator made of this one after it had ended.").nullable(),
   urls: z
     .object({
-      get: z.string().describe("The job."),
-      cancel: z.string().describe("To POST to."),
-      audit: z.string().describe("Its audit trail."),
+      get: text("The job."),
+      cancel: text("To POST to."),
+      audit: text("Its audit trail."),
     })
     .describe("Paths on this service."),
 });
@@ -70,8 +67,8 @@ export const jobSchema = z
     ...withoutResponse.shape,
     response: z
       .object({
-        status_code: z.int().describe("The deployment's HTTP status."),
-        request_id: z.string().nullable().describe("The deployment's own id of the call, where it gave one."),
+        status_code: whole("The deployment's HTTP status."),
+        request_id: text("The deployment's own id of the call, where it gave one.").nullable(),
         body: z.looseObject({}).describe("The deployment's answer, byte for byte."),
       })
       .nullable()
@@ -112,16 +109,18 @@ export function jobResource(job: Job): z.input<typeof withoutResponse> {
   };
 }
 
+type Answered = Pick<StoredResponse, "status_code" | "request_id" | "body">;
+
 /**
  * The whole job as JSON text. The deployment's answer is put in as it came, never parsed and written again, so that
  * its numbers and its hash stay what they were.
  */
-export function jobJson(job: Job, response: StoredResponse | undefined): string {
+export function jobJson(job: Job, response: Answered | undefined): string {
   const head = JSON.stringify(jobResource(job));
   return `${head.slice(0, -1)},"response":${responseJson(response)}}`;
 }
 
-function responseJson(response: StoredResponse | undefined): string {
+function responseJson(response: Answered | undefined): string {
   if (response === undefined) return "null";
   const { status_code, request_id, body } = response;
   return `{"status_code":${status_code},"request_id":${JSON.stringify(request_id)},"body":${body}}`;

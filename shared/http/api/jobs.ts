@@ -11,6 +11,7 @@ import { json, jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
 import type { Throttle } from "../throttle.ts";
+import { text } from "./fields.ts";
 import {
   etagOf,
   JOB_HEADERS,
@@ -81,7 +82,7 @@ const get = route({
   summary: "Get a job",
   params: jobInPath,
   headers: z.object({
-    "If-None-Match": z.string().optional().describe("An ETag: 304 while the job is unchanged."),
+    "If-None-Match": text("An ETag: 304 while the job is unchanged.").optional(),
     Prefer: prefer.describe(`\`wait=N\` holds the answer until the job ends, up to ${MAX_WAIT_SECONDS} s.`),
   }),
   answers: {

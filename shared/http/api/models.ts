@@ -5,6 +5,7 @@ import { ENDPOINTS } from "../../model/endpoint.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
 import { json } from "../answer.ts";
 import { route } from "../route.ts";
+import { flag, text, whole } from "./fields.ts";
 import { listSchema } from "./page.ts";
 
 export interface ModelsDeps {
@@ -15,23 +16,21 @@ const endpoints = z.array(z.enum(ENDPOINTS));
 const capabilities = z.array(z.enum(CAPABILITIES));
 const modelSchema = z
   .object({
-    id: z.string().describe("What a job's `body.model` names."),
+    id: text("What a job's `body.model` names."),
     object: z.literal("model"),
-    owned_by: z.string().describe("The lab; `switchyard` for a route over several."),
+    owned_by: text("The lab; `switchyard` for a route over several."),
     endpoints: endpoints.describe("Those of all its deployments together."),
     capabilities: capabilities.describe("Those of all its deployments together."),
     served_by: z
       .array(
         z.object({
-          deployment: z.string().describe("Its name in the catalogue."),
-          provider: z.string().describe("The lab that made its model."),
+          deployment: text("Its name in the catalogue."),
+          provider: text("The lab that made its model."),
           endpoints: endpoints.describe("Those it serves."),
           capabilities: capabilities.describe("Those it has."),
-          context_tokens: z.int().nullable().describe("Prompt and answer; null: not declared."),
-          max_output_tokens: z.int().nullable().describe("The longest answer; null: not declared."),
-          available: z
-            .boolean()
-            .describe("False: an operator has switched it off; jobs wait or go elsewhere."),
+          context_tokens: whole("Prompt and answer; null: not declared.").nullable(),
+          max_output_tokens: whole("The longest answer; null: not declared.").nullable(),
+          available: flag("False: an operator has switched it off; jobs wait or go elsewhere."),
         }),
       )
       .describe("A request goes to one of these: it must support all that the body asks for by itself."),

@@ -9,7 +9,8 @@ import type { Tenants } from "../../tenant/tenants.ts";
 import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
-import { idempotencyKey, secondsOf, unixSeconds } from "./parameters.ts";
+import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
+import { idempotencyKey } from "./parameters.ts";
 
 export interface OverridesRoutesDeps extends ChangeDeps {
   readonly catalogue: () => Catalogue;
@@ -20,20 +21,20 @@ export interface OverridesRoutesDeps extends ChangeDeps {
 }
 
 const made = {
-  since: unixSeconds,
-  actor: z.string().describe("Which operator's credential set it."),
-  reason: z.string().nullable().describe("As the operator gave it."),
+  since: unixTime(),
+  actor: text("Which operator's credential set it."),
+  reason: text("As the operator gave it.").nullable(),
 };
 
 const overridesSchema = z
   .object({
     object: z.literal("overrides"),
-    revision: z.int().describe("Counts up with each change."),
+    revision: whole("Counts up with each change."),
     switches: z
       .array(
         z.object({
           kind: z.enum(SWITCH_KINDS).describe("What is switched."),
-          name: z.string().describe("Its name in the catalogue."),
+          name: text("Its name in the catalogue."),
           state: z.enum(["off", "drained"]).describe("`off`: running calls are aborted too."),
           mode: z.enum(["park", "fail_over"]).describe("What its jobs do: wait, or go to the next target."),
           ...made,
@@ -43,7 +44,7 @@ const overridesSchema = z
     limits: z
       .array(
         z.object({
-          deployment: z.string().describe("Its name in the catalogue."),
+          deployment: text("Its name in the catalogue."),
           limits: limitsSchema.describe("They replace all limits of the file."),
           ...made,
         }),
@@ -52,7 +53,7 @@ const overridesSchema = z
     route_weights: z
       .array(
         z.object({
-          route: z.string().describe("Whose targets."),
+          route: text("Whose targets."),
           weights: z.record(z.string(), z.number()).describe("By deployment."),
           ...made,
         }),
@@ -61,13 +62,13 @@ const overridesSchema = z
     tenant_weights: z
       .array(
         z.object({
-          tenant: z.string().describe("Its id."),
+          tenant: text("Its id."),
           weight: z.number().describe("Its share of quota beside others'."),
           ...made,
         }),
       )
       .describe("Tenants' weights that override the file's."),
-    changed: z.boolean().optional().describe("After a PUT or DELETE: whether it changed anything."),
+    changed: flag("After a PUT or DELETE: whether it changed anything.").optional(),
   })
   .meta({ id: "Overrides", title: "Switches, limits and weights that are set" });
 

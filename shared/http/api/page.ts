@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { flag, text } from "./fields.ts";
 
 /** A list that is answered whole. */
 export const listSchema = <Item extends z.ZodType>(item: Item) =>
@@ -8,9 +9,9 @@ export const listSchema = <Item extends z.ZodType>(item: Item) =>
 export const pageSchema = <Item extends z.ZodType>(item: Item) =>
   z.object({
     ...listSchema(item).shape,
-    first_id: z.string().nullable().describe("The id of the first one here; null: the page is empty."),
-    last_id: z.string().nullable().describe("The id of the last one here: `after` of the next page."),
-    has_more: z.boolean().describe("True: there is a next page."),
+    first_id: text("The id of the first one here; null: the page is empty.").nullable(),
+    last_id: text("The id of the last one here: `after` of the next page.").nullable(),
+    has_more: flag("True: there is a next page."),
   });
 
 /** A page of resources that have an `id`. */

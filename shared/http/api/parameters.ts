@@ -54,7 +54,3 @@ export function waitSeconds(prefer: string | undefined): number {
   }
   return 0;
 }
-
-export const unixSeconds = z.int().describe("Unix time, seconds.");
-/** A time the service knows in ms. */
-export const secondsOf = (ms: number): number => Math.floor(ms / 1000);

@@ -1,26 +1,27 @@
 import { z } from "zod";
 import { ERRORS, type Problem } from "../../errors.ts";
 import type { Answer } from "../answer.ts";
+import { text, whole } from "./fields.ts";
 
 export const problemSchema = z
   .object({
-    type: z.string().describe("A URI of the code: `urn:switchyard:problem:…`."),
-    title: z.string().describe("The code in words; always the same."),
-    status: z.int().describe("The HTTP status."),
-    detail: z.string().describe("What is wrong this time."),
+    type: text("A URI of the code: `urn:switchyard:problem:…`."),
+    title: text("The code in words; always the same."),
+    status: whole("The HTTP status."),
+    detail: text("What is wrong this time."),
     code: z
       .enum(Object.keys(ERRORS) as [string, ...string[]])
       .describe("What a program looks at: see the table of error codes."),
     faults: z
       .array(
         z.object({
-          path: z.string().describe("A JSON Pointer into the body, or a header's or parameter's name."),
-          message: z.string().describe("What is wrong there."),
+          path: text("A JSON Pointer into the body, or a header's or parameter's name."),
+          message: text("What is wrong there."),
         }),
       )
       .optional()
       .describe("Every fault of an invalid request."),
-    request_id: z.string().describe("Quote it to the operator: it is in the logs."),
+    request_id: text("Quote it to the operator: it is in the logs."),
   })
   .meta({ id: "Problem", title: "An error" });
 

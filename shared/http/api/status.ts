@@ -6,7 +6,7 @@ import type { SweepRound, SweepRounds } from "../../job/sweep/round.ts";
 import { MAX_STATUS_JOBS } from "../../limits.ts";
 import { json } from "../answer.ts";
 import { route } from "../route.ts";
-import { secondsOf, unixSeconds } from "./parameters.ts";
+import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
 
 export interface StatusDeps {
   readonly liveJobs: LiveJobs;
@@ -19,52 +19,48 @@ const seconds = z.int().min(0).describe("Seconds.");
 const statusSchema = z
   .object({
     object: z.literal("status"),
-    at: unixSeconds,
+    at: unixTime(),
     backlog: z
       .object({
-        queued: z.int().describe("Exact: all jobs that wait, those scheduled for later included."),
+        queued: whole("Exact: all jobs that wait, those scheduled for later included."),
         oldest_wait_seconds: seconds.nullable(),
-        exact: z
-          .boolean()
-          .describe(
-            "False: there are more live jobs than were read, so the rest of this answer is a part only.",
-          ),
-        jobs_read: z
-          .int()
-          .describe(`At most ${MAX_STATUS_JOBS}, those first whose time to be looked at comes first.`),
+        exact: flag(
+          "False: there are more live jobs than were read, so the rest of this answer is a part only.",
+        ),
+        jobs_read: whole(`At most ${MAX_STATUS_JOBS}, those first whose time to be looked at comes first.`),
         by_tenant_and_model: z
           .array(
             z.object({
-              tenant_id: z.string().describe("Whose jobs."),
-              model: z.string().describe("The model they asked for."),
-              waiting: z.int().describe("Queued, and may run now."),
-              scheduled: z.int().describe("Queued, with a `not_before` to come."),
-              running: z.int().describe("Claimed by a worker."),
+              tenant_id: text("Whose jobs."),
+              model: text("The model they asked for."),
+              waiting: whole("Queued, and may run now."),
+              scheduled: whole("Queued, with a `not_before` to come."),
+              running: whole("Claimed by a worker."),
               oldest_wait_seconds: seconds.nullable(),
             }),
           )
           .describe("The longest wait first."),
       })
       .describe("What waits, and how long; `by_tenant_and_model` has the longest wait first."),
-    running: z.int().describe("Exact: jobs that a worker has claimed."),
-    lost_leases: z.int().describe("Running jobs whose lease was not renewed in time, by this host's clock."),
+    running: whole("Exact: jobs that a worker has claimed."),
+    lost_leases: whole("Running jobs whose lease was not renewed in time, by this host's clock."),
     dead_letters: z
       .object({
-        kept: z.int().describe("All there are."),
-        untouched: z.int().describe("Not redriven yet."),
-        newest_at: unixSeconds.nullable(),
+        kept: whole("All there are."),
+        untouched: whole("Not redriven yet."),
+        newest_at: unixTime().nullable(),
       })
       .describe("Letters of the last 90 days."),
     sweeper: z
       .object({
-        at: unixSeconds,
+        at: unixTime(),
         age_seconds: seconds,
-        took_ms: z.int().describe("How long the round took."),
-        instance: z.string().describe("Which instance swept."),
-        overdue: z.int().nullable().describe("Jobs found whose time had come."),
-        nudged: z.int().nullable().describe("How many of those were nudged."),
-        lost_leases: z.int().nullable().describe("Running jobs whose lease it found dead."),
-        failure: z.string().nullable().describe("Why the round could not be finished."),
+        took_ms: whole("How long the round took."),
+        instance: text("Which instance swept."),
+        overdue: whole("Jobs found whose time had come.").nullable(),
+        nudged: whole("How many of those were nudged.").nullable(),
+        lost_leases: whole("Running jobs whose lease it found dead.").nullable(),
+        failure: text("Why the round could not be finished.").nullable(),
       })
       .nullable()
       .describe("Its last recorded round; a round in which nothing happens is recorded every 5 s."),

@@ -7,6 +7,7 @@ import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
 import { budgetResource, budgetSchema } from "./budget.ts";
+import { flag, text, whole } from "./fields.ts";
 import { costSchema, tokenCounts } from "./job-resource.ts";
 import { name } from "./parameters.ts";
 
@@ -19,22 +20,20 @@ export interface UsageRoutesDeps {
 const usageSchema = z
   .object({
     object: z.literal("usage"),
-    from: z.string().describe("The first day, UTC."),
-    to: z.string().describe("The last day, counted too."),
+    from: text("The first day, UTC."),
+    to: text("The last day, counted too."),
     data: z
       .array(
         z.object({
-          day: z.string().describe("UTC, by when the call's end was recorded."),
-          tenant_id: z.string().describe("Whose jobs."),
-          model: z.string().describe("The model the job asked for."),
-          provider: z.string().nullable().describe("The lab that was called."),
-          simulated: z.boolean().describe("True: made-up answers, and made-up cost."),
-          calls: z.int().describe("Calls that reported usage, late and superseded ones included."),
-          unknown_cost_calls: z
-            .int()
-            .describe(
-              "Calls that may have been billed, and nobody knows how much: lost, aborted, or without a count.",
-            ),
+          day: text("UTC, by when the call's end was recorded."),
+          tenant_id: text("Whose jobs."),
+          model: text("The model the job asked for."),
+          provider: text("The lab that was called.").nullable(),
+          simulated: flag("True: made-up answers, and made-up cost."),
+          calls: whole("Calls that reported usage, late and superseded ones included."),
+          unknown_cost_calls: whole(
+            "Calls that may have been billed, and nobody knows how much: lost, aborted, or without a count.",
+          ),
           usage: tokenCounts,
           cost: costSchema.nullable(),
         }),
@@ -42,8 +41,8 @@ const usageSchema = z
       .describe("One row for each day, tenant, model, lab and currency."),
     total: z
       .object({
-        calls: z.int().describe("The calls of all rows."),
-        unknown_cost_calls: z.int().describe("Those of all rows."),
+        calls: whole("The calls of all rows."),
+        unknown_cost_calls: whole("Those of all rows."),
         usage: tokenCounts,
         costs: z.array(costSchema).describe("One for each currency."),
       })

@@ -50,7 +50,7 @@ export async function takeIn(
 ): Promise<Awaited<EndedJob>> {
   refuseStoredSize(submit.bodyText);
   const job = await accepted(deps, submit, by);
-  return waitFor(deps, by.tenant, job, isLong(submit.bodyText) ? 0 : waitSeconds);
+  return waitFor(deps, by.tenant, job, waitSeconds > 0 && isLong(submit.bodyText) ? 0 : waitSeconds);
 }
 
 async function accepted(deps: IntakeDeps, submit: Submit, by: SubmittedBy): Promise<Stored<Job>> {
