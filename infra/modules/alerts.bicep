@@ -102,7 +102,7 @@ var events = [
   { name: 'workers-lost', event: 'attempt_lost', threshold: 10, severity: 2, text: 'Workers die during calls: look for crashes, memory, scale-in.' }
   { name: 'calls-fail', event: 'call_failed', threshold: 200, severity: 2, text: 'Deployments fail: GET /api/ops/status and the lines say which and why.' }
   { name: 'sweep-fails', event: 'sweep_part_failed', threshold: 5, severity: 1, text: 'The sweeper cannot do its work: lost nudges are not made up for.' }
-  { name: 'turned-away', event: 'door_closed', threshold: 50, severity: 3, text: 'Clients are answered 429 by this service itself: a limit, or too few instances.' }
+  { name: 'turned-away', event: 'requests_turned_away', threshold: 50, severity: 3, text: 'Clients are answered 429 by this service itself: a limit, or too few instances.' }
   { name: 'tenants-refused', event: 'tenants_refused', threshold: 0, severity: 1, text: 'The tenants file is not valid: a key taken out still works.' }
   { name: 'bug', event: 'internal_error', threshold: 0, severity: 1, text: 'A bug: the line has its stack.' }
 ]

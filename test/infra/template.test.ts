@@ -44,6 +44,16 @@ describe.runIf(bicep !== undefined)("the template", () => {
     for (const name of ["ai-of-team-a", "ai-of-team-b"]) expect(template.text).toContain(`accounts/${name}`);
   });
 
+  it("alerts on events that the app logs", () => {
+    const documented = readFileSync(path.join(root, "docs/operations.md"), "utf8");
+    const events = [
+      ...evaluate("default.bicepparam").text.matchAll(/"event":"([a-z_]+)"|event\\":\\"([a-z_]+)/g),
+    ];
+    const names = events.map((match) => match[1] ?? match[2] ?? "");
+    expect(names.length).toBeGreaterThan(5);
+    expect(names.filter((name) => !documented.includes(`\`${name}\``))).toEqual([]);
+  });
+
   it("names deployments that make a catalogue the app takes", () => {
     const { outputs } = evaluate("default.bicepparam");
     const parsed = parseCatalogue(catalogueOf(JSON.stringify(outputs.CATALOGUE_DEPLOYMENTS)), {
