@@ -25,6 +25,8 @@ export function jobResource(job: Job) {
     deadline: seconds(job.deadline_ms),
     usage: job.usage,
     cost: job.cost,
+    cost_unknown: Object.values(job.unknown_costs ?? {})[0] ?? null,
+    incomplete: job.incomplete ?? null,
     error: job.error,
     metadata: job.metadata,
     redriven_from: job.redriven_from ?? null,

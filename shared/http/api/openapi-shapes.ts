@@ -10,13 +10,35 @@ import { STATUSES } from "../../status.ts";
 const unixSeconds = z.int().describe("Unix time, seconds.");
 const name = (meaning: string) => z.string().describe(meaning);
 
+const parts = {
+  cached_input_tokens: z.int().optional().describe("Of the input: read from the lab's cache."),
+  cache_write_tokens: z.int().optional().describe("Of the input: written to the lab's cache."),
+  audio_input_tokens: z.int().optional().describe("Of the input: sound."),
+  image_input_tokens: z.int().optional().describe("Of the input: pictures."),
+  audio_output_tokens: z.int().optional().describe("Of the output: sound."),
+  reasoning_tokens: z.int().optional().describe("Of the output: reasoning."),
+};
 export const tokenCounts = z
   .object({
     input_tokens: z.int().describe("Of the prompt."),
     output_tokens: z.int().describe("Of the answer, reasoning tokens included."),
     total_tokens: z.int().describe("Both together."),
+    ...parts,
   })
-  .describe("As the deployment counted them.");
+  .describe("As the deployments counted them, as far as they did.");
+const callUsage = z
+  .object({
+    input_tokens: z.int().nullable().describe("Of the prompt, the parts below included; null: not told."),
+    output_tokens: z.int().nullable().describe("Of the answer, reasoning included; null: not told."),
+    total_tokens: z.int().nullable().describe("Both together; null: not told."),
+    ...parts,
+    service_tier: z
+      .string()
+      .optional()
+      .describe("The tier that served it, where it is not the ordinary one."),
+    raw: z.looseObject({}).optional().describe("The deployment's own object, where it is small."),
+  })
+  .describe("As the deployment counted them; a part that is absent was not told.");
 export const costSchema = z
   .object({ amount: name("Decimal, exact."), currency: name("ISO 4217.") })
   .describe("By the catalogue's prices.");
@@ -44,8 +66,16 @@ export const jobSchema = z.object({
   started_at: unixSeconds.nullable().describe("When it was first claimed for a call."),
   completed_at: unixSeconds.nullable().describe("When it ended, however it ended."),
   deadline: unixSeconds.describe("It expires if it has not ended by then."),
-  usage: tokenCounts.nullable().describe("Of the call that ended the job."),
+  usage: callUsage.nullable().describe("Of the call that ended the job."),
   cost: costSchema.nullable().describe("Of all known attempts together."),
+  cost_unknown: z
+    .string()
+    .nullable()
+    .describe("Why the lab may have billed more than `cost`, or some where that is null; null: it has not."),
+  incomplete: z
+    .string()
+    .nullable()
+    .describe("Why the answer is not whole, in the lab's word: `length`, `content_filter`, …; null: it is."),
   error: z
     .object({
       code: name("One of the error codes that are a job's."),
@@ -66,7 +96,9 @@ export const jobSchema = z.object({
     .object({
       status_code: z.int().describe("The deployment's HTTP status."),
       request_id: z.string().nullable().describe("The deployment's own id of the call, where it gave one."),
-      body: z.looseObject({}).describe("The deployment's answer, byte for byte."),
+      body: z
+        .unknown()
+        .describe("The deployment's answer, byte for byte; a refusal that is no JSON as a string."),
     })
     .nullable()
     .describe(
@@ -95,8 +127,14 @@ export const auditRecordSchema = z.object({
     .describe(
       "In `attempt_started` and `waiting`: why this target, and why others were passed over, for models with several.",
     ),
-  usage: tokenCounts.nullable(),
+  usage: callUsage.nullable(),
   cost: costSchema.nullable().describe("Of this call."),
+  cost_unknown: z
+    .string()
+    .optional()
+    .describe("Why nobody can say what the call cost, where it may have been billed: see docs/answers.md."),
+  lab_cost: costSchema.optional().describe("What the lab itself says that the call costs."),
+  message: z.string().optional().describe("Of a call that did not succeed: the lab's words, shortened."),
   estimate: costSchema
     .nullable()
     .optional()
