@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { app } from "@azure/functions";
 import { credentialsOf } from "../shared/azure/identity.ts";
 import { cosmosPorts } from "../shared/azure/ports.ts";
 import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus/nudges.ts";
@@ -57,6 +58,8 @@ const service = composeService(
 );
 service.overridesWatch.watch();
 
+// Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
+app.setup({ enableHttpStream: true });
 registerRoutes({
   ...service,
   authenticator: createAuthenticator({ tenants: service.tenants, entra: settings.entra, clock }),

@@ -210,7 +210,7 @@ class Service {
     const { retryAfterMs } = admission;
     cooling.set(name, this.#events.nowMs + retryAfterMs);
     const refusal = { statusCode: 429, message: "too many", retryAfterMs };
-    await door.heard({ ...heard, outcome: { kind: "rate_limited", ...refusal, ...told } });
+    await door.heard({ ...heard, outcome: { kind: "rate_limited", cause: "rate", ...refusal, ...told } });
     await this.#park(instance, work);
   }
 }

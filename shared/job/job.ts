@@ -1,5 +1,5 @@
 import type { JobErrorCode } from "../errors.ts";
-import type { Cost } from "../model/cost.ts";
+import type { Cost, CostUnknown } from "../model/cost.ts";
 import type { Endpoint } from "../model/endpoint.ts";
 import type { Usage } from "../model/usage.ts";
 import type { Priority } from "../priority.ts";
@@ -89,6 +89,10 @@ export interface Job {
   readonly usage: Usage | null;
   /** All known attempts together; null while none is known. */
   readonly cost: Cost | null;
+  /** Of attempts whose cost is not in that sum, why; by attempt. Absent: none, or stored before there was this field. */
+  readonly unknown_costs?: Readonly<Record<string, CostUnknown>>;
+  /** Why its answer is not whole, in the lab's word: `length`, `content_filter`, …; absent: it is, or there is none. */
+  readonly incomplete?: string;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */
   readonly last_failure: string | null;
   readonly error: { readonly code: JobErrorCode; readonly message: string } | null;

@@ -1,6 +1,6 @@
 import { type AuditEntry, type AuditRecord, nextRecord } from "../audit/record.ts";
 import type { JobErrorCode } from "../errors.ts";
-import { addCosts, type Cost } from "../model/cost.ts";
+import { addCosts, type Cost, type CostUnknown } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
 import type { Parked } from "../quota/ports.ts";
 import { hasEnded, type TerminalStatus } from "../status.ts";
@@ -45,6 +45,11 @@ export interface CallFacts {
   readonly outcome: string;
   readonly usage: Usage | null;
   readonly cost: Cost | null;
+  /** Why its cost is not known; absent: it is, or nothing is billed. */
+  readonly costUnknown?: CostUnknown;
+  readonly labCost?: Cost;
+  /** The lab's words; absent: it succeeded. */
+  readonly message?: string;
   readonly latencyMs: number;
   readonly responseSha256: string | null;
 }
@@ -144,8 +149,27 @@ function callFields(call: CallFacts): Partial<AuditEntry> {
     outcome: call.outcome,
     usage: call.usage,
     cost: call.cost,
+    ...(call.costUnknown === undefined ? {} : { cost_unknown: call.costUnknown }),
+    ...(call.labCost === undefined ? {} : { lab_cost: call.labCost }),
+    ...(call.message === undefined ? {} : { message: call.message }),
     latency_ms: Math.round(call.latencyMs),
     response_sha256: call.responseSha256,
+  };
+}
+
+/** Attempts whose unknown cost is remembered with the job: the trail has them all. */
+const MAX_UNKNOWN_COSTS = 16;
+
+/** The job's sums after a call of that attempt, or what a lost one adds to them. */
+function withCost(job: Job, attempt: number, call: Pick<CallFacts, "cost" | "costUnknown">): Partial<Job> {
+  const { [attempt]: known, ...others } = job.unknown_costs ?? {};
+  const unknown = call.cost === null ? (call.costUnknown ?? known) : undefined;
+  const all = Object.entries(unknown === undefined ? others : { ...others, [attempt]: unknown });
+  return {
+    cost: addCosts(job.cost, call.cost),
+    ...(all.length === 0 && job.unknown_costs === undefined
+      ? {}
+      : { unknown_costs: Object.fromEntries(all.slice(-MAX_UNKNOWN_COSTS)) }),
   };
 }
 
@@ -183,7 +207,7 @@ export function failAttempt(draft: Draft, call: CallFacts, requeue: Requeue): Dr
   };
   return recorded(draft, requeue.nowMs, entry, {
     ...requeued(job, requeue),
-    cost: addCosts(job.cost, call.cost),
+    ...withCost(job, job.attempts, call),
   });
 }
 
@@ -202,7 +226,8 @@ export function loseAttempt(draft: Draft, requeue: Requeue, estimate: Cost | nul
     reason: requeue.reason,
     estimate,
   };
-  return recorded(draft, requeue.nowMs, entry, requeued(job, requeue));
+  const lost = withCost(job, job.attempts, { cost: null, costUnknown: "worker_lost" });
+  return recorded(draft, requeue.nowMs, entry, { ...requeued(job, requeue), ...lost });
 }
 
 function requeued(job: Job, requeue: Requeue): Partial<Job> {
@@ -278,6 +303,8 @@ export interface Ending {
   readonly actor: string;
   readonly reason?: string | null;
   readonly call?: CallFacts;
+  /** Why its answer is not whole; absent: it is, or there is none. */
+  readonly incomplete?: string;
   readonly error?: { readonly code: JobErrorCode; readonly message: string };
   readonly response?: StoredResponse;
 }
@@ -303,7 +330,8 @@ export function end(draft: Draft, ending: Ending): Draft {
     has_response: ending.response !== undefined,
     ...(ending.call === undefined
       ? {}
-      : { usage: ending.call.usage, cost: addCosts(job.cost, ending.call.cost) }),
+      : { usage: ending.call.usage, ...withCost(job, job.attempts, ending.call) }),
+    ...(ending.incomplete === undefined ? {} : { incomplete: ending.incomplete }),
   });
   return ending.response === undefined ? next : { ...next, response: ending.response };
 }
@@ -325,7 +353,7 @@ export function supersedeAttempt(
     ...callFields(late.call),
     reason: late.reason,
   };
-  return recorded(draft, late.nowMs, entry, { cost: addCosts(draft.job.cost, late.call.cost) });
+  return recorded(draft, late.nowMs, entry, withCost(draft.job, late.attempt, late.call));
 }
 
 /** An ended job's request and response are erased; its audit trail stays. */

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { MAX_MODEL_NAME_CHARS } from "../limits.ts";
+import { MAX_CALL_SECONDS, MAX_MODEL_NAME_CHARS } from "../limits.ts";
 import { CAPABILITIES } from "./capability.ts";
 import { dialectSchema } from "./dialect.ts";
 import { ENDPOINTS } from "./endpoint.ts";
+import { priceSchema } from "./price.ts";
 import { PROTOCOL_NAMES, protocolOf } from "./protocol/protocols.ts";
 
 export { CAPABILITIES, type Capability } from "./capability.ts";
@@ -15,7 +16,11 @@ const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.:/-]*$/, "letters, digits and _.:/- only")
   .max(MAX_MODEL_NAME_CHARS);
-const price = z.number().nonnegative().max(1_000_000);
+/** As labs name them: `@cf/meta/llama-3.1-8b-instruct`, `claude-sonnet-4@20250514`. */
+const modelName = z
+  .string()
+  .regex(/^[A-Za-z0-9@][A-Za-z0-9_.:/@+-]*$/, "letters, digits and _.:/@+- only")
+  .max(MAX_MODEL_NAME_CHARS);
 const tokens = z.number().int().positive().max(1_000_000_000);
 
 const auth = z.discriminatedUnion("kind", [
@@ -52,7 +57,7 @@ export const limitsSchema = z.strictObject({
 const deployment = z.strictObject({
   name,
   provider: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, "lower-case letters, digits, _ and - only"),
-  model: name,
+  model: modelName,
   /** How it is spoken with; see protocol/protocols.ts. */
   protocol: z.enum(PROTOCOL_NAMES).default("openai"),
   base_url: z.url({ protocol: /^https?$/ }),
@@ -65,16 +70,24 @@ const deployment = z.strictObject({
   max_output_tokens: tokens.optional(),
   dialect: dialectSchema.optional(),
   limits: limitsSchema.default({}),
-  price: z.strictObject({
-    currency: z.string().regex(/^[A-Z]{3}$/, "an ISO 4217 code"),
-    input_per_million: price,
-    output_per_million: price,
-  }),
+  price: priceSchema,
+  timeout_seconds: z
+    .number()
+    .positive()
+    .max(MAX_CALL_SECONDS)
+    .optional()
+    .describe(`A call is given up after so long; without it ${MAX_CALL_SECONDS}.`),
+  idle_timeout_seconds: z
+    .number()
+    .positive()
+    .max(MAX_CALL_SECONDS)
+    .optional()
+    .describe("A streamed answer is given up when nothing came for so long."),
   simulated: z.boolean().default(false),
 });
 
 const route = z.strictObject({
-  model: name,
+  model: modelName,
   strategy: z.enum(STRATEGIES),
   targets: z
     .array(z.strictObject({ deployment: z.string(), weight: z.number().positive().default(1) }))

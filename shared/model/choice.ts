@@ -53,7 +53,8 @@ export function chooseDeployment(input: ChoiceInput): Choice {
   const { model, tenant, ask } = input;
   if (model === undefined) return none("model_not_found");
   if (!mayUse(tenant.allow_models, model.id)) return none("model_not_allowed");
-  const ranked = rank(model, { seed: input.seed, tokens: ask.tokens, latencyMs: input.latencyMs });
+  const { seed, latencyMs, nowMs } = input;
+  const ranked = rank(model, { ...ask, seed, latencyMs, nowMs });
   const hindered = ranked.map((each) => ({ ...each, hindrance: hindranceOf(each.target.deployment, input) }));
   const willing = hindered.filter((each) => each.hindrance === undefined);
   const notes = hindered.flatMap(({ target, hindrance }) =>

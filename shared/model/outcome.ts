@@ -1,11 +1,24 @@
+import type { Cost } from "./cost.ts";
 import type { QuotaHeaders } from "./quota-headers.ts";
 import type { Usage } from "./usage.ts";
 
-/** How a call ended, as far as the job is concerned. */
+/** How a call ended, as far as the job is concerned. docs/answers.md has the table for users. */
 export type Outcome = (Completed | Rejected | TurnedAway | Retry | RateLimited | TooLarge | Aborted) & {
   /** What the answer says of the deployment's quota; absent where there was none. */
   readonly quota?: QuotaHeaders;
+  /** When the answer was there, Unix ms; absent: none came. */
+  readonly answeredMs?: number;
+  /** SHA-256 of the answer's bytes, as far as they were read; absent: none came. */
+  readonly responseSha256?: string;
+  /** What the lab itself says that the call costs; absent: nothing. */
+  readonly labCost?: Cost;
 };
+
+/**
+ * Whether the lab bills for a call: `no`, certainly not; `maybe`, nobody can tell; `known`, it says what was used. A
+ * call that is not billed spends none of a job's attempts.
+ */
+export type Billed = "no" | "maybe" | "known";
 
 export interface Completed {
   readonly kind: "completed";
@@ -14,6 +27,8 @@ export interface Completed {
   /** The answer's JSON text, byte for byte. */
   readonly body: string;
   readonly usage: Usage | null;
+  /** Why the answer is not whole, in the lab's word: `length`, `max_output_tokens`, `content_filter`; absent: it is. */
+  readonly incomplete?: string;
 }
 
 /** The request itself is refused: no deployment of this model would take it, and not later either. */
@@ -22,18 +37,39 @@ export interface Rejected {
   readonly code: "upstream_bad_request" | "content_filtered" | "context_length_exceeded";
   readonly statusCode: number;
   readonly requestId: string | null;
-  /** The refusal's JSON text; null when it was no JSON. */
+  /** The refusal as JSON: byte for byte, or a string of what was no JSON; null where it was empty. */
   readonly body: string | null;
   readonly message: string;
   readonly usage: Usage | null;
 }
 
-/** This deployment will not do (its key, its name, our rights): another one may. */
+/** This deployment will not do: another one may. */
 export interface TurnedAway {
   readonly kind: "turned_away";
+  readonly cause: TurnedAwayCause;
   readonly statusCode: number;
   readonly message: string;
+  readonly billed: Exclude<Billed, "known">;
+  readonly usage: Usage | null;
+  /** What it means where no other deployment is left: absent, it is the operator's fault. */
+  readonly otherwise?: Rejected;
 }
+
+export type TurnedAwayCause =
+  /** A key or token that is wrong, missing or over. */
+  | "credential_refused"
+  /** The credential is right, and may not do this. */
+  | "not_permitted"
+  /** No money, or a quota that is bought, is left. */
+  | "account_empty"
+  /** There is no such deployment or path, or it does not serve this endpoint. */
+  | "deployment_unknown"
+  /** It sends the call elsewhere, which would take the prompt to a place that is not in the catalogue. */
+  | "redirected"
+  /** The request alone is more than the deployment's limit lets in, however long it waits. */
+  | "over_limit"
+  /** It answers in a form that cannot be read, and would again. */
+  | "unreadable_answer";
 
 /** A passing fault. */
 export interface Retry {
@@ -42,11 +78,15 @@ export interface Retry {
   readonly statusCode: number | null;
   readonly message: string;
   readonly retryAfterMs: number | null;
+  readonly billed: Exclude<Billed, "known">;
+  readonly usage: Usage | null;
 }
 
-/** 429, a spent quota included: it is waited for. */
+/** 429: it is waited for. */
 export interface RateLimited {
   readonly kind: "rate_limited";
+  /** `account_empty`: a quota is spent that no wait of minutes brings back; somebody must pay or raise it. */
+  readonly cause: "rate" | "account_empty";
   readonly statusCode: number;
   readonly message: string;
   readonly retryAfterMs: number | null;
@@ -61,6 +101,23 @@ export interface TooLarge {
 export interface Aborted {
   readonly kind: "aborted";
   readonly reason: string;
+}
+
+/** Whether the lab bills for the call. */
+export function billedOf(outcome: Outcome): Billed {
+  if ("usage" in outcome && outcome.usage !== null) return "known";
+  switch (outcome.kind) {
+    case "turned_away":
+    case "retry":
+      return outcome.billed;
+    case "rejected":
+    case "rate_limited":
+      return "no";
+    case "completed":
+    case "too_large":
+    case "aborted":
+      return "maybe";
+  }
 }
 
 const FIRST_BACK_OFF_MS = 500;

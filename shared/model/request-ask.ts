@@ -7,6 +7,8 @@ export interface RequestAsk {
   readonly endpoint: Endpoint;
   readonly capabilities: ReadonlySet<Capability>;
   readonly tokens: TokenEstimate;
+  /** The service tier it asks for; undefined: the ordinary one. */
+  readonly serviceTier: string | undefined;
   /** The parsed body, for what only a protocol can tell. */
   readonly body: unknown;
 }

@@ -38,7 +38,9 @@ export function outcomeOf(kind: string, attempt: number): Outcome {
     return { kind, code: "content_filtered", ...answer, statusCode: 400, message: "no", usage: null };
   if (kind === "aborted") return { kind, reason: "deadline" };
   const fault = { statusCode: 500, message: "no", retryAfterMs: null };
-  return kind === "rate_limited" ? { kind, ...fault } : { kind: "retry", reason: "server_error", ...fault };
+  return kind === "rate_limited"
+    ? { kind, cause: "rate", ...fault }
+    : { kind: "retry", reason: "server_error", billed: "no", usage: null, ...fault };
 }
 
 export const endedCall = (outcome: Outcome): EndedCall => {

@@ -139,7 +139,8 @@ function typeOf(schema: Schema): string {
 const EVENT_MEANINGS: Readonly<Record<(typeof AUDIT_EVENTS)[number], string>> = {
   accepted: "the job was stored; before the 202",
   attempt_started: "a worker claimed the job and will send it; stored before anything is sent",
-  attempt_failed: "the call failed, or was refused (`reason` `rate_limited`: with 429); the job goes on",
+  attempt_failed:
+    "the call failed, or was refused; the job goes on. `reason` says why (docs/answers.md), `message` is the lab's",
   attempt_lost: "the worker is gone; what the call cost is not known",
   attempt_superseded: "a late answer of an attempt that had lost the job by then; its cost counts",
   waiting: "no deployment may be called for the job yet; `reason` says why",

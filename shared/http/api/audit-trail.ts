@@ -5,7 +5,7 @@ import type { JobStore } from "../../job/ports.ts";
 import { json } from "../answer.ts";
 import { route } from "../route.ts";
 import { flag, text, unixTime, whole } from "./fields.ts";
-import { costSchema, tokenCounts } from "./job-resource.ts";
+import { callUsage, costSchema } from "./job-resource.ts";
 import { listSchema } from "./page.ts";
 import { jobInPath } from "./parameters.ts";
 
@@ -27,8 +27,13 @@ const auditRecordSchema = z
     reason: text(
       "In `attempt_started` and `waiting`: why this target, and why others were passed over, for models with several.",
     ).nullable(),
-    usage: tokenCounts.nullable(),
+    usage: callUsage.nullable(),
     cost: costSchema.nullable().describe("Cost of this call."),
+    cost_unknown: text(
+      "Why nobody can say what the call cost, where it may have been billed: see docs/answers.md.",
+    ).optional(),
+    lab_cost: costSchema.optional().describe("What the lab itself says that the call costs."),
+    message: text("The lab's words about a call that did not succeed, shortened.").optional(),
     estimate: costSchema
       .nullable()
       .optional()

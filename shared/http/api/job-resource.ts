@@ -4,13 +4,34 @@ import { PRIORITIES } from "../../priority.ts";
 import { hasEnded, STATUSES } from "../../status.ts";
 import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
 
+const parts = {
+  cached_input_tokens: whole("Of the input: read from the lab's cache.").optional(),
+  cache_write_tokens: whole("Of the input: written to the lab's cache.").optional(),
+  audio_input_tokens: whole("Of the input: sound.").optional(),
+  image_input_tokens: whole("Of the input: pictures.").optional(),
+  audio_output_tokens: whole("Of the output: sound.").optional(),
+  reasoning_tokens: whole("Of the output: reasoning.").optional(),
+};
+/** Sums over calls. */
 export const tokenCounts = z
   .object({
-    input_tokens: whole("Tokens of the prompt."),
-    output_tokens: whole("Tokens of the answer, reasoning included."),
+    input_tokens: whole("Tokens of the prompts."),
+    output_tokens: whole("Tokens of the answers, reasoning included."),
     total_tokens: whole("Both together."),
+    ...parts,
   })
-  .describe("As the deployment counted them.");
+  .describe("As the deployments counted them, as far as they did.");
+/** Of one call. */
+export const callUsage = z
+  .object({
+    input_tokens: whole("Tokens of the prompt, the parts below included; null: not told.").nullable(),
+    output_tokens: whole("Tokens of the answer, reasoning included; null: not told.").nullable(),
+    total_tokens: whole("Both together; null: not told.").nullable(),
+    ...parts,
+    service_tier: text("The tier that served it, where it is not the ordinary one.").optional(),
+    raw: z.looseObject({}).optional().describe("The deployment's own object, where it is small."),
+  })
+  .describe("As the deployment counted them; a part that is absent was not told.");
 export const costSchema = z
   .object({
     amount: text("Decimal, exact."),
@@ -41,8 +62,14 @@ const withoutResponse = z.object({
   started_at: unixTime("When it was first claimed for a call.").nullable(),
   completed_at: unixTime("When it ended, however it ended.").nullable(),
   deadline: unixTime("It expires if it has not ended by then."),
-  usage: tokenCounts.nullable().describe("Tokens of the call that ended the job."),
+  usage: callUsage.nullable().describe("Tokens of the call that ended the job."),
   cost: costSchema.nullable().describe("All known attempts together."),
+  cost_unknown: text(
+    "Why the lab may have billed more than `cost`, or some where that is null; null: it has not.",
+  ).nullable(),
+  incomplete: text(
+    "Why the answer is not whole, in the lab's word: `length`, `content_filter`, …; null: it is.",
+  ).nullable(),
   error: z
     .object({
       code: text("One of the error codes that are a job's."),
@@ -69,7 +96,9 @@ export const jobSchema = z
       .object({
         status_code: whole("The deployment's HTTP status."),
         request_id: text("The deployment's own id of the call, where it gave one.").nullable(),
-        body: z.looseObject({}).describe("The deployment's answer, byte for byte."),
+        body: z
+          .unknown()
+          .describe("The deployment's answer, byte for byte; a refusal that is no JSON as a string."),
       })
       .nullable()
       .describe(
@@ -101,6 +130,8 @@ export function jobResource(job: Job): z.input<typeof withoutResponse> {
     deadline: secondsOf(job.deadline_ms),
     usage: job.usage,
     cost: job.cost,
+    cost_unknown: Object.values(job.unknown_costs ?? {})[0] ?? null,
+    incomplete: job.incomplete ?? null,
     error: job.error,
     metadata: job.metadata,
     redriven_from: job.redriven_from ?? null,

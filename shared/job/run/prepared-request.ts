@@ -1,5 +1,5 @@
 import type { Deployment } from "../../model/catalogue.ts";
-import { costOf } from "../../model/cost.ts";
+import { costAtMost } from "../../model/cost.ts";
 import { protocolOf, readAsk } from "../../model/protocol/protocols.ts";
 import type { RequestAsk } from "../../model/request-ask.ts";
 import { admissionTokens, outputTokensAtMost } from "../../model/token-estimate.ts";
@@ -40,9 +40,8 @@ export class PreparedRequest {
 
   /** What its call may cost: the prompt by its estimate, and the longest answer. Decimal. */
   costAtMost(deployment: Deployment): string {
-    const { promptTokens } = this.ask.tokens;
-    const output = outputTokensAtMost(this.ask.tokens, deployment.max_output_tokens);
-    const usage = { input_tokens: promptTokens, output_tokens: output, total_tokens: promptTokens + output };
-    return costOf(usage, deployment.price).amount;
+    const { tokens, serviceTier } = this.ask;
+    const output = outputTokensAtMost(tokens, deployment.max_output_tokens);
+    return costAtMost({ input: tokens.promptTokens, output, serviceTier }, deployment.price).amount;
   }
 }

@@ -17,6 +17,21 @@ export interface Answer {
   readonly body: string;
 }
 
+/** What an answer is judged by besides itself. */
+export interface Asked {
+  readonly endpoint: Endpoint;
+  readonly nowMs: number;
+  /** The path it was fetched from, after an answer that was pending; absent: it came at once. */
+  readonly ticket?: string;
+}
+
+/** The lab has taken the call, and will have its answer at a path below the deployment's `base_url`. */
+export interface Pending {
+  readonly kind: "pending";
+  readonly path: string;
+  readonly retryAfterMs: number | null;
+}
+
 /**
  * How a lab is spoken with: all that differs between labs' APIs and not between deployments of one. A deployment's
  * `protocol` names it; protocols.ts has the table. Every member is pure.
@@ -35,5 +50,5 @@ export interface Protocol {
   /** Headers of each call. @param credential a key or an Entra token; null: the deployment wants none */
   headersFor(credential: string | null): Readonly<Record<string, string>>;
   /** What an answer means for the job, its usage and quota included. */
-  outcomeOf(answer: Answer, nowMs: number): Outcome;
+  outcomeOf(answer: Answer, asked: Asked): Outcome | Pending;
 }

@@ -1,165 +1,275 @@
-import type { Outcome, Rejected } from "../../outcome.ts";
-import type { Answer } from "../protocol.ts";
+import type { Outcome, RateLimited, Rejected, TurnedAway, TurnedAwayCause } from "../../outcome.ts";
+import type { Usage } from "../../usage.ts";
+import type { Answer, Asked, Pending } from "../protocol.ts";
+import { heldIn } from "./answer.ts";
+import { type Fault, faultByCode, faultOf } from "./fault.ts";
+import { isObject, type JsonObject } from "./json.ts";
+import { labCostOf } from "./lab-cost.ts";
 import { quotaHeadersOf } from "./quota-headers.ts";
+import { type Refusal, refusalOf, shortened } from "./refusal.ts";
 import { usageOf } from "./usage.ts";
+import { askedWaitMs } from "./wait.ts";
 
-type Treatment = "completed" | "rejected" | "turned_away" | "retry" | "rate_limited";
-
-/** The table: what each HTTP status means for a job. */
-const BY_STATUS: ReadonlyMap<number, Treatment> = new Map([
-  [401, "turned_away"],
-  [403, "turned_away"],
-  [404, "turned_away"],
-  [405, "turned_away"],
-  [410, "turned_away"],
-  [408, "retry"],
-  [409, "retry"],
-  [425, "retry"],
-  [429, "rate_limited"],
-]);
-
-function treatmentOf(status: number): Treatment {
-  const known = BY_STATUS.get(status);
-  if (known !== undefined) return known;
-  if (status >= 500) return "retry";
-  if (status >= 400) return "rejected";
-  // A redirect is not followed: it would take the prompt to a place that is not in the catalogue.
-  return status >= 300 ? "turned_away" : "completed";
-}
-
-/** What an answer means for the job. Pure. */
-export function outcomeOf(answer: Answer, nowMs: number): Outcome {
-  const outcome = meaningOf(answer, nowMs);
-  const quota = quotaHeadersOf(answer.headers);
+/** What an answer means for the job: docs/answers.md is this in words. */
+export function outcomeOf(answer: Answer, asked: Asked): Outcome | Pending {
+  const outcome = isThrough(answer.status) ? answered(answer, asked) : refused(answer, asked);
+  if (outcome.kind === "pending") return outcome;
+  const quota = quotaHeadersOf(answer.headers, asked.nowMs);
   return quota === undefined ? outcome : { ...outcome, quota };
 }
 
-function meaningOf(answer: Answer, nowMs: number): Outcome {
-  const { status } = answer;
-  const treatment = treatmentOf(status);
-  if (treatment === "completed") return completedOf(answer);
-  const message = messageOf(answer);
-  const retryAfterMs = retryAfterMsOf(answer.headers, nowMs);
-  switch (treatment) {
-    case "rejected":
-      return rejectedOf(answer, message);
-    case "turned_away":
-      return { kind: "turned_away", statusCode: status, message };
-    case "rate_limited":
-      return { kind: "rate_limited", statusCode: status, message, retryAfterMs };
-    case "retry":
-      return { kind: "retry", reason: `http_${status}`, statusCode: status, message, retryAfterMs };
-  }
-}
+const isThrough = (status: number) => status >= 200 && status < 300;
 
-function completedOf(answer: Answer): Outcome {
+/** 2xx: an answer only if it holds one. */
+function answered(answer: Answer, asked: Asked): Outcome | Pending {
   const { status, headers, body } = answer;
+  const retryAfterMs = askedWaitMs(headers, refusalOf(""), asked.nowMs);
+  if (status === 202 && body.trim() === "" && asked.ticket !== undefined)
+    return { kind: "pending", path: asked.ticket, retryAfterMs };
   const json = objectOf(body);
-  if (json === undefined) {
-    const message = body === "" ? "the answer was empty" : "the answer was not a JSON object";
-    return { kind: "retry", reason: "invalid_response", statusCode: status, message, retryAfterMs: null };
+  if (json === undefined) return unreadable(answer);
+  const held = heldIn(json, asked.endpoint);
+  const cost = labCostOf(json);
+  const labCost = cost === undefined ? {} : { labCost: cost };
+  switch (held.kind) {
+    case "pending":
+      return { ...held, retryAfterMs };
+    case "answer":
+      return {
+        ...{ kind: "completed", statusCode: status, requestId: requestIdOf(headers), body },
+        usage: usageOf(json, { prompt: true, text: held.hasText }),
+        ...(held.incomplete === undefined ? {} : { incomplete: held.incomplete }),
+        ...labCost,
+      };
+    case "failure":
+      return { ...failed(answer, asked, held, usageOf(json, NOTHING_SEEN)), ...labCost };
+    case "nothing":
+      return { ...again(status, "no_answer", held.why, usageOf(json, NOTHING_SEEN)), ...labCost };
   }
-  if (json.status === "failed") return failedResponse(answer, json);
-  return {
-    kind: "completed",
-    statusCode: status,
-    requestId: requestIdOf(headers),
-    body,
-    usage: usageOf(json),
-  };
 }
 
-/** The Responses endpoint can answer 200 and say inside that it failed. */
-function failedResponse(answer: Answer, json: Record<string, unknown>): Outcome {
-  const { code, message } = errorOf(json);
-  const text = message ?? "the response failed";
-  if (code === "rate_limit_exceeded") {
-    return { kind: "rate_limited", statusCode: answer.status, message: text, retryAfterMs: null };
-  }
-  if (code === undefined || code === "server_error") {
-    return {
-      kind: "retry",
-      reason: "response_failed",
-      statusCode: answer.status,
-      message: text,
-      retryAfterMs: null,
-    };
-  }
-  return rejectedOf(answer, text);
+const NOTHING_SEEN = { prompt: false, text: false };
+
+/** Not a JSON object. A fault that the next call would meet again is not paid for twice. */
+function unreadable(answer: Answer): Outcome {
+  const { status, headers, body } = answer;
+  const type = headers.get("content-type") ?? "";
+  if (type.includes("text/event-stream") || /^(data|event|:)/.test(body.trimStart()))
+    return cannotBeRead(status, "it streams its answer, though that was not asked for", null);
+  const json = /NaN|Infinity/.test(body) ? objectOf(withoutNumbersOutsideJson(body)) : undefined;
+  if (json !== undefined)
+    return cannotBeRead(
+      status,
+      "the answer holds NaN or Infinity, which is no JSON",
+      usageOf(json, NOTHING_SEEN),
+    );
+  if (body.trim() === "") return again(status, "invalid_response", "the answer was empty", null);
+  const page = /^\s*</.test(body) ? `: ${refusalOf(body).words}` : "";
+  return again(status, "invalid_response", `the answer was not a JSON object${page}`, null);
 }
 
-const TOO_LONG = new Set(["context_length_exceeded", "string_above_max_length", "max_tokens_exceeded"]);
+/** The numbers that some servers write into JSON, outside its strings, as null. */
+function withoutNumbersOutsideJson(text: string): string {
+  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g, (found) =>
+    found.startsWith('"') ? found : "null",
+  );
+}
 
-function rejectedOf(answer: Answer, message: string): Rejected {
-  const json = objectOf(answer.body);
-  const { code } = errorOf(json);
+function cannotBeRead(statusCode: number, words: string, usage: Usage | null): TurnedAway {
+  const message = `HTTP ${statusCode}: ${words}`;
+  return { kind: "turned_away", cause: "unreadable_answer", statusCode, message, billed: "maybe", usage };
+}
+
+/** The lab let the call in, and may bill for it. */
+function again(statusCode: number, reason: string, words: string, usage: Usage | null): Outcome {
+  const message = `HTTP ${statusCode}: ${words}`;
+  return { kind: "retry", reason, statusCode, message, retryAfterMs: null, billed: "maybe", usage };
+}
+
+/** A 2xx that says it failed means what it says, as if its own status had come. */
+function failed(
+  answer: Answer,
+  asked: Asked,
+  { refusal, why }: { readonly refusal: Refusal; readonly why: string },
+  usage: Usage | null,
+): Outcome {
+  const { status } = answer;
+  const meant = refusal.status ?? statusOf(refusal);
+  const words = refusal.words === "" ? why : refusal.words;
+  const message = `HTTP ${status} with error ${meant}: ${words}`;
+  const outcome = meaningOf({ answer, asked, refusal, status: meant, message, usage });
+  return outcome.kind === "retry" ? { ...outcome, reason: "error_in_answer", billed: "maybe" } : outcome;
+}
+
+const STATUS_OF: Readonly<Record<Fault, number>> = {
+  ...{ content: 400, too_long: 400, garbled: 400 },
+  ...{ credential: 401, account: 402, not_permitted: 403, unknown_model: 404 },
+  ...{ rate: 429, over_limit: 429 },
+};
+
+function statusOf(refusal: Refusal): number {
+  const fault = faultOf(refusal);
+  if (fault !== undefined) return STATUS_OF[fault];
+  return refusal.codes.some((code) => /^(invalid|unsupported|image|bad_?request)/.test(code)) ? 400 : 502;
+}
+
+function refused(answer: Answer, asked: Asked): Outcome {
+  const { status, headers, body } = answer;
+  const refusal = refusalOf(body);
+  const { words } = refusal;
+  const said = isRedirect(status) ? redirectWords(headers, words) : words;
+  const message = `HTTP ${status}${said === "" ? "" : `: ${said}`}`;
+  const json = objectOf(body);
+  const usage = json === undefined ? null : usageOf(json, NOTHING_SEEN);
+  return meaningOf({ answer, asked, refusal, status, message, usage });
+}
+
+const isRedirect = (status: number) => status >= 300 && status < 400;
+
+function redirectWords(headers: Answer["headers"], words: string): string {
+  const to = headers.get("location");
+  const where = to === null ? "" : ` to ${shortened(to)}`;
+  return `a redirect${where}, which is not followed${words === "" ? "" : `: ${words}`}`;
+}
+
+interface Refused {
+  readonly answer: Answer;
+  readonly asked: Asked;
+  readonly refusal: Refusal;
+  /** As HTTP said it, or as a 2xx says it inside. */
+  readonly status: number;
+  readonly message: string;
+  readonly usage: Usage | null;
+}
+
+/** The address does not serve this, or not so: whoever wrote it into the catalogue must correct it. */
+const WRONG_ADDRESS = new Set([404, 405, 406, 410, 415, 426, 501]);
+/**
+ * What HTTP knows as the request's own fault. All other 4xx are passing: time-outs and conflicts (408, 409, 423, 424,
+ * 425), and what relays have made up (499).
+ */
+const OWN_FAULT = new Set([400, 411, 412, 413, 414, 416, 417, 422, 428, 431]);
+const TOO_LARGE = new Set([413, 414, 431]);
+
+type Rule = readonly [
+  when: (status: number, fault: Fault | undefined) => boolean,
+  then: (r: Refused, fault: Fault | undefined) => Outcome,
+];
+
+/** The table: what a status, and what the lab says with it, mean for a job. The first that fits counts. */
+const RULES: readonly Rule[] = [
+  [isRedirect, (r) => away(r, "redirected")],
+  [(status) => status >= 500 && status !== 501, brokenServer],
+  [(status, fault) => fault === "over_limit" && (status === 429 || TOO_LARGE.has(status)), overLimit],
+  [(status) => status === 429, limited],
+  [(status, fault) => fault === "rate" && status !== 401, limited],
+  [(status, fault) => status === 402 || fault === "account", (r) => away(r, "account_empty")],
+  [(status) => status === 401 || status === 407, (r) => away(r, "credential_refused")],
+  // Nobody else gets to see it: another lab would be shown what this one would not touch.
+  [
+    (status, fault) => fault === "content" && (status === 403 || OWN_FAULT.has(status)),
+    (r) => rejected(r, "content_filtered"),
+  ],
+  [(_, fault) => fault === "credential", (r) => away(r, "credential_refused")],
+  [(_, fault) => fault === "unknown_model", (r) => away(r, "deployment_unknown")],
+  [
+    (status, fault) => status === 403 || status === 451 || fault === "not_permitted",
+    (r) => away(r, "not_permitted"),
+  ],
+  [(status) => WRONG_ADDRESS.has(status), (r) => away(r, "deployment_unknown")],
+  [(status) => !OWN_FAULT.has(status), (r) => passing(r, "no")],
+  // What a relay that broke our JSON made of the call is not known.
+  [(_, fault) => fault === "garbled", (r) => passing(r, "maybe")],
+  [
+    (status, fault) => fault === "too_long" || TOO_LARGE.has(status),
+    (r) => rejected(r, "context_length_exceeded"),
+  ],
+];
+
+function meaningOf(r: Refused): Outcome {
+  // Of a server that broke words are not believed: they may be anything that was on its way.
+  const fault = r.status >= 500 ? faultByCode(r.refusal) : faultOf(r.refusal);
+  const rule = RULES.find(([when]) => when(r.status, fault));
+  return rule === undefined ? rejected(r, "upstream_bad_request") : rule[1](r, fault);
+}
+
+/** 5xx: passing, but for relays that pass a lab's refusal on so, which its code tells. */
+function brokenServer(r: Refused, fault: Fault | undefined): Outcome {
+  if (fault === "content") return rejected(r, "content_filtered");
+  if (fault === "too_long") return rejected(r, "context_length_exceeded");
+  return passing(r, "no");
+}
+
+function passing(
+  { status, message, usage, answer, asked, refusal }: Refused,
+  billed: "no" | "maybe",
+): Outcome {
+  const retryAfterMs = askedWaitMs(answer.headers, refusal, asked.nowMs);
   return {
-    kind: "rejected",
-    code: rejectionCode(answer.status, code),
+    kind: "retry",
+    reason: `http_${status}`,
     statusCode: answer.status,
-    requestId: requestIdOf(answer.headers),
-    body: json === undefined ? null : answer.body,
     message,
-    usage: usageOf(json),
+    retryAfterMs,
+    billed,
+    usage,
   };
 }
 
-function rejectionCode(status: number, code: string | undefined): Rejected["code"] {
-  if (code === "content_filter" || code === "ResponsibleAIPolicyViolation") return "content_filtered";
-  if (status === 413 || (code !== undefined && TOO_LONG.has(code))) return "context_length_exceeded";
-  return "upstream_bad_request";
+function away({ answer, message, usage }: Refused, cause: TurnedAwayCause): TurnedAway {
+  return { kind: "turned_away", cause, statusCode: answer.status, message, billed: "no", usage };
 }
 
-function objectOf(text: string): Record<string, unknown> | undefined {
+/** How soon an account that is empty is looked at again, where the lab does not say. */
+const EMPTY_ACCOUNT_WAIT_MS = 60_000;
+
+function limited({ answer, asked, refusal, message }: Refused, fault: Fault | undefined): RateLimited {
+  const retryAfterMs = askedWaitMs(answer.headers, refusal, asked.nowMs);
+  // Google says «check your plan and billing» of quotas that come back in seconds: its words alone are not believed.
+  const isEmpty = faultByCode(refusal) === "account" || (fault === "account" && retryAfterMs === null);
+  const limit = { kind: "rate_limited", statusCode: answer.status, message } as const;
+  return isEmpty
+    ? { ...limit, cause: "account_empty", retryAfterMs: retryAfterMs ?? EMPTY_ACCOUNT_WAIT_MS }
+    : { ...limit, cause: "rate", retryAfterMs };
+}
+
+/** No wait cures it here; where no other deployment takes it, it is the request that is too large. */
+function overLimit(r: Refused): TurnedAway {
+  return { ...away(r, "over_limit"), otherwise: rejected(r, "context_length_exceeded") };
+}
+
+function rejected({ answer, message, usage }: Refused, code: Rejected["code"]): Rejected {
+  const { status: statusCode, headers } = answer;
+  const body = asJson(answer.body);
+  return { kind: "rejected", code, statusCode, requestId: requestIdOf(headers), body, message, usage };
+}
+
+/** A refusal that is no JSON, or was cut, is kept as a JSON string; null: there is none. */
+function asJson(body: string): string | null {
+  if (body.trim() === "") return null;
+  try {
+    JSON.parse(body);
+    return body;
+  } catch {
+    return JSON.stringify(body.toWellFormed());
+  }
+}
+
+function objectOf(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
-    // Not JSON is an expected answer of proxies and of servers that break: the caller says what it makes of it.
+    // Not JSON is an expected answer of relays and of servers that break: the caller says what it makes of it.
     return undefined;
   }
 }
 
-function errorOf(json: Record<string, unknown> | undefined): { code?: string; message?: string } {
-  const error = json?.error;
-  if (typeof error !== "object" || error === null) return typeof error === "string" ? { message: error } : {};
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return {
-    ...(typeof code === "string" ? { code } : {}),
-    ...(typeof message === "string" ? { message } : {}),
-  };
-}
-
-/** A job's error is no place for a page of HTML. */
-const MAX_MESSAGE_CHARS = 300;
-
-function messageOf(answer: Answer): string {
-  const said = errorOf(objectOf(answer.body)).message ?? "";
-  const text = `HTTP ${answer.status}${said === "" ? "" : `: ${said}`}`;
-  return text.length > MAX_MESSAGE_CHARS ? `${text.slice(0, MAX_MESSAGE_CHARS).toWellFormed()}…` : text;
-}
-
 function requestIdOf(headers: Answer["headers"]): string | null {
-  return headers.get("apim-request-id") ?? headers.get("x-request-id") ?? headers.get("x-ms-request-id");
-}
-
-/**
- * How long a deployment asks to be left alone: `retry-after-ms`, `retry-after` in seconds or as a date. Null when it
- * does not say, or says what cannot be read.
- */
-export function retryAfterMsOf(headers: Answer["headers"], nowMs: number): number | null {
-  const ms = numberOf(headers.get("retry-after-ms"));
-  if (ms !== null) return ms;
-  const after = headers.get("retry-after");
-  const seconds = numberOf(after);
-  if (seconds !== null) return seconds * 1000;
-  // Date.parse takes more for a date than HTTP does, "-3" for one.
-  const date = after === null || !/[a-z]{3}/i.test(after) ? Number.NaN : Date.parse(after);
-  return Number.isNaN(date) ? null : Math.max(0, date - nowMs);
-}
-
-function numberOf(text: string | null): number | null {
-  return text !== null && /^\s*\d+(\.\d+)?\s*$/.test(text) ? Number(text) : null;
+  return (
+    headers.get("apim-request-id") ??
+    headers.get("x-request-id") ??
+    headers.get("x-ms-request-id") ??
+    headers.get("request-id")
+  );
 }

@@ -2,6 +2,7 @@ import type { Capability } from "../../capability.ts";
 import type { Endpoint } from "../../endpoint.ts";
 import type { RequestAsk } from "../../request-ask.ts";
 import { estimateTokens } from "./token-estimate.ts";
+import { serviceTierOf } from "./usage.ts";
 
 type Json = unknown;
 
@@ -10,6 +11,7 @@ export function readAsk(endpoint: Endpoint, body: Json): RequestAsk {
     endpoint,
     capabilities: capabilitiesAsked(endpoint, body),
     tokens: estimateTokens(endpoint, body),
+    serviceTier: serviceTierOf(body),
     body,
   };
 }
