@@ -72,9 +72,9 @@ export class ClientConnection {
     on("session_close", ({ session }) => this.#dropSession(session as Session, true));
     on("connection_close", () => this.#dropAll(true));
     on("receiver_open", ({ receiver }) => this.#onReceiver(receiver as Receiver));
-    on("receiver_close", ({ receiver }) => this.#onLinkClosed(receiver as Receiver));
+    on("receiver_close", ({ receiver }) => this.#dropLink(receiver as Receiver, true));
     on("sender_open", ({ sender }) => this.#onSender(sender as Sender));
-    on("sender_close", ({ sender }) => this.#onLinkClosed(sender as Sender));
+    on("sender_close", ({ sender }) => this.#dropLink(sender as Sender, true));
     on("sender_flow", ({ sender }) => this.#outgoing.get(sender as Sender)?.onFlow());
     for (const event of ["connection_error", "session_error", "sender_error", "receiver_error"]) {
       on(event, (context) => log(`${event}: ${describeError(context)}`));
@@ -120,11 +120,6 @@ export class ClientConnection {
     this.#ios.get(link.session)?.forget(link);
     this.#outgoing.get(link as Sender)?.close(goodbye);
     this.#outgoing.delete(link as Sender);
-  }
-
-  #onLinkClosed(link: Link): void {
-    this.#dropLink(link, true);
-    answerHeld(link);
   }
 
   /** A client that sends. */
