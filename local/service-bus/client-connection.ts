@@ -124,8 +124,12 @@ export class ClientConnection {
 
   /** A client that sends. */
   #onReceiver(receiver: Receiver): void {
-    const opening = this.#check(receiver);
-    if (opening === undefined) return;
+    echoSettleModes(receiver);
+    const opening = this.#opening(receiver);
+    if ("condition" in opening) {
+      refuse(receiver, opening);
+      return;
+    }
     const { io, address, queue } = opening;
     if (queue === undefined || address.kind !== "entity") {
       insideLink(receiver).local.attach.max_message_size = MAX_REQUEST_BYTES;
@@ -148,8 +152,12 @@ export class ClientConnection {
 
   /** A client that receives. */
   #onSender(sender: Sender): void {
-    const opening = this.#check(sender);
-    if (opening === undefined) return;
+    echoSettleModes(sender);
+    const opening = this.#opening(sender);
+    if ("condition" in opening) {
+      refuse(sender, opening);
+      return;
+    }
     const { io, address, queue } = opening;
     if (queue === undefined || address.kind !== "entity") {
       this.#openReplies(sender, opening);
@@ -168,31 +176,17 @@ export class ClientConnection {
     });
   }
 
-  /** What every link must have, whichever way it goes; undefined when it was refused. */
-  #check(link: Link): Opening | undefined {
-    echoSettleModes(link);
-    if (isCoordinator(link)) {
-      refuse(link, NO_TRANSACTIONS);
-      return undefined;
-    }
+  /** What every link must have, whichever way it goes, or why it is refused. */
+  #opening(link: Link): Opening | AmqpError {
+    if (isCoordinator(link)) return NO_TRANSACTIONS;
     const io = this.#ios.get(link.session);
     const text = addressOf(link);
     const address = parseAddress(text);
-    if (io === undefined || tooManyLinks(link) || address === undefined) {
-      refuse(link, CANNOT_OPEN);
-      return undefined;
-    }
+    if (io === undefined || tooManyLinks(link) || address === undefined) return CANNOT_OPEN;
     if (address.kind === "cbs") return { io, address, queue: undefined };
-    if (!this.#authorization.allows(text)) {
-      refuse(link, this.#unauthorized(link, address.entity));
-      return undefined;
-    }
+    if (!this.#authorization.allows(text)) return this.#unauthorized(link, address.entity);
     const queue = this.#peer.broker.queue(address.entity);
-    if (queue === undefined) {
-      refuse(link, this.#peer.notFound(address.entity));
-      return undefined;
-    }
-    return { io, address, queue };
+    return queue === undefined ? this.#peer.notFound(address.entity) : { io, address, queue };
   }
 
   #unauthorized(link: Link, entity: string): AmqpError {
