@@ -38,7 +38,10 @@ export function hold(link: Link): void {
   held.add(inside);
 }
 
-/** Lets go a reply that was held: an attach is owed one, even when the peer has given the link up meanwhile. */
+/**
+ * Lets go a reply that was held. Not for a link that its peer has given up meanwhile: rhea, as a client, takes the
+ * reply for the peer's wish to open it again.
+ */
 export function answerHeld(link: Link): void {
   if (held.delete(insideLink(link))) link.open();
 }

@@ -72,9 +72,9 @@ export class ClientConnection {
     on("session_close", ({ session }) => this.#dropSession(session as Session, true));
     on("connection_close", () => this.#dropAll(true));
     on("receiver_open", ({ receiver }) => this.#onReceiver(receiver as Receiver));
-    on("receiver_close", ({ receiver }) => this.#onLinkClosed(receiver as Receiver));
+    on("receiver_close", ({ receiver }) => this.#dropLink(receiver as Receiver, true));
     on("sender_open", ({ sender }) => this.#onSender(sender as Sender));
-    on("sender_close", ({ sender }) => this.#onLinkClosed(sender as Sender));
+    on("sender_close", ({ sender }) => this.#dropLink(sender as Sender, true));
     on("sender_flow", ({ sender }) => this.#outgoing.get(sender as Sender)?.onFlow());
     for (const event of ["connection_error", "session_error", "sender_error", "receiver_error"]) {
       on(event, (context) => log(`${event}: ${describeError(context)}`));
@@ -122,15 +122,14 @@ export class ClientConnection {
     this.#outgoing.delete(link as Sender);
   }
 
-  #onLinkClosed(link: Link): void {
-    this.#dropLink(link, true);
-    answerHeld(link);
-  }
-
   /** A client that sends. */
   #onReceiver(receiver: Receiver): void {
-    const opening = this.#check(receiver);
-    if (opening === undefined) return;
+    echoSettleModes(receiver);
+    const opening = this.#opening(receiver);
+    if ("condition" in opening) {
+      refuse(receiver, opening);
+      return;
+    }
     const { io, address, queue } = opening;
     if (queue === undefined || address.kind !== "entity") {
       insideLink(receiver).local.attach.max_message_size = MAX_REQUEST_BYTES;
@@ -153,8 +152,12 @@ export class ClientConnection {
 
   /** A client that receives. */
   #onSender(sender: Sender): void {
-    const opening = this.#check(sender);
-    if (opening === undefined) return;
+    echoSettleModes(sender);
+    const opening = this.#opening(sender);
+    if ("condition" in opening) {
+      refuse(sender, opening);
+      return;
+    }
     const { io, address, queue } = opening;
     if (queue === undefined || address.kind !== "entity") {
       this.#openReplies(sender, opening);
@@ -173,31 +176,17 @@ export class ClientConnection {
     });
   }
 
-  /** What every link must have, whichever way it goes; undefined when it was refused. */
-  #check(link: Link): Opening | undefined {
-    echoSettleModes(link);
-    if (isCoordinator(link)) {
-      refuse(link, NO_TRANSACTIONS);
-      return undefined;
-    }
+  /** What every link must have, whichever way it goes, or why it is refused. */
+  #opening(link: Link): Opening | AmqpError {
+    if (isCoordinator(link)) return NO_TRANSACTIONS;
     const io = this.#ios.get(link.session);
     const text = addressOf(link);
     const address = parseAddress(text);
-    if (io === undefined || tooManyLinks(link) || address === undefined) {
-      refuse(link, CANNOT_OPEN);
-      return undefined;
-    }
+    if (io === undefined || tooManyLinks(link) || address === undefined) return CANNOT_OPEN;
     if (address.kind === "cbs") return { io, address, queue: undefined };
-    if (!this.#authorization.allows(text)) {
-      refuse(link, this.#unauthorized(link, address.entity));
-      return undefined;
-    }
+    if (!this.#authorization.allows(text)) return this.#unauthorized(link, address.entity);
     const queue = this.#peer.broker.queue(address.entity);
-    if (queue === undefined) {
-      refuse(link, this.#peer.notFound(address.entity));
-      return undefined;
-    }
-    return { io, address, queue };
+    return queue === undefined ? this.#peer.notFound(address.entity) : { io, address, queue };
   }
 
   #unauthorized(link: Link, entity: string): AmqpError {

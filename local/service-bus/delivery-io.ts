@@ -17,6 +17,7 @@ import {
   type InsideSession,
   insideSession,
   type SessionFlowFields,
+  TRANSFER_STATE,
   type TransferFrame,
 } from "./rhea-inside.ts";
 
@@ -195,7 +196,7 @@ export class DeliveryIo {
         deliveryId: performative.delivery_id,
         settled: performative.settled === true,
         format: performative.message_format ?? 0,
-        inTransaction: isTransactional(performative.state),
+        inTransaction: isTransactional(performative.value[TRANSFER_STATE]),
         chunks: [],
         bytes: 0,
       };

@@ -20,10 +20,14 @@ export interface TransferFrame {
     readonly settled: boolean | null | undefined;
     readonly more: boolean | null | undefined;
     readonly aborted: boolean | null | undefined;
-    readonly state: TypedValue | null | undefined;
+    /** Every field in turn. */
+    readonly value: readonly (TypedValue | undefined)[];
   };
   readonly payload?: Buffer;
 }
+
+/** Where a transfer says its delivery state, of which rhea's own accessor drops the kind. */
+export const TRANSFER_STATE = 7;
 
 export interface DispositionFields {
   readonly first: number;
