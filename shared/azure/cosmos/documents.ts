@@ -1,18 +1,11 @@
 import { z } from "zod";
-import { isKnownVersion } from "../../store.ts";
+import { document } from "../../store.ts";
+
+/** Documents of all kinds but overrides, which their room has, and those of quota. */
 
 /** Several fields of one type. */
 export function each<T, const Name extends string>(type: T, ...names: Name[]): Record<Name, T> {
   return Object.fromEntries(names.map((name) => [name, type])) as Record<Name, T>;
-}
-
-/**
- * What must be true of an item for this version to read it, by its kind. Objects are loose: a field that only a
- * neighbouring version knows is kept. A union has the members this version knows; another makes the item unreadable.
- */
-export function document<Kind extends string, Shape extends z.ZodRawShape>(kind: Kind, shape: Shape) {
-  const v = z.number().refine(isKnownVersion, "is not a version this one knows");
-  return z.looseObject({ id: z.string(), v, kind: z.literal(kind), ...shape });
 }
 
 /** An item as it is: for the audit's proof, which says itself what does not hold. */
@@ -48,8 +41,8 @@ export const auditDocument = document("audit", {
 });
 /** The fields of an audit record that usage is summed from. */
 export const billedCall = auditDocument
-  .pick(each(true, "id", "tenant_id", "job_id", "attempt", "event", "provider", "simulated", "usage", "cost"))
-  .extend({ billed });
+  .pick(each(true, "id", "v", "tenant_id", "job_id", "attempt", "event", "provider", "simulated"))
+  .extend({ usage: usage.nullable(), cost: cost.nullable(), billed });
 
 export const controlHeadDocument = document("audit_head", { ...inScope, seq, hash: text });
 export const controlRecordDocument = document("audit", {

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { ControlScope } from "../../audit/control-record.ts";
 import type { AccountKey } from "../../budget/ports.ts";
 import { OVERRIDES_ID, OVERRIDES_SCOPE } from "../../control/change-overrides.ts";
-import { overridesSchema } from "../../control/overrides.ts";
+import { overridesDocument } from "../../control/overrides.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { JobKey } from "../../store.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER } from "./client.ts";
@@ -64,7 +64,7 @@ export const ITEMS = {
     document: documents.requestDocument,
   },
   response: {
-    ...{ ...OF_A_JOB, kind: "response", id: "`response`", ...WITH_CONTENT },
+    ...{ ...OF_A_JOB, kind: "response", id: "`response`", ids: "c.id = 'response'", ...WITH_CONTENT },
     holds: "the deployment's answer, byte for byte",
     document: documents.responseDocument,
   },
@@ -94,7 +94,7 @@ export const ITEMS = {
     ...{ ...IN_CONTROL, kind: "overrides", partition: `\`${OVERRIDES_SCOPE}\`` },
     ...{ id: `\`${OVERRIDES_ID}\``, foundBy: [], ...NEVER },
     holds: "what operators have set over the files: switches, limits, weights",
-    document: documents.document("overrides", { ...documents.inScope, ...overridesSchema.shape }),
+    document: overridesDocument,
   },
   dead_letter: {
     ...{ ...IN_CONTROL, kind: "dead_letter", partition: "`dead_letters`", id: "`dl_` and a hash" },

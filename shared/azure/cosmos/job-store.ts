@@ -113,15 +113,15 @@ export class CosmosJobStore implements HeldJobsStore {
   async readWithResponse(
     key: JobKey,
   ): Promise<{ job: Stored<Job>; response: StoredResponse | undefined } | undefined> {
-    const ids = [jobPlace(key).id, contentPlace(key, "response").id];
-    const where = `c.id IN (${ids.map((id) => `'${id}'`).join(", ")})`;
-    const query = queryOf([ITEMS.job, ITEMS.response], { where });
+    const query = queryOf([ITEMS.job, ITEMS.response], { byIds: true });
     const page = await storeOperation("read with response", (abortSignal) =>
       this.#jobs.container.items
         .query<Item>(query, { partitionKey: partitionOf(key), maxItemCount: 2, abortSignal })
         .fetchNext(),
     );
-    const [job, response] = ids.map((wanted) => page.resources.find(({ id }) => id === wanted));
+    const [job, response] = [jobPlace(key), contentPlace(key, "response")].map((place) =>
+      page.resources.find(({ id }) => id === place.id),
+    );
     if (job === undefined || (response === undefined && page.hasMoreResults)) return undefined;
     return {
       job: { value: jobOf(job), etag: job._etag },

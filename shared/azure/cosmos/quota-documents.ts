@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { document, each, inScope } from "./documents.ts";
+import { document } from "../../store.ts";
+import { each, inScope } from "./documents.ts";
 
 const text = z.string();
 const number = z.number();
