@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 
 /** What all stores share: how an item is named, read and written, and what a cloud can do to either. */
 
@@ -51,6 +51,15 @@ export class ItemUnreadable extends Error {
     this.id = id;
     this.fault = fault;
   }
+}
+
+/**
+ * What must be true of an item for this version to read it, by its kind. Objects are loose: a field that only a
+ * neighbouring version knows is kept. A union has the members this version knows; another makes the item unreadable.
+ */
+export function document<Kind extends string, Shape extends z.ZodRawShape>(kind: Kind, shape: Shape) {
+  const v = z.number().refine(isKnownVersion, "is not a version this one knows");
+  return z.looseObject({ id: z.string(), v, kind: z.literal(kind), ...shape });
 }
 
 /** The item as its kind's document has it, with whatever else is in it. @throws ItemUnreadable */

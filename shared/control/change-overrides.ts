@@ -7,7 +7,13 @@ import {
 } from "../audit/control-trail.ts";
 import type { Deployment } from "../model/catalogue.ts";
 import { readItem } from "../store.ts";
-import { NO_OVERRIDES, type Overrides, overridesSchema, type Switch, type SwitchKind } from "./overrides.ts";
+import {
+  NO_OVERRIDES,
+  type Overrides,
+  overridesDocument,
+  type Switch,
+  type SwitchKind,
+} from "./overrides.ts";
 
 export const OVERRIDES_SCOPE = "switches";
 export const OVERRIDES_ID = "overrides";
@@ -75,7 +81,7 @@ export async function changeOverrides(
 function overridesOf(item: unknown): Overrides {
   return item === undefined
     ? NO_OVERRIDES
-    : readItem({ kind: "overrides", document: overridesSchema }, OVERRIDES_ID, item);
+    : readItem({ kind: "overrides", document: overridesDocument }, OVERRIDES_ID, item);
 }
 
 interface Changed {

@@ -6,6 +6,7 @@ import {
   limitsSchema,
   type SwitchedOff,
 } from "../model/catalogue.ts";
+import { document } from "../store.ts";
 
 /**
  * What operators have set over the files: switches, limits, weights. One item in `control`, so that an instance
@@ -41,7 +42,7 @@ const tenantWeight = z.looseObject({ tenant: z.string(), weight: z.number(), ...
  * As it is stored. What a version to come adds is kept; a switch that this version does not understand makes all of it
  * unreadable, for it may say that nothing is to be called.
  */
-export const overridesSchema = z.looseObject({
+const overridesSchema = z.looseObject({
   /** Counts up with each change: who holds a lower number knows less. */
   revision: z.number().int(),
   switches: z.array(switchSchema),
@@ -49,6 +50,7 @@ export const overridesSchema = z.looseObject({
   route_weights: z.array(routeWeights),
   tenant_weights: z.array(tenantWeight),
 });
+export const overridesDocument = document("overrides", { scope: z.string(), ...overridesSchema.shape });
 export type Overrides = Readonly<z.infer<typeof overridesSchema>>;
 export type Switch = Readonly<z.infer<typeof switchSchema>>;
 

@@ -17,14 +17,14 @@ export class CosmosBilledCalls implements BilledCalls {
   async *pages(span: Parameters<BilledCalls["pages"]>[0]): AsyncGenerator<readonly BilledCall[]> {
     const query = {
       select:
-        "c.id, c.tenant_id, c.job_id, c.attempt, c.event, c.provider, c.simulated, c.usage, c.cost, c.billed",
+        "c.id, c.v, c.tenant_id, c.job_id, c.attempt, c.event, c.provider, c.simulated, c.usage, c.cost, c.billed",
       where: "c.billed.at >= @from AND c.billed.at < @until",
       parameters: { "@from": span.fromSeconds, "@until": span.untilSeconds },
     };
     const partition = span.tenantId === undefined ? {} : { partition: [span.tenantId] };
     const where = { pageItems: PAGE_CALLS, ...partition };
     for await (const page of this.#jobs.pages(ITEMS.audit, query, billedCall, where))
-      yield page.map(({ billed, event, ...call }) => ({
+      yield page.map(({ id: _, v: _v, billed, event, ...call }) => ({
         ...call,
         late: event === "attempt_superseded",
         at: billed.at,

@@ -1,170 +1,104 @@
 import { z } from "zod";
-import { isKnownVersion } from "../../store.ts";
+import { document } from "../../store.ts";
 
-/**
- * What must be true of an item for this version to read it, by its kind. Objects are loose: a field that only a
- * neighbouring version knows is kept. A union has the members this version knows; another makes the item unreadable.
- */
-export function document<Kind extends string, Shape extends z.ZodRawShape>(kind: Kind, shape: Shape) {
-  return z.looseObject({
-    id: z.string(),
-    v: z.number().refine(isKnownVersion, "is not a version this one knows"),
-    kind: z.literal(kind),
-    ...shape,
-  });
+/** Documents of all kinds but overrides, which their room has, and those of quota. */
+
+/** Several fields of one type. */
+export function each<T, const Name extends string>(type: T, ...names: Name[]): Record<Name, T> {
+  return Object.fromEntries(names.map((name) => [name, type])) as Record<Name, T>;
 }
 
 /** An item as it is: for the audit's proof, which says itself what does not hold. */
 export const rawItem = z.looseObject({ id: z.string() });
 
-export const inScope = { scope: z.string() };
-const ofTenant = { tenant_id: z.string() };
-export const jobKey = z.looseObject({ ...ofTenant, job_id: z.string() });
-
-const decimal = z.string().regex(/^\d+(\.\d+)?$/, "is not a decimal");
-const hash = z.string();
+const text = z.string();
+const textOrNull = text.nullable();
 const seq = z.int().positive();
-/** Unix ms. */
-const ms = z.number();
-const amount = z.number();
+const decimal = text.regex(/^\d+(\.\d+)?$/, "is not a decimal");
 
-const usage = z.looseObject({ input_tokens: amount, output_tokens: amount, total_tokens: amount });
-const cost = z.looseObject({ amount: decimal, currency: z.string() });
+export const inScope = { scope: text };
+const ofTenant = { tenant_id: text };
+export const jobKey = z.looseObject({ ...ofTenant, job_id: text });
 
-export const requestDocument = document("request", { ...jobKey.shape, body: z.string() });
+export const requestDocument = document("request", { ...jobKey.shape, body: text });
 export const responseDocument = document("response", {
-  ...jobKey.shape,
-  status_code: z.int(),
-  request_id: z.string().nullable(),
-  body: z.string(),
+  ...{ ...jobKey.shape, status_code: z.int(), request_id: textOrNull, body: text },
 });
 
+const usage = z.looseObject(each(z.number(), "input_tokens", "output_tokens", "total_tokens"));
+const cost = z.looseObject({ amount: decimal, currency: text });
+const billed = z.looseObject({ at: z.number(), model: text });
 /** Events and outcomes are shown and hashed as they are, whatever version told them. */
-const auditFields = {
-  job_id: z.string(),
-  seq,
-  at: z.number(),
-  event: z.string(),
-  actor: z.string(),
-  attempt: z.number().nullable(),
-  deployment: z.string().nullable(),
-  provider: z.string().nullable(),
+export const auditDocument = document("audit", {
+  ...{ ...jobKey.shape, seq, at: z.number(), ...each(text, "event", "actor", "prev_hash", "hash") },
+  ...each(textOrNull, "deployment", "provider", "outcome", "reason", "request_sha256", "response_sha256"),
+  ...each(z.number().nullable(), "attempt", "latency_ms"),
   simulated: z.boolean().nullable(),
-  outcome: z.string().nullable(),
-  reason: z.string().nullable(),
   usage: usage.nullable(),
   cost: cost.nullable(),
   estimate: cost.nullable().exactOptional(),
-  latency_ms: z.number().nullable(),
-  request_sha256: z.string().nullable(),
-  response_sha256: z.string().nullable(),
-  prev_hash: hash,
-  hash,
-};
-const billed = z.looseObject({ at: z.number(), model: z.string() });
-export const auditDocument = document("audit", {
-  ...ofTenant,
-  ...auditFields,
   billed: billed.exactOptional(),
 });
 /** The fields of an audit record that usage is summed from. */
 export const billedCall = auditDocument
-  .pick({ id: true, tenant_id: true, job_id: true, attempt: true, event: true, provider: true })
-  .extend({ ...auditDocument.pick({ simulated: true, usage: true, cost: true }).shape, billed });
+  .pick(each(true, "id", "v", "tenant_id", "job_id", "attempt", "event", "provider", "simulated"))
+  .extend({ usage: usage.nullable(), cost: cost.nullable(), billed });
 
-export const controlHeadDocument = document("audit_head", { ...inScope, seq, hash });
+export const controlHeadDocument = document("audit_head", { ...inScope, seq, hash: text });
 export const controlRecordDocument = document("audit", {
-  ...inScope,
-  seq,
-  at: z.number(),
-  event: z.string(),
-  actor: z.string(),
-  change_id: z.string(),
-  reason: z.string().nullable(),
-  details: z.record(z.string(), z.json()),
-  prev_hash: hash,
-  hash,
+  ...{ ...inScope, seq, at: z.number() },
+  ...each(text, "event", "actor", "change_id", "prev_hash", "hash"),
+  reason: textOrNull,
+  details: z.record(text, z.json()),
 });
 export const controlChangeDocument = document("audit_change", { ...inScope, seq });
 
-const nudge = z.looseObject({ v: z.number(), ...jobKey.shape });
+const redriven = z.looseObject({
+  ...{ outcome: z.enum(["nudged", "new_job"]), job_id: text, actor: text, at_ms: z.number() },
+});
 export const deadLetterDocument = document("dead_letter", {
-  ...inScope,
-  message_id: z.string(),
-  nudge: nudge.nullable(),
-  reason: z.string(),
-  description: z.string(),
-  at_ms: ms,
-  redriven: z
-    .looseObject({
-      outcome: z.enum(["nudged", "new_job"]),
-      job_id: z.string(),
-      actor: z.string(),
-      at_ms: ms,
-    })
-    .exactOptional(),
+  ...{ ...inScope, ...each(text, "message_id", "reason", "description"), at_ms: z.number() },
+  nudge: z.looseObject({ v: z.number(), ...jobKey.shape }).nullable(),
+  redriven: redriven.exactOptional(),
 });
 
 const reservation = z.looseObject({
-  job_id: z.string(),
-  attempt: z.int(),
-  claim_id: z.string(),
-  day: z.string(),
-  amount: decimal,
-  since_ms: ms,
-  look_at_ms: ms,
+  ...{ ...each(text, "job_id", "claim_id", "day"), attempt: z.int(), amount: decimal },
+  ...each(z.number(), "since_ms", "look_at_ms"),
+});
+const account = z.looseObject({
+  ...{ ...each(text, "month", "currency"), spent: decimal, days: z.record(text, decimal) },
+  reservations: z.array(reservation),
 });
 export const budgetDocument = document("budget", {
-  ...inScope,
-  ...ofTenant,
-  month: z.string(),
-  currency: z.string(),
-  account: z.looseObject({
-    month: z.string(),
-    currency: z.string(),
-    spent: decimal,
-    days: z.record(z.string(), decimal),
-    reservations: z.array(reservation),
-  }),
-  look_at_ms: ms.exactOptional(),
+  ...{ ...inScope, ...ofTenant, ...each(text, "month", "currency"), account },
+  look_at_ms: z.number().exactOptional(),
 });
 
-export const watchedLeasesDocument = document("watched_leases", {
-  ...inScope,
-  leases: z.array(z.looseObject({ ...jobKey.shape, claim_id: z.string(), renewals: z.int(), since_ms: ms })),
+const watched = z.looseObject({
+  ...{ ...jobKey.shape, claim_id: text, renewals: z.int(), since_ms: z.number() },
 });
-export const sweepRoundDocument = document("sweep_round", {
-  ...inScope,
-  round: z.looseObject({
-    at_ms: ms,
-    took_ms: ms,
-    instance: z.string(),
-    report: z
-      .looseObject({ overdue: amount, nudged: amount, watched: amount, lostLeases: amount })
-      .nullable(),
-    failure: z.string().nullable(),
-  }),
-});
+export const watchedLeasesDocument = document("watched_leases", { ...inScope, leases: z.array(watched) });
 
-export const sealHeadDocument = document("seal_head", { ...inScope, n: seq, to_ts: z.number(), hash });
+const sweepReport = z.looseObject(each(z.number(), "overdue", "nudged", "watched", "lostLeases"));
+const round = z.looseObject({
+  ...{ ...each(z.number(), "at_ms", "took_ms"), instance: text, failure: textOrNull },
+  report: sweepReport.nullable(),
+});
+export const sweepRoundDocument = document("sweep_round", { ...inScope, round });
+
+export const sealHeadDocument = document("seal_head", {
+  ...{ ...inScope, n: seq, to_ts: z.number(), hash: text },
+});
 export const sealDocument = document("seal", {
-  ...inScope,
-  n: seq,
-  from_ts: z.number(),
-  to_ts: z.number(),
-  sealed_at: z.number(),
-  leaves: z.int(),
-  chunks: z.int(),
-  run: z.string(),
+  ...{ ...inScope, n: seq, ...each(z.number(), "from_ts", "to_ts", "sealed_at") },
+  ...each(z.int().nonnegative(), "leaves", "chunks"),
+  ...each(text, "run", "root", "prev_hash", "hash"),
   until: z.number().nullable(),
-  root: hash,
-  prev_hash: hash,
-  hash,
 });
-const leafAt = { seq, hash, until: z.number().nullable() };
-const jobLeaf = z.looseObject({ ...jobKey.shape, ...leafAt });
-const controlLeaf = z.looseObject({ scope: z.string(), ...leafAt });
-export const sealLeavesDocument = document("seal_leaves", {
-  ...inScope,
-  leaves: z.array(z.union([jobLeaf, controlLeaf])),
-});
+const leafAt = { seq, hash: text, until: z.number().nullable() };
+const leaf = z.union([
+  z.looseObject({ ...jobKey.shape, ...leafAt }),
+  z.looseObject({ ...inScope, ...leafAt }),
+]);
+export const sealLeavesDocument = document("seal_leaves", { ...inScope, leaves: z.array(leaf) });

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { ControlScope } from "../../audit/control-record.ts";
 import type { AccountKey } from "../../budget/ports.ts";
 import { OVERRIDES_ID, OVERRIDES_SCOPE } from "../../control/change-overrides.ts";
-import { overridesSchema } from "../../control/overrides.ts";
+import { overridesDocument } from "../../control/overrides.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { JobKey } from "../../store.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER } from "./client.ts";
@@ -36,164 +36,130 @@ export interface ItemKind<Document extends z.ZodObject = z.ZodObject> {
 const DAY_SECONDS = 86_400;
 const NEVER = { ttlSeconds: -1, until: "for ever" };
 
-/** Of an item in a job's own logical partition. */
+/** Everything of a job is in one logical partition, so that each change of it is one batch. */
 const OF_A_JOB = { container: JOBS_CONTAINER, partition: "tenant id, job id" } as const;
-const WITH_CONTENT = "the job's deadline + `CONTENT_RETENTION_DAYS`";
-const WITH_TRAIL = "the job's deadline + `AUDIT_RETENTION_DAYS` (0: for ever)";
-
-const job = {
-  ...{ ...OF_A_JOB, kind: "job", id: "`job`", ids: "c.id = 'job'" },
-  foundBy: [
-    ...["/status", "/model", "/created_at_ms", "/wake_at_ms", "/_ts"],
-    ...["/parked_at_ms", "/parked/place", "/parked/deadline_ms", "/held/revision"],
-  ],
-  until: "a day after its audit trail",
-  holds: "status and scheduling, the head of the audit chain; no prompt, no answer",
-  document: documents.jobKey,
-} satisfies ItemKind;
-
-const request = {
-  ...{ ...OF_A_JOB, kind: "request", id: "`request`", foundBy: [], until: WITH_CONTENT },
-  holds: "the envelope's `body`, byte for byte",
-  document: documents.requestDocument,
-} satisfies ItemKind;
-
-const response = {
-  ...{ ...OF_A_JOB, kind: "response", id: "`response`", foundBy: [], until: WITH_CONTENT },
-  holds: "the deployment's answer, byte for byte",
-  document: documents.responseDocument,
-} satisfies ItemKind;
-
-const audit = {
-  ...{ ...OF_A_JOB, kind: "audit", id: "`audit-000001` …", ids: "STARTSWITH(c.id, 'audit-')" },
-  ...{ foundBy: ["/id", "/billed/at"], until: WITH_TRAIL },
-  holds: "one line of the job's history; `billed` on those of calls that used something",
-  document: documents.auditDocument,
-} satisfies ItemKind;
-
-/** Control's trails: a chain of its own for each scope that operators change. */
-const OF_A_TRAIL = {
-  container: CONTROL_CONTAINER,
-  partition: "`dead_letters`, `switches`",
-  ...NEVER,
-} as const;
-
-const control_head = {
-  ...{ ...OF_A_TRAIL, kind: "audit_head", id: "`audit-head`", foundBy: [] },
-  holds: "the end of the scope's chain",
-  document: documents.controlHeadDocument,
-} satisfies ItemKind;
-
-const control_record = {
-  ...{ ...OF_A_TRAIL, kind: "audit", id: "`audit-000000001` …", foundBy: ["/id"] },
-  ids: "c.id > 'audit-' AND c.id < 'audit-a'",
-  holds: "one change an operator made",
-  document: documents.controlRecordDocument,
-} satisfies ItemKind;
-
-const control_change = {
-  ...{ ...OF_A_TRAIL, kind: "audit_change", id: "`audit-change-` and a hash", foundBy: [] },
-  holds: "the number of the record that the change of this id has",
-  document: documents.controlChangeDocument,
-} satisfies ItemKind;
-
-const overrides = {
-  ...{ kind: "overrides", container: CONTROL_CONTAINER, partition: `\`${OVERRIDES_SCOPE}\`` },
-  ...{ id: `\`${OVERRIDES_ID}\``, foundBy: [], ...NEVER },
-  holds: "what operators have set over the files: switches, limits, weights",
-  document: documents.document("overrides", { ...documents.inScope, ...overridesSchema.shape }),
-} satisfies ItemKind;
-
-const dead_letter = {
-  ...{ kind: "dead_letter", container: CONTROL_CONTAINER, partition: "`dead_letters`" },
-  ...{ id: "`dl_` and a hash", ids: "STARTSWITH(c.id, 'dl_')", foundBy: ["/id", "/at_ms"] },
-  ...{ until: "90 days after its last write", ttlSeconds: 90 * DAY_SECONDS },
-  holds: "a message that Service Bus gave up on, and what an operator made of it",
-  document: documents.deadLetterDocument,
-} satisfies ItemKind;
-
-const budget = {
-  ...{ kind: "budget", container: CONTROL_CONTAINER, partition: "`budget:` and the tenant's id" },
-  ...{ id: "`2026-11-USD`", foundBy: ["/look_at_ms"] },
-  // Two months after its own, so that a bill can be held against it.
-  ...{ until: "93 days after its last write", ttlSeconds: 93 * DAY_SECONDS },
-  holds:
-    "what a tenant has spent and reserved in a month; day and month are one item, so one write moves both",
-  document: documents.budgetDocument,
-} satisfies ItemKind;
-
-const OF_THE_SWEEPER = { container: CONTROL_CONTAINER, partition: "`sweeper`", foundBy: [] } as const;
-
-const watched_leases = {
-  ...{ ...OF_THE_SWEEPER, kind: "watched_leases", id: "`watched-leases`" },
-  // Nobody is late any more: what is left of the list goes by itself.
-  ...{ until: "an hour after its last write", ttlSeconds: 3_600 },
-  holds: "the leases that are late, some 150 bytes each",
-  document: documents.watchedLeasesDocument,
-} satisfies ItemKind;
-
-const sweep_round = {
-  ...{ ...OF_THE_SWEEPER, kind: "sweep_round", id: "`last-round`", ...NEVER },
-  holds: "what the sweeper did last",
-  document: documents.sweepRoundDocument,
-} satisfies ItemKind;
-
-const OF_QUOTA = { container: CONTROL_CONTAINER, partition: "`quota`", foundBy: [], ...NEVER } as const;
-
-const quota_pool = {
-  ...{ ...OF_QUOTA, kind: "quota_pool", id: "`pool-` and its name" },
-  holds: "what is believed of a deployment's quota, and its breakers",
-  document: quotaDocuments.poolDocument,
-} satisfies ItemKind;
-
-const dispatcher_lease = {
-  ...{ ...OF_QUOTA, kind: "dispatcher_lease", id: "`dispatcher`" },
-  holds: "who dispatches",
-  document: quotaDocuments.dispatcherLeaseDocument,
-} satisfies ItemKind;
-
-const quota_report = {
-  ...{ kind: "quota_report", container: CONTROL_CONTAINER, partition: "`quota_reports`" },
-  // An instance that has not reported for so long is gone.
-  ...{ id: "the instance", foundBy: ["/at_ms"], until: "an hour after its last write", ttlSeconds: 3_600 },
-  holds: "what an instance has to tell the dispatcher of its calls",
-  document: quotaDocuments.reportDocument,
-} satisfies ItemKind;
-
-const OF_SEALS = { container: CONTROL_CONTAINER, partition: "`seals`", foundBy: [], ...NEVER } as const;
-
-const seal_head = {
-  ...{ ...OF_SEALS, kind: "seal_head", id: "`seal-head`" },
-  holds: "the latest seal's number, end and hash",
-  document: documents.sealHeadDocument,
-} satisfies ItemKind;
-
-const seal = {
-  ...{ ...OF_SEALS, kind: "seal", id: "`seal-000001` …" },
-  holds: "the Merkle root over a day's heads, some 500 bytes",
-  document: documents.sealDocument,
-} satisfies ItemKind;
-
-const seal_leaves = {
-  // A logical partition for each seal: all seals' leaves together would outgrow one.
-  ...{ kind: "seal_leaves", container: CONTROL_CONTAINER, partition: "`seal-000001` …" },
-  ...{ id: "the run that wrote it, `-000001` …", foundBy: ["/id"] },
-  until: "a week after the last of its trails (for ever with them)",
-  holds: "500 sealed heads",
-  document: documents.sealLeavesDocument,
-} satisfies ItemKind;
+const WITH_CONTENT = { until: "the job's deadline + `CONTENT_RETENTION_DAYS`", foundBy: [] };
+const IN_CONTROL = { container: CONTROL_CONTAINER } as const;
+/** A chain of its own for each scope that operators change. */
+const OF_A_TRAIL = { ...IN_CONTROL, partition: "`dead_letters`, `switches`", ...NEVER };
+const OF_THE_SWEEPER = { ...IN_CONTROL, partition: "`sweeper`", foundBy: [] };
+const OF_QUOTA = { ...IN_CONTROL, partition: "`quota`", foundBy: [], ...NEVER };
+const OF_SEALS = { ...IN_CONTROL, partition: "`seals`", foundBy: [], ...NEVER };
 
 /** Every kind of item that is stored. Each item says its `kind`, and has since there are items of it. */
 export const ITEMS = {
-  ...{ job, request, response, audit },
-  ...{ control_head, control_record, control_change, overrides, dead_letter, budget },
-  ...{ watched_leases, sweep_round, quota_pool, dispatcher_lease, quota_report },
-  ...{ seal_head, seal, seal_leaves },
-};
+  job: {
+    ...{ ...OF_A_JOB, kind: "job", id: "`job`", ids: "c.id = 'job'" },
+    foundBy: [
+      ...["/status", "/model", "/created_at_ms", "/wake_at_ms", "/_ts"],
+      ...["/parked_at_ms", "/parked/place", "/parked/deadline_ms", "/held/revision"],
+    ],
+    until: "a day after its audit trail",
+    holds: "status and scheduling, the head of the audit chain; no prompt, no answer",
+    document: documents.jobKey,
+  },
+  request: {
+    ...{ ...OF_A_JOB, kind: "request", id: "`request`", ...WITH_CONTENT },
+    holds: "the envelope's `body`, byte for byte",
+    document: documents.requestDocument,
+  },
+  response: {
+    ...{ ...OF_A_JOB, kind: "response", id: "`response`", ids: "c.id = 'response'", ...WITH_CONTENT },
+    holds: "the deployment's answer, byte for byte",
+    document: documents.responseDocument,
+  },
+  audit: {
+    ...{ ...OF_A_JOB, kind: "audit", id: "`audit-000001` …", ids: "STARTSWITH(c.id, 'audit-')" },
+    ...{ foundBy: ["/id", "/billed/at"], until: "the job's deadline + `AUDIT_RETENTION_DAYS` (0: for ever)" },
+    holds: "one line of the job's history; `billed` on those of calls that used something",
+    document: documents.auditDocument,
+  },
+  control_head: {
+    ...{ ...OF_A_TRAIL, kind: "audit_head", id: "`audit-head`", foundBy: [] },
+    holds: "the end of the scope's chain",
+    document: documents.controlHeadDocument,
+  },
+  control_record: {
+    ...{ ...OF_A_TRAIL, kind: "audit", id: "`audit-000000001` …", foundBy: ["/id"] },
+    ids: "c.id > 'audit-' AND c.id < 'audit-a'",
+    holds: "one change an operator made",
+    document: documents.controlRecordDocument,
+  },
+  control_change: {
+    ...{ ...OF_A_TRAIL, kind: "audit_change", id: "`audit-change-` and a hash", foundBy: [] },
+    holds: "the number of the record that the change of this id has",
+    document: documents.controlChangeDocument,
+  },
+  overrides: {
+    ...{ ...IN_CONTROL, kind: "overrides", partition: `\`${OVERRIDES_SCOPE}\`` },
+    ...{ id: `\`${OVERRIDES_ID}\``, foundBy: [], ...NEVER },
+    holds: "what operators have set over the files: switches, limits, weights",
+    document: overridesDocument,
+  },
+  dead_letter: {
+    ...{ ...IN_CONTROL, kind: "dead_letter", partition: "`dead_letters`", id: "`dl_` and a hash" },
+    ...{ ids: "STARTSWITH(c.id, 'dl_')", foundBy: ["/id", "/at_ms"] },
+    ...{ until: "90 days after its last write", ttlSeconds: 90 * DAY_SECONDS },
+    holds: "a message that Service Bus gave up on, and what an operator made of it",
+    document: documents.deadLetterDocument,
+  },
+  budget: {
+    ...{ ...IN_CONTROL, kind: "budget", partition: "`budget:` and the tenant's id", id: "`2026-11-USD`" },
+    // Two months after its own, so that a bill can be held against it.
+    ...{ foundBy: ["/look_at_ms"], until: "93 days after its last write", ttlSeconds: 93 * DAY_SECONDS },
+    holds: "what a tenant has spent and reserved: day and month are one item, so that one write moves both",
+    document: documents.budgetDocument,
+  },
+  watched_leases: {
+    ...{ ...OF_THE_SWEEPER, kind: "watched_leases", id: "`watched-leases`" },
+    // Nobody is late any more: what is left of the list goes by itself.
+    ...{ until: "an hour after its last write", ttlSeconds: 3_600 },
+    holds: "the leases that are late, some 150 bytes each",
+    document: documents.watchedLeasesDocument,
+  },
+  sweep_round: {
+    ...{ ...OF_THE_SWEEPER, kind: "sweep_round", id: "`last-round`", ...NEVER },
+    holds: "what the sweeper did last",
+    document: documents.sweepRoundDocument,
+  },
+  quota_pool: {
+    ...{ ...OF_QUOTA, kind: "quota_pool", id: "`pool-` and its name" },
+    holds: "what is believed of a deployment's quota, and its breakers",
+    document: quotaDocuments.poolDocument,
+  },
+  dispatcher_lease: {
+    ...{ ...OF_QUOTA, kind: "dispatcher_lease", id: "`dispatcher`" },
+    holds: "who dispatches",
+    document: quotaDocuments.dispatcherLeaseDocument,
+  },
+  quota_report: {
+    ...{ ...IN_CONTROL, kind: "quota_report", partition: "`quota_reports`", id: "the instance" },
+    // An instance that has not reported for so long is gone.
+    ...{ foundBy: ["/at_ms"], until: "an hour after its last write", ttlSeconds: 3_600 },
+    holds: "what an instance has to tell the dispatcher of its calls",
+    document: quotaDocuments.reportDocument,
+  },
+  seal_head: {
+    ...{ ...OF_SEALS, kind: "seal_head", id: "`seal-head`" },
+    holds: "the latest seal's number, end and hash",
+    document: documents.sealHeadDocument,
+  },
+  seal: {
+    ...{ ...OF_SEALS, kind: "seal", id: "`seal-000001` …" },
+    holds: "the Merkle root over a day's heads, some 500 bytes",
+    document: documents.sealDocument,
+  },
+  seal_leaves: {
+    // A logical partition for each seal: all seals' leaves together would outgrow one.
+    ...{ ...IN_CONTROL, kind: "seal_leaves", partition: "`seal-000001` …" },
+    ...{ id: "its run and a number", foundBy: ["/id"], until: "a week after the last of its trails" },
+    holds: "500 sealed heads",
+    document: documents.sealLeavesDocument,
+  },
+} satisfies Record<string, ItemKind>;
 
 const padded = (n: number, digits: number) => String(n).padStart(digits, "0");
 
-/** Everything of a job is in one logical partition, so that each change of it is one batch. */
 export const partitionOf = ({ tenant_id, job_id }: JobKey): [string, string] => [tenant_id, job_id];
 export const JOB_ID = "job";
 export const jobPlace = (key: JobKey): Place => ({ id: JOB_ID, partition: partitionOf(key) });

@@ -59,11 +59,8 @@ export class CosmosJobStore implements HeldJobsStore {
   }
 
   async read(key: JobKey): Promise<Stored<Job> | undefined> {
-    const response = await storeOperation("read", (abortSignal) =>
-      this.#jobs.container.item(JOB_ID, partitionOf(key)).read<Job>({ abortSignal }),
-    );
-    if (response.resource === undefined) return undefined;
-    return { value: jobOf(response.resource), etag: response.etag };
+    const found = await this.#jobs.readRaw(ITEMS.job, jobPlace(key));
+    return found && { value: jobOf(found.value), etag: found.etag };
   }
 
   async readWithRequest(
@@ -116,17 +113,15 @@ export class CosmosJobStore implements HeldJobsStore {
   async readWithResponse(
     key: JobKey,
   ): Promise<{ job: Stored<Job>; response: StoredResponse | undefined } | undefined> {
-    const ids = [jobPlace(key).id, contentPlace(key, "response").id];
-    const query = queryOf([ITEMS.job, ITEMS.response], {
-      where: "ARRAY_CONTAINS(@ids, c.id)",
-      parameters: { "@ids": ids },
-    });
+    const query = queryOf([ITEMS.job, ITEMS.response], { byIds: true });
     const page = await storeOperation("read with response", (abortSignal) =>
       this.#jobs.container.items
         .query<Item>(query, { partitionKey: partitionOf(key), maxItemCount: 2, abortSignal })
         .fetchNext(),
     );
-    const [job, response] = ids.map((wanted) => page.resources.find(({ id }) => id === wanted));
+    const [job, response] = [jobPlace(key), contentPlace(key, "response")].map((place) =>
+      page.resources.find(({ id }) => id === place.id),
+    );
     if (job === undefined || (response === undefined && page.hasMoreResults)) return undefined;
     return {
       job: { value: jobOf(job), etag: job._etag },
@@ -237,13 +232,13 @@ export class CosmosJobStore implements HeldJobsStore {
   }
 
   async #contentWrite(
-    { tenant_id, job_id, ...job }: Job,
+    job: Job,
     id: ContentId,
     content: { readonly body: string },
     nowMs: number,
   ): Promise<OperationInput> {
-    const key = { tenant_id, job_id };
-    const ttl = this.#ttl("content", { ...job, ...key }, nowMs);
+    const key = { tenant_id: job.tenant_id, job_id: job.job_id };
+    const ttl = this.#ttl("content", job, nowMs);
     const body = await this.#contents.put(key, content.body, ttl);
     return this.#jobs.writing(ITEMS[id], contentPlace(key, id), { ...key, ...content, ...body, ttl });
   }

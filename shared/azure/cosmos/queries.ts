@@ -8,10 +8,13 @@ export interface KindQuery {
   readonly where?: string;
   readonly orderBy?: string;
   readonly top?: number;
-  /** Whatever bears an id of the kind, though it says another kind or none: for the audit's proof. */
+  /** Whatever bears an id of the kind, though it says another kind or none: what is damaged must not pass for gone. */
   readonly byIds?: true;
   readonly parameters?: Readonly<Record<`@${string}`, JSONValue>>;
 }
+
+export type CountQuery = Pick<KindQuery, "where" | "parameters">;
+export type CountedKind = ItemKind & { readonly ids: string };
 
 /**
  * The query for items of one kind, or of some. Every query is made here, so that none takes another kind's item for
@@ -35,10 +38,7 @@ export function queryOf(kinds: ItemKind | readonly ItemKind[], query: KindQuery)
  * How many there are. An aggregate is read off the index alone, or it loads every item there is; so here the kind is
  * named by its ids, which are always indexed.
  */
-export function countOf(
-  { ids }: ItemKind & { readonly ids: string },
-  query: Pick<KindQuery, "where" | "parameters"> = {},
-): SqlQuerySpec {
+export function countOf({ ids }: CountedKind, query: CountQuery = {}): SqlQuerySpec {
   return spec(`SELECT VALUE COUNT(1) FROM c WHERE ${and(ids, query.where)}`, query);
 }
 

@@ -4,7 +4,7 @@ import type { Log } from "../../log.ts";
 import { ItemUnreadable, readItem, STORED_VERSION, type Stored, type WriteResult } from "../../store.ts";
 import { statusOf, storeOperation } from "./client.ts";
 import type { ItemKind, Place } from "./items.ts";
-import { countOf, type KindQuery, queryOf } from "./queries.ts";
+import { type CountedKind, type CountQuery, countOf, type KindQuery, queryOf } from "./queries.ts";
 import { createOf, isSuperseded, itemBody, type TransactionResult, transaction } from "./transaction.ts";
 
 type PartitionKey = Place["partition"];
@@ -93,7 +93,7 @@ export class StoredItems {
       );
       const rows = resources.flatMap((each) => this.#readable(kind, row, each));
       if (rows.length >= wanted || resources.length < top) return rows.slice(0, wanted);
-      top += wanted - rows.length;
+      top *= 2;
     }
   }
 
@@ -113,11 +113,7 @@ export class StoredItems {
     }
   }
 
-  async count(
-    kind: Parameters<typeof countOf>[0],
-    query: Parameters<typeof countOf>[1] = {},
-    where: Where = {},
-  ): Promise<number> {
+  async count(kind: CountedKind, query: CountQuery = {}, where: Where = {}): Promise<number> {
     const { resources } = await storeOperation(`count ${kind.kind}`, (abortSignal) =>
       this.#query<number>(countOf(kind, query), where, { abortSignal }).fetchAll(),
     );
@@ -137,13 +133,13 @@ export class StoredItems {
       return [readItem({ kind: kind.kind, document: row }, nameOf(item), item)];
     } catch (thrown) {
       if (!(thrown instanceof ItemUnreadable)) throw thrown;
-      this.tell(thrown);
+      this.#tell(thrown);
       return [];
     }
   }
 
-  /** Logs an item that was passed over, once for each process. */
-  tell({ kind, id, fault }: ItemUnreadable): void {
+  /** Once for each process. */
+  #tell({ kind, id, fault }: ItemUnreadable): void {
     const name = `${kind} ${id} ${fault}`;
     if (this.#told.has(name)) return;
     if (this.#told.size >= MOST_REMEMBERED) this.#told.clear();
