@@ -38,8 +38,8 @@ export class StoreUnavailable extends Error {
  * An item that this version cannot read: damaged, or of a version to come. It is a fault of that item, not an outage:
  * whoever reads many passes it over, and it is not worth another try.
  */
-export class ItemUnreadable extends Error {
-  override readonly name = "ItemUnreadable";
+export class UnreadableItem extends Error {
+  override readonly name = "UnreadableItem";
   readonly kind: string;
   readonly id: string;
   /** Where the first thing is that cannot be read, and what is wrong with it; never what stands there. */
@@ -62,7 +62,7 @@ export function document<Kind extends string, Shape extends z.ZodRawShape>(kind:
   return z.looseObject({ id: z.string(), v, kind: z.literal(kind), ...shape });
 }
 
-/** The item as its kind's document has it, with whatever else is in it. @throws ItemUnreadable */
+/** The item as its kind's document has it, with whatever else is in it. @throws UnreadableItem */
 export function readItem<Document extends z.ZodType>(
   { kind, document }: { readonly kind: string; readonly document: Document },
   id: string,
@@ -71,7 +71,7 @@ export function readItem<Document extends z.ZodType>(
   const parsed = document.safeParse(item);
   if (parsed.success) return parsed.data;
   const [first] = parsed.error.issues;
-  throw new ItemUnreadable(
+  throw new UnreadableItem(
     kind,
     id,
     `${first?.path.join(".") || "item"}: ${first?.message ?? "is not known"}`,

@@ -17,7 +17,7 @@ export interface ContentStore {
    * @throws StoreUnavailable
    */
   put(owner: JobKey, body: string, ttlSeconds: number): Promise<BodyFields>;
-  /** The whole body, by what its item says. @throws StoreUnavailable, ItemUnreadable */
+  /** The whole body, by what its item says. @throws StoreUnavailable, UnreadableItem */
   read(owner: JobKey, fields: BodyFields): Promise<string>;
 }
 

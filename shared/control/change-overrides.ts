@@ -77,7 +77,7 @@ export async function changeOverrides(
   });
 }
 
-/** What is stored, or nothing set. @throws ItemUnreadable */
+/** What is stored, or nothing set. @throws UnreadableItem */
 function overridesOf(item: unknown): Overrides {
   return item === undefined
     ? NO_OVERRIDES

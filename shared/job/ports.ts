@@ -1,7 +1,7 @@
 import type { AuditRecord } from "../audit/record.ts";
 import type { Grant } from "../quota/grant.ts";
 import type { Status } from "../status.ts";
-import type { ItemUnreadable, JobKey, Stored, WriteResult } from "../store.ts";
+import type { JobKey, Stored, UnreadableItem, WriteResult } from "../store.ts";
 import type { Accepted } from "./intake/accept.ts";
 import type { Job, StoredRequest, StoredResponse } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
@@ -27,7 +27,7 @@ export interface JobStore {
    */
   readWithRequest(
     key: JobKey,
-  ): Promise<{ job: Stored<Job>; request: StoredRequest | ItemUnreadable | undefined } | undefined>;
+  ): Promise<{ job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined } | undefined>;
   /** Of a job that was read before: undefined may also mean that this replica does not have it yet. */
   readResponse(key: JobKey): Promise<StoredResponse | undefined>;
   /** Job and response of one moment; undefined where this replica does not have the job. */

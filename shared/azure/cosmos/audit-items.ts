@@ -1,8 +1,9 @@
 import type { AuditRecord } from "../../audit/record.ts";
+import type { StoredRecord } from "../../audit/verify.ts";
 import type { JobKey } from "../../store.ts";
 import { isBilled } from "../../usage/usage-report.ts";
 import { rawItem } from "./documents.ts";
-import { auditPlace, ITEMS, partitionOf } from "./items.ts";
+import { auditPlace, ITEMS, type ItemKind, partitionOf } from "./items.ts";
 import { ownFields, type StoredItems } from "./stored-items.ts";
 
 /** A record as an item. `model` is the one that the job asked for. */
@@ -27,13 +28,25 @@ export async function readTrail(jobs: StoredItems, key: JobKey): Promise<readonl
   return found.map(recordOf).sort((a, b) => a.seq - b.seq);
 }
 
-/** A job's records as they are, each with its item's id: for the audit's proof. */
+/** A job's records as they are, whether they can be read or not: for the audit's proof. */
 export async function readTrailRaw(
   jobs: StoredItems,
   key: JobKey,
-): Promise<readonly { readonly id: string; readonly record: AuditRecord }[]> {
+): Promise<readonly StoredRecord<AuditRecord>[]> {
   const found = await jobs.find(ITEMS.audit, { byIds: true }, rawItem, { partition: partitionOf(key) });
-  return found.map((item) => ({ id: item.id, record: recordOf(item) }));
+  return inOrder(found.map((item) => ({ record: recordOf(item), storedAs: numberOf(ITEMS.audit, item) })));
+}
+
+/** The number that the item's id bears; NaN for an item that nobody reads as a record. */
+export function numberOf({ document }: ItemKind, item: { readonly id: string }): number {
+  const [, digits] = /^audit-(\d+)$/.exec(item.id) ?? [];
+  return document.safeParse(item).success ? Number(digits) : Number.NaN;
+}
+
+/** By the numbers they are stored under, what has none at the end. */
+export function inOrder<R>(records: readonly StoredRecord<R>[]): readonly StoredRecord<R>[] {
+  const orLast = ({ storedAs }: StoredRecord<R>) => (Number.isNaN(storedAs) ? Infinity : storedAs);
+  return records.toSorted((a, b) => (orLast(a) < orLast(b) ? -1 : 1));
 }
 
 /** The hash that the record of this number has, or is said to have; undefined: it is not there. */

@@ -8,12 +8,12 @@ import type { Job } from "../../job/job.ts";
 import type { Draft } from "../../job/life-cycle.ts";
 import type { HeldJobsStore, ListFilter } from "../../job/ports.ts";
 import {
-  ItemUnreadable,
   isKnownVersion,
   type JobKey,
   readItem,
   type Stored,
   StoreUnavailable,
+  UnreadableItem,
   type WriteResult,
 } from "../../store.ts";
 import { auditFields, readRecordHash, readTrail } from "./audit-items.ts";
@@ -65,7 +65,7 @@ export class CosmosJobStore implements HeldJobsStore {
 
   async readWithRequest(
     key: JobKey,
-  ): Promise<{ job: Stored<Job>; request: StoredRequest | ItemUnreadable | undefined } | undefined> {
+  ): Promise<{ job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined } | undefined> {
     const result = await this.#batch("read", key, [
       { operationType: "Read", id: JOB_ID },
       { operationType: "Read", id: contentPlace(key, "request").id },
@@ -86,12 +86,12 @@ export class CosmosJobStore implements HeldJobsStore {
     };
   }
 
-  async #request(key: JobKey, item: unknown): Promise<StoredRequest | ItemUnreadable> {
+  async #request(key: JobKey, item: unknown): Promise<StoredRequest | UnreadableItem> {
     try {
       const found = readItem(ITEMS.request, nameOf({ ...key, id: "request" }), item);
       return { body: await this.#contents.read(key, found) };
     } catch (thrown) {
-      if (thrown instanceof ItemUnreadable) return thrown;
+      if (thrown instanceof UnreadableItem) return thrown;
       throw thrown;
     }
   }

@@ -1,7 +1,7 @@
 import type { Container, FeedOptions, OperationInput, SqlQuerySpec } from "@azure/cosmos";
 import type { z } from "zod";
 import type { Log } from "../../log.ts";
-import { ItemUnreadable, readItem, STORED_VERSION, type Stored, type WriteResult } from "../../store.ts";
+import { readItem, STORED_VERSION, type Stored, UnreadableItem, type WriteResult } from "../../store.ts";
 import { statusOf, storeOperation } from "./client.ts";
 import type { ItemKind, Place } from "./items.ts";
 import { type CountedKind, type CountQuery, countOf, type KindQuery, queryOf } from "./queries.ts";
@@ -35,7 +35,7 @@ export class StoredItems {
     this.#log = log;
   }
 
-  /** @throws ItemUnreadable, StoreUnavailable */
+  /** @throws UnreadableItem, StoreUnavailable */
   async read<D extends z.ZodObject>(
     kind: ItemKind<D>,
     place: Place,
@@ -132,14 +132,14 @@ export class StoredItems {
     try {
       return [readItem({ kind: kind.kind, document: row }, nameOf(item), item)];
     } catch (thrown) {
-      if (!(thrown instanceof ItemUnreadable)) throw thrown;
+      if (!(thrown instanceof UnreadableItem)) throw thrown;
       this.#tell(thrown);
       return [];
     }
   }
 
   /** Once for each process. */
-  #tell({ kind, id, fault }: ItemUnreadable): void {
+  #tell({ kind, id, fault }: UnreadableItem): void {
     const name = `${kind} ${id} ${fault}`;
     if (this.#told.has(name)) return;
     if (this.#told.size >= MOST_REMEMBERED) this.#told.clear();

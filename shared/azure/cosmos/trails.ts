@@ -4,7 +4,7 @@ import type { AuditRecord } from "../../audit/record.ts";
 import type { JobHead, StoredRecord, TrailReader } from "../../audit/verify.ts";
 import type { Status } from "../../status.ts";
 import type { JobKey } from "../../store.ts";
-import { readRecordHash, readTrailRaw } from "./audit-items.ts";
+import { inOrder, numberOf, readRecordHash, readTrailRaw } from "./audit-items.ts";
 import { controlRecordOf } from "./control-trail.ts";
 import { jobKey, rawItem } from "./documents.ts";
 import { controlHeadPlace, controlRecordPlace, ITEMS, jobPlace } from "./items.ts";
@@ -72,11 +72,8 @@ export class CosmosTrails implements TrailReader {
     return found && jobHeadOf(anyHeadFields.parse(found.value));
   }
 
-  async records(key: JobKey): Promise<readonly StoredRecord<AuditRecord>[]> {
-    const found = await readTrailRaw(this.#jobs, key);
-    return found
-      .map(({ id, record }) => ({ record, storedAs: numberOf(id) }))
-      .sort((a, b) => orLast(a.storedAs) - orLast(b.storedAs));
+  records(key: JobKey): Promise<readonly StoredRecord<AuditRecord>[]> {
+    return readTrailRaw(this.#jobs, key);
   }
 
   recordHash(key: JobKey, seq: number): Promise<string | undefined> {
@@ -110,9 +107,8 @@ export class CosmosTrails implements TrailReader {
         },
       };
       const found = await this.#control.find(ITEMS.control_record, query, rawItem, { partition: scope });
-      yield found
-        .map((item) => ({ record: controlRecordOf(item), storedAs: numberOf(item.id) }))
-        .sort((a, b) => a.storedAs - b.storedAs);
+      const storedAs = (item: { readonly id: string }) => numberOf(ITEMS.control_record, item);
+      yield inOrder(found.map((item) => ({ record: controlRecordOf(item), storedAs: storedAs(item) })));
       if (found.length === 0 && first > (head?.seq ?? 0)) return;
     }
   }
@@ -121,11 +117,4 @@ export class CosmosTrails implements TrailReader {
     const found = await this.#control.readRaw(ITEMS.control_record, controlRecordPlace(scope, seq));
     return typeof found?.value.hash === "string" ? found.value.hash : undefined;
   }
-}
-
-const orLast = (n: number) => (Number.isNaN(n) ? Number.MAX_SAFE_INTEGER : n);
-
-/** The number in `audit-NNNNNN`; NaN for an id that is none. */
-function numberOf(id: string): number {
-  return Number(/^audit-(\d+)$/.exec(id)?.[1] ?? Number.NaN);
 }

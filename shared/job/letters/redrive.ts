@@ -4,7 +4,7 @@ import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import { hasEnded } from "../../status.ts";
-import { ItemUnreadable, type JobKey, STORED_VERSION } from "../../store.ts";
+import { type JobKey, STORED_VERSION, UnreadableItem } from "../../store.ts";
 import { acceptJob, jobIdOfRedrive } from "../intake/accept.ts";
 import type { Job, StoredRequest } from "../job.ts";
 import { draftOf, redriveEnded } from "../life-cycle.ts";
@@ -55,7 +55,7 @@ export async function redrive(deps: RedriveDeps, letterId: string, actor: string
   const found = await deps.store.readWithRequest(nudge);
   if (found === undefined) throw gone(nudge, "there is no such job, or no longer");
   const job = found.job.value;
-  if (found.request instanceof ItemUnreadable) throw found.request;
+  if (found.request instanceof UnreadableItem) throw found.request;
   return hasEnded(job.status)
     ? anew(deps, letter, job, found.request, actor)
     : again(deps, letter, job, actor);

@@ -1,6 +1,6 @@
 import type { Deployment } from "../../model/catalogue.ts";
 import { hasEnded } from "../../status.ts";
-import { ItemUnreadable, STORED_VERSION, type Stored } from "../../store.ts";
+import { STORED_VERSION, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, costOfCall, type EndedCall } from "../after-call.ts";
 import type { Job, Lease, StoredRequest } from "../job.ts";
@@ -43,14 +43,19 @@ export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
 async function runFound(
   deps: RunDeps,
   nudge: Nudge,
-  found: { job: Stored<Job>; request: StoredRequest | ItemUnreadable | undefined },
+  found: { job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined },
 ): Promise<"done" | "superseded"> {
   const { value: job, etag } = found.job;
   if (hasEnded(job.status)) return "done";
   const { request: kept } = found;
-  // A host of another version may read it, until the deadline: from then on it is as good as gone.
-  if (kept instanceof ItemUnreadable && deps.clock.now() < job.deadline_ms) throw kept;
-  const stored = kept instanceof ItemUnreadable ? undefined : kept;
+  if (kept instanceof UnreadableItem && deps.clock.now() < job.deadline_ms) {
+    const { kind, id, fault } = kept;
+    deps.log.error("item_unreadable", { kind, id, fault });
+    // A host of another version may read it, until the deadline: from then on it is as good as gone.
+    await lookAgain(deps, nudge);
+    return "done";
+  }
+  const stored = kept instanceof UnreadableItem ? undefined : kept;
   const { actor, nudgeGraceMs } = deps;
   const estimate = ({ deployment }: Lease) => lostCost(deps.catalogue().deployment(deployment), job, stored);
   const start = takeOver(job, nudge, { nowMs: deps.clock.now(), actor, nudgeGraceMs, estimate });

@@ -1,29 +1,21 @@
 import type { Container } from "@azure/cosmos";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { changeControl } from "../../../../shared/audit/control-trail.ts";
-import { CosmosBilledCalls } from "../../../../shared/azure/cosmos/billed-calls.ts";
-import { CosmosBudgetLedger, CosmosOverBudgetJobs } from "../../../../shared/azure/cosmos/budgets.ts";
-import { CosmosControlTrail } from "../../../../shared/azure/cosmos/control-trail.ts";
-import { CosmosDeadLetters } from "../../../../shared/azure/cosmos/dead-letters.ts";
-import { CosmosLiveJobs } from "../../../../shared/azure/cosmos/live-jobs.ts";
-import { CosmosParkedJobs } from "../../../../shared/azure/cosmos/parked-jobs.ts";
-import { CosmosQuotaReports } from "../../../../shared/azure/cosmos/quota.ts";
-import { CosmosSeals } from "../../../../shared/azure/cosmos/seals.ts";
-import { CosmosSweptJobs } from "../../../../shared/azure/cosmos/swept-jobs.ts";
 import { CosmosTrails } from "../../../../shared/azure/cosmos/trails.ts";
 import { LOOK_AFTER_MS, newAccount, reserve } from "../../../../shared/budget/account.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { draftOf, end } from "../../../../shared/job/life-cycle.ts";
 import { by, call, submission } from "../../job/samples.ts";
-import { type OpenedStore, openStore, TestClock } from "../../world.ts";
+import { TestClock } from "../../world.ts";
+import { type OpenedItems, openItems } from "./opened-items.ts";
 
 /** Items of a kind that nobody knows, with the very fields of those that are known. */
 const clock = new TestClock();
 const nowMs = clock.now();
 const DAY_SECONDS = 86_400;
-let opened: OpenedStore;
+let opened: OpenedItems;
 beforeAll(async () => {
-  opened = await openStore(clock);
+  opened = await openItems(clock);
 });
 afterAll(() => opened.close());
 
@@ -35,13 +27,9 @@ async function all<T>(pages: AsyncIterable<readonly T[]>): Promise<T[]> {
 
 /** Every job, record and item of `control` that a query finds, by each query there is. */
 async function found() {
-  const { store, items } = opened;
+  const { items, ports } = opened;
+  const { store, sweptJobs: swept, parkedJobs: parked, liveJobs: live, deadLetters: letters } = ports;
   const trails = new CosmosTrails(items.jobs, items.control);
-  const seals = new CosmosSeals(items.jobs, items.control);
-  const swept = new CosmosSweptJobs(opened.jobs, clock);
-  const parked = new CosmosParkedJobs(opened.jobs);
-  const live = new CosmosLiveJobs(opened.jobs);
-  const letters = new CosmosDeadLetters(items.control);
   const stretch = { fromMs: nowMs - 60_000, toMs: nowMs + 60_000 };
   const seconds = Math.floor(nowMs / 1000);
   const span = {
@@ -61,7 +49,7 @@ async function found() {
     lane: await parked.inLine({ after: "", before: "~" }, 10),
     near: await parked.dueBefore(nowMs + DAY_SECONDS * 1000, 10),
     switched_off: await store.heldBefore(9, 10),
-    over_budget: await new CosmosOverBudgetJobs(items.jobs).waitingForOthers(["other"], 10),
+    over_budget: await ports.overBudgetJobs.waitingForOthers(["other"], 10),
     listed: names(await store.list("team-a", { limit: 10 })),
     by_status: names(await store.list("team-a", { limit: 10, status: "queued" })),
     by_model: names(await store.list("team-a", { limit: 10, model: "gpt-sim" })),
@@ -69,14 +57,12 @@ async function found() {
     proven: await trails.records(key(1)),
     jobs: (await all(trails.jobs())).map(({ job_id }) => job_id),
     owners: (await all(trails.recordOwners())).map(({ job_id }) => job_id).sort(),
-    changed: (await all(seals.changedHeads(0, seconds + 60))).map(({ leaf }) => leaf),
-    billed: await all(new CosmosBilledCalls(items.jobs).pages(span)),
-    budgets: (await new CosmosBudgetLedger(items.control).due(nowMs + 2 * LOOK_AFTER_MS, 10)).map(
-      ({ tenant_id }) => tenant_id,
-    ),
+    changed: (await all(ports.seals.changedHeads(0, seconds + 60))).map(({ leaf }) => leaf),
+    billed: await all(ports.billedCalls.pages(span)),
+    budgets: (await ports.budgetLedger.due(nowMs + 2 * LOOK_AFTER_MS, 10)).map(({ tenant_id }) => tenant_id),
     letters: (await letters.list({ limit: 10 })).letters,
-    reports: await new CosmosQuotaReports(items.control).since(0),
-    changes: (await new CosmosControlTrail(items.control).records("switches", { limit: 10 })).records,
+    reports: await ports.quotaReports.since(0),
+    changes: (await ports.trail.records("switches", { limit: 10 })).records,
     control: (await all(trails.controlRecords("switches"))).map(({ storedAs }) => storedAs),
   };
 }
@@ -86,14 +72,14 @@ const key = (n: number) => ({ tenant_id: "team-a", job_id: `job_${String(n).padS
 /** A job as it is stored, with other fields. */
 async function stored(n: number, fields: object): Promise<void> {
   const accepted = acceptJob(submission, { ...by, jobId: key(n).job_id, nowMs });
-  await opened.store.create(accepted, nowMs);
+  await opened.ports.store.create(accepted, nowMs);
   const item = opened.jobs.item("job", [key(n).tenant_id, key(n).job_id]);
   const { resource } = await item.read<object>();
   await item.replace({ ...resource, wake_at_ms: nowMs - 1, ...fields });
 }
 
 async function fill(): Promise<void> {
-  const { store, items } = opened;
+  const { store, trail, ...ports } = opened.ports;
   const accepted = acceptJob(submission, { ...by, jobId: key(1).job_id, nowMs });
   const created = await store.create(accepted, nowMs);
   if (created.kind !== "written") throw new Error(created.kind);
@@ -110,11 +96,10 @@ async function fill(): Promise<void> {
   const ask = { job_id: "j", attempt: 1, claim_id: "c", amount: "1" };
   const reserved = reserve(newAccount(at.month, at.currency), { ...budgetOf("5") }, ask, nowMs);
   if (reserved.kind !== "reserved") throw new Error(reserved.kind);
-  await new CosmosBudgetLedger(items.control).write(at, reserved.account, undefined);
+  await ports.budgetLedger.write(at, reserved.account, undefined);
   const letter = { message_id: "m", nudge: null, reason: "r", description: "", at_ms: nowMs };
-  await new CosmosDeadLetters(items.control).keep({ id: `dl_${"0".repeat(32)}`, ...letter });
-  await new CosmosQuotaReports(items.control).write({ instance: "i", seq: 1, news: [] }, nowMs);
-  const trail = new CosmosControlTrail(items.control);
+  await ports.deadLetters.keep({ id: `dl_${"0".repeat(32)}`, ...letter });
+  await ports.quotaReports.write({ instance: "i", seq: 1, news: [] }, nowMs);
   const change = { scope: "switches", changeId: "c", actor: "ops", reads: [] } as const;
   await changeControl(
     { trail, clock },

@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { NO_SEAL, nextSeal } from "../../../../shared/audit/seal/seal.ts";
-import { CosmosBilledCalls } from "../../../../shared/azure/cosmos/billed-calls.ts";
-import { CosmosBudgetLedger } from "../../../../shared/azure/cosmos/budgets.ts";
-import { CosmosControlTrail } from "../../../../shared/azure/cosmos/control-trail.ts";
-import { CosmosDeadLetters } from "../../../../shared/azure/cosmos/dead-letters.ts";
+import type { SealSource } from "../../../../shared/audit/seal/verify-seals.ts";
 import {
   auditPlace,
   budgetPlace,
@@ -25,65 +22,43 @@ import {
   sweepRoundPlace,
   watchedLeasesPlace,
 } from "../../../../shared/azure/cosmos/items.ts";
-import { CosmosLeaseWatch } from "../../../../shared/azure/cosmos/lease-watch.ts";
-import { CosmosOverrides } from "../../../../shared/azure/cosmos/overrides.ts";
-import {
-  CosmosDispatcherLeases,
-  CosmosQuotaLedger,
-  CosmosQuotaReports,
-} from "../../../../shared/azure/cosmos/quota.ts";
 import { CosmosSeals } from "../../../../shared/azure/cosmos/seals.ts";
-import { CosmosSweepRounds } from "../../../../shared/azure/cosmos/sweep-rounds.ts";
 import { newAccount, reserve } from "../../../../shared/budget/account.ts";
 import { changeOverrides } from "../../../../shared/control/change-overrides.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { draftOf, end } from "../../../../shared/job/life-cycle.ts";
-import { runJob } from "../../../../shared/job/run/run.ts";
 import type { LogFields } from "../../../../shared/log.ts";
 import { newPool } from "../../../../shared/quota/belief/pool.ts";
-import { ItemUnreadable } from "../../../../shared/store.ts";
+import { UnreadableItem } from "../../../../shared/store.ts";
 import { by, call, submission } from "../../job/samples.ts";
-import { Labs, NudgeList, type OpenedStore, openStore, TestClock, workerOn } from "../../world.ts";
+import { TestClock } from "../../world.ts";
+import { type OpenedItems, openItems } from "./opened-items.ts";
 
 /** One item of each kind is damaged, beneath the app's feet, between others that are not. */
 const clock = new TestClock();
 const nowMs = clock.now();
 const told: LogFields[] = [];
 const silence = () => undefined;
-let opened: OpenedStore;
+let opened: OpenedItems;
 beforeAll(async () => {
   const error = (event: string, fields: LogFields = {}) => void told.push({ event, ...fields });
-  opened = await openStore(clock, { info: silence, warn: silence, error });
+  opened = await openItems(clock, { info: silence, warn: silence, error });
 });
 afterAll(() => opened.close());
 
 const SECRET = "what a prompt says";
-const jobOf = (n: number) => ({ tenant_id: "team-a", job_id: `job_${String(n).padStart(32, "0")}` });
-const KEY = jobOf(1);
+const KEY = { tenant_id: "team-a", job_id: `job_${"1".repeat(32)}` };
 const LETTERS = [`dl_${"1".repeat(32)}`, `dl_${"2".repeat(32)}`];
 const accountOf = (tenant_id: string) => ({ tenant_id, month: "2027-01", currency: "USD" });
 const pool = { pool: newPool({ requests_per_minute: 60 }, nowMs), breakers: {}, backlog_until_ms: 5 };
 const watched = { ...KEY, claim_id: "c", renewals: 1, since_ms: nowMs };
 const leaf = { ...KEY, seq: 1, hash: "h", until: null };
 
-const adapters = () => {
-  const { jobs, control } = opened.items;
-  return {
-    store: opened.store,
-    billed: new CosmosBilledCalls(jobs),
-    trail: new CosmosControlTrail(control),
-    overrides: new CosmosOverrides(control),
-    letters: new CosmosDeadLetters(control),
-    budgets: new CosmosBudgetLedger(control),
-    watch: new CosmosLeaseWatch(control),
-    rounds: new CosmosSweepRounds(control),
-    pools: new CosmosQuotaLedger(control),
-    leases: new CosmosDispatcherLeases(control),
-    reports: new CosmosQuotaReports(control),
-    seals: new CosmosSeals(jobs, control),
-  };
+type Adapters = OpenedItems["ports"] & { readonly proof: SealSource };
+const adapters = (): Adapters => {
+  const { ports, items } = opened;
+  return { ...ports, proof: new CosmosSeals(items.jobs, items.control) };
 };
-type Adapters = ReturnType<typeof adapters>;
 
 async function all<T>(pages: AsyncIterable<T>): Promise<T[]> {
   const rows: T[] = [];
@@ -104,7 +79,7 @@ const seconds = Math.floor(nowMs / 1000);
 const span = { tenantId: undefined, fromSeconds: seconds - 10, untilSeconds: seconds + 10 };
 const request = async ({ store }: Adapters) => {
   const found = await store.readWithRequest(KEY);
-  if (found?.request instanceof ItemUnreadable) throw found.request;
+  if (found?.request instanceof UnreadableItem) throw found.request;
   return found?.request;
 };
 
@@ -128,7 +103,7 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     damage: { cost: { amount: SECRET, currency: "USD" } },
     looks: [
       [async ({ store }) => (await store.audit(KEY)).map(({ seq }) => seq), [1]],
-      [async ({ billed }) => (await all(billed.pages(span))).flat(), []],
+      [async ({ billedCalls }) => (await all(billedCalls.pages(span))).flat(), []],
     ],
   },
   control_head: {
@@ -164,10 +139,10 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     place: deadLetterPlace(LETTERS[0] ?? ""),
     damage: { redriven: { outcome: SECRET } },
     looks: [
-      [({ letters }) => letters.read(LETTERS[0] ?? ""), "throws"],
+      [({ deadLetters }) => deadLetters.read(LETTERS[0] ?? ""), "throws"],
       [
-        async ({ letters }) => {
-          const { letters: found, hasMore } = await letters.list({ limit: 1 });
+        async ({ deadLetters }) => {
+          const { letters: found, hasMore } = await deadLetters.list({ limit: 1 });
           return { ids: found.map(({ id }) => id), hasMore };
         },
         { ids: [LETTERS[1]], hasMore: false },
@@ -178,9 +153,10 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     place: budgetPlace(accountOf("team-a")),
     damage: { account: { spent: SECRET } },
     looks: [
-      [({ budgets }) => budgets.read(accountOf("team-a")), "throws"],
+      [({ budgetLedger }) => budgetLedger.read(accountOf("team-a")), "throws"],
       [
-        async ({ budgets }) => (await budgets.due(nowMs + 1e6, 1)).map(({ tenant_id }) => tenant_id),
+        async ({ budgetLedger }) =>
+          (await budgetLedger.due(nowMs + 1e6, 1)).map(({ tenant_id }) => tenant_id),
         ["team-b"],
       ],
     ],
@@ -189,27 +165,27 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     place: watchedLeasesPlace,
     damage: { leases: [{ ...watched, renewals: SECRET }] },
     looks: [
-      [({ watch }) => watch.read(), []],
-      [({ watch }) => watch.keep([watched]).then(() => watch.read()), [watched]],
+      [({ leaseWatch }) => leaseWatch.read(), []],
+      [({ leaseWatch }) => leaseWatch.keep([watched]).then(() => leaseWatch.read()), [watched]],
     ],
   },
   sweep_round: {
     place: sweepRoundPlace,
     damage: { round: SECRET },
-    looks: [[({ rounds }) => rounds.last(), "throws"]],
+    looks: [[({ sweepRounds }) => sweepRounds.last(), "throws"]],
   },
   quota_pool: {
     place: poolPlace("labs/one"),
     damage: { value: { ...pool, breakers: { d: { state: SECRET } } } },
     looks: [
       [
-        async ({ pools }) => (await pools.read("labs/one"))?.value,
+        async ({ quotaLedger }) => (await quotaLedger.read("labs/one"))?.value,
         { pool: { requests: null, tokens: null, not_before_ms: 0 }, breakers: {}, backlog_until_ms: 0 },
       ],
       [
-        async ({ pools }) => {
-          await pools.write("labs/one", pool, (await pools.read("labs/one"))?.etag);
-          return (await pools.read("labs/one"))?.value;
+        async ({ quotaLedger }) => {
+          await quotaLedger.write("labs/one", pool, (await quotaLedger.read("labs/one"))?.etag);
+          return (await quotaLedger.read("labs/one"))?.value;
         },
         pool,
       ],
@@ -219,11 +195,11 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     place: dispatcherLeasePlace,
     damage: { value: { holder: 7, renewals: SECRET } },
     looks: [
-      [async ({ leases }) => (await leases.read())?.value, { holder: null, renewals: 0 }],
+      [async ({ dispatcherLeases }) => (await dispatcherLeases.read())?.value, { holder: null, renewals: 0 }],
       [
-        async ({ leases }) => {
-          await leases.write({ holder: "i", renewals: 1 }, (await leases.read())?.etag);
-          return (await leases.read())?.value;
+        async ({ dispatcherLeases }) => {
+          await dispatcherLeases.write({ holder: "i", renewals: 1 }, (await dispatcherLeases.read())?.etag);
+          return (await dispatcherLeases.read())?.value;
         },
         { holder: "i", renewals: 1 },
       ],
@@ -232,7 +208,9 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
   quota_report: {
     place: reportPlace("one"),
     damage: { report: { instance: "one", seq: 1, news: SECRET } },
-    looks: [[async ({ reports }) => (await reports.since(0)).map(({ instance }) => instance), ["two"]]],
+    looks: [
+      [async ({ quotaReports }) => (await quotaReports.since(0)).map(({ instance }) => instance), ["two"]],
+    ],
   },
   seal_head: {
     place: sealHeadPlace,
@@ -244,13 +222,13 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     damage: { root: null },
     looks: [
       [({ seals }) => seals.readSeal(1), "throws"],
-      [async ({ seals }) => (await all(seals.parts())).map(({ kind }) => kind), []],
+      [async ({ proof }) => (await all(proof.parts())).map(({ kind }) => kind), []],
     ],
   },
   seal_leaves: {
     place: leavesPlace(1, "run", 1),
     damage: { leaves: [leaf, SECRET] },
-    looks: [[async ({ seals }) => (await all(seals.parts())).map(({ kind }) => kind), ["seal", "leaves"]]],
+    looks: [[async ({ proof }) => (await all(proof.parts())).map(({ kind }) => kind), ["seal", "leaves"]]],
   },
 };
 
@@ -269,21 +247,21 @@ async function fill(a: Adapters): Promise<void> {
     await changeOverrides({ trail: a.trail, clock }, weight(n + 1), change(name));
   for (const [n, id] of LETTERS.entries()) {
     const letter = { message_id: "m", nudge: null, reason: "r", description: "" };
-    await a.letters.keep({ id, ...letter, at_ms: nowMs - n });
+    await a.deadLetters.keep({ id, ...letter, at_ms: nowMs - n });
   }
   const budget = { currency: "USD", per_day: "5", over: "wait" } as const;
   for (const [n, tenant] of ["team-a", "team-b"].entries()) {
     const key = accountOf(tenant);
     const ask = { job_id: "j", attempt: 1, claim_id: "c", amount: "1" };
     const reserved = reserve(newAccount(key.month, key.currency), budget, ask, nowMs + n);
-    if (reserved.kind === "reserved") await a.budgets.write(key, reserved.account, undefined);
+    if (reserved.kind === "reserved") await a.budgetLedger.write(key, reserved.account, undefined);
   }
-  await a.watch.keep([watched]);
+  await a.leaseWatch.keep([watched]);
   const round = { at_ms: nowMs, took_ms: 1, instance: "i", report: null, failure: "f" };
-  await a.rounds.keep(round);
-  await a.pools.write("labs/one", pool, undefined);
-  await a.leases.write({ holder: "i", renewals: 1 }, undefined);
-  for (const instance of ["one", "two"]) await a.reports.write({ instance, seq: 1, news: [] }, nowMs);
+  await a.sweepRounds.keep(round);
+  await a.quotaLedger.write("labs/one", pool, undefined);
+  await a.dispatcherLeases.write({ holder: "i", renewals: 1 }, undefined);
+  for (const instance of ["one", "two"]) await a.quotaReports.write({ instance, seq: 1, news: [] }, nowMs);
   const times = { to_ts: 86_400, sealed_at: 86_401, until: null };
   const seal = nextSeal(NO_SEAL, { ...times, run: "run", leaves: 2, chunks: 2, root: "r" });
   for (const index of [1, 2]) await a.seals.writeLeaves(1, "run", index, [leaf], -1);
@@ -296,7 +274,7 @@ async function lookTwice(kind: string, [read, then]: Look): Promise<void> {
   told.length = 0;
   for (let n = 0; n < 2; n++) {
     const seen = await read(a).catch((thrown: unknown) => thrown);
-    if (then === "throws") expect(seen).toMatchObject({ name: "ItemUnreadable", kind });
+    if (then === "throws") expect(seen).toMatchObject({ name: "UnreadableItem", kind });
     else expect(seen).toEqual(then);
     expect(String(seen)).not.toContain(SECRET);
   }
@@ -326,35 +304,5 @@ describe("an item that cannot be read", () => {
       await lookTwice(kind, look);
     }
     await item.replace(resource as never);
-  });
-});
-
-describe("a job whose request cannot be read", () => {
-  it("waits for a host that can, and ends at its deadline", async () => {
-    const labs = new Labs();
-    await labs.start();
-    const { store } = opened;
-    const key = jobOf(2);
-    const deadlineMs = nowMs + 60_000;
-    await store.create(acceptJob({ ...submission, deadlineMs }, { ...by, jobId: key.job_id, nowMs }), nowMs);
-    const item = opened.jobs.item("request", [key.tenant_id, key.job_id]);
-    await item.replace({ ...(await item.read()).resource, body: undefined, manifest: { count: 3 } } as never);
-    const worker = workerOn({
-      store,
-      clock,
-      nudges: new NudgeList(),
-      catalogue: labs.catalogue("openai-one"),
-    });
-    const nudge = { v: 1, ...key };
-    await expect(runJob(worker, nudge)).rejects.toThrow(ItemUnreadable);
-    expect((await store.read(key))?.value.status).toBe("queued");
-    clock.advance(60_000);
-    await runJob(worker, nudge);
-    expect((await store.read(key))?.value).toMatchObject({
-      status: "failed",
-      error: { code: "request_lost" },
-    });
-    expect(labs.calls).toHaveLength(0);
-    await labs.stop();
   });
 });
