@@ -10,6 +10,7 @@ import { Invoker, runHooks } from "./invocation.ts";
 import { InvocationIds } from "./invocation-ids.ts";
 import { loadApp } from "./load-app.ts";
 import { RouteTable } from "./routes.ts";
+import { TERMINATE_GRACE_MS } from "./termination.ts";
 import { startTriggers } from "./triggers.ts";
 
 export interface HostOptions {
@@ -24,7 +25,10 @@ export interface Host {
   readonly log: HostLog;
   /** Serves a connection that another process has accepted. */
   accept(socket: Socket): void;
-  /** Takes nothing new, waits up to `withinMs` for what runs, closes. True if nothing had to be cut. */
+  /**
+   * Takes nothing new, calls the app's `appTerminate` hooks, waits up to `withinMs` for what runs, closes. True if
+   * nothing had to be cut.
+   */
   drain(withinMs: number): Promise<boolean>;
 }
 
@@ -43,7 +47,8 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
   const registry = await loadApp(root, log);
   const { proxy } = registry;
   if (proxy === undefined) ids.close();
-  await runHooks(registry.hooks.appStart, { hookData: {} });
+  const hookData = {};
+  await runHooks(registry.hooks.appStart, { hookData });
   const invoker = new Invoker(registry, log, config.functionTimeoutMs);
   const functions = [...registry.functions.values()];
   const routes = new RouteTable(functions, config.routePrefix);
@@ -69,11 +74,14 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
     async drain(withinMs) {
       log.write("information", "Host.Shutdown", `Draining; ${invoker.running} invocation(s) running.`);
       http.stopAccepting();
-      const drained = within(triggers.stop(), STOP_MS)
-        .then(() => invoker.idle())
-        .then(() => triggers.idle())
-        .then(() => runHooks(registry.hooks.appTerminate, { hookData: {} }));
+      const stopped = within(triggers.stop(), STOP_MS);
+      const drained = stopped.then(() => invoker.idle()).then(() => triggers.idle());
+      const terminated = within(
+        runHooks(registry.hooks.appTerminate, { hookData }),
+        TERMINATE_GRACE_MS,
+      ).catch((thrown) => log.write("error", "Host.Shutdown", `An appTerminate hook failed: ${thrown}`));
       const clean = await within(drained, withinMs);
+      await terminated;
       if (!clean) log.write("warning", "Host.Shutdown", `${invoker.running} invocation(s) are cut.`);
       await within(Promise.all([http.close(clean ? CLOSE_MS : 0), triggers.close()]), CLOSE_MS);
       log.flush();

@@ -4,6 +4,7 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EMULATOR_KEY } from "../cosmos/authorization.ts";
 import type { HostLog } from "../host/host-log.ts";
+import { TERMINATE_GRACE_MS } from "../host/termination.ts";
 import { Child, type ReadyMessage } from "./child.ts";
 import { FrontDoor } from "./front-door.ts";
 import { withModelEndpointsPort } from "./models-file.ts";
@@ -101,7 +102,8 @@ export class Stack {
 
   async #stop(): Promise<void> {
     this.#door?.close();
-    const graceMs = this.#options.settings.drainSeconds * 1000 + HOST_CLOSE_MS;
+    const drainMs = Math.max(this.#options.settings.drainSeconds * 1000, TERMINATE_GRACE_MS);
+    const graceMs = drainMs + HOST_CLOSE_MS;
     await Promise.all(this.#hosts.map((host) => host.stop((child) => child.kill("SIGTERM"), graceMs)));
     await this.#emulators?.stop((child) => tell(child, { stop: true }), EMULATORS_CLOSE_MS);
     this.#removeProcesses();
