@@ -35,7 +35,6 @@ const tenants = watchTenants(
     ...{ clock, log },
   },
 );
-tenants.watch();
 const credentials = credentialsOf(process.env.AZURE_CLIENT_ID);
 const serviceBus = () => openServiceBus(settings.serviceBus, credentials);
 const nudges = new ServiceBusNudges(serviceBus);
@@ -49,12 +48,11 @@ const service = composeService(
     random: Math.random,
     newId: randomUUID,
   },
-  { settings, catalogue: () => configuration.catalogue, tenants: tenants.current },
+  { settings, catalogue: () => configuration.catalogue, tenants: tenants.current, watched: [tenants] },
 );
-service.overridesWatch.watch();
 registerFunctions(service, {
   entrance: {
-    authenticator: createAuthenticator({ tenants: service.tenants, entra: settings.entra, clock }),
+    authenticator: createAuthenticator({ ...service, entra: settings.entra }),
     door: createDoor({ ...settings, maxInFlight: settings.maxRequestsInFlight, clock }),
   },
   dependencies: [

@@ -37,8 +37,12 @@ export function registerFunctions(
   registerListModels({ entrance, catalogue });
   registerOpenapi();
   registerHealth({ monotonic: clock.monotonic, dependencies: edge.dependencies });
-  registerRunJob({ ...service.run, ready: service.overridesWatch.ready });
-  registerSweep({ sweepSeconds: service.settings.sweepSeconds, parts: service.sweep });
+  registerRunJob({ ...service.run, invocation: service.invocation, dispatcher: service.dispatcher });
+  registerSweep({
+    sweepSeconds: service.settings.sweepSeconds,
+    parts: service.sweep,
+    invocation: service.invocation,
+  });
   registerOpsStatus({
     ...{ authenticator, deadLetters, clock },
     liveJobs: service.liveJobs,
@@ -54,6 +58,6 @@ export function registerFunctions(
   registerListControlAudit({ authenticator, trail });
   registerListDeadLetters({ authenticator, deadLetters, store });
   registerRedriveDeadLetter({ ...service.redrive, authenticator });
-  registerDeadLetter({ store, nudges, deadLetters, clock });
+  registerDeadLetter({ store, nudges, deadLetters, clock, dispatcher: service.dispatcher });
   registerSeal({ seal: service.seal });
 }

@@ -47,6 +47,18 @@ export class CosmosParkedJobs implements ParkedJobs {
     return this.#find(where, { "@before": deadlineMs }, limit);
   }
 
+  async runningOn(deployment: string): Promise<ReadonlySet<string>> {
+    const query = {
+      query:
+        "SELECT VALUE c.job_id FROM c WHERE c.status = 'in_progress' AND c.lease.deployment = @deployment",
+      parameters: [{ name: "@deployment", value: deployment }],
+    };
+    const found = await storeOperation("running jobs", (abortSignal) =>
+      this.#jobs.items.query<string>(query, { abortSignal }).fetchAll(),
+    );
+    return new Set(found.resources);
+  }
+
   async #find(
     where: string,
     parameters: Readonly<Record<string, string | number | undefined>>,

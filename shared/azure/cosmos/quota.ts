@@ -1,13 +1,14 @@
 import type { Container, OperationInput } from "@azure/cosmos";
+import { type PoolRecord, poolRecordOf, storedPoolRecord } from "../../quota/pool-record.ts";
 import type {
   DispatcherLease,
   DispatcherLeases,
-  DispatcherLedger,
-  PoolRecord,
+  PoolsWritten,
   PoolWrite,
-  ReplacedAll,
+  QuotaLedger,
   Report,
   Reports,
+  StoredLease,
 } from "../../quota/ports.ts";
 import type { Stored, WriteResult } from "../../store.ts";
 import { STORED_VERSION } from "../../store.ts";
@@ -23,71 +24,61 @@ const poolId = (pool: string) => `pool-${encodeURIComponent(pool)}`;
 /** An instance that has not reported for so long is gone. */
 const REPORT_TTL_SECONDS = 3_600;
 
-function sharedItem(id: string, kind: string, value: object): object {
+function sharedItem(id: string, kind: string, value: object) {
   return { id, scope: SCOPE, v: STORED_VERSION, kind, value };
 }
 
-/** The items of the `control` container by which instances share quota; each is replaced by etag. */
-class SharedItem<T extends object> {
-  readonly #control: Container;
-  readonly #id: string;
-  readonly #kind: string;
-
-  constructor(control: Container, id: string, kind: string) {
-    this.#control = control;
-    this.#id = id;
-    this.#kind = kind;
-  }
-
-  async read(): Promise<Stored<T> | undefined> {
-    const { resource, etag } = await storeOperation(`read ${this.#kind}`, (abortSignal) =>
-      this.#control.item(this.#id, SCOPE).read<{ value: T }>({ abortSignal }),
-    );
-    return resource === undefined ? undefined : { value: resource.value, etag };
-  }
-
-  async write(value: T, etag: string | undefined): Promise<WriteResult> {
-    const item = sharedItem(this.#id, this.#kind, value);
-    return storeOperation(`write ${this.#kind}`, async (abortSignal) => {
-      try {
-        const response =
-          etag === undefined
-            ? await this.#control.items.create(item, { abortSignal })
-            : await this.#control.item(this.#id, SCOPE).replace(item, {
-                abortSignal,
-                accessCondition: { type: "IfMatch", condition: etag },
-              });
-        return { kind: "written", etag: response.etag };
-      } catch (thrown) {
-        const status = statusOf(thrown);
-        if (status !== undefined && isSuperseded(status)) return { kind: "superseded" };
-        throw thrown;
-      }
-    });
-  }
+/** Over the version of that etag, or as the first one. */
+function replaced(
+  control: Container,
+  item: ReturnType<typeof sharedItem>,
+  etag: string | undefined,
+): Promise<WriteResult> {
+  return storeOperation(`write ${item.kind}`, async (abortSignal) => {
+    try {
+      const response =
+        etag === undefined
+          ? await control.items.create(item, { abortSignal })
+          : await control.item(item.id, SCOPE).replace(item, {
+              abortSignal,
+              accessCondition: { type: "IfMatch", condition: etag },
+            });
+      return { kind: "written", etag: response.etag };
+    } catch (thrown) {
+      const status = statusOf(thrown);
+      if (status !== undefined && isSuperseded(status)) return { kind: "superseded" };
+      throw thrown;
+    }
+  });
 }
 
-export class CosmosQuotaLedger implements DispatcherLedger {
+function poolItem({ pool, record }: PoolWrite) {
+  return sharedItem(poolId(pool), POOL_KIND, storedPoolRecord(record));
+}
+
+export class CosmosQuotaLedger implements QuotaLedger {
   readonly #control: Container;
 
   constructor(control: Container) {
     this.#control = control;
   }
 
-  #item(pool: string): SharedItem<PoolRecord> {
-    return new SharedItem(this.#control, poolId(pool), POOL_KIND);
-  }
-
-  read(pool: string): Promise<Stored<PoolRecord> | undefined> {
-    return this.#item(pool).read();
-  }
-
-  write(pool: string, record: PoolRecord, etag: string | undefined): Promise<WriteResult> {
-    return this.#item(pool).write(record, etag);
+  async read(pool: string): Promise<Stored<PoolRecord> | undefined> {
+    const { resource, etag } = await storeOperation("read quota_pool", (abortSignal) =>
+      this.#control.item(poolId(pool), SCOPE).read<{ value: unknown }>({ abortSignal }),
+    );
+    return resource === undefined ? undefined : { value: poolRecordOf(resource.value), etag };
   }
 
   /** The pools are in one logical partition, so many can be in one batch. */
-  async writeAll(writes: readonly PoolWrite[]): Promise<ReplacedAll> {
+  async write(writes: readonly PoolWrite[]): Promise<PoolsWritten> {
+    const [one, ...more] = writes;
+    if (one !== undefined && more.length === 0) {
+      const written = await replaced(this.#control, poolItem(one), one.etag);
+      return written.kind === "written"
+        ? { kind: "written", etags: [written.etag] }
+        : { kind: "superseded", at: 0 };
+    }
     const operations = writes.map(poolOperation);
     const result = await transaction("write quota_pools", this.#control, SCOPE, operations, false);
     if (result.kind === "done") return { kind: "written", etags: result.responses.map(etagOf) };
@@ -96,27 +87,45 @@ export class CosmosQuotaLedger implements DispatcherLedger {
   }
 }
 
-function poolOperation({ pool, record, etag }: PoolWrite): OperationInput {
-  const id = poolId(pool);
-  const resourceBody = itemBody(sharedItem(id, POOL_KIND, record));
+function poolOperation(write: PoolWrite): OperationInput {
+  const { etag } = write;
+  const item = poolItem(write);
+  const resourceBody = itemBody(item);
+  const { id } = item;
   return etag === undefined
     ? createOf(resourceBody)
     : { operationType: "Replace", id, ifMatch: etag, resourceBody };
 }
 
 export class CosmosDispatcherLeases implements DispatcherLeases {
-  readonly #item: SharedItem<DispatcherLease>;
+  readonly #control: Container;
 
   constructor(control: Container) {
-    this.#item = new SharedItem(control, LEASE_ID, "dispatcher_lease");
+    this.#control = control;
   }
 
-  read(): Promise<Stored<DispatcherLease> | undefined> {
-    return this.#item.read();
+  /** By a query, which tells the store's own clock as well. */
+  async read(): Promise<StoredLease | undefined> {
+    const query = {
+      query:
+        "SELECT c._etag, c._ts, c['value'] AS lease, GetCurrentTimestamp() AS read_ms FROM c WHERE c.id = @id",
+      parameters: [{ name: "@id", value: LEASE_ID }],
+    };
+    interface Row {
+      readonly _etag: string;
+      readonly _ts: number;
+      readonly lease: DispatcherLease;
+      readonly read_ms: number;
+    }
+    const { resources } = await storeOperation("read dispatcher_lease", (abortSignal) =>
+      this.#control.items.query<Row>(query, { partitionKey: SCOPE, abortSignal }).fetchAll(),
+    );
+    const [row] = resources;
+    return row && { value: row.lease, etag: row._etag, age_ms: row.read_ms - row._ts * 1000 };
   }
 
   write(lease: DispatcherLease, etag: string | undefined): Promise<WriteResult> {
-    return this.#item.write(lease, etag);
+    return replaced(this.#control, sharedItem(LEASE_ID, "dispatcher_lease", lease), etag);
   }
 }
 
