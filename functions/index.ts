@@ -40,7 +40,6 @@ const tenants = watchTenants(
     ...{ clock, log },
   },
 );
-tenants.watch();
 const credentials = credentialsOf(process.env.AZURE_CLIENT_ID);
 const serviceBus = () => openServiceBus(settings.serviceBus, credentials);
 const nudges = new ServiceBusNudges(serviceBus);
@@ -54,22 +53,24 @@ const service = composeService(
     random: Math.random,
     newId: randomUUID,
   },
-  { settings, catalogue: () => configuration.catalogue, tenants: tenants.current },
+  { settings, catalogue: () => configuration.catalogue, tenants: tenants.current, watched: [tenants] },
 );
-service.overridesWatch.watch();
-
 // Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
 app.setup({ enableHttpStream: true });
 registerRoutes({
   ...service,
-  authenticator: createAuthenticator({ tenants: service.tenants, entra: settings.entra, clock }),
+  authenticator: createAuthenticator({ ...service, entra: settings.entra }),
   throttle: createThrottle({ ...settings, maxInFlight: settings.maxRequestsInFlight, clock }),
   dependencies: [
     { name: "cosmos", check: () => service.store.read({ tenant_id: "health", job_id: "health" }) },
     { name: "service_bus", check: (patienceMs) => nudges.check(patienceMs) },
   ],
 });
-registerRunJob({ ...service.run, ready: service.overridesWatch.ready });
-registerSweep({ sweepSeconds: settings.sweepSeconds, parts: service.sweep });
+registerRunJob({ ...service.run, invocation: service.invocation, dispatcher: service.dispatcher });
+registerSweep({
+  sweepSeconds: settings.sweepSeconds,
+  parts: service.sweep,
+  invocation: service.invocation,
+});
 registerDeadLetter(service);
 registerSeal(service);

@@ -22,7 +22,7 @@ export interface Settings {
   readonly maxRequestsInFlight: number;
   /** Of a tenant whose limits say nothing, on one instance; 0: no limit. */
   readonly submitsPerSecond: number;
-  /** How this instance is called in audit records and logs. */
+  /** How this process is called in audit records, reports and logs. */
   readonly instance: string;
   /** Whether Service Bus is an emulator, so that the local stack's well-known keys are accepted. */
   readonly local: boolean;
@@ -83,11 +83,13 @@ export const settingsSchema = z.object({
   MAX_REQUESTS_IN_FLIGHT: whole({ min: 1, max: 100_000, default: 512 }),
   SUBMITS_PER_SECOND: whole({ min: 0, max: 1_000_000, default: 0 }),
   WEBSITE_INSTANCE_ID: text.optional(),
+  WEBSITE_POD_NAME: text.optional(),
+  CONTAINER_NAME: text.optional(),
 });
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @param random names the instance where the cloud does not */
+/** @param random hex digits that no other process has */
 export function parseSettings(
   environment: Environment,
   random: () => string,
@@ -129,12 +131,17 @@ export function parseSettings(
     auditRetentionDays: s.AUDIT_RETENTION_DAYS,
     maxRequestsInFlight: s.MAX_REQUESTS_IN_FLIGHT,
     submitsPerSecond: s.SUBMITS_PER_SECOND,
-    instance: s.WEBSITE_INSTANCE_ID?.slice(0, 12) ?? random(),
+    instance: instanceOf(s.WEBSITE_INSTANCE_ID ?? s.WEBSITE_POD_NAME ?? s.CONTAINER_NAME, random()),
     local:
       serviceBus.kind === "connection_string" &&
       /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString),
   };
   return { settings };
+}
+
+/** One for each process: several may share the platform's name for their instance, at the same time or in turns. */
+function instanceOf(platforms: string | undefined, random: string): string {
+  return platforms === undefined ? random : `${platforms.slice(-12)}-${random.slice(0, 4)}`;
 }
 
 function serviceBusOf(env: Environment, faults: string[]): ServiceBusConnection | undefined {

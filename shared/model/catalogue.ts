@@ -37,18 +37,19 @@ export const limitsSchema = z.strictObject({
     .positive()
     .optional()
     .describe("Prompt and most output together, as Azure counts; without it: no limit known."),
-  concurrency: z
-    .number()
-    .int()
-    .positive()
-    .optional()
-    .describe("Calls at a time, of each instance and of all waiting jobs together."),
+  concurrency: z.number().int().positive().optional().describe("Calls at a time, over all instances."),
   window_seconds: z
     .number()
     .positive()
     .max(3600)
     .optional()
     .describe("Over how long the limits are enforced; without it that is learnt."),
+  shape: z
+    .enum(["bucket", "window"])
+    .optional()
+    .describe(
+      "How they are enforced: flowing back steadily, or so much in each window; without it that is learnt.",
+    ),
   pool: name
     .optional()
     .describe("Deployments that name the same pool share one quota, of the limits of the first of them."),

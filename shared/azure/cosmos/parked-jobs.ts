@@ -52,6 +52,18 @@ export class CosmosParkedJobs implements ParkedJobs {
     return this.#find({ ...query, parameters: { "@before": deadlineMs } }, limit);
   }
 
+  async runningOn(deployment: string): Promise<ReadonlySet<string>> {
+    const query = queryOf(ITEMS.job, {
+      select: "VALUE c.job_id",
+      where: "c.status = 'in_progress' AND c.lease.deployment = @deployment",
+      parameters: { "@deployment": deployment },
+    });
+    const found = await storeOperation("running jobs", (abortSignal) =>
+      this.#jobs.items.query<string>(query, { abortSignal }).fetchAll(),
+    );
+    return new Set(found.resources);
+  }
+
   async #find(query: KindQuery, limit: number): Promise<readonly ParkedJob[]> {
     const ofJobs = queryOf(ITEMS.job, { ...query, top: limit, select: FIELDS });
     const found = await storeOperation("parked jobs", (abortSignal) =>

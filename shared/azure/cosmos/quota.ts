@@ -1,32 +1,25 @@
+import { z } from "zod";
+import { type PoolRecord, poolRecordOf, storedPoolRecord } from "../../quota/pool-record.ts";
 import type {
   DispatcherLease,
   DispatcherLeases,
-  DispatcherLedger,
-  PoolRecord,
+  PoolsWritten,
   PoolWrite,
-  ReplacedAll,
+  QuotaLedger,
   Report,
   Reports,
+  StoredLease,
 } from "../../quota/ports.ts";
 import type { Stored, WriteResult } from "../../store.ts";
 import { dispatcherLeasePlace, ITEMS, poolPlace, QUOTA_SCOPE, REPORTS_SCOPE, reportPlace } from "./items.ts";
 import type { StoredItems } from "./stored-items.ts";
 import { etagOf, isSuperseded, unexpected } from "./transaction.ts";
 
-/** Nothing is believed: whoever reads it puts the catalogue's limits in, as for a pool that was never stored. */
-const NO_BELIEF: PoolRecord = {
-  pool: { requests: null, tokens: null, not_before_ms: 0 },
-  breakers: {},
-  backlog_until_ms: 0,
-};
-/** Free: whoever takes it does so by its etag, and a live holder hears of that. */
-const FREE: DispatcherLease = { holder: null, renewals: 0 };
-
 /**
  * The items of the `control` container by which instances share quota; each is replaced by etag. One that cannot be
  * read is taken for an empty one and written over: answers teach the same again, and a stuck pool would stop its models.
  */
-export class CosmosQuotaLedger implements DispatcherLedger {
+export class CosmosQuotaLedger implements QuotaLedger {
   readonly #control: StoredItems;
 
   constructor(control: StoredItems) {
@@ -35,16 +28,21 @@ export class CosmosQuotaLedger implements DispatcherLedger {
 
   async read(pool: string): Promise<Stored<PoolRecord> | undefined> {
     const found = await this.#control.readOrTell(ITEMS.quota_pool, poolPlace(pool));
-    return found && { value: found.value?.value ?? NO_BELIEF, etag: found.etag };
+    return found && { value: poolRecordOf(found.value?.value), etag: found.etag };
   }
 
-  write(pool: string, record: PoolRecord, etag: string | undefined): Promise<WriteResult> {
-    return this.#control.write(ITEMS.quota_pool, poolPlace(pool), { value: record }, etag);
-  }
-
-  async writeAll(writes: readonly PoolWrite[]): Promise<ReplacedAll> {
+  /** The pools are in one logical partition, so many can be in one batch. */
+  async write(writes: readonly PoolWrite[]): Promise<PoolsWritten> {
+    const [one, ...more] = writes;
+    if (one !== undefined && more.length === 0) {
+      const value = storedPoolRecord(one.record);
+      const written = await this.#control.write(ITEMS.quota_pool, poolPlace(one.pool), { value }, one.etag);
+      return written.kind === "written"
+        ? { kind: "written", etags: [written.etag] }
+        : { kind: "superseded", at: 0 };
+    }
     const operations = writes.map(({ pool, record, etag }) =>
-      this.#control.writing(ITEMS.quota_pool, poolPlace(pool), { value: record }, etag),
+      this.#control.writing(ITEMS.quota_pool, poolPlace(pool), { value: storedPoolRecord(record) }, etag),
     );
     const result = await this.#control.batch("write quota_pools", QUOTA_SCOPE, operations);
     if (result.kind === "done") return { kind: "written", etags: result.responses.map(etagOf) };
@@ -53,6 +51,13 @@ export class CosmosQuotaLedger implements DispatcherLedger {
   }
 }
 
+/** A lease that cannot be read is free: whoever takes it does so by its etag, and a live holder hears of that. */
+const FREE: DispatcherLease = { holder: null, renewals: 0 };
+const leaseRow = z.object({
+  ...{ _etag: z.string(), _ts: z.number(), read_ms: z.number() },
+  lease: ITEMS.dispatcher_lease.document.shape.value.catch({ ...FREE }),
+});
+
 export class CosmosDispatcherLeases implements DispatcherLeases {
   readonly #control: StoredItems;
 
@@ -60,9 +65,17 @@ export class CosmosDispatcherLeases implements DispatcherLeases {
     this.#control = control;
   }
 
-  async read(): Promise<Stored<DispatcherLease> | undefined> {
-    const found = await this.#control.readOrTell(ITEMS.dispatcher_lease, dispatcherLeasePlace);
-    return found && { value: found.value?.value ?? FREE, etag: found.etag };
+  /** By a query, which tells the store's own clock as well. */
+  async read(): Promise<StoredLease | undefined> {
+    const query = {
+      select: "c._etag, c._ts, c['value'] AS lease, GetCurrentTimestamp() AS read_ms",
+      where: "c.id = @id",
+      parameters: { "@id": dispatcherLeasePlace.id },
+    } as const;
+    const where = { partition: QUOTA_SCOPE };
+    const [row] = await this.#control.find(ITEMS.dispatcher_lease, query, leaseRow, where);
+    if (row === undefined) return undefined;
+    return { value: row.lease, etag: row._etag, age_ms: row.read_ms - row._ts * 1000 };
   }
 
   write(lease: DispatcherLease, etag: string | undefined): Promise<WriteResult> {

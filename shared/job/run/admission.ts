@@ -52,11 +52,12 @@ export async function admitted(
     if (await quota.prepare(plan.next.deployments, request.tokens)) plan = decide();
   if (plan.next.kind !== "call") return { plan, held: undefined };
   const { deployment } = plan.next;
+  const { job_id: jobId } = start.job;
   const held =
-    grant === undefined ? takenHere(deps, deployment, request) : { taken: grant.taken, granted: true };
+    grant === undefined ? takenHere(deps, deployment, request, jobId) : { taken: grant.taken, granted: true };
   const { over, amount } = await reserved(deps, plan, deployment, request, held);
   if (over === undefined) return { plan, held };
-  giveBack(deps, deployment, held);
+  giveBack(deps, deployment, held, jobId);
   return { plan: decide(over), held: undefined, unpaid: amount };
 }
 
@@ -76,21 +77,26 @@ async function reserved(
   try {
     return { over: await deps.budgets.reserve(job.tenant_id, ask), amount };
   } catch (thrown) {
-    giveBack(deps, deployment, held);
+    giveBack(deps, deployment, held, job.job_id);
     throw thrown;
   }
 }
 
 const NOTHING = { over: undefined, amount: "0" } as const;
 
-export function takenHere(deps: RunDeps, deployment: Deployment, request: PreparedRequest): Held | undefined {
+export function takenHere(
+  deps: RunDeps,
+  deployment: Deployment,
+  request: PreparedRequest,
+  jobId: string,
+): Held | undefined {
   if (deps.quota === undefined) return undefined;
-  return { taken: deps.quota.take(deployment.name, request.tokens), granted: false };
+  return { taken: deps.quota.take(deployment.name, request.tokens, jobId), granted: false };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
-function giveBack(deps: RunDeps, deployment: Deployment, held: Held | undefined): void {
-  if (held?.granted === false) deps.quota?.giveBack(deployment.name, held.taken);
+function giveBack(deps: RunDeps, deployment: Deployment, held: Held | undefined, jobId: string): void {
+  if (held?.granted === false) deps.quota?.giveBack(deployment.name, held.taken, jobId);
 }
 
 /** What was taken for a call that is not made after all goes back. */
@@ -105,7 +111,7 @@ export async function saveAdmitted(
     return saved;
   } finally {
     if (saved?.kind !== "written" && plan.next.kind === "call") {
-      giveBack(deps, plan.next.deployment, held);
+      giveBack(deps, plan.next.deployment, held, plan.draft.job.job_id);
       // Where the answer was lost the claim may have been made.
       if (saved === undefined) deps.budgets?.leave(plan.next.claimId);
       else await deps.budgets?.settle(plan.next.claimId, null);

@@ -72,13 +72,14 @@ async function runFound(
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
   // Held, over its budget, too late: what was taken for its call is another's.
-  if (nudge.grant !== undefined && plan.next.kind !== "call") deps.quota?.unused(nudge.grant, job.job_id);
+  if (nudge.grant !== undefined && plan.next.kind !== "call")
+    await deps.quota?.unused(nudge.grant, job.job_id);
   if (plan.next.kind === "nudge" && plan.draft.records.length === 0) {
     await lookWhenDue(deps, nudge, plan.next.atMs);
     return "done";
   }
   if (plan.draft.records.length === 0 && plan.next.kind !== "call") {
-    standBy(deps, admission); // it waits already
+    await standBy(deps, admission); // it waits already
     return "done";
   }
   const saved = await saveAdmitted(deps, admission, etag);
@@ -89,9 +90,9 @@ async function runFound(
 }
 
 /** Tells those who let waiting jobs go that this one is stored and waits for them. */
-function standBy(deps: RunDeps, { plan, unpaid }: Admitted): void {
+async function standBy(deps: RunDeps, { plan, unpaid }: Admitted): Promise<void> {
   const { job } = plan.draft;
-  if (plan.next.kind === "wait") deps.quota?.parked(job);
+  if (plan.next.kind === "wait") await deps.quota?.waitsInLine(job);
   if (plan.next.kind === "money") deps.budgets?.waits(job, unpaid ?? "0");
 }
 
@@ -107,7 +108,7 @@ async function carryOut(
   let paid: Promise<void> | undefined;
   while (plan.next.kind === "call") {
     const { deployment } = plan.next;
-    held ??= takenHere(deps, deployment, request);
+    held ??= takenHere(deps, deployment, request, plan.draft.job.job_id);
     const settled = await attempt(deps, { value: plan.draft.job, etag }, deployment, request, held);
     if (settled === undefined) return;
     held = undefined;
@@ -116,7 +117,7 @@ async function carryOut(
   const { job, response } = plan.draft;
   if (hasEnded(job.status)) deps.running.ended({ job: { value: job, etag }, response });
   if (plan.next.kind === "nudge") await nudgeLater(deps, job, plan.next.atMs);
-  standBy(deps, { ...admission, plan });
+  await standBy(deps, { ...admission, plan });
   await paid;
   if (plan.next.kind !== "again") return;
   const nudge: Nudge = { v: STORED_VERSION, tenant_id: job.tenant_id, job_id: job.job_id };
@@ -137,7 +138,6 @@ async function attempt(
   const release = deps.running.add(jobId, claim);
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
-  deps.quota?.started(deployment.name);
   try {
     const outcome = await deps.models.call({
       deployment,

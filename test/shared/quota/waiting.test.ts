@@ -13,10 +13,10 @@ import { runJob } from "../../../shared/job/run/run.ts";
 import type { RunDeps } from "../../../shared/job/run/run-deps.ts";
 import { type Catalogue, parseCatalogue } from "../../../shared/model/catalogue.ts";
 import { Dispatcher } from "../../../shared/quota/dispatch/dispatcher.ts";
-import { InstanceDoor, limitedOf } from "../../../shared/quota/door.ts";
 import type { Grant } from "../../../shared/quota/grant.ts";
 import { InstanceQuota } from "../../../shared/quota/instance/instance-quota.ts";
 import { Reporter } from "../../../shared/quota/instance/reporter.ts";
+import { limitedIn } from "../../../shared/quota/limited.ts";
 import type { JobKey } from "../../../shared/store.ts";
 import { submission } from "../job/samples.ts";
 import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
@@ -57,22 +57,22 @@ beforeEach(async () => {
     const { control } = opened.items;
     const ledger = new CosmosQuotaLedger(control);
     const reports = new CosmosQuotaReports(control);
-    const dispatcher = new Dispatcher({
-      ...{ ledger, reports, clock, instance, log: silent },
-      leases: new CosmosDispatcherLeases(control),
-      parked: new CosmosParkedJobs(database.container(JOBS_CONTAINER)),
+    const parked = new CosmosParkedJobs(database.container(JOBS_CONTAINER));
+    const by = { ledger, reports, clock, instance, log: silent };
+    const dispatcher: Dispatcher = new Dispatcher({
+      ...{ ...by, parked, leases: new CosmosDispatcherLeases(control) },
       releases: {
         release: async (jobs) => void released.push(...jobs),
         giveUp: async (keys) => void givenUp.push(...keys),
+        // Each instance takes the messages that it sends.
+        dispatch: async () => void dispatcher.run().catch(() => undefined),
       },
-      deployments: () => limited().deployments.map(limitedOf),
+      deployments: () => limitedIn(limited()),
       weightOf: () => 1,
     });
-    const quota = new InstanceDoor({
-      catalogue: limited,
-      quota: new InstanceQuota({ ledger, clock, log: silent }),
-      dispatcher,
-      reporter: new Reporter({ reports, clock, log: silent, instance }),
+    const quota = new InstanceQuota({
+      ...{ ...by, dispatcher, jobs: parked, reporter: new Reporter(by) },
+      deployment: (name) => limitedIn(limited()).find((each) => each.name === name),
     });
     const worker = workerOn({ store: opened.store, clock, nudges, catalogue: limited() }, { quota });
     return { worker, dispatcher };

@@ -5,7 +5,6 @@ import {
   budgetPlace,
   controlHeadPlace,
   deadLetterPlace,
-  dispatcherLeasePlace,
   overridesPlace,
   type Place,
   poolPlace,
@@ -39,7 +38,7 @@ interface Written {
 }
 
 function written(): Record<string, Written> {
-  const { quotaLedger: pools, dispatcherLeases: leases, budgetLedger: budgets } = opened.ports;
+  const { quotaLedger: pools, budgetLedger: budgets } = opened.ports;
   const { trail, deadLetters: letters, seals } = opened.ports;
   let count = 0;
   const setWeight = () => {
@@ -49,20 +48,21 @@ function written(): Record<string, Written> {
   return {
     pool: {
       place: poolPlace("p"),
-      write: async () => pools.write("p", pool, (await pools.read("p"))?.etag),
+      write: async () => pools.write([{ pool: "p", record: pool, etag: (await pools.read("p"))?.etag }]),
     },
     "pool, with others": {
       place: poolPlace("q"),
       write: async () => {
         const etag = (await pools.read("q"))?.etag;
-        const once = await pools.writeAll([{ pool: "q", record: pool, etag }]);
-        // Again by the etag that this gave, without another read.
-        if (once.kind === "written") await pools.writeAll([{ pool: "q", record: pool, etag: once.etags[0] }]);
+        const both = (q: string | undefined, r?: string) =>
+          pools.write([
+            { pool: "q", record: pool, etag: q },
+            { pool: "r", record: pool, etag: r },
+          ]);
+        const once = await both(etag, (await pools.read("r"))?.etag);
+        // Again by the etags that this gave, without another read.
+        if (once.kind === "written") await both(once.etags[0], once.etags[1]);
       },
-    },
-    lease: {
-      place: dispatcherLeasePlace,
-      write: async () => leases.write({ holder: "i", renewals: 1 }, (await leases.read())?.etag),
     },
     budget: {
       place: budgetPlace(account),

@@ -184,7 +184,8 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
       ],
       [
         async ({ quotaLedger }) => {
-          await quotaLedger.write("labs/one", pool, (await quotaLedger.read("labs/one"))?.etag);
+          const etag = (await quotaLedger.read("labs/one"))?.etag;
+          await quotaLedger.write([{ pool: "labs/one", record: pool, etag }]);
           return (await quotaLedger.read("labs/one"))?.value;
         },
         pool,
@@ -259,7 +260,7 @@ async function fill(a: Adapters): Promise<void> {
   await a.leaseWatch.keep([watched]);
   const round = { at_ms: nowMs, took_ms: 1, instance: "i", report: null, failure: "f" };
   await a.sweepRounds.keep(round);
-  await a.quotaLedger.write("labs/one", pool, undefined);
+  await a.quotaLedger.write([{ pool: "labs/one", record: pool, etag: undefined }]);
   await a.dispatcherLeases.write({ holder: "i", renewals: 1 }, undefined);
   for (const instance of ["one", "two"]) await a.quotaReports.write({ instance, seq: 1, news: [] }, nowMs);
   const times = { to_ts: 86_400, sealed_at: 86_401, until: null };
