@@ -22,14 +22,11 @@ export class WholeAnswer {
   readonly headers: IncomingHttpHeaders;
   /** The body as it came. */
   readonly bytes: Buffer;
-  /** More came, and was left. */
-  readonly isCut: boolean;
 
-  constructor(status: number, headers: IncomingHttpHeaders, bytes: Buffer, isCut: boolean) {
+  constructor(status: number, headers: IncomingHttpHeaders, bytes: Buffer) {
     this.status = status;
     this.headers = headers;
     this.bytes = bytes;
-    this.isCut = isCut;
   }
 
   get text(): string {
@@ -122,22 +119,22 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#chunks.push(chunk.byteLength > room ? chunk.subarray(0, room) : chunk);
     if (chunk.byteLength <= room) return;
     const tooLarge = new BodyTooLarge(this.#limit.bytes);
-    if (this.#limit.tooLong === "cut") this.#complete(true);
+    if (this.#limit.tooLong === "cut") this.#complete();
     this.#fail(tooLarge); // ends the connection
   }
 
   onResponseEnd(): void {
-    this.#complete(false);
+    this.#complete();
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     this.#fail(error);
   }
 
-  #complete(isCut: boolean): void {
+  #complete(): void {
     const [first] = this.#chunks;
     const bytes = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
-    this.#resolve(new WholeAnswer(this.#status, this.#headers, bytes, isCut));
+    this.#resolve(new WholeAnswer(this.#status, this.#headers, bytes));
     this.#end();
   }
 

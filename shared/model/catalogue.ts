@@ -63,6 +63,8 @@ const deployment = z.strictObject({
   protocol: z.enum(PROTOCOL_NAMES).default("openai"),
   base_url: z.url({ protocol: /^https?$/ }),
   auth,
+  /** Plain http to a host of one's own network, where others cannot listen. */
+  allow_http: z.boolean().optional(),
   endpoints: z.array(z.enum(ENDPOINTS)).min(1),
   capabilities: z.array(z.enum(CAPABILITIES)).default([]),
   /** Prompt and answer together. A request that is longer by the estimate goes elsewhere. */
@@ -168,10 +170,10 @@ function duplicates(names: readonly string[]): string[] {
 function deploymentFaults(d: Deployment, settings: Settings): string[] {
   const faults: string[] = [];
   const url = new URL(d.base_url);
-  if (url.protocol === "http:" && !isLoopback(url.hostname)) {
-    faults.push(
-      "base_url must be https, or http to this machine: prompts and keys would travel in the clear",
-    );
+  const mayBeHttp = isLoopback(url.hostname) || (d.allow_http === true && isPrivate(url.hostname));
+  if (url.protocol === "http:" && !mayBeHttp) {
+    const rule = "http to this machine, or to a private host with allow_http";
+    faults.push(`base_url must be https, ${rule}: prompts and keys would travel in the clear`);
   }
   if (url.username !== "" || url.search !== "" || url.hash !== "") {
     faults.push("base_url must not hold a user name, a query or a fragment");
@@ -185,6 +187,12 @@ function deploymentFaults(d: Deployment, settings: Settings): string[] {
 
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/** A host that only one's own network reaches, by its address or its name. */
+function isPrivate(hostname: string): boolean {
+  if (/^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)[\d.]+$/.test(hostname)) return true;
+  return /^\[f[cd][0-9a-f:]*\]$/.test(hostname) || /^[a-z0-9-]+$|\.(local|internal)$/.test(hostname);
 }
 
 function routeFaults(r: Route, deployments: readonly Deployment[]): string[] {

@@ -75,7 +75,7 @@ export function billOf(usage: Usage, price: Price, atMs: number): Bill {
 export interface ExpectedTokens {
   readonly input: number;
   readonly output: number;
-  /** The service tier that its body asks for. */
+  /** The service tier that its body asks for; undefined: the ordinary one. */
   readonly serviceTier: string | undefined;
 }
 
@@ -85,9 +85,13 @@ export function costNow({ input, output, serviceTier }: ExpectedTokens, price: P
   return costBy(rates, input, output, price);
 }
 
-/** The most that a call may cost, whenever it ends. */
-export function costAtMost({ input, output, serviceTier }: ExpectedTokens, price: Price): Cost {
-  return costBy(dearestRates(price, input, serviceTier), input, output, price);
+/** The most that a call may cost, whenever it ends. @param audio whether sound goes in or comes out */
+export function costAtMost(
+  { input, output, serviceTier }: ExpectedTokens,
+  price: Price,
+  audio: boolean,
+): Cost {
+  return costBy(dearestRates(price, { inputTokens: input, serviceTier, audio }), input, output, price);
 }
 
 function costBy(rates: Rates, input: number, output: number, { currency }: Price): Cost {

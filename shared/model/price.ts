@@ -64,18 +64,22 @@ export function ratesOf(price: Price, { inputTokens, atMs, serviceTier }: Served
   return service === undefined ? undefined : ({ ...price, ...window, ...tier, ...service } as Rates);
 }
 
-/** The dearest a call of so much input can be, whenever it ends. */
-export function dearestRates(price: Price, inputTokens: number, serviceTier: string | undefined): Rates {
+/** The dearest a call of so much input can be, whenever it ends. @param audio whether sound goes in or comes out */
+export function dearestRates(
+  price: Price,
+  { inputTokens, serviceTier, audio }: Omit<Served, "atMs"> & { readonly audio: boolean },
+): Rates {
   const served = { inputTokens, atMs: 0, serviceTier };
   const all = [undefined, ...(price.windows ?? [])].map((window) => {
     const at = { ...price, ...window, windows: undefined } as Price;
     const rates = ratesOf(at, served) ?? ratesOf(at, { ...served, serviceTier: undefined }) ?? price;
-    const {
-      input_per_million: input,
-      cache_write_per_million: write = 0,
-      image_input_per_million: image = 0,
-    } = rates;
-    return { input: Math.max(input, write, image), output: rates.output_per_million };
+    const { cache_write_per_million: write = 0, image_input_per_million: image = 0 } = rates;
+    const audioIn = (audio && rates.audio_input_per_million) || 0;
+    const audioOut = (audio && rates.audio_output_per_million) || 0;
+    return {
+      input: Math.max(rates.input_per_million, write, image, audioIn),
+      output: Math.max(rates.output_per_million, audioOut),
+    };
   });
   return {
     input_per_million: Math.max(...all.map(({ input }) => input)),

@@ -56,6 +56,20 @@ describe("exchange", () => {
     expect((await get()).text).toBe("text");
   });
 
+  it("tells when the request leaves, not while it waits for a connection", async () => {
+    const sent: string[] = [];
+    reply = () => undefined; // and keeps the one connection
+    const first = get({ onSend: () => sent.push("first") });
+    const waiting = new AbortController();
+    const second = get({ signal: waiting.signal, onSend: () => sent.push("second") });
+    const response = await arrived.promise;
+    waiting.abort("enough");
+    await expect(second).rejects.toThrow("enough");
+    response.end();
+    await first;
+    expect(sent).toEqual(["first"]);
+  });
+
   it("takes a body of just the limit", async () => {
     reply = (response) => response.end("12345");
     expect((await get(limitedTo(5, "refuse"))).text).toBe("12345");

@@ -128,7 +128,7 @@ export const ITEMS = {
     document: quotaDocuments.poolDocument,
   },
   dispatcher_lease: {
-    ...{ ...OF_QUOTA, kind: "dispatcher_lease", id: "`dispatcher`" },
+    ...{ ...OF_QUOTA, kind: "dispatcher_lease", id: "`dispatcher`", ids: "c.id = 'dispatcher'" },
     holds: "who dispatches",
     document: quotaDocuments.dispatcherLeaseDocument,
   },

@@ -53,10 +53,9 @@ export class CosmosQuotaLedger implements QuotaLedger {
 
 /** A lease that cannot be read is free: whoever takes it does so by its etag, and a live holder hears of that. */
 const FREE: DispatcherLease = { holder: null, renewals: 0 };
-const leaseRow = z.object({
-  ...{ _etag: z.string(), _ts: z.number(), read_ms: z.number() },
-  lease: ITEMS.dispatcher_lease.document.shape.value.catch({ ...FREE }),
-});
+const LEASE_FIELDS =
+  "c.id, c.scope, c.v, c.kind, c['value'], c._etag, c._ts, GetCurrentTimestamp() AS read_ms";
+const timedRow = z.object({ _etag: z.string(), _ts: z.number(), read_ms: z.number() });
 
 export class CosmosDispatcherLeases implements DispatcherLeases {
   readonly #control: StoredItems;
@@ -67,15 +66,11 @@ export class CosmosDispatcherLeases implements DispatcherLeases {
 
   /** By a query, which tells the store's own clock as well. */
   async read(): Promise<StoredLease | undefined> {
-    const query = {
-      select: "c._etag, c._ts, c['value'] AS lease, GetCurrentTimestamp() AS read_ms",
-      where: "c.id = @id",
-      parameters: { "@id": dispatcherLeasePlace.id },
-    } as const;
     const where = { partition: QUOTA_SCOPE };
-    const [row] = await this.#control.find(ITEMS.dispatcher_lease, query, leaseRow, where);
-    if (row === undefined) return undefined;
-    return { value: row.lease, etag: row._etag, age_ms: row.read_ms - row._ts * 1000 };
+    const [found] = await this.#control.findOrTell(ITEMS.dispatcher_lease, { select: LEASE_FIELDS }, where);
+    if (found === undefined) return undefined;
+    const { _etag, _ts, read_ms } = timedRow.parse(found.row);
+    return { value: found.value?.value ?? FREE, etag: _etag, age_ms: read_ms - _ts * 1000 };
   }
 
   write(lease: DispatcherLease, etag: string | undefined): Promise<WriteResult> {

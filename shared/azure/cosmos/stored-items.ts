@@ -62,6 +62,21 @@ export class StoredItems {
     return { value, etag: found.etag };
   }
 
+  /**
+   * The same by a query, whose row may hold more than the item, such as the store's own clock. It finds whatever bears an
+   * id of the kind. @throws StoreUnavailable
+   */
+  async findOrTell<D extends z.ZodObject>(
+    kind: ItemKind<D>,
+    query: KindQuery,
+    where: Where,
+  ): Promise<{ row: Row; value: z.infer<D> | undefined }[]> {
+    const { resources } = await storeOperation(`find ${kind.kind}`, (abortSignal) =>
+      this.#query<Row>(queryOf(kind, { ...query, byIds: true }), where, { abortSignal }).fetchAll(),
+    );
+    return resources.map((row) => ({ row, value: this.#readable(kind, kind.document, row)[0] }));
+  }
+
   /** The item as it is, whatever has become of it: for the audit's proof. @throws StoreUnavailable */
   async readRaw(
     { kind }: Pick<ItemKind, "kind">,

@@ -40,8 +40,12 @@ export class PreparedRequest {
 
   /** What its call may cost: the prompt by its estimate, and the longest answer. Decimal. */
   costAtMost(deployment: Deployment): string {
-    const { tokens, serviceTier } = this.ask;
+    const { tokens, serviceTier, capabilities } = this.ask;
     const output = outputTokensAtMost(tokens, deployment.max_output_tokens);
-    return costAtMost({ input: tokens.promptTokens, output, serviceTier }, deployment.price).amount;
+    return costAtMost(
+      { input: tokens.promptTokens, output, serviceTier },
+      deployment.price,
+      capabilities.has("audio"),
+    ).amount;
   }
 }

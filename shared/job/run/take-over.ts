@@ -45,7 +45,11 @@ export function lostCost(
   request: StoredRequest | undefined,
 ): Cost | null {
   if (deployment === undefined || request === undefined) return null;
-  const { tokens, serviceTier } = readAsk(job.endpoint, JSON.parse(request.body));
+  const { tokens, serviceTier, capabilities } = readAsk(job.endpoint, JSON.parse(request.body));
   const output = admissionTokens(tokens, deployment.max_output_tokens) - tokens.promptTokens;
-  return costAtMost({ input: tokens.promptTokens, output, serviceTier }, deployment.price);
+  return costAtMost(
+    { input: tokens.promptTokens, output, serviceTier },
+    deployment.price,
+    capabilities.has("audio"),
+  );
 }

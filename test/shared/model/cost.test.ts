@@ -170,14 +170,23 @@ describe("a bill", () => {
           const expected = { input, output, serviceTier };
           const bill = amount(usage, by as Price, atMs);
           if (bill.startsWith("price_missing")) return;
-          expect(Number(bill)).toBeLessThanOrEqual(Number(costAtMost(expected, by as Price).amount) + 1e-9);
+          expect(Number(bill)).toBeLessThanOrEqual(
+            Number(costAtMost(expected, by as Price, false).amount) + 1e-9,
+          );
           expect(Number(costNow(expected, by as Price, atMs).amount)).toBeLessThanOrEqual(
-            Number(costAtMost(expected, by as Price).amount) + 1e-9,
+            Number(costAtMost(expected, by as Price, false).amount) + 1e-9,
           );
         },
       ),
     );
   });
+});
+
+it("reckons with sound at its own price, where there is sound", () => {
+  const by = price({ audio_input_per_million: 40, audio_output_per_million: 80 });
+  const most = (audio: boolean) =>
+    costAtMost({ input: 1000, output: 1000, serviceTier: undefined }, by, audio);
+  expect([most(false).amount, most(true).amount]).toEqual(["0.011", "0.12"]);
 });
 
 describe("a price", () => {

@@ -85,7 +85,7 @@ const WORDS: readonly (readonly [Fault, RegExp])[] = [
   ],
   [
     "content",
-    /content[ _](filter|polic|management|safety)|usage (polic|guideline)|responsible ai|safety[ _](check|system|filter|polic)|flagged|moderation|inappropriate content|prohibited content|sensitive (content|words?)|violat\w+ .{0,60}(polic|guideline|terms)/i,
+    /content[ _](filter|polic|management|safety)|usage (polic|guideline)|responsible ai|safety[ _](check|system|filter|polic)|flagged (as|by|for)|(by|failed) (our |the )?moderation|moderation (system|filter|polic)|inappropriate content|prohibited content|sensitive (content|words?)|violat\w+ .{0,60}(polic|guideline|terms)/i,
   ],
   [
     "too_long",

@@ -623,6 +623,19 @@ describe("refusals, as labs and relays were seen to answer", () => {
     expect(words(meaning(400, message)).length).toBeLessThan(330);
   });
 
+  it.each([
+    "Unknown parameter: 'moderation'.",
+    "Invalid 'safety_identifier': string too long.",
+    "Unsupported value: 'temperature' does not support 0.2 with this model.",
+    "Invalid type for 'messages[0].content': expected one of a string or array of objects.",
+    "'rate_limit' is not a parameter.",
+    "Tool call ids must be unique; tool call not found in the conversation.",
+  ])("the request's own fault stays that: %s", (message) => {
+    expect(verdict(meaning(400, { error: { message, type: "invalid_request_error", code: null } }))).toBe(
+      "rejected/upstream_bad_request",
+    );
+  });
+
   it("what the request says is not taken for the lab's reason", () => {
     const echo = `${"The field n is not valid. ".repeat(12)} your input: «the content filter and the context length»`;
     expect(verdict(meaning(400, { error: { message: echo, code: null } }))).toBe(

@@ -1,8 +1,6 @@
-import fc from "fast-check";
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseCatalogue } from "../../../shared/model/catalogue.ts";
-import { backOffMs } from "../../../shared/model/outcome.ts";
-import { withModel } from "../../../shared/model/protocol/openai/request-body.ts";
 
 const deployment = (name: string, change: object = {}) => ({
   name,
@@ -59,6 +57,30 @@ describe("the catalogue", () => {
       "must be https",
     ],
     [
+      "plain http to a public host, though it says it may",
+      [deployment("a", { base_url: "http://example.test/v1", allow_http: true })],
+      [],
+      "must be https",
+    ],
+    [
+      "plain http to a private host that does not say it may",
+      [deployment("a", { base_url: "http://10.0.0.1/v1" })],
+      [],
+      "allow_http",
+    ],
+    [
+      "a protocol that nobody knows",
+      [deployment("a", { protocol: "messages" })],
+      [],
+      "/deployments/0/protocol",
+    ],
+    [
+      "a call that may take for ever",
+      [deployment("a", { timeout_seconds: 100_000 })],
+      [],
+      "/deployments/0/timeout_seconds",
+    ],
+    [
       "a missing key setting",
       [deployment("a", { auth: { kind: "api_key", setting: "MY_KEY" } })],
       [],
@@ -104,43 +126,25 @@ describe("the catalogue", () => {
     const names = (model: string) => parsed.catalogue.targets(model).map((d) => d.name);
     expect([names("a-model"), names("r"), names("x")]).toEqual([["a", "c"], ["b", "a"], []]);
   });
-});
 
-describe("the body that is sent", () => {
-  it("is the one received, but for the model", () => {
-    const name = fc.string({ unit: "grapheme", minLength: 1 });
-    fc.assert(
-      fc.property(
-        fc.dictionary(
-          fc.string().filter((k) => k !== "model" && k !== "__proto__"),
-          fc.jsonValue(),
-        ),
-        name,
-        name,
-        fc.nat(),
-        (rest, old, model, at) => {
-          const entries = Object.entries(rest);
-          entries.splice(at % (entries.length + 1), 0, ["model", old]);
-          const text = `{${entries.map(([k, v]) => `${JSON.stringify(k)} :\t${JSON.stringify(v)}`).join(" ,\n")} }`;
-          const sent = withModel(text, model);
-          expect(JSON.parse(sent)).toEqual({ ...JSON.parse(text), model });
-          expect(withModel(sent, old)).toBe(text);
-        },
-      ),
-    );
+  it.each([
+    "http://10.1.2.3/v1",
+    "http://172.20.0.1:8000/v1",
+    "http://[fd00::1]/v1",
+    "http://ollama:11434/v1",
+    "http://relay.internal/v1",
+  ])("takes %s where it is said that it may", (base_url) => {
+    expect(faultsOf({ deployments: [deployment("a", { base_url, allow_http: true })] })).toEqual([]);
   });
-});
 
-it("back-off doubles, within its bounds, and is never at once", () => {
-  fc.assert(
-    fc.property(
-      fc.integer({ min: 1, max: 40 }),
-      fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
-      (attempt, random) => {
-        const ms = backOffMs(attempt, () => random);
-        expect(ms).toBeGreaterThanOrEqual(Math.min(500 * 2 ** (attempt - 1), 60_000) / 2);
-        expect(ms).toBeLessThanOrEqual(60_000);
-      },
-    ),
-  );
+  it("takes the names that labs use", () => {
+    for (const model of ["@cf/meta/llama-3.1-8b-instruct", "claude-sonnet-4@20250514", "a/b:free", "o3+x"])
+      expect(faultsOf({ deployments: [deployment("a", { model })], routes: [] })).toEqual([]);
+    expect(faultsOf({ deployments: [deployment("a", { model: "a b" })] })).toHaveLength(1);
+  });
+
+  it("takes examples/models.foundry.json", () => {
+    const text = readFileSync(new URL("../../../examples/models.foundry.json", import.meta.url), "utf8");
+    expect(faultsOf(JSON.parse(text), { DEEPSEEK_KEY: "x", RELAY_KEY: "x" })).toEqual([]);
+  });
 });
