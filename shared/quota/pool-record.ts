@@ -4,13 +4,19 @@ import type { Breaker } from "./belief/breaker.ts";
 import { poolSchema } from "./belief/pool.ts";
 import { slotsSchema } from "./slots.ts";
 
-const poolRecord = z.object({
+const number = z.number();
+const breakerSchema: z.ZodType<Breaker> = z.object({
+  state: z.enum(["closed", "open", "half_open"]),
+  failing_jobs: z.array(z.string()),
+  ...{ calls: number, failures: number, counted_ms: number, latency_ms: number.nullable() },
+  ...{ opened_ms: number, open_for_ms: number, probing_until_ms: number, ramp_from_ms: number.nullable() },
+});
+
+/** What a stored pool must be for this version to go on with it. */
+export const poolRecordSchema = z.object({
   pool: poolSchema,
   /** By deployment; whoever dispatches next goes on with them. */
-  breakers: z.record(
-    z.string(),
-    z.custom<Breaker>((value) => typeof value === "object" && value !== null),
-  ),
+  breakers: z.record(z.string(), breakerSchema),
   /** Jobs wait for this pool: until then the dispatcher alone takes of it, so that none goes round the line. */
   backlog_until_ms: z.number(),
   /** By deployment, then by instance. */
@@ -18,7 +24,7 @@ const poolRecord = z.object({
 });
 
 /** A pool as all instances share it. */
-export type PoolRecord = Readonly<z.infer<typeof poolRecord>>;
+export type PoolRecord = Readonly<z.infer<typeof poolRecordSchema>>;
 
 /** Nothing is believed: whoever reads it puts the catalogue's limits in, as for a pool that was never stored. */
 const NOTHING: PoolRecord = {
@@ -27,7 +33,7 @@ const NOTHING: PoolRecord = {
 
 /** As it is stored. One that this version cannot read counts as none: what it held is learnt anew. */
 export function poolRecordOf(stored: unknown): PoolRecord {
-  return poolRecord.safeParse(stored).data ?? NOTHING;
+  return poolRecordSchema.safeParse(stored).data ?? NOTHING;
 }
 
 /** What the version before this one reckons with in every belief, whatever its shape. To be left out by the next. */

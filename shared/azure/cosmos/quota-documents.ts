@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { poolRecordSchema } from "../../quota/pool-record.ts";
 import { document } from "../../store.ts";
 import { each, inScope } from "./documents.ts";
 
@@ -6,8 +7,7 @@ const text = z.string();
 const number = z.number();
 const numberOrNull = number.nullable();
 
-/** What is believed of a pool is checked where it is understood: quota/pool-record.ts. */
-export const poolDocument = document("quota_pool", { ...inScope, value: z.looseObject({}) });
+export const poolDocument = document("quota_pool", { ...inScope, value: poolRecordSchema.loose() });
 
 export const dispatcherLeaseDocument = document("dispatcher_lease", {
   ...inScope,

@@ -107,7 +107,6 @@ function written(): Record<string, Written> {
 it.each([
   "pool",
   "pool, with others",
-  "lease",
   "budget",
   "overrides",
   "control's head",
