@@ -12,7 +12,6 @@ import type { SubmitDeps } from "./job/intake/submit.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import type { DeadLetters, HeldJobsStore, Nudges, SweptJobs } from "./job/ports.ts";
 import { claimRecords } from "./job/run/claim-finding.ts";
-import { createCooling } from "./job/run/cooling.ts";
 import type { RunDeps } from "./job/run/run-deps.ts";
 import { createRunningJobs } from "./job/running-jobs.ts";
 import { ChangedBudgets } from "./job/sweep/changed-budgets.ts";
@@ -158,7 +157,6 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const run: Omit<RunDeps, "log"> = {
     ...{ store, nudges, catalogue, tenants, quota, budgets, running, clock, random, nudgeGraceMs },
     models: ports.models,
-    cooling: createCooling(clock),
     latencies: createLatencies(clock),
     newClaimId: ports.newId,
     actor: `worker:${instance}`,

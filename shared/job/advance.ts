@@ -7,7 +7,7 @@ import { lineSinceMs, placeOf } from "../quota/turns/line.ts";
 import { budgetName } from "../tenant/budget.ts";
 import type { Tenant } from "../tenant/tenants.ts";
 import type { Hold, Job } from "./job.ts";
-import { type Draft, end, holdJob, park, parkForQuota, startAttempt } from "./life-cycle.ts";
+import { type Draft, end, holdJob, parkForQuota, startAttempt } from "./life-cycle.ts";
 
 /** All that a decision about a job depends on, besides the job: gathered at the edge, so that deciding is pure. */
 export interface Circumstances {
@@ -20,16 +20,15 @@ export interface Circumstances {
   readonly maxAttempts: number;
   readonly leaseSeconds: number;
   readonly nudgeGraceMs: number;
-  /** Until when a deployment has asked not to be called. */
-  readonly coolingUntilMs: (deployment: string) => number | undefined;
+  /** Until when a call of a deployment must wait; undefined: it may go now. */
+  readonly waitsUntilMs: (deployment: string) => number | undefined;
   /** How long its calls took lately, ms; undefined: not measured. */
   readonly latencyMs: (deployment: string) => number | undefined;
-  /** Absent: no dispatcher lets waiting jobs go, each comes back by a nudge of its own. */
-  readonly dispatch?: Dispatch | undefined;
-  /** The tenant's budget has no money for another call. */
-  readonly over?: Over | undefined;
+  readonly dispatch: Dispatch;
+  /** The tenant's budget has no money for another call; undefined: as far as is known it has. */
+  readonly over: Over | undefined;
   /** Money is put aside for each call, which takes asking: the next call is decided on once this is stored. */
-  readonly callsAnew?: boolean;
+  readonly callsAnew: boolean;
   readonly requestSha256: (deployment: Deployment) => string;
   readonly newClaimId: () => string;
   readonly random: () => number;
@@ -74,7 +73,7 @@ export function advance(draft: Draft, c: Circumstances): Plan {
   if (c.nowMs < dueMs) return { draft, next: { kind: "nudge", atMs: dueMs } };
   if (job.attempts_spent >= c.maxAttempts) return exhausted(draft, c);
 
-  if (job.parked !== undefined && c.dispatch !== undefined && c.dispatch.granted === undefined) {
+  if (job.parked !== undefined && c.dispatch.granted === undefined) {
     if (c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS) return tooLate(draft, c);
     // In its line already: no nudge but the dispatcher's gets it past the others.
     return { draft, next: { kind: "wait", deployments: job.parked.deployments } };
@@ -104,7 +103,7 @@ export function choose(job: Job, tried: readonly string[], c: Circumstances): Ch
     tenant,
     refusedBy: job.refused_by,
     tried,
-    coolingUntilMs: c.coolingUntilMs,
+    coolingUntilMs: c.waitsUntilMs,
     latencyMs: c.latencyMs,
     // The number that the attempt will have: the same draw however often the job is looked at before.
     seed: `${job.job_id}/${job.attempts + 1}`,
@@ -129,7 +128,7 @@ export function hasPrice({ price }: Pick<Deployment, "price">): boolean {
 }
 
 function call(draft: Draft, c: Circumstances, deployment: Deployment, reason: string | null): Plan {
-  if (c.callsAnew === true && hasPrice(deployment)) return { draft, next: { kind: "again" } };
+  if (c.callsAnew && hasPrice(deployment)) return { draft, next: { kind: "again" } };
   const claimId = c.newClaimId();
   const started = startAttempt(draft, {
     claimId,
@@ -154,7 +153,6 @@ function waitForQuota(
   c: Circumstances,
   choice: Extract<Choice, { cause: "rate_limited" }>,
 ): Plan {
-  if (c.dispatch === undefined) return wait(draft, c, choice.untilMs, choice.reason);
   const deployments = choice.deployments.map(({ name }) => name);
   const { job } = draft;
   const place = placeOf({ ...job, deployments, since_ms: lineSinceMs(job) });
@@ -166,23 +164,6 @@ function waitForQuota(
     wakeAtMs: queuedWakeAtMs(job, c.nowMs, PARKED_NET_MS),
   });
   return { draft: parked, next: { kind: "wait", deployments } };
-}
-
-/** Jobs that waited for the same moment come back spread over this share of their wait. */
-const SPREAD = 0.1;
-const SPREAD_MIN_MS = 200;
-
-function wait(draft: Draft, c: Circumstances, capacityAtMs: number, reason: string): Plan {
-  const spreadMs = Math.max((capacityAtMs - c.nowMs) * SPREAD, SPREAD_MIN_MS) * c.random();
-  const untilMs = Math.min(Math.ceil(capacityAtMs + spreadMs), draft.job.deadline_ms);
-  const parked = park(draft, {
-    nowMs: c.nowMs,
-    actor: c.actor,
-    reason,
-    untilMs,
-    wakeAtMs: queuedWakeAtMs(draft.job, untilMs, c.nudgeGraceMs),
-  });
-  return { draft: parked, next: { kind: "nudge", atMs: untilMs } };
 }
 
 /**

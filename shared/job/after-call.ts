@@ -190,13 +190,13 @@ function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boole
   const choice = choose(job, tried, c);
   if (choice.kind === "call") return !tried.includes(choice.deployment.name);
   // It waits for the quota of another: the dispatcher lets it go there.
-  const waits = c.dispatch !== undefined && choice.kind === "wait" && choice.cause === "rate_limited";
+  const waits = choice.kind === "wait" && choice.cause === "rate_limited";
   return waits && choice.deployments.some(({ name }) => !tried.includes(name));
 }
 
-/** 429: the caller has put the deployment on its cooling list; another target, or wait, and no attempt is spent. */
+/** 429: quota knows by now that the deployment is to be left alone; another target, or wait, and no attempt is spent. */
 function rateLimited(job: Job, call: EndedCall, c: Circumstances, message: string): Plan {
-  const untilMs = Math.max(c.coolingUntilMs(call.deployment.name) ?? 0, c.nowMs);
+  const untilMs = Math.max(c.waitsUntilMs(call.deployment.name) ?? 0, c.nowMs);
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,

@@ -218,19 +218,6 @@ function requeued(job: Job, requeue: Requeue): Partial<Job> {
   };
 }
 
-/** A queued job waits for capacity: no attempt, no lease, no worker. */
-export function park(
-  draft: Draft,
-  wait: { nowMs: number; actor: string; reason: string; untilMs: number; wakeAtMs: number },
-): Draft {
-  if (draft.job.status !== "queued") throw new IllegalTransition("park", draft.job);
-  const entry: AuditEntry = { event: "waiting", actor: wait.actor, reason: wait.reason };
-  return recorded({ ...draft, job: released(draft.job) }, wait.nowMs, entry, {
-    retry_at_ms: wait.untilMs,
-    wake_at_ms: wait.wakeAtMs,
-  });
-}
-
 /** A queued job waits for quota, until the dispatcher lets it go: no attempt, no lease, no worker, no timer. */
 export function parkForQuota(
   draft: Draft,

@@ -12,8 +12,7 @@ export interface SubmitDeps {
   readonly store: JobStore;
   readonly nudges: Nudges;
   readonly running: RunningJobs;
-  /** Absent: no tenant has a budget. */
-  readonly budgets?: BudgetGate;
+  readonly budgets: BudgetGate;
   readonly clock: Clock;
   readonly log: Log;
   readonly newJobId: () => string;
@@ -43,7 +42,7 @@ export async function submitJob(
 ): Promise<Submitted> {
   const { tenantId, actor, idempotencyKey } = by;
   const jobId = idempotencyKey === null ? deps.newJobId() : jobIdOfKey(tenantId, idempotencyKey);
-  const refusal = await deps.budgets?.refusal(tenantId, submission.notBeforeMs);
+  const refusal = await deps.budgets.refusal(tenantId, submission.notBeforeMs);
   // A job that is there already stays what the key stands for.
   if (refusal !== undefined && (idempotencyKey === null || !(await isThere(deps, tenantId, jobId))))
     throw refusal;

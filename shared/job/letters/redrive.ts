@@ -17,8 +17,7 @@ export interface RedriveDeps {
   readonly nudges: Nudges;
   readonly deadLetters: DeadLetters;
   readonly trail: ControlTrailStore;
-  /** Absent: no tenant has a budget. */
-  readonly budgets?: BudgetGate;
+  readonly budgets: BudgetGate;
   readonly clock: Clock;
   readonly log: Log;
   readonly nudgeGraceMs: number;
@@ -86,7 +85,7 @@ async function anew(
   if (made === undefined) {
     if (request === undefined || job.content_deleted) throw gone(job, "its request was erased or has lapsed");
     // As a submit of the tenant's own would be.
-    const refusal = await deps.budgets?.refusal(job.tenant_id, null);
+    const refusal = await deps.budgets.refusal(job.tenant_id, null);
     if (refusal !== undefined) throw refusal;
     await tellTheOldJob(deps, job, newKey.job_id, actor);
   }

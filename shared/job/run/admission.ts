@@ -22,11 +22,8 @@ export interface Admitted {
   readonly unpaid?: string;
 }
 
-/** What the job's turn depends on besides the job, as far as a nudge tells it. */
-interface Told {
-  readonly granted: string | undefined;
-  readonly late: boolean;
-}
+/** What the job's turn depends on besides the job: what a nudge tells, and money. */
+type Told = Omit<Circumstances["dispatch"], "tokens"> & Pick<Circumstances, "over" | "callsAnew">;
 
 /**
  * What a job does next; a call only where there is quota for it, which is then taken, in the same moment, and money,
@@ -43,12 +40,12 @@ export async function admitted(
   const { tenant_id: tenantId } = start.job;
   const grant =
     nudge.grant !== undefined && nudge.grant.lapses_ms > deps.clock.now() ? nudge.grant : undefined;
-  const told = { granted: grant?.deployment, late: nudge.late === true };
-  const decide = (over = budgets?.knownOver(tenantId)) =>
-    advance(start, { ...circumstances(deps, tenantId, request, told), over });
+  const told = { granted: grant?.deployment, late: nudge.late === true, callsAnew: false };
+  const decide = (over = budgets.knownOver(tenantId)) =>
+    advance(start, circumstances(deps, tenantId, request, { ...told, over }));
   let plan = decide();
   const isNew = plan.next.kind === "wait" && start.job.parked === undefined && grant === undefined;
-  if (quota !== undefined && plan.next.kind === "wait" && isNew)
+  if (plan.next.kind === "wait" && isNew)
     if (await quota.prepare(plan.next.deployments, request.tokens)) plan = decide();
   if (plan.next.kind !== "call") return { plan, held: undefined };
   const { deployment } = plan.next;
@@ -66,10 +63,10 @@ async function reserved(
   plan: Plan,
   deployment: Deployment,
   request: PreparedRequest,
-  held: Held | undefined,
+  held: Held,
 ) {
   const { job } = plan.draft;
-  if (deps.budgets?.budgetOf(job.tenant_id) === undefined || plan.next.kind !== "call") return NOTHING;
+  if (deps.budgets.budgetOf(job.tenant_id) === undefined || plan.next.kind !== "call") return NOTHING;
   const amount = request.costAtMost(deployment);
   if (unitsOf(amount) === 0n) return NOTHING;
   const ask = { job_id: job.job_id, attempt: job.attempts, claim_id: plan.next.claimId, amount };
@@ -83,14 +80,13 @@ async function reserved(
 
 const NOTHING = { over: undefined, amount: "0" } as const;
 
-export function takenHere(deps: RunDeps, deployment: Deployment, request: PreparedRequest): Held | undefined {
-  if (deps.quota === undefined) return undefined;
+export function takenHere(deps: RunDeps, deployment: Deployment, request: PreparedRequest): Held {
   return { taken: deps.quota.take(deployment.name, request.tokens), granted: false };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
 function giveBack(deps: RunDeps, deployment: Deployment, held: Held | undefined): void {
-  if (held?.granted === false) deps.quota?.giveBack(deployment.name, held.taken);
+  if (held?.granted === false) deps.quota.giveBack(deployment.name, held.taken);
 }
 
 /** What was taken for a call that is not made after all goes back. */
@@ -107,8 +103,8 @@ export async function saveAdmitted(
     if (saved?.kind !== "written" && plan.next.kind === "call") {
       giveBack(deps, plan.next.deployment, held);
       // Where the answer was lost the claim may have been made.
-      if (saved === undefined) deps.budgets?.leave(plan.next.claimId);
-      else await deps.budgets?.settle(plan.next.claimId, null);
+      if (saved === undefined) deps.budgets.leave(plan.next.claimId);
+      else await deps.budgets.settle(plan.next.claimId, null);
     }
   }
 }
@@ -120,18 +116,18 @@ export function circumstances(
   deps: RunDeps,
   tenantId: string,
   request: PreparedRequest,
-  told: Told = { granted: undefined, late: false },
+  { granted, late, over, callsAnew }: Told,
 ): Circumstances {
-  const { quota, cooling } = deps;
   const nowMs = deps.clock.now();
   const { tokens } = request;
   const waitsUntilMs = (deployment: string) => {
-    if (told.granted === deployment) return undefined;
-    if (told.granted !== undefined) return nowMs + NOT_GRANTED_MS;
-    return cooling.untilMs(deployment) ?? quota?.waitsUntilMs(deployment, tokens);
+    if (granted === deployment) return undefined;
+    if (granted !== undefined) return nowMs + NOT_GRANTED_MS;
+    return deps.quota.waitsUntilMs(deployment, tokens);
   };
   return {
-    dispatch: quota === undefined ? undefined : { ...told, tokens },
+    dispatch: { granted, late, tokens },
+    ...{ over, callsAnew },
     nowMs,
     actor: deps.actor,
     catalogue: deps.catalogue(),
@@ -140,7 +136,7 @@ export function circumstances(
     maxAttempts: deps.maxAttempts,
     leaseSeconds: deps.leaseSeconds,
     nudgeGraceMs: deps.nudgeGraceMs,
-    coolingUntilMs: waitsUntilMs,
+    waitsUntilMs,
     latencyMs: (deployment) => deps.latencies.latencyMs(deployment),
     requestSha256: (deployment) => request.sha256For(deployment),
     newClaimId: deps.newClaimId,

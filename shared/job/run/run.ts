@@ -65,7 +65,7 @@ async function runFound(
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
   // Held, over its budget, too late: what was taken for its call is another's.
-  if (nudge.grant !== undefined && plan.next.kind !== "call") deps.quota?.unused(nudge.grant, job.job_id);
+  if (nudge.grant !== undefined && plan.next.kind !== "call") deps.quota.unused(nudge.grant, job.job_id);
   if (plan.next.kind === "nudge" && plan.draft.records.length === 0) {
     await lookWhenDue(deps, nudge, plan.next.atMs);
     return "done";
@@ -76,7 +76,7 @@ async function runFound(
   }
   const saved = await saveAdmitted(deps, admission, etag);
   if (saved.kind === "superseded") return "superseded";
-  if (job.lease !== null) await deps.budgets?.lost(job.tenant_id, job.lease.claim_id);
+  if (job.lease !== null) await deps.budgets.lost(job.tenant_id, job.lease.claim_id);
   await carryOut(deps, admission, saved.etag, request);
   return "done";
 }
@@ -84,8 +84,8 @@ async function runFound(
 /** Tells those who let waiting jobs go that this one is stored and waits for them. */
 function standBy(deps: RunDeps, { plan, unpaid }: Admitted): void {
   const { job } = plan.draft;
-  if (plan.next.kind === "wait") deps.quota?.parked(job);
-  if (plan.next.kind === "money") deps.budgets?.waits(job, unpaid ?? "0");
+  if (plan.next.kind === "wait") deps.quota.parked(job);
+  if (plan.next.kind === "money") deps.budgets.waits(job, unpaid ?? "0");
 }
 
 /** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */
@@ -122,7 +122,7 @@ async function attempt(
   held: Stored<Job>,
   deployment: Deployment,
   request: PreparedRequest,
-  quota: Held | undefined,
+  quota: Held,
 ): Promise<{ plan: Plan; etag: string; paid: Promise<void> | undefined } | undefined> {
   const { job_id: jobId, tenant_id: tenantId, attempts, lease } = held.value;
   const claim = new Claim(deps, held);
@@ -130,7 +130,7 @@ async function attempt(
   const release = deps.running.add(jobId, claim);
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
-  deps.quota?.started(deployment.name);
+  deps.quota.started(deployment.name);
   try {
     const outcome = await deps.models.call({
       deployment,
@@ -142,22 +142,21 @@ async function attempt(
     });
     const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
-    if (outcome.kind === "rate_limited") deps.cooling.coolDown(deployment.name, outcome.retryAfterMs);
     logCall(deps, held.value, call);
-    if (quota !== undefined)
-      await deps.quota?.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
-    const callsAnew = deps.budgets?.budgetOf(tenantId) !== undefined;
+    await deps.quota.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
+    const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
+    const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) =>
-      afterCall(job, call, { ...circumstances(deps, tenantId, request), callsAnew }),
+      afterCall(job, call, circumstances(deps, tenantId, request, told)),
     );
     if (settled.kind !== "settled" && lease !== null) await recordLate(deps, held.value, lease, call);
-    const paid = deps.budgets?.settle(claimId, costOfCall(call)?.amount ?? null);
+    const paid = deps.budgets.settle(claimId, costOfCall(call)?.amount ?? null);
     if (settled.kind === "settled") return { ...settled, paid };
     await paid;
     return undefined;
   } finally {
     release();
-    deps.budgets?.leave(claimId);
+    deps.budgets.leave(claimId);
   }
 }
 

@@ -12,7 +12,7 @@ import {
   failAttempt,
   IllegalTransition,
   loseAttempt,
-  park,
+  parkForQuota,
   renewLease,
   startAttempt,
   supersedeAttempt,
@@ -49,11 +49,11 @@ const moves: Record<string, (draft: Draft) => Draft> = {
     failAttempt(draft, { ...call, usage: null, cost: null }, { ...requeue, spent: false }),
   lose: (draft) => loseAttempt(draft, requeue),
   park: (draft) =>
-    park(draft, {
+    parkForQuota(draft, {
       nowMs: NOW_MS,
       actor: "w",
       reason: "rate_limited",
-      untilMs: NOW_MS + 5,
+      parked: { tokens: 1, deployments: ["d1"] },
       wakeAtMs: NOW_MS + 9,
     }),
   complete: (draft) => end(draft, { status: "completed", nowMs: NOW_MS, actor: "w", call }),

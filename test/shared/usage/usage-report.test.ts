@@ -1,8 +1,5 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
-import { CosmosBilledCalls } from "../../../shared/azure/cosmos/billed-calls.ts";
-import { openDatabase } from "../../../shared/azure/cosmos/client.ts";
+import { afterAll, expect, it } from "vitest";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { draftOf, end, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
 import {
@@ -13,7 +10,7 @@ import {
   UsageReport,
 } from "../../../shared/usage/usage-report.ts";
 import { by, call, submission } from "../job/samples.ts";
-import { openStore, TestClock } from "../world.ts";
+import { World } from "../world.ts";
 
 const AT = 1_800_000_000;
 const billed = (change: Partial<BilledCall> = {}): BilledCall => ({
@@ -99,16 +96,13 @@ it("counts calls of unknown cost once, and no longer once their cost is known, i
   ]);
 });
 
-const clock = new TestClock();
-let opened: Awaited<ReturnType<typeof openStore>>;
-beforeAll(async () => {
-  opened = await openStore(clock);
-});
-afterAll(() => opened.close());
+const world = await World.open();
+afterAll(() => world.close());
+const { store, billedCalls: calls } = world.ports;
 
 it("finds each call once in the store, late ones as well, by tenant and time", async () => {
   const accepted = acceptJob(submission, by);
-  await opened.store.create(accepted, by.nowMs);
+  await store.create(accepted, by.nowMs);
   const deployment = { name: "d", provider: "openai", simulated: true };
   const started = startAttempt(draftOf(accepted.job), {
     ...{
@@ -127,15 +121,10 @@ it("finds each call once in the store, late ones as well, by tenant and time", a
   const late = supersedeAttempt(ended, {
     ...{ attempt: 1, lease, call, nowMs: by.nowMs + 86_400_000, actor: "w", reason: "completed" },
   });
-  const current = await opened.store.read(accepted.job);
-  const written = await opened.store.write(late, current?.etag ?? "", by.nowMs);
+  const current = await store.read(accepted.job);
+  const written = await store.write(late, current?.etag ?? "", by.nowMs);
   expect(written.kind).toBe("written");
 
-  const connectionString = `AccountEndpoint=http://127.0.0.1:${opened.cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
-  const { database, dispose } = openDatabase({ kind: "connection_string", connectionString }, () => {
-    throw new Error("no identity here");
-  });
-  const calls = new CosmosBilledCalls(database.container("jobs"));
   const found = async (tenantId: string | undefined, from: number, until: number) => {
     const all: BilledCall[] = [];
     for await (const page of calls.pages({ tenantId, fromSeconds: from, untilSeconds: until }))
@@ -152,5 +141,4 @@ it("finds each call once in the store, late ones as well, by tenant and time", a
   expect(await found(undefined, first, next + 1)).toEqual(both);
   expect(await found("team-a", first, next)).toEqual(both.slice(0, 1));
   expect(await found("team-b", first, next + 1)).toEqual([]);
-  dispose();
 });

@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { CosmosQuotaLedger } from "../../../../shared/azure/cosmos/quota.ts";
+import { afterAll, expect, it } from "vitest";
 import { newPool } from "../../../../shared/quota/belief/pool.ts";
 import type { PoolRecord } from "../../../../shared/quota/ports.ts";
-import { type OpenedStore, openStore, TestClock } from "../../world.ts";
+import { World } from "../../world.ts";
 
-const clock = new TestClock();
-let opened: OpenedStore;
-let ledger: CosmosQuotaLedger;
-
-beforeAll(async () => {
-  opened = await openStore(clock);
-  ledger = new CosmosQuotaLedger(opened.control);
-});
-afterAll(() => opened.close());
+const world = await World.open();
+afterAll(() => world.close());
+const { clock } = world;
+const { quotaLedger: ledger } = world.ports;
 
 const record = (backlog_until_ms: number): PoolRecord => ({
   ...{ pool: newPool({ requests_per_minute: 60 }, clock.now()), breakers: {}, backlog_until_ms },
