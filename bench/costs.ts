@@ -37,7 +37,11 @@ const { database, dispose } = openDatabase(
   },
   noIdentity,
 );
-const store = new CosmosJobStore(database.container(JOBS_CONTAINER), { contentDays: 30, auditDays: 0 });
+const store = new CosmosJobStore(
+  database.container(JOBS_CONTAINER),
+  { contentDays: 30, auditDays: 0 },
+  console,
+);
 const nudges = new ServiceBusNudges(() =>
   openServiceBus(
     {

@@ -38,7 +38,7 @@ await storeJobs(container, count, (n) => {
   return [{ ...(job as Item), status } as Item, ...content];
 });
 
-const store = new CosmosJobStore(container, { contentDays: 30, auditDays: 0 });
+const store = new CosmosJobStore(container, { contentDays: 30, auditDays: 0 }, console);
 head("list", "jobs", "median ms", "slowest ms");
 const limit = 20;
 const oldest = await store.list(TENANT, { limit: 5, status: "cancelled" });

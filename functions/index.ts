@@ -41,7 +41,7 @@ const serviceBus = () => openServiceBus(settings.serviceBus, credentials);
 const nudges = new ServiceBusNudges(serviceBus);
 const service = composeService(
   {
-    ...cosmosPorts(settings, credentials, clock).ports,
+    ...cosmosPorts(settings, credentials, clock, log).ports,
     nudges,
     releases: new ServiceBusReleases(serviceBus),
     models: createModelClient({ settings: process.env, credential: () => credentials(undefined), clock }),

@@ -5,7 +5,7 @@ import { type ParsedSubmit, parseSubmit } from "../shared/http/api/envelope.ts";
 import { etagOf, jobJson, retryAfterSeconds } from "../shared/http/api/job-resource.ts";
 import { waitSeconds } from "../shared/http/api/parameters.ts";
 import { type SubmitDeps, submitJob, submittedBefore } from "../shared/job/intake/submit.ts";
-import type { Job } from "../shared/job/job.ts";
+import { isEnded, type Job } from "../shared/job/job.ts";
 import type { EndedJob } from "../shared/job/running-jobs.ts";
 import { MAX_HELD_SUBMIT_BYTES, MAX_REQUEST_BYTES, MAX_STORED_CONTENT_BYTES } from "../shared/limits.ts";
 import { type Log, reasonOf } from "../shared/log.ts";
@@ -66,7 +66,7 @@ async function awaited(
   const answer = (found: EndedJob, headers: Readonly<Record<string, string>> = {}) =>
     accepted(found, deps.clock.now(), headers);
   // A repeated submit may meet a job that has ended: shown without its response, that would be taken for an empty answer.
-  const isWhole = !job.value.has_response;
+  const isWhole = !isEnded(job.value) || !job.value.has_response;
   if (askedSeconds === 0 && isWhole) return answer(asAccepted);
   try {
     const waiting = { ...deps, door: deps.entrance.door };

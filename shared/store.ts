@@ -27,6 +27,14 @@ export type WriteResult =
   | { readonly kind: "written"; readonly etag: string }
   | { readonly kind: "superseded" };
 
+/**
+ * A stored item that this version cannot read: stored by a version that is no neighbour, or as none stores it. There
+ * is no work to be done on it here; the store, and all other items, are well.
+ */
+export class UnreadableItem extends Error {
+  override readonly name = "UnreadableItem";
+}
+
 /** The store cannot be reached, is too slow or throttles beyond patience. A write may or may not have been applied. */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";

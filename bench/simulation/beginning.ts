@@ -153,7 +153,7 @@ class Service {
     const free = () =>
       deployments.find(
         (name) =>
-          (cooling.get(name) ?? 0) <= this.#events.nowMs && door.waitsUntilMs(name, tokens) === undefined,
+          (cooling.get(name) ?? 0) <= this.#events.nowMs && door.waitCause(name, tokens) === undefined,
       );
     return free() ?? ((await door.prepare(deployments, tokens)) ? free() : undefined);
   }
@@ -168,9 +168,7 @@ class Service {
     await this.#pass(this.#around(2 * STORE_TURN_MS));
     work.parkedMs = parkedMs;
     this.store.waiting.set(job_id, { ...waiting, parked_ms: parkedMs, place });
-    const parked = { tokens, deployments, place, deadline_ms };
-    const stored = { tenant_id, job_id, priority, deadline_ms, created_at_ms: since_ms, not_before_ms: null };
-    door.parked({ ...stored, parked, parked_at_ms: parkedMs });
+    door.parked({ ...waiting, parked_ms: parkedMs, place });
   }
 
   async #call(instance: Instance, work: Work, name: string, grant: Grant | undefined): Promise<void> {

@@ -1,8 +1,9 @@
 import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
 import type { StorePorts } from "../service.ts";
 import type { Settings } from "../settings.ts";
 import { CosmosBilledCalls } from "./cosmos/billed-calls.ts";
-import { CosmosBudgetLedger, CosmosOverBudgetJobs } from "./cosmos/budgets.ts";
+import { CosmosBudgetLedger } from "./cosmos/budgets.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
@@ -15,6 +16,7 @@ import { CosmosDispatcherLeases, CosmosQuotaLedger, CosmosQuotaReports } from ".
 import { CosmosSeals } from "./cosmos/seals.ts";
 import { CosmosSweepRounds } from "./cosmos/sweep-rounds.ts";
 import { CosmosSweptJobs } from "./cosmos/swept-jobs.ts";
+import { CosmosWaitingJobs } from "./cosmos/waiting-jobs.ts";
 import type { Credentials } from "./identity.ts";
 
 /** Every store port on Cosmos DB, over one client. `dispose` closes its connections. */
@@ -22,18 +24,20 @@ export function cosmosPorts(
   settings: Pick<Settings, "cosmos" | "contentRetentionDays" | "auditRetentionDays">,
   credentials: Credentials,
   clock: Clock,
+  log: Log,
 ): { ports: StorePorts; dispose: () => void } {
   const { database, dispose } = openDatabase(settings.cosmos, credentials);
   const jobs = database.container(JOBS_CONTAINER);
   const control = database.container(CONTROL_CONTAINER);
   const ports: StorePorts = {
-    store: new CosmosJobStore(jobs, {
-      contentDays: settings.contentRetentionDays,
-      auditDays: settings.auditRetentionDays,
-    }),
+    store: new CosmosJobStore(
+      jobs,
+      { contentDays: settings.contentRetentionDays, auditDays: settings.auditRetentionDays },
+      log,
+    ),
     sweptJobs: new CosmosSweptJobs(jobs, clock),
     parkedJobs: new CosmosParkedJobs(jobs),
-    overBudgetJobs: new CosmosOverBudgetJobs(jobs),
+    waitingJobs: new CosmosWaitingJobs(jobs),
     liveJobs: new CosmosLiveJobs(jobs),
     billedCalls: new CosmosBilledCalls(jobs),
     leaseWatch: new CosmosLeaseWatch(control),

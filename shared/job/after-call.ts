@@ -7,8 +7,9 @@ import type { Usage } from "../model/usage.ts";
 import { sha256Hex } from "../sha256.ts";
 import { STORED_VERSION } from "../store.ts";
 import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "./advance.ts";
-import type { Job, StoredResponse } from "./job.ts";
-import { type CallFacts, draftOf, end, failAttempt } from "./life-cycle.ts";
+import { end } from "./ending/end.ts";
+import type { InProgress, Job, StoredResponse } from "./job.ts";
+import { type CallFacts, draftOf, failAttempt } from "./life-cycle.ts";
 
 /** A call that ended while the attempt still holds the job. */
 export interface EndedCall {
@@ -38,7 +39,7 @@ export function callFacts(call: EndedCall): CallFacts {
 }
 
 /** What the call's outcome means for the job: it ends, goes to another deployment, or waits. Pure. */
-export function afterCall(job: Job, call: EndedCall, c: Circumstances): Plan {
+export function afterCall(job: InProgress, call: EndedCall, c: Circumstances): Plan {
   const { outcome } = call;
   switch (outcome.kind) {
     case "completed":
@@ -59,7 +60,7 @@ export function afterCall(job: Job, call: EndedCall, c: Circumstances): Plan {
 }
 
 function failed(
-  job: Job,
+  job: InProgress,
   call: EndedCall,
   c: Circumstances,
   code: JobErrorCode,
@@ -74,7 +75,7 @@ function failed(
     error: { code, message },
     ...(response === undefined ? {} : { response }),
   });
-  return { draft, next: { kind: "done" } };
+  return { draft, next: "done" };
 }
 
 function storedResponse(
@@ -103,7 +104,7 @@ function fits(body: string): boolean {
 }
 
 function completed(
-  job: Job,
+  job: InProgress,
   call: EndedCall,
   c: Circumstances,
   outcome: Extract<Outcome, { kind: "completed" }>,
@@ -126,11 +127,11 @@ function completed(
     call: callFacts(call),
     response,
   });
-  return { draft, next: { kind: "done" } };
+  return { draft, next: "done" };
 }
 
 function rejected(
-  job: Job,
+  job: InProgress,
   call: EndedCall,
   c: Circumstances,
   outcome: Extract<Outcome, { kind: "rejected" }>,
@@ -140,7 +141,7 @@ function rejected(
 }
 
 /** 401, 403, 404: this deployment will not do, at once to the next. */
-function tryAnother(job: Job, call: EndedCall, c: Circumstances, message: string): Plan {
+function tryAnother(job: InProgress, call: EndedCall, c: Circumstances, message: string): Plan {
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
@@ -156,7 +157,7 @@ function tryAnother(job: Job, call: EndedCall, c: Circumstances, message: string
 
 /** A passing fault: at once to a deployment not yet tried, else again after a back-off. */
 function retry(
-  job: Job,
+  job: InProgress,
   call: EndedCall,
   c: Circumstances,
   reason: string,
@@ -179,7 +180,7 @@ function retry(
   });
   // An exhausted job ends now, not after a back-off that nobody will use.
   const last = draft.job.attempts_spent >= c.maxAttempts;
-  return advance(last ? { ...draft, job: { ...draft.job, retry_at_ms: null } } : draft, c);
+  return advance(last ? { ...draft, job: { ...draft.job, waiting: null } } : draft, c);
 }
 
 function boundedWaitMs(ms: number): number {
@@ -190,20 +191,19 @@ function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boole
   const choice = choose(job, tried, c);
   if (choice.kind === "call") return !tried.includes(choice.deployment.name);
   // It waits for the quota of another: the dispatcher lets it go there.
-  const waits = choice.kind === "wait" && choice.cause === "rate_limited";
+  const waits = choice.kind === "wait" && choice.cause !== "switched_off";
   return waits && choice.deployments.some(({ name }) => !tried.includes(name));
 }
 
 /** 429: quota knows by now that the deployment is to be left alone; another target, or wait, and no attempt is spent. */
-function rateLimited(job: Job, call: EndedCall, c: Circumstances, message: string): Plan {
-  const untilMs = Math.max(c.waitsUntilMs(call.deployment.name) ?? 0, c.nowMs);
+function rateLimited(job: InProgress, call: EndedCall, c: Circumstances, message: string): Plan {
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
     reason: "rate_limited",
     failure: `${call.deployment.name}: ${message}`,
     retryAtMs: null,
-    wakeAtMs: queuedWakeAtMs(job, untilMs, c.nudgeGraceMs),
+    wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
     spent: false,
   });
   return advance(draft, c);
@@ -213,7 +213,7 @@ function rateLimited(job: Job, call: EndedCall, c: Circumstances, message: strin
 export const SWITCHED_OFF = "switched_off";
 
 /** Not the job's fault: no attempt is spent, and it waits or goes on as the switch says. */
-function switchedOff(job: Job, call: EndedCall, c: Circumstances): Plan {
+function switchedOff(job: InProgress, call: EndedCall, c: Circumstances): Plan {
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
@@ -226,7 +226,7 @@ function switchedOff(job: Job, call: EndedCall, c: Circumstances): Plan {
   return advance(draft, c);
 }
 
-function aborted(job: Job, call: EndedCall, c: Circumstances, reason: string): Plan {
+function aborted(job: InProgress, call: EndedCall, c: Circumstances, reason: string): Plan {
   // The timer that aborts at the deadline may be a moment early by the clock.
   if (reason === "deadline" || c.nowMs >= job.deadline_ms) {
     const draft = end(draftOf(job), {
@@ -236,7 +236,7 @@ function aborted(job: Job, call: EndedCall, c: Circumstances, reason: string): P
       call: callFacts(call),
       error: { code: "deadline_exceeded", message: "The deadline passed during a call, which was aborted." },
     });
-    return { draft, next: { kind: "done" } };
+    return { draft, next: "done" };
   }
   if (reason === SWITCHED_OFF) return switchedOff(job, call, c);
   return retry(job, call, c, reason, `the call was aborted (${reason})`, null);

@@ -1,18 +1,18 @@
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import type { Outcome } from "../model/outcome.ts";
+import type { WaitCause } from "../model/wait-cause.ts";
 import type { Taken } from "./belief/pool.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { CallNews } from "./dispatch/scheduler.ts";
 import type { Grant } from "./grant.ts";
 import type { InstanceQuota, Limited } from "./instance/instance-quota.ts";
 import type { Reporter } from "./instance/reporter.ts";
-import type { ParkedFields } from "./ports.ts";
-import { lineSinceMs, placeOf } from "./turns/line.ts";
+import type { ParkedJob } from "./ports.ts";
 
 /** How a worker asks for quota and tells what became of it. */
 export interface QuotaDoor {
-  /** Until when a call must wait; undefined: it may go now. */
-  waitsUntilMs(deployment: string, tokens: number): number | undefined;
+  /** Why a call must wait; undefined: it may go now. */
+  waitCause(deployment: string, tokens: number): WaitCause | undefined;
   /** Tries to get room on one of these; true: it is there. */
   prepare(deployments: readonly string[], tokens: number): Promise<boolean>;
   take(deployment: string, tokens: number): Taken;
@@ -24,8 +24,8 @@ export interface QuotaDoor {
   started(deployment: string): void;
   /** Resolves once all who decide can know it, where it is bad news. */
   heard(call: HeardCall): Promise<void>;
-  /** The job was parked, and is in the dispatcher's line. */
-  parked(job: ParkedFields): void;
+  /** The job is in the dispatcher's line. */
+  parked(job: ParkedJob): void;
 }
 
 export interface HeardCall {
@@ -76,8 +76,8 @@ export class InstanceDoor implements QuotaDoor {
     return deployment === undefined ? { name, pool: name, limits: GONE } : limitedOf(deployment);
   }
 
-  waitsUntilMs(deployment: string, tokens: number): number | undefined {
-    return this.#deps.quota.waitsUntilMs(this.#limited(deployment), tokens);
+  waitCause(deployment: string, tokens: number): WaitCause | undefined {
+    return this.#deps.quota.waitCause(this.#limited(deployment), tokens);
   }
 
   prepare(deployments: readonly string[], tokens: number): Promise<boolean> {
@@ -120,14 +120,8 @@ export class InstanceDoor implements QuotaDoor {
     else void reporter.heard(news);
   }
 
-  parked(job: ParkedFields): void {
-    const { tenant_id, job_id, priority, deadline_ms, parked, parked_at_ms } = job;
-    if (parked === undefined || parked_at_ms === undefined) return;
-    const { tokens, deployments } = parked;
-    const waiting = { tenant_id, job_id, priority, deadline_ms, tokens, deployments };
-    const placed = { ...waiting, since_ms: lineSinceMs(job) };
-    const place = parked.place ?? placeOf(placed);
-    this.#deps.dispatcher.parkedHere({ ...placed, parked_ms: parked_at_ms, place });
+  parked(job: ParkedJob): void {
+    this.#deps.dispatcher.parkedHere(job);
     void this.#deps.dispatcher.ensure();
   }
 }

@@ -46,12 +46,14 @@ export const endedCall = (outcome: Outcome): EndedCall => {
   return { outcome, deployment, latencyMs: 1 };
 };
 
-export function circumstances(s: State, model: Model): Circumstances {
+/** @param isGranted the dispatcher has let the job go */
+export function circumstances(s: State, model: Model, isGranted = false): Circumstances {
   return {
     ...{ nowMs: s.nowMs, actor: "worker:1", catalogue, tenant, ask, maxAttempts: model.maxAttempts },
     ...{ leaseSeconds: 3, nudgeGraceMs: GRACE_MS, random: () => 0 },
-    ...{ dispatch: { granted: undefined, late: false, tokens: 1 }, over: undefined, callsAnew: false },
-    waitsUntilMs: () => undefined,
+    dispatch: { granted: isGranted ? "d" : undefined, late: false, tokens: 1 },
+    ...{ over: undefined, callsAnew: false },
+    waitCause: () => (s.isLimited && !isGranted ? "rate_limited" : undefined),
     latencyMs: () => undefined,
     requestSha256: () => "0".repeat(64),
     newClaimId: () => `claim-${s.claims}`,

@@ -153,7 +153,7 @@ export class World {
 
   #ports(clock: Clock): StorePorts {
     const cosmos = { kind: "connection_string", connectionString: this.#connectionString } as const;
-    const { ports, dispose } = cosmosPorts({ ...this.#settings, cosmos }, nobody, clock);
+    const { ports, dispose } = cosmosPorts({ ...this.#settings, cosmos }, nobody, clock, silent);
     this.#dispose.push(dispose);
     const counted = Object.entries(ports).map(([name, port]) => [name, this.#counted(port)]);
     return Object.fromEntries(counted) as StorePorts;

@@ -1,7 +1,7 @@
 import type { Container } from "@azure/cosmos";
 import { type Account, lookAtMs } from "../../budget/account.ts";
-import type { AccountKey, BudgetLedger, OverBudgetJobs } from "../../budget/ports.ts";
-import type { JobKey, Stored } from "../../store.ts";
+import type { AccountKey, BudgetLedger } from "../../budget/ports.ts";
+import type { Stored } from "../../store.ts";
 import { STORED_VERSION } from "../../store.ts";
 import { statusOf, storeOperation } from "./client.ts";
 
@@ -59,26 +59,6 @@ export class CosmosBudgetLedger implements BudgetLedger {
     };
     const found = await storeOperation("due budgets", (abortSignal) =>
       this.#control.items.query<AccountKey>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
-    );
-    return found.resources;
-  }
-}
-
-/** Jobs held for want of money, by the index of held ones. */
-export class CosmosOverBudgetJobs implements OverBudgetJobs {
-  readonly #jobs: Container;
-
-  constructor(jobs: Container) {
-    this.#jobs = jobs;
-  }
-
-  async waitingForOthers(budgets: readonly string[], limit: number): Promise<readonly JobKey[]> {
-    const query = {
-      query: `SELECT TOP ${limit} c.tenant_id, c.job_id FROM c WHERE c.held.revision >= 0 AND c.held.cause = 'over_budget' AND NOT ARRAY_CONTAINS(@budgets, c.held.budget)`,
-      parameters: [{ name: "@budgets", value: [...budgets] }],
-    };
-    const found = await storeOperation("jobs over budget", (abortSignal) =>
-      this.#jobs.items.query<JobKey>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
     );
     return found.resources;
   }

@@ -1,19 +1,22 @@
 import type { Container, OperationInput, SqlQuerySpec } from "@azure/cosmos";
 import type { AuditRecord } from "../../audit/record.ts";
+import type { OutboxItem } from "../../job/ending/outbox.ts";
 import type { Accepted } from "../../job/intake/accept.ts";
 import type { Job, StoredRequest, StoredResponse } from "../../job/job.ts";
 import type { Draft } from "../../job/life-cycle.ts";
-import type { HeldJobsStore, ListFilter } from "../../job/ports.ts";
+import type { JobStore, ListFilter } from "../../job/ports.ts";
+import type { Log } from "../../log.ts";
 import {
-  isKnownVersion,
   type JobKey,
   STORED_VERSION,
   type Stored,
   StoreUnavailable,
+  UnreadableItem,
   type WriteResult,
 } from "../../store.ts";
 import { isBilled } from "../../usage/usage-report.ts";
 import { storeOperation } from "./client.ts";
+import { documentOf, jobOf } from "./job-document.ts";
 import { auditUntilMs, type Retention, ttlSeconds } from "./retention.ts";
 import {
   createOf,
@@ -29,18 +32,22 @@ import {
 export const JOB_ID = "job";
 const REQUEST_ID = "request";
 const RESPONSE_ID = "response";
+/** One for each event, of which a job has one at most. */
+export const outboxId = (event: OutboxItem["event"]) => `outbox-${event}`;
 export const auditId = (seq: number) => `audit-${String(seq).padStart(6, "0")}`;
 
 const partitionOf = (key: JobKey): string[] => [key.tenant_id, key.job_id];
 
 /** The pipeline's store on Cosmos DB. Every change of a job is one transactional batch in its logical partition. */
-export class CosmosJobStore implements HeldJobsStore {
+export class CosmosJobStore implements JobStore {
   readonly #jobs: Container;
   readonly #retention: Retention;
+  readonly #log: Log;
 
-  constructor(jobs: Container, retention: Retention) {
+  constructor(jobs: Container, retention: Retention, log: Log) {
     this.#jobs = jobs;
     this.#retention = retention;
+    this.#log = log;
   }
 
   async create(accepted: Accepted, nowMs: number): Promise<WriteResult | { kind: "exists" }> {
@@ -59,7 +66,7 @@ export class CosmosJobStore implements HeldJobsStore {
 
   async read(key: JobKey): Promise<Stored<Job> | undefined> {
     const response = await storeOperation("read", (abortSignal) =>
-      this.#jobs.item(JOB_ID, partitionOf(key)).read<Job>({ abortSignal }),
+      this.#jobs.item(JOB_ID, partitionOf(key)).read({ abortSignal }),
     );
     if (response.resource === undefined) return undefined;
     return { value: jobOf(response.resource), etag: response.etag };
@@ -116,7 +123,7 @@ export class CosmosJobStore implements HeldJobsStore {
   }
 
   async write(draft: Draft, etag: string, nowMs: number): Promise<WriteResult> {
-    const { job, records, response, erase = [] } = draft;
+    const { job, records, response, outbox = [], erase = [] } = draft;
     const ttl = this.#ttl(job, nowMs);
     const operations: OperationInput[] = [
       {
@@ -129,6 +136,7 @@ export class CosmosJobStore implements HeldJobsStore {
     ];
     if (response !== undefined)
       operations.push(createOf({ id: RESPONSE_ID, ...response, ttl: ttl("content") }));
+    operations.push(...outbox.map((item) => createOf(outboxItem(job, item, ttl("content")))));
     const result = await this.#writeAndErase(job, operations, [...erase]);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     // 409: an audit record or the response is there already, so the job has moved on as well.
@@ -178,11 +186,22 @@ export class CosmosJobStore implements HeldJobsStore {
     };
     const found = await storeOperation("list", (abortSignal) =>
       this.#jobs.items
-        .query<Job>(query, { partitionKey: [tenantId], maxItemCount: filter.limit + 1, abortSignal })
+        .query<object>(query, { partitionKey: [tenantId], maxItemCount: filter.limit + 1, abortSignal })
         .fetchAll(),
     );
-    const jobs = found.resources.map(jobOf);
-    return { jobs: jobs.slice(0, filter.limit), hasMore: jobs.length > filter.limit };
+    const { resources } = found;
+    const jobs = resources.slice(0, filter.limit).flatMap((item) => this.#readable(item));
+    return { jobs, hasMore: resources.length > filter.limit };
+  }
+
+  #readable(item: object): readonly Job[] {
+    try {
+      return [jobOf(item)];
+    } catch (thrown) {
+      if (!(thrown instanceof UnreadableItem)) throw thrown;
+      this.#log.error("job_unreadable", { reason: thrown.message });
+      return [];
+    }
   }
 
   async hasRecord(key: JobKey, record: AuditRecord): Promise<boolean> {
@@ -200,24 +219,13 @@ export class CosmosJobStore implements HeldJobsStore {
     return found.resources.map(recordOf).sort((a, b) => a.seq - b.seq);
   }
 
-  async heldBefore(revision: number, limit: number): Promise<readonly JobKey[]> {
-    const query: SqlQuerySpec = {
-      query: `SELECT TOP ${limit} c.tenant_id, c.job_id FROM c WHERE c.held.revision < @revision AND c.held.cause != 'over_budget'`,
-      parameters: [{ name: "@revision", value: revision }],
-    };
-    const found = await storeOperation("held jobs", (abortSignal) =>
-      this.#jobs.items.query<JobKey>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
-    );
-    return found.resources;
-  }
-
   #ttl(job: Job, nowMs: number): (kind: "content" | "audit" | "job") => number {
     return (kind) => ttlSeconds(kind, job, nowMs, this.#retention);
   }
 
   #jobItem(job: Job, nowMs: number): object {
     const audit_until_ms = auditUntilMs(job, this.#retention);
-    return { id: JOB_ID, ...job, audit_until_ms, ttl: this.#ttl(job, nowMs)("job") };
+    return { id: JOB_ID, ...documentOf(job), audit_until_ms, ttl: this.#ttl(job, nowMs)("job") };
   }
 
   #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<TransactionResult> {
@@ -249,6 +257,11 @@ function auditItem(job: Job, record: AuditRecord, ttl: number): object {
   };
 }
 
+function outboxItem({ tenant_id, job_id }: Job, { event, at_ms }: OutboxItem, ttl: number): object {
+  const key = { id: outboxId(event), v: STORED_VERSION, kind: "outbox", tenant_id, job_id };
+  return { ...key, event, at_ms, ttl };
+}
+
 /**
  * The record alone: what the store adds to an item is no part of the hashed form. A field that a neighbouring version
  * has added is, so it is kept.
@@ -257,15 +270,4 @@ export function recordOf(item: AuditRecord): AuditRecord {
   const { id, v, kind, tenant_id, billed, ttl, ...record } = item as AuditRecord & Record<string, unknown>;
   const { _rid, _self, _etag, _attachments, _ts, ...own } = record;
   return own as unknown as AuditRecord;
-}
-
-/** The job without what the store adds to an item, so that a changed copy can be written back. */
-function jobOf(item: unknown): Job {
-  const { id, ttl, _rid, _self, _etag, _attachments, _ts, ...job } = item as Job & Record<string, unknown>;
-  if (job.kind !== "job" || !isKnownVersion(job.v)) {
-    throw new TypeError(
-      `item ${String(id)} is kind ${String(job.kind)}, version ${String(job.v)}: not a job this version knows`,
-    );
-  }
-  return job as unknown as Job;
 }

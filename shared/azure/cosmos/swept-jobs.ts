@@ -1,8 +1,8 @@
 import type { Container, SqlQuerySpec } from "@azure/cosmos";
 import type { Clock } from "../../clock.ts";
-import type { Job } from "../../job/job.ts";
 import type { Overdue, SeenLease, Stretch, SweptJobs } from "../../job/ports.ts";
 import { storeOperation } from "./client.ts";
+import type { JobDocument } from "./job-document.ts";
 
 /** Any logical partition: a question about the store's clock is for one, not for all of them. */
 const NOBODY = ["sweeper", "clock"];
@@ -18,7 +18,7 @@ const parametersOf = ({ fromMs, toMs }: Stretch) => [
   { name: "@to", value: Math.floor(toMs / 1000) },
 ];
 
-type LeaseRow = Pick<Job, "tenant_id" | "job_id" | "lease"> & {
+type LeaseRow = Pick<JobDocument, "tenant_id" | "job_id" | "lease"> & {
   readonly _ts: number;
   readonly read_ms: number;
 };

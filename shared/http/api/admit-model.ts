@@ -22,10 +22,9 @@ export function admitModel(
     tenant,
     refusedBy: [],
     tried: [],
-    coolingUntilMs: () => undefined,
+    waitCause: () => undefined,
     latencyMs: () => undefined,
     seed: "",
-    nowMs: 0,
   });
   if (choice.kind !== "none") return;
   switch (choice.reason) {

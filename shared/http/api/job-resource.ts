@@ -1,5 +1,4 @@
-import type { Job, StoredResponse } from "../../job/job.ts";
-import { hasEnded } from "../../status.ts";
+import { isEnded, type Job, type StoredResponse } from "../../job/job.ts";
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
@@ -7,6 +6,7 @@ const secondsOrNull = (ms: number | null): number | null => (ms === null ? null 
 /** A job as a client sees it, without its response. Times in Unix seconds. */
 export function jobResource(job: Job) {
   const path = `/api/jobs/${job.job_id}`;
+  const ended = isEnded(job) ? job : undefined;
   return {
     id: job.job_id,
     object: "job",
@@ -21,14 +21,14 @@ export function jobResource(job: Job) {
     created_at: seconds(job.created_at_ms),
     not_before: secondsOrNull(job.not_before_ms),
     started_at: secondsOrNull(job.started_at_ms),
-    completed_at: secondsOrNull(job.completed_at_ms),
+    completed_at: secondsOrNull(ended?.completed_at_ms ?? null),
     deadline: seconds(job.deadline_ms),
-    usage: job.usage,
+    usage: ended?.usage ?? null,
     cost: job.cost,
-    error: job.error,
+    error: ended?.error ?? null,
     metadata: job.metadata,
     redriven_from: job.redriven_from ?? null,
-    redriven_to: job.redriven_to ?? null,
+    redriven_to: ended?.redriven_to ?? null,
     urls: { get: path, cancel: `${path}/cancel`, audit: `${path}/audit` },
   };
 }
@@ -66,7 +66,8 @@ const MAX_POLL_SECONDS = 60;
 
 /** When to ask again: soon for a job that may end any moment, later for one that waits for a known time. */
 export function retryAfterSeconds(job: Job, nowMs: number): number {
-  if (hasEnded(job.status)) return 0;
-  const dueMs = Math.max(job.not_before_ms ?? 0, job.retry_at_ms ?? 0);
+  if (isEnded(job)) return 0;
+  const retryMs = job.status === "queued" && job.waiting?.for === "time" ? job.waiting.until_ms : 0;
+  const dueMs = Math.max(job.not_before_ms ?? 0, retryMs);
   return Math.min(Math.max(Math.ceil((dueMs - nowMs) / 1000), POLL_SECONDS), MAX_POLL_SECONDS);
 }

@@ -2,6 +2,7 @@ import { unitsOf } from "../../decimal.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import type { Taken } from "../../quota/belief/pool.ts";
 import { advance, type Circumstances, type Plan } from "../advance.ts";
+import type { Queued } from "../job.ts";
 import type { Draft } from "../life-cycle.ts";
 import type { Nudge } from "../ports.ts";
 import { type SaveResult, save } from "../saving.ts";
@@ -32,7 +33,7 @@ type Told = Omit<Circumstances["dispatch"], "tokens"> & Pick<Circumstances, "ove
  */
 export async function admitted(
   deps: RunDeps,
-  start: Draft,
+  start: Draft<Queued>,
   nudge: Nudge,
   request: PreparedRequest,
 ): Promise<Admitted> {
@@ -44,11 +45,11 @@ export async function admitted(
   const decide = (over = budgets.knownOver(tenantId)) =>
     advance(start, circumstances(deps, tenantId, request, { ...told, over }));
   let plan = decide();
-  const isNew = plan.next.kind === "wait" && start.job.parked === undefined && grant === undefined;
-  if (plan.next.kind === "wait" && isNew)
-    if (await quota.prepare(plan.next.deployments, request.tokens)) plan = decide();
-  if (plan.next.kind !== "call") return { plan, held: undefined };
-  const { deployment } = plan.next;
+  const isNew = plan.next === "wait" && start.job.waiting?.for !== "quota" && grant === undefined;
+  if (plan.next === "wait" && isNew)
+    if (await quota.prepare(plan.deployments, request.tokens)) plan = decide();
+  if (plan.next !== "call") return { plan, held: undefined };
+  const { deployment } = plan;
   const held =
     grant === undefined ? takenHere(deps, deployment, request) : { taken: grant.taken, granted: true };
   const { over, amount } = await reserved(deps, plan, deployment, request, held);
@@ -66,10 +67,10 @@ async function reserved(
   held: Held,
 ) {
   const { job } = plan.draft;
-  if (deps.budgets.budgetOf(job.tenant_id) === undefined || plan.next.kind !== "call") return NOTHING;
+  if (deps.budgets.budgetOf(job.tenant_id) === undefined || plan.next !== "call") return NOTHING;
   const amount = request.costAtMost(deployment);
   if (unitsOf(amount) === 0n) return NOTHING;
-  const ask = { job_id: job.job_id, attempt: job.attempts, claim_id: plan.next.claimId, amount };
+  const ask = { job_id: job.job_id, attempt: job.attempts, claim_id: plan.claimId, amount };
   try {
     return { over: await deps.budgets.reserve(job.tenant_id, ask), amount };
   } catch (thrown) {
@@ -100,35 +101,31 @@ export async function saveAdmitted(
     saved = await save(deps.store, plan.draft, etag, deps.clock.now());
     return saved;
   } finally {
-    if (saved?.kind !== "written" && plan.next.kind === "call") {
-      giveBack(deps, plan.next.deployment, held);
+    if (saved?.kind !== "written" && plan.next === "call") {
+      giveBack(deps, plan.deployment, held);
       // Where the answer was lost the claim may have been made.
-      if (saved === undefined) deps.budgets.leave(plan.next.claimId);
-      else await deps.budgets.settle(plan.next.claimId, null);
+      if (saved === undefined) deps.budgets.leave(plan.claimId);
+      else await deps.budgets.settle(plan.claimId, null);
     }
   }
 }
 
-/** A grant is for one deployment: all others are not to be called for it. */
-const NOT_GRANTED_MS = 60_000;
-
+/** @param told a grant is for one deployment: all others are not to be called for it */
 export function circumstances(
   deps: RunDeps,
   tenantId: string,
   request: PreparedRequest,
   { granted, late, over, callsAnew }: Told,
 ): Circumstances {
-  const nowMs = deps.clock.now();
   const { tokens } = request;
-  const waitsUntilMs = (deployment: string) => {
+  const waitCause = (deployment: string) => {
     if (granted === deployment) return undefined;
-    if (granted !== undefined) return nowMs + NOT_GRANTED_MS;
-    return deps.quota.waitsUntilMs(deployment, tokens);
+    return granted === undefined ? deps.quota.waitCause(deployment, tokens) : "not_granted";
   };
   return {
     dispatch: { granted, late, tokens },
     ...{ over, callsAnew },
-    nowMs,
+    nowMs: deps.clock.now(),
     actor: deps.actor,
     catalogue: deps.catalogue(),
     tenant: deps.tenants().get(tenantId),
@@ -136,7 +133,7 @@ export function circumstances(
     maxAttempts: deps.maxAttempts,
     leaseSeconds: deps.leaseSeconds,
     nudgeGraceMs: deps.nudgeGraceMs,
-    waitsUntilMs,
+    waitCause,
     latencyMs: (deployment) => deps.latencies.latencyMs(deployment),
     requestSha256: (deployment) => request.sha256For(deployment),
     newClaimId: deps.newClaimId,

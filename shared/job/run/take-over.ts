@@ -2,7 +2,7 @@ import type { Deployment } from "../../model/catalogue.ts";
 import { type Cost, costOf } from "../../model/cost.ts";
 import { admissionTokens, estimateTokens } from "../../model/protocol/openai/token-estimate.ts";
 import { queuedWakeAtMs } from "../advance.ts";
-import type { Job, Lease, StoredRequest } from "../job.ts";
+import type { Job, Lease, Live, Queued, StoredRequest } from "../job.ts";
 import { type Draft, draftOf, loseAttempt } from "../life-cycle.ts";
 import type { Nudge } from "../ports.ts";
 
@@ -11,7 +11,7 @@ import type { Nudge } from "../ports.ts";
  * names the very lease that was seen unchanged for its whole length. Undefined: a live lease, its holder sees to it.
  */
 export function takeOver(
-  job: Job,
+  job: Live,
   nudge: Pick<Nudge, "dead_lease">,
   by: {
     readonly nowMs: number;
@@ -20,9 +20,9 @@ export function takeOver(
     /** What the lost call may have cost; absent: nobody can tell. */
     readonly estimate?: (lease: Lease) => Cost | null;
   },
-): Draft | undefined {
+): Draft<Queued> | undefined {
+  if (job.status === "queued") return draftOf(job);
   const { lease } = job;
-  if (lease === null) return draftOf(job);
   const dead = nudge.dead_lease;
   if (dead?.claim_id !== lease.claim_id || dead.renewals !== lease.renewals) return undefined;
   const requeue = {

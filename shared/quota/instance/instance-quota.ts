@@ -1,15 +1,8 @@
 import type { Clock } from "../../clock.ts";
 import { type Log, reasonOf } from "../../log.ts";
+import type { WaitCause } from "../../model/wait-cause.ts";
 import type { Stored } from "../../store.ts";
-import {
-  afterOutcome,
-  type Breaker,
-  CLOSED,
-  permits,
-  permitsAtMs,
-  probing,
-  rampShare,
-} from "../belief/breaker.ts";
+import { afterOutcome, type Breaker, CLOSED, permits, probing, rampShare } from "../belief/breaker.ts";
 import {
   giveBackTo,
   isLimited,
@@ -99,24 +92,24 @@ export class InstanceQuota {
     return state;
   }
 
-  /** Until when a call of so many tokens must wait; undefined: it may go now, from what this instance holds. */
-  waitsUntilMs(deployment: Limited, tokens: number): number | undefined {
+  /** Why a call of so many tokens must wait; undefined: it may go now, from what this instance holds. */
+  waitCause(deployment: Limited, tokens: number): WaitCause | undefined {
     const nowMs = this.#deps.clock.now();
     const breaker = this.#breakers.get(deployment.name);
     if (breaker !== undefined) {
-      if (permits(breaker, nowMs) === "no") return permitsAtMs(breaker, nowMs);
+      if (permits(breaker, nowMs) === "no") return "deployment_failing";
       if (rampShare(breaker, nowMs) < 1 && (this.#running.get(deployment.name) ?? 0) > 0)
-        return nowMs + ASK_AGAIN_MS;
+        return "deployment_failing";
     }
     const { concurrency } = deployment.limits;
     if (concurrency !== undefined && (this.#running.get(deployment.name) ?? 0) >= concurrency)
-      return nowMs + ASK_AGAIN_MS;
+      return "concurrency_full";
     const state = this.#stateOf(deployment);
-    if (!isLimited(state.pool))
-      return nowMs < state.pool.not_before_ms ? state.pool.not_before_ms : undefined;
-    if (state.slice.lapses_ms > nowMs && state.slice.requests >= 1 && state.slice.tokens >= tokens)
-      return undefined;
-    return Math.max(nowMs + 1, state.nothingUntilMs);
+    const { slice, pool } = state;
+    if (!isLimited(pool)) return nowMs < pool.not_before_ms ? "rate_limited" : undefined;
+    if (slice.lapses_ms > nowMs && slice.requests >= 1 && slice.tokens >= tokens) return undefined;
+    if (nowMs < pool.not_before_ms) return "rate_limited";
+    return nowMs < state.nothingUntilMs ? "quota_used_up" : "no_quota_here";
   }
 
   /** Tries to get room for a call on one of these, in this order. False: there is none, or others wait for it. */
@@ -208,7 +201,7 @@ export class InstanceQuota {
   #refill(deployment: Limited, tokens: number): Promise<boolean> {
     const state = this.#stateOf(deployment);
     if (state.refilling !== undefined) {
-      return state.refilling.then(() => this.waitsUntilMs(deployment, tokens) === undefined);
+      return state.refilling.then(() => this.waitCause(deployment, tokens) === undefined);
     }
     state.refilling = this.#fetch(deployment, state, tokens)
       .catch((thrown: unknown) => {

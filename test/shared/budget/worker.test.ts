@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Nudge } from "../../../shared/job/ports.ts";
 import { StoreUnavailable } from "../../../shared/store.ts";
+import { inState } from "../job/samples.ts";
 import { answer, completion } from "../labs.ts";
 import { type Instance, tenantsWith, World } from "../world.ts";
 
@@ -41,7 +42,7 @@ it("lets jobs go while money is left, then holds them until the next day, with t
   const midnight = Math.ceil(world.clock.now() / DAY_MS) * DAY_MS;
   expect(await world.job(last)).toMatchObject({
     wake_at_ms: midnight,
-    held: { cause: "over_budget", until_ms: midnight },
+    waiting: { for: "budget", until_ms: midnight },
   });
   const { trail } = await world.seen(last);
   expect(trail.at(-1)).toMatchObject({
@@ -87,10 +88,9 @@ it("is not overspent by a race of two instances, and lets those that wait go as 
   await world.turnUntil(async () => {
     for (const nudge of world.nudges.take(world.clock.now())) run(nudge, at++ % 2 === 0 ? one : two);
     if (running.size > 0) return false;
-    const held = (await Promise.all(jobs.map((job) => world.job(job)))).filter(
-      (job) => job.held?.until_ms !== undefined,
-    );
-    return held.length === 3;
+    const seen = await Promise.all(jobs.map((job) => world.job(job)));
+    const waits = seen.map((job) => (job.status === "queued" ? job.waiting : null));
+    return waits.filter((wait) => wait?.for === "budget" && wait.until_ms !== null).length === 3;
   });
   expect(world.labs.calls).toHaveLength(5);
   expect(await accountOf()).toEqual({ spent: "0.0001", open: [] });
@@ -112,8 +112,8 @@ it("frees what a worker that died had put aside, and counts the cost of one that
   const late = frozen.run(job);
   await called;
   expect((await accountOf()).open).toHaveLength(1);
-  const { lease } = await world.job(job);
-  const dead_lease = { claim_id: lease?.claim_id ?? "", renewals: lease?.renewals ?? 0 };
+  const { claim_id, renewals } = inState(await world.job(job), "in_progress").lease;
+  const dead_lease = { claim_id, renewals };
   // What the lost attempt may have cost stands in the way of the next one, until it is stored that it is lost.
   await two.run({ ...job, dead_lease });
   await world.turnUntil(() => world.nudges.sent.length > 0);
@@ -175,7 +175,7 @@ it("nudges jobs that wait for a budget once it is another", async () => {
   world.tenants = tenantsWith({ currency: "USD", per_month: "0" });
   const job = await accepted();
   await one.run(job);
-  expect((await world.job(job)).held?.until_ms).toBe(Date.UTC(2027, 1, 1));
+  expect(await world.job(job)).toMatchObject({ waiting: { for: "budget", until_ms: Date.UTC(2027, 1, 1) } });
   const { nudges } = world;
   await one.sweep();
   expect(nudges.sent).toEqual([]);
@@ -192,5 +192,6 @@ it("passes over deployments with prices in another currency, and says so", async
   const job = await accepted();
   await one.run(job);
   expect(await world.job(job)).toMatchObject({ status: "failed", error: { code: "model_withdrawn" } });
-  expect((await world.job(job)).error?.message).toContain("price in USD, budget in EUR");
+  const message = expect.stringContaining("price in USD, budget in EUR");
+  expect(await world.job(job)).toMatchObject({ error: { message } });
 });

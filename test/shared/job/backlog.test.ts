@@ -1,14 +1,15 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { backlogOf, type LiveJob } from "../../../shared/job/backlog.ts";
+import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
-import { draftOf, end, startAttempt } from "../../../shared/job/life-cycle.ts";
+import { draftOf, startAttempt } from "../../../shared/job/life-cycle.ts";
 import { change } from "../../../shared/job/saving.ts";
 import { type SweepRound, toldRounds } from "../../../shared/job/sweep/round.ts";
 import type { SweepReport } from "../../../shared/job/sweep/sweep.ts";
 import { StoreUnavailable } from "../../../shared/store.ts";
 import { silent, World } from "../world.ts";
-import { by, submission } from "./samples.ts";
+import { by, inState, submission } from "./samples.ts";
 
 const world = await World.open();
 const { clock } = world;
@@ -82,9 +83,11 @@ describe("in the store", () => {
     const jobs = await Promise.all([5, 3, 4, 1, 2].map((n) => key(n, n * 1000)));
     const [ended, started] = jobs;
     if (ended === undefined || started === undefined) throw new Error("no jobs");
-    await change(store, ended, clock, (job) => end(draftOf(job), { status: "cancelled", nowMs, actor: "c" }));
+    await change(store, ended, clock, (job) =>
+      end(draftOf(inState(job, "queued")), { status: "cancelled", nowMs, actor: "c" }),
+    );
     await change(store, started, clock, (job) =>
-      startAttempt(draftOf(job), {
+      startAttempt(draftOf(inState(job, "queued")), {
         claimId: "c",
         deployment: { name: "d", provider: "openai", simulated: true },
         requestSha256: "0".repeat(64),

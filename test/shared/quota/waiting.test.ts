@@ -23,7 +23,7 @@ async function nextReleases(): Promise<Nudge[]> {
   return world.releases.take(world.clock.now());
 }
 
-it("lets a job go at once where quota is free, and parks what must wait without a nudge of its own", async () => {
+it("lets a job go at once where quota is free, and stores what must wait without a nudge of its own", async () => {
   const [first, second] = [await world.accepted(), await world.accepted()];
   await one.run(first);
   expect((await world.job(first)).status).toBe("completed");
@@ -31,14 +31,13 @@ it("lets a job go at once where quota is free, and parks what must wait without 
   expect(await world.job(second)).toMatchObject({
     status: "queued",
     attempts: 0,
-    parked: { deployments: ["openai-one"] },
-    retry_at_ms: null,
+    waiting: { for: "quota", cause: "quota_used_up", deployments: ["openai-one"] },
   });
   expect(world.nudges.sent).toEqual([]);
   expect(await world.eventsOf(second)).toEqual(["accepted", "waiting"]);
 });
 
-it("releases waiting jobs as quota comes back, wherever they were parked, and each is called once", async () => {
+it("releases waiting jobs as quota comes back, wherever they were stored, and each is called once", async () => {
   const keys: Nudge[] = [];
   for (let n = 0; n < 4; n++) keys.push(await world.accepted());
   for (const [n, key] of keys.entries()) await (n % 2 === 0 ? one : two).run(key);
@@ -54,10 +53,11 @@ it("releases waiting jobs as quota comes back, wherever they were parked, and ea
   for (const key of keys) expect(await world.job(key)).toMatchObject({ status: "completed", attempts: 1 });
   expect(world.labs.calls).toHaveLength(4);
   expect([one, two].filter(isLeading)).toHaveLength(1);
-  expect((await world.job(keys[3] as Nudge)).parked_at_ms).toBeUndefined();
+  const { resource } = await world.jobs.item("job", ["team-a", keys[3]?.job_id ?? ""]).read();
+  expect(resource).not.toHaveProperty("parked_at_ms");
 });
 
-it("reads a job that was let go, though it was accepted here: another instance has parked it since", async () => {
+it("reads a job that was let go, though it was accepted here: it has been put in the line since", async () => {
   const [first, second] = [await world.accepted(), await world.accepted()];
   await two.run(first);
   const found = await world.ports.store.readWithRequest(second);
@@ -76,7 +76,7 @@ it("does not let the sweeper's nudge, or a lapsed grant, get a job past the line
   const [first, second] = [await world.accepted(), await world.accepted()];
   await one.run(first);
   await one.run(second);
-  const parked = await world.job(second);
+  const waiting = await world.job(second);
   const taken = {
     tokens: 1,
     at_ms: 0,
@@ -87,7 +87,7 @@ it("does not let the sweeper's nudge, or a lapsed grant, get a job past the line
   };
   await two.run(second);
   await two.run({ ...second, grant: { deployment: "openai-one", taken, lapses_ms: world.clock.now() } });
-  expect(await world.job(second)).toEqual(parked);
+  expect(await world.job(second)).toEqual(waiting);
   expect(world.labs.calls).toHaveLength(1);
 });
 

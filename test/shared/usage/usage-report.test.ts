@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
+import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
-import { draftOf, end, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
+import { draftOf, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
 import {
   type BilledCall,
   dayOf,

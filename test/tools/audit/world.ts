@@ -11,9 +11,10 @@ import {
 } from "../../../shared/audit/verify.ts";
 import { CosmosSeals } from "../../../shared/azure/cosmos/seals.ts";
 import { CosmosTrails } from "../../../shared/azure/cosmos/trails.ts";
+import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import type { Job } from "../../../shared/job/job.ts";
-import { draftOf, end, startAttempt } from "../../../shared/job/life-cycle.ts";
+import { draftOf, startAttempt } from "../../../shared/job/life-cycle.ts";
 import { by, call, submission } from "../../shared/job/samples.ts";
 import { silent, type TestClock, World } from "../../shared/world.ts";
 

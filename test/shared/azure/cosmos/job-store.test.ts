@@ -1,11 +1,12 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { end } from "../../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { submitJob } from "../../../../shared/job/intake/submit.ts";
-import type { Job } from "../../../../shared/job/job.ts";
-import { deleteContent, draftOf, end, renewLease, startAttempt } from "../../../../shared/job/life-cycle.ts";
+import { type Ended, isEnded, type Job, type Live, type Queued } from "../../../../shared/job/job.ts";
+import { deleteContent, draftOf, renewLease, startAttempt } from "../../../../shared/job/life-cycle.ts";
 import { change, save } from "../../../../shared/job/saving.ts";
 import { StoreUnavailable } from "../../../../shared/store.ts";
-import { by, submission } from "../../job/samples.ts";
+import { by, inState, submission } from "../../job/samples.ts";
 import { silent, World } from "../../world.ts";
 
 const world = await World.open();
@@ -15,7 +16,7 @@ const { store } = world.ports;
 let count = 0;
 beforeEach(() => cosmos.setFaults({ rules: [] }));
 
-async function created(): Promise<{ job: Job; etag: string }> {
+async function created(): Promise<{ job: Queued; etag: string }> {
   const jobId = `job_${String(++count).padStart(32, "0")}`;
   const accepted = acceptJob(
     { ...submission, deadlineMs: clock.now() + 1e6 },
@@ -26,7 +27,7 @@ async function created(): Promise<{ job: Job; etag: string }> {
   return { job: accepted.job, etag: result.etag };
 }
 
-const started = (job: Job) =>
+const started = (job: Queued) =>
   startAttempt(draftOf(job), {
     claimId: "mine",
     deployment: { name: "d", provider: "openai", simulated: true },
@@ -36,7 +37,7 @@ const started = (job: Job) =>
     actor: "worker:1",
     reason: null,
   });
-const cancelled = (job: Job) => end(draftOf(job), { status: "cancelled", nowMs: clock.now(), actor: "c" });
+const cancelled = (job: Live) => end(draftOf(job), { status: "cancelled", nowMs: clock.now(), actor: "c" });
 
 describe("the store", () => {
   it("reads what was created, and says when it is there already", async () => {
@@ -76,8 +77,9 @@ describe("the store", () => {
     const saved = await save(store, started(job), etag, clock.now());
     expect(saved.kind).toBe("written");
     const stored = await store.read(job);
-    expect(stored?.value.lease?.claim_id).toBe("mine");
-    const renewed = draftOf(renewLease(stored?.value as Job, clock.now()));
+    const claimed = inState(stored?.value, "in_progress");
+    expect(claimed.lease.claim_id).toBe("mine");
+    const renewed = draftOf(renewLease(claimed, clock.now()));
     expect((await save(store, renewed, stored?.etag ?? "", clock.now())).kind).toBe("written");
   });
 
@@ -87,7 +89,7 @@ describe("the store", () => {
       rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when: "after" } }],
     });
     const result = await change(store, job, clock, (current) =>
-      current.status === "cancelled" ? undefined : cancelled(current),
+      isEnded(current) ? undefined : cancelled(current),
     );
     expect(result?.job.status).toBe("cancelled");
     expect((await store.audit(job)).map((r) => r.event)).toEqual(["accepted", "cancelled"]);
@@ -102,7 +104,7 @@ describe("an erasure", () => {
     return (await world.jobs.items.query<string>(query, { partitionKey }).fetchAll()).resources;
   };
 
-  async function ended(withResponse: boolean): Promise<{ job: Job; etag: string }> {
+  async function ended(withResponse: boolean): Promise<{ job: Ended; etag: string }> {
     const { job, etag } = await created();
     const { tenant_id, job_id } = job;
     const stored = { v: 1, kind: "response", tenant_id, job_id, ...response } as const;
@@ -116,7 +118,7 @@ describe("an erasure", () => {
     if (written.kind !== "written") throw new Error(written.kind);
     return { job: draft.job, etag: written.etag };
   }
-  const erase = ({ job, etag }: { job: Job; etag: string }) =>
+  const erase = ({ job, etag }: { job: Ended; etag: string }) =>
     store.write(deleteContent(draftOf(job), { nowMs: clock.now(), actor: "c" }), etag, clock.now());
 
   it("takes request and response, although a replica that lags has not seen them", async () => {

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { verifyChain } from "../../../../shared/audit/chain.ts";
 import { recordHash } from "../../../../shared/audit/record.ts";
+import { documentOf } from "../../../../shared/azure/cosmos/job-document.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { isKnownVersion, STORED_VERSION } from "../../../../shared/store.ts";
 import { submission } from "../../job/samples.ts";
@@ -27,7 +28,14 @@ async function storedBy(v: number): Promise<{ v: 1; tenant_id: string; job_id: s
   const told = { ...fields, told_by_next: { why: "of a later version" } };
   const record = { ...told, hash: recordHash(told) };
   const items = world.jobs.items;
-  await items.create({ id: "job", ...job, v, audit_hash: record.hash, next_field: { kept: true }, ttl: -1 });
+  await items.create({
+    id: "job",
+    ...documentOf(job),
+    v,
+    audit_hash: record.hash,
+    next_field: { kept: true },
+    ttl: -1,
+  });
   await items.create({ id: "request", ...request, v, ttl: -1 });
   await items.create({ id: "audit-000001", v, kind: "audit", tenant_id: "team-a", ...record, ttl: -1 });
   return { v: 1, tenant_id: "team-a", job_id };

@@ -94,7 +94,7 @@ describe("messages that are no good", () => {
 
 describe("a backlog after an outage", () => {
   it("is nudged once and called once a job, however often it is swept and nudged", async () => {
-    const jobs = 40;
+    const jobs = 20;
     labs.reply("openai-one", answer(200, completion("late")));
     const keys = await Promise.all(Array.from({ length: jobs }, () => world.accepted()));
     const mine = new Set(keys.map(({ job_id }) => job_id));

@@ -119,7 +119,11 @@ describe("a job's run", () => {
     labs.reply("openai-one", answer(503, "<html>busy</html>"));
     const key = await world.accepted();
     await worker.run(key);
-    expect((await world.seen(key)).job).toMatchObject({ status: "queued", attempts: 1, lease: null });
+    expect((await world.seen(key)).job).toMatchObject({
+      status: "queued",
+      attempts: 1,
+      waiting: { for: "time" },
+    });
     expect(nudges.sent).toHaveLength(1);
     const atMs = nudges.sent[0]?.atMs ?? 0;
     expect(atMs).toBeGreaterThan(clock.now());
@@ -274,7 +278,7 @@ describe("a lost worker", () => {
     for (let renewals = 1; renewals <= 8; renewals++) {
       clock.advance(GRACE_MS / 3 + 1);
       await world.settled();
-      expect((await world.job(key)).lease?.renewals).toBe(renewals);
+      expect(await world.job(key)).toMatchObject({ lease: { renewals } });
       await worker.sweep();
     }
     expect(releases.of(key)).toEqual([]);

@@ -27,7 +27,7 @@ it("holds a job once, looks at it for nothing, and lets it go when the switches 
   expect(first.value).toMatchObject({
     status: "queued",
     attempts: 0,
-    held: { cause: "switched_off", revision: 1 },
+    waiting: { for: "switch", revision: 1 },
   });
   await worker.run(key);
   expect((await world.stored(key)).etag).toBe(first.etag); // nothing was written
@@ -42,7 +42,6 @@ it("holds a job once, looks at it for nothing, and lets it go when the switches 
   await worker.run(key);
   const ended = (await world.stored(key)).value;
   expect(ended.status).toBe("completed");
-  expect("held" in ended).toBe(false);
   expect(await world.eventsOf(key)).toEqual(["accepted", "waiting", "attempt_started", "completed"]);
 });
 

@@ -1,10 +1,12 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { draftOf, end } from "../../../../shared/job/life-cycle.ts";
+import { end } from "../../../../shared/job/ending/end.ts";
+import { draftOf } from "../../../../shared/job/life-cycle.ts";
 import type { Nudge } from "../../../../shared/job/ports.ts";
 import { change } from "../../../../shared/job/saving.ts";
 import { runParts } from "../../../../shared/job/sweep/parts.ts";
 import { silence } from "../../labs.ts";
 import { GRACE_MS, silent, TestClock, World } from "../../world.ts";
+import { inState } from "../samples.ts";
 
 const world = await World.open();
 afterAll(() => world.close());
@@ -83,13 +85,13 @@ describe("the sweeper", () => {
     const lost = world.frozen();
     const run = lost.run(key);
     await called;
-    const claimed = (await world.job(key)).lease;
+    const { claim_id } = inState(await world.job(key), "in_progress").lease;
     const fresh = await world.accepted();
     for (let second = 0; second < LOST_SECONDS; second++) {
       clock.advance(1_000);
       await sweep();
     }
-    const dead_lease = { claim_id: claimed?.claim_id, renewals: 0 };
+    const dead_lease = { claim_id, renewals: 0 };
     expect(releases.sent.map(({ nudge }) => nudge)).toEqual([
       expect.objectContaining({ ...key, dead_lease }),
     ]);
@@ -168,7 +170,7 @@ describe("what is overdue", () => {
     expect(found.indexOf(one.job_id)).toBeGreaterThanOrEqual(0);
     expect(found.indexOf(one.job_id)).toBeLessThan(found.indexOf(two.job_id));
     await change(store, one, clock, (job) =>
-      end(draftOf(job), { status: "cancelled", nowMs: clock.now(), actor: "c" }),
+      end(draftOf(inState(job, "queued")), { status: "cancelled", nowMs: clock.now(), actor: "c" }),
     );
     expect(await overdue()).not.toContain(one.job_id);
   });

@@ -41,9 +41,9 @@ beforeEach(() => {
 
 /** Takes leave for one call, as a worker does. */
 async function admit(quota: InstanceQuota, deployment: Limited): Promise<boolean> {
-  if (quota.waitsUntilMs(deployment, 100) !== undefined && !(await quota.prepare([deployment], 100)))
+  if (quota.waitCause(deployment, 100) !== undefined && !(await quota.prepare([deployment], 100)))
     return false;
-  if (quota.waitsUntilMs(deployment, 100) !== undefined) return false;
+  if (quota.waitCause(deployment, 100) !== undefined) return false;
   quota.take(deployment, 100);
   return true;
 }
