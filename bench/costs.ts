@@ -1,11 +1,14 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Agent, request } from "undici";
+import { processLog } from "../functions/log.ts";
 import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
 import { JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos/client.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos/job-store.ts";
+import { StoredItems } from "../shared/azure/cosmos/stored-items.ts";
 import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus/nudges.ts";
 import { systemClock } from "../shared/clock.ts";
+import { inlineContent } from "../shared/content/content-store.ts";
 import { acceptJob } from "../shared/job/intake/accept.ts";
 import { draftOf, startAttempt } from "../shared/job/life-cycle.ts";
 import type { Deployment } from "../shared/model/catalogue.ts";
@@ -38,9 +41,9 @@ const { database, dispose } = openDatabase(
   noIdentity,
 );
 const store = new CosmosJobStore(
-  database.container(JOBS_CONTAINER),
+  new StoredItems(database.container(JOBS_CONTAINER), processLog),
   { contentDays: 30, auditDays: 0 },
-  console,
+  inlineContent,
 );
 const nudges = new ServiceBusNudges(() =>
   openServiceBus(

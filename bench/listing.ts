@@ -2,11 +2,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { processLog } from "../functions/log.ts";
 import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
 import { cosmosResources } from "../local/cosmos/resources.ts";
 import { startCosmos } from "../local/cosmos/server.ts";
 import { JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos/client.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos/job-store.ts";
+import { StoredItems } from "../shared/azure/cosmos/stored-items.ts";
+import { inlineContent } from "../shared/content/content-store.ts";
 import type { ListFilter } from "../shared/job/ports.ts";
 import { head, latenciesMs, median, row } from "./measure.ts";
 import { type Item, itemsOf, storeJobs } from "./stored-jobs.ts";
@@ -38,7 +41,11 @@ await storeJobs(container, count, (n) => {
   return [{ ...(job as Item), status } as Item, ...content];
 });
 
-const store = new CosmosJobStore(container, { contentDays: 30, auditDays: 0 }, console);
+const store = new CosmosJobStore(
+  new StoredItems(container, processLog),
+  { contentDays: 30, auditDays: 0 },
+  inlineContent,
+);
 head("list", "jobs", "median ms", "slowest ms");
 const limit = 20;
 const oldest = await store.list(TENANT, { limit: 5, status: "cancelled" });

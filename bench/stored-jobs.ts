@@ -90,7 +90,7 @@ export function itemsOf(n: number, tenantId = n % 2 === 0 ? "team-a" : "team-b")
   const ttl = 30 * 86_400;
   return [
     { id: "job", ...ended, ttl },
-    { id: "request", ...request, ttl },
+    { ...{ id: "request", kind: "request", ...key }, ...request, ttl },
     { id: "response", ...response, ttl },
     ...[accepted, started, completed].map((record) => ({
       ...{ id: `audit-${String(record.seq).padStart(6, "0")}`, kind: "audit", ...key },

@@ -1,21 +1,26 @@
 import { app, type InvocationContext } from "@azure/functions";
 import { NUDGES_QUEUE, nudgeOf } from "../shared/azure/service-bus/nudges.ts";
-import { RELEASES_QUEUE } from "../shared/azure/service-bus/releases.ts";
+import { isDispatch, RELEASES_QUEUE } from "../shared/azure/service-bus/releases.ts";
 import { type DeadLetterDeps, deadLetterId, settleDeadLetter } from "../shared/job/letters/dead-letter.ts";
 import { MAX_DEAD_LETTER_TEXT_CHARS } from "../shared/limits.ts";
+import type { Service } from "../shared/service.ts";
 import { logOf } from "./log.ts";
 
 /** Takes nudges from the dead-letter queues and settles each from its job's own record. */
-export function registerDeadLetter(deps: Omit<DeadLetterDeps, "log">): void {
+export function registerDeadLetter(deps: Deps): void {
   register("dead-letter", NUDGES_QUEUE, deps);
   register("released-dead-letter", RELEASES_QUEUE, deps);
 }
 
-function register(name: string, queue: string, deps: Omit<DeadLetterDeps, "log">): void {
+type Deps = Omit<DeadLetterDeps, "log"> & { readonly dispatcher: Pick<Service["dispatcher"], "tend"> };
+
+function register(name: string, queue: string, deps: Deps): void {
   app.serviceBusQueue(name, {
     queueName: `${queue}/$deadletterqueue`,
     connection: "SERVICEBUS",
     handler: async (message, context) => {
+      // It concerns no job: where jobs wait, another message is sent.
+      if (isDispatch(message)) return deps.dispatcher.tend();
       const text = (name: string) => metadata(context, name)?.slice(0, MAX_DEAD_LETTER_TEXT_CHARS);
       const messageId = text("messageId") ?? "";
       // Each queue counts for itself.

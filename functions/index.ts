@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { app } from "@azure/functions";
 import { credentialsOf } from "../shared/azure/identity.ts";
 import { cosmosPorts } from "../shared/azure/ports.ts";
 import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus/nudges.ts";
@@ -8,16 +9,20 @@ import { ServiceBusReleases } from "../shared/azure/service-bus/releases.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
-import { createDoor } from "../shared/http/throttle.ts";
+import { createThrottle } from "../shared/http/throttle.ts";
 import { createModelClient } from "../shared/model/client.ts";
 import { composeService } from "../shared/service.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
+import { registerDeadLetter } from "./dead-letter.ts";
 import { processLog as log } from "./log.ts";
-import { registerFunctions } from "./register.ts";
+import { registerRoutes } from "./register.ts";
+import { registerRunJob } from "./run-job.ts";
+import { registerSeal } from "./seal.ts";
+import { registerSweep } from "./sweep.ts";
 
 /**
- * The composition root: the one place that reads the environment and opens clients. A fault in settings, catalogue or
- * tenants is thrown here, and the host does not start.
+ * The composition root: the one place that reads the environment, opens clients and registers functions. A fault in
+ * settings, catalogue or tenants is thrown here, and the host does not start.
  */
 const randomHex = (bytes: number) => randomBytes(bytes).toString("hex");
 const configuration = loadConfiguration(
@@ -26,16 +31,15 @@ const configuration = loadConfiguration(
   () => randomHex(4),
 );
 const { settings } = configuration;
-const { tenantsFile, local } = settings;
+const { tenantsFile } = settings;
 const tenants = watchTenants(
   { tenants: configuration.tenants, text: configuration.tenantsText },
   {
     readText: (signal) => readFile(tenantsFile, { encoding: "utf8", signal }),
-    parse: (text) => tenantsOf(tenantsFile, text, local),
+    parse: (text) => tenantsOf(tenantsFile, text, settings),
     ...{ clock, log },
   },
 );
-tenants.watch();
 const credentials = credentialsOf(process.env.AZURE_CLIENT_ID);
 const serviceBus = () => openServiceBus(settings.serviceBus, credentials);
 const nudges = new ServiceBusNudges(serviceBus);
@@ -49,16 +53,24 @@ const service = composeService(
     random: Math.random,
     newId: randomUUID,
   },
-  { settings, catalogue: () => configuration.catalogue, tenants: tenants.current },
+  { settings, catalogue: () => configuration.catalogue, tenants: tenants.current, watched: [tenants] },
 );
-service.overridesWatch.watch();
-registerFunctions(service, {
-  entrance: {
-    authenticator: createAuthenticator({ tenants: service.tenants, entra: settings.entra, clock }),
-    door: createDoor({ ...settings, maxInFlight: settings.maxRequestsInFlight, clock }),
-  },
+// Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
+app.setup({ enableHttpStream: true });
+registerRoutes({
+  ...service,
+  authenticator: createAuthenticator({ ...service, entra: settings.entra }),
+  throttle: createThrottle({ ...settings, maxInFlight: settings.maxRequestsInFlight, clock }),
   dependencies: [
     { name: "cosmos", check: () => service.store.read({ tenant_id: "health", job_id: "health" }) },
     { name: "service_bus", check: (patienceMs) => nudges.check(patienceMs) },
   ],
 });
+registerRunJob({ ...service.run, invocation: service.invocation, dispatcher: service.dispatcher });
+registerSweep({
+  sweepSeconds: settings.sweepSeconds,
+  parts: service.sweep,
+  invocation: service.invocation,
+});
+registerDeadLetter(service);
+registerSeal(service);

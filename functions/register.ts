@@ -1,59 +1,41 @@
-import type { Service } from "../shared/service.ts";
-import { registerCancelJob } from "./cancel-job.ts";
-import { registerDeadLetter } from "./dead-letter.ts";
-import { registerDeleteJob } from "./delete-job.ts";
-import { registerGetJob } from "./get-job.ts";
-import { registerGetUsage } from "./get-usage.ts";
-import { type Dependency, registerHealth } from "./health.ts";
-import type { Entrance } from "./http.ts";
-import { registerListAudit } from "./list-audit.ts";
-import { registerListControlAudit } from "./list-control-audit.ts";
-import { registerListDeadLetters } from "./list-dead-letters.ts";
-import { registerListJobs } from "./list-jobs.ts";
-import { registerListModels } from "./list-models.ts";
-import { registerOpenapi } from "./openapi.ts";
-import { registerOpsOverrides } from "./ops-overrides.ts";
-import { registerOpsStatus } from "./ops-status.ts";
-import { registerRedriveDeadLetter } from "./redrive-dead-letter.ts";
-import { registerRunJob } from "./run-job.ts";
-import { registerSeal } from "./seal.ts";
-import { registerSubmitJob } from "./submit-job.ts";
-import { registerSweep } from "./sweep.ts";
+import { app, type HttpHandler, type HttpMethod } from "@azure/functions";
+import { type ApiDeps, apiDoor, apiRoutes } from "../shared/http/api/routes.ts";
+import type { Door } from "../shared/http/door.ts";
+import { doorOf } from "../shared/http/doors.ts";
+import type { Route } from "../shared/http/route.ts";
+import { type Entrance, serve } from "../shared/http/serve.ts";
+import { unrouted } from "../shared/http/unrouted.ts";
+import { toHostResponse } from "./host-response.ts";
+import { logOf } from "./log.ts";
 
-/** Registers every function of the app with the host. */
-export function registerFunctions(
-  service: Service,
-  edge: { readonly entrance: Entrance; readonly dependencies: readonly Dependency[] },
-): void {
-  const { store, nudges, running, clock, catalogue, tenants, budgets, trail, deadLetters } = service;
-  const { entrance } = edge;
-  const { authenticator } = entrance;
-  registerSubmitJob({ ...service.submit, entrance, catalogue, settings: service.settings });
-  registerGetJob({ entrance, store, running, clock });
-  registerListJobs({ entrance, store });
-  registerCancelJob({ entrance, store, running, clock });
-  registerDeleteJob({ entrance, store, running, clock });
-  registerListAudit({ entrance, store });
-  registerListModels({ entrance, catalogue });
-  registerOpenapi();
-  registerHealth({ monotonic: clock.monotonic, dependencies: edge.dependencies });
-  registerRunJob({ ...service.run, ready: service.overridesWatch.ready });
-  registerSweep({ sweepSeconds: service.settings.sweepSeconds, parts: service.sweep });
-  registerOpsStatus({
-    ...{ authenticator, deadLetters, clock },
-    liveJobs: service.liveJobs,
-    rounds: service.sweepRounds,
+/** The app checks credentials itself: keys of the platform know no tenants. */
+const authLevel = "anonymous";
+
+/** Registers a function for each route of each door, and one for whatever no route takes. */
+export function registerRoutes(deps: ApiDeps & Entrance): void {
+  register(apiDoor, apiRoutes, deps);
+  registerUnrouted(apiRoutes);
+}
+
+function register<Deps extends Entrance>(door: Door, routes: readonly Route<Deps>[], deps: Deps): void {
+  for (const route of routes) {
+    const { name, method, path } = route;
+    const handler: HttpHandler = async (request, context) => {
+      const visit = { log: logOf(context), requestId: context.invocationId };
+      return toHostResponse(await serve(door, route, deps, request, visit));
+    };
+    app.http(name, { methods: [method], route: path, authLevel, handler });
+  }
+}
+
+/** All but TRACE and CONNECT: the fetch standard, and so the library, knows no request of these. */
+const METHODS: HttpMethod[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/** The host's own 404 and 405 have no body. `{*path}` comes after every other route, for every method it leaves over. */
+function registerUnrouted(routes: readonly Route<never>[]): void {
+  app.http("unrouted", {
+    ...{ methods: METHODS, route: "{*path}", authLevel },
+    handler: async (request, { invocationId }) =>
+      toHostResponse(unrouted(routes, doorOf, request, invocationId)),
   });
-  registerGetUsage({ entrance, calls: service.billedCalls, budgets, clock });
-  registerOpsOverrides({
-    ...{ authenticator, catalogue, tenants, trail, clock },
-    store: service.overrides,
-    watch: service.overridesWatch,
-    newChangeId: service.newId,
-  });
-  registerListControlAudit({ authenticator, trail });
-  registerListDeadLetters({ authenticator, deadLetters, store });
-  registerRedriveDeadLetter({ ...service.redrive, authenticator });
-  registerDeadLetter({ store, nudges, deadLetters, clock });
-  registerSeal({ seal: service.seal });
 }

@@ -2,7 +2,7 @@ import { ConfigurationError } from "./errors.ts";
 import { reasonOf } from "./log.ts";
 import { type Catalogue, parseCatalogue } from "./model/catalogue.ts";
 import { type Environment, parseSettings, type Settings } from "./settings.ts";
-import { parseTenants, type Tenants } from "./tenant/tenants.ts";
+import { parseTenants, type Tenants, type TenantsOptions } from "./tenant/tenants.ts";
 
 export interface Configuration {
   readonly settings: Settings;
@@ -32,9 +32,9 @@ export function loadConfiguration(
     parsedFile(modelsFile, text, (json) => parseCatalogue(json, { settings: environment })),
   );
   // Where the settings are broken it is not known whether this is the local stack: do not add faults by guessing.
-  const local = settings?.local ?? true;
+  const options = { local: settings?.local ?? true, operatorKeySha256: settings?.operatorKeySha256 };
   const tenants = fromFile(tenantsFile, readText, faults, (text) => {
-    const parsed = tenantsOf(tenantsFile, text, local);
+    const parsed = tenantsOf(tenantsFile, text, options);
     return "faults" in parsed ? parsed : { ...parsed, text };
   });
   if (settings === undefined || catalogue === undefined || tenants === undefined || faults.length > 0) {
@@ -45,14 +45,13 @@ export function loadConfiguration(
 
 /**
  * The tenants in a file's text, or every fault of it, each with the file's name.
- * @param local whether this is the local stack, where its well-known keys are fine
  */
 export function tenantsOf(
   file: string,
   text: string,
-  local: boolean,
+  options: TenantsOptions,
 ): { tenants: Tenants } | { faults: string[] } {
-  return parsedFile(file, text, (json) => parseTenants(json, { local }));
+  return parsedFile(file, text, (json) => parseTenants(json, options));
 }
 
 function parsedFile<T extends object>(

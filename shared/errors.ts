@@ -157,7 +157,7 @@ export const ERRORS = {
   response_too_large: {
     status: null,
     title: "The answer is too large to store",
-    advice: "Ask for less output; the call's cost is in `cost`.",
+    advice: "Ask for less output. What the call cost is in `cost`, or `cost_unknown` says why nobody knows.",
   },
   no_deployment_available: {
     status: null,

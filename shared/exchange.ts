@@ -17,16 +17,38 @@ export interface BodyLimit {
   readonly tooLong: "cut" | "refuse";
 }
 
-export interface WholeAnswer {
+export class WholeAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** UTF-8, without a byte order mark. */
-  readonly text: string;
+  /** The body as it came. */
+  readonly bytes: Buffer;
+  /** More came, and was left. */
+  readonly isCut: boolean;
+
+  constructor(status: number, headers: IncomingHttpHeaders, bytes: Buffer, isCut: boolean) {
+    this.status = status;
+    this.headers = headers;
+    this.bytes = bytes;
+    this.isCut = isCut;
+  }
+
+  get text(): string {
+    return utf8Text(this.bytes);
+  }
+}
+
+const UTF_8 = new TextDecoder();
+
+/** UTF-8 without its byte order mark; what is no UTF-8 becomes U+FFFD. */
+export function utf8Text(bytes: Uint8Array): string {
+  return UTF_8.decode(bytes);
 }
 
 export interface ExchangeOptions {
   readonly signal?: AbortSignal | undefined;
   readonly limitOf?: (status: number) => BodyLimit;
+  /** Called when the request is about to be written: until then nothing of it has left. */
+  readonly onSend?: () => void;
 }
 
 /**
@@ -38,16 +60,15 @@ export interface ExchangeOptions {
 export function exchange(
   dispatcher: Dispatcher,
   request: Dispatcher.DispatchOptions,
-  { signal, limitOf = () => NO_LIMIT }: ExchangeOptions = {},
+  { signal, limitOf = () => NO_LIMIT, onSend }: ExchangeOptions = {},
 ): Promise<WholeAnswer> {
   return new Promise((resolve, reject) => {
-    const handler = new Exchange(resolve, reject, limitOf, signal);
+    const handler = new Exchange(resolve, reject, limitOf, signal, onSend);
     if (!handler.isOver) dispatcher.dispatch(request, handler);
   });
 }
 
 const NO_LIMIT: BodyLimit = { bytes: Number.POSITIVE_INFINITY, tooLong: "refuse" };
-const UTF_8 = new TextDecoder();
 
 /** Its state is in fields, not in closures made while the request is under way: those outlive the young generation too. */
 class Exchange implements Dispatcher.DispatchHandler {
@@ -55,6 +76,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #reject: (error: Error) => void;
   readonly #limitOf: (status: number) => BodyLimit;
   readonly #signal: AbortSignal | undefined;
+  readonly #onSend: (() => void) | undefined;
   readonly #onAbort = () => this.#fail(reasonOf(this.#signal));
   #controller: Dispatcher.DispatchController | undefined;
   #failure: Error | undefined;
@@ -70,11 +92,13 @@ class Exchange implements Dispatcher.DispatchHandler {
     reject: (error: Error) => void,
     limitOf: (status: number) => BodyLimit,
     signal: AbortSignal | undefined,
+    onSend: (() => void) | undefined,
   ) {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#limitOf = limitOf;
     this.#signal = signal;
+    this.#onSend = onSend;
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener("abort", this.#onAbort);
   }
@@ -82,6 +106,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#failure !== undefined) controller.abort(this.#failure);
+    else this.#onSend?.();
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
@@ -97,22 +122,22 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#chunks.push(chunk.byteLength > room ? chunk.subarray(0, room) : chunk);
     if (chunk.byteLength <= room) return;
     const tooLarge = new BodyTooLarge(this.#limit.bytes);
-    if (this.#limit.tooLong === "cut") this.#complete();
+    if (this.#limit.tooLong === "cut") this.#complete(true);
     this.#fail(tooLarge); // ends the connection
   }
 
   onResponseEnd(): void {
-    this.#complete();
+    this.#complete(false);
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     this.#fail(error);
   }
 
-  #complete(): void {
+  #complete(isCut: boolean): void {
     const [first] = this.#chunks;
-    const text = UTF_8.decode(this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks));
-    this.#resolve({ status: this.#status, headers: this.#headers, text });
+    const bytes = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
+    this.#resolve(new WholeAnswer(this.#status, this.#headers, bytes, isCut));
     this.#end();
   }
 

@@ -26,14 +26,14 @@ export const MAX_RETRY_AFTER_SECONDS = 600;
 export const MAX_FAULTS = 20;
 /** Of an instance's requests in flight, the part that one tenant may have: the rest is there for the others. */
 export const MAX_TENANT_SHARE_IN_FLIGHT = 0.75;
-/** Clients of an instance that wait for a job's end: each costs a socket and at most a read a second. */
-export const MAX_HELD_WAITS = 2_000;
+/** Calls that an instance holds until a job's end: each costs a socket and at most a read a second. */
+export const MAX_HELD_CALLS = 2_000;
 /** For the response of a job that has ended, at replicas that lag: 0.75 s with the pauses between, then the client asks again. */
 export const MAX_RESPONSE_LOOKS = 5;
 /** A submit's body is in memory while its client waits: with a longer one it is answered at once. */
 export const MAX_HELD_SUBMIT_BYTES = 256 * 1024;
-/** Refusals at the door are counted, and told this often: under load a line for each would be more load. */
-export const DOOR_LOG_EVERY_MS = 10_000;
+/** Requests that are turned away are counted, and logged this often: under load a line for each would be more load. */
+export const TURNED_AWAY_LOG_EVERY_MS = 10_000;
 /** Live jobs that GET /api/ops/status looks at: about one request unit each, whatever the backlog. */
 export const MAX_STATUS_JOBS = 2_000;
 /** Of a dead letter's id, reason and description: they are whatever its sender wrote. */

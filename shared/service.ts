@@ -6,9 +6,11 @@ import type { Clock } from "./clock.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
+import type { FreshCopy } from "./fresh-copy.ts";
+import { Invocations } from "./invocations.ts";
 import { SWITCHED_OFF } from "./job/after-call.ts";
 import type { LiveJobs } from "./job/backlog.ts";
-import type { SubmitDeps } from "./job/intake/submit.ts";
+import type { IntakeDeps } from "./job/intake/intake.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
 import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
@@ -25,10 +27,10 @@ import type { Catalogue } from "./model/catalogue.ts";
 import type { ModelClient } from "./model/client.ts";
 import { createLatencies } from "./model/latency.ts";
 import { Dispatcher } from "./quota/dispatch/dispatcher.ts";
-import { InstanceDoor, isSwitchedOff, limitedOf } from "./quota/door.ts";
 import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
-import type { DispatcherLeases, DispatcherLedger, ParkedJobs, Releases, Reports } from "./quota/ports.ts";
+import { limitedIn, limitedOf } from "./quota/limited.ts";
+import type { DispatcherLeases, ParkedJobs, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Tenants } from "./tenant/tenants.ts";
 import type { BilledCalls } from "./usage/usage-report.ts";
@@ -46,7 +48,7 @@ export interface StorePorts {
   readonly deadLetters: DeadLetters;
   readonly overrides: OverridesStore;
   readonly trail: ControlTrailStore;
-  readonly quotaLedger: DispatcherLedger;
+  readonly quotaLedger: QuotaLedger;
   readonly quotaReports: Reports;
   readonly dispatcherLeases: DispatcherLeases;
   readonly budgetLedger: BudgetLedger;
@@ -83,6 +85,8 @@ export interface ServiceConfiguration {
   >;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
+  /** What of it may change while the service runs. */
+  readonly watched: readonly FreshCopy[];
 }
 
 export type Service = ReturnType<typeof composeService>;
@@ -106,20 +110,19 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     configuration.tenants,
     overrides.current,
   );
+  const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
   const dispatcher = new Dispatcher({
-    leases: ports.dispatcherLeases,
-    ledger: ports.quotaLedger,
-    reports: ports.quotaReports,
-    parked: ports.parkedJobs,
-    ...{ releases, clock, instance, log },
-    deployments: () => catalogue().deployments.map(limitedOf),
-    isOff: (name) => isSwitchedOff(catalogue(), name),
+    ...{ ...shared, releases, leases: ports.dispatcherLeases, parked: ports.parkedJobs },
+    deployments: () => limitedIn(catalogue()),
     weightOf: (tenantId) => tenants().get(tenantId)?.weight ?? 1,
   });
-  const quota = new InstanceDoor({
-    ...{ catalogue, dispatcher },
-    quota: new InstanceQuota({ ledger: ports.quotaLedger, clock, log }),
-    reporter: new Reporter({ reports: ports.quotaReports, clock, log, instance }),
+  const reporter = new Reporter(shared);
+  const quota = new InstanceQuota({
+    ...{ ...shared, dispatcher, reporter, jobs: ports.parkedJobs },
+    deployment: (name) => {
+      const deployment = catalogue().deployment(name);
+      return deployment && limitedOf(deployment);
+    },
   });
   const budgets = new Budgets({
     ledger: ports.budgetLedger,
@@ -145,8 +148,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   );
   const changedBudgets = new ChangedWaits(waits, budgetChange(waitingJobs, tenants));
 
-  const submit: Omit<SubmitDeps, "log"> = {
-    ...{ store, nudges, running, budgets, clock, nudgeGraceMs },
+  const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
+    ...{ store, nudges, running, budgets, clock, nudgeGraceMs, catalogue, settings },
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
@@ -165,6 +168,13 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     defaultDeadlineSeconds: settings.defaultDeadlineSeconds,
     maxDeadlineSeconds: settings.maxDeadlineSeconds,
   };
+  const copies = [overrides, ...configuration.watched];
+  /** Resolves once what is in force is known here, whatever became of this process meanwhile. */
+  const fresh = async () => void (await Promise.all(copies.map((copy) => copy.fresh())));
+  const invocations = new Invocations({
+    ...{ clock, fresh, flush: () => reporter.flush() },
+    look: async () => void (await Promise.all(copies.map((copy) => copy.look()))),
+  });
   /** What one turn of the sweep timer does; each part whatever becomes of the others. */
   const sweep: SweepParts = {
     sweep: rounds,
@@ -184,7 +194,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   return {
     ...ports,
     ...{ settings, catalogue, tenants, running, budgets, quota, dispatcher },
-    ...{ submit, run, redrive, sweep, seal },
+    ...{ intake, run, redrive, sweep, seal, fresh },
+    /** Runs an invocation of any kind: nothing is decided outside of one. */
+    invocation: <T>(work: () => Promise<T>) => invocations.run(work),
+    /** This process is told to end: others go on with what it does for all of them. Resolves once they can. */
+    handOver: async () => {
+      await dispatcher.handOver();
+      await reporter.flush();
+    },
     /** What operators have set, as this instance sees it. */
     overridesWatch: overrides,
   };

@@ -8,6 +8,8 @@ export interface Settings {
   readonly cosmos: CosmosConnection;
   /** Undefined: API keys only. */
   readonly entra: { readonly issuer: string; readonly audience: string } | undefined;
+  /** SHA-256 of the first operator's key, in hex; undefined: operators stand in the tenants file alone. */
+  readonly operatorKeySha256: string | undefined;
   readonly leaseSeconds: number;
   readonly sweepSeconds: number;
   readonly maxAttempts: number;
@@ -20,7 +22,7 @@ export interface Settings {
   readonly maxRequestsInFlight: number;
   /** Of a tenant whose limits say nothing, on one instance; 0: no limit. */
   readonly submitsPerSecond: number;
-  /** How this instance is called in audit records and logs. */
+  /** How this process is called in audit records, reports and logs. */
   readonly instance: string;
   /** Whether Service Bus is an emulator, so that the local stack's well-known keys are accepted. */
   readonly local: boolean;
@@ -65,6 +67,10 @@ export const settingsSchema = z.object({
   COSMOS__clientId: text.optional(),
   AUTH_ISSUER: z.url().optional(),
   AUTH_AUDIENCE: text.optional(),
+  OPERATOR_KEY_SHA256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in 64 lower-case hex digits")
+    .optional(),
   LEASE_SECONDS: whole({ min: 1, max: 300, default: 20 }),
   SWEEP_SECONDS: whole({ min: 1, max: 1800, default: 5 }).refine(isTimerInterval, {
     message: "must divide 60, or be whole minutes that divide 60 minutes",
@@ -77,11 +83,13 @@ export const settingsSchema = z.object({
   MAX_REQUESTS_IN_FLIGHT: whole({ min: 1, max: 100_000, default: 512 }),
   SUBMITS_PER_SECOND: whole({ min: 0, max: 1_000_000, default: 0 }),
   WEBSITE_INSTANCE_ID: text.optional(),
+  WEBSITE_POD_NAME: text.optional(),
+  CONTAINER_NAME: text.optional(),
 });
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @param random names the instance where the cloud does not */
+/** @param random hex digits that no other process has */
 export function parseSettings(
   environment: Environment,
   random: () => string,
@@ -113,6 +121,7 @@ export function parseSettings(
     serviceBus,
     cosmos,
     entra,
+    operatorKeySha256: s.OPERATOR_KEY_SHA256,
     leaseSeconds: s.LEASE_SECONDS,
     sweepSeconds: s.SWEEP_SECONDS,
     maxAttempts: s.MAX_ATTEMPTS,
@@ -122,12 +131,17 @@ export function parseSettings(
     auditRetentionDays: s.AUDIT_RETENTION_DAYS,
     maxRequestsInFlight: s.MAX_REQUESTS_IN_FLIGHT,
     submitsPerSecond: s.SUBMITS_PER_SECOND,
-    instance: s.WEBSITE_INSTANCE_ID?.slice(0, 12) ?? random(),
+    instance: instanceOf(s.WEBSITE_INSTANCE_ID ?? s.WEBSITE_POD_NAME ?? s.CONTAINER_NAME, random()),
     local:
       serviceBus.kind === "connection_string" &&
       /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString),
   };
   return { settings };
+}
+
+/** One for each process: several may share the platform's name for their instance, at the same time or in turns. */
+function instanceOf(platforms: string | undefined, random: string): string {
+  return platforms === undefined ? random : `${platforms.slice(-12)}-${random.slice(0, 4)}`;
 }
 
 function serviceBusOf(env: Environment, faults: string[]): ServiceBusConnection | undefined {

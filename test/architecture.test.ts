@@ -74,6 +74,20 @@ describe("imports run one way", () => {
     );
   });
 
+  it("a protocol is known by its interface and the table alone", () => {
+    const inside = /^shared\/model\/protocol\/[a-z-]+\//;
+    const elsewhere = sources.filter(
+      (file) =>
+        /^(functions|shared)\//.test(file) &&
+        !inside.test(file) &&
+        file !== "shared/model/protocol/protocols.ts",
+    );
+    expect(importing(elsewhere, (name) => inside.test(name))).toEqual([]);
+    expect(graph.get("shared/model/protocol/protocols.ts")?.filter((name) => inside.test(name))).toHaveLength(
+      1,
+    );
+  });
+
   it("rhea stays in local/", () => {
     const elsewhere = sources.filter((file) => /^(functions|shared)\//.test(file));
     expect(importing(elsewhere, (name) => name === "rhea")).toEqual([]);
@@ -155,7 +169,7 @@ describe("settings", () => {
   });
 
   it("the sample names every setting that has no identity-based twin", () => {
-    const identity = /__|^WEBSITE_/;
+    const identity = /__|^WEBSITE_|^CONTAINER_NAME$/;
     const missing = Object.keys(settingsSchema.shape).filter(
       (name) => !identity.test(name) && !(name in sample.Values),
     );

@@ -14,15 +14,15 @@ describe("@azure/functions as the built app has it", () => {
     expect(path.relative(root, found)).toBe(
       path.join("dist", "node_modules", "@azure", "functions", "index.js"),
     );
-    const model = readFileSync(path.join(path.dirname(found), "InvocationModel.js"), "utf8");
-    expect(model).toContain("async getResponse");
-    expect(model).not.toContain("__awaiter");
-    expect(model).not.toContain("WeakMap");
+    const code = readFileSync(found, "utf8");
+    expect(code).toContain("async getResponse");
+    expect(code).not.toContain("__awaiter");
+    expect(code).not.toContain("new WeakMap");
   });
 
   it("is of the published version, and has all that the published build has", () => {
     const { version } = published("@azure/functions/package.json");
-    expect(fromApp("./../node_modules/@azure/functions/constants.js").version).toBe(version);
+    expect(readFileSync(fromApp.resolve("@azure/functions"), "utf8")).toContain(`"${version}"`);
     const [built, original] = [fromApp("@azure/functions"), published("@azure/functions")];
     expect(Object.keys(built).sort()).toEqual(Object.keys(original).sort());
     for (const part of ["app", "input", "output", "trigger"])

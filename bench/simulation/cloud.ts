@@ -1,8 +1,9 @@
 import type { Admission, RateLimiter } from "../../local/model-endpoints/rate-limit.ts";
 import { quotaHeadersOf } from "../../shared/model/protocol/openai/quota-headers.ts";
 import { expectNothing, newPool, type PoolLimits } from "../../shared/quota/belief/pool.ts";
-import { isToBeTold, type PoolTold, TOLD_NOTHING, toldNow } from "../../shared/quota/belief/pool-told.ts";
-import { type CallNews, type Release, Scheduler } from "../../shared/quota/dispatch/scheduler.ts";
+import { BACKLOG_MS, isDue, type PoolTold, TOLD_NOTHING } from "../../shared/quota/dispatch/pool-keeper.ts";
+import { type Release, Scheduler } from "../../shared/quota/dispatch/scheduler.ts";
+import type { CallNews } from "../../shared/quota/ports.ts";
 import type { Waiting } from "../../shared/quota/turns/fair-queue.ts";
 import type { Events } from "./events.ts";
 import * as machinery from "./machinery.ts";
@@ -87,9 +88,7 @@ export class Cloud {
     this.#instances = options.instances;
     this.#watch = options.watch ?? {};
     this.scheduler = new Scheduler(options.weightOf ?? (() => 1));
-    this.scheduler.serve(
-      deployments.map(({ name, pool, limits }) => ({ name, pool, concurrency: limits.concurrency })),
-    );
+    this.scheduler.serve(deployments);
     const { nowMs } = events;
     for (const { pool, limits } of deployments)
       this.scheduler.pools.set(pool, expectNothing(newPool(limits, nowMs), nowMs));
@@ -181,8 +180,9 @@ export class Cloud {
       const isWaitedFor = (this.#members.get(name) ?? []).some(
         (each) => queue.next(each, nowMs) !== undefined,
       );
-      if (!isToBeTold(this.#told.get(name) ?? TOLD_NOTHING, pool, isWaitedFor, nowMs)) continue;
-      this.#told.set(name, toldNow(pool, isWaitedFor, nowMs));
+      if (!isDue(this.#told.get(name) ?? TOLD_NOTHING, pool, isWaitedFor, nowMs)) continue;
+      const backlog_until_ms = isWaitedFor ? nowMs + BACKLOG_MS : 0;
+      this.#told.set(name, { at_ms: nowMs, pool, backlog_until_ms });
       items++;
     }
     this.counts.poolItems += items;

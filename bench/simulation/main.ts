@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { head } from "../measure.ts";
 import { BEGINNING_HEAD, begin, beginningRow } from "./beginning.ts";
+import { hostings } from "./hosting.ts";
 import { neighbours } from "./neighbour.ts";
 import { plotOf } from "./plot.ts";
 import { report, scaleHead, scaleRow } from "./report.ts";
@@ -20,6 +21,8 @@ const OTHERS: Readonly<Record<string, string>> = {
   neighbour: "a tenant with 10 jobs beside one with 100,000 (--jobs)",
   beginning:
     "1,000 jobs (--jobs) of backlog, as scale's first, through the real parts of all instances: slices, reports, dispatcher",
+  hosting:
+    "backlogs and limited concurrency as processes are frozen, taken away and told to end (--only PART of a row's name)",
   scale:
     "backlog with 1,000 to 1,000,000 jobs (--jobs: the most), and 1,000 on fewer deployments; one line each; minutes",
 };
@@ -72,6 +75,7 @@ async function simulate(name: string): Promise<void> {
   console.log("");
   if (name === "shapes") shapes();
   else if (name === "beginning") await beginning();
+  else if (name === "hosting") await hostings(seed, only);
   else if (name === "neighbour") neighbours(jobs ?? 100_000, seed);
   else scale();
 }

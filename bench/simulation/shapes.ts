@@ -14,6 +14,8 @@ export interface Shape {
   readonly limits: DeploymentLimits;
   /** The catalogue's figure over the true one. */
   readonly configured?: number;
+  /** What else the catalogue says. */
+  readonly says?: { readonly window_seconds?: number; readonly shape?: "bucket" | "window" };
   readonly deadFromMs?: number;
 }
 
@@ -26,6 +28,12 @@ export const SHAPES: readonly Shape[] = [
   { name: "bucket, configured twice too high", limits: bucket, configured: 2 },
   { name: "window, configured twice too high", limits: window, configured: 2 },
   { name: "bucket, no headers", limits: { ...bucket, headers: false } },
+  { name: "window, no headers", limits: { ...window, headers: false }, says: { window_seconds: 20 } },
+  {
+    name: "window, no headers, said",
+    limits: { ...window, headers: false },
+    says: { window_seconds: 20, shape: "window" },
+  },
   { name: "bucket, one dead from second 10", limits: bucket, deadFromMs: 10_000 },
   {
     name: "window of a second",
@@ -69,6 +77,7 @@ export function runShape(shape: Shape, seed: string): string {
     limits: {
       requests_per_minute: LIMIT.requestsPerMinute * factor,
       tokens_per_minute: LIMIT.tokensPerMinute * factor,
+      ...shape.says,
     },
     limiter: new RateLimiter(shape.limits),
     counted: (tokens) => Math.round(tokens * 1.03),

@@ -8,9 +8,9 @@ export interface Job {
   readonly simulated: boolean | null;
   readonly attempts: number;
   readonly usage: {
-    readonly input_tokens: number;
-    readonly output_tokens: number;
-    readonly total_tokens: number;
+    readonly input_tokens: number | null;
+    readonly output_tokens: number | null;
+    readonly total_tokens: number | null;
   } | null;
   readonly cost: Cost | null;
   readonly response: { readonly status_code: number; readonly body: unknown } | null;

@@ -65,7 +65,7 @@ function labRow(lab: string, outcomes: readonly Outcome[]): string[] {
     .map(({ audit }) => latencyOf(audit))
     .filter((each) => each !== undefined)
     .sort((a, b) => a - b);
-  const total = (of: (outcome: Outcome) => number | undefined) =>
+  const total = (of: (outcome: Outcome) => number | null | undefined) =>
     outcomes.reduce((tokens, outcome) => tokens + (of(outcome) ?? 0), 0).toLocaleString("en-US");
   return [
     lab,

@@ -6,10 +6,11 @@ export interface Answer {
   readonly status: number;
   readonly headers: Record<string, string | number>;
   readonly charge: number;
-  readonly body?: string;
+  /** JSON; bytes for a batch that came as rows. */
+  readonly body?: string | Buffer;
 }
 
-/** What a request that is refused costs. */
+/** What a request that is refused costs, unless for want of units: it was not looked at. */
 export const REFUSAL_RU = 1;
 
 /** Builds answers, and counts what they were for and what they cost. */
@@ -38,7 +39,7 @@ export class Answers {
     if (error.substatus !== undefined) more["x-ms-substatus"] = String(error.substatus);
     if (error.retryAfterMs !== undefined) more["x-ms-retry-after-ms"] = String(error.retryAfterMs);
     const body = JSON.stringify({ code: error.code, message: error.message });
-    return this.of("refused", REFUSAL_RU, error.status, body, more);
+    return this.of("refused", error.status === 429 ? 0 : REFUSAL_RU, error.status, body, more);
   }
 }
 

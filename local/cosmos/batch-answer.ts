@@ -1,26 +1,29 @@
-import type { BatchResult } from "./batch.ts";
+import { REFUSAL_RU } from "./answers.ts";
+import type { BatchResult, OperationResult } from "./batch.ts";
 import type { Prices } from "./charges.ts";
-import type { StoredItem } from "./container-view.ts";
 
-function operationCharge(operationType: string, item: StoredItem | undefined, prices: Prices): number {
-  if (operationType === "Read") return prices.read(item?.text.length);
-  return prices.write(item?.text.length ?? 0, operationType === "Replace" || operationType === "Patch");
+/** An operation that others kept from being tried costs nothing; one that failed costs what a refusal does. */
+function operationCharge({ statusCode, work }: OperationResult, prices: Prices): number {
+  if (work !== undefined) return prices.of(work);
+  return statusCode === FAILED_DEPENDENCY ? 0 : REFUSAL_RU;
 }
 
+const FAILED_DEPENDENCY = 424;
+
 export function batchCharge(result: BatchResult, prices: Prices): number {
-  return result.results.reduce(
-    (sum, each) => sum + operationCharge(each.operationType, each.item, prices),
-    0,
-  );
+  return result.results.reduce((sum, each) => sum + operationCharge(each, prices), 0);
 }
 
 /** The items' texts are put in as they are stored. */
 export function batchText(result: BatchResult, prices: Prices, minimal: boolean): string {
-  const parts = result.results.map(({ statusCode, item, operationType }) => {
-    const charge = operationCharge(operationType, item, prices).toFixed(2);
+  const parts = result.results.map((each) => {
+    const { statusCode, item, operation } = each;
+    const charge = operationCharge(each, prices).toFixed(2);
     const head = `{"statusCode":${statusCode},"requestCharge":${charge}`;
     if (item === undefined) return `${head}}`;
-    const body = minimal && operationType !== "Read" ? "" : `,"resourceBody":${item.text}`;
+    const withoutBody =
+      (minimal || operation.minimalReturnPreference === true) && operation.operationType !== "Read";
+    const body = withoutBody ? "" : `,"resourceBody":${item.text}`;
     return `${head},"eTag":${JSON.stringify(item.etag)}${body}}`;
   });
   return `[${parts.join(",")}]`;

@@ -1,3 +1,4 @@
+import type { Work } from "./charges.ts";
 import type { ContainerStore } from "./container-store.ts";
 import type { ContainerView } from "./container-view.ts";
 import { badRequest, CosmosError, tooLarge } from "./cosmos-error.ts";
@@ -16,13 +17,15 @@ import { type KeyPart, keyOfHeader, keyText } from "./partition-key.ts";
 export const MAX_BATCH_OPERATIONS = 100;
 const MAX_BATCH_BYTES = MAX_ITEM_BYTES;
 
-interface BatchOperation {
+export interface BatchOperation {
   readonly operationType: string;
   readonly id?: string;
   readonly ifMatch?: string;
   readonly ifNoneMatch?: string;
   readonly resourceBody?: unknown;
   readonly partitionKey?: string;
+  /** What it wrote is not wanted back. */
+  readonly minimalReturnPreference?: boolean;
 }
 
 export interface BatchResult {
@@ -33,7 +36,9 @@ export interface BatchResult {
 export interface OperationResult {
   readonly statusCode: number;
   readonly item?: ItemResult["item"];
-  readonly operationType: string;
+  readonly operation: BatchOperation;
+  /** Undefined where nothing was done; what was undone again was done. */
+  readonly work?: Work;
 }
 
 /** Undoes part of the open transaction: what a batch wrote before it failed. */
@@ -132,7 +137,8 @@ function outcome(
 ): OperationResult {
   const own = results[at];
   if (own !== undefined && own.statusCode >= 400) return own;
-  return { statusCode: FAILED_DEPENDENCY, operationType: operation.operationType };
+  const work = own?.work === undefined ? {} : { work: own.work };
+  return { statusCode: FAILED_DEPENDENCY, operation, ...work };
 }
 
 /** Each operation by itself, with the key it names; the ones behind a failure only where it `goesOn`. */
@@ -142,7 +148,7 @@ export function bulk(container: ContainerStore, text: string, goesOn: boolean): 
   for (const each of parseOperations(text)) {
     const skipped: boolean = failed && !goesOn;
     const result: OperationResult = skipped
-      ? { statusCode: FAILED_DEPENDENCY, operationType: each.operationType }
+      ? { statusCode: FAILED_DEPENDENCY, operation: each }
       : attempt(container, keyOfHeader(each.partitionKey), each);
     failed ||= result.statusCode >= 400;
     results.push(result);
@@ -157,7 +163,7 @@ function attemptRead(
 ): OperationResult {
   const { operationType, id = "" } = operation;
   if (operationType !== "Read") throw badRequest(`The batch operation ${operationType} is not known.`);
-  return outcomeOf(operationType, () => readItem(view, key, id, operation));
+  return outcomeOf(operation, () => readItem(view, key, id, operation));
 }
 
 function attempt(
@@ -165,15 +171,15 @@ function attempt(
   key: readonly KeyPart[] | undefined,
   operation: BatchOperation,
 ): OperationResult {
-  return outcomeOf(operation.operationType, () => run(container, key, operation));
+  return outcomeOf(operation, () => run(container, key, operation));
 }
 
-function outcomeOf(operationType: string, work: () => ItemResult): OperationResult {
+function outcomeOf(operation: BatchOperation, run: () => ItemResult): OperationResult {
   try {
-    const { status, item } = work();
-    return { statusCode: status, operationType, ...(item === undefined ? {} : { item }) };
+    const { status, item, work } = run();
+    return { statusCode: status, operation, work, ...(item === undefined ? {} : { item }) };
   } catch (thrown) {
-    if (thrown instanceof CosmosError) return { statusCode: thrown.status, operationType };
+    if (thrown instanceof CosmosError) return { statusCode: thrown.status, operation };
     throw thrown;
   }
 }

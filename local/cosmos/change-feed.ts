@@ -1,12 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { ContainerView, StoredItem } from "./container-view.ts";
 import { badRequest } from "./cosmos-error.ts";
-import { partitionOf } from "./query-page.ts";
+import { scopeOf } from "./key-scope.ts";
 import { header } from "./request.ts";
 
 export interface FeedPage {
   readonly text: string;
   readonly count: number;
+  /** Its items. */
+  readonly texts: readonly string[];
   /** Where the change feed goes on; undefined for a plain read. */
   readonly etag: string | undefined;
   /** Where a plain read goes on; undefined at its end. */
@@ -19,7 +21,6 @@ const MAX_PAGE_CHARS = 4 * 1024 * 1024;
 
 /** Items of a container as they stand, or their changes. @throws CosmosError 400 for a feed it does not serve */
 export function feedPage(container: ContainerView, headers: IncomingHttpHeaders): FeedPage {
-  refuseRanges(headers);
   const mode = header(headers, "a-im")?.toLowerCase();
   if (mode === undefined) return plainFeed(container, headers);
   if (mode !== "incremental feed")
@@ -27,15 +28,7 @@ export function feedPage(container: ContainerView, headers: IncomingHttpHeaders)
   return changeFeed(container, headers);
 }
 
-/** All of a container is one physical partition here; a part of its hash range cannot be told apart. */
-function refuseRanges(headers: IncomingHttpHeaders): void {
-  const from = header(headers, "x-ms-start-epk") ?? "";
-  const to = header(headers, "x-ms-end-epk") ?? "FF";
-  if (from !== "" || (to !== "" && to !== "FF"))
-    throw badRequest("A feed range that is not the whole container's is not served by this emulator.");
-}
-
-/** As many items as a page holds, and whether there are more. */
+/** As many items as a page holds, and whether there may be more: a full page does not know. */
 function fill(items: Iterable<StoredItem>, headers: IncomingHttpHeaders) {
   const asked = Number(header(headers, "x-ms-max-item-count") ?? -1);
   const most = asked > 0 ? asked : DEFAULT_PAGE_ITEMS;
@@ -43,24 +36,25 @@ function fill(items: Iterable<StoredItem>, headers: IncomingHttpHeaders) {
   let chars = 0;
   for (const item of items) {
     chars += item.text.length;
-    if (found.length >= most || (chars > MAX_PAGE_CHARS && found.length > 0)) return { found, more: true };
+    if (chars > MAX_PAGE_CHARS && found.length > 0) return { found, more: true };
     found.push(item);
+    if (found.length >= most) return { found, more: true };
   }
   return { found, more: false };
 }
 
 function page(container: ContainerView, texts: readonly string[]) {
   const text = `{"_rid":"${container.rid}","Documents":[${texts.join(",")}],"_count":${texts.length}}`;
-  return { text, count: texts.length };
+  return { text, texts, count: texts.length };
 }
 
 function plainFeed(container: ContainerView, headers: IncomingHttpHeaders): FeedPage {
   const token = header(headers, "x-ms-continuation") ?? "";
   const after = /^(?:items:(\d+))?$/.exec(token);
   if (after === null) throw badRequest("Invalid Continuation Token: it is not one of this feed.");
-  const partition = partitionOf(container, header(headers, "x-ms-documentdb-partitionkey"));
   const fromBorn = Number(after[1] ?? -1) + 1;
-  const { found, more } = fill(container.select({ partition, order: "born", fromBorn }), headers);
+  const items = container.select({ ...scopeOf(container, headers), order: "born", fromBorn });
+  const { found, more } = fill(items, headers);
   const texts = found.map((item) => item.text);
   const continuation = more ? `items:${found.at(-1)?.born}` : undefined;
   return { ...page(container, texts), etag: undefined, continuation };
@@ -71,9 +65,8 @@ function plainFeed(container: ContainerView, headers: IncomingHttpHeaders): Feed
  * continuation (`"lsn"`), or from a time on.
  */
 function changeFeed(container: ContainerView, headers: IncomingHttpHeaders): FeedPage {
-  const partition = partitionOf(container, header(headers, "x-ms-documentdb-partitionkey"));
   const { afterLsn, sinceSeconds } = startOf(container, headers);
-  const changes = container.select({ partition, order: "lsn", afterLsn });
+  const changes = container.select({ ...scopeOf(container, headers), order: "lsn", afterLsn });
   const { found } = fill(sinceSeconds === undefined ? changes : writtenSince(changes, sinceSeconds), headers);
   const texts = found.map((item) => `${item.text.slice(0, -1)},"_lsn":${item.lsn}}`);
   const end = sinceSeconds === undefined ? afterLsn : container.lsn;

@@ -10,6 +10,7 @@ export function withDefaults(definition: ContainerDefinition): ContainerDefiniti
       conflictResolutionProcedure: "",
     },
     ...definition,
+    partitionKey: { kind: "Hash", version: 2, ...definition.partitionKey },
     indexingPolicy: indexingWithDefaults(definition.indexingPolicy ?? {}),
   };
 }

@@ -1,4 +1,5 @@
 import { badRequest } from "./cosmos-error.ts";
+import { isPropertyPath } from "./property-path.ts";
 
 /** What a client says of a container when it makes one; kept as it came. */
 export interface ContainerDefinition {
@@ -10,10 +11,12 @@ export interface ContainerDefinition {
   };
   readonly defaultTtl?: number;
   readonly indexingPolicy?: IndexingPolicy;
-  readonly geospatialConfig?: object;
+  readonly geospatialConfig?: { readonly type?: string };
   readonly conflictResolutionPolicy?: object;
   readonly uniqueKeyPolicy?: { readonly uniqueKeys?: readonly { readonly paths: readonly string[] }[] };
 }
+
+type BoundingBox = Readonly<Partial<Record<"xmin" | "ymin" | "xmax" | "ymax", unknown>>>;
 
 export interface IndexingPolicy {
   readonly indexingMode?: string;
@@ -21,6 +24,7 @@ export interface IndexingPolicy {
   readonly includedPaths?: readonly { readonly path: string }[];
   readonly excludedPaths?: readonly { readonly path: string }[];
   readonly compositeIndexes?: readonly (readonly { readonly path: string; readonly order?: string }[])[];
+  readonly spatialIndexes?: readonly { readonly path: string; readonly boundingBox?: BoundingBox | null }[];
 }
 
 const MAX_NAME_CHARS = 255;
@@ -47,7 +51,7 @@ export function checkName(id: unknown, what: string): asserts id is string {
 
 /** @throws CosmosError 400 */
 export function containerDefinition(json: Record<string, unknown>): ContainerDefinition {
-  const { id, partitionKey, defaultTtl, indexingPolicy, uniqueKeyPolicy } =
+  const { id, partitionKey, defaultTtl, indexingPolicy, uniqueKeyPolicy, geospatialConfig } =
     json as Partial<ContainerDefinition>;
   checkName(id, "container");
   refuseAny(json, NOT_SERVED);
@@ -58,7 +62,11 @@ export function containerDefinition(json: Record<string, unknown>): ContainerDef
     !(defaultTtl === -1 || (Number.isInteger(defaultTtl) && defaultTtl > 0 && defaultTtl <= MAX_TTL_SECONDS))
   )
     throw badRequest("defaultTtl must be -1 or a positive whole number of seconds.");
-  if (indexingPolicy !== undefined) checkIndexing(indexingPolicy);
+  if (indexingPolicy !== undefined) {
+    checkIndexing(indexingPolicy);
+    checkComposites(indexingPolicy);
+    checkBoxes(indexingPolicy, geospatialConfig?.type ?? "Geography");
+  }
   for (const { paths } of uniqueKeyPolicy?.uniqueKeys ?? []) checkPaths(paths, "A unique key");
   return json as unknown as ContainerDefinition;
 }
@@ -81,11 +89,12 @@ function checkKey(key: ContainerDefinition["partitionKey"] | undefined): void {
 }
 
 function checkPaths(paths: unknown, what: string): asserts paths is string[] {
-  const fine =
-    Array.isArray(paths) &&
-    paths.length > 0 &&
-    paths.every((path) => /^\/[^/]+(\/[^/]+)*$/.test(String(path)));
-  if (!fine) throw badRequest(`${what} needs paths such as /name.`);
+  if (!Array.isArray(paths) || paths.length === 0) throw badRequest(`${what} needs paths such as /name.`);
+  const wrong = paths.find((path) => !isPropertyPath(path));
+  if (wrong !== undefined)
+    throw badRequest(
+      `${what} cannot have the path '${wrong}': a path has letters, digits and underscores, or a name in quotes, and neither wildcards nor a slash at its end.`,
+    );
 }
 
 function checkIndexing(policy: IndexingPolicy): void {
@@ -102,4 +111,36 @@ function checkIndexing(policy: IndexingPolicy): void {
     throw badRequest(
       "The special mandatory indexing path '/*' is not provided in any of the path type sets.",
     );
+}
+
+const ORDERS = ["ascending", "descending"];
+
+function checkComposites({ compositeIndexes = [] }: IndexingPolicy): void {
+  for (const { path, order = "ascending" } of compositeIndexes.flat()) {
+    if (!isPropertyPath(path.replace(/\/\?$/, "")))
+      throw badRequest(`A composite index cannot have the path '${path}'.`);
+    if (!ORDERS.includes(order))
+      throw badRequest(
+        `The order '${order}' of a composite index is not known: ${ORDERS.join(" and ")} are.`,
+      );
+  }
+}
+
+/** Points on a plane need a box that bounds them; those on the globe have none. */
+function checkBoxes({ spatialIndexes = [] }: IndexingPolicy, type: string): void {
+  if (type !== "Geography" && type !== "Geometry")
+    throw badRequest(`The geospatial type '${type}' is not known: Geography and Geometry are.`);
+  for (const { path, boundingBox: box } of spatialIndexes) {
+    if (type === "Geography" && box !== undefined && box !== null)
+      throw badRequest(`The spatial index of ${path} has a bounding box, which only the type Geometry has.`);
+    if (type === "Geometry" && !isBox(box))
+      throw badRequest(`The spatial index of ${path} needs a bounding box with xmin < xmax and ymin < ymax.`);
+  }
+}
+
+function isBox(box: BoundingBox | null | undefined): boolean {
+  const { xmin, ymin, xmax, ymax } = box ?? {};
+  const sides = [xmin, ymin, xmax, ymax];
+  if (!sides.every((side) => typeof side === "number")) return false;
+  return Number(xmin) < Number(xmax) && Number(ymin) < Number(ymax);
 }

@@ -1,22 +1,36 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { Clock } from "../clock.ts";
+import type { Weight } from "./charges.ts";
 import type { ContainerDefinition } from "./container-definition.ts";
 import { makeTable } from "./container-table.ts";
-import type { ContainerView, PartitionScope, Selection, StoredItem } from "./container-view.ts";
+import type { ContainerView, Selection, StoredItem } from "./container-view.ts";
 import { CosmosError } from "./cosmos-error.ts";
 import { History } from "./history.ts";
 import { IndexPlan } from "./index-plan.ts";
+import { IndexTerms } from "./index-terms.ts";
+import { COLUMNS, firstPart, ItemSelects, LIVE, storedItem } from "./item-selects.ts";
 import { systemFields, withSystemFields } from "./item-text.ts";
+import type { KeyPath } from "./partition-key.ts";
+import { propertyNames } from "./property-path.ts";
 import { containerRid, databaseRid, itemRid } from "./rid.ts";
 import { UniqueKeys } from "./unique-keys.ts";
 
-/** Prepared queries kept for the next time. */
-const MAX_KEPT_SELECTS = 200;
 /**
  * Numbers are set aside in lots, stored before any of a lot is used: one that was given out once is never given
  * out again, not even after its item was deleted and the process killed. An etag or a continuation relies on it.
  */
 const LSN_LOT = 10_000;
+
+/** A version of an item: its etag, and what its removal costs. */
+export interface Version extends Weight {
+  readonly etag: string;
+}
+
+/** What a write stored, and what that costs. */
+export interface Written {
+  readonly item: StoredItem;
+  readonly weight: Weight;
+}
 
 /** Which container it is, and what it is. */
 export interface ContainerPlace {
@@ -36,19 +50,21 @@ export class ContainerStore implements ContainerView {
   readonly hasColumns = true;
   readonly table: string;
   readonly definition: ContainerDefinition;
+  readonly keyPaths: readonly KeyPath[];
   readonly indexes: IndexPlan;
   readonly #db: DatabaseSync;
   readonly #clock: Clock;
   readonly #read: StatementSync;
-  readonly #etag: StatementSync;
+  readonly #version: StatementSync;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
   readonly #delete: StatementSync;
   readonly #expired: StatementSync;
   readonly #nextExpiry: StatementSync;
-  readonly #selects = new Map<string, StatementSync>();
+  readonly #selects: ItemSelects;
   readonly #singleIndexes = new Set<string>();
   readonly #unique: UniqueKeys;
+  readonly #terms: IndexTerms;
   readonly #twins: readonly StatementSync[];
   readonly #before: StatementSync;
   readonly #reserve: StatementSync;
@@ -67,18 +83,32 @@ export class ContainerStore implements ContainerView {
     this.self = `${this.databaseSelf}colls/${this.rid}/`;
     this.table = `items_${number}`;
     this.definition = definition;
+    this.keyPaths = definition.partitionKey.paths.map(propertyNames);
     this.#db = db;
     this.#clock = clock;
     this.indexes = new IndexPlan(definition.indexingPolicy);
     const { table } = this;
+    this.#selects = new ItemSelects(db, table, () => clock.now());
     this.#unique = new UniqueKeys(definition);
-    makeTable(db, table, this.indexes, this.#unique);
+    this.#terms = new IndexTerms(this.indexes);
+    const { rid, self, indexes } = this;
+    makeTable(db, table, { rid, self, indexes, unique: this.#unique, terms: this.#terms });
     this.#twins = this.#unique.columns.map((column) =>
       db.prepare(`SELECT 1 FROM ${table} WHERE pk = ? AND ${column} = ? AND id <> ? AND ${LIVE}`),
     );
     this.#read = db.prepare(`SELECT ${COLUMNS} FROM ${table} WHERE pk = ? AND id = ? AND ${LIVE}`);
-    this.#etag = db.prepare(`SELECT etag FROM ${table} WHERE pk = ? AND id = ? AND ${LIVE}`);
-    const written = ["lsn", "body", "etag", "expires_ms", ...this.#unique.columns, ...this.indexes.columns];
+    this.#version = db.prepare(
+      `SELECT etag, octet_length(body) AS bytes, terms FROM ${table} WHERE pk = ? AND id = ? AND ${LIVE}`,
+    );
+    const written = [
+      "lsn",
+      "body",
+      "etag",
+      "expires_ms",
+      "terms",
+      ...this.#unique.columns,
+      ...this.indexes.columns,
+    ];
     const columns = [...written, "born", "pk", "id", "p1"];
     const marks = columns.map(() => "?").join(", ");
     // Replaces an item that has expired and is not swept yet.
@@ -127,10 +157,6 @@ export class ContainerStore implements ContainerView {
     this.history?.record({ lsn, atMs: this.#clock.now(), key, id, item, expiresMs });
   }
 
-  get paths(): readonly string[] {
-    return this.definition.partitionKey.paths;
-  }
-
   get lsn(): number {
     return this.#lsn;
   }
@@ -140,9 +166,11 @@ export class ContainerStore implements ContainerView {
     return row === undefined ? undefined : storedItem(row);
   }
 
-  /** The etag alone, for a write that only has to know whether there is an item and which version. */
-  etag(key: string, id: string): string | undefined {
-    return this.#etag.get(key, id, this.#clock.now())?.etag as string | undefined;
+  /** For a write that only has to know whether there is an item, and which version. */
+  version(key: string, id: string): Version | undefined {
+    const row = this.#version.get(key, id, this.#clock.now());
+    if (row === undefined) return undefined;
+    return { etag: row.etag as string, bytes: row.bytes as number, terms: termsOf(row.terms as Uint8Array) };
   }
 
   get nowMs(): number {
@@ -150,17 +178,17 @@ export class ContainerStore implements ContainerView {
   }
 
   /** A new item; system fields the client sent are replaced. */
-  insert(key: string, id: string, item: Record<string, unknown>, text: string): StoredItem {
-    const { values, stored } = this.#write(key, id, item, text);
+  insert(key: string, id: string, item: Record<string, unknown>, text: string): Written {
+    const { values, stored, weight } = this.#write(key, id, item, text);
     this.#insert.run(...values, stored.lsn, key, id, firstPart(key));
-    return { ...stored, born: stored.lsn };
+    return { item: { ...stored, born: stored.lsn }, weight };
   }
 
   /** A new version of an item that is there. */
-  update(key: string, id: string, item: Record<string, unknown>, text: string): StoredItem {
-    const { values, stored } = this.#write(key, id, item, text);
+  update(key: string, id: string, item: Record<string, unknown>, text: string): Written {
+    const { values, stored, weight } = this.#write(key, id, item, text);
     this.#update.run(...values, key, id);
-    return stored;
+    return { item: stored, weight };
   }
 
   #write(key: string, id: string, item: Record<string, unknown>, text: string) {
@@ -177,8 +205,11 @@ export class ContainerStore implements ContainerView {
     const body = withSystemFields(item, text, system);
     const expiresMs = this.#expiresMs(item.ttl, nowMs);
     if (expiresMs !== null) this.onExpiry(expiresMs);
-    const values: SQLInputValue[] = [lsn, body, etag, expiresMs, ...unique, ...this.indexes.values(item)];
-    return { values, stored: { id, text: body, etag, lsn, born: 0 } };
+    const columns = this.indexes.values(item);
+    const terms = this.#terms.of(item, columns);
+    const values: SQLInputValue[] = [lsn, body, etag, expiresMs, terms, ...unique, ...columns];
+    const weight = { bytes: Buffer.byteLength(body), terms };
+    return { values, stored: { id, text: body, etag, lsn, born: 0 }, weight };
   }
 
   /** All items of a partition key. */
@@ -222,86 +253,12 @@ export class ContainerStore implements ContainerView {
     this.#singleIndexes.add(column);
   }
 
-  *select(selection: Selection): Generator<StoredItem> {
-    const { order } = selection;
-    if (typeof order !== "object" || order.by === undefined) {
-      yield* this.#rows(selection, this.table);
-      return;
-    }
-    const { name, where, needs, isPartial } = order.by;
-    const inside = { ...selection, where: `${needs} IS NOT NULL AND (${where})` };
-    yield* this.#rows(inside, `${this.table} INDEXED BY ${this.table}${name}`);
-    if (!isPartial) return;
-    const outside = `${needs} IS NULL AND (${selection.where ?? "TRUE"})`;
-    yield* this.#rows({ ...selection, where: outside, order: { columns: order.columns } }, this.table);
-  }
-
-  *#rows(selection: Selection, from: string): Generator<StoredItem> {
-    const { where, values } = this.#conditions(selection);
-    const { order, limit } = selection;
-    const by = typeof order === "object" ? `${order.columns}, born` : order;
-    const end = limit === undefined ? "" : ` LIMIT ${limit}`;
-    const sql = `SELECT ${COLUMNS} FROM ${from} WHERE ${where} AND ${LIVE} ORDER BY ${by}${end}`;
-    // Taken out while in use: a statement cannot be run twice at a time, as a subquery or a second page might.
-    const statement = this.#selects.get(sql) ?? this.#db.prepare(sql);
-    this.#selects.delete(sql);
-    try {
-      for (const row of statement.iterate(...values, this.#clock.now())) yield storedItem(row);
-    } finally {
-      if (this.#selects.size < MAX_KEPT_SELECTS) this.#selects.set(sql, statement);
-    }
-  }
-
-  #conditions(selection: Selection): { where: string; values: SQLInputValue[] } {
-    const { partition, where = "TRUE", values = [], order, fromBorn, afterLsn, upToLsn } = selection;
-    const own = partition === undefined ? undefined : this.#partition(partition, order);
-    const conditions = [...(own?.conditions ?? []), where];
-    const all = [...(own?.values ?? []), ...values];
-    const add = (condition: string, value: number | undefined) => {
-      if (value === undefined) return;
-      conditions.push(condition);
-      all.push(value);
-    };
-    add("born >= ?", fromBorn);
-    add("lsn > ?", afterLsn);
-    add("lsn <= ?", upToLsn);
-    return { where: conditions.map((condition) => `(${condition})`).join(" AND "), values: all };
-  }
-
-  /**
-   * A prefix of components is a prefix of the stored text; \u0002 is the first character behind its separator.
-   * In the order of creation, the numbers are looked up first: the index of keys holds them, so nothing is sorted.
-   */
-  #partition({ key, whole }: PartitionScope, order: Selection["order"]) {
-    const range = whole ? ["pk = ?"] : ["pk >= ?", "pk < ?"];
-    const values = whole ? [key] : [key, `${key.slice(0, -1)}\u0002`];
-    if (order === "born") {
-      return {
-        conditions: [`born IN (SELECT born FROM ${this.table} WHERE ${range.join(" AND ")})`],
-        values,
-      };
-    }
-    if (order === "lsn" || order.by === undefined) return { conditions: range, values };
-    const first = firstPart(key);
-    if (first === key) return { conditions: ["p1 = ?"], values: [first] };
-    return { conditions: ["p1 = ?", ...range.map((each) => `+${each}`)], values: [first, ...values] };
+  select(selection: Selection): Iterable<StoredItem> {
+    return this.#selects.select(selection);
   }
 }
 
-const COLUMNS = "born, lsn, id, body, etag";
-const LIVE = "(expires_ms IS NULL OR expires_ms > ?)";
-
-function storedItem(row: Record<string, unknown>): StoredItem {
-  return {
-    id: row.id as string,
-    text: row.body as string,
-    etag: row.etag as string,
-    lsn: row.lsn as number,
-    born: row.born as number,
-  };
-}
-
-/** The first component of a key text, by which a prefix query of hierarchical keys is narrowed. */
-function firstPart(key: string): string {
-  return key.slice(0, key.indexOf("\u0001") + 1);
+/** SQLite's bytes need not lie where 32-bit numbers may. */
+function termsOf(bytes: Uint8Array): Int32Array {
+  return new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 }

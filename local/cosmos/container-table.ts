@@ -1,10 +1,13 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { IndexPlan } from "./index-plan.ts";
+import type { IndexTerms } from "./index-terms.ts";
+import { systemFields, withSystemFields } from "./item-text.ts";
+import { itemRid } from "./rid.ts";
 import type { UniqueKeys } from "./unique-keys.ts";
 
 /**
- * The table of a container's items. `born` is the lsn an item was created with, `p1` the first component of its key;
- * a column for each path that the indexing policy names.
+ * The table of a container's items. `born` is the lsn an item was created with, `p1` the first component of its key,
+ * `terms` its terms in the indexes, as hashes; a column for each path that the indexing policy names.
  */
 function columnsOf(indexes: IndexPlan, unique: UniqueKeys): string {
   const more = [
@@ -12,20 +15,30 @@ function columnsOf(indexes: IndexPlan, unique: UniqueKeys): string {
     ...indexes.columns.map((name) => `, ${name} ANY`),
   ];
   return `born INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, pk TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
-    etag TEXT NOT NULL, expires_ms INTEGER, p1 TEXT NOT NULL${more.join("")},
+    etag TEXT NOT NULL, expires_ms INTEGER, p1 TEXT NOT NULL, terms BLOB NOT NULL${more.join("")},
     UNIQUE (pk, id)`;
 }
 
-const FIXED = ["born", "lsn", "pk", "id", "body", "etag", "expires_ms", "p1"];
+const KEPT = ["born", "lsn", "pk", "id", "body", "etag", "expires_ms", "p1"];
+
+/** What a table's rows are filled from. */
+interface Derived {
+  /** The container's resource id, and its `_self`. */
+  readonly rid: string;
+  readonly self: string;
+  readonly indexes: IndexPlan;
+  readonly unique: UniqueKeys;
+  readonly terms: IndexTerms;
+}
 
 /** Makes the table, or brings one of an older version or another policy up to date, and its indexes. */
-export function makeTable(db: DatabaseSync, table: string, indexes: IndexPlan, unique: UniqueKeys): void {
-  const wanted = [...FIXED, ...unique.columns, ...indexes.columns];
+export function makeTable(db: DatabaseSync, table: string, derived: Derived): void {
+  const { indexes, unique } = derived;
+  const wanted = [...KEPT, "terms", ...unique.columns, ...indexes.columns];
   const found = db.prepare(`SELECT name FROM pragma_table_info('${table}')`).all();
   const there = found.map((row) => String(row.name));
   if (there.length === 0) db.exec(`CREATE TABLE ${table} (${columnsOf(indexes, unique)}) STRICT`);
-  else if (wanted.some((name) => !there.includes(name)))
-    rebuild(db, table, { indexes, unique }, there.includes("born"));
+  else if (wanted.some((name) => !there.includes(name))) rebuild(db, table, derived, there.includes("born"));
   db.exec(`CREATE INDEX IF NOT EXISTS ${table}_lsn ON ${table} (lsn);
     CREATE INDEX IF NOT EXISTS ${table}_expires ON ${table} (expires_ms) WHERE expires_ms IS NOT NULL`);
   for (const name of unique.columns)
@@ -55,15 +68,15 @@ function makeSortIndexes(db: DatabaseSync, table: string, { composites }: IndexP
   }
 }
 
-/** Version 1 had no `born`: there its lsn stands for it. */
+/** Version 1 had no `born`: there its lsn stands for it. Up to version 3, resource ids were others. */
 function rebuild(
   db: DatabaseSync,
   table: string,
-  { indexes, unique }: { indexes: IndexPlan; unique: UniqueKeys },
+  { rid, self, indexes, unique, terms }: Derived,
   hasBorn: boolean,
 ): void {
   const fresh = `${table}_fresh`;
-  const names = [...FIXED, ...unique.columns, ...indexes.columns];
+  const names = [...KEPT, "terms", ...unique.columns, ...indexes.columns];
   db.exec(
     `SAVEPOINT rebuild; DROP TABLE IF EXISTS ${fresh}; CREATE TABLE ${fresh} (${columnsOf(indexes, unique)}) STRICT`,
   );
@@ -74,9 +87,17 @@ function rebuild(
     `SELECT ${hasBorn ? "born" : "lsn AS born"}, lsn, pk, id, body, etag, expires_ms, p1 FROM ${table} ORDER BY 1`,
   );
   for (const row of rows.iterate()) {
-    const fixed = FIXED.map((name) => row[name] ?? null);
     const item = JSON.parse(String(row.body));
-    insert.run(...fixed, ...unique.values(item), ...indexes.values(item));
+    const system = systemFields(
+      String(row.etag),
+      Number(item._ts ?? 0),
+      itemRid(rid, String(row.pk), String(row.id)),
+      self,
+    );
+    const body = withSystemFields(item, String(row.body), system);
+    const kept = KEPT.map((name) => (name === "body" ? body : (row[name] ?? null)));
+    const values = indexes.values(item);
+    insert.run(...kept, terms.of(item, values), ...unique.values(item), ...values);
   }
   db.exec(`DROP TABLE ${table}; ALTER TABLE ${fresh} RENAME TO ${table}; RELEASE rebuild`);
 }

@@ -1,6 +1,8 @@
 import type { SQLInputValue } from "node:sqlite";
 import type { ContainerDefinition } from "./container-definition.ts";
+import { isInRange } from "./effective-key.ts";
 import type { IndexPlan } from "./index-plan.ts";
+import type { KeyPath } from "./partition-key.ts";
 
 /** A stored item: its JSON text with the system fields in it. */
 export interface StoredItem {
@@ -20,8 +22,24 @@ export interface PartitionScope {
   readonly whole: boolean;
 }
 
-export const isInPartition = (partition: PartitionScope | undefined, key: string): boolean =>
-  partition === undefined || (partition.whole ? key === partition.key : key.startsWith(partition.key));
+/** A part of the hash range: the effective keys from one on, up to another. */
+export interface KeyRange {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Which keys are meant: those that lie in both; undefined does not narrow. */
+export interface KeyScope {
+  readonly partition: PartitionScope | undefined;
+  readonly range: KeyRange | undefined;
+}
+
+/** `key` as it is stored. */
+export function isInScope({ partition, range }: KeyScope, key: string): boolean {
+  if (partition !== undefined && !(partition.whole ? key === partition.key : key.startsWith(partition.key)))
+    return false;
+  return range === undefined || isInRange(key, range.from, range.to);
+}
 
 /** An order by columns of indexed paths, as SQL has it. */
 export interface Sorted {
@@ -41,8 +59,7 @@ export interface SortIndex {
 }
 
 /** Which items to read, and in which order. */
-export interface Selection {
-  readonly partition: PartitionScope | undefined;
+export interface Selection extends KeyScope {
   /** SQL over the columns of indexed paths, which need not tell everything: a query looks again. */
   readonly where?: string;
   readonly values?: readonly SQLInputValue[];
@@ -64,7 +81,8 @@ export interface ContainerView {
   /** `dbs/{name}/colls/{name}` */
   readonly path: string;
   readonly definition: ContainerDefinition;
-  readonly paths: readonly string[];
+  /** Where the components of its partition key are. */
+  readonly keyPaths: readonly KeyPath[];
   readonly indexes: IndexPlan;
   readonly lsn: number;
   readonly nowMs: number;

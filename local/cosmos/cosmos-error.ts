@@ -29,6 +29,7 @@ const CODES: Readonly<Record<number, string>> = {
   405: "MethodNotAllowed",
   408: "RequestTimeout",
   409: "Conflict",
+  410: "Gone",
   412: "PreconditionFailed",
   413: "RequestEntityTooLarge",
   429: "TooManyRequests",

@@ -11,8 +11,8 @@ export class Gone extends Error {
   override readonly name = "Gone";
 }
 
-/** The whole body as text. @throws CosmosError 413; Gone */
-export function bodyOf(request: IncomingMessage): Promise<string> {
+/** The whole body. @throws CosmosError 413; Gone */
+export function bodyOf(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let chunks: Buffer[] = [];
     let bytes = 0;
@@ -25,9 +25,7 @@ export function bodyOf(request: IncomingMessage): Promise<string> {
       request.removeAllListeners("data");
       reject(tooLarge("A body is at most 4 MB"));
     });
-    request.on("end", () =>
-      resolve(chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks).toString()),
-    );
+    request.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     request.on("error", () => reject(new Gone()));
     request.on("close", () => {
       if (!request.complete) reject(new Gone());
@@ -48,7 +46,7 @@ export function answer(
     if (status !== 204 && status !== 304) all["content-length"] = 0;
     response.writeHead(status, all).end();
   } else {
-    all["content-type"] = "application/json";
+    all["content-type"] = typeof body === "string" ? "application/json" : "application/octet-stream";
     all["content-length"] = Buffer.byteLength(body);
     // As text: Node then writes head and body as one.
     response.writeHead(status, all).end(body);

@@ -86,12 +86,24 @@ export class IndexPlan {
 
   /** Whether ORDER BY may use the path. */
   isIndexed(path: string): boolean {
+    return !this.#none && (ALWAYS_INDEXED.has(path) || this.includes(path));
+  }
+
+  /** Whether the policy has a value at the path indexed. */
+  includes(path: string): boolean {
     if (this.#none) return false;
-    if (ALWAYS_INDEXED.has(path)) return true;
     const names = path.split("/").slice(1);
     const closest = (paths: readonly PolicyPath[]) =>
       Math.max(-1, ...paths.map((each) => closeness(each, names)));
     return closest(this.#included) > closest(this.#excluded);
+  }
+
+  /** Whether the policy has any value below the path indexed. */
+  includesBelow(path: string): boolean {
+    const start = path.split("/").slice(1);
+    const isBelow = ({ names }: PolicyPath) =>
+      names.length > start.length && start.every((name, at) => name === names[at]);
+    return this.includes(`${path}/?`) || (!this.#none && this.#included.some(isBelow));
   }
 
   /** Whether the policy names the path itself: then items without it are in the index too. */

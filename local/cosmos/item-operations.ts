@@ -6,7 +6,7 @@ import { feedPage } from "./change-feed.ts";
 import type { Prices } from "./charges.ts";
 import type { ContainerStore } from "./container-store.ts";
 import type { ContainerView } from "./container-view.ts";
-import { CosmosError } from "./cosmos-error.ts";
+import { badRequest, CosmosError } from "./cosmos-error.ts";
 import {
   createItem,
   deleteItem,
@@ -18,12 +18,16 @@ import {
   type SentItem,
   upsertItem,
 } from "./items.ts";
+import { scopeOf } from "./key-scope.ts";
 import { keyOfHeader } from "./partition-key.ts";
 import { type QueryRequest, RunningQuery } from "./query/run-query.ts";
 import { QUERY_METRICS, queryMetrics } from "./query-metrics.ts";
 import { queryPage } from "./query-page.ts";
 import { type CosmosRequest, conditionsOf, header, is, isQuery, parseJson, parseObject } from "./request.ts";
 import type { CosmosStore } from "./store.ts";
+
+/** The items of a partition key are deleted behind the scenes: what is charged is the order to. */
+const PURGE_RU = 1;
 
 /** What is read, as of now or, where a fault wants it, as of a while ago. Called when the read happens. */
 export type Look = (container: ContainerStore) => ContainerView;
@@ -56,6 +60,8 @@ export class ItemOperations {
     if (route.verb === "get") return this.#feed(container, request, look);
     if (route.verb !== "post") throw new CosmosError(405, `${route.verb} is not an operation on items.`);
     if (is(headers["x-ms-cosmos-is-query-plan-request"])) return this.#plan(container, request);
+    if (headers["a-im"] !== undefined)
+      throw badRequest("A change feed with a query is not served by this emulator: the feed as it is, is.");
     if (isQuery(headers)) return this.#query(container, request, look);
     if (is(headers["x-ms-cosmos-is-batch-request"])) return this.#batch(container, request, look);
     const key = keyOfHeader(header(headers, "x-ms-documentdb-partitionkey"));
@@ -80,10 +86,15 @@ export class ItemOperations {
           const view = look(container);
           return { result: readItem(view, key, id, conditions), session: sessionHeaders(view) };
         });
-        const { status, item } = result;
+        const { status, item, work } = result;
         const more = { etag: item?.etag ?? "", ...session };
-        const charge = this.#prices.read(item?.text.length);
-        return this.#answers.of("read", charge, status, status === 304 ? undefined : item?.text, more);
+        return this.#answers.of(
+          "read",
+          this.#prices.of(work),
+          status,
+          status === 304 ? undefined : item?.text,
+          more,
+        );
       }
       case "put": {
         const sent = { value: parseObject(body), text: body };
@@ -96,9 +107,8 @@ export class ItemOperations {
         return this.#written("patch", result, container, request);
       }
       case "delete": {
-        await commits.run(() => deleteItem(container, key, id, conditions));
-        const charge = this.#prices.write(0, false);
-        return this.#answers.of("delete", charge, 204, undefined, sessionHeaders(container));
+        const { work } = await commits.run(() => deleteItem(container, key, id, conditions));
+        return this.#answers.of("delete", this.#prices.of(work), 204, undefined, sessionHeaders(container));
       }
       default:
         throw new CosmosError(405, `${route.verb} is not an operation on an item.`);
@@ -110,17 +120,16 @@ export class ItemOperations {
     if (route.verb !== "post") throw new CosmosError(405, "Items of a partition key are deleted by a POST.");
     const key = fullKey(container, keyOfHeader(header(headers, "x-ms-documentdb-partitionkey")));
     await this.#store.commits.run(() => container.deletePartition(key));
-    return this.#answers.of("purge", this.#prices.write(0, false), 200, undefined, sessionHeaders(container));
+    return this.#answers.of("purge", PURGE_RU, 200, undefined, sessionHeaders(container));
   }
 
   #written(operation: string, result: ItemResult, container: ContainerStore, request: CosmosRequest): Answer {
-    const { status, item } = result;
-    const charge = this.#prices.write(item?.text.length ?? 0, status === 200);
+    const { status, item, work } = result;
     const minimal = header(request.headers, "prefer") === "return=minimal";
     const more = { etag: item?.etag ?? "", ...sessionHeaders(container) };
     return this.#answers.of(
       operation,
-      charge,
+      this.#prices.of(work),
       minimal ? 204 : status,
       minimal ? undefined : item?.text,
       more,
@@ -128,8 +137,8 @@ export class ItemOperations {
   }
 
   /** The plan of any query: run it as it stands, over the one range there is. */
-  #plan(container: ContainerStore, { body }: CosmosRequest): Answer {
-    new RunningQuery(container, parseObject(body) as unknown as QueryRequest, undefined);
+  #plan(container: ContainerStore, { headers, body }: CosmosRequest): Answer {
+    new RunningQuery(container, parseObject(body) as unknown as QueryRequest, scopeOf(container, headers));
     return this.#answers.of("plan", 1, 200, QUERY_PLAN);
   }
 
@@ -141,7 +150,7 @@ export class ItemOperations {
     const more: Record<string, string> = { "x-ms-item-count": String(page.count), ...session };
     if (is(headers["x-ms-documentdb-populatequerymetrics"])) more[QUERY_METRICS] = queryMetrics(page);
     if (page.continuation !== undefined) more["x-ms-continuation"] = page.continuation;
-    return this.#answers.of("query", this.#prices.query(page.looked, page.text.length), 200, page.text, more);
+    return this.#answers.of("query", this.#prices.query(page.looked, page.text), 200, page.text, more);
   }
 
   async #batch(container: ContainerStore, { headers, body }: CosmosRequest, look: Look): Promise<Answer> {
@@ -171,11 +180,12 @@ export class ItemOperations {
       const view = look(container);
       return { page: feedPage(view, headers), session: sessionHeaders(view) };
     });
-    const { etag, continuation, count, text } = page;
+    const { etag, continuation, count, text, texts } = page;
     const more: Record<string, string> = { "x-ms-item-count": String(count), ...session };
     if (etag !== undefined) more.etag = etag;
     if (continuation !== undefined) more["x-ms-continuation"] = continuation;
-    if (count === 0 && etag !== undefined) return this.#answers.of("changes", 1, 304, undefined, more);
-    return this.#answers.of("changes", this.#prices.query(count, text.length), 200, text, more);
+    const charge = this.#prices.feed(texts);
+    if (count === 0 && etag !== undefined) return this.#answers.of("changes", charge, 304, undefined, more);
+    return this.#answers.of("changes", charge, 200, text, more);
   }
 }

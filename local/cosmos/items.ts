@@ -1,4 +1,5 @@
-import type { ContainerStore } from "./container-store.ts";
+import type { Weight, Work } from "./charges.ts";
+import type { ContainerStore, Version, Written } from "./container-store.ts";
 import type { ContainerView, StoredItem } from "./container-view.ts";
 import { badRequest, CosmosError } from "./cosmos-error.ts";
 import { checkItem } from "./item-limits.ts";
@@ -15,6 +16,7 @@ export interface Conditions {
 export interface ItemResult {
   readonly status: number;
   readonly item?: StoredItem;
+  readonly work: Work;
 }
 
 /** An item as a client sent it: parsed, and its own text where it came by itself. */
@@ -40,7 +42,7 @@ function checked(container: ContainerStore, header: Key, sent: SentItem): Checke
   const item = value as Record<string, unknown>;
   const text = sent.text ?? JSON.stringify(item);
   checkItem(item, text);
-  return { key: agreedKey(header, item, container.paths), id: item.id as string, item, text };
+  return { key: agreedKey(header, item, container.keyPaths), id: item.id as string, item, text };
 }
 
 /** @throws CosmosError 412 */
@@ -60,18 +62,26 @@ function existing(container: ContainerView, key: string, id: string): StoredItem
   return stored;
 }
 
-function existingEtag(container: ContainerStore, key: string, id: string): string {
-  const etag = container.etag(key, id);
-  if (etag === undefined) throw missing();
-  return etag;
+function existingVersion(container: ContainerStore, key: string, id: string): Version {
+  const version = container.version(key, id);
+  if (version === undefined) throw missing();
+  return version;
+}
+
+function created({ item, weight }: Written): ItemResult {
+  return { status: 201, item, work: { kind: "write", inserted: weight } };
+}
+
+function changed({ item, weight }: Written, removed: Weight, patched = 0): ItemResult {
+  return { status: 200, item, work: { kind: "write", removed, inserted: weight, patched } };
 }
 
 export function createItem(container: ContainerStore, header: Key, sent: SentItem): ItemResult {
   const { key, id, item, text } = checked(container, header, sent);
-  if (container.etag(key, id) !== undefined) {
+  if (container.version(key, id) !== undefined) {
     throw new CosmosError(409, "Entity with the specified id already exists in the system.");
   }
-  return { status: 201, item: container.insert(key, id, item, text) };
+  return created(container.insert(key, id, item, text));
 }
 
 export function upsertItem(
@@ -81,10 +91,10 @@ export function upsertItem(
   conditions: Conditions,
 ): ItemResult {
   const { key, id, item, text } = checked(container, header, sent);
-  const etag = container.etag(key, id);
-  if (etag === undefined) return { status: 201, item: container.insert(key, id, item, text) };
-  requireMatch(etag, conditions);
-  return { status: 200, item: container.update(key, id, item, text) };
+  const version = container.version(key, id);
+  if (version === undefined) return created(container.insert(key, id, item, text));
+  requireMatch(version.etag, conditions);
+  return changed(container.update(key, id, item, text), version);
 }
 
 export function replaceItem(
@@ -96,8 +106,9 @@ export function replaceItem(
 ): ItemResult {
   const { key, id: sentId, item, text } = checked(container, header, sent);
   if (sentId !== id) throw badRequest("The id of an item cannot be changed.");
-  requireMatch(existingEtag(container, key, id), conditions);
-  return { status: 200, item: container.update(key, id, item, text) };
+  const version = existingVersion(container, key, id);
+  requireMatch(version.etag, conditions);
+  return changed(container.update(key, id, item, text), version);
 }
 
 export function readItem(
@@ -107,9 +118,8 @@ export function readItem(
   conditions: Conditions,
 ): ItemResult {
   const stored = existing(container, fullKey(container, header), id);
-  if (conditions.ifNoneMatch === stored.etag || conditions.ifNoneMatch === "*")
-    return { status: 304, item: stored };
-  return { status: 200, item: stored };
+  const same = conditions.ifNoneMatch === stored.etag || conditions.ifNoneMatch === "*";
+  return { status: same ? 304 : 200, item: stored, work: { kind: "read", text: stored.text } };
 }
 
 export function deleteItem(
@@ -119,9 +129,10 @@ export function deleteItem(
   conditions: Conditions,
 ): ItemResult {
   const key = fullKey(container, header);
-  requireMatch(existingEtag(container, key, id), conditions);
+  const version = existingVersion(container, key, id);
+  requireMatch(version.etag, conditions);
   container.delete(key, id);
-  return { status: 204 };
+  return { status: 204, work: { kind: "write", removed: version } };
 }
 
 export function patchItem(
@@ -137,15 +148,16 @@ export function patchItem(
   const before = JSON.parse(stored.text) as Record<string, unknown>;
   const condition = (patch as { condition?: unknown } | null)?.condition;
   if (condition !== undefined) requireOneOf(String(condition), before, container.nowMs);
-  const item = applyPatch(before, patch);
+  const { item, operations } = applyPatch(before, patch);
   const { key: after, text } = checked(container, header, { value: item });
   if (after !== key || item.id !== id) throw badRequest("A patch cannot change the id or the partition key.");
-  return { status: 200, item: container.update(key, id, item, text) };
+  const version = existingVersion(container, key, id);
+  return changed(container.update(key, id, item, text), version, operations);
 }
 
 /** @throws CosmosError 400 for a key that has not all its components */
 export function fullKey(container: ContainerView, header: Key): string {
-  if (header === undefined || header.length !== container.paths.length) {
+  if (header === undefined || header.length !== container.keyPaths.length) {
     throw badRequest("The partition key supplied does not have all components of the container's.", 1001);
   }
   return keyText(header);

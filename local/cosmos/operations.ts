@@ -5,6 +5,7 @@ import { pricesFor } from "./charges.ts";
 import { CosmosError } from "./cosmos-error.ts";
 import type { FaultEffect, FaultOperation } from "./fault-plan.ts";
 import { ItemOperations, type Look } from "./item-operations.ts";
+import { checkRange } from "./key-scope.ts";
 import type { OperationsOptions } from "./operations-options.ts";
 import { type CosmosRequest, header, is, isQuery, refuseUnserved, sessionLsn } from "./request.ts";
 import { ResourceOperations } from "./resource-operations.ts";
@@ -34,6 +35,7 @@ export class Operations {
     if (kind !== "items" && kind !== "item" && kind !== "purge") return this.#resources.run(request);
     const container = this.#store.container(route.database ?? "", route.container ?? "");
     if (route.verb !== "get") refuseUnserved(request.headers);
+    checkRange(container, request.headers);
     const look = this.#look(request, stale);
     const budget = this.#store.budget(container);
     budget?.admit();

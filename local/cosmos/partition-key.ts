@@ -3,9 +3,20 @@ import { badRequest } from "./cosmos-error.ts";
 /** One component of a partition key; an absent property is `{}`, as the wire has it. */
 export type KeyPart = string | number | boolean | null | Record<string, never>;
 
+/** The names of the properties that lead to a component. */
+export type KeyPath = readonly string[];
+
 /** A stored key: each component's JSON, one after the other, so that a prefix of components is a prefix of the text. */
 export function keyText(parts: readonly KeyPart[]): string {
   return parts.map((part) => `${JSON.stringify(part)}\u0001`).join("");
+}
+
+/** The components of a stored key. */
+export function keyOfText(text: string): KeyPart[] {
+  return text
+    .split("\u0001")
+    .slice(0, -1)
+    .map((part) => JSON.parse(part) as KeyPart);
 }
 
 /** Azure's limit of each component's value. */
@@ -25,10 +36,10 @@ export function keyOfHeader(header: string | undefined): KeyPart[] | undefined {
 }
 
 /** The key an item's own properties give. */
-export function keyOfItem(item: Record<string, unknown>, paths: readonly string[]): KeyPart[] {
-  return paths.map((path) => {
+export function keyOfItem(item: Record<string, unknown>, paths: readonly KeyPath[]): KeyPart[] {
+  return paths.map((names) => {
     let value: unknown = item;
-    for (const name of path.slice(1).split("/")) {
+    for (const name of names) {
       value =
         typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
     }
@@ -48,7 +59,7 @@ export function keyOfItem(item: Record<string, unknown>, paths: readonly string[
 export function agreedKey(
   header: readonly KeyPart[] | undefined,
   item: Record<string, unknown>,
-  paths: readonly string[],
+  paths: readonly KeyPath[],
 ): string {
   const parts = keyOfItem(item, paths);
   for (const part of parts) {

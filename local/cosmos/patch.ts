@@ -10,8 +10,14 @@ interface PatchOperation {
 
 const MAX_PATCH_OPERATIONS = 10;
 
+/** An item after a patch, and how many operations that took. */
+export interface Patched {
+  readonly item: Record<string, unknown>;
+  readonly operations: number;
+}
+
 /** The item after `add`, `set`, `replace`, `remove`, `incr` and `move`, in order. @throws CosmosError 400 */
-export function applyPatch(item: Record<string, unknown>, patch: unknown): Record<string, unknown> {
+export function applyPatch(item: Record<string, unknown>, patch: unknown): Patched {
   const operations = (
     Array.isArray(patch) ? patch : (patch as { operations?: unknown } | null)?.operations
   ) as unknown;
@@ -21,7 +27,7 @@ export function applyPatch(item: Record<string, unknown>, patch: unknown): Recor
     throw badRequest(`A patch has at most ${MAX_PATCH_OPERATIONS} operations.`);
   const patched = structuredClone(item);
   for (const operation of operations as PatchOperation[]) applyOne(patched, operation);
-  return patched;
+  return { item: patched, operations: operations.length };
 }
 
 type Parent = Record<string, unknown> | unknown[];

@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import type { ContainerView, PartitionScope } from "./container-view.ts";
+import type { ContainerView } from "./container-view.ts";
 import { badRequest } from "./cosmos-error.ts";
-import { keyOfHeader, keyText } from "./partition-key.ts";
+import { scopeOf } from "./key-scope.ts";
 import type { Position } from "./query/order.ts";
 import type { Row } from "./query/prepare.ts";
 import { type QueryRequest, RunningQuery } from "./query/run-query.ts";
@@ -24,7 +24,8 @@ const MAX_PAGE_CHARS = 4 * 1024 * 1024;
 /**
  * One page of a query. The continuation says where it goes on: it needs no memory here, so it survives a restart.
  * Queries whose rows come of one item each go on behind the last one, whatever is written meanwhile; the others
- * (aggregates, DISTINCT, GROUP BY) count rows.
+ * (an ordered DISTINCT) count rows. What has no pages comes whole. As in the service, a page that is full does not
+ * know whether it is the last.
  */
 export function queryPage(
   container: ContainerView,
@@ -32,18 +33,23 @@ export function queryPage(
   headers: IncomingHttpHeaders,
 ): QueryPage {
   const request = body as unknown as QueryRequest;
-  const keyHeader = header(headers, "x-ms-documentdb-partitionkey");
-  const query = new RunningQuery(container, request, partitionOf(container, keyHeader));
-  const mark = hash(
-    "sha1",
-    JSON.stringify([container.rid, request.query, request.parameters, keyHeader]),
-  ).slice(0, 8);
+  const scope = scopeOf(container, headers);
+  const query = new RunningQuery(container, request, scope);
+  const mark = hash("sha1", JSON.stringify([container.rid, request.query, request.parameters, scope])).slice(
+    0,
+    8,
+  );
   const token = readToken(header(headers, "x-ms-continuation"), mark);
   const asked = Number(header(headers, "x-ms-max-item-count") ?? -1);
   const most = asked > 0 ? asked : DEFAULT_PAGE_ITEMS;
   const after = query.keepsItems ? token : undefined;
-  const page = query.rows(after, (rows) => fill(rows, most, token, query.keepsItems));
-  const { texts, next } = page;
+  const { keepsItems } = query;
+  const { texts, next } = query.rows(after, (rows) => {
+    if (!query.hasPages)
+      return { texts: Array.from(rows, ({ value }) => JSON.stringify(value)), next: undefined };
+    const filled = fill(rows, most, token, keepsItems);
+    return (filled.next?.total ?? 0) < query.most ? filled : { ...filled, next: undefined };
+  });
   return {
     text: `{"_rid":"${container.rid}","Documents":[${texts.join(",")}],"_count":${texts.length}}`,
     count: texts.length,
@@ -53,29 +59,18 @@ export function queryPage(
   };
 }
 
-export function partitionOf(
-  container: ContainerView,
-  keyHeader: string | undefined,
-): PartitionScope | undefined {
-  const key = keyOfHeader(keyHeader);
-  if (key === undefined || key.length === 0) return undefined;
-  if (key.length > container.paths.length)
-    throw badRequest("The partition key supplied has more components than the container's.", 1001);
-  return { key: keyText(key), whole: key.length === container.paths.length };
-}
-
 function fill(rows: Iterable<Row>, most: number, token: Position | undefined, keepsItems: boolean) {
   const texts: string[] = [];
   let [chars, passed] = [0, 0];
   let at: Position = token ?? { born: -1, keys: [], rows: 0, total: 0 };
   for (const { value, born, keys } of rows) {
     if (!keepsItems && passed++ < (token?.total ?? 0)) continue;
-    if (texts.length >= most) return { texts, next: at };
     const text = JSON.stringify(value);
     chars += text.length;
     if (chars > MAX_PAGE_CHARS && texts.length > 0) return { texts, next: at };
     texts.push(text);
     at = { born, keys, rows: at.born === born ? at.rows + 1 : 1, total: at.total + 1 };
+    if (texts.length >= most) return { texts, next: at };
   }
   return { texts, next: undefined };
 }

@@ -3,6 +3,7 @@ import { withDefaults } from "./container-defaults.ts";
 import { checkName, containerDefinition } from "./container-definition.ts";
 import type { ContainerStore } from "./container-store.ts";
 import { badRequest, CosmosError, notFound } from "./cosmos-error.ts";
+import { RANGE_ID } from "./key-scope.ts";
 import { offerResource, type Provisioned, provisionedIn, provisionedOf } from "./offers.ts";
 import type { OperationsOptions } from "./operations-options.ts";
 import { parseQuery } from "./query/parser.ts";
@@ -14,6 +15,21 @@ import { databaseRid } from "./rid.ts";
 import type { CosmosStore } from "./store.ts";
 
 const DATABASE_RU = 5;
+
+/** What the service's query engine takes, as it says so itself: the .NET SDK cannot query without. */
+const QUERY_ENGINE = JSON.stringify({
+  ...{ maxSqlQueryInputLength: 262_144, maxJoinsPerSqlQuery: 5, maxUdfRefPerSqlQuery: 10 },
+  ...{ maxLogicalAndPerSqlQuery: 2_000, maxLogicalOrPerSqlQuery: 2_000, maxInExpressionItemsCount: 16_000 },
+  ...{ queryMaxInMemorySortDocumentCount: 500, queryMaxGroupByTableCellCount: 500_000 },
+  ...{ maxQueryRequestTimeoutFraction: 0.9, sqlAllowNonFiniteNumbers: false, sqlAllowTop: true },
+  ...{ sqlAllowAggregateFunctions: true, sqlAllowSubQuery: true, sqlAllowScalarSubQuery: true },
+  ...{ allowNewKeywords: true, sqlAllowLike: true, sqlAllowGroupByClause: true },
+  ...{ enableSpatialIndexing: true, maxSpatialQueryCells: 12, spatialMaxGeometryPointCount: 256 },
+  ...{ sqlDisableQueryILOptimization: false, sqlDisableFilterPlanOptimization: false },
+});
+
+/** The partition key ranges of a container never change here: whoever has read them once has nothing new to read. */
+const RANGES_ETAG = '"1"';
 
 /** Requests about the account, its databases and containers. */
 export class ResourceOperations {
@@ -71,7 +87,7 @@ export class ResourceOperations {
       userConsistencyPolicy: { defaultConsistencyLevel: this.#consistency },
       systemReplicationPolicy: { minReplicaSetSize: 1, maxReplicasetSize: 1 },
       readPolicy: { primaryReadCoefficient: 1, secondaryReadCoefficient: 1 },
-      queryEngineConfiguration: "{}",
+      queryEngineConfiguration: QUERY_ENGINE,
     };
     return this.#answers.of("account", 1, 200, JSON.stringify(account));
   }
@@ -197,15 +213,18 @@ export class ResourceOperations {
     );
   }
 
-  /** One range: everything is in one physical partition here. */
-  #ranges({ route }: CosmosRequest): Answer {
+  /** One range: everything is in one physical partition here. Read as a change feed, it comes once. */
+  #ranges({ route, headers }: CosmosRequest): Answer {
     const { rid } = this.#store.container(route.database ?? "", route.container ?? "");
     const range = {
-      ...{ _rid: rid, id: "0", _etag: '"0"', minInclusive: "", maxExclusive: "FF", ridPrefix: 0 },
+      ...{ _rid: rid, id: RANGE_ID, _etag: '"0"', minInclusive: "", maxExclusive: "FF", ridPrefix: 0 },
       ...{ throughputFraction: 1, status: "online", parents: [], _ts: 0 },
     };
+    const more = { etag: RANGES_ETAG };
+    if (headers["a-im"] !== undefined && headers["if-none-match"] === RANGES_ETAG)
+      return this.#answers.of("ranges", 1, 304, undefined, more);
     const body = JSON.stringify({ _rid: rid, PartitionKeyRanges: [range], _count: 1 });
-    return this.#answers.of("ranges", 1, 200, body);
+    return this.#answers.of("ranges", 1, 200, body, more);
   }
 }
 

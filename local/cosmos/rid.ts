@@ -1,13 +1,16 @@
 /**
  * Resource ids in Azure's form: 4 bytes of a database, 4 of a container, 8 of an item, in base64 without slashes. The
- * SDK keeps session tokens only of containers whose id has 8 bytes.
+ * SDK keeps session tokens only of containers whose id has 8 bytes. The .NET SDK takes 8 bytes for a container's id
+ * only with the highest bit of the fifth set.
  */
+const CONTAINER_BIT = 0x80000000;
+
 export function databaseRid(number: number): string {
   return encoded(u32(number));
 }
 
 export function containerRid(database: number, container: number): string {
-  return encoded(Buffer.concat([u32(database), u32(container)]));
+  return encoded(Buffer.concat([u32(database), u32(container | CONTAINER_BIT)]));
 }
 
 function u32(value: number): Buffer {

@@ -31,6 +31,7 @@ const NOT_SERVED: ReadonlyMap<string, string> = new Map([
   ["conflicts", "Conflict feeds"],
   ["clientencryptionkeys", "Client encryption keys"],
   ["operations", "Such operations"],
+  ["addresses", "Addresses of replicas, for direct mode,"],
 ]);
 
 /** An item's id may hold a `?`, which the SDK sends as it is: behind it, no request has a query string. */

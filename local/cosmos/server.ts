@@ -3,13 +3,17 @@ import type { AddressInfo, Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, systemClock } from "../clock.ts";
 import { createAuthorization, EMULATOR_KEY } from "./authorization.ts";
+import { refuseBinaryJson } from "./binary-json.ts";
 import { CosmosError } from "./cosmos-error.ts";
 import { createEntra, type EntraOptions } from "./entra.ts";
 import type { CosmosFaultPlan } from "./fault-plan.ts";
 import { FaultyOperations } from "./faulty-operations.ts";
 import { answer, bodyOf, Gone, refuseGarbage } from "./http-io.ts";
+import { inHybridRows, jsonBatch } from "./hybrid-batch.ts";
+import { isHybridRow } from "./hybrid-row.ts";
 import { Operations } from "./operations.ts";
 import type { ContainerResource, CosmosResources } from "./resources.ts";
+import { byName } from "./rid-route.ts";
 import { routeOf } from "./route.ts";
 import { CosmosStore } from "./store.ts";
 import { storeFailure } from "./store-failure.ts";
@@ -42,6 +46,7 @@ export interface RunningCosmos {
 }
 
 const KEEP_ALIVE_MS = 120_000;
+const NO_BODY = Buffer.alloc(0);
 
 /** Cosmos DB's REST interface on this machine, for the official SDK. */
 export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos> {
@@ -67,14 +72,17 @@ export async function startCosmos(options: CosmosOptions): Promise<RunningCosmos
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { headers } = request;
-    const route = routeOf(request.method ?? "", request.url ?? "/");
+    const route = byName(routeOf(request.method ?? "", request.url ?? "/"), store);
     const pending = authorize(route, headers.authorization, String(headers["x-ms-date"] ?? ""));
     if (pending !== undefined) await pending;
-    const body = request.method === "GET" || request.method === "DELETE" ? "" : await bodyOf(request);
+    const bytes = request.method === "GET" || request.method === "DELETE" ? NO_BODY : await bodyOf(request);
+    refuseBinaryJson(bytes);
+    const inRows = isHybridRow(bytes);
+    const body = inRows ? jsonBatch(bytes) : String(bytes);
     const answered = await faulty.run({ route, headers, body });
     expiry.look();
     if (answered === undefined) request.socket.destroy();
-    else answer(request, response, answered);
+    else answer(request, response, inRows ? inHybridRows(answered) : answered);
   }
 
   await new Promise<void>((resolve, reject) => {

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { ContainerStore } from "./container-store.ts";
-import { type ContainerView, isInPartition, type Selection, type StoredItem } from "./container-view.ts";
+import { type ContainerView, isInScope, type Selection, type StoredItem } from "./container-view.ts";
 import { type Bounds, nameOf, type Past } from "./history.ts";
 
 /** A container as a lagging replica has it; the container itself where the bounds leave nothing older. */
@@ -37,8 +37,8 @@ class StaleView implements ContainerView {
     return this.#now.definition;
   }
 
-  get paths() {
-    return this.#now.paths;
+  get keyPaths() {
+    return this.#now.keyPaths;
   }
 
   get indexes() {
@@ -65,11 +65,11 @@ class StaleView implements ContainerView {
 
   /** What has not changed since comes from the table: its lsn says so. The rest is as it was. */
   *select(selection: Selection): Generator<StoredItem> {
-    const { partition, order, fromBorn = 0, afterLsn = 0, limit = Number.POSITIVE_INFINITY } = selection;
+    const { order, fromBorn = 0, afterLsn = 0, limit = Number.POSITIVE_INFINITY } = selection;
     const by = order === "lsn" ? "lsn" : "born";
     const found = [...this.#now.select({ ...selection, order: by, upToLsn: this.#past.lsn })];
     for (const { key, item, expiresMs } of this.#past.before.values()) {
-      if (item === undefined || !this.#lives(expiresMs) || !isInPartition(partition, key)) continue;
+      if (item === undefined || !this.#lives(expiresMs) || !isInScope(selection, key)) continue;
       if (item.born >= fromBorn && item.lsn > afterLsn) found.push(item);
     }
     yield* found.sort((a, b) => a[by] - b[by]).slice(0, limit);

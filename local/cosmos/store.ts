@@ -5,6 +5,8 @@ import type { BatchTransaction } from "./batch.ts";
 import type { ContainerDefinition } from "./container-definition.ts";
 import { ContainerStore } from "./container-store.ts";
 import { CosmosError, notFound } from "./cosmos-error.ts";
+import { isInRange } from "./effective-key.ts";
+import { IN_RANGE } from "./item-selects.ts";
 import { type Offer, Offers } from "./offers.ts";
 import type { RequestBudget } from "./request-budget.ts";
 import { databaseRid } from "./rid.ts";
@@ -20,6 +22,10 @@ const MIGRATIONS = [
    ) STRICT`,
   "ALTER TABLE containers ADD COLUMN reserved_lsn INTEGER NOT NULL DEFAULT 0",
   "CREATE TABLE offers (resource TEXT PRIMARY KEY, throughput INTEGER NOT NULL, autoscale INTEGER NOT NULL) STRICT",
+  // A container's resource id has had its bit since; in `dbs/AAAAAQ==/colls/AAAAAYAAAAE=/` the 25th character holds it.
+  `UPDATE offers SET resource = substr(resource, 1, 24)
+     || CASE substr(resource, 25, 1) WHEN 'A' THEN 'I' WHEN 'Q' THEN 'Y' WHEN 'g' THEN 'o' ELSE '4' END
+     || substr(resource, 26) WHERE resource LIKE 'dbs/%/colls/%'`,
 ];
 
 /** All databases and containers, in one SQLite file. A table for each container. */
@@ -39,6 +45,9 @@ export class CosmosStore {
   constructor(file: string, clock: Clock, maxPages?: number) {
     this.#db = openDatabase({ name: "Cosmos", file, migrations: MIGRATIONS });
     this.#db.exec("PRAGMA foreign_keys = ON");
+    this.#db.function(IN_RANGE, { deterministic: true }, (key, from, to) =>
+      Number(isInRange(String(key), String(from), String(to))),
+    );
     if (maxPages !== undefined) this.#db.exec(`PRAGMA max_page_count = ${maxPages}`);
     this.#clock = clock;
     this.commits = new GroupCommit(this.#db, () => {
@@ -91,6 +100,19 @@ export class CosmosStore {
       ({ self, databaseSelf }) => !offers.has(self) && !offers.has(databaseSelf),
     );
     return [...offers.all(), ...without.map(({ self }) => offers.unlimited(self))];
+  }
+
+  /** The name of the database with this resource id. */
+  databaseOf(rid: string): string | undefined {
+    return this.databases().find((name) => databaseRid(this.databaseNumber(name)) === rid);
+  }
+
+  /** The names of the container with this resource id, and of its database. */
+  containerOf(rid: string): { database: string; container: string } | undefined {
+    for (const [place, { rid: own, definition }] of this.#containers)
+      if (own === rid)
+        return { database: place.slice(0, -definition.id.length - 1), container: definition.id };
+    return undefined;
   }
 
   databases(): string[] {

@@ -1,4 +1,5 @@
 import type { ContainerDefinition } from "./container-definition.ts";
+import { propertyNames } from "./property-path.ts";
 
 /** A container's unique keys: a column for each, filled with its values as JSON; unique within a partition key. */
 export class UniqueKeys {
@@ -7,7 +8,7 @@ export class UniqueKeys {
 
   constructor(definition: ContainerDefinition) {
     const keys = definition.uniqueKeyPolicy?.uniqueKeys ?? [];
-    this.#paths = keys.map(({ paths }) => paths.map((path) => path.slice(1).split("/")));
+    this.#paths = keys.map(({ paths }) => paths.map(propertyNames));
     this.columns = keys.map((_, at) => `u${at}`);
   }
 

@@ -1,3 +1,4 @@
+import type { Server } from "node:http";
 import type { HostLog, LogLevel } from "./host-log.ts";
 
 /**
@@ -114,6 +115,8 @@ export class Registry {
     log: [],
   };
   model: ProgrammingModel | undefined;
+  /** The library's own HTTP server, where the app streams. */
+  proxy: Server | undefined;
   /** True once the app has loaded: what registers later would never be triggered, in the cloud too. */
   closed = false;
 

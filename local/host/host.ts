@@ -1,12 +1,16 @@
 import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Env } from "./app-settings.ts";
 import { readHostJson } from "./host-json.ts";
 import { createHostLog, type HostLog } from "./host-log.ts";
+import { homePageOf } from "./hosts-own.ts";
 import { startHttpServer } from "./http-server.ts";
 import { Invoker, runHooks } from "./invocation.ts";
+import { InvocationIds } from "./invocation-ids.ts";
 import { loadApp } from "./load-app.ts";
 import { RouteTable } from "./routes.ts";
+import { TERMINATE_GRACE_MS } from "./termination.ts";
 import { startTriggers } from "./triggers.ts";
 
 export interface HostOptions {
@@ -19,7 +23,12 @@ export interface HostOptions {
 export interface Host {
   readonly port: number;
   readonly log: HostLog;
-  /** Takes nothing new, waits up to `withinMs` for what runs, closes. True if nothing had to be cut. */
+  /** Serves a connection that another process has accepted. */
+  accept(socket: Socket): void;
+  /**
+   * Takes nothing new, calls the app's `appTerminate` hooks, waits up to `withinMs` for what runs, closes. True if
+   * nothing had to be cut.
+   */
   drain(withinMs: number): Promise<boolean>;
 }
 
@@ -34,17 +43,26 @@ const CLOSE_MS = 1_000;
 export async function startHost({ root, env, port }: HostOptions): Promise<Host> {
   const config = readHostJson(readFileSync(join(root, "host.json"), "utf8"), env);
   const log = createHostLog(config.logLevels);
+  const ids = new InvocationIds();
   const registry = await loadApp(root, log);
-  await runHooks(registry.hooks.appStart, { hookData: {} });
+  const { proxy } = registry;
+  if (proxy === undefined) ids.close();
+  const hookData = {};
+  await runHooks(registry.hooks.appStart, { hookData });
   const invoker = new Invoker(registry, log, config.functionTimeoutMs);
   const functions = [...registry.functions.values()];
+  const routes = new RouteTable(functions, config.routePrefix);
+  for (const { fn, method, taker } of routes.unreachable()) {
+    const what = `Function "${fn}" is never called by ${method}: "${taker}", whose name comes first, has its route.`;
+    log.write("warning", "Host.Startup", what);
+  }
   const http = await startHttpServer({
     port,
     host: "127.0.0.1",
-    routes: new RouteTable(functions, config.routePrefix),
-    invoker,
+    ...{ routes, invoker, log },
     maxBodyBytes: bodyLimit(env),
-    log,
+    homePage: homePageOf(env),
+    streams: proxy === undefined ? undefined : { proxy, ids },
   });
   const triggers = startTriggers(functions, { config: config.serviceBus, invoker, log, env });
   log.write("information", "Host.Startup", `${functions.length} functions on http://127.0.0.1:${http.port}`);
@@ -52,14 +70,18 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
   return {
     port: http.port,
     log,
+    accept: (socket) => http.accept(socket),
     async drain(withinMs) {
       log.write("information", "Host.Shutdown", `Draining; ${invoker.running} invocation(s) running.`);
       http.stopAccepting();
-      const drained = within(triggers.stop(), STOP_MS)
-        .then(() => invoker.idle())
-        .then(() => triggers.idle())
-        .then(() => runHooks(registry.hooks.appTerminate, { hookData: {} }));
+      const stopped = within(triggers.stop(), STOP_MS);
+      const drained = stopped.then(() => invoker.idle()).then(() => triggers.idle());
+      const terminated = within(
+        runHooks(registry.hooks.appTerminate, { hookData }),
+        TERMINATE_GRACE_MS,
+      ).catch((thrown) => log.write("error", "Host.Shutdown", `An appTerminate hook failed: ${thrown}`));
       const clean = await within(drained, withinMs);
+      await terminated;
       if (!clean) log.write("warning", "Host.Shutdown", `${invoker.running} invocation(s) are cut.`);
       await within(Promise.all([http.close(clean ? CLOSE_MS : 0), triggers.close()]), CLOSE_MS);
       log.flush();
@@ -69,8 +91,8 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
 }
 
 function bodyLimit(env: Env): number {
-  const bytes = Number(env.FUNCTIONS_REQUEST_BODY_SIZE_LIMIT ?? DEFAULT_MAX_BODY_BYTES);
-  return Number.isInteger(bytes) && bytes > 0 ? bytes : DEFAULT_MAX_BODY_BYTES;
+  const { FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: limit = "" } = env;
+  return /^\d+$/.test(limit) ? Number(limit) : DEFAULT_MAX_BODY_BYTES;
 }
 
 /** True when `work` ended in time; a failure of it is thrown. */

@@ -1,6 +1,5 @@
 import type { ServerResponse } from "node:http";
 import type { HttpCookie, HttpData, TypedData } from "./core-api.ts";
-import { type HostProblemCode, PROBLEM_CONTENT_TYPE, problemBody } from "./http-problem.ts";
 
 /** Answers with what a function returned; nothing returned is 204, as in Azure. */
 export function writeFunctionResponse(response: ServerResponse, data: HttpData | undefined): void {
@@ -17,22 +16,6 @@ export function writeFunctionResponse(response: ServerResponse, data: HttpData |
   if (status !== 204 && status !== 304) headers["content-length"] = body?.length ?? 0;
   response.writeHead(status, headers);
   // Node leaves the body out by itself where there must be none (HEAD, 204, 304).
-  response.end(body);
-}
-
-export function writeProblem(
-  response: ServerResponse,
-  status: number,
-  code: HostProblemCode,
-  detail: string,
-  headers: Record<string, string> = {},
-): void {
-  const body = Buffer.from(problemBody(status, code, detail));
-  response.writeHead(status, {
-    "content-type": PROBLEM_CONTENT_TYPE,
-    "content-length": body.length,
-    ...headers,
-  });
   response.end(body);
 }
 

@@ -15,6 +15,8 @@ export class FunctionTimeout extends Error {
 }
 
 export interface Call {
+  /** One is made up where there is none. */
+  readonly invocationId?: string;
   readonly data: TypedData;
   readonly triggerMetadata?: Readonly<Record<string, TypedData>>;
   /** W3C trace context of the caller; one is made up where there is none. */
@@ -64,7 +66,7 @@ export class Invoker {
   async #run(fn: RegisteredFunction, call: Call): Promise<InvocationResponse> {
     const { model, hooks } = this.#registry;
     if (model === undefined) throw new Error("The app has set no programming model.");
-    const invocationId = randomUUID();
+    const { invocationId = randomUUID() } = call;
     let hookedContext: object | undefined;
     const core: CoreInvocationContext = {
       invocationId,

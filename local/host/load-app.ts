@@ -1,4 +1,6 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { glob, readFile } from "node:fs/promises";
+import { Server } from "node:http";
 import Module from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -34,13 +36,34 @@ export async function loadApp(root: string, log: HostLog): Promise<Registry> {
     }
   }
   registry.closed = true;
-  const capabilities = (await registry.model?.getCapabilities({})) ?? {};
-  if (capabilities.HttpUri !== undefined) {
-    throw new AppNotLoaded("app.setup({ enableHttpStream: true }) is not supported by the local host.");
-  }
+  registry.proxy = await proxyOf(registry);
   for (const fn of registry.functions.values()) refuseUnsupported(fn.name, fn.metadata.bindings);
   if (registry.functions.size === 0) throw new AppNotLoaded(`No function is registered by "${main}".`);
   return registry;
+}
+
+/**
+ * The server that the library opens for requests and answers that stream, where the app is set up for it; undefined
+ * otherwise. Here nobody need connect to it (see answerStreamed), and it would listen beyond this machine: it is closed.
+ */
+async function proxyOf({ model }: Registry): Promise<Server | undefined> {
+  let proxy: Server | undefined;
+  const listens = (message: unknown) => {
+    const { server } = message as { server: unknown };
+    if (server instanceof Server) proxy = server;
+  };
+  const channel = "tracing:net.server.listen:asyncStart";
+  subscribe(channel, listens);
+  try {
+    const { HttpUri } = (await model?.getCapabilities({})) ?? {};
+    if (HttpUri === undefined) return undefined;
+  } finally {
+    unsubscribe(channel, listens);
+  }
+  if (proxy === undefined)
+    throw new AppNotLoaded("The app streams by a server that is not the library's own.");
+  proxy.removeAllListeners("close").close();
+  return proxy;
 }
 
 /** The way the real worker does it: whoever requires the name gets the object, ES modules' dependencies included. */

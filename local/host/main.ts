@@ -1,9 +1,12 @@
-import cluster from "node:cluster";
+import type { Socket } from "node:net";
 import { type Host, startHost } from "./host.ts";
 
 /**
  * A Functions host process: loads the app of the working folder (or AzureWebJobsScriptRoot), serves it on PORT, tells
  * its parent `{ready: true, port}`. SIGTERM, SIGINT and the parent's death drain and end it.
+ *
+ * The parent may hand it connections of another port as `{connection: id}`, each with its socket; the answer is
+ * `{taken: id}`, or `{refused: id}` when it takes none any more.
  */
 const DEFAULT_PORT = 7071;
 /** Long enough for a model call that is nearly done, short enough for a developer who waits. */
@@ -14,12 +17,11 @@ let host: Host | undefined;
 let ending = false;
 
 async function main(): Promise<void> {
-  // A worker of node:cluster ends itself at once when its primary is gone, unless it says that it means to go.
-  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
   process.on("SIGHUP", end);
   process.on("disconnect", end);
+  process.on("message", take);
   host = await startHost({
     root: env.AzureWebJobsScriptRoot ?? process.cwd(),
     env,
@@ -37,6 +39,15 @@ function end(): void {
   cutLater();
   // Before it has started there is nothing to drain; main() does it then.
   if (host !== undefined) void drain(host);
+}
+
+function take({ connection }: { connection?: number }, socket: Socket | undefined): void {
+  if (connection === undefined) return;
+  const taking = !ending && host !== undefined;
+  process.send?.(taking ? { taken: connection } : { refused: connection });
+  // The client may have gone while its connection was on the way.
+  if (taking && socket !== undefined) host?.accept(socket);
+  else socket?.destroy();
 }
 
 async function drain(started: Host): Promise<void> {

@@ -195,10 +195,8 @@ class Subscriber implements TriggerHandle {
     // After a reconnection a whole new window is asked for while earlier messages still run.
     await this.#slots.take();
     try {
-      await this.#invoker.invoke(this.#fn, {
-        data: messageData(message.body),
-        triggerMetadata: messageMetadata(message),
-      });
+      const data = messageData(message.body);
+      await this.#invoker.invoke(this.#fn, { data, triggerMetadata: messageMetadata(message, data) });
       return this.#autoComplete ? "complete" : undefined;
     } catch (thrown) {
       const why = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);

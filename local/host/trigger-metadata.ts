@@ -12,40 +12,94 @@ export function messageData(body: unknown): TypedData {
   return { json: JSON.stringify(body ?? null) };
 }
 
+/** .NET's last moment: what never expires does so then. */
+const NEVER = "9999-12-31T23:59:59.9999999";
+
+/** The extension's names, by their lower case. */
+const NAMES = new Map(
+  [
+    ...["DeliveryCount", "DeadLetterSource", "LockToken", "MessageId", "ContentType", "ReplyTo", "To"],
+    ...["SequenceNumber", "ExpiresAtUtc", "ExpiresAt", "EnqueuedTimeUtc", "EnqueuedTime", "Subject", "Label"],
+    ...["CorrelationId", "ApplicationProperties", "UserProperties"],
+    ...["SessionId", "ReplyToSessionId", "PartitionKey"],
+  ].map((name) => [name.toLowerCase(), name]),
+);
+
 /**
- * The trigger metadata of a Service Bus message, under the names the Functions host uses; the worker's side makes
- * camel case of them. `DeliveryCount` is 1 on the first delivery as in the cloud (AMQP and the SDK start at 0).
+ * The trigger metadata of a Service Bus message, as Azure's extension and its host make it; the worker's side makes
+ * camel case of the names, and of those inside. What the extension does not tell is not here either: of a dead letter
+ * the reason and its description are among the application properties alone.
+ *
+ * Text crosses as text, and the library parses what parses: a message id "123" reaches the function as a number.
  */
-export function messageMetadata(message: ServiceBusReceivedMessage): Record<string, TypedData> {
-  const metadata: Record<string, TypedData> = {
-    MessageId: json(message.messageId ?? null),
-    SequenceNumber: json(message.sequenceNumber?.toNumber() ?? null),
-    DeliveryCount: { int: (message.deliveryCount ?? 0) + 1 },
-    EnqueuedTimeUtc: json(message.enqueuedTimeUtc ?? null),
-    LockToken: json(message.lockToken ?? null),
-    ApplicationProperties: json(message.applicationProperties ?? {}),
+export function messageMetadata(
+  message: ServiceBusReceivedMessage,
+  data: TypedData,
+): Record<string, TypedData> {
+  const metadata: Record<string, TypedData> = Object.create(null);
+  const text = (name: string, value: unknown) => {
+    if (value !== undefined && value !== null) metadata[name] = { string: String(value) };
   };
-  const optional: Record<string, unknown> = {
-    ContentType: message.contentType,
-    CorrelationId: message.correlationId,
-    Subject: message.subject,
-    ReplyTo: message.replyTo,
-    To: message.to,
-    PartitionKey: message.partitionKey,
-    ExpiresAtUtc: message.expiresAtUtc,
-    LockedUntilUtc: message.lockedUntilUtc,
-    EnqueuedSequenceNumber: message.enqueuedSequenceNumber,
-    DeadLetterSource: message.deadLetterSource,
-    DeadLetterReason: message.deadLetterReason,
-    DeadLetterErrorDescription: message.deadLetterErrorDescription,
+  const json = (name: string, value: unknown) => {
+    metadata[name] = { json: JSON.stringify(value) };
   };
-  for (const [key, value] of Object.entries(optional)) {
-    if (value !== undefined && value !== null) metadata[key] = json(value);
-  }
+  const time = (name: string, moment: string) => {
+    json(`${name}Utc`, moment);
+    json(name, `${moment}+00:00`);
+  };
+  // 1 on the first delivery, where AMQP and the SDK start at 0.
+  json("DeliveryCount", (message.deliveryCount ?? 0) + 1);
+  text("DeadLetterSource", message.deadLetterSource);
+  text("LockToken", message.lockToken);
+  time("ExpiresAt", momentOf(message.expiresAtUtc) ?? NEVER);
+  time("EnqueuedTime", momentOf(message.enqueuedTimeUtc) ?? "0001-01-01T00:00:00");
+  text("MessageId", message.messageId);
+  text("ContentType", message.contentType);
+  text("ReplyTo", message.replyTo);
+  json("SequenceNumber", message.sequenceNumber?.toNumber() ?? 0);
+  text("To", message.to);
+  text("Subject", message.subject);
+  text("Label", message.subject);
+  text("CorrelationId", message.correlationId);
+  json("ApplicationProperties", message.applicationProperties ?? {});
+  metadata.UserProperties = metadata.ApplicationProperties ?? {};
+  text("SessionId", message.sessionId);
+  text("ReplyToSessionId", message.replyToSessionId);
+  text("PartitionKey", message.partitionKey);
+  addBody(metadata, data.string);
   return metadata;
 }
 
-/** As JSON text: a plain string would be parsed on the other side, and an id such as "123" arrive as a number. */
-function json(value: unknown): TypedData {
-  return { json: JSON.stringify(value) };
+/** As .NET writes a moment without a zone; parts of a second only where there are any. */
+function momentOf(date: Date | undefined): string | undefined {
+  return date
+    ?.toISOString()
+    .replace(/(\.\d*?)0*Z$/, (_, fraction: string) => (fraction === "." ? "" : fraction));
+}
+
+/**
+ * The host takes a message that is a JSON object apart: each property but lists and nulls is metadata too, over what
+ * has the same name, whatever its case.
+ */
+function addBody(metadata: Record<string, TypedData>, text: string | undefined): void {
+  const trimmed = text?.trim() ?? "";
+  if (!trimmed.startsWith("{") || !trimmed.endsWith("}")) return;
+  let body: Record<string, unknown>;
+  try {
+    body = JSON.parse(trimmed) as Record<string, unknown>;
+  } catch {
+    // Text in braces; the host takes it for that, too.
+    return;
+  }
+  for (const [name, value] of Object.entries(body)) {
+    if (value === null || Array.isArray(value)) continue;
+    const known = NAMES.get(name.toLowerCase());
+    metadata[known !== undefined && known in metadata ? known : name] =
+      typeof value === "object" ? { json: JSON.stringify(value) } : { string: textOf(value) };
+  }
+}
+
+/** As .NET writes it: True, False. */
+function textOf(value: unknown): string {
+  return typeof value === "boolean" ? (value ? "True" : "False") : String(value);
 }

@@ -8,12 +8,16 @@ const MANAGEMENT = "/$management";
 
 /** Undefined for no address at all. A leading slash and a whole URL are taken too, as the service does. */
 export function parseAddress(text: string | null | undefined): Address | undefined {
-  if (text === null || text === undefined || text === "") return undefined;
-  const path = text.replace(/^(?:amqps?|sb):\/\/[^/]*/i, "").replace(/^\/+|\/+$/g, "");
+  const path = pathOf(text ?? "");
   if (path === "") return undefined;
   if (path.toLowerCase() === "$cbs") return { kind: "cbs" };
   if (path.toLowerCase().endsWith(MANAGEMENT)) {
     return { kind: "management", entity: path.slice(0, -MANAGEMENT.length) };
   }
   return { kind: "entity", entity: path };
+}
+
+/** The path of a URL, or of what is a path already; without slashes at its ends. */
+export function pathOf(text: string): string {
+  return text.replace(/^[a-z]+:\/\/[^/]*/i, "").replace(/^\/+|\/+$/g, "");
 }

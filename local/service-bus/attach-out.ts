@@ -1,4 +1,5 @@
 import rhea, { type Sender } from "rhea";
+import { admit, answerHeld, hold as holdReply } from "./attach-reply.ts";
 import type { DeliveryIo } from "./delivery-io.ts";
 import { CONDITION } from "./errors.ts";
 import { DEFAULT_SESSION_WAIT_MS } from "./limits.ts";
@@ -7,7 +8,7 @@ import type { SessionHold } from "./lock.ts";
 import type { OutgoingLink } from "./outgoing-link.ts";
 import type { Peer, Refuse } from "./peer.ts";
 import type { Queue } from "./queue.ts";
-import type { InsideLink, InsideSender, TypedValue } from "./rhea-inside.ts";
+import type { InsideSender, TypedValue } from "./rhea-inside.ts";
 import type { Sessions } from "./sessions.ts";
 
 const SESSION_FILTER = "com.microsoft:session-filter";
@@ -35,7 +36,10 @@ export function attachReceiver(request: AttachRequest): OutgoingLink | undefined
     });
     return undefined;
   }
-  if (sessions === undefined) return open(request, undefined);
+  if (sessions === undefined) {
+    admit(link);
+    return open(request, undefined);
+  }
   if (!wantsSession) {
     refuse({
       condition: CONDITION.notAllowed,
@@ -97,16 +101,15 @@ function openAny(request: AttachRequest, sessions: Sessions): OutgoingLink {
   let stop: () => void = () => undefined;
   broker.attempt(() => {
     if (tryAgain()) return;
-    holdAttach(link);
+    holdReply(link);
     const cancelTurn = sessions.wait(() => {
       if (!tryAgain()) return false;
       cancelTimer();
-      link.open();
+      answerHeld(link);
       return true;
     });
     const cancelTimer = broker.after(waitMs(link), () => {
       cancelTurn();
-      link.open();
       refuse({
         condition: CONDITION.timeout,
         description: "The operation did not complete within the allotted time: no session is free.",
@@ -129,8 +132,7 @@ function openAny(request: AttachRequest, sessions: Sessions): OutgoingLink {
 /** The attach reply carries the session's id and the end of its lock. */
 function grant(request: AttachRequest, hold: SessionHold): OutgoingLink {
   const { link, refuse } = request;
-  const { source } = link.remote.attach;
-  link.set_source({ address: source?.address ?? "", filter: { [SESSION_FILTER]: hold.session } });
+  admit(link, { [SESSION_FILTER]: hold.session });
   const ticks = Buffer.alloc(8);
   ticks.writeBigInt64BE(BigInt(hold.until) * 10_000n + EPOCH_TICKS);
   link.local.attach.properties = { "com.microsoft:locked-until-utc": rhea.types.wrap_long(ticks as never) };
@@ -142,12 +144,6 @@ function grant(request: AttachRequest, hold: SessionHold): OutgoingLink {
     });
   };
   return opened;
-}
-
-/** rhea has opened its end already; the frame is written at the end of the turn, so it can still be held back. */
-export function holdAttach(link: InsideLink): void {
-  link.state.local_open = false;
-  link.state.open_requests = 0;
 }
 
 function waitMs(link: InsideSender): number {

@@ -6,6 +6,8 @@ import type { StoredMessage } from "./store.ts";
 /** What a receiver decided about a message. */
 export type Outcome =
   | { readonly kind: "complete" }
+  /** It was not looked at: ready again as if it had never gone out. */
+  | { readonly kind: "release" }
   | { readonly kind: "abandon" | "defer"; readonly changes?: PropertyChanges }
   | { readonly kind: "deadLetter"; readonly changes: PropertyChanges };
 

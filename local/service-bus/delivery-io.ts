@@ -1,5 +1,5 @@
 import type { Receiver, Session } from "rhea";
-import { type AmqpError, tooLarge } from "./errors.ts";
+import { type AmqpError, NO_TRANSACTIONS, tooLarge } from "./errors.ts";
 import {
   ACCEPTED,
   dispositionFrame,
@@ -9,6 +9,7 @@ import {
   transferFrames,
 } from "./frames.ts";
 import { MAX_FRAME_BYTES } from "./limits.ts";
+import { isTransactional } from "./outcome.ts";
 import {
   type DispositionFields,
   type InsideReceiver,
@@ -16,16 +17,18 @@ import {
   type InsideSession,
   insideSession,
   type SessionFlowFields,
+  TRANSFER_STATE,
   type TransferFrame,
 } from "./rhea-inside.ts";
 
-/** A whole message that came in; `fault` when it was too large to keep. */
+/** A whole message that came in; `fault`: why it was not kept, `size` being what it would have had. */
 export interface IncomingMessage {
   readonly deliveryId: number;
   readonly settled: boolean;
   readonly format: number;
   readonly bytes: Buffer;
-  readonly fault: (AmqpError & { readonly bytes: number }) | undefined;
+  readonly size: number;
+  readonly fault: AmqpError | undefined;
 }
 
 /** What a link does with messages that come in on it. */
@@ -41,10 +44,14 @@ export interface Settlement {
   readonly state: DispositionFields["state"];
 }
 
+/** Says whether the peer has decided what becomes of the message: it is not asked again then. */
+export type OnSettlement = (settlement: Settlement) => boolean;
+
 interface Partial {
   readonly deliveryId: number;
   readonly settled: boolean;
   readonly format: number;
+  readonly inTransaction: boolean;
   readonly chunks: Buffer[];
   bytes: number;
 }
@@ -57,7 +64,7 @@ export class DeliveryIo {
   readonly #session: InsideSession & Session;
   readonly #intakes = new Map<unknown, Intake>();
   readonly #partials = new Map<unknown, Partial>();
-  readonly #unsettled = new Map<number, (settlement: Settlement) => void>();
+  readonly #unsettled = new Map<number, OnSettlement>();
   readonly #waiting = new Set<() => void>();
   readonly #incoming: Run;
   readonly #outgoing: Run;
@@ -127,7 +134,7 @@ export class DeliveryIo {
   }
 
   /** Sends a message; one credit of the link is spent. `onSettlement` hears what the peer makes of it. */
-  send(link: InsideSender, tag: Buffer, payload: Buffer, onSettlement?: (s: Settlement) => void): number {
+  send(link: InsideSender, tag: Buffer, payload: Buffer, onSettlement?: OnSettlement): number {
     const { connection, local, outgoing } = this.#session;
     const deliveryId = this.#nextDeliveryId;
     this.#nextDeliveryId = (deliveryId + 1) >>> 0;
@@ -189,6 +196,7 @@ export class DeliveryIo {
         deliveryId: performative.delivery_id,
         settled: performative.settled === true,
         format: performative.message_format ?? 0,
+        inTransaction: isTransactional(performative.value[TRANSFER_STATE]),
         chunks: [],
         bytes: 0,
       };
@@ -218,18 +226,23 @@ export class DeliveryIo {
   }
 
   #settle(id: number, settlement: Settlement): void {
-    const listener = this.#unsettled.get(id);
-    if (listener === undefined) return;
-    this.#unsettled.delete(id);
-    listener(settlement);
+    const decided = this.#unsettled.get(id)?.(settlement);
+    if (decided === true) this.#unsettled.delete(id);
   }
 }
 
 function whole(partial: Partial, maxBytes: number): IncomingMessage {
-  const { deliveryId, settled, format, chunks, bytes } = partial;
-  const fault = bytes > maxBytes ? { ...tooLarge(bytes, maxBytes), bytes } : undefined;
+  const { deliveryId, settled, format, inTransaction, chunks, bytes: size } = partial;
+  const fault = inTransaction ? NO_TRANSACTIONS : size > maxBytes ? tooLarge(size, maxBytes) : undefined;
   const [only = Buffer.alloc(0)] = chunks;
-  return { deliveryId, settled, format, bytes: chunks.length > 1 ? Buffer.concat(chunks) : only, fault };
+  return {
+    deliveryId,
+    settled,
+    format,
+    bytes: chunks.length > 1 ? Buffer.concat(chunks) : only,
+    size,
+    fault,
+  };
 }
 
 /** Dispositions of one turn: neighbours that are accepted share a frame; they go out together. */

@@ -9,6 +9,7 @@ export const CONDITION = {
   notImplemented: "amqp:not-implemented",
   decode: "amqp:decode-error",
   forced: "amqp:connection:forced",
+  detachForced: "amqp:link:detach-forced",
   argument: "com.microsoft:argument-error",
   argumentOutOfRange: "com.microsoft:argument-out-of-range",
   messageLockLost: "com.microsoft:message-lock-lost",
@@ -58,6 +59,25 @@ export const entityNotFound = (entity: string, host = "localhost"): AmqpError =>
   condition: CONDITION.notFound,
   description: `The messaging entity 'sb://${host}/${entity}' could not be found. To know more visit https://aka.ms/sbResourceMgrExceptions.`,
 });
+
+/** What a link does, in the service's words. */
+export type Claim = "Send" | "Listen";
+
+export const unauthorized = (claim: Claim, entity: string, host = "localhost"): AmqpError => ({
+  condition: CONDITION.unauthorized,
+  description: `Unauthorized access. '${claim}' claim(s) are required to perform this operation. Resource: 'sb://${host}/${entity}'.`,
+});
+
+/** Told on a link whose token has run out; `why`: the error of a link that had none. */
+export const tokenRanOut = (link: string, why: AmqpError): AmqpError => ({
+  condition: CONDITION.detachForced,
+  description: `The link '${link}' is force detached. Code: RenewToken. Details: ${why.description}`,
+});
+
+export const NO_TRANSACTIONS: AmqpError = {
+  condition: CONDITION.notImplemented,
+  description: "Transactions are not supported by the local Service Bus.",
+};
 
 export const messagesNotFound = (sequenceNumbers: readonly number[]): AmqpError => ({
   condition: CONDITION.messageNotFound,

@@ -22,6 +22,8 @@ export const MAX_FORWARD_HOPS = 4;
 /** A peek answers at most this many messages at once, and at most this many bytes. */
 export const MAX_PEEK_COUNT = 250;
 export const MAX_PEEK_BYTES = 1_048_576;
+/** A request over $cbs or $management. What is too much for a queue is told so, unless it is far more. */
+export const MAX_REQUEST_BYTES = 8 * 1_048_576;
 /** Sequence numbers or lock tokens in one management request. */
 export const MAX_MANAGEMENT_ITEMS = 1_000;
 
@@ -35,6 +37,8 @@ export const OPEN_TIMEOUT_MS = 60_000;
 export const SEND_CREDIT = 1_000;
 /** Links of one AMQP session and AMQP sessions of one connection, against a client that leaks them. */
 export const MAX_LINKS_PER_SESSION = 256;
+/** Tokens of one connection: one for each entity it uses, and one for its management. */
+export const MAX_TOKENS = 4_096;
 
 /** Ready messages of a queue held in memory; the rest stays in the file until its turn comes. */
 export const READY_WINDOW = 4_096;

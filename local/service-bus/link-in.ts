@@ -54,13 +54,10 @@ export class LinkIn implements Intake {
     else store(false);
   }
 
-  #read({ bytes, format, fault }: IncomingMessage): SentMessage[] {
+  #read({ bytes, format, size, fault }: IncomingMessage): SentMessage[] {
     const limit = this.maxBytes - SLACK_BYTES;
-    const size = fault?.bytes ?? bytes.length;
-    if (size > limit) {
-      const error = tooLarge(size, limit);
-      throw new Refusal(error.condition, error.description);
-    }
+    const error = size > limit ? tooLarge(size, limit) : fault;
+    if (error !== undefined) throw new Refusal(error.condition, error.description);
     return format === BATCH_FORMAT ? readBatch(bytes) : [readMessage(bytes)];
   }
 }

@@ -1,5 +1,5 @@
 import type { Broker } from "./broker.ts";
-import type { Consumer, Delivery } from "./consumer.ts";
+import type { Consumer, Delivery, Outcome } from "./consumer.ts";
 import type { DeliveryIo, Settlement } from "./delivery-io.ts";
 import type { AmqpError } from "./errors.ts";
 import { type Lock, newToken, type SessionHold } from "./lock.ts";
@@ -157,14 +157,21 @@ export class LinkOut implements Consumer {
     });
   }
 
-  #onSettlement(id: number, lock: Lock, { settled, state }: Settlement): void {
+  /** False when the peer has not decided yet. */
+  #onSettlement(id: number, lock: Lock, { settled, state }: Settlement): boolean {
+    const outcome = outcomeOf(state, settled);
+    if (outcome === undefined) return false;
     this.#unsettled.delete(id);
-    const outcome = outcomeOf(state);
-    if (outcome === undefined) return;
-    const { faults, drop } = this.#peer;
     const answer = (error: AmqpError | undefined) => {
       if (!settled) this.#io.confirm(id, error);
     };
+    if ("condition" in outcome) answer(outcome);
+    else this.#settle(lock, outcome, answer);
+    return true;
+  }
+
+  #settle(lock: Lock, outcome: Outcome, answer: (error: AmqpError | undefined) => void): void {
+    const { faults, drop } = this.#peer;
     const settle = (silent: boolean) => {
       this.#broker.write(
         () => {
@@ -180,7 +187,8 @@ export class LinkOut implements Consumer {
       settle(false);
       return;
     }
-    faults.apply(outcome.kind, this.#queue.settings.name, {
+    const operation = outcome.kind === "release" ? "abandon" : outcome.kind;
+    faults.apply(operation, this.#queue.settings.name, {
       proceed: settle,
       refuse: answer,
       drop,

@@ -5,13 +5,13 @@ import { type AmqpError, CONDITION, lockLost, Refusal, sessionLockLost } from ".
 import { MAX_MANAGEMENT_ITEMS, MAX_SESSION_STATE_BYTES } from "./limits.ts";
 import { storeMessages } from "./link-in.ts";
 import { type Lock, type SessionHold, tagOfUuid, uuidOfTag } from "./lock.ts";
-import { deadLetterProperties } from "./message-edit.ts";
+import { deadLetterProperties, type PropertyChanges } from "./message-edit.ts";
 import { readMessage } from "./message-in.ts";
 import { encodeMessage, MESSAGE_STATE } from "./message-out.ts";
-import { plainEntries } from "./outcome.ts";
 import { peekMessages } from "./peek.ts";
 import { sequenceOf } from "./place.ts";
 import type { Queue } from "./queue.ts";
+import { propertiesToModify, type Request } from "./request.ts";
 
 /** An answer to a management request; `code` is 204 where there is nothing. */
 export interface ManagementAnswer {
@@ -20,7 +20,7 @@ export interface ManagementAnswer {
 }
 
 type Body = Record<string, unknown>;
-type Operation = (broker: Broker, queue: Queue, body: Body) => ManagementAnswer | AmqpError;
+type Operation = (broker: Broker, queue: Queue, body: Body, request: Request) => ManagementAnswer | AmqpError;
 
 const OPERATIONS: Record<string, Operation> = {
   "com.microsoft:renew-lock": renewLocks,
@@ -43,12 +43,9 @@ const TIMESTAMP = 0x83;
  * Does one management operation of an entity. Call inside `broker.write`: what it says has been written, or an
  * error and nothing written. Throws Refusal for a request that makes no sense.
  */
-export function manage(
-  broker: Broker,
-  queue: Queue,
-  operation: unknown,
-  body: unknown,
-): ManagementAnswer | AmqpError {
+export function manage(broker: Broker, queue: Queue, request: Request): ManagementAnswer | AmqpError {
+  const { application_properties, body } = request;
+  const operation = application_properties?.operation;
   const run =
     typeof operation === "string" && Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : undefined;
   if (run === undefined) {
@@ -57,7 +54,7 @@ export function manage(
       description: `The operation "${operation}" is not supported.`,
     };
   }
-  return run(broker, queue, isMap(body) ? body : {});
+  return run(broker, queue, isMap(body) ? body : {}, request);
 }
 
 function renewLocks(_: Broker, queue: Queue, body: Body): ManagementAnswer | AmqpError {
@@ -140,8 +137,13 @@ function receiveDeferred(_: Broker, queue: Queue, body: Body): ManagementAnswer 
   });
 }
 
-function updateDisposition(_: Broker, queue: Queue, body: Body): ManagementAnswer | AmqpError {
-  const outcome = outcomeNamed(body);
+function updateDisposition(
+  _: Broker,
+  queue: Queue,
+  body: Body,
+  request: Request,
+): ManagementAnswer | AmqpError {
+  const outcome = outcomeNamed(body, body["properties-to-modify"] ? propertiesToModify(request) : new Map());
   const hold = holdFor(queue, body);
   if (hold !== undefined && "condition" in hold) return hold;
   const locks: Lock[] = [];
@@ -158,10 +160,7 @@ function updateDisposition(_: Broker, queue: Queue, body: Body): ManagementAnswe
   return ok();
 }
 
-function outcomeNamed(body: Body): Outcome {
-  const changes = plainEntries(
-    isMap(body["properties-to-modify"]) ? body["properties-to-modify"] : undefined,
-  );
+function outcomeNamed(body: Body, changes: PropertyChanges): Outcome {
   switch (body["disposition-status"]) {
     case "completed":
       return { kind: "complete" };

@@ -5,11 +5,14 @@ export type PropertyChanges = ReadonlyMap<string, Buffer>;
 
 const PROPERTIES = 0x73;
 const APPLICATION_PROPERTIES = 0x74;
+const EXPIRY_FIELD = 8;
+const CREATION_FIELD = 9;
+const TIMESTAMP = 0x83;
 
 /** The content (sections from the properties on) with these application properties added or replaced. */
 export function withApplicationProperties(content: Buffer, changes: PropertyChanges): Buffer {
   if (changes.size === 0) return content;
-  const entries = new Map<string, Buffer>();
+  let entries = new Map<string, Buffer>();
   let before = 0;
   let after = 0;
   for (let at = 0; at < content.length; ) {
@@ -18,7 +21,7 @@ export function withApplicationProperties(content: Buffer, changes: PropertyChan
     at = section.end;
     after = section.end;
     if (section.code === PROPERTIES) before = section.end;
-    else readEntries(content, section.value, entries);
+    else entries = readEntries(content, section.value);
   }
   for (const [key, value] of changes) entries.set(key, value);
   const parts = [...entries].flatMap(([key, value]) => [encodeText(key), value]);
@@ -28,6 +31,24 @@ export function withApplicationProperties(content: Buffer, changes: PropertyChan
     encodeCompound("map", parts.length, parts),
     content.subarray(after),
   ]);
+}
+
+/**
+ * The content with these times (Unix ms) as its creation and expiry, where the sender wrote any: a .NET client takes
+ * them for when the message came and when it goes, over what the header says.
+ */
+export function withLifetime(content: Buffer, enqueuedAt: number, expiresAt: number): Buffer {
+  const section = readSection(content, 0);
+  if (section.code !== PROPERTIES) return content;
+  const fields = readCompound(content, section.value);
+  const changed = Buffer.from(content);
+  let at = fields.start;
+  for (let field = 0; field < fields.count && at < fields.end; field++) {
+    const time = field === EXPIRY_FIELD ? expiresAt : field === CREATION_FIELD ? enqueuedAt : undefined;
+    if (time !== undefined && content[at] === TIMESTAMP) changed.writeBigInt64BE(BigInt(time), at + 1);
+    at = skipValue(content, at);
+  }
+  return changed;
 }
 
 /** Why a message is dead-lettered, as the application properties that say so. */
@@ -42,13 +63,16 @@ export function deadLetterProperties(
   return changes;
 }
 
-function readEntries(content: Buffer, at: number, entries: Map<string, Buffer>): void {
-  const map = readCompound(content, at);
+/** The entries of a map, each value as it is written. Throws Refusal for what is no map. */
+export function readEntries(bytes: Buffer, at: number): Map<string, Buffer> {
+  const entries = new Map<string, Buffer>();
+  const map = readCompound(bytes, at);
   let key = map.start;
   for (let pair = 0; pair + 1 < map.count && key < map.end; pair += 2) {
-    const value = skipValue(content, key);
-    const end = skipValue(content, value);
-    entries.set(readText(content, key) ?? "", content.subarray(value, end));
+    const value = skipValue(bytes, key);
+    const end = skipValue(bytes, value);
+    entries.set(readText(bytes, key) ?? "", bytes.subarray(value, end));
     key = end;
   }
+  return entries;
 }

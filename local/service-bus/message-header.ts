@@ -15,6 +15,8 @@ const NO_PRIORITY = 0x100;
 const NOT_DURABLE = 0x200;
 const ACQUIRED_BEFORE = 0x400;
 const FIRST_ACQUIRER = 0x800;
+/** Not of the header, but kept with it: the message was scheduled before it became ready. */
+const WAS_SCHEDULED = 0x1000;
 
 const NULL = 0x40;
 const TRUE = 0x41;
@@ -43,6 +45,15 @@ const acquirer = (first: boolean | undefined) =>
 function isTrue(bytes: Buffer, at: number): boolean | undefined {
   const code = bytes[at] === BOOLEAN ? (bytes[at + 1] === 0 ? FALSE : TRUE) : bytes[at];
   return code === TRUE ? true : code === FALSE ? false : undefined;
+}
+
+/** The code of a message that was scheduled. */
+export function markScheduled(code: number | null): number {
+  return (code ?? NO_PRIORITY) | WAS_SCHEDULED;
+}
+
+export function wasScheduled(code: number | null): boolean {
+  return ((code ?? 0) & WAS_SCHEDULED) !== 0;
 }
 
 /** Longest header section: described list of durable, priority, ttl, first-acquirer, delivery-count. */

@@ -1,5 +1,5 @@
 import { encodeText } from "./amqp-bytes.ts";
-import { HEADER_BYTES, writeHeader } from "./message-header.ts";
+import { HEADER_BYTES, wasScheduled, writeHeader } from "./message-header.ts";
 import type { StoredMessage } from "./store.ts";
 
 /** `x-opt-message-state`. */
@@ -54,7 +54,7 @@ export function encodeMessage(stored: StoredMessage, facts: DeliveryFacts, withB
   at += 12;
   let count = 8;
   at = writeLong(buffer, at, SEQUENCE_NUMBER, LONG, facts.sequenceNumber);
-  at = writeLong(buffer, at, ENQUEUE_SEQUENCE_NUMBER, LONG, stored.enqueueSequence ?? facts.sequenceNumber);
+  at = writeLong(buffer, at, ENQUEUE_SEQUENCE_NUMBER, LONG, stored.enqueueSequence ?? 0);
   at = writeLong(buffer, at, ENQUEUED_TIME, TIMESTAMP, stored.enqueuedAt);
   if (facts.lockedUntil !== undefined) {
     at = writeLong(buffer, at, LOCKED_UNTIL, TIMESTAMP, facts.lockedUntil);
@@ -62,7 +62,7 @@ export function encodeMessage(stored: StoredMessage, facts: DeliveryFacts, withB
   }
   at += STATE.copy(buffer, at);
   buffer[at++] = 0x54;
-  buffer[at++] = facts.state;
+  buffer[at++] = stateOf(stored, facts.state);
   if (source !== undefined) {
     at += DEAD_LETTER_SOURCE.copy(buffer, at);
     at += source.copy(buffer, at);
@@ -76,6 +76,12 @@ export function encodeMessage(stored: StoredMessage, facts: DeliveryFacts, withB
   buffer.writeUInt32BE(count, size + 4);
   if (withBody) at += content.copy(buffer, at);
   return buffer.subarray(0, at);
+}
+
+/** In the queue it was scheduled in, a message says so even when it has become ready. */
+function stateOf({ header, deadLetterSource }: StoredMessage, state: MessageState): MessageState {
+  const arrived = state === MESSAGE_STATE.active && deadLetterSource === null;
+  return arrived && wasScheduled(header) ? MESSAGE_STATE.scheduled : state;
 }
 
 function writeLong(buffer: Buffer, at: number, key: Buffer, code: number, value: number): number {

@@ -1,40 +1,58 @@
 import rhea from "rhea";
 import type { Outcome } from "./consumer.ts";
-import { CONDITION, Refusal } from "./errors.ts";
+import { type AmqpError, CONDITION, NO_TRANSACTIONS } from "./errors.ts";
 import { deadLetterProperties, type PropertyChanges } from "./message-edit.ts";
 import type { TypedValue } from "./rhea-inside.ts";
 
 /** What the delivery states of AMQP mean for a message. */
-const STATE = { accepted: 0x24, rejected: 0x25, released: 0x26, modified: 0x27 } as const;
+const STATE = {
+  accepted: 0x24,
+  rejected: 0x25,
+  released: 0x26,
+  modified: 0x27,
+  transactional: 0x34,
+} as const;
 
 const SYMBOLS: Record<string, number> = {
   "amqp:accepted:list": STATE.accepted,
   "amqp:rejected:list": STATE.rejected,
   "amqp:released:list": STATE.released,
   "amqp:modified:list": STATE.modified,
+  "amqp:transactional-state:list": STATE.transactional,
 };
 
 const AMQP_NULL = 0x40;
 
-/** Undefined for a state that decides nothing ("received"). */
-export function outcomeOf(state: TypedValue | null | undefined): Outcome | undefined {
-  // Settled without a word: the peer will not look at it any more.
-  if (state === null || state === undefined) return { kind: "abandon" };
-  const described = state.descriptor?.value;
-  const code = typeof described === "string" ? SYMBOLS[described] : described;
-  const fields = Array.isArray(state.value) ? (state.value as (TypedValue | null)[]) : [];
-  switch (code) {
+/** What a peer says of a message; undefined when that decides nothing yet, an error when it cannot be had. */
+export function outcomeOf(
+  state: TypedValue | null | undefined,
+  settled: boolean,
+): Outcome | AmqpError | undefined {
+  const fields = Array.isArray(state?.value) ? (state.value as (TypedValue | null)[]) : [];
+  switch (codeOf(state)) {
     case STATE.accepted:
       return { kind: "complete" };
     case STATE.released:
-      return { kind: "abandon" };
+      return { kind: "release" };
     case STATE.modified:
       return { kind: fields[1]?.value === true ? "defer" : "abandon", changes: mapEntries(fields[2]) };
     case STATE.rejected:
       return { kind: "deadLetter", changes: rejectionProperties(fields[0]) };
+    case STATE.transactional:
+      return NO_TRANSACTIONS;
     default:
-      return undefined;
+      // Settled without an outcome: the peer will not look at it any more.
+      return settled ? { kind: "abandon" } : undefined;
   }
+}
+
+export function isTransactional(state: TypedValue | null | undefined): boolean {
+  return codeOf(state) === STATE.transactional;
+}
+
+function codeOf(state: TypedValue | null | undefined): unknown {
+  const described = state?.descriptor?.value;
+  return typeof described === "string" ? SYMBOLS[described] : described;
 }
 
 /** `error{condition, description, info{DeadLetterReason, DeadLetterErrorDescription, ...}}` of a rejection. */
@@ -67,18 +85,6 @@ export function mapEntries(map: TypedValue | null | undefined): PropertyChanges 
   return entries;
 }
 
-/** Properties given as plain values (management requests), typed as rhea would. Throws Refusal. */
-export function plainEntries(map: Record<string, unknown> | undefined): PropertyChanges {
-  try {
-    return new Map(
-      Object.entries(map ?? {}).map(([key, value]) => [key, encodeTyped(rhea.types.wrap(value as never))]),
-    );
-  } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new Refusal(CONDITION.argument, `A property cannot be stored: ${why}`);
-  }
-}
-
 interface Writer {
   write(value: unknown): void;
   toBuffer(): Buffer;
@@ -89,16 +95,4 @@ function encodeTyped(value: unknown): Buffer {
   const writer = new RheaWriter();
   writer.write(value);
   return Buffer.from(writer.toBuffer());
-}
-
-/** A request on $cbs or $management. */
-export interface Request {
-  readonly message_id?: string | number | Buffer;
-  readonly reply_to?: string;
-  readonly application_properties?: Record<string, unknown>;
-  readonly body?: unknown;
-}
-
-export function decodeRequest(bytes: Buffer): Request {
-  return rhea.message.decode(bytes) as unknown as Request;
 }

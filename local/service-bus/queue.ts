@@ -1,3 +1,4 @@
+import { type Arrival, activatedMessage, forwardedMessage, sentMessage } from "./arrival.ts";
 import type { Consumer, Delivery, Outcome } from "./consumer.ts";
 import { takeDeferred } from "./deferred.ts";
 import { type AmqpError, CONDITION, lockLost, Refusal, sessionLockLost } from "./errors.ts";
@@ -35,6 +36,7 @@ export class Queue {
     sent: 0,
     delivered: 0,
     completed: 0,
+    released: 0,
     abandoned: 0,
     deferred: 0,
     deadLettered: 0,
@@ -83,45 +85,19 @@ export class Queue {
 
   /** Stores one message that was checked; returns its sequence number, 0 for a duplicate. */
   enqueue(message: SentMessage, now: number): number {
-    const { settings } = this;
-    const scheduled = message.scheduledAt !== undefined && message.scheduledAt > now;
     if (this.#isDuplicate(message.messageId, now)) return 0;
-    const sequence = this.nextSequence();
-    const id = rowId(this.number, scheduled ? PLACE.scheduled : PLACE.ready, sequence);
-    const stored: StoredMessage = {
-      id,
-      messageId: message.messageId,
-      session: settings.requiresSession ? (message.session ?? null) : null,
-      enqueuedAt: now,
-      expiresAt: scheduled ? null : this.expiry(now, message.ttlMs),
-      dueAt: scheduled ? (message.scheduledAt ?? now) : null,
-      ttlMs: this.#ttl(message.ttlMs),
-      header: message.header ?? null,
-      annotations: message.annotations ?? null,
-      content: message.content,
-      deadLetterSource: null,
-      enqueueSequence: null,
-    };
+    const stored = sentMessage(message, this.#arrival(now));
     this.#context.store.insert(stored);
     this.ops.sent++;
     if (stored.dueAt !== null) this.#context.alarm(stored.dueAt);
     else this.#arrived(stored);
-    return sequence;
+    return sequenceOf(stored.id);
   }
 
-  /** A message that came by forwarding; it keeps its first sequence number as an annotation. */
+  /** A message that came by forwarding. */
   enqueueForwarded(from: StoredMessage, content: Buffer, now: number): void {
     if (this.#isDuplicate(from.messageId, now)) return;
-    const stored: StoredMessage = {
-      ...from,
-      id: rowId(this.number, PLACE.ready, this.nextSequence()),
-      content,
-      session: null,
-      enqueuedAt: now,
-      expiresAt: this.expiry(now, from.ttlMs),
-      ttlMs: this.#ttl(from.ttlMs),
-      enqueueSequence: from.enqueueSequence ?? sequenceOf(from.id),
-    };
+    const stored = forwardedMessage(from, content, this.#arrival(now));
     this.#context.store.insert(stored);
     this.#arrived(stored);
   }
@@ -130,10 +106,9 @@ export class Queue {
   activate(id: number, now: number): void {
     const scheduled = this.#context.store.message(id);
     if (scheduled === undefined) return;
-    const target = rowId(this.number, PLACE.ready, this.nextSequence());
-    const expiresAt = this.expiry(now, scheduled.ttlMs);
-    this.#context.store.activate(id, target, now, expiresAt);
-    this.#arrived({ ...scheduled, id: target, enqueuedAt: now, expiresAt, dueAt: null });
+    const stored = activatedMessage(scheduled, this.#arrival(now));
+    this.#context.store.activate(id, stored);
+    this.#arrived(stored);
   }
 
   isScheduled(sequence: number): boolean {
@@ -146,24 +121,16 @@ export class Queue {
     this.#context.store.remove(rowId(this.number, PLACE.scheduled, sequence), false);
   }
 
-  nextSequence(): number {
+  #arrival(now: number): Arrival {
+    return { queueNumber: this.number, settings: this.settings, sequence: this.#takeSequence(), now };
+  }
+
+  #takeSequence(): number {
     if (this.#nextSequence >= this.#reservedTo) {
       this.#reservedTo = this.#nextSequence + SEQUENCE_BLOCK;
       this.#context.store.reserveSequences(this.number, this.#reservedTo);
     }
     return this.#nextSequence++;
-  }
-
-  /** When a message enqueued now expires; null: never. */
-  expiry(now: number, ttlMs: number | null | undefined): number | null {
-    const ttl = this.#ttl(ttlMs);
-    return ttl === null ? null : now + ttl;
-  }
-
-  /** The queue's own time to live is the most a message gets, and what one without any gets; null: no end. */
-  #ttl(ttlMs: number | null | undefined): number | null {
-    const ttl = Math.min(ttlMs ?? Number.POSITIVE_INFINITY, this.settings.defaultTtlMs);
-    return Number.isFinite(ttl) ? ttl : null;
   }
 
   addConsumer(consumer: Consumer): void {
@@ -238,6 +205,10 @@ export class Queue {
       case "complete":
         this.ops.completed++;
         this.#context.store.remove(lock.meta.id, true);
+        return undefined;
+      case "release":
+        this.ops.released++;
+        this.release(lock, false);
         return undefined;
       case "abandon":
         this.ops.abandoned++;

@@ -1,18 +1,15 @@
 import rhea, { type Message } from "rhea";
-import { answerPutToken } from "./cbs.ts";
+import type { Authorization } from "./authorization.ts";
 import type { DeliveryIo, IncomingMessage, Intake } from "./delivery-io.ts";
 import { type AmqpError, statusCodeOf } from "./errors.ts";
 import type { FaultOperation } from "./fault-plan.ts";
-import { MAX_MESSAGE_BYTES, SEND_CREDIT } from "./limits.ts";
+import { MAX_REQUEST_BYTES, SEND_CREDIT } from "./limits.ts";
 import { tagOfUuid } from "./lock.ts";
 import { type ManagementAnswer, manage } from "./management.ts";
-import { decodeRequest, type Request } from "./outcome.ts";
-import type { Peer } from "./peer.ts";
+import type { Peer, Refuse } from "./peer.ts";
 import type { Queue } from "./queue.ts";
-import type { ReplyLink } from "./reply-link.ts";
-
-/** Requests of $cbs and $management: a scheduled batch is the largest. */
-const MAX_REQUEST_BYTES = MAX_MESSAGE_BYTES + 65_536;
+import type { ReplyLinks } from "./reply-link.ts";
+import { decodeRequest, type Request } from "./request.ts";
 
 const FAULT_OPERATION: Record<string, FaultOperation> = {
   "com.microsoft:renew-lock": "renew",
@@ -29,115 +26,118 @@ const FAULT_DISPOSITION: Record<string, FaultOperation> = {
   suspended: "deadLetter",
 };
 
-/** The request side of one connection's $cbs and $management links, and the links its replies go back on. */
+/** A link on which requests come in. */
+export interface RequestLink {
+  readonly io: DeliveryIo;
+  /** Who answers: "$cbs", "q/$management". */
+  readonly node: string;
+  /** Ends the link. */
+  readonly refuse: Refuse;
+}
+
+type Reply = (answer: Message) => void;
+
+/** The answers to one connection's requests over $cbs and $management. */
 export class Requests {
   readonly #peer: Peer;
-  readonly #replies = new Map<string, ReplyLink>();
+  readonly #authorization: Authorization;
+  readonly #replies: ReplyLinks;
 
-  constructor(peer: Peer) {
+  constructor(peer: Peer, authorization: Authorization, replies: ReplyLinks) {
     this.#peer = peer;
+    this.#authorization = authorization;
+    this.#replies = replies;
   }
 
-  addReplies(names: readonly string[], replies: ReplyLink): void {
-    for (const name of names) this.#replies.set(name, replies);
+  tokens(link: RequestLink): Intake {
+    return this.#intake(link, (request, reply) => this.#putToken(request, reply));
   }
 
-  removeReplies(names: readonly string[], replies: ReplyLink): void {
-    for (const name of names) if (this.#replies.get(name) === replies) this.#replies.delete(name);
+  management(link: RequestLink, address: string): Intake {
+    return this.#intake(link, (request, reply) => this.#manage(address, request, reply));
   }
 
-  tokens(io: DeliveryIo): Intake {
-    return this.#intake(io, (request) => this.#putToken(request));
-  }
-
-  management(io: DeliveryIo, address: string): Intake {
-    return this.#intake(io, (request) => this.#manage(address, request));
-  }
-
-  #intake(io: DeliveryIo, answer: (request: Request) => void): Intake {
+  #intake({ io, node, refuse }: RequestLink, answer: (request: Request, reply: Reply) => void): Intake {
     const receive = ({ fault, deliveryId, settled, bytes }: IncomingMessage) => {
       if (fault !== undefined) {
-        io.reject(deliveryId, fault);
+        // What was sent settled cannot be rejected: the peer would wait for its reply in vain.
+        if (settled) refuse(fault);
+        else io.reject(deliveryId, fault);
         return;
       }
       const request = decodeRequest(bytes);
       if (!settled) io.accept(deliveryId);
-      answer(request);
+      answer(request, (message) => this.#reply(io, node, request, message));
     };
     return { maxBytes: MAX_REQUEST_BYTES, credit: SEND_CREDIT, receive };
   }
 
-  #putToken(request: Request): void {
-    // Tokens carry real time, whatever clock the server was given.
-    const { code, description } = answerPutToken(request.application_properties, request.body, Date.now());
+  #putToken(request: Request, reply: Reply): void {
+    const { application_properties, body } = request;
+    const { code, description } = this.#authorization.putToken(application_properties, body);
     if (code >= 300) this.#peer.log(`$cbs: ${description}`);
-    this.#reply(request, {
+    reply({
       application_properties: { "status-code": rhea.types.wrap_int(code), "status-description": description },
       body: undefined,
     });
   }
 
-  #manage(address: string, request: Request): void {
+  #manage(address: string, request: Request, reply: Reply): void {
     const { broker, faults, drop } = this.#peer;
     const queue = broker.queue(address);
     if (queue === undefined) {
-      this.#fail(request, this.#peer.notFound(address));
+      reply(failure(this.#peer.notFound(address)));
       return;
     }
-    const operation = request.application_properties?.operation;
     const run = (silent: boolean, first?: () => void) => {
       broker.write(
         () => {
           first?.();
-          return manage(broker, queue, operation, request.body);
+          return manage(broker, queue, request);
         },
-        (answer) => (silent ? drop() : this.#answer(request, answer)),
-        (why) => this.#fail(request, why),
+        (answer) => (silent ? drop() : reply("condition" in answer ? failure(answer) : success(answer))),
+        (why) => reply(failure(why)),
       );
     };
-    const faulted = faultOperation(operation, request.body);
+    const faulted = faultOperation(request.application_properties?.operation, request.body);
     if (!faults.active || faulted === undefined) {
       run(false);
       return;
     }
     faults.apply(faulted, queue.settings.name, {
       proceed: (silent) => run(silent),
-      refuse: (error) => this.#fail(request, error),
+      refuse: (error) => reply(failure(error)),
       drop,
       expireLock: () => run(false, () => expireNamed(queue, request.body)),
     });
   }
 
-  #answer(request: Request, answer: ManagementAnswer | AmqpError): void {
-    if ("condition" in answer) {
-      this.#fail(request, answer);
-      return;
-    }
-    this.#reply(request, {
-      application_properties: { statusCode: rhea.types.wrap_int(answer.code), statusDescription: "OK" },
-      body: answer.body,
-    });
-  }
-
-  #fail(request: Request, { condition, description }: AmqpError): void {
-    this.#reply(request, {
-      application_properties: {
-        statusCode: rhea.types.wrap_int(statusCodeOf(condition)),
-        statusDescription: description,
-        errorCondition: rhea.types.wrap_symbol(condition),
-      },
-      body: {},
-    });
-  }
-
-  #reply(request: Request, answer: Message): void {
-    const replies = this.#replies.get(request.reply_to ?? "");
-    if (replies === undefined) {
+  #reply(io: DeliveryIo, node: string, request: Request, answer: Message): void {
+    const link = this.#replies.find(node, request.reply_to ?? "", io);
+    if (link === undefined) {
       this.#peer.log(`A request wants its reply on "${request.reply_to}", where no link is.`);
       return;
     }
-    replies.reply({ ...answer, correlation_id: request.message_id } as Message);
+    link.reply({ ...answer, correlation_id: request.message_id } as Message);
   }
+}
+
+function success({ code, body }: ManagementAnswer): Message {
+  return {
+    application_properties: { statusCode: rhea.types.wrap_int(code), statusDescription: "OK" },
+    body,
+  };
+}
+
+function failure({ condition, description }: AmqpError): Message {
+  return {
+    application_properties: {
+      statusCode: rhea.types.wrap_int(statusCodeOf(condition)),
+      statusDescription: description,
+      errorCondition: rhea.types.wrap_symbol(condition),
+    },
+    body: {},
+  };
 }
 
 function faultOperation(operation: unknown, body: unknown): FaultOperation | undefined {

@@ -20,9 +20,14 @@ export interface TransferFrame {
     readonly settled: boolean | null | undefined;
     readonly more: boolean | null | undefined;
     readonly aborted: boolean | null | undefined;
+    /** Every field in turn. */
+    readonly value: readonly (TypedValue | undefined)[];
   };
   readonly payload?: Buffer;
 }
+
+/** Where a transfer says its delivery state, of which rhea's own accessor drops the kind. */
+export const TRANSFER_STATE = 7;
 
 export interface DispositionFields {
   readonly first: number;
@@ -39,7 +44,8 @@ export interface SessionFlowFields {
 export interface InsideSession {
   readonly connection: InsideConnection & Connection;
   readonly local: { readonly channel: number };
-  readonly links: Record<string, unknown>;
+  readonly links: Record<string, Link>;
+  on_attach(frame: AttachFrame): void;
   readonly incoming: {
     next_transfer_id: number;
     readonly max_transfer_id: number;
@@ -54,6 +60,14 @@ export interface InsideSession {
     on_flow(fields: SessionFlowFields): void;
     on_disposition(fields: DispositionFields): void;
   };
+}
+
+/** A link, of either direction. */
+export type Link = Receiver | Sender;
+
+/** An attach as it comes, before its ends are read. */
+export interface AttachFrame {
+  readonly performative: { target: TypedValue | null | undefined };
 }
 
 export interface InsideLink {
@@ -100,6 +114,7 @@ export interface InsideConnection {
 }
 
 export const insideSession = (session: Session) => session as unknown as InsideSession & Session;
+export const insideLink = (link: Link) => link as unknown as InsideLink & Link;
 export const insideReceiver = (receiver: Receiver) => receiver as unknown as InsideReceiver & Receiver;
 export const insideSender = (sender: Sender) => sender as unknown as InsideSender & Sender;
 export const insideConnection = (connection: Connection) =>

@@ -10,6 +10,7 @@ import { IDLE_TIMEOUT_MS, MAX_FRAME_BYTES } from "./limits.ts";
 import { PLACE, type Place, placeRange } from "./place.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { insideConnection } from "./rhea-inside.ts";
+import { saslMechanisms } from "./sasl.ts";
 import { guardSocket } from "./socket-guard.ts";
 import { Store } from "./store.ts";
 
@@ -20,6 +21,8 @@ export interface ServiceBusOptions {
   readonly databaseFile: string;
   readonly queues: readonly QueueSettings[];
   readonly clock?: Clock;
+  /** By which tokens expire: clients write real time into them, whatever clock the queues have. */
+  readonly tokenClock?: Clock;
   readonly log?: (line: string) => void;
   readonly faults?: FaultPlan;
   /** A peer silent for twice this long is taken for dead; less than usual for tests. */
@@ -35,12 +38,13 @@ export interface RunningServiceBus {
   close(): Promise<void>;
 }
 
+const CONTAINER_ID = "switchyard-service-bus";
 const SHUTTING_DOWN = { condition: CONDITION.forced, description: "The server is shutting down." };
 
 /** A local Azure Service Bus on 127.0.0.1. Throws DatabaseUnusable, or what listening throws (EADDRINUSE). */
 export async function startServiceBus(options: ServiceBusOptions): Promise<RunningServiceBus> {
   const { log = (line: string) => console.error(`service-bus: ${line}`) } = options;
-  const clock = options.clock ?? systemClock;
+  const { clock = systemClock, tokenClock = systemClock } = options;
   const faults = new Faults(clock, options.faults);
   const connections = new Map<Socket, ClientConnection>();
   const store = new Store(options.databaseFile);
@@ -58,18 +62,26 @@ export async function startServiceBus(options: ServiceBusOptions): Promise<Runni
     },
   });
 
-  const container = rhea.create_container({ id: "switchyard-service-bus" });
-  container.sasl_server_mechanisms.enable_anonymous();
   const server = createServer({ noDelay: true }, (socket) => {
+    const container = rhea.create_container({ id: CONTAINER_ID });
     const connection = container.create_connection({
-      container_id: "switchyard-service-bus",
+      container_id: CONTAINER_ID,
       max_frame_size: MAX_FRAME_BYTES,
       idle_time_out: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
       reconnect: false,
       sender_options: { autosettle: false, treat_modified_as_released: false },
       receiver_options: { autoaccept: false, autosettle: false, credit_window: 0 },
     } as never);
-    const client = new ClientConnection({ broker, connection, faults, log });
+    const client = new ClientConnection({ broker, connection, faults, log, tokenClock });
+    const refuseLogin = (why: string) => {
+      log(`${socket.remoteAddress}:${socket.remotePort} is not let in: ${why}`);
+      // Once the refusal is written.
+      setImmediate(() => socket.end());
+    };
+    Object.assign(
+      container.sasl_server_mechanisms,
+      saslMechanisms({ onKey: () => client.showKey(), onRefused: refuseLogin }),
+    );
     connections.set(socket, client);
     guardSocket(socket, connection, log, () => {
       client.drop();

@@ -187,12 +187,16 @@ export class Store {
     this.#dropProgress.run(id);
   }
 
-  activate(id: number, to: number, enqueuedAt: number, expiresAt: number | null): void {
+  /** Message `id` becomes `ready`. */
+  activate(id: number, ready: StoredMessage): void {
     this.#run(
-      "UPDATE message SET id = ?, enqueued_at = ?, expires_at = ?, due_at = NULL WHERE id = ?",
-      to,
-      enqueuedAt,
-      expiresAt,
+      `UPDATE message SET id = ?, enqueued_at = ?, expires_at = ?, due_at = NULL, priority = ?, content = ?
+       WHERE id = ?`,
+      ready.id,
+      ready.enqueuedAt,
+      ready.expiresAt,
+      ready.header,
+      ready.content,
       id,
     );
   }

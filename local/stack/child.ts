@@ -14,6 +14,8 @@ export interface ChildOptions {
   readonly log: HostLog;
   /** Its pid has changed. */
   readonly onChange: () => void;
+  /** It serves, for the first time or again. */
+  readonly onReady?: (child: ChildProcess) => void;
 }
 
 /** What a child sends once it serves; the ports are those of a host, of the emulators or of Azurite. */
@@ -86,6 +88,7 @@ export class Child {
       if (this.#known !== undefined)
         log.write("information", "Start", `${name} serves again (pid ${child.pid}).`);
       this.#known = message;
+      this.#options.onReady?.(child);
       resolve(message);
     });
     // A child that could not even be spawned has no "exit".

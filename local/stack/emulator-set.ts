@@ -6,6 +6,7 @@ import { startModelEndpoints } from "../model-endpoints/server.ts";
 import { queuesFromConfig, queuesFromResources } from "../service-bus/config.ts";
 import { startServiceBus } from "../service-bus/server.ts";
 import { startControl } from "./control.ts";
+import { onPort, PortTaken } from "./ports.ts";
 import type { StackSettings } from "./settings.ts";
 import { writeWhole } from "./written-file.ts";
 
@@ -17,11 +18,6 @@ export interface EmulatorSet {
   /** Counters and faults; also named in DATA_DIR/emulators.json. */
   readonly controlPort: number;
   close(): Promise<void>;
-}
-
-/** A port is taken; the message names the setting to change. */
-export class PortTaken extends Error {
-  override readonly name = "PortTaken";
 }
 
 /** Starts the emulators the settings ask for; their data is in `dataDir`. All of them, or none. */
@@ -103,17 +99,6 @@ async function startModels(settings: StackSettings, databaseFile: string, log: (
   } catch (thrown) {
     if (thrown instanceof PortTaken && settings.modelEndpointsPortIsDefault) return start(0);
     throw thrown;
-  }
-}
-
-async function onPort<T>(setting: string, port: number, start: (port: number) => Promise<T>): Promise<T> {
-  try {
-    return await start(port);
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== "EADDRINUSE") throw thrown;
-    throw new PortTaken(
-      `Port ${port} of 127.0.0.1 is taken: set ${setting} to another one (0 takes a free one).`,
-    );
   }
 }
 

@@ -1,13 +1,14 @@
 import { type ChildProcess, fork } from "node:child_process";
-import cluster from "node:cluster";
 import { readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EMULATOR_KEY } from "../cosmos/authorization.ts";
 import type { HostLog } from "../host/host-log.ts";
+import { TERMINATE_GRACE_MS } from "../host/termination.ts";
 import { Child, type ReadyMessage } from "./child.ts";
+import { FrontDoor } from "./front-door.ts";
 import { withModelEndpointsPort } from "./models-file.ts";
+import { onPort } from "./ports.ts";
 import type { StackSettings } from "./settings.ts";
 import { writeWhole } from "./written-file.ts";
 
@@ -34,13 +35,18 @@ const HEALTH_LOOK_MS = 50;
 
 /** Name and key of the local stack's own accounts: what is known to everybody protects nothing but loopback. */
 const SERVICE_BUS_KEY = "SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE";
+
 /** The processes of `npm start`: the emulators, and N hosts behind one port. */
 export class Stack {
   readonly #options: StackOptions;
   #emulators: Child | undefined;
   readonly #hosts: Child[] = [];
+  /** Where several hosts share a port; a single one listens itself. */
+  #door: FrontDoor | undefined;
   #port: number;
   #stopping: Promise<void> | undefined;
+  /** How many host processes were started so far. */
+  #started = 0;
 
   constructor(options: StackOptions) {
     this.#options = options;
@@ -49,7 +55,7 @@ export class Stack {
 
   /** Resolves with the port once every host serves and the app says that it is healthy. Rejects with StartFailed. */
   async start(): Promise<number> {
-    const { instances, folder, log } = this.#options;
+    const { instances, log } = this.#options;
     this.#emulators = new Child({
       name: "emulators",
       spawn: (known) => this.#spawnEmulators(known),
@@ -59,24 +65,24 @@ export class Stack {
     const ports = await this.#emulators.start();
     const env = this.#hostEnv(ports);
     if (instances > 1) {
-      // Round robin over the workers that have taken their last connection: a frozen one gets at most one more.
-      cluster.schedulingPolicy = cluster.SCHED_RR;
-      cluster.setupPrimary({ exec: HOST_ENTRY, args: [], execArgv: this.#nodeArguments, cwd: folder });
-      // Node's cluster would give each worker that asks for port 0, and each that asks for a number, its own listener.
-      if (this.#port === 0) this.#port = await freePort();
+      const door = new FrontDoor();
+      this.#port = await onPort("PORT", this.#port, (port) => door.listen(port));
+      this.#door = door;
     }
     for (let i = 1; i <= instances; i++) {
       const host = new Child({
         name: instances === 1 ? "host" : `host ${i}`,
-        spawn: () => this.#spawnHost({ ...env, PORT: String(this.#port) }),
+        spawn: () => this.#spawnHost({ ...env, PORT: String(instances === 1 ? this.#port : 0) }),
         log,
         onChange: () => this.#writeProcesses(),
+        onReady: (child) => this.#door?.open(child),
       });
       this.#hosts.push(host);
     }
     // The first alone: it tells of a fault in the configuration once, and its port is kept over restarts.
     const [first, ...others] = this.#hosts;
-    this.#port = (await first?.start())?.port ?? this.#port;
+    const port = (await first?.start())?.port;
+    if (instances === 1) this.#port = port ?? this.#port;
     await Promise.all(others.map((host) => host.start()));
     await this.#untilHealthy();
     return this.#port;
@@ -95,7 +101,9 @@ export class Stack {
   }
 
   async #stop(): Promise<void> {
-    const graceMs = this.#options.settings.drainSeconds * 1000 + HOST_CLOSE_MS;
+    this.#door?.close();
+    const drainMs = Math.max(this.#options.settings.drainSeconds * 1000, TERMINATE_GRACE_MS);
+    const graceMs = drainMs + HOST_CLOSE_MS;
     await Promise.all(this.#hosts.map((host) => host.stop((child) => child.kill("SIGTERM"), graceMs)));
     await this.#emulators?.stop((child) => tell(child, { stop: true }), EMULATORS_CLOSE_MS);
     this.#removeProcesses();
@@ -126,8 +134,9 @@ export class Stack {
     return child;
   }
 
-  #spawnHost(env: Record<string, string>): ChildProcess {
-    if (this.#options.instances > 1) return cluster.fork(env).process;
+  #spawnHost(settings: Record<string, string>): ChildProcess {
+    // Each has the next number: a fault campaign tells its hosts apart by it.
+    const env = { ...settings, HOST_NUMBER: String(++this.#started) };
     return fork(HOST_ENTRY, [], { cwd: this.#options.folder, env, execArgv: this.#nodeArguments });
   }
 
@@ -203,17 +212,6 @@ async function healthOf(url: string): Promise<string | undefined> {
   } catch (thrown) {
     return thrown instanceof Error ? thrown.message : String(thrown);
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 /** A child that has just died cannot be told anything, and need not be. */

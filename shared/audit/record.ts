@@ -1,5 +1,5 @@
 import canonicalize from "canonicalize";
-import type { Cost } from "../model/cost.ts";
+import type { Cost, CostUnknown } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
 import { sha256Hex } from "../sha256.ts";
 
@@ -38,6 +38,12 @@ export interface AuditRecord {
   readonly reason: string | null;
   readonly usage: Usage | null;
   readonly cost: Cost | null;
+  /** Of a call that the lab may bill, and nobody can say how much: why. Absent in all others, and in old records. */
+  readonly cost_unknown?: CostUnknown;
+  /** What the lab itself says that the call costs; absent: nothing. */
+  readonly lab_cost?: Cost;
+  /** Of a call that did not succeed: the lab's words, shortened. Absent in all others, and in old records. */
+  readonly message?: string;
   /** Of `attempt_lost` alone: what the call whose cost nobody knows may have cost; null: its price is gone too. */
   readonly estimate?: Cost | null;
   readonly latency_ms: number | null;
@@ -87,6 +93,9 @@ export function nextRecord(
     reason: entry.reason ?? null,
     usage: entry.usage ?? null,
     cost: entry.cost ?? null,
+    ...(entry.cost_unknown === undefined ? {} : { cost_unknown: entry.cost_unknown }),
+    ...(entry.lab_cost === undefined ? {} : { lab_cost: entry.lab_cost }),
+    ...(entry.message === undefined ? {} : { message: entry.message }),
     ...(entry.estimate === undefined ? {} : { estimate: entry.estimate }),
     latency_ms: entry.latency_ms ?? null,
     request_sha256: entry.request_sha256 ?? null,

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { inlineContent } from "../content/content-store.ts";
 import type { Log } from "../log.ts";
 import type { StorePorts } from "../service.ts";
 import type { Settings } from "../settings.ts";
@@ -14,6 +15,7 @@ import { CosmosOverrides } from "./cosmos/overrides.ts";
 import { CosmosParkedJobs } from "./cosmos/parked-jobs.ts";
 import { CosmosDispatcherLeases, CosmosQuotaLedger, CosmosQuotaReports } from "./cosmos/quota.ts";
 import { CosmosSeals } from "./cosmos/seals.ts";
+import { StoredItems } from "./cosmos/stored-items.ts";
 import { CosmosSweepRounds } from "./cosmos/sweep-rounds.ts";
 import { CosmosSweptJobs } from "./cosmos/swept-jobs.ts";
 import { CosmosWaitingJobs } from "./cosmos/waiting-jobs.ts";
@@ -27,18 +29,15 @@ export function cosmosPorts(
   log: Log,
 ): { ports: StorePorts; dispose: () => void } {
   const { database, dispose } = openDatabase(settings.cosmos, credentials);
-  const jobs = database.container(JOBS_CONTAINER);
-  const control = database.container(CONTROL_CONTAINER);
+  const jobs = new StoredItems(database.container(JOBS_CONTAINER), log);
+  const control = new StoredItems(database.container(CONTROL_CONTAINER), log);
+  const { contentRetentionDays: contentDays, auditRetentionDays: auditDays } = settings;
   const ports: StorePorts = {
-    store: new CosmosJobStore(
-      jobs,
-      { contentDays: settings.contentRetentionDays, auditDays: settings.auditRetentionDays },
-      log,
-    ),
-    sweptJobs: new CosmosSweptJobs(jobs, clock),
-    parkedJobs: new CosmosParkedJobs(jobs),
+    store: new CosmosJobStore(jobs, { contentDays, auditDays }, inlineContent),
+    sweptJobs: new CosmosSweptJobs(jobs.container, clock),
+    parkedJobs: new CosmosParkedJobs(jobs.container),
     waitingJobs: new CosmosWaitingJobs(jobs),
-    liveJobs: new CosmosLiveJobs(jobs),
+    liveJobs: new CosmosLiveJobs(jobs.container),
     billedCalls: new CosmosBilledCalls(jobs),
     leaseWatch: new CosmosLeaseWatch(control),
     sweepRounds: new CosmosSweepRounds(control),

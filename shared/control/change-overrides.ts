@@ -6,7 +6,14 @@ import {
   changeControl,
 } from "../audit/control-trail.ts";
 import type { Deployment } from "../model/catalogue.ts";
-import { NO_OVERRIDES, type Overrides, overridesSchema, type Switch, type SwitchKind } from "./overrides.ts";
+import { readItem } from "../store.ts";
+import {
+  NO_OVERRIDES,
+  type Overrides,
+  overridesDocument,
+  type Switch,
+  type SwitchKind,
+} from "./overrides.ts";
 
 export const OVERRIDES_SCOPE = "switches";
 export const OVERRIDES_ID = "overrides";
@@ -70,13 +77,11 @@ export async function changeOverrides(
   });
 }
 
-/** What is stored, or nothing set. @throws TypeError for an item this version cannot read */
-export function overridesOf(item: unknown): Overrides {
-  if (item === undefined) return NO_OVERRIDES;
-  const parsed = overridesSchema.safeParse(item);
-  if (!parsed.success)
-    throw new TypeError(`control/${OVERRIDES_SCOPE}/${OVERRIDES_ID}: ${parsed.error.message}`);
-  return parsed.data;
+/** What is stored, or nothing set. @throws UnreadableItem */
+function overridesOf(item: unknown): Overrides {
+  return item === undefined
+    ? NO_OVERRIDES
+    : readItem({ kind: "overrides", document: overridesDocument }, OVERRIDES_ID, item);
 }
 
 interface Changed {

@@ -6,6 +6,7 @@ import {
   limitsSchema,
   type SwitchedOff,
 } from "../model/catalogue.ts";
+import { document } from "../store.ts";
 
 /**
  * What operators have set over the files: switches, limits, weights. One item in `control`, so that an instance
@@ -20,7 +21,7 @@ const setting = {
   actor: z.string(),
   reason: z.string().nullable(),
 };
-const switchSchema = z.object({
+const switchSchema = z.looseObject({
   kind: z.enum(SWITCH_KINDS),
   name: z.string(),
   /** `off`: no new calls, running ones are aborted; `drained`: no new calls, running ones end. */
@@ -29,12 +30,19 @@ const switchSchema = z.object({
   mode: z.enum(["park", "fail_over"]),
   ...setting,
 });
-const limitsOverride = z.object({ deployment: z.string(), limits: limitsSchema, ...setting });
-const routeWeights = z.object({ route: z.string(), weights: z.record(z.string(), z.number()), ...setting });
-const tenantWeight = z.object({ tenant: z.string(), weight: z.number(), ...setting });
+const limitsOverride = z.looseObject({ deployment: z.string(), limits: limitsSchema.loose(), ...setting });
+const routeWeights = z.looseObject({
+  route: z.string(),
+  weights: z.record(z.string(), z.number()),
+  ...setting,
+});
+const tenantWeight = z.looseObject({ tenant: z.string(), weight: z.number(), ...setting });
 
-/** As it is stored; read with the same schema, for a version to come may write more. */
-export const overridesSchema = z.object({
+/**
+ * As it is stored. What a version to come adds is kept; a switch that this version does not understand makes all of it
+ * unreadable, for it may say that nothing is to be called.
+ */
+const overridesSchema = z.looseObject({
   /** Counts up with each change: who holds a lower number knows less. */
   revision: z.number().int(),
   switches: z.array(switchSchema),
@@ -42,6 +50,7 @@ export const overridesSchema = z.object({
   route_weights: z.array(routeWeights),
   tenant_weights: z.array(tenantWeight),
 });
+export const overridesDocument = document("overrides", { scope: z.string(), ...overridesSchema.shape });
 export type Overrides = Readonly<z.infer<typeof overridesSchema>>;
 export type Switch = Readonly<z.infer<typeof switchSchema>>;
 

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { type FreshCopy, freshCopy } from "../fresh-copy.ts";
 import { type Log, reasonOf } from "../log.ts";
 import { NO_OVERRIDES, type Overrides } from "./overrides.ts";
 
@@ -12,40 +13,30 @@ export interface OverridesStore {
   ): Promise<{ readonly overrides: Overrides; readonly etag: string | undefined } | "unchanged">;
 }
 
-export interface OverridesWatch {
+export interface OverridesWatch extends FreshCopy {
   /** Those in force, as last read. */
   current(): Overrides;
-  /** Resolves once they were read at all: nothing may be called before. @throws StoreUnavailable */
-  ready(): Promise<void>;
-  /** Reads them now, for whoever has just changed them; never rejects. */
-  look(): Promise<void>;
-  /** Looks again and again; the function returned stops it. */
-  watch(): () => void;
 }
 
-/** Between two looks. With a look's own time it keeps the promise: effective on all instances within 5 s. */
-export const OVERRIDES_LOOK_MS = 1_500;
+/** While the store is away the last known stay in force for so long; nothing is called on what is older. */
+const BELIEVED_MS = 30_000;
 
 /**
- * What operators have set, read again and again: one conditional read of one item. While the store is away the last
- * known stay in force, and that is logged once.
+ * What operators have set: one conditional read of one item, again whenever the copy may be old.
  * @param onChange is told of each new version once it is in force
  */
 export function watchOverrides(deps: {
   readonly store: OverridesStore;
-  readonly clock: Pick<Clock, "after">;
+  readonly clock: Pick<Clock, "now" | "monotonic">;
   readonly log: Log;
   readonly onChange: (overrides: Overrides) => void;
 }): OverridesWatch {
   let overrides = NO_OVERRIDES;
   let etag: string | undefined;
-  let known = false;
   let failing = false;
-  let reading: Promise<void> | undefined;
 
   const read = async () => {
     const found = await deps.store.readOverrides(etag);
-    known = true;
     if (failing) deps.log.info("overrides_read_again");
     failing = false;
     if (found === "unchanged") return;
@@ -57,45 +48,15 @@ export function watchOverrides(deps: {
     deps.log.info("overrides_changed", { revision, switches: switches.length });
     deps.onChange(overrides);
   };
-  /** One read at a time, shared by all who want one. */
-  const once = (): Promise<void> => {
-    reading ??= read().finally(() => {
-      reading = undefined;
-    });
-    return reading;
-  };
-  const look = async () => {
+  const told = async () => {
     try {
-      // One that is under way may have begun before the change that is looked for.
-      await reading?.catch(() => undefined);
-      await once();
+      await read();
     } catch (thrown) {
       if (!failing) deps.log.error("overrides_not_read", { reason: reasonOf(thrown) });
       failing = true;
+      throw thrown;
     }
   };
-  return {
-    current: () => overrides,
-    async ready() {
-      if (!known) await once();
-    },
-    look,
-    watch() {
-      let stopped = false;
-      let cancel: () => void = () => undefined;
-      const next = () => {
-        cancel = deps.clock.after(OVERRIDES_LOOK_MS, () => {
-          void look().then(() => {
-            if (!stopped) next();
-          });
-        });
-      };
-      void look();
-      next();
-      return () => {
-        stopped = true;
-        cancel();
-      };
-    },
-  };
+  const copy = freshCopy({ read: told, clock: deps.clock, believedMs: BELIEVED_MS });
+  return { ...copy, current: () => overrides };
 }

@@ -9,11 +9,13 @@ export type Caller =
   | { readonly kind: "operator"; readonly operator: Operator; readonly actor: string };
 
 export interface Authenticator {
-  /** @throws Problem missing_credential, invalid_credential, issuer_unavailable */
+  /** @throws Problem missing_credential, invalid_credential, issuer_unavailable; StoreUnavailable */
   authenticate(headers: { get(name: string): string | null }): Promise<Caller>;
 }
 
 export interface AuthenticatorDeps {
+  /** Resolves once `tenants` is of now: a key that was taken out must not come in. @throws StoreUnavailable */
+  readonly fresh: () => Promise<void>;
   readonly tenants: () => Tenants;
   /** Undefined: API keys only. */
   readonly entra: EntraSettings | undefined;
@@ -34,6 +36,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   return {
     async authenticate(headers) {
       const credential = credentialOf(headers);
+      await deps.fresh();
       if (verify !== undefined && JWT.test(credential)) {
         return callerOfToken(deps.tenants(), await verify(credential));
       }

@@ -1,39 +1,36 @@
 import { Problem } from "../errors.ts";
-import { DOOR_LOG_EVERY_MS, MAX_HELD_WAITS, MAX_TENANT_SHARE_IN_FLIGHT } from "../limits.ts";
+import type { HeldCalls } from "../job/intake/held-call.ts";
+import { MAX_HELD_CALLS, MAX_TENANT_SHARE_IN_FLIGHT, TURNED_AWAY_LOG_EVERY_MS } from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { Tenant } from "../tenant/tenants.ts";
 import { type Bucket, type BucketLimits, takeToken } from "../tenant/token-bucket.ts";
 
-export interface DoorDeps {
+export interface ThrottleDeps {
   /** Requests of tenants that this instance works on at once. */
   readonly maxInFlight: number;
-  /** Of a tenant whose `limits` say nothing; 0: no limit. */
+  /** For a tenant whose `limits` say nothing; 0: no limit. */
   readonly submitsPerSecond: number;
   readonly clock: { monotonic(): number };
 }
 
 /**
- * Where too much is turned away before anything is read, stored or sent: by instance, for an instance that asked the
- * others first would be slower than the work it refuses. All that is remembered is counts, so it recovers at once.
+ * Turns away what is too much, before anything is read, stored or sent. Each instance counts for itself: asking the
+ * others first would take longer than the work it refuses. Only counts are remembered, so it recovers at once. A held
+ * call is no work: while it waits it is not one of the requests in flight.
  */
-export interface Door {
-  /** Lets a request in; the function returned must be called once, when it has been answered. @throws Problem too_many_requests */
+export interface Throttle extends HeldCalls {
+  /** Lets a request in; the function returned must be called once it has been answered. @throws Problem too_many_requests */
   enter(log: Log): () => void;
   /** The same for one tenant's share, once it is known who calls. @throws Problem too_many_requests */
   enterAs(tenant: Tenant, log: Log): () => void;
   /** @throws Problem too_many_requests */
   submit(tenant: Tenant, log: Log): void;
-  /**
-   * Takes a tenant's request that waits for a job's end out of those in flight, for it is no work; the function
-   * returned must be called once, when it goes on. Undefined: too many are held already, this one must not wait.
-   */
-  hold(tenant: Tenant): (() => void) | undefined;
 }
 
-/** After a request in flight too many: they take tens of milliseconds, but clients that all came back at once would be too many again. */
+/** Requests take tens of milliseconds, but clients that all came back at once would be too many again. */
 const IN_FLIGHT_RETRY_AFTER_SECONDS = 1;
 
-export function createDoor(deps: DoorDeps): Door {
+export function createThrottle(deps: ThrottleDeps): Throttle {
   const { maxInFlight, clock } = deps;
   const maxOfTenant = Math.max(1, Math.floor(maxInFlight * MAX_TENANT_SHARE_IN_FLIGHT));
   const buckets = new Map<string, Bucket>();
@@ -80,14 +77,14 @@ export function createDoor(deps: DoorDeps): Door {
       const detail = `${tenant.id} may submit ${limits.perSecond} jobs a second, ${limits.burst} at once.`;
       throw refuse(log, detail, Math.ceil(taken.waitMs / 1000), "submits", tenant.id);
     },
-    hold({ id }) {
-      if (held >= MAX_HELD_WAITS) return undefined;
+    beginWait({ id }) {
+      if (held >= MAX_HELD_CALLS) return undefined;
       held++;
       inFlight--;
       count(id, -1);
       return () => {
         held--;
-        // What is left is to write the answer: not worth refusing it for.
+        // Only the answer is left to write: nothing to refuse it for.
         inFlight++;
         count(id, 1);
       };
@@ -102,10 +99,10 @@ export function limitsOf(tenant: Pick<Tenant, "limits">, submitsPerSecond: numbe
   return { perSecond, burst: tenant.limits?.burst ?? Math.max(1, Math.ceil(perSecond)) };
 }
 
-/** A log line for each refusal would be one more load: they are counted, and told now and then. */
+/** A log line for each refusal would be one more load: refusals are counted, and logged now and then. */
 function refusals(clock: { monotonic(): number }) {
-  let toldAtMs = Number.NEGATIVE_INFINITY;
-  let untold = 0;
+  let loggedAtMs = Number.NEGATIVE_INFINITY;
+  let unlogged = 0;
   return (
     log: Log,
     detail: string,
@@ -113,12 +110,12 @@ function refusals(clock: { monotonic(): number }) {
     limit: string,
     tenant: string | null,
   ): Problem => {
-    untold++;
+    unlogged++;
     const nowMs = clock.monotonic();
-    if (nowMs - toldAtMs >= DOOR_LOG_EVERY_MS) {
-      log.warn("door_closed", { limit, tenant, refused: untold });
-      toldAtMs = nowMs;
-      untold = 0;
+    if (nowMs - loggedAtMs >= TURNED_AWAY_LOG_EVERY_MS) {
+      log.warn("requests_turned_away", { limit, tenant, refused: unlogged });
+      loggedAtMs = nowMs;
+      unlogged = 0;
     }
     return new Problem("too_many_requests", detail, { retryAfterSeconds });
   };

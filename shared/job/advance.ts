@@ -130,6 +130,7 @@ export function choose(job: Job, tried: readonly string[], c: Circumstances): Ch
     refusedBy: job.refused_by,
     tried,
     waitCause: c.waitCause,
+    nowMs: c.nowMs,
     latencyMs: c.latencyMs,
     // The number that the attempt will have: the same draw however often the job is looked at before.
     seed: `${job.job_id}/${job.attempts + 1}`,

@@ -1,11 +1,10 @@
+import { bytesTooMany } from "../content/content.ts";
 import type { JobErrorCode } from "../errors.ts";
-import { MAX_RETRY_AFTER_SECONDS, MAX_STORED_CONTENT_BYTES } from "../limits.ts";
+import { MAX_RETRY_AFTER_SECONDS } from "../limits.ts";
+import { billOfCall } from "../model/bill.ts";
 import type { Deployment } from "../model/catalogue.ts";
-import { type Cost, costOf } from "../model/cost.ts";
-import { backOffMs, type Outcome } from "../model/outcome.ts";
-import type { Usage } from "../model/usage.ts";
-import { sha256Hex } from "../sha256.ts";
-import { STORED_VERSION } from "../store.ts";
+import type { Cost } from "../model/cost.ts";
+import { backOffMs, type Outcome, type TurnedAway } from "../model/outcome.ts";
 import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "./advance.ts";
 import { end } from "./ending/end.ts";
 import type { InProgress, Job, StoredResponse } from "./job.ts";
@@ -18,23 +17,23 @@ export interface EndedCall {
   readonly latencyMs: number;
 }
 
-/** What a call cost, where its answer reports what it used. */
+/** What a call cost, where that is known. */
 export function costOfCall({ outcome, deployment }: EndedCall): Cost | null {
-  const usage = "usage" in outcome ? outcome.usage : null;
-  return usage === null ? null : costOf(usage, deployment.price);
+  const bill = billOfCall(outcome, deployment.price);
+  return bill !== undefined && "cost" in bill ? bill.cost : null;
 }
 
-/** What a call's record says of it: its tokens, what they cost, and the answer's hash. */
-export function callFacts(call: EndedCall): CallFacts {
-  const { outcome } = call;
-  const usage: Usage | null = "usage" in outcome ? outcome.usage : null;
-  const body = "body" in outcome ? outcome.body : null;
+/** What a call's record says of it: its tokens, what they cost, the lab's words and the answer's hash. */
+export function callFacts({ outcome, deployment, latencyMs }: EndedCall): CallFacts {
+  const bill = billOfCall(outcome, deployment.price) ?? { cost: null };
   return {
     outcome: outcome.kind,
-    usage,
-    cost: costOfCall(call),
-    latencyMs: call.latencyMs,
-    responseSha256: body === null ? null : sha256Hex(body),
+    usage: "usage" in outcome ? outcome.usage : null,
+    ...("cost" in bill ? { cost: bill.cost } : { cost: null, costUnknown: bill.unknown }),
+    ...(outcome.labCost === undefined ? {} : { labCost: outcome.labCost }),
+    ...("message" in outcome ? { message: outcome.message } : {}),
+    latencyMs,
+    responseSha256: outcome.responseSha256 ?? null,
   };
 }
 
@@ -49,11 +48,11 @@ export function afterCall(job: InProgress, call: EndedCall, c: Circumstances): P
     case "too_large":
       return failed(job, call, c, "response_too_large", `The answer is over ${outcome.bytes} bytes.`);
     case "turned_away":
-      return tryAnother(job, call, c, outcome.message);
+      return tryAnother(job, call, c, outcome);
     case "retry":
       return retry(job, call, c, outcome.reason, outcome.message, outcome.retryAfterMs);
     case "rate_limited":
-      return rateLimited(job, call, c, outcome.message);
+      return rateLimited(job, call, c, outcome);
     case "aborted":
       return aborted(job, call, c, outcome.reason);
   }
@@ -78,29 +77,12 @@ function failed(
   return { draft, next: "done" };
 }
 
-function storedResponse(
-  job: Job,
-  answer: { statusCode: number; requestId: string | null },
+function responseOf(
+  answer: { readonly statusCode: number; readonly requestId: string | null },
   body: string,
 ): StoredResponse | undefined {
-  const response: StoredResponse = {
-    v: STORED_VERSION,
-    kind: "response",
-    tenant_id: job.tenant_id,
-    job_id: job.job_id,
-    status_code: answer.statusCode,
-    request_id: answer.requestId,
-    body,
-  };
-  return fits(body) ? response : undefined;
-}
-
-/** Measured as it will be stored: a string inside JSON, where a quote or a line break takes two bytes or more. */
-function fits(body: string): boolean {
-  const most = body.length * 6; // the worst case, "\\u0000" for each character
-  return (
-    most <= MAX_STORED_CONTENT_BYTES || Buffer.byteLength(JSON.stringify(body)) <= MAX_STORED_CONTENT_BYTES
-  );
+  if (bytesTooMany(body) !== undefined) return undefined;
+  return { status_code: answer.statusCode, request_id: answer.requestId, body };
 }
 
 function completed(
@@ -109,7 +91,7 @@ function completed(
   c: Circumstances,
   outcome: Extract<Outcome, { kind: "completed" }>,
 ): Plan {
-  const response = storedResponse(job, outcome, outcome.body);
+  const response = responseOf(outcome, outcome.body);
   if (response === undefined) {
     const bytes = Buffer.byteLength(outcome.body);
     return failed(
@@ -126,6 +108,7 @@ function completed(
     actor: c.actor,
     call: callFacts(call),
     response,
+    ...(outcome.incomplete === undefined ? {} : { incomplete: outcome.incomplete }),
   });
   return { draft, next: "done" };
 }
@@ -136,21 +119,25 @@ function rejected(
   c: Circumstances,
   outcome: Extract<Outcome, { kind: "rejected" }>,
 ): Plan {
-  const response = outcome.body === null ? undefined : storedResponse(job, outcome, outcome.body);
+  const response = outcome.body === null ? undefined : responseOf(outcome, outcome.body);
   return failed(job, call, c, outcome.code, outcome.message, response);
 }
 
-/** 401, 403, 404: this deployment will not do, at once to the next. */
-function tryAnother(job: InProgress, call: EndedCall, c: Circumstances, message: string): Plan {
+/** This deployment will not do, at once to the next; where there is none, it may be the request's own fault after all. */
+function tryAnother(job: InProgress, call: EndedCall, c: Circumstances, outcome: TurnedAway): Plan {
+  const refusedBy = [...job.refused_by, call.deployment.name];
+  const { otherwise } = outcome;
+  if (otherwise !== undefined && choose({ ...job, refused_by: refusedBy }, job.tried, c).kind === "none")
+    return rejected(job, call, c, otherwise);
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
-    reason: "turned_away",
-    failure: `${call.deployment.name}: ${message}`,
+    reason: outcome.cause,
+    failure: `${call.deployment.name}: ${outcome.message}`,
     retryAtMs: null,
     wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
     spent: true,
-    refusedBy: [...job.refused_by, call.deployment.name],
+    refusedBy,
   });
   return advance(draft, c);
 }
@@ -196,11 +183,16 @@ function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boole
 }
 
 /** 429: quota knows by now that the deployment is to be left alone; another target, or wait, and no attempt is spent. */
-function rateLimited(job: InProgress, call: EndedCall, c: Circumstances, message: string): Plan {
+function rateLimited(
+  job: InProgress,
+  call: EndedCall,
+  c: Circumstances,
+  { cause, message }: Extract<Outcome, { kind: "rate_limited" }>,
+): Plan {
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
-    reason: "rate_limited",
+    reason: cause === "rate" ? "rate_limited" : cause,
     failure: `${call.deployment.name}: ${message}`,
     retryAtMs: null,
     wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),

@@ -1,11 +1,12 @@
 import type { JobErrorCode } from "../errors.ts";
-import type { Cost } from "../model/cost.ts";
+import type { Cost, CostUnknown } from "../model/cost.ts";
 import type { Endpoint } from "../model/endpoint.ts";
 import type { Usage } from "../model/usage.ts";
 import type { Priority } from "../priority.ts";
 import type { TerminalStatus } from "../status.ts";
 import type { Waiting } from "./waiting.ts";
 
+export type { StoredRequest, StoredResponse } from "../content/content.ts";
 export { ENDPOINTS, type Endpoint } from "../model/endpoint.ts";
 
 /**
@@ -41,6 +42,8 @@ export interface Ended extends JobFacts {
   /** Of the call that ended the job; each attempt's own is in the audit trail. */
   readonly usage: Usage | null;
   readonly error: JobError | null;
+  /** Why its answer is not whole, in the lab's word: `length`, `content_filter`, …; absent: it is, or there is none. */
+  readonly incomplete?: string;
   readonly has_response: boolean;
   readonly content_deleted: boolean;
   /** The job that was made of this one; absent: none. */
@@ -78,6 +81,8 @@ export interface JobFacts {
   readonly simulated: boolean;
   /** All known attempts together; null while none is known. */
   readonly cost: Cost | null;
+  /** Of attempts whose cost is not in that sum, why; by attempt. Absent: none, or stored before there was this field. */
+  readonly unknown_costs?: Readonly<Record<string, CostUnknown>>;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */
   readonly last_failure: string | null;
   /** The ended job whose dead letter an operator made this one of; absent: none. */
@@ -119,24 +124,4 @@ export function isEnded(job: Job): job is Ended {
 /** The lease under which a worker has the job; null: no worker has it. */
 export function leaseOf(job: Job): Lease | null {
   return job.status === "in_progress" ? job.lease : null;
-}
-
-/** The request as received: `body` is the JSON text of the envelope's `body`, byte for byte. */
-export interface StoredRequest {
-  readonly v: number;
-  readonly kind: "request";
-  readonly tenant_id: string;
-  readonly job_id: string;
-  readonly body: string;
-}
-
-/** A deployment's answer: `body` is its JSON text, byte for byte. */
-export interface StoredResponse {
-  readonly v: number;
-  readonly kind: "response";
-  readonly tenant_id: string;
-  readonly job_id: string;
-  readonly status_code: number;
-  readonly request_id: string | null;
-  readonly body: string;
 }

@@ -1,5 +1,5 @@
 import { type AuditEntry, type AuditRecord, nextRecord } from "../audit/record.ts";
-import { addCosts, type Cost } from "../model/cost.ts";
+import { addCosts, type Cost, type CostUnknown } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
 import type { OutboxItem } from "./ending/outbox.ts";
 import type { Ended, InProgress, Job, JobFacts, Lease, Live, Queued, StoredResponse } from "./job.ts";
@@ -49,6 +49,11 @@ export interface CallFacts {
   readonly outcome: string;
   readonly usage: Usage | null;
   readonly cost: Cost | null;
+  /** Why its cost is not known; absent: it is, or nothing is billed. */
+  readonly costUnknown?: CostUnknown;
+  readonly labCost?: Cost;
+  /** The lab's words; absent: it succeeded. */
+  readonly message?: string;
   readonly latencyMs: number;
   readonly responseSha256: string | null;
 }
@@ -140,8 +145,31 @@ export function callFields(call: CallFacts): Partial<AuditEntry> {
     outcome: call.outcome,
     usage: call.usage,
     cost: call.cost,
+    ...(call.costUnknown === undefined ? {} : { cost_unknown: call.costUnknown }),
+    ...(call.labCost === undefined ? {} : { lab_cost: call.labCost }),
+    ...(call.message === undefined ? {} : { message: call.message }),
     latency_ms: Math.round(call.latencyMs),
     response_sha256: call.responseSha256,
+  };
+}
+
+/** Attempts whose unknown cost is remembered with the job: the trail has them all. */
+const MAX_UNKNOWN_COSTS = 16;
+
+/** The job's sums after a call of that attempt, or what a lost one adds to them. */
+export function withCost(
+  job: Job,
+  attempt: number,
+  call: Pick<CallFacts, "cost" | "costUnknown">,
+): Pick<JobFacts, "cost" | "unknown_costs"> {
+  const { [attempt]: known, ...others } = job.unknown_costs ?? {};
+  const unknown = call.cost === null ? (call.costUnknown ?? known) : undefined;
+  const all = Object.entries(unknown === undefined ? others : { ...others, [attempt]: unknown });
+  return {
+    cost: addCosts(job.cost, call.cost),
+    ...(all.length === 0 && job.unknown_costs === undefined
+      ? {}
+      : { unknown_costs: Object.fromEntries(all.slice(-MAX_UNKNOWN_COSTS)) }),
   };
 }
 
@@ -171,8 +199,8 @@ export function failAttempt(draft: Draft<InProgress>, call: CallFacts, requeue: 
     ...callFields(call),
     reason: requeue.reason,
   };
-  const next = requeued(job, requeue);
-  return recorded(draft, requeue.nowMs, entry, { ...next, cost: addCosts(job.cost, call.cost) });
+  const sums = withCost(job, job.attempts, call);
+  return recorded(draft, requeue.nowMs, entry, { ...requeued(job, requeue), ...sums });
 }
 
 /**
@@ -193,7 +221,8 @@ export function loseAttempt(
     reason: requeue.reason,
     estimate,
   };
-  return recorded(draft, requeue.nowMs, entry, requeued(job, requeue));
+  const sums = withCost(job, job.attempts, { cost: null, costUnknown: "worker_lost" });
+  return recorded(draft, requeue.nowMs, entry, { ...requeued(job, requeue), ...sums });
 }
 
 function requeued(job: InProgress, requeue: Requeue): Queued {
@@ -233,10 +262,8 @@ export function supersedeAttempt<J extends Job>(
     ...callFields(late.call),
     reason: late.reason,
   };
-  return recorded(draft, late.nowMs, entry, {
-    ...draft.job,
-    cost: addCosts(draft.job.cost, late.call.cost),
-  });
+  const sums = withCost(draft.job, late.attempt, late.call);
+  return recorded(draft, late.nowMs, entry, { ...draft.job, ...sums });
 }
 
 /** An ended job's request and response are erased; its audit trail stays. */

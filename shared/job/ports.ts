@@ -1,7 +1,7 @@
 import type { AuditRecord } from "../audit/record.ts";
 import type { Grant } from "../quota/grant.ts";
 import type { Status } from "../status.ts";
-import type { JobKey, Stored, WriteResult } from "../store.ts";
+import type { JobKey, Stored, UnreadableItem, WriteResult } from "../store.ts";
 import type { Accepted } from "./intake/accept.ts";
 import type { Job, StoredRequest, StoredResponse } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
@@ -24,8 +24,13 @@ export interface JobStore {
   /** Job, request and first audit records in one batch. `exists`: there is a job with this id already. */
   create(accepted: Accepted, nowMs: number): Promise<WriteResult | { readonly kind: "exists" }>;
   read(key: JobKey): Promise<Stored<Job> | undefined>;
-  /** Job and request in one round trip; the request is undefined once its content was deleted or has lapsed. */
-  readWithRequest(key: JobKey): Promise<{ job: Stored<Job>; request: StoredRequest | undefined } | undefined>;
+  /**
+   * Job and request in one round trip; the request is undefined once its content was deleted or has lapsed, and an error
+   * where this version cannot read it: another may.
+   */
+  readWithRequest(
+    key: JobKey,
+  ): Promise<{ job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined } | undefined>;
   /** Of a job that was read before: undefined may also mean that this replica does not have it yet. */
   readResponse(key: JobKey): Promise<StoredResponse | undefined>;
   /** Job and response of one moment; undefined where this replica does not have the job. */

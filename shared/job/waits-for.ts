@@ -44,7 +44,8 @@ export function waitsFor(job: Job, nowMs: number): WaitsFor | null {
     case "budget":
       return "budget";
     case "quota":
-      if (waiting.cause === "deployment_failing") return waiting.cause;
-      return waiting.cause === "concurrency_full" ? "concurrency" : "quota";
+      return waiting.cause === "deployment_failing" || waiting.cause === "concurrency"
+        ? waiting.cause
+        : "quota";
   }
 }

@@ -1,11 +1,12 @@
 import { z } from "zod";
-import { MAX_MODEL_NAME_CHARS } from "../limits.ts";
+import { MAX_CALL_SECONDS, MAX_MODEL_NAME_CHARS } from "../limits.ts";
+import { CAPABILITIES } from "./capability.ts";
+import { dialectSchema } from "./dialect.ts";
 import { ENDPOINTS } from "./endpoint.ts";
-import { dialectFaults, dialectSchema } from "./protocol/openai/dialect.ts";
+import { priceSchema } from "./price.ts";
+import { PROTOCOL_NAMES, protocolOf } from "./protocol/protocols.ts";
 
-/** What a body can ask for beyond plain text. */
-export const CAPABILITIES = ["tools", "json_schema", "vision", "audio", "reasoning"] as const;
-export type Capability = (typeof CAPABILITIES)[number];
+export { CAPABILITIES, type Capability } from "./capability.ts";
 
 /** In which order a route's targets are tried; see strategy.ts. */
 export const STRATEGIES = ["ordered", "weighted", "cheapest", "fastest"] as const;
@@ -15,7 +16,11 @@ const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.:/-]*$/, "letters, digits and _.:/- only")
   .max(MAX_MODEL_NAME_CHARS);
-const price = z.number().nonnegative().max(1_000_000);
+/** As labs name them: `@cf/meta/llama-3.1-8b-instruct`, `claude-sonnet-4@20250514`. */
+const modelName = z
+  .string()
+  .regex(/^[A-Za-z0-9@][A-Za-z0-9_.:/@+-]*$/, "letters, digits and _.:/@+- only")
+  .max(MAX_MODEL_NAME_CHARS);
 const tokens = z.number().int().positive().max(1_000_000_000);
 
 const auth = z.discriminatedUnion("kind", [
@@ -32,18 +37,19 @@ export const limitsSchema = z.strictObject({
     .positive()
     .optional()
     .describe("Prompt and most output together, as Azure counts; without it: no limit known."),
-  concurrency: z
-    .number()
-    .int()
-    .positive()
-    .optional()
-    .describe("Calls at a time, of each instance and of all waiting jobs together."),
+  concurrency: z.number().int().positive().optional().describe("Calls at a time, over all instances."),
   window_seconds: z
     .number()
     .positive()
     .max(3600)
     .optional()
     .describe("Over how long the limits are enforced; without it that is learnt."),
+  shape: z
+    .enum(["bucket", "window"])
+    .optional()
+    .describe(
+      "How they are enforced: flowing back steadily, or so much in each window; without it that is learnt.",
+    ),
   pool: name
     .optional()
     .describe("Deployments that name the same pool share one quota, of the limits of the first of them."),
@@ -52,7 +58,9 @@ export const limitsSchema = z.strictObject({
 const deployment = z.strictObject({
   name,
   provider: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, "lower-case letters, digits, _ and - only"),
-  model: name,
+  model: modelName,
+  /** How it is spoken with; see protocol/protocols.ts. */
+  protocol: z.enum(PROTOCOL_NAMES).default("openai"),
   base_url: z.url({ protocol: /^https?$/ }),
   auth,
   endpoints: z.array(z.enum(ENDPOINTS)).min(1),
@@ -63,16 +71,24 @@ const deployment = z.strictObject({
   max_output_tokens: tokens.optional(),
   dialect: dialectSchema.optional(),
   limits: limitsSchema.default({}),
-  price: z.strictObject({
-    currency: z.string().regex(/^[A-Z]{3}$/, "an ISO 4217 code"),
-    input_per_million: price,
-    output_per_million: price,
-  }),
+  price: priceSchema,
+  timeout_seconds: z
+    .number()
+    .positive()
+    .max(MAX_CALL_SECONDS)
+    .optional()
+    .describe(`A call is given up after so long; without it ${MAX_CALL_SECONDS}.`),
+  idle_timeout_seconds: z
+    .number()
+    .positive()
+    .max(MAX_CALL_SECONDS)
+    .optional()
+    .describe("A streamed answer is given up when nothing came for so long."),
   simulated: z.boolean().default(false),
 });
 
 const route = z.strictObject({
-  model: name,
+  model: modelName,
   strategy: z.enum(STRATEGIES),
   targets: z
     .array(z.strictObject({ deployment: z.string(), weight: z.number().positive().default(1) }))
@@ -163,7 +179,7 @@ function deploymentFaults(d: Deployment, settings: Settings): string[] {
   if (d.auth.kind === "api_key" && !settings[d.auth.setting]) {
     faults.push(`the setting ${d.auth.setting}, which should hold its key, is missing`);
   }
-  if (d.dialect !== undefined) faults.push(...dialectFaults(d.dialect));
+  if (d.dialect !== undefined) faults.push(...protocolOf(d).dialectFaults(d.dialect));
   return faults;
 }
 

@@ -1,6 +1,6 @@
 import type { Tenant } from "../tenant/tenants.ts";
 import type { Deployment, Model, Target } from "./catalogue.ts";
-import { unmappable } from "./protocol/openai/dialect.ts";
+import { protocolOf } from "./protocol/protocols.ts";
 import type { RequestAsk } from "./request-ask.ts";
 import { type Ranked, rank, type StrategyInput } from "./strategy.ts";
 import type { WaitCause } from "./wait-cause.ts";
@@ -16,6 +16,7 @@ export interface ChoiceInput extends Pick<StrategyInput, "seed" | "latencyMs"> {
   readonly tried: readonly string[];
   /** Why a call of a deployment must wait; undefined: it may go now. */
   readonly waitCause: (deployment: string) => WaitCause | undefined;
+  readonly nowMs: number;
 }
 
 export type Choice =
@@ -52,7 +53,8 @@ export function chooseDeployment(input: ChoiceInput): Choice {
   const { model, tenant, ask } = input;
   if (model === undefined) return none("model_not_found");
   if (!mayUse(tenant.allow_models, model.id)) return none("model_not_allowed");
-  const ranked = rank(model, { seed: input.seed, tokens: ask.tokens, latencyMs: input.latencyMs });
+  const { seed, latencyMs, nowMs } = input;
+  const ranked = rank(model, { ...ask, seed, latencyMs, nowMs });
   const hindered = ranked.map((each) => ({ ...each, hindrance: hindranceOf(each.target.deployment, input) }));
   const willing = hindered.filter((each) => each.hindrance === undefined);
   const notes = hindered.flatMap(({ target, hindrance }) =>
@@ -112,7 +114,7 @@ function inabilityOf(d: Deployment, { capabilities, tokens, body }: RequestAsk):
   if (asked > (d.max_output_tokens ?? Infinity)) return `answers of ${asked} tokens are too long`;
   const together = tokens.promptTokens + asked;
   if (together > (d.context_tokens ?? Infinity)) return `about ${together} tokens are too many`;
-  return d.dialect === undefined ? undefined : unmappable(d.dialect, body);
+  return protocolOf(d).unsayable(body, d);
 }
 
 function firstFree(

@@ -1,15 +1,16 @@
-import type { IncomingHttpHeaders } from "node:http";
 import type { TokenCredential } from "@azure/identity";
-import OpenAI, { APIConnectionError } from "openai";
-import { Agent } from "undici";
+import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
-import { type BodyLimit, BodyTooLarge, exchange } from "../exchange.ts";
+import { type BodyLimit, BodyTooLarge, exchange, utf8Text, type WholeAnswer } from "../exchange.ts";
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
+import { sha256Hex } from "../sha256.ts";
 import type { Deployment } from "./catalogue.ts";
+import { decodedBody } from "./decoded-body.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { type Answer, type Outcome, outcomeOf } from "./outcome.ts";
-import { quotaHeadersOf } from "./protocol/openai/quota-headers.ts";
+import type { Outcome, Retry } from "./outcome.ts";
+import type { Pending } from "./protocol/protocol.ts";
+import { protocolOf } from "./protocol/protocols.ts";
 
 export interface ModelCall {
   readonly deployment: Deployment;
@@ -34,152 +35,217 @@ export interface ModelClientDeps {
   readonly clock: Clock;
 }
 
-/** Of a refusal no more is read: its reason stands at the beginning. */
-const MAX_REFUSAL_BYTES = 64 * 1024;
+/** Of a refusal no more is read: some repeat the request, and say the reason before or after it. */
+const MAX_REFUSAL_BYTES = 1024 * 1024;
+/** An answer that comes later is asked for after a second, then ever more rarely. */
+const FIRST_POLL_MS = 1_000;
+const MAX_POLL_MS = 10_000;
+/** So many times in a row it may fail to be fetched. */
+const MAX_POLL_FAILURES = 5;
 
-interface CallUnderWay {
-  readonly signal: AbortSignal;
-  answer: Answer | undefined;
-}
-
-/** Calls deployments through the `openai` client, one client for each deployment. */
+/**
+ * Calls deployments, each by its protocol. Redirects are not followed: they would take the prompt to a place that is
+ * not in the catalogue.
+ */
 export function createModelClient(deps: ModelClientDeps): ModelClient & { close(): Promise<void> } {
   // undici's own time-outs for headers and body are 5 minutes; a reasoning call may take half an hour.
   const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0, allowH2: false });
-  const clients = new Map<string, OpenAI>();
-  /** Calls under way, by call id. */
-  const calls = new Map<string, CallUnderWay>();
-
-  /**
-   * On undici, at half the CPU of a whole fetch. Redirects are not followed and nothing is compressed, so that the bytes
-   * hashed are the bytes sent. The answer is put aside as it came: the openai client would keep of a refusal only what
-   * it could parse, and a stream made for it and read again costs more than the answer itself. The call's own signal is
-   * used: one given to the client is joined with another, at the price of four weak references.
-   */
-  const fetch: typeof globalThis.fetch = async (input, init) => {
-    const url = new URL(String(input));
-    const sent = init?.headers as Headers;
-    const call = calls.get(sent.get(CALL_ID_HEADER) ?? "");
-    if (call === undefined) throw new TypeError("a request that belongs to no call");
-    const { status, headers, text } = await exchange(
-      dispatcher,
-      {
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: "POST",
-        headers: sent,
-        body: init?.body as string,
-      },
-      { signal: call.signal, limitOf },
-    );
-    call.answer = { status, headers: { get: (name) => headerOf(headers, name) }, body: text };
-    return new Response(null, { status });
-  };
-
-  const clientOf = (deployment: Deployment): OpenAI => {
-    let client = clients.get(deployment.name);
-    if (client === undefined) {
-      client = new OpenAI({
-        baseURL: deployment.base_url,
-        apiKey: apiKeyOf(deployment, deps),
-        ...(deployment.auth.kind === "none" ? { defaultHeaders: { authorization: null } } : {}),
-        maxRetries: 0, // the queue retries
-        timeout: MAX_CALL_SECONDS * 1000,
-        fetch,
-        organization: null,
-        project: null,
-        logLevel: "off",
-      });
-      clients.set(deployment.name, client);
-    }
-    return client;
-  };
-
   return {
     async call(call) {
-      const callId = `${call.jobId}.${call.attempt}`;
+      const { signal, deployment } = call;
+      const timeoutSeconds = deployment.timeout_seconds ?? MAX_CALL_SECONDS;
       const abort = new AbortController();
-      const underWay: CallUnderWay = { signal: abort.signal, answer: undefined };
-      calls.set(callId, underWay);
-      const onAbort = () => abort.abort(call.signal.reason);
-      call.signal.addEventListener("abort", onAbort, { once: true });
-      if (call.signal.aborted) onAbort();
-      const cancelTimer = deps.clock.after(MAX_CALL_SECONDS * 1000, () => abort.abort("call_timeout"));
+      const onAbort = () => abort.abort(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      const cancelTimer = deps.clock.after(timeoutSeconds * 1000, () => abort.abort(CALL_TIMEOUT));
+      const conversation = new Conversation(call, { ...deps, dispatcher, signal: abort.signal });
       try {
-        await clientOf(call.deployment)
-          .post(pathOf(call.endpoint), {
-            body: call.body,
-            headers: {
-              "content-type": "application/json",
-              "x-switchyard-job": call.jobId,
-              "x-switchyard-attempt": String(call.attempt),
-              [CALL_ID_HEADER]: callId,
-            },
-          })
-          .asResponse();
+        return await conversation.outcome();
       } catch (thrown) {
-        // The client throws for refusals too, which are answers.
-        if (underWay.answer === undefined) return failureOf(thrown, abort.signal);
+        return failureOf(thrown, abort.signal, { ...conversation, timeoutSeconds });
       } finally {
-        calls.delete(callId);
         cancelTimer();
-        call.signal.removeEventListener("abort", onAbort);
+        signal.removeEventListener("abort", onAbort);
       }
-      const { answer } = underWay;
-      if (answer === undefined) throw new TypeError(`the call ${callId} ended without an answer`);
-      const outcome = outcomeOf(answer, deps.clock.now());
-      const quota = quotaHeadersOf(answer.headers);
-      return quota === undefined ? outcome : { ...outcome, quota };
     },
     close: () => dispatcher.close(),
   };
 }
 
-function headerOf(headers: IncomingHttpHeaders, name: string): string | null {
+const CALL_TIMEOUT = "call_timeout";
+
+/** One call: the request and its answer, or a ticket and the answer that is fetched with it. */
+class Conversation {
+  readonly #call: ModelCall;
+  readonly #deps: ModelClientDeps & { readonly dispatcher: Dispatcher; readonly signal: AbortSignal };
+  /** Something of the request may have reached the lab. */
+  isSent = false;
+
+  constructor(call: ModelCall, deps: ModelClientDeps & { dispatcher: Dispatcher; signal: AbortSignal }) {
+    this.#call = call;
+    this.#deps = deps;
+  }
+
+  async outcome(): Promise<Outcome> {
+    const { body, endpoint } = this.#call;
+    let meaning = await this.#ask({ method: "POST", path: this.#protocol.pathOf(endpoint), body });
+    let failures = 0;
+    for (let polls = 0; meaning.kind === "pending"; polls++) {
+      const { path, retryAfterMs } = meaning;
+      await this.#pause(retryAfterMs ?? Math.min(FIRST_POLL_MS * 2 ** polls, MAX_POLL_MS));
+      const fetched = await this.#ask({ method: "GET", path, body: null }, path);
+      const fault = faultOfFetch(fetched);
+      failures = fault === undefined ? 0 : failures + 1;
+      if (fault === undefined) meaning = fetched;
+      else if (failures > MAX_POLL_FAILURES) meaning = fault;
+    }
+    return meaning;
+  }
+
+  get #protocol() {
+    return protocolOf(this.#call.deployment);
+  }
+
+  async #ask(
+    request: { method: "POST" | "GET"; path: string; body: string | null },
+    ticket?: string,
+  ): Promise<Outcome | Pending> {
+    const { deployment, endpoint, jobId, attempt } = this.#call;
+    const { clock, dispatcher, signal } = this.#deps;
+    const credential = await credentialFor(deployment, this.#deps, signal);
+    const answer = await exchange(
+      dispatcher,
+      {
+        ...targetOf(deployment.base_url, request.path),
+        method: request.method,
+        headers: { ...this.#protocol.headersFor(credential), ...namesOf(jobId, attempt) },
+        body: request.body,
+      },
+      {
+        ...{ signal, limitOf },
+        onSend: () => {
+          this.isSent = true;
+        },
+      },
+    );
+    const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);
+    const { status } = answer;
+    const body = isThrough(status) ? utf8Text(bytes) : withoutCredential(utf8Text(bytes), credential);
+    const nowMs = clock.now();
+    const meaning = this.#protocol.outcomeOf(
+      { status, headers: { get: (name) => headerOf(answer, name) }, body },
+      { endpoint, nowMs, ...(ticket === undefined ? {} : { ticket }) },
+    );
+    return meaning.kind === "pending"
+      ? meaning
+      : { ...meaning, answeredMs: nowMs, responseSha256: sha256Hex(bytes) };
+  }
+
+  /** Rejects with the signal's reason. */
+  #pause(ms: number): Promise<void> {
+    const { clock, signal } = this.#deps;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        cancel();
+        reject(signal.reason);
+      };
+      const cancel = clock.after(ms, () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      });
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+}
+
+/** The lab has taken the call, so one that cannot be fetched may be billed all the same. Undefined: it was fetched. */
+function faultOfFetch(fetched: Outcome | Pending): Retry | undefined {
+  if (fetched.kind !== "retry" && fetched.kind !== "rate_limited" && fetched.kind !== "turned_away")
+    return undefined;
+  const { statusCode, message } = fetched;
+  return {
+    ...{
+      kind: "retry",
+      reason: "not_fetched",
+      statusCode,
+      message: `its answer could not be fetched: ${message}`,
+    },
+    ...{ retryAfterMs: null, billed: "maybe", usage: null },
+  };
+}
+
+/** Names the call in the labs' own logs. */
+function namesOf(jobId: string, attempt: number): Record<string, string> {
+  return {
+    "user-agent": "Switchyard",
+    // The bytes hashed are the bytes sent.
+    "accept-encoding": "identity",
+    "x-ms-client-request-id": `${jobId}.${attempt}`,
+    "x-switchyard-job": jobId,
+    "x-switchyard-attempt": String(attempt),
+  };
+}
+
+function targetOf(baseUrl: string, path: string): { origin: string; path: string } {
+  const { origin, pathname } = new URL(baseUrl);
+  return { origin, path: pathname.replace(/\/+$/, "") + path };
+}
+
+function headerOf({ headers }: WholeAnswer, name: string): string | null {
   const value = headers[name];
   return Array.isArray(value) ? value.join(", ") : (value ?? null);
 }
 
+const isThrough = (status: number) => status >= 200 && status < 300;
+
 /** The whole answer, or a refusal's beginning. */
 function limitOf(status: number): BodyLimit {
-  const ok = status >= 200 && status < 300;
-  return ok ? { bytes: MAX_RESPONSE_BYTES, tooLong: "refuse" } : { bytes: MAX_REFUSAL_BYTES, tooLong: "cut" };
+  return isThrough(status)
+    ? { bytes: MAX_RESPONSE_BYTES, tooLong: "refuse" }
+    : { bytes: MAX_REFUSAL_BYTES, tooLong: "cut" };
 }
 
-/** Names the call in a deployment's own logs. */
-const CALL_ID_HEADER = "x-ms-client-request-id";
-
-/** `base_url` holds the version already. */
-function pathOf(endpoint: Endpoint): string {
-  return endpoint.slice("/v1".length);
-}
-
-function apiKeyOf(deployment: Deployment, deps: ModelClientDeps): string | (() => Promise<string>) {
-  const { auth } = deployment;
-  if (auth.kind === "none") return "none"; // the client insists on one; its header is left out
+/** A key, or an Entra token; null: the deployment wants none. */
+async function credentialFor(
+  { auth }: Deployment,
+  deps: ModelClientDeps,
+  abortSignal: AbortSignal,
+): Promise<string | null> {
+  if (auth.kind === "none") return null;
   if (auth.kind === "api_key") return deps.settings[auth.setting] ?? "";
-  return async () => {
-    const token = await deps.credential().getToken(auth.scope);
-    if (token === null) throw new Error(`no token for ${auth.scope}`);
-    return token.token;
+  const token = await deps.credential().getToken(auth.scope, { abortSignal });
+  if (token === null) throw new Error(`no token for ${auth.scope}`);
+  return token.token;
+}
+
+/** A refusal is shown to the tenant; some repeat the operator's key in it. */
+function withoutCredential(text: string, credential: string | null): string {
+  return credential ? text.replaceAll(credential, "[credential]") : text;
+}
+
+function failureOf(
+  thrown: unknown,
+  signal: AbortSignal,
+  { isSent, timeoutSeconds }: { readonly isSent: boolean; readonly timeoutSeconds: number },
+): Outcome {
+  if (thrown instanceof BodyTooLarge) return { kind: "too_large", bytes: thrown.limitBytes };
+  if (signal.aborted && signal.reason !== CALL_TIMEOUT)
+    return { kind: "aborted", reason: String(signal.reason) };
+  const isLate = signal.aborted;
+  return {
+    kind: "retry",
+    reason: isLate ? CALL_TIMEOUT : "network",
+    statusCode: null,
+    message: isLate ? `no answer within ${timeoutSeconds} s` : causeOf(thrown),
+    retryAfterMs: null,
+    billed: isSent ? "maybe" : "no",
+    usage: null,
   };
 }
 
-function failureOf(thrown: unknown, signal: AbortSignal): Outcome {
-  const cause = (thrown as Error).cause;
-  if (cause instanceof BodyTooLarge) return { kind: "too_large", bytes: cause.limitBytes };
-  if (signal.aborted) {
-    if (signal.reason !== "call_timeout") return { kind: "aborted", reason: String(signal.reason) };
-    return retry("call_timeout", `no answer within ${MAX_CALL_SECONDS} s`);
-  }
-  return retry(thrown instanceof APIConnectionError ? "network" : "call_failed", causeOf(thrown));
-}
-
-function retry(reason: string, message: string): Outcome {
-  return { kind: "retry", reason, statusCode: null, message, retryAfterMs: null };
-}
-
-/** The innermost cause says what happened; the client's own words are «Connection error». */
+/** The innermost cause says what happened. */
 function causeOf(thrown: unknown): string {
   let error = thrown;
   while (error instanceof Error && error.cause instanceof Error) error = error.cause;

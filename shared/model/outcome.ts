@@ -1,11 +1,24 @@
+import type { Cost } from "./cost.ts";
 import type { QuotaHeaders } from "./quota-headers.ts";
-import { type Usage, usageOf } from "./usage.ts";
+import type { Usage } from "./usage.ts";
 
-/** How a call ended, as far as the job is concerned. */
+/** How a call ended, as far as the job is concerned. docs/answers.md has the table for users. */
 export type Outcome = (Completed | Rejected | TurnedAway | Retry | RateLimited | TooLarge | Aborted) & {
   /** What the answer says of the deployment's quota; absent where there was none. */
   readonly quota?: QuotaHeaders;
+  /** When the answer was there, Unix ms; absent: none came. */
+  readonly answeredMs?: number;
+  /** SHA-256 of the answer's bytes, as far as they were read; absent: none came. */
+  readonly responseSha256?: string;
+  /** What the lab itself says that the call costs; absent: nothing. */
+  readonly labCost?: Cost;
 };
+
+/**
+ * Whether the lab bills for a call: `no`, certainly not; `maybe`, nobody can tell; `known`, it says what was used. A
+ * call that is not billed spends none of a job's attempts.
+ */
+export type Billed = "no" | "maybe" | "known";
 
 export interface Completed {
   readonly kind: "completed";
@@ -14,6 +27,8 @@ export interface Completed {
   /** The answer's JSON text, byte for byte. */
   readonly body: string;
   readonly usage: Usage | null;
+  /** Why the answer is not whole, in the lab's word: `length`, `max_output_tokens`, `content_filter`; absent: it is. */
+  readonly incomplete?: string;
 }
 
 /** The request itself is refused: no deployment of this model would take it, and not later either. */
@@ -22,18 +37,39 @@ export interface Rejected {
   readonly code: "upstream_bad_request" | "content_filtered" | "context_length_exceeded";
   readonly statusCode: number;
   readonly requestId: string | null;
-  /** The refusal's JSON text; null when it was no JSON. */
+  /** The refusal as JSON: byte for byte, or a string of what was no JSON; null where it was empty. */
   readonly body: string | null;
   readonly message: string;
   readonly usage: Usage | null;
 }
 
-/** This deployment will not do (its key, its name, our rights): another one may. */
+/** This deployment will not do: another one may. */
 export interface TurnedAway {
   readonly kind: "turned_away";
+  readonly cause: TurnedAwayCause;
   readonly statusCode: number;
   readonly message: string;
+  readonly billed: Exclude<Billed, "known">;
+  readonly usage: Usage | null;
+  /** What it means where no other deployment is left: absent, it is the operator's fault. */
+  readonly otherwise?: Rejected;
 }
+
+export type TurnedAwayCause =
+  /** A key or token that is wrong, missing or over. */
+  | "credential_refused"
+  /** The credential is right, and may not do this. */
+  | "not_permitted"
+  /** No money, or a quota that is bought, is left. */
+  | "account_empty"
+  /** There is no such deployment or path, or it does not serve this endpoint. */
+  | "deployment_unknown"
+  /** It sends the call elsewhere, which would take the prompt to a place that is not in the catalogue. */
+  | "redirected"
+  /** The request alone is more than the deployment's limit lets in, however long it waits. */
+  | "over_limit"
+  /** It answers in a form that cannot be read, and would again. */
+  | "unreadable_answer";
 
 /** A passing fault. */
 export interface Retry {
@@ -42,11 +78,15 @@ export interface Retry {
   readonly statusCode: number | null;
   readonly message: string;
   readonly retryAfterMs: number | null;
+  readonly billed: Exclude<Billed, "known">;
+  readonly usage: Usage | null;
 }
 
-/** 429, a spent quota included: it is waited for. */
+/** 429: it is waited for. */
 export interface RateLimited {
   readonly kind: "rate_limited";
+  /** `account_empty`: a quota is spent that no wait of minutes brings back; somebody must pay or raise it. */
+  readonly cause: "rate" | "account_empty";
   readonly statusCode: number;
   readonly message: string;
   readonly retryAfterMs: number | null;
@@ -63,166 +103,21 @@ export interface Aborted {
   readonly reason: string;
 }
 
-/** What a deployment answered. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: { get(name: string): string | null };
-  readonly body: string;
-}
-
-type Treatment = "completed" | "rejected" | "turned_away" | "retry" | "rate_limited";
-
-/** The table: what each HTTP status means for a job. */
-const BY_STATUS: ReadonlyMap<number, Treatment> = new Map([
-  [401, "turned_away"],
-  [403, "turned_away"],
-  [404, "turned_away"],
-  [405, "turned_away"],
-  [410, "turned_away"],
-  [408, "retry"],
-  [409, "retry"],
-  [425, "retry"],
-  [429, "rate_limited"],
-]);
-
-function treatmentOf(status: number): Treatment {
-  const known = BY_STATUS.get(status);
-  if (known !== undefined) return known;
-  if (status >= 500) return "retry";
-  if (status >= 400) return "rejected";
-  // A redirect is not followed: it would take the prompt to a place that is not in the catalogue.
-  return status >= 300 ? "turned_away" : "completed";
-}
-
-/** What an answer means for the job. Pure. */
-export function outcomeOf(answer: Answer, nowMs: number): Outcome {
-  const { status } = answer;
-  const treatment = treatmentOf(status);
-  if (treatment === "completed") return completedOf(answer);
-  const message = messageOf(answer);
-  const retryAfterMs = retryAfterMsOf(answer.headers, nowMs);
-  switch (treatment) {
-    case "rejected":
-      return rejectedOf(answer, message);
+/** Whether the lab bills for the call. */
+export function billedOf(outcome: Outcome): Billed {
+  if ("usage" in outcome && outcome.usage !== null) return "known";
+  switch (outcome.kind) {
     case "turned_away":
-      return { kind: "turned_away", statusCode: status, message };
-    case "rate_limited":
-      return { kind: "rate_limited", statusCode: status, message, retryAfterMs };
     case "retry":
-      return { kind: "retry", reason: `http_${status}`, statusCode: status, message, retryAfterMs };
+      return outcome.billed;
+    case "rejected":
+    case "rate_limited":
+      return "no";
+    case "completed":
+    case "too_large":
+    case "aborted":
+      return "maybe";
   }
-}
-
-function completedOf(answer: Answer): Outcome {
-  const { status, headers, body } = answer;
-  const json = objectOf(body);
-  if (json === undefined) {
-    const message = body === "" ? "the answer was empty" : "the answer was not a JSON object";
-    return { kind: "retry", reason: "invalid_response", statusCode: status, message, retryAfterMs: null };
-  }
-  if (json.status === "failed") return failedResponse(answer, json);
-  return {
-    kind: "completed",
-    statusCode: status,
-    requestId: requestIdOf(headers),
-    body,
-    usage: usageOf(json),
-  };
-}
-
-/** The Responses endpoint can answer 200 and say inside that it failed. */
-function failedResponse(answer: Answer, json: Record<string, unknown>): Outcome {
-  const { code, message } = errorOf(json);
-  const text = message ?? "the response failed";
-  if (code === "rate_limit_exceeded") {
-    return { kind: "rate_limited", statusCode: answer.status, message: text, retryAfterMs: null };
-  }
-  if (code === undefined || code === "server_error") {
-    return {
-      kind: "retry",
-      reason: "response_failed",
-      statusCode: answer.status,
-      message: text,
-      retryAfterMs: null,
-    };
-  }
-  return rejectedOf(answer, text);
-}
-
-const TOO_LONG = new Set(["context_length_exceeded", "string_above_max_length", "max_tokens_exceeded"]);
-
-function rejectedOf(answer: Answer, message: string): Rejected {
-  const json = objectOf(answer.body);
-  const { code } = errorOf(json);
-  return {
-    kind: "rejected",
-    code: rejectionCode(answer.status, code),
-    statusCode: answer.status,
-    requestId: requestIdOf(answer.headers),
-    body: json === undefined ? null : answer.body,
-    message,
-    usage: usageOf(json),
-  };
-}
-
-function rejectionCode(status: number, code: string | undefined): Rejected["code"] {
-  if (code === "content_filter" || code === "ResponsibleAIPolicyViolation") return "content_filtered";
-  if (status === 413 || (code !== undefined && TOO_LONG.has(code))) return "context_length_exceeded";
-  return "upstream_bad_request";
-}
-
-function objectOf(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    // Not JSON is an expected answer of proxies and of servers that break: the caller says what it makes of it.
-    return undefined;
-  }
-}
-
-function errorOf(json: Record<string, unknown> | undefined): { code?: string; message?: string } {
-  const error = json?.error;
-  if (typeof error !== "object" || error === null) return typeof error === "string" ? { message: error } : {};
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return {
-    ...(typeof code === "string" ? { code } : {}),
-    ...(typeof message === "string" ? { message } : {}),
-  };
-}
-
-/** A job's error is no place for a page of HTML. */
-const MAX_MESSAGE_CHARS = 300;
-
-function messageOf(answer: Answer): string {
-  const said = errorOf(objectOf(answer.body)).message ?? "";
-  const text = `HTTP ${answer.status}${said === "" ? "" : `: ${said}`}`;
-  return text.length > MAX_MESSAGE_CHARS ? `${text.slice(0, MAX_MESSAGE_CHARS).toWellFormed()}…` : text;
-}
-
-function requestIdOf(headers: Answer["headers"]): string | null {
-  return headers.get("apim-request-id") ?? headers.get("x-request-id") ?? headers.get("x-ms-request-id");
-}
-
-/**
- * How long a deployment asks to be left alone: `retry-after-ms`, `retry-after` in seconds or as a date. Null when it
- * does not say, or says what cannot be read.
- */
-export function retryAfterMsOf(headers: Answer["headers"], nowMs: number): number | null {
-  const ms = numberOf(headers.get("retry-after-ms"));
-  if (ms !== null) return ms;
-  const after = headers.get("retry-after");
-  const seconds = numberOf(after);
-  if (seconds !== null) return seconds * 1000;
-  // Date.parse takes more for a date than HTTP does, "-3" for one.
-  const date = after === null || !/[a-z]{3}/i.test(after) ? Number.NaN : Date.parse(after);
-  return Number.isNaN(date) ? null : Math.max(0, date - nowMs);
-}
-
-function numberOf(text: string | null): number | null {
-  return text !== null && /^\s*\d+(\.\d+)?\s*$/.test(text) ? Number(text) : null;
 }
 
 const FIRST_BACK_OFF_MS = 500;

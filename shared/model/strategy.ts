@@ -1,13 +1,16 @@
 import { sha256Hex } from "../sha256.ts";
 import type { Model, Target } from "./catalogue.ts";
-import { costOf } from "./cost.ts";
-import { DEFAULT_OUTPUT_TOKENS, type TokenEstimate } from "./protocol/openai/token-estimate.ts";
+import { costNow } from "./cost.ts";
+import { DEFAULT_OUTPUT_TOKENS, type TokenEstimate } from "./token-estimate.ts";
 
 /** What a strategy looks at besides the route itself. */
 export interface StrategyInput {
   /** Makes the weighted draw repeatable, and so explainable: the job and its attempt. */
   readonly seed: string;
   readonly tokens: TokenEstimate;
+  /** The service tier that the request asks for; undefined: the ordinary one. */
+  readonly serviceTier: string | undefined;
+  readonly nowMs: number;
   /** A call's smoothed duration, ms; undefined: not measured lately. */
   readonly latencyMs: (deployment: string) => number | undefined;
 }
@@ -26,7 +29,7 @@ export function rank(model: Model, input: StrategyInput): readonly Ranked[] {
     case "weighted":
       return weighted(model.targets, input.seed);
     case "cheapest":
-      return cheapest(model.targets, input.tokens);
+      return cheapest(model.targets, input);
     case "fastest":
       return fastest(model.targets, input.latencyMs);
   }
@@ -58,14 +61,13 @@ function uniform(text: string): number {
 }
 
 /** By what this request would cost; where it sets no limit, every target is reckoned to answer equally long. */
-function cheapest(targets: readonly Target[], tokens: TokenEstimate): Ranked[] {
+function cheapest(targets: readonly Target[], { tokens, serviceTier, nowMs }: StrategyInput): Ranked[] {
   const output = (tokens.outputTokensAsked ?? DEFAULT_OUTPUT_TOKENS) * tokens.answers;
-  const usage = {
-    input_tokens: tokens.promptTokens,
-    output_tokens: output,
-    total_tokens: tokens.promptTokens + output,
-  };
-  const priced = targets.map((target) => ({ target, cost: costOf(usage, target.deployment.price) }));
+  const expected = { input: tokens.promptTokens, output, serviceTier };
+  const priced = targets.map((target) => ({
+    target,
+    cost: costNow(expected, target.deployment.price, nowMs),
+  }));
   return ascending(priced, ({ cost }) => Number(cost.amount)).map(({ target, cost }) => ({
     target,
     why: `cheapest, at most about ${Number(Number(cost.amount).toPrecision(3))} ${cost.currency}`,

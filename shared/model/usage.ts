@@ -1,33 +1,45 @@
-/** Tokens of a call, in one shape for all endpoints. `output_tokens` is all that is billed as output. */
-export interface Usage {
-  readonly input_tokens: number;
-  readonly output_tokens: number;
-  readonly total_tokens: number;
-}
-
 /**
- * The usage an answer reports, or null where it reports none that can be read.
- *
- * Chat completions and embeddings count `prompt_tokens` and `completion_tokens`, responses `input_tokens` and
- * `output_tokens`. OpenAI and DeepSeek count reasoning inside the output; some xAI models count it beside, which
- * shows in a total that is larger than its parts by just the reasoning tokens.
+ * Tokens of a call, in one shape for all labs and endpoints. A count that the lab did not tell, or told wrong, is null:
+ * never a guess. The kinds below the three sums are parts of them; one that is absent was not told.
  */
-export function usageOf(body: unknown): Usage | null {
-  const usage = field(body, "usage");
-  const input = count(field(usage, "prompt_tokens") ?? field(usage, "input_tokens"));
-  if (input === undefined) return null;
-  const output = count(field(usage, "completion_tokens") ?? field(usage, "output_tokens")) ?? 0;
-  const total = count(field(usage, "total_tokens")) ?? input + output;
-  const details = field(usage, "completion_tokens_details") ?? field(usage, "output_tokens_details");
-  const reasoning = count(field(details, "reasoning_tokens")) ?? 0;
-  const beside = reasoning > 0 && total === input + output + reasoning ? reasoning : 0;
-  return { input_tokens: input, output_tokens: output + beside, total_tokens: input + output + beside };
+export interface Usage {
+  /** All that was read, the parts below included. */
+  readonly input_tokens: number | null;
+  /** All that is billed as output, reasoning included. */
+  readonly output_tokens: number | null;
+  readonly total_tokens: number | null;
+  /** Of the input: read from the lab's cache, and written to it. */
+  readonly cached_input_tokens?: number;
+  readonly cache_write_tokens?: number;
+  readonly audio_input_tokens?: number;
+  readonly image_input_tokens?: number;
+  /** Of the output. */
+  readonly audio_output_tokens?: number;
+  readonly reasoning_tokens?: number;
+  /** The tier that served the call, where it is not the ordinary one. */
+  readonly service_tier?: string;
+  /** The lab's own object, where it is small enough to be stored with each call. */
+  readonly raw?: RawUsage;
 }
 
-function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-}
+export type RawUsage = { readonly [name: string]: unknown };
 
-function count(value: unknown): number | undefined {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+/** The parts of the three sums. */
+export const TOKEN_PARTS = [
+  "cached_input_tokens",
+  "cache_write_tokens",
+  "audio_input_tokens",
+  "image_input_tokens",
+  "audio_output_tokens",
+  "reasoning_tokens",
+] as const;
+export type TokenPart = (typeof TOKEN_PARTS)[number];
+
+/** Tokens that are reckoned with before a call, when no part is known. */
+export function plainUsage(inputTokens: number, outputTokens: number): Usage {
+  return {
+    input_tokens: inputTokens,
+    output_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+  };
 }

@@ -1,16 +1,18 @@
 /** Why a deployment cannot be called now, in the words of the audit trail. */
 export const WAIT_CAUSES = [
-  /** It answered 429, and is left alone for as long as it said. */
+  /** The deployment answered 429 and asked not to be called for a while. */
   "rate_limited",
-  /** As far as is known no quota is left, or those who wait longer have it. */
-  "quota_used_up",
-  /** This instance holds none of its quota; others may. */
-  "no_quota_here",
-  /** Quota of another deployment was taken for the job. */
+  /** As much as may be used of its quota is used. */
+  "quota",
+  /** This instance holds no part of the quota yet. */
+  "no_slice",
+  /** Jobs wait for this quota already, and the dispatcher alone lets them go, in their order. */
+  "line",
+  /** The dispatcher let the job go to another deployment. */
   "not_granted",
-  /** Its calls fail, and it is left alone for a while. */
+  /** As many calls run as the deployment bears. */
+  "concurrency",
+  /** Its calls failed lately. */
   "deployment_failing",
-  /** As many calls of it run here as may at a time. */
-  "concurrency_full",
 ] as const;
 export type WaitCause = (typeof WAIT_CAUSES)[number];

@@ -1,59 +1,71 @@
+import type { QuotaHeaders } from "../model/quota-headers.ts";
 import type { Priority } from "../priority.ts";
 import type { JobKey, Stored, WriteResult } from "../store.ts";
-import type { Breaker } from "./belief/breaker.ts";
-import type { Pool } from "./belief/pool.ts";
-import type { CallNews } from "./dispatch/scheduler.ts";
+import type { Taken } from "./belief/pool.ts";
 import type { Grant } from "./grant.ts";
+import type { PoolRecord } from "./pool-record.ts";
 
 /** What scheduling needs of the world; shared/azure implements it. Every method throws StoreUnavailable. */
 
-/** A pool as all instances share it. */
-export interface PoolRecord {
-  readonly pool: Pool;
-  /** By deployment. */
-  readonly breakers: Readonly<Record<string, Breaker>>;
-  /** Jobs wait for this pool: until then the dispatcher alone takes of it, so that none goes round the line. */
-  readonly backlog_until_ms: number;
+/** What became of a call. */
+export interface CallNews {
+  readonly deployment: string;
+  readonly job_id: string;
+  readonly taken: Taken;
+  /**
+   * `refused`: 429. `failed`: the deployment's fault. `aborted`: nobody's. `unused`: it was let go, and no call was made.
+   * `ok`: all else, whatever it answered.
+   */
+  readonly outcome: "ok" | "refused" | "failed" | "aborted" | "unused";
+  readonly latency_ms: number;
+  /** When it was sent, by the clock of whoever is told; null: it was another's clock that saw it. */
+  readonly sent_ms: number | null;
+  readonly headers: QuotaHeaders;
+  readonly retry_after_ms: number | null;
+  /** An instance made it out of its own slice, without asking the dispatcher. */
+  readonly straight?: boolean;
 }
 
-export interface QuotaLedger {
-  read(pool: string): Promise<Stored<PoolRecord> | undefined>;
-  /** Replaces the version of that etag, or makes the first one where there is none. */
-  write(pool: string, record: PoolRecord, etag: string | undefined): Promise<WriteResult>;
-}
-
-/** A pool to be written, over the version of that etag. */
+/** A pool to be written, over the version of that etag; undefined: it is new. */
 export interface PoolWrite {
   readonly pool: string;
   readonly record: PoolRecord;
   readonly etag: string | undefined;
 }
 
-/** The dispatcher keeps many pools at a time. */
-export interface DispatcherLedger extends QuotaLedger {
+export interface QuotaLedger {
+  read(pool: string): Promise<Stored<PoolRecord> | undefined>;
   /** All of them by one operation, up to 100; none where one is of another version by now. */
-  writeAll(writes: readonly PoolWrite[]): Promise<ReplacedAll>;
+  write(writes: readonly PoolWrite[]): Promise<PoolsWritten>;
 }
 
-export type ReplacedAll =
+export type PoolsWritten =
   /** In the order of the writes. */
   | { readonly kind: "written"; readonly etags: readonly string[] }
   /** `at`: one that has moved on, from 0; undefined where the store does not say. */
   | { readonly kind: "superseded"; readonly at: number | undefined };
 
-/** Who dispatches. `renewals` counts up, so that an observer can tell a live holder from a dead one without clocks. */
+/** Who dispatches. */
 export interface DispatcherLease {
-  /** Null: nobody, for nothing waits. */
+  /** Null: nobody. */
   readonly holder: string | null;
+  /** Counts up with each write. */
   readonly renewals: number;
+  /** Jobs wait, and none can go before then: somebody is told to go on at that time. Unix ms. */
+  readonly resumes_ms?: number;
+}
+
+export interface StoredLease extends Stored<DispatcherLease> {
+  /** Since it was written, by the store's own clock; up to a second too much. */
+  readonly age_ms: number;
 }
 
 export interface DispatcherLeases {
-  read(): Promise<Stored<DispatcherLease> | undefined>;
+  read(): Promise<StoredLease | undefined>;
   write(lease: DispatcherLease, etag: string | undefined): Promise<WriteResult>;
 }
 
-/** What an instance has to tell the dispatcher of calls it was granted. */
+/** What an instance has to tell the dispatcher of calls. */
 export interface Report {
   readonly instance: string;
   /** Number of the last of `news`; they are numbered without gaps, so that the dispatcher hears each once. */
@@ -76,14 +88,14 @@ export interface ParkedJob extends JobKey {
   /** When it was accepted, or was first due: its place in the line. */
   readonly since_ms: number;
   readonly deadline_ms: number;
-  /** When it was parked, by the clock of whoever parked it. */
+  /** When it began to wait, by the clock of whoever stored that. */
   readonly parked_ms: number;
-  /** In the line of all that wait: line.ts. */
+  /** In the line of all that wait: turns/line.ts. */
   readonly place: string;
 }
 
 export interface ParkedJobs {
-  /** Parked after some time, the longest ago first. */
+  /** Those that wait since some time, the longest first. */
   parkedAfter(parkedMs: number, limit: number): Promise<readonly ParkedJob[]>;
   /** By place, from after one text to before another, or to the end. */
   inLine(
@@ -92,6 +104,8 @@ export interface ParkedJobs {
   ): Promise<readonly ParkedJob[]>;
   /** Those whose deadline comes before some time, the nearest first. */
   dueBefore(deadlineMs: number, limit: number): Promise<readonly ParkedJob[]>;
+  /** Ids of the jobs whose call of this deployment runs: those that hold a lease for it. */
+  runningOn(deployment: string): Promise<ReadonlySet<string>>;
 }
 
 export interface Releases {
@@ -99,4 +113,6 @@ export interface Releases {
   release(jobs: readonly { readonly key: JobKey; readonly grant: Grant }[]): Promise<void>;
   /** Nudges for jobs that no call could end in time. */
   giveUp(jobs: readonly JobKey[]): Promise<void>;
+  /** Has whoever takes the message dispatch. @param atMs not before; absent: now */
+  dispatch(atMs?: number): Promise<void>;
 }

@@ -58,16 +58,23 @@ export interface Tenants {
 /** The local stack's keys stand in its documentation: a deployed service must not know them. */
 const LOCAL_KEY_HASHES = new Set(["local-team-a", "local-team-b", "local-operator"].map(sha256Hex));
 
-/** @param options.local whether this is the local stack, where its well-known keys are fine */
+export interface TenantsOptions {
+  /** Whether this is the local stack, where its well-known keys are fine. */
+  readonly local: boolean;
+  /** Of an operator whom the file need not name: `first-operator`. */
+  readonly operatorKeySha256?: string | undefined;
+}
+
 export function parseTenants(
   json: unknown,
-  options: { readonly local: boolean },
+  options: TenantsOptions,
 ): { tenants: Tenants } | { faults: string[] } {
   const parsed = tenantsSchema.safeParse(json);
   if (!parsed.success) {
     return { faults: parsed.error.issues.map((issue) => `/${issue.path.join("/")}: ${issue.message}`) };
   }
-  const { tenants, operators } = parsed.data;
+  const { tenants } = parsed.data;
+  const operators = [...parsed.data.operators, ...firstOperator(options.operatorKeySha256)];
   const all = [...tenants, ...operators];
   const hashes = all.flatMap((each) => each.key_sha256);
   const faults = [
@@ -81,6 +88,10 @@ export function parseTenants(
     faults.push("it holds a key of the local stack, which anybody can read: use keys of your own");
   }
   return faults.length > 0 ? { faults } : { tenants: index(tenants, operators) };
+}
+
+function firstOperator(keySha256: string | undefined): Operator[] {
+  return keySha256 === undefined ? [] : [{ id: "first-operator", key_sha256: [keySha256], entra_roles: [] }];
 }
 
 function repeated(values: readonly string[]): string[] {

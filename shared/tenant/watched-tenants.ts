@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { type FreshCopy, freshCopy } from "../fresh-copy.ts";
 import { type Log, reasonOf } from "../log.ts";
 import type { Tenants } from "./tenants.ts";
 
@@ -6,26 +7,20 @@ export interface TenantsWatchDeps {
   /** The whole tenants file, now; gives up when `signal` aborts. */
   readonly readText: (signal: AbortSignal) => Promise<string>;
   readonly parse: (text: string) => { tenants: Tenants } | { faults: string[] };
-  readonly clock: Pick<Clock, "after">;
+  readonly clock: Pick<Clock, "now" | "monotonic">;
   readonly log: Log;
 }
 
-export interface WatchedTenants {
+export interface WatchedTenants extends FreshCopy {
   /** Those in force: of the last version of the file that was valid. */
   current(): Tenants;
-  /** Looks at the file once; never rejects. */
-  look(): Promise<void>;
-  /** Looks again and again; the function returned stops it. */
-  watch(): () => void;
 }
 
-/** Between two looks at the file. With READ_PATIENCE_MS it keeps the promise: a key taken out is refused within 5 s. */
-export const TENANTS_LOOK_MS = 2_000;
-/** A share that hangs is asked again rather than waited for. */
+/** A share that hangs is asked again rather than waited for. With FRESH_MS it keeps the promise: a key taken out is refused within 5 s. */
 const READ_PATIENCE_MS = 2_000;
 
 /**
- * The tenants file, looked at by its text (times of files on shares lie). A version that cannot be read, parsed or
+ * The tenants file, looked at by its text (times of files on shares lie) whenever the copy may be old. A version that cannot be read, parsed or
  * validated is refused with every fault in one log line, and the one before stays in force.
  * @param first the version of the start, and its text
  */
@@ -57,7 +52,7 @@ export function watchTenants(
     complaint = undefined;
     deps.log.info("tenants_changed", { tenants: tenants.count });
   };
-  const look = async () => {
+  const read = async () => {
     try {
       take(await deps.readText(AbortSignal.timeout(READ_PATIENCE_MS)));
     } catch (thrown) {
@@ -65,24 +60,5 @@ export function watchTenants(
       complain("tenants_not_read", reason, { reason });
     }
   };
-  return {
-    current: () => tenants,
-    look,
-    watch() {
-      let cancel: () => void = () => undefined;
-      let stopped = false;
-      const next = () => {
-        cancel = deps.clock.after(TENANTS_LOOK_MS, () => {
-          void look().then(() => {
-            if (!stopped) next();
-          });
-        });
-      };
-      next();
-      return () => {
-        stopped = true;
-        cancel();
-      };
-    },
-  };
+  return { ...freshCopy({ read, clock: deps.clock, believedMs: Infinity }), current: () => tenants };
 }

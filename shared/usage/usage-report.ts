@@ -1,6 +1,6 @@
 import type { AuditRecord } from "../audit/record.ts";
 import { addCosts, type Cost } from "../model/cost.ts";
-import type { Usage } from "../model/usage.ts";
+import { TOKEN_PARTS, type TokenPart, type Usage } from "../model/usage.ts";
 
 /**
  * What one audit record says a call used: each attempt that reported usage or has a cost is one, late ones as well, and
@@ -22,6 +22,11 @@ export interface BilledCall {
   readonly cost: Cost | null;
 }
 
+/** Tokens of several calls together, as far as they are known. */
+export type TokenSums = {
+  readonly [name in "input_tokens" | "output_tokens" | "total_tokens"]: number;
+} & { readonly [part in TokenPart]?: number };
+
 /** The calls of one day (UTC) that are alike, together. */
 export interface UsageRow {
   /** `2026-11-24` */
@@ -34,15 +39,15 @@ export interface UsageRow {
   readonly calls: number;
   /** Those that the lab may have billed, and nobody knows how much: lost, aborted, answered without a count. */
   readonly unknown_cost_calls: number;
-  readonly usage: Usage;
+  readonly usage: TokenSums;
   /** Exact; null where no call has one. */
   readonly cost: Cost | null;
 }
 
-const NO_USAGE: Usage = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
+const NO_USAGE: TokenSums = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
 
 const UNKNOWN_OUTCOMES: ReadonlySet<string | null> = new Set(["lost", "aborted", "completed", "too_large"]);
-/** Of outcome `retry`: it had reached the lab, and what came back tells nothing. */
+/** Of outcome `retry`, in records that are older than `cost_unknown`: it had reached the lab, and nothing was told. */
 const UNKNOWN_REASONS: ReadonlySet<string | null> = new Set(["call_timeout", "invalid_response"]);
 
 /** Whether an audit record is about a call that used something, or may have. */
@@ -51,8 +56,9 @@ export function isBilled({
   reason,
   usage,
   cost,
-}: Pick<AuditRecord, "outcome" | "reason" | "usage" | "cost">): boolean {
-  if (usage !== null || cost !== null) return true;
+  cost_unknown,
+}: Pick<AuditRecord, "outcome" | "reason" | "usage" | "cost" | "cost_unknown">): boolean {
+  if (usage !== null || cost !== null || cost_unknown !== undefined) return true;
   return UNKNOWN_OUTCOMES.has(outcome) || (outcome === "retry" && UNKNOWN_REASONS.has(reason));
 }
 
@@ -69,11 +75,10 @@ export class UsageReport {
     const { tenant_id, model, provider, usage, cost } = call;
     const alike = { day: dayOf(call.at), tenant_id, model, provider, simulated: call.simulated ?? false };
     const name = `${call.job_id}/${call.attempt}`;
-    if (usage === null && cost === null) {
+    if (cost === null) {
       if (!this.#knownLate.has(name)) this.#unknown.set(name, alike);
-      return;
-    }
-    if (call.late) {
+      if (usage === null) return;
+    } else if (call.late) {
       this.#knownLate.add(name);
       this.#unknown.delete(name);
     }
@@ -82,7 +87,7 @@ export class UsageReport {
     this.#rows.set(key, {
       ...row,
       calls: row.calls + 1,
-      usage: addUsage(row.usage, usage ?? NO_USAGE),
+      usage: addUsage(row.usage, usage),
       cost: addCosts(row.cost, cost),
     });
   }
@@ -127,16 +132,23 @@ export function totalCosts(rows: readonly UsageRow[]): Cost[] {
   return [...totals.values()];
 }
 
-export function totalUsage(rows: readonly UsageRow[]): Usage {
+export function totalUsage(rows: readonly UsageRow[]): TokenSums {
   return rows.reduce((sum, row) => addUsage(sum, row.usage), NO_USAGE);
 }
 
-function addUsage(a: Usage, b: Usage): Usage {
-  return {
-    input_tokens: a.input_tokens + b.input_tokens,
-    output_tokens: a.output_tokens + b.output_tokens,
-    total_tokens: a.total_tokens + b.total_tokens,
+/** What is not known of a call adds nothing; a part that no call told stays absent. */
+function addUsage(sum: TokenSums, usage: Usage | TokenSums | null): TokenSums {
+  if (usage === null) return sum;
+  const sums: { -readonly [name in keyof TokenSums]: TokenSums[name] } = {
+    input_tokens: sum.input_tokens + (usage.input_tokens ?? 0),
+    output_tokens: sum.output_tokens + (usage.output_tokens ?? 0),
+    total_tokens: sum.total_tokens + (usage.total_tokens ?? 0),
   };
+  for (const part of TOKEN_PARTS) {
+    const [before, more] = [sum[part], usage[part]];
+    if (before !== undefined || more !== undefined) sums[part] = (before ?? 0) + (more ?? 0);
+  }
+  return sums;
 }
 
 /** The UTC day of a time in Unix seconds. */

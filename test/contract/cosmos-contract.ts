@@ -92,6 +92,25 @@ export function cosmosContract(where: string, open: OpenDatabase): void {
       expect(await refused("c.job, c.n")).toBe(400);
     });
 
+    it("follows a full page with another, though it was the last", async () => {
+      const key = job();
+      for (const id of ["a", "b"]) await items.items.create(item(key, id));
+      const pages = items.items.query("SELECT VALUE c.id FROM c", {
+        partitionKey: [...key],
+        maxItemCount: 2,
+      });
+      const first = await pages.fetchNext();
+      expect([first.resources.sort(), pages.hasMoreResults()]).toEqual([["a", "b"], true]);
+      expect((await pages.fetchNext()).resources).toEqual([]);
+    });
+
+    it("refuses key paths with spaces or wildcards", async () => {
+      for (const path of ["/id ds", "/a/*"]) {
+        const made = opened.database.containers.create({ id: "paths", partitionKey: { paths: [path] } });
+        expect(await code(made)).toBe(400);
+      }
+    });
+
     it("refuses what is too large", async () => {
       const key = job();
       const text = "x".repeat(2_200_000);

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { readHostJson } from "../../local/host/host-json.ts";
 import { parseSchedule } from "../../local/host/schedule.ts";
 import { queuesFromConfig, queuesFromResources } from "../../local/service-bus/config.ts";
-import { openapiDocument } from "../../shared/http/api/openapi.ts";
+import { apiDocument } from "../../shared/http/api/routes.ts";
 
 /** What `func start` needs of the project, as far as it can be proved without Core Tools. */
 const root = resolve(import.meta.dirname, "../..");
@@ -76,16 +76,15 @@ describe("func start", () => {
     expect(new Set(triggers.map(({ name }) => name)).size).toBe(triggers.length);
   });
 
-  it("routes are those of the OpenAPI document, below host.json's prefix", () => {
+  it("routes are those of the OpenAPI document, and one that takes whatever they leave", () => {
     const { routePrefix } = readHostJson(readFileSync(join(root, "host.json"), "utf8"), {});
-    const served = of("httpTrigger").flatMap(({ route, methods }) =>
+    expect(routePrefix).toBe("");
+    const served = of("httpTrigger").flatMap(({ route = "", methods = [] }) =>
       // `{*name}` takes the rest of the path; OpenAPI has no word for that.
-      (methods ?? []).map((method) => `${method} /${routePrefix}/${route}`.replace("{*", "{")),
+      route === "{*path}" ? [] : methods.map((method) => `${method} /${route}`.replace("{*", "{")),
     );
-    const { paths, servers } = openapiDocument() as {
-      paths: Record<string, object>;
-      servers: { url: string }[];
-    };
+    expect(of("httpTrigger").filter(({ route }) => route === "{*path}")).toHaveLength(1);
+    const { paths, servers } = apiDocument();
     const documented = Object.entries(paths).flatMap(([path, item]) =>
       Object.keys(item).map((method) => `${method.toUpperCase()} ${servers[0]?.url}${path}`),
     );

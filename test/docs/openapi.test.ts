@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { openapiDocument } from "../../shared/http/api/openapi.ts";
+import { apiDocument } from "../../shared/http/api/routes.ts";
 
 interface Schema {
   readonly description?: string;
@@ -9,7 +9,7 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
 }
 
-const document = openapiDocument();
+const document = apiDocument();
 
 /** Every `$ref` below a value. */
 function refsIn(value: unknown): string[] {

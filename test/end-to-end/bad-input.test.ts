@@ -403,12 +403,17 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
     ).toBe(200);
   });
 
-  it("routes and methods there are not", async () => {
+  it("routes and methods there are not, in the form of every other refusal", async () => {
     const answer = async (method: string, route: string) => {
-      const { status, json } = await stack.call(route, { method });
-      return [status, json.code];
+      const { status, headers, json } = await stack.call(route, { method, key: null });
+      expect(headers.get("content-type")).toBe("application/problem+json");
+      expect(headers.get("x-request-id")).toBe(json.request_id);
+      return [status, json.code, headers.get("allow")];
     };
-    expect(await answer("GET", "/api/nothing")).toEqual([404, "route_not_found"]);
-    expect(await answer("PUT", "/api/jobs")).toEqual([405, "method_not_allowed"]);
+    for (const route of ["/", "/api", "/api/nothing", "/api/jobs/x/y/z", "/jobs", "/v1/models"])
+      expect([route, ...(await answer("GET", route))]).toEqual([route, 404, "route_not_found", null]);
+    expect(await answer("PUT", "/api/jobs")).toEqual([405, "method_not_allowed", "GET, POST"]);
+    expect(await answer("PATCH", "/api/ops/limits/a")).toEqual([405, "method_not_allowed", "DELETE, PUT"]);
+    expect(await answer("DELETE", "/api/health")).toEqual([405, "method_not_allowed", "GET"]);
   });
 });

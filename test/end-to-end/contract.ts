@@ -1,5 +1,5 @@
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import { openapiDocument } from "../../shared/http/api/openapi.ts";
+import { apiDocument } from "../../shared/http/api/routes.ts";
 
 interface Content {
   readonly schema: { readonly $ref?: string };
@@ -8,16 +8,17 @@ interface Operation {
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Content>> }>>;
 }
 
-const document = openapiDocument() as unknown as {
+const document = apiDocument() as unknown as {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 };
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 ajv.addSchema(document, "openapi");
 const validators = new Map<string, ValidateFunction>();
 
-/** What the document has for a path of the service, query and prefix taken away. */
+/** What the document has for a path of the service, query and prefix taken away; undefined: the path is not served. */
 function pathOf(route: string): string | undefined {
-  const segments = route.replace(/\?.*$/, "").split("/").slice(2);
+  const [, prefix, ...segments] = route.replace(/\?.*$/, "").split("/");
+  if (prefix !== "api") return undefined;
   return Object.keys(document.paths).find((path) => {
     const pattern = path.split("/").slice(1);
     return (
@@ -27,7 +28,13 @@ function pathOf(route: string): string | undefined {
   });
 }
 
-/** Throws when an answer is not what GET /api/openapi.json says of its route. */
+/** What is answered where the document has nothing: no route, or none for the method. */
+const UNROUTED: Readonly<Record<number, string>> = { 404: "route_not_found", 405: "method_not_allowed" };
+
+/**
+ * Throws when an answer is not what GET /api/openapi.json says of its route, or when the document does not know the
+ * route and the answer does not say so.
+ */
 export function checkContract(
   method: string,
   route: string,
@@ -35,7 +42,12 @@ export function checkContract(
 ): void {
   const path = pathOf(route);
   const operation = path === undefined ? undefined : document.paths[path]?.[method.toLowerCase()];
-  if (path === undefined || operation === undefined) return;
+  if (path === undefined || operation === undefined) {
+    const { code } = (answer.json ?? {}) as { readonly code?: string };
+    const status = path === undefined ? 404 : 405;
+    if (answer.status === status && code === UNROUTED[status]) return;
+    throw new Error(`${method} ${route} ${answer.status}: openapi.json knows no such route`);
+  }
   const where = `${method} ${path} ${answer.status}`;
   const said = operation.responses[answer.status];
   if (said === undefined) throw new Error(`${where}: openapi.json knows no such status`);

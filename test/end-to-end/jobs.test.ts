@@ -1,6 +1,11 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { CosmosClient } from "@azure/cosmos";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
 import { verifyChain } from "../../shared/audit/chain.ts";
+import { DATABASE, JOBS_CONTAINER } from "../../shared/azure/cosmos/client.ts";
 import { MAX_HELD_SUBMIT_BYTES } from "../../shared/limits.ts";
 import { chat, Stack } from "./stack.ts";
 
@@ -275,6 +280,23 @@ describe("a job, as a client sees it", () => {
       "cosmos ok",
       "service_bus ok",
     ]);
+  });
+
+  it("a damaged answer is an internal error of that job alone", async () => {
+    const [damaged, whole] = [await done(chat("Hi")), await done(chat("Hi"))];
+    const { cosmos_port } = JSON.parse(readFileSync(path.join(stack.folder, "emulators.json"), "utf8"));
+    const client = new CosmosClient({ endpoint: `http://127.0.0.1:${cosmos_port}/`, key: EMULATOR_KEY });
+    const item = client.database(DATABASE).container(JOBS_CONTAINER).item("response", ["team-a", damaged.id]);
+    await item.replace({ ...(await item.read()).resource, body: { what: "a prompt says" } } as never);
+    client.dispose();
+    const answer = await stack.call(`/api/jobs/${damaged.id}`);
+    expect(answer).toMatchObject({ status: 500, json: { code: "internal_error" } });
+    expect(answer.text).not.toContain("a prompt says");
+    expect((await stack.call(`/api/jobs/${whole.id}`)).json.status).toBe("completed");
+    const { json: listed } = await stack.call("/api/jobs");
+    expect(listed.data.map(({ id }: { id: string }) => id)).toEqual(
+      expect.arrayContaining([damaged.id, whole.id]),
+    );
   });
 
   it("no key, token or prompt is in what the processes logged", () => {

@@ -50,7 +50,7 @@ const MAX_ATTEMPTS = 10;
 /** A run of the real service under faults, and what the checker makes of it. The same seed wants the same things. */
 export async function campaign(options: CampaignOptions): Promise<CampaignReport> {
   const { seed, jobs, say } = options;
-  const app = appWith([...NAMED_HOSTS, ...(options.isLong ? mixedHosts(seed) : [])]);
+  const app = await appWith([...NAMED_HOSTS, ...(options.isLong ? mixedHosts(seed) : [])]);
   const environment = { AzureWebJobsScriptRoot: app.folder, MAX_ATTEMPTS: String(MAX_ATTEMPTS) };
   const service = new Service({ ...environment, ...options.environment }, options.instances);
   const startedAt = performance.now();

@@ -19,7 +19,6 @@ import type { CountedCall, Evidence, Promised, Sighting, StoredJob } from "./evi
 const ID = `job_${"0".repeat(32)}`;
 const body = '{"answer":42}';
 const response: StoredResponse = {
-  ...{ v: 1, kind: "response", tenant_id: "team-a", job_id: ID },
   ...{ status_code: 200, request_id: null, body },
 };
 const facts = {

@@ -4,8 +4,7 @@ import type { Patch } from "./app-copy.ts";
 const APART_MS = 30_000;
 
 /** The number of a host in its stack: each that is started has the next. */
-const NUMBER = "(cluster.worker?.id ?? 0)";
-const IMPORT = 'import cluster from "node:cluster";\n';
+const NUMBER = "Number(process.env.HOST_NUMBER ?? 0)";
 
 /**
  * A copy of the app that differs from host to host, as hosts in a cloud do: of three that start one after the other,
@@ -16,24 +15,23 @@ const IMPORT = 'import cluster from "node:cluster";\n';
 export function mixedHosts(seed: number): readonly Patch[] {
   const offsetMs = seed % 2 === 0 ? APART_MS : -APART_MS;
   return [
-    ["clock.js", "/** setTimeout fires", `${IMPORT}/** setTimeout fires`],
     [
-      "clock.js",
+      "clock.ts",
       "now: () => Date.now(),",
       `now: () => Date.now() + (${NUMBER} % 3 === 1 ? ${offsetMs} : 0),`,
     ],
     [
-      "job/job.js",
+      "store.ts",
       "export const STORED_VERSION = 1;",
-      `${IMPORT}export const STORED_VERSION = ${NUMBER} % 3 === 2 ? 2 : 1;`,
+      `export const STORED_VERSION = ${NUMBER} % 3 === 2 ? 2 : 1;`,
     ],
     [
-      "job/accept.js",
-      "const job = {",
-      "const job = { ...(STORED_VERSION === 2 ? { of_the_next: true } : {}),",
+      "job/intake/accept.ts",
+      "const job: Job = {",
+      "const job: Job = { ...(STORED_VERSION === 2 ? { of_the_next: true } : {}),",
     ],
   ];
 }
 
 /** Instances called after their process, so that one can be killed by name. */
-export const NAMED_HOSTS: readonly Patch[] = [["settings.js", "?? random()", '?? ("p" + process.pid)']];
+export const NAMED_HOSTS: readonly Patch[] = [["settings.ts", "?? random()", '?? ("p" + process.pid)']];

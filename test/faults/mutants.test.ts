@@ -15,7 +15,7 @@ const PATIENCE_MS = 6_000;
 
 /** Runs one job on the app with the bug, and answers what the checker found. */
 async function verdictOn(mutant: Mutant): Promise<Violation[]> {
-  const app = appWith(mutant.patches);
+  const app = await appWith(mutant.patches);
   const environment = {
     AzureWebJobsScriptRoot: app.folder,
     MAX_ATTEMPTS: String(MAX_ATTEMPTS),

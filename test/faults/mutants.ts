@@ -14,13 +14,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: "a_202_ends",
     bug: "a worker takes every job for ended",
-    patches: [["job/run.js", '    if (hasEnded(job.status))\n        return "done";', '    return "done";']],
+    patches: [["job/run/run.ts", '  if (hasEnded(job.status)) return "done";', '  return "done";']],
     wish: {},
   },
   {
     promise: "same_key_same_job",
     bug: "the idempotency key is not looked at",
-    patches: [["job/submit.js", "jobIdOfKey(tenantId, idempotencyKey)", "deps.newJobId()"]],
+    patches: [["job/intake/submit.ts", "jobIdOfKey(tenantId, idempotencyKey)", "deps.newJobId()"]],
     wish: { key: "the-key", repeatAfterMs: [200] },
   },
   {
@@ -28,7 +28,7 @@ export const MUTANTS: readonly Mutant[] = [
     bug: "a job is stored twice, under two ids",
     patches: [
       [
-        "job/submit.js",
+        "job/intake/submit.ts",
         "const created = await create(deps, accepted, nowMs);",
         `await create(deps, acceptJob(submission, { tenantId, jobId: deps.newJobId(), actor, nowMs,
           nudgeGraceMs: deps.nudgeGraceMs }), nowMs);
@@ -41,7 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
     promise: "one_result",
     bug: "the trail names another answer than the one that is stored",
     patches: [
-      ["job/life-cycle.js", "response_sha256: call.responseSha256", 'response_sha256: "0".repeat(64)'],
+      ["job/life-cycle.ts", "response_sha256: call.responseSha256", 'response_sha256: "0".repeat(64)'],
     ],
     wish: {},
   },
@@ -50,9 +50,9 @@ export const MUTANTS: readonly Mutant[] = [
     bug: "a call that was cut off by a cancel is forgotten",
     patches: [
       [
-        "job/run.js",
-        "async function recordLate(deps, held, lease, call) {",
-        "async function recordLate(deps, held, lease, call) { return;",
+        "job/run/run.ts",
+        "  const late = { attempt: held.attempts,",
+        "  if (held.attempts > 0) return;\n  const late = { attempt: held.attempts,",
       ],
     ],
     wish: { prompt: "[[sim:latency_ms=1500]]", cancelAfterMs: 300 },
@@ -62,7 +62,7 @@ export const MUTANTS: readonly Mutant[] = [
     bug: "the cost of the call that ends a job counts twice",
     patches: [
       [
-        "job/life-cycle.js",
+        "job/life-cycle.ts",
         "cost: addCosts(job.cost, ending.call.cost)",
         "cost: addCosts(addCosts(job.cost, ending.call.cost), ending.call.cost)",
       ],
@@ -72,7 +72,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: "chains_hold",
     bug: "a record does not name the one before",
-    patches: [["audit/record.js", "prev_hash: head.hash", 'prev_hash: "0".repeat(64)']],
+    patches: [["audit/record.ts", "prev_hash: head.hash", 'prev_hash: "0".repeat(64)']],
     wish: {},
   },
   {
@@ -80,9 +80,9 @@ export const MUTANTS: readonly Mutant[] = [
     bug: "every nudge leaves another behind",
     patches: [
       [
-        "job/run.js",
-        "async function runFound(deps, nudge, found) {",
-        "async function runFound(deps, nudge, found) { await deps.nudges.send(nudge, { atMs: Date.now() + 600_000 });",
+        "job/run/run.ts",
+        "  const { value: job, etag } = found.job;",
+        "  await deps.nudges.send(nudge, { atMs: Date.now() + 600_000 });\n  const { value: job, etag } = found.job;",
       ],
     ],
     wish: {},
@@ -91,11 +91,15 @@ export const MUTANTS: readonly Mutant[] = [
     promise: "an_end_is_final",
     bug: "a cancel overwrites a result",
     patches: [
-      ["job/cancel.js", "(job) => hasEnded(job.status)", "(job) => false"],
       [
-        "job/life-cycle.js",
-        "    if (hasEnded(job.status))\n        throw new IllegalTransition(`end",
-        "    if (false)\n        throw new IllegalTransition(`end",
+        "job/ending/cancel.ts",
+        "    hasEnded(job.status)\n      ? undefined",
+        "    job === undefined\n      ? undefined",
+      ],
+      [
+        "job/life-cycle.ts",
+        "if (hasEnded(job.status)) throw new IllegalTransition(`end",
+        "if (false) throw new IllegalTransition(`end",
       ],
     ],
     wish: { cancelAfterMs: 2_500 },
@@ -103,24 +107,24 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: "told_is_true",
     bug: "a delete is answered, and nothing is deleted",
-    patches: [["job/delete-content.js", "job.content_deleted ? undefined", "true ? undefined"]],
+    patches: [["job/ending/delete-content.ts", "job.content_deleted ? undefined", "true ? undefined"]],
     wish: { deleteAfterEnd: true },
   },
   {
     promise: "attempts_are_bounded",
     bug: "attempts have no end",
-    patches: [["job/advance.js", "job.attempts_spent >= c.maxAttempts", "false"]],
+    patches: [["job/advance.ts", "job.attempts_spent >= c.maxAttempts", "false"]],
     wish: { prompt: "[[sim:status=503,times=3]]" },
   },
   {
     promise: "neighbours_are_borne",
     bug: "a field of the next version is lost when a job is written again",
     patches: [
-      ["job/accept.js", "const job = {", "const job = { of_the_next: true,"],
-      ["job/accept.js", "v: STORED_VERSION,", "v: 2,"],
+      ["job/intake/accept.ts", "const job: Job = {", "const job: Job = { of_the_next: true,"],
+      ["job/intake/accept.ts", "v: STORED_VERSION,", "v: 2,"],
       // In the write, for a worker that accepted the job itself does not read it.
       [
-        "azure/cosmos-job-store.js",
+        "azure/cosmos/job-store.ts",
         "resourceBody: itemBody(this.#jobItem(job, nowMs))",
         "resourceBody: itemBody(this.#jobItem({ ...job, of_the_next: undefined }, nowMs))",
       ],

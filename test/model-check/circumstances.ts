@@ -3,7 +3,7 @@ import type { EndedCall } from "../../shared/job/after-call.ts";
 import { acceptJob } from "../../shared/job/intake/accept.ts";
 import { parseCatalogue } from "../../shared/model/catalogue.ts";
 import type { Outcome } from "../../shared/model/outcome.ts";
-import { readAsk } from "../../shared/model/request-ask.ts";
+import { readAsk } from "../../shared/model/protocol/protocols.ts";
 import { by, submission } from "../shared/job/samples.ts";
 import { tenantsWith } from "../shared/world.ts";
 import { DEADLINE_MS, GRACE_MS, type Model, type State } from "./state.ts";
@@ -38,7 +38,9 @@ export function outcomeOf(kind: string, attempt: number): Outcome {
     return { kind, code: "content_filtered", ...answer, statusCode: 400, message: "no", usage: null };
   if (kind === "aborted") return { kind, reason: "deadline" };
   const fault = { statusCode: 500, message: "no", retryAfterMs: null };
-  return kind === "rate_limited" ? { kind, ...fault } : { kind: "retry", reason: "server_error", ...fault };
+  return kind === "rate_limited"
+    ? { kind, cause: "rate", ...fault }
+    : { kind: "retry", reason: "server_error", billed: "no", usage: null, ...fault };
 }
 
 export const endedCall = (outcome: Outcome): EndedCall => {

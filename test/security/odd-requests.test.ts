@@ -87,7 +87,7 @@ describe("whatever is asked", () => {
         const text = parameters.map(([name, value]) => `${name}=${value}`).join("&");
         const { status, body } = await send({
           method: route.method,
-          target: `/api/${at}${text === "" ? "" : `?${text}`}`,
+          target: `/${at}${text === "" ? "" : `?${text}`}`,
           key: operator ? "local-operator" : "local-team-a",
           ...(route.method === "GET" ? {} : { body: "{}" }),
         });

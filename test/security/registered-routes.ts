@@ -4,13 +4,15 @@ import { silentLog } from "../local/host/functions.ts";
 
 export interface Route {
   readonly method: string;
-  /** Below the route prefix, with its parameters in braces. */
+  /** From the root, with its parameters in braces. */
   readonly route: string;
   readonly who: "anyone" | "tenants" | "operators";
 }
 
 /** The only routes that ask for no credential. */
-const OPEN = new Set(["health", "openapi.json"]);
+const OPEN = new Set(["api/health", "api/openapi.json"]);
+/** What answers wherever there is no route. */
+const UNROUTED = "{*path}";
 
 /** Every HTTP route the built app registers, as a host finds them: a new one is in this list by itself. */
 export async function registeredRoutes(): Promise<Route[]> {
@@ -20,10 +22,10 @@ export async function registeredRoutes(): Promise<Route[]> {
   process.env.COSMOS = "AccountEndpoint=http://127.0.0.1:1/;AccountKey=AAAA;";
   const registry = await loadApp(path.resolve(import.meta.dirname, "../.."), silentLog);
   return [...registry.functions.values()]
-    .filter(({ trigger }) => trigger.type === "httpTrigger")
+    .filter(({ trigger }) => trigger.type === "httpTrigger" && trigger.route !== UNROUTED)
     .flatMap(({ trigger }) => {
       const route = String(trigger.route);
-      const who = OPEN.has(route) ? "anyone" : route.startsWith("ops/") ? "operators" : "tenants";
+      const who = OPEN.has(route) ? "anyone" : route.startsWith("api/ops/") ? "operators" : "tenants";
       return (trigger.methods as string[]).map((method): Route => ({ method, route, who }));
     });
 }

@@ -9,6 +9,7 @@ import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
 import { verifyChain } from "../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos/client.ts";
+import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { cosmosPorts } from "../../shared/azure/ports.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { changeOverrides, type Setting } from "../../shared/control/change-overrides.ts";
@@ -71,6 +72,9 @@ export class MessageList implements Nudges, Releases {
     for (const key of jobs) await this.send({ v: 1, ...key, late: true });
   }
 
+  /** Of the messages to dispatch the world sees to: World.turnUntil. */
+  async dispatch(): Promise<void> {}
+
   /** What is on the list and due, which is then on it no more. */
   take(nowMs: number): Nudge[] {
     const due = this.sent.filter(({ atMs }) => atMs === undefined || atMs <= nowMs);
@@ -89,6 +93,7 @@ export const GRACE_MS = 10_000;
 export interface WorldOptions {
   readonly startMs?: number;
   readonly settings?: Partial<ServiceConfiguration["settings"]>;
+  readonly log?: Log;
 }
 
 /**
@@ -105,6 +110,8 @@ export class World {
   /** The containers beneath, for what the app itself never does. */
   readonly jobs: Container;
   readonly control: Container;
+  /** The same as the app's adapters see them. */
+  readonly items: { readonly jobs: StoredItems; readonly control: StoredItems };
   /** Those of an instance that does nothing else. */
   readonly ports: StorePorts;
   /** What the files say: a test may put others in their place. */
@@ -112,7 +119,10 @@ export class World {
   tenants = tenantsWith();
   readonly #connectionString: string;
   readonly #settings: ServiceConfiguration["settings"];
+  readonly #log: Log;
   readonly #dispose: (() => void)[] = [];
+  /** Messages that have their taker dispatch. */
+  #dispatches: { readonly atMs: number; readonly run: () => Promise<void> }[] = [];
   #underWay = 0;
   #calls = 0;
   #ids = 0;
@@ -121,6 +131,7 @@ export class World {
     this.cosmos = cosmos;
     this.clock = clock;
     this.labs = labs;
+    this.#log = options.log ?? silent;
     this.#connectionString = `AccountEndpoint=http://127.0.0.1:${cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
     this.#settings = {
       ...{ instance: "none", leaseSeconds: GRACE_MS / 1000, sweepSeconds: 1, maxAttempts: 3 },
@@ -133,6 +144,10 @@ export class World {
     this.#dispose.push(dispose);
     this.jobs = database.container(JOBS_CONTAINER);
     this.control = database.container(CONTROL_CONTAINER);
+    this.items = {
+      jobs: new StoredItems(this.jobs, this.#log),
+      control: new StoredItems(this.control, this.#log),
+    };
     this.ports = this.#ports(clock);
     this.catalogue = labs.catalogue("openai-one", "xai-two");
   }
@@ -153,7 +168,7 @@ export class World {
 
   #ports(clock: Clock): StorePorts {
     const cosmos = { kind: "connection_string", connectionString: this.#connectionString } as const;
-    const { ports, dispose } = cosmosPorts({ ...this.#settings, cosmos }, nobody, clock, silent);
+    const { ports, dispose } = cosmosPorts({ ...this.#settings, cosmos }, nobody, clock, this.#log);
     this.#dispose.push(dispose);
     const counted = Object.entries(ports).map(([name, port]) => [name, this.#counted(port)]);
     return Object.fromEntries(counted) as StorePorts;
@@ -175,15 +190,18 @@ export class World {
     });
   }
 
-  /** One more instance of the app. @param change of its ports; its settings and the files are the world's */
+  /** One more instance of the app, which takes the messages to dispatch that it sends. @param change of its ports; its settings and the files are the world's */
   instance(name = "one", change: Partial<ServicePorts & { clock: TestClock }> = {}): Instance {
     const { clock = this.clock } = change;
     const client = createModelClient({ settings: {}, credential: nobody, clock });
     this.#dispose.push(() => void client.close());
-    const service = composeService(
+    const service: Service = composeService(
       {
         ...(clock === this.clock ? this.ports : this.#ports(clock)),
-        ...{ nudges: this.nudges, releases: this.releases, clock, log: silent },
+        releases: Object.assign(Object.create(this.releases), {
+          dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
+        }) as MessageList,
+        ...{ nudges: this.nudges, clock, log: this.#log },
         models: {
           call: (call) => {
             this.#calls++;
@@ -199,9 +217,11 @@ export class World {
         settings: { ...this.#settings, instance: name },
         catalogue: () => this.catalogue,
         tenants: () => this.tenants,
+        watched: [],
       },
     );
-    return new Instance(service, clock);
+    const dispatch = () => service.invocation(() => service.dispatcher.run());
+    return new Instance(service, clock, this.#log);
   }
 
   /** One whose clock stands still: it renews no lease, and to all others it is gone. */
@@ -222,9 +242,17 @@ export class World {
     for (let turns = 0; turns < 20_000; turns++) {
       await this.settled();
       if (await done()) return;
+      this.#dispatch();
       this.clock.advance(stepMs);
     }
     throw new Error("it never came to pass");
+  }
+
+  /** What fails is found by the sweeper's net, as where the queue gives a message up. */
+  #dispatch(): void {
+    const due = this.#dispatches.filter(({ atMs }) => atMs <= this.clock.now());
+    this.#dispatches = this.#dispatches.filter((each) => !due.includes(each));
+    for (const { run } of due) run().catch(() => undefined);
   }
 
   /** Turns the clock until `work` is done. */
@@ -285,10 +313,12 @@ export class World {
 export class Instance {
   readonly service: Service;
   readonly clock: TestClock;
+  readonly #log: Log;
 
-  constructor(service: Service, clock: TestClock) {
+  constructor(service: Service, clock: TestClock, log: Log) {
     this.service = service;
     this.clock = clock;
+    this.#log = log;
   }
 
   get running(): Service["running"] {
@@ -297,12 +327,14 @@ export class Instance {
 
   /** What the worker does with a message. */
   run(nudge: Nudge): Promise<void> {
-    return runJob({ ...this.service.run, log: silent }, nudge);
+    const { run, invocation } = this.service;
+    return invocation(() => runJob({ ...run, log: this.#log }, nudge));
   }
 
   /** One turn of the sweep timer. @throws SweepFailed */
   sweep(): Promise<void> {
-    return runParts(this.service.sweep, silent);
+    const { sweep, invocation } = this.service;
+    return invocation(() => runParts(sweep, this.#log));
   }
 }
 

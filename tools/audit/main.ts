@@ -6,9 +6,10 @@ import { verifySeals } from "../../shared/audit/seal/verify-seals.ts";
 import { noCounts, type VerifyDeps, verifyControl, verifyJobs } from "../../shared/audit/verify.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos/client.ts";
 import { CosmosSeals } from "../../shared/azure/cosmos/seals.ts";
+import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { CosmosTrails } from "../../shared/azure/cosmos/trails.ts";
 import { systemClock as clock } from "../../shared/clock.ts";
-import { reasonOf } from "../../shared/log.ts";
+import { type Log, type LogFields, reasonOf } from "../../shared/log.ts";
 import { storeConnection } from "./connection.ts";
 import { findingLine, Progress, summary } from "./report.ts";
 import { exportSeals, sealFile } from "./seal-file.ts";
@@ -30,6 +31,11 @@ written to it. Broken chains and the summary go to standard output, progress to 
 
 Exit code: 0 all hold, 1 something is broken, 2 it could not be found out.
 `;
+
+/** What the adapters tell, such as an item that cannot be read. */
+const line = (event: string, fields?: LogFields) =>
+  void process.stderr.write(`${JSON.stringify({ event, ...fields })}\n`);
+const toStderr: Log = { info: line, warn: line, error: line };
 
 const EXIT = { broken: 1, unknown: 2 };
 const root = path.resolve(import.meta.dirname, "../..");
@@ -55,7 +61,8 @@ async function main(): Promise<number> {
     return new identity.ManagedIdentityCredential({ clientId });
   });
   try {
-    const containers = [database.container(JOBS_CONTAINER), database.container(CONTROL_CONTAINER)] as const;
+    const items = (name: string) => new StoredItems(database.container(name), toStderr);
+    const containers = [items(JOBS_CONTAINER), items(CONTROL_CONTAINER)] as const;
     const seals = new CosmosSeals(...containers);
     if (values.export !== undefined) {
       const written = await exportSeals(values.export, seals, clock.now());

@@ -3,7 +3,7 @@ import path from "node:path";
 
 const root = path.resolve(import.meta.dirname, "../..");
 
-/** Of a package that says nothing: for a lawyer to look at, not for us to guess. */
+/** Told of a package that says nothing: a lawyer looks at it, we do not guess. */
 export const NOT_STATED = "not stated in the package";
 
 interface Locked {
@@ -49,7 +49,7 @@ function manifest(folder: string, name: string): Manifest {
 export function licencesSection(): string {
   const lines = [
     "## Licences",
-    "Of all that is deployed, the packages of these packages included; written by `npm run docs` from package-lock.json. The test of this page refuses a licence that is not named there.",
+    "These are the licences of all that is deployed, the packages of these packages included. `npm run docs` writes this section from package-lock.json. The test of this page refuses a licence that it does not know.",
     "",
     "| licence | packages |",
     "|---|---|",

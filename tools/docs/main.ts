@@ -1,16 +1,19 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { apiDocument } from "../../shared/http/api/api-document.ts";
+import { apiPage } from "./api-page.ts";
 import { EMULATOR_CONFIG_FILE, emulatorConfig } from "./emulator-config.ts";
 import { withLicences } from "./licences.ts";
+import { STORED_ITEMS_FILE, storedItems } from "./stored-items.ts";
 
 const docs = path.resolve(import.meta.dirname, "../../docs");
 
 /**
- * `npm run docs`: writes docs/api.md from the schemas that validate and the table of errors, and the official Service
- * Bus emulator's Config.json from infra/resources.json, and the licences in docs/dependencies.md from package-lock.json.
+ * `npm run docs` writes docs/api.md from the declarations of the routes and the table of errors, docs/stored-items.md
+ * from the catalogue of stored kinds, the official Service Bus emulator's Config.json from infra/resources.json, and the
+ * licences in docs/dependencies.md from package-lock.json.
  */
-writeFileSync(path.join(docs, "api.md"), apiDocument());
+writeFileSync(path.join(docs, "api.md"), apiPage());
 writeFileSync(EMULATOR_CONFIG_FILE, emulatorConfig());
+writeFileSync(STORED_ITEMS_FILE, storedItems());
 const dependencies = path.join(docs, "dependencies.md");
 writeFileSync(dependencies, withLicences(readFileSync(dependencies, "utf8")));

@@ -1,5 +1,5 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { ContainerView, PartitionScope, Selection, Sorted } from "../container-view.ts";
+import type { ContainerView, KeyScope, PartitionScope, Selection, Sorted } from "../container-view.ts";
 import { type Expression, pathOf, type Query } from "./ast.ts";
 import { resolved } from "./bindings.ts";
 
@@ -18,10 +18,11 @@ const MIRRORED: Readonly<Record<string, string>> = { "=": "=", "<": ">", "<=": "
 /** Which items a query has to look at, by the indexes there are; the query itself is run over those. */
 export function narrow(
   query: Query,
-  partition: PartitionScope | undefined,
+  scope: KeyScope,
   container: ContainerView,
   parameters: ReadonlyMap<string, unknown>,
 ): Selection {
+  const { partition } = scope;
   const columnOf = (path: string) => container.indexes.column(path);
   const bound = (isSearched: (column: string) => boolean, searchesOr: boolean) =>
     boundOf(query.where, columnOf, { query, parameters, isSearched, searchesOr });
@@ -29,7 +30,7 @@ export function narrow(
   const found = bound(() => partition === undefined, true);
   if (partition === undefined) for (const column of found?.columns ?? []) container.needSingle(column);
   const order = sortedBy(query, partition, container, bound) ?? "born";
-  return { partition, where: found?.sql ?? "TRUE", values: found?.values ?? [], order };
+  return { ...scope, where: found?.sql ?? "TRUE", values: found?.values ?? [], order };
 }
 
 /** The path in the item that an expression names; undefined where it is not one, or one of an array's element. */

@@ -107,6 +107,8 @@ class QueryParser {
   #orderBy(): Order[] {
     if (!this.#stream.take("ORDER")) return [];
     this.#stream.expect("BY");
+    if (this.#stream.is("RANK") && !this.#stream.isSecond(".") && !this.#stream.isSecond("["))
+      throw badRequest("Full-text search (ORDER BY RANK) is not served by this emulator.");
     const order: Order[] = [];
     do {
       const by = this.#expressions.expression();

@@ -31,6 +31,10 @@ export interface Environment {
 export interface Prepared {
   /** Each row comes of one item, so that a position among them can be named. */
   readonly keepsItems: boolean;
+  /** Rows at most: of TOP or LIMIT. */
+  readonly most: number;
+  /** Whether it can be read page by page. As in the service, groups, aggregates and DISTINCT without an order cannot. */
+  readonly hasPages: boolean;
   run(source: Iterable<Scope>, options?: RunOptions): Generator<Row>;
 }
 
@@ -80,6 +84,8 @@ export function prepare(
   }
 
   return {
+    most: bounds.most,
+    hasPages: !grouped && (!query.distinct || query.orderBy.length > 0),
     keepsItems: !grouped && !query.distinct && query.from?.source.kind !== "subquery",
     *run(source, options = {}) {
       const rows = finish === undefined ? selectedRows(source, options) : finish(filtered(source));

@@ -1,4 +1,4 @@
-import type { ContainerView, PartitionScope } from "../container-view.ts";
+import type { ContainerView, KeyScope } from "../container-view.ts";
 import { badRequest, CosmosError } from "../cosmos-error.ts";
 import type { Query } from "./ast.ts";
 import { narrow } from "./narrow.ts";
@@ -32,7 +32,7 @@ export class RunningQuery {
   readonly #view: ContainerView;
   readonly #query: Query;
   readonly #parameters: ReadonlyMap<string, Value>;
-  readonly #partition: PartitionScope | undefined;
+  readonly #scope: KeyScope;
   readonly #prepared: Prepared;
   /** Items that were looked at, for the request charge. */
   looked = 0;
@@ -40,10 +40,10 @@ export class RunningQuery {
   #mixed = false;
 
   /** @throws CosmosError 400 for a query that is not valid, or that this emulator does not serve */
-  constructor(view: ContainerView, request: QueryRequest, partition: PartitionScope | undefined) {
+  constructor(view: ContainerView, request: QueryRequest, scope: KeyScope) {
     if (typeof request.query !== "string") throw badRequest("The query is missing.");
     this.#view = view;
-    this.#partition = partition;
+    this.#scope = scope;
     this.#parameters = parametersOf(request);
     try {
       this.#query = parsedQuery(request.query);
@@ -62,12 +62,21 @@ export class RunningQuery {
     return this.#prepared.keepsItems;
   }
 
+  get hasPages(): boolean {
+    return this.#prepared.hasPages;
+  }
+
+  /** Rows at most, over all pages. */
+  get most(): number {
+    return this.#prepared.most;
+  }
+
   /**
    * The rows as far as `take` wants them. SQLite orders numbers and texts as Azure does, but not what has neither:
    * where that turns up, everything is sorted here and `take` starts anew.
    */
   rows<T>(after: Position | undefined, take: (rows: Iterable<Row>) => T): T {
-    const selection = narrow(this.#query, this.#partition, this.#view, this.#parameters);
+    const selection = narrow(this.#query, this.#scope, this.#view, this.#parameters);
     const definedOnly = needsDefined(this.#query, this.#view.indexes);
     if (typeof selection.order === "object") {
       const source = this.#watched(this.#scopes(selection));

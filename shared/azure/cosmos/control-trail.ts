@@ -1,47 +1,43 @@
-import type { Container, OperationInput, SqlQuerySpec } from "@azure/cosmos";
-import type { ChainHead, ControlRecord, ControlScope } from "../../audit/control-record.ts";
+import type { OperationInput } from "@azure/cosmos";
+import type { ControlRecord, ControlScope } from "../../audit/control-record.ts";
 import type { ControlItem, ControlTrailStore, ControlView, ControlWrite } from "../../audit/control-trail.ts";
-import { sha256Hex } from "../../sha256.ts";
-import type { Stored } from "../../store.ts";
 import { STORED_VERSION } from "../../store.ts";
-import { storeOperation } from "./client.ts";
-import { createOf, isSuperseded, itemBody, transaction, unexpected } from "./transaction.ts";
-
-/** Item ids of a scope's trail. A number of 9 digits: ids sort as their records do, for a thousand years of changes. */
-const TRAIL_PREFIX = "audit-";
-export const CONTROL_HEAD_ID = "audit-head";
-export const controlRecordId = (seq: number) => `audit-${String(seq).padStart(9, "0")}`;
-/** Any text may name a change, so its item is named by the text's hash. */
-const changeItemId = (changeId: string) => `audit-change-${sha256Hex(changeId)}`;
+import {
+  controlChangePlace,
+  controlHeadPlace,
+  controlRecordPlace,
+  ITEMS,
+  type Place,
+  TRAIL_PREFIX,
+} from "./items.ts";
+import { ownFields, type StoredItems, withoutStoreFields } from "./stored-items.ts";
+import { createOf, isSuperseded, itemBody, unexpected } from "./transaction.ts";
 
 /** Control's audit trail on Cosmos DB: kept for ever, for an operator's changes are few. */
 export class CosmosControlTrail implements ControlTrailStore {
-  readonly #control: Container;
+  readonly #control: StoredItems;
 
-  constructor(control: Container) {
+  constructor(control: StoredItems) {
     this.#control = control;
   }
 
   async view(scope: ControlScope, changeId: string, itemIds: readonly string[]): Promise<ControlView> {
     const [head, made, ...items] = await Promise.all([
-      this.#read<ChainHead>(scope, CONTROL_HEAD_ID),
-      this.#read<{ seq: number }>(scope, changeItemId(changeId)),
-      ...itemIds.map((id) => this.#read<ControlItem>(scope, id)),
+      this.#control.read(ITEMS.control_head, controlHeadPlace(scope)),
+      this.#control.read(ITEMS.control_change, controlChangePlace(scope, changeId)),
+      ...itemIds.map((id) => this.#item({ id, partition: scope })),
     ]);
     const record =
       made === undefined
         ? undefined
-        : await this.#read<ControlRecord>(scope, controlRecordId(made.value.seq));
+        : await this.#control.read(ITEMS.control_record, controlRecordPlace(scope, made.value.seq));
     if (made !== undefined && record === undefined) {
       throw new TypeError(`control/${scope}: record ${made.value.seq} of a change is gone`);
     }
     const present = items.filter((item) => item !== undefined);
     return {
-      head:
-        head === undefined
-          ? undefined
-          : { value: { seq: head.value.seq, hash: head.value.hash }, etag: head.etag },
-      made: record === undefined ? undefined : controlRecordOf(record.value),
+      head: head && { value: { seq: head.value.seq, hash: head.value.hash }, etag: head.etag },
+      made: record && controlRecordOf(record.value),
       items: new Map(present.map((item) => [item.value.id, item])),
     };
   }
@@ -51,23 +47,14 @@ export class CosmosControlTrail implements ControlTrailStore {
     record: ControlRecord,
     writes: readonly ControlWrite[],
   ): Promise<"written" | "superseded"> {
-    const { scope, seq, hash } = record;
-    const item = (fields: object) => ({ scope, v: STORED_VERSION, ...fields });
-    const head = item({ id: CONTROL_HEAD_ID, kind: "audit_head", seq, hash, ttl: -1 });
+    const { scope, seq, hash, change_id } = record;
     const operations: OperationInput[] = [
-      view.head === undefined
-        ? createOf(head)
-        : {
-            operationType: "Replace",
-            id: CONTROL_HEAD_ID,
-            ifMatch: view.head.etag,
-            resourceBody: itemBody(head),
-          },
-      createOf(item({ id: controlRecordId(seq), kind: "audit", ...record, ttl: -1 })),
-      createOf(item({ id: changeItemId(record.change_id), kind: "audit_change", seq, ttl: -1 })),
+      this.#control.writing(ITEMS.control_head, controlHeadPlace(scope), { seq, hash }, view.head?.etag),
+      this.#control.writing(ITEMS.control_record, controlRecordPlace(scope, seq), { ...record }),
+      this.#control.writing(ITEMS.control_change, controlChangePlace(scope, change_id), { seq }),
       ...writes.map((write) => operationOf(scope, write)),
     ];
-    const result = await transaction("control change", this.#control, scope, operations, false);
+    const result = await this.#control.batch("control change", scope, operations);
     if (result.kind === "done") return "written";
     if (isSuperseded(result.status)) return "superseded";
     throw unexpected("control change", result.status);
@@ -77,31 +64,27 @@ export class CosmosControlTrail implements ControlTrailStore {
     scope: ControlScope,
     page: { limit: number; beforeSeq?: number | undefined },
   ): Promise<{ records: readonly ControlRecord[]; hasMore: boolean }> {
-    const head = await this.#read<ChainHead>(scope, CONTROL_HEAD_ID);
+    const head = await this.#control.read(ITEMS.control_head, controlHeadPlace(scope));
     const last = Math.min(head?.value.seq ?? 0, (page.beforeSeq ?? Infinity) - 1);
     if (last < 1) return { records: [], hasMore: false };
     const first = Math.max(1, last - page.limit + 1);
-    const query: SqlQuerySpec = {
-      query: "SELECT * FROM c WHERE c.id >= @first AND c.id <= @last",
-      parameters: [
-        { name: "@first", value: controlRecordId(first) },
-        { name: "@last", value: controlRecordId(last) },
-      ],
+    const query = {
+      where: "c.id >= @first AND c.id <= @last",
+      parameters: {
+        "@first": controlRecordPlace(scope, first).id,
+        "@last": controlRecordPlace(scope, last).id,
+      },
     };
-    const found = await storeOperation("control audit", (abortSignal) =>
-      this.#control.items.query<ControlRecord>(query, { partitionKey: scope, abortSignal }).fetchAll(),
-    );
-    const records = found.resources.map(controlRecordOf).sort((a, b) => b.seq - a.seq);
+    const { document } = ITEMS.control_record;
+    const found = await this.#control.find(ITEMS.control_record, query, document, { partition: scope });
+    const records = found.map(controlRecordOf).sort((a, b) => b.seq - a.seq);
     return { records, hasMore: first > 1 };
   }
 
-  async #read<T>(scope: ControlScope, id: string): Promise<Stored<T> | undefined> {
-    const response = await storeOperation("read control", (abortSignal) =>
-      this.#control.item(id, scope).read<T & object>({ abortSignal }),
-    );
-    if (response.resource === undefined) return undefined;
-    const { _rid, _self, _etag, _attachments, _ts, ...item } = response.resource as Record<string, unknown>;
-    return { value: item as T, etag: response.etag };
+  /** Of any kind, as it is stored: whoever asked for it reads it. */
+  async #item(place: Place) {
+    const found = await this.#control.readRaw({ kind: "control" }, place);
+    return found && { value: withoutStoreFields(found.value) as ControlItem, etag: found.etag };
   }
 }
 
@@ -110,7 +93,8 @@ function operationOf(scope: ControlScope, write: ControlWrite): OperationInput {
   if (id.startsWith(TRAIL_PREFIX)) throw new TypeError(`${id}: ids of the trail are its own`);
   const condition = "etag" in write && write.etag !== undefined ? { ifMatch: write.etag } : {};
   if (write.kind === "delete") return { operationType: "Delete", id, ...condition };
-  const resourceBody = itemBody({ ...write.item, scope, v: STORED_VERSION });
+  // An item that was there keeps the version it was written by.
+  const resourceBody = itemBody({ v: STORED_VERSION, ...write.item, scope });
   switch (write.kind) {
     case "create":
       return createOf(resourceBody);
@@ -121,8 +105,6 @@ function operationOf(scope: ControlScope, write: ControlWrite): OperationInput {
   }
 }
 
-/** The record alone: what the store adds to an item is no part of the hashed form. */
-export function controlRecordOf(item: ControlRecord): ControlRecord {
-  const { scope, seq, at, event, actor, change_id, reason, details, prev_hash, hash } = item;
-  return { scope, seq, at, event, actor, change_id, reason, details, prev_hash, hash };
-}
+/** The record alone, with what a neighbouring version has added to it: all that was hashed. */
+export const controlRecordOf = (item: Readonly<Record<string, unknown>>): ControlRecord =>
+  ownFields(item) as unknown as ControlRecord;

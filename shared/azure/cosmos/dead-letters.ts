@@ -1,96 +1,75 @@
-import type { Container, SqlQuerySpec } from "@azure/cosmos";
-import type { DeadLetter, DeadLetterFilter, DeadLetters } from "../../job/ports.ts";
-import { STORED_VERSION } from "../../store.ts";
-import { statusOf, storeOperation } from "./client.ts";
+import type { z } from "zod";
+import type { DeadLetter, DeadLetterFilter, DeadLetters, Nudge } from "../../job/ports.ts";
+import { DEAD_LETTERS_SCOPE, deadLetterPlace, ITEMS } from "./items.ts";
+import type { StoredItems } from "./stored-items.ts";
 
-/** The logical partition whose audit trail says what operators made of the letters. */
-const SCOPE = "dead_letters";
-/** Long enough for an operator to come back from a holiday. */
-const TTL_SECONDS = 90 * 86_400;
-const CONFLICT = 409;
+const WHERE = { partition: DEAD_LETTERS_SCOPE };
 
 /** Dead letters in the `control` container, in one logical partition. */
 export class CosmosDeadLetters implements DeadLetters {
-  readonly #control: Container;
+  readonly #control: StoredItems;
 
-  constructor(control: Container) {
+  constructor(control: StoredItems) {
     this.#control = control;
   }
 
   async keep(letter: DeadLetter): Promise<void> {
-    const item = { scope: SCOPE, v: STORED_VERSION, kind: "dead_letter", ...letter, ttl: TTL_SECONDS };
-    await storeOperation("keep dead letter", async (abortSignal) => {
-      try {
-        await this.#control.items.create(item, { abortSignal });
-      } catch (thrown) {
-        // Kept before, and perhaps redriven since.
-        if (statusOf(thrown) !== CONFLICT) throw thrown;
-      }
-    });
+    // Superseded: it was kept before, and perhaps redriven since.
+    await this.#control.write(ITEMS.dead_letter, deadLetterPlace(letter.id), { ...letter }, undefined);
   }
 
   async read(id: string): Promise<DeadLetter | undefined> {
-    const response = await storeOperation("read dead letter", (abortSignal) =>
-      this.#control.item(id, SCOPE).read<DeadLetterItem>({ abortSignal }),
-    );
-    const item = response.resource;
-    return item?.kind === "dead_letter" ? letterOf(item) : undefined;
+    const found = await this.#control.read(ITEMS.dead_letter, deadLetterPlace(id));
+    return found === undefined ? undefined : letterOf(found.value);
   }
 
   async list(filter: DeadLetterFilter): Promise<{ letters: readonly DeadLetter[]; hasMore: boolean }> {
-    const conditions = ["c.kind = 'dead_letter'"];
-    const parameters: { name: string; value: string | number }[] = [];
+    const conditions = ["c.at_ms >= 0"];
+    const parameters: Record<`@${string}`, string | number> = {};
     if (filter.tenantId !== undefined) {
       conditions.push("c.nudge.tenant_id = @tenant");
-      parameters.push({ name: "@tenant", value: filter.tenantId });
+      parameters["@tenant"] = filter.tenantId;
     }
     if (filter.jobId !== undefined) {
       conditions.push("c.nudge.job_id = @job");
-      parameters.push({ name: "@job", value: filter.jobId });
+      parameters["@job"] = filter.jobId;
     }
-    if (filter.redriven !== undefined) {
+    if (filter.redriven !== undefined)
       conditions.push(filter.redriven ? "IS_DEFINED(c.redriven)" : "NOT IS_DEFINED(c.redriven)");
-    }
     if (filter.after !== undefined) {
       conditions.push("(c.at_ms < @at OR (c.at_ms = @at AND c.id < @id))");
-      parameters.push({ name: "@at", value: filter.after.at_ms }, { name: "@id", value: filter.after.id });
+      parameters["@at"] = filter.after.at_ms;
+      parameters["@id"] = filter.after.id;
     }
     // One more than asked for tells whether there are more.
-    const query: SqlQuerySpec = {
-      query: `SELECT TOP ${filter.limit + 1} * FROM c WHERE ${conditions.join(" AND ")} ORDER BY c.at_ms DESC, c.id DESC`,
-      parameters,
+    const query = {
+      ...{ top: filter.limit + 1, where: conditions.join(" AND "), parameters },
+      orderBy: "c.at_ms DESC, c.id DESC",
     };
-    const found = await storeOperation("list dead letters", (abortSignal) =>
-      this.#control.items
-        .query<DeadLetterItem>(query, { partitionKey: SCOPE, maxItemCount: filter.limit + 1, abortSignal })
-        .fetchAll(),
-    );
-    const letters = found.resources.map(letterOf);
+    const found = await this.#control.find(ITEMS.dead_letter, query, ITEMS.dead_letter.document, WHERE);
+    const letters = found.map(letterOf);
     return { letters: letters.slice(0, filter.limit), hasMore: letters.length > filter.limit };
   }
 
   async count(): Promise<{ kept: number; untouched: number; newestAtMs: number | null }> {
-    // `at_ms` is indexed and only letters have it, so that counting them reads the index.
-    const one = async (query: string) => {
-      const found = await storeOperation("count dead letters", (abortSignal) =>
-        this.#control.items.query<number>(query, { partitionKey: SCOPE, abortSignal }).fetchAll(),
-      );
-      return found.resources[0];
-    };
-    const [kept, touched, newest] = await Promise.all([
-      one("SELECT VALUE COUNT(1) FROM c WHERE c.at_ms >= 0"),
-      one("SELECT VALUE COUNT(1) FROM c WHERE c.at_ms >= 0 AND IS_DEFINED(c.redriven)"),
-      one("SELECT TOP 1 VALUE c.at_ms FROM c WHERE c.at_ms >= 0 ORDER BY c.at_ms DESC"),
+    const newestFirst = { top: 1, select: "c.id, c.at_ms", where: "c.at_ms >= 0", orderBy: "c.at_ms DESC" };
+    const [kept, touched, [newest]] = await Promise.all([
+      this.#control.count(ITEMS.dead_letter, {}, WHERE),
+      this.#control.count(ITEMS.dead_letter, { where: "IS_DEFINED(c.redriven)" }, WHERE),
+      this.#control.find(
+        ITEMS.dead_letter,
+        newestFirst,
+        ITEMS.dead_letter.document.pick({ at_ms: true }),
+        WHERE,
+      ),
     ]);
-    return { kept: kept ?? 0, untouched: (kept ?? 0) - (touched ?? 0), newestAtMs: newest ?? null };
+    return { kept, untouched: kept - touched, newestAtMs: newest?.at_ms ?? null };
   }
 }
 
-type DeadLetterItem = DeadLetter & { readonly kind: string };
-
 /** The letter without what the store adds to an item. */
-function letterOf(item: DeadLetterItem): DeadLetter {
+function letterOf(item: z.infer<typeof ITEMS.dead_letter.document>): DeadLetter {
   const { id, message_id, nudge, reason, description, at_ms, redriven } = item;
-  const letter = { id, message_id, nudge, reason, description, at_ms };
+  const letter = { id, message_id, nudge: nudge as Nudge | null, reason, description, at_ms };
   return redriven === undefined ? letter : { ...letter, redriven };
 }

@@ -12,10 +12,13 @@ import {
 } from "../../job/job.ts";
 import type { SwitchWait, Waiting } from "../../job/waiting.ts";
 import { inLine } from "../../job/waits-for.ts";
+import type { CostUnknown } from "../../model/cost.ts";
+import type { Usage } from "../../model/usage.ts";
 import { WAIT_CAUSES, type WaitCause } from "../../model/wait-cause.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { type Status, TERMINAL_STATUSES } from "../../status.ts";
 import { isKnownVersion, STORED_VERSION, UnreadableItem } from "../../store.ts";
+import { nameOf } from "./stored-items.ts";
 
 /**
  * A job as it is stored: one flat item, whose fields and their names are what hosts of neighbouring versions share.
@@ -32,6 +35,7 @@ export interface JobDocument extends Omit<JobFacts, "others">, WaitFields {
   readonly error: Ended["error"];
   readonly has_response: boolean;
   readonly content_deleted: boolean;
+  readonly incomplete?: string;
   readonly redriven_to?: string;
   /** Absent once it has ended. */
   readonly wake_at_ms?: number;
@@ -97,6 +101,8 @@ export function documentOf(job: Job): JobDocument {
     simulated: job.simulated,
     usage: ended?.usage ?? null,
     cost: job.cost,
+    unknown_costs: job.unknown_costs,
+    incomplete: ended?.incomplete,
     last_failure: job.last_failure,
     error: ended?.error ?? null,
     has_response: ended?.has_response ?? false,
@@ -139,6 +145,8 @@ function waitFields(job: Queued | undefined): WaitFields {
   }
 }
 
+const whatever = <T>(type: "string" | "object") =>
+  z.custom<T>((value) => typeof value === type && value !== null);
 const text = z.string();
 const number = z.number();
 const cost = z.looseObject({ amount: text, currency: text });
@@ -166,6 +174,7 @@ const FACTS = z.object({
     last_failure: text.nullable(),
   },
   ...{ redriven_from: text.exactOptional(), audit_seq: number, audit_hash: text },
+  unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   audit_until_ms: number.nullable().exactOptional(),
 });
 const QUEUED = z.object({ status: z.literal("queued"), wake_at_ms: number, nudges_resent: number });
@@ -184,10 +193,9 @@ const IN_PROGRESS = z.object({ status: z.literal("in_progress"), wake_at_ms: num
 const ENDED = z.object({
   status: z.enum(TERMINAL_STATUSES),
   ...{ completed_at_ms: number, has_response: z.boolean(), content_deleted: z.boolean() },
-  usage: z.looseObject({ input_tokens: number, output_tokens: number, total_tokens: number }).nullable(),
-  error: z
-    .looseObject({ code: z.custom<JobErrorCode>((code) => typeof code === "string"), message: text })
-    .nullable(),
+  usage: whatever<Usage>("object").nullable(),
+  error: z.looseObject({ code: whatever<JobErrorCode>("string"), message: text }).nullable(),
+  incomplete: text.exactOptional(),
   redriven_to: text.exactOptional(),
 });
 
@@ -201,7 +209,9 @@ const OWN: ReadonlySet<string> = new Set([
 export function jobOf(item: unknown): Job {
   const document = item as Readonly<Record<string, unknown>>;
   const { kind, v, status } = document;
-  if (kind !== "job" || !isKnownVersion(v)) throw unreadable(document, `kind ${String(kind)}`);
+  const unreadable = (fault: string) => new UnreadableItem("job", nameOf(document), fault);
+  if (kind !== "job") throw unreadable("kind: is another");
+  if (!isKnownVersion(v)) throw unreadable("v: is not a version this one knows");
   const others: Record<string, unknown> = {};
   for (const name in document) if (!OWN.has(name)) others[name] = document[name];
   try {
@@ -212,7 +222,7 @@ export function jobOf(item: unknown): Job {
     return { ...facts, ...ENDED.parse(document) };
   } catch (thrown) {
     if (!(thrown instanceof z.ZodError)) throw thrown;
-    throw unreadable(document, thrown.issues.map(({ path }) => path.join(".")).join(", "));
+    throw unreadable(thrown.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join(", "));
   }
 }
 
@@ -235,12 +245,4 @@ function waitingOf({ retry_at_ms, held, parked, parked_at_ms }: z.infer<typeof W
 
 function kept(others: Readonly<Record<string, unknown>>): Pick<SwitchWait, "others"> {
   return Object.keys(others).length === 0 ? {} : { others };
-}
-
-function unreadable(
-  { tenant_id, job_id, v }: Readonly<Record<string, unknown>>,
-  what: string,
-): UnreadableItem {
-  const name = `${String(tenant_id)}/${String(job_id)}, version ${String(v)},`;
-  return new UnreadableItem(`${name} is no job that this host knows: ${what}`);
 }

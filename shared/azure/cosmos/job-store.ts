@@ -1,23 +1,37 @@
-import type { Container, OperationInput, SqlQuerySpec } from "@azure/cosmos";
+import type { OperationInput } from "@azure/cosmos";
+import type { z } from "zod";
 import type { AuditRecord } from "../../audit/record.ts";
+import type { StoredRequest, StoredResponse } from "../../content/content.ts";
+import type { ContentStore } from "../../content/content-store.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
 import type { Accepted } from "../../job/intake/accept.ts";
-import type { Job, StoredRequest, StoredResponse } from "../../job/job.ts";
+import type { Job } from "../../job/job.ts";
 import type { Draft } from "../../job/life-cycle.ts";
 import type { JobStore, ListFilter } from "../../job/ports.ts";
-import type { Log } from "../../log.ts";
 import {
   type JobKey,
-  STORED_VERSION,
+  readItem,
   type Stored,
   StoreUnavailable,
   UnreadableItem,
   type WriteResult,
 } from "../../store.ts";
-import { isBilled } from "../../usage/usage-report.ts";
+import { auditFields, readRecordHash, readTrail } from "./audit-items.ts";
 import { storeOperation } from "./client.ts";
+import {
+  auditPlace,
+  type ContentId,
+  contentPlace,
+  ITEMS,
+  JOB_ID,
+  jobPlace,
+  outboxPlace,
+  partitionOf,
+} from "./items.ts";
 import { documentOf, jobOf } from "./job-document.ts";
+import { queryOf } from "./queries.ts";
 import { auditUntilMs, type Retention, ttlSeconds } from "./retention.ts";
+import { nameOf, type StoredItems } from "./stored-items.ts";
 import {
   createOf,
   etagOf,
@@ -28,35 +42,24 @@ import {
   unexpected,
 } from "./transaction.ts";
 
-/** Item ids inside a job's own logical partition, `[tenant_id, job_id]`. */
-export const JOB_ID = "job";
-const REQUEST_ID = "request";
-const RESPONSE_ID = "response";
-/** One for each event, of which a job has one at most. */
-export const outboxId = (event: OutboxItem["event"]) => `outbox-${event}`;
-export const auditId = (seq: number) => `audit-${String(seq).padStart(6, "0")}`;
-
-const partitionOf = (key: JobKey): string[] => [key.tenant_id, key.job_id];
-
 /** The pipeline's store on Cosmos DB. Every change of a job is one transactional batch in its logical partition. */
 export class CosmosJobStore implements JobStore {
-  readonly #jobs: Container;
+  readonly #jobs: StoredItems;
   readonly #retention: Retention;
-  readonly #log: Log;
+  readonly #contents: ContentStore;
 
-  constructor(jobs: Container, retention: Retention, log: Log) {
+  constructor(jobs: StoredItems, retention: Retention, contents: ContentStore) {
     this.#jobs = jobs;
     this.#retention = retention;
-    this.#log = log;
+    this.#contents = contents;
   }
 
   async create(accepted: Accepted, nowMs: number): Promise<WriteResult | { kind: "exists" }> {
     const { job, request, records } = accepted;
-    const ttl = this.#ttl(job, nowMs);
     const operations: OperationInput[] = [
       createOf(this.#jobItem(job, nowMs)),
-      createOf({ id: REQUEST_ID, ...request, ttl: ttl("content") }),
-      ...records.map((record) => createOf(auditItem(job, record, ttl("audit")))),
+      await this.#contentWrite(job, "request", request, nowMs),
+      ...this.#recordWrites(job, records, nowMs),
     ];
     const result = await this.#batch("create", job, operations);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
@@ -65,19 +68,16 @@ export class CosmosJobStore implements JobStore {
   }
 
   async read(key: JobKey): Promise<Stored<Job> | undefined> {
-    const response = await storeOperation("read", (abortSignal) =>
-      this.#jobs.item(JOB_ID, partitionOf(key)).read({ abortSignal }),
-    );
-    if (response.resource === undefined) return undefined;
-    return { value: jobOf(response.resource), etag: response.etag };
+    const found = await this.#jobs.readRaw(ITEMS.job, jobPlace(key));
+    return found && { value: jobOf(found.value), etag: found.etag };
   }
 
   async readWithRequest(
     key: JobKey,
-  ): Promise<{ job: Stored<Job>; request: StoredRequest | undefined } | undefined> {
+  ): Promise<{ job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined } | undefined> {
     const result = await this.#batch("read", key, [
       { operationType: "Read", id: JOB_ID },
-      { operationType: "Read", id: REQUEST_ID },
+      { operationType: "Read", id: contentPlace(key, "request").id },
     ]);
     if (result.kind === "refused") {
       if (result.status !== 404) throw unexpected("read", result.status);
@@ -89,15 +89,30 @@ export class CosmosJobStore implements JobStore {
       return job === undefined ? undefined : { job, request: undefined };
     }
     const [job, request] = result.responses;
-    const request_ = request?.resourceBody as unknown as StoredRequest | undefined;
-    return { job: { value: jobOf(job?.resourceBody), etag: etagOf(job) }, request: request_ };
+    return {
+      job: { value: jobOf(job?.resourceBody), etag: etagOf(job) },
+      request: await this.#request(key, request?.resourceBody),
+    };
+  }
+
+  async #request(key: JobKey, item: unknown): Promise<StoredRequest | UnreadableItem> {
+    try {
+      const found = readItem(ITEMS.request, nameOf({ ...key, id: "request" }), item);
+      return { body: await this.#contents.read(key, found) };
+    } catch (thrown) {
+      if (thrown instanceof UnreadableItem) return thrown;
+      throw thrown;
+    }
   }
 
   async readResponse(key: JobKey): Promise<StoredResponse | undefined> {
-    const response = await storeOperation("read response", (abortSignal) =>
-      this.#jobs.item(RESPONSE_ID, partitionOf(key)).read<StoredResponse>({ abortSignal }),
-    );
-    return response.resource;
+    const found = await this.#jobs.read(ITEMS.response, contentPlace(key, "response"));
+    return found && (await this.#response(key, found.value));
+  }
+
+  async #response(key: JobKey, item: z.infer<typeof ITEMS.response.document>): Promise<StoredResponse> {
+    const { status_code, request_id } = item;
+    return { status_code, request_id, body: await this.#contents.read(key, item) };
   }
 
   /**
@@ -107,24 +122,24 @@ export class CosmosJobStore implements JobStore {
   async readWithResponse(
     key: JobKey,
   ): Promise<{ job: Stored<Job>; response: StoredResponse | undefined } | undefined> {
-    const query = `SELECT * FROM c WHERE c.id IN ('${JOB_ID}', '${RESPONSE_ID}')`;
+    const query = queryOf([ITEMS.job, ITEMS.response], { byIds: true });
     const page = await storeOperation("read with response", (abortSignal) =>
-      this.#jobs.items
+      this.#jobs.container.items
         .query<Item>(query, { partitionKey: partitionOf(key), maxItemCount: 2, abortSignal })
         .fetchNext(),
     );
-    const found = (wanted: string) => page.resources.find(({ id }) => id === wanted);
-    const [job, response] = [found(JOB_ID), found(RESPONSE_ID)];
+    const [job, response] = [jobPlace(key), contentPlace(key, "response")].map((place) =>
+      page.resources.find(({ id }) => id === place.id),
+    );
     if (job === undefined || (response === undefined && page.hasMoreResults)) return undefined;
     return {
       job: { value: jobOf(job), etag: job._etag },
-      response: response as unknown as StoredResponse | undefined,
+      response: response && (await this.#response(key, readItem(ITEMS.response, nameOf(response), response))),
     };
   }
 
   async write(draft: Draft, etag: string, nowMs: number): Promise<WriteResult> {
     const { job, records, response, outbox = [], erase = [] } = draft;
-    const ttl = this.#ttl(job, nowMs);
     const operations: OperationInput[] = [
       {
         operationType: "Replace",
@@ -132,11 +147,10 @@ export class CosmosJobStore implements JobStore {
         ifMatch: etag,
         resourceBody: itemBody(this.#jobItem(job, nowMs)),
       },
-      ...records.map((record) => createOf(auditItem(job, record, ttl("audit")))),
+      ...this.#recordWrites(job, records, nowMs),
     ];
-    if (response !== undefined)
-      operations.push(createOf({ id: RESPONSE_ID, ...response, ttl: ttl("content") }));
-    operations.push(...outbox.map((item) => createOf(outboxItem(job, item, ttl("content")))));
+    if (response !== undefined) operations.push(await this.#contentWrite(job, "response", response, nowMs));
+    operations.push(...outbox.map((item) => this.#outboxWrite(job, item, nowMs)));
     const result = await this.#writeAndErase(job, operations, [...erase]);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     // 409: an audit record or the response is there already, so the job has moved on as well.
@@ -163,12 +177,12 @@ export class CosmosJobStore implements JobStore {
   }
 
   async list(tenantId: string, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }> {
-    const conditions = ["c.kind = 'job'"];
-    const parameters: { name: string; value: string | number }[] = [];
-    const where = (condition: string, name: string, value: string | number | undefined) => {
+    const conditions: string[] = [];
+    const parameters: Record<`@${string}`, string | number> = {};
+    const where = (condition: string, name: `@${string}`, value: string | number | undefined) => {
       if (value === undefined) return;
       conditions.push(condition);
-      parameters.push({ name, value });
+      parameters[name] = value;
     };
     where("c.status = @status", "@status", filter.status);
     where("c.model = @model", "@model", filter.model);
@@ -180,94 +194,69 @@ export class CosmosJobStore implements JobStore {
     const [first] = (["status", "model"] as const).filter((name) => filter[name] !== undefined);
     const order = [...(first === undefined ? [] : [first]), "created_at_ms", "job_id"];
     // One more than asked for tells whether there are more.
-    const query: SqlQuerySpec = {
-      query: `SELECT TOP ${filter.limit + 1} * FROM c WHERE ${conditions.join(" AND ")} ORDER BY ${order.map((name) => `c.${name} DESC`).join(", ")}`,
-      parameters,
-    };
+    const query = queryOf(ITEMS.job, {
+      ...{ top: filter.limit + 1, parameters },
+      ...(conditions.length === 0 ? {} : { where: conditions.join(" AND ") }),
+      orderBy: order.map((name) => `c.${name} DESC`).join(", "),
+    });
     const found = await storeOperation("list", (abortSignal) =>
-      this.#jobs.items
+      this.#jobs.container.items
         .query<object>(query, { partitionKey: [tenantId], maxItemCount: filter.limit + 1, abortSignal })
         .fetchAll(),
     );
     const { resources } = found;
-    const jobs = resources.slice(0, filter.limit).flatMap((item) => this.#readable(item));
+    const jobs = resources.slice(0, filter.limit).flatMap((item) => this.#jobs.readable(() => jobOf(item)));
     return { jobs, hasMore: resources.length > filter.limit };
   }
 
-  #readable(item: object): readonly Job[] {
-    try {
-      return [jobOf(item)];
-    } catch (thrown) {
-      if (!(thrown instanceof UnreadableItem)) throw thrown;
-      this.#log.error("job_unreadable", { reason: thrown.message });
-      return [];
-    }
-  }
-
   async hasRecord(key: JobKey, record: AuditRecord): Promise<boolean> {
-    const response = await storeOperation("read record", (abortSignal) =>
-      this.#jobs.item(auditId(record.seq), partitionOf(key)).read<AuditRecord>({ abortSignal }),
-    );
-    return response.resource?.hash === record.hash;
+    return (await readRecordHash(this.#jobs, key, record.seq)) === record.hash;
   }
 
-  async audit(key: JobKey): Promise<readonly AuditRecord[]> {
-    const query = "SELECT * FROM c WHERE c.kind = 'audit'";
-    const found = await storeOperation("audit", (abortSignal) =>
-      this.#jobs.items.query<AuditItem>(query, { partitionKey: partitionOf(key), abortSignal }).fetchAll(),
-    );
-    return found.resources.map(recordOf).sort((a, b) => a.seq - b.seq);
+  audit(key: JobKey): Promise<readonly AuditRecord[]> {
+    return readTrail(this.#jobs, key);
   }
 
-  #ttl(job: Job, nowMs: number): (kind: "content" | "audit" | "job") => number {
-    return (kind) => ttlSeconds(kind, job, nowMs, this.#retention);
+  #ttl(kind: "content" | "audit" | "job", job: Job, nowMs: number): number {
+    return ttlSeconds(kind, job, nowMs, this.#retention);
   }
 
   #jobItem(job: Job, nowMs: number): object {
     const audit_until_ms = auditUntilMs(job, this.#retention);
-    return { id: JOB_ID, ...documentOf(job), audit_until_ms, ttl: this.#ttl(job, nowMs)("job") };
+    return { id: JOB_ID, ...documentOf(job), audit_until_ms, ttl: this.#ttl("job", job, nowMs) };
+  }
+
+  #recordWrites(job: Job, records: readonly AuditRecord[], nowMs: number): OperationInput[] {
+    const ttl = this.#ttl("audit", job, nowMs);
+    return records.map((record) =>
+      this.#jobs.writing(ITEMS.audit, auditPlace(job, record.seq), { ...auditFields(record, job), ttl }),
+    );
+  }
+
+  #outboxWrite(job: Job, item: OutboxItem, nowMs: number): OperationInput {
+    const { tenant_id, job_id } = job;
+    const ttl = this.#ttl("content", job, nowMs);
+    return this.#jobs.writing(ITEMS.outbox, outboxPlace(job, item), { tenant_id, job_id, ...item, ttl });
+  }
+
+  async #contentWrite(
+    job: Job,
+    id: ContentId,
+    content: { readonly body: string },
+    nowMs: number,
+  ): Promise<OperationInput> {
+    const key = { tenant_id: job.tenant_id, job_id: job.job_id };
+    const ttl = this.#ttl("content", job, nowMs);
+    const body = await this.#contents.put(key, content.body, ttl);
+    return this.#jobs.writing(ITEMS[id], contentPlace(key, id), { ...key, ...content, ...body, ttl });
   }
 
   #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<TransactionResult> {
-    return transaction(what, this.#jobs, partitionOf(key), operations, what === "read");
+    return transaction(what, this.#jobs.container, partitionOf(key), operations, what === "read");
   }
 }
 
-interface Item {
+interface Item extends Readonly<Record<string, unknown>> {
   readonly id: string;
   readonly _etag: string;
-}
-
-interface AuditItem extends AuditRecord {
-  readonly v: number;
-  readonly kind: "audit";
-  readonly tenant_id: string;
-}
-
-function auditItem(job: Job, record: AuditRecord, ttl: number): object {
-  return {
-    id: auditId(record.seq),
-    v: STORED_VERSION,
-    kind: "audit",
-    tenant_id: job.tenant_id,
-    ...record,
-    // Only on records of calls that used something, or may have, so that usage is found by an index that holds no others.
-    ...(isBilled(record) ? { billed: { at: record.at, model: job.model } } : {}),
-    ttl,
-  };
-}
-
-function outboxItem({ tenant_id, job_id }: Job, { event, at_ms }: OutboxItem, ttl: number): object {
-  const key = { id: outboxId(event), v: STORED_VERSION, kind: "outbox", tenant_id, job_id };
-  return { ...key, event, at_ms, ttl };
-}
-
-/**
- * The record alone: what the store adds to an item is no part of the hashed form. A field that a neighbouring version
- * has added is, so it is kept.
- */
-export function recordOf(item: AuditRecord): AuditRecord {
-  const { id, v, kind, tenant_id, billed, ttl, ...record } = item as AuditRecord & Record<string, unknown>;
-  const { _rid, _self, _etag, _attachments, _ts, ...own } = record;
-  return own as unknown as AuditRecord;
 }

@@ -1,6 +1,8 @@
-import type { Container, SqlQuerySpec } from "@azure/cosmos";
+import type { Container } from "@azure/cosmos";
 import type { LiveJob, LiveJobs } from "../../job/backlog.ts";
 import { storeOperation } from "./client.ts";
+import { ITEMS } from "./items.ts";
+import { countOf, queryOf } from "./queries.ts";
 
 /** Live jobs of all tenants by the indexed `status` and `wake_at_ms`, which ended jobs do not have. */
 export class CosmosLiveJobs implements LiveJobs {
@@ -12,10 +14,7 @@ export class CosmosLiveJobs implements LiveJobs {
 
   async count(): Promise<{ queued: number; running: number }> {
     const of = async (status: string) => {
-      const query: SqlQuerySpec = {
-        query: "SELECT VALUE COUNT(1) FROM c WHERE c.status = @status",
-        parameters: [{ name: "@status", value: status }],
-      };
+      const query = countOf(ITEMS.job, { where: "c.status = @status", parameters: { "@status": status } });
       const found = await storeOperation("count live jobs", (abortSignal) =>
         this.#jobs.items.query<number>(query, { abortSignal }).fetchAll(),
       );
@@ -26,9 +25,10 @@ export class CosmosLiveJobs implements LiveJobs {
   }
 
   async soonest(limit: number): Promise<readonly LiveJob[]> {
-    const query =
-      `SELECT TOP ${limit} c.tenant_id, c.model, c.status, c.created_at_ms, c.not_before_ms, c.wake_at_ms ` +
-      "FROM c WHERE c.wake_at_ms >= 0 ORDER BY c.wake_at_ms";
+    const query = queryOf(ITEMS.job, {
+      ...{ top: limit, where: "c.wake_at_ms >= 0", orderBy: "c.wake_at_ms" },
+      select: "c.tenant_id, c.model, c.status, c.created_at_ms, c.not_before_ms, c.wake_at_ms",
+    });
     const found = await storeOperation("live jobs", (abortSignal) =>
       this.#jobs.items.query<LiveJob>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
     );

@@ -2,7 +2,9 @@ import type { Container } from "@azure/cosmos";
 import type { ParkedJob, ParkedJobs } from "../../quota/ports.ts";
 import { lineSinceMs, placeOf } from "../../quota/turns/line.ts";
 import { storeOperation } from "./client.ts";
+import { ITEMS } from "./items.ts";
 import type { JobDocument } from "./job-document.ts";
+import { type KindQuery, queryOf } from "./queries.ts";
 
 type Found = Pick<
   JobDocument,
@@ -28,36 +30,44 @@ export class CosmosParkedJobs implements ParkedJobs {
   }
 
   parkedAfter(parkedMs: number, limit: number): Promise<readonly ParkedJob[]> {
-    return this.#find("c.parked_at_ms > @after ORDER BY c.parked_at_ms", { "@after": parkedMs }, limit);
+    const query = { where: "c.parked_at_ms > @after", orderBy: "c.parked_at_ms" };
+    return this.#find({ ...query, parameters: { "@after": parkedMs } }, limit);
   }
 
   inLine(range: { after: string; before?: string }, limit: number): Promise<readonly ParkedJob[]> {
-    const before = range.before === undefined ? "" : " AND c.parked.place < @before";
-    const where = `c.parked.place > @after${before} ORDER BY c.parked.place`;
-    const { after } = range;
-    return this.#find(
-      where,
-      { "@after": after, ...(before === "" ? {} : { "@before": range.before }) },
-      limit,
-    );
+    const { after, before } = range;
+    const where = "c.parked.place > @after";
+    const query =
+      before === undefined
+        ? { where, parameters: { "@after": after } }
+        : {
+            where: `${where} AND c.parked.place < @before`,
+            parameters: { "@after": after, "@before": before },
+          };
+    return this.#find({ ...query, orderBy: "c.parked.place" }, limit);
   }
 
   dueBefore(deadlineMs: number, limit: number): Promise<readonly ParkedJob[]> {
-    const where = "c.parked.deadline_ms < @before ORDER BY c.parked.deadline_ms";
-    return this.#find(where, { "@before": deadlineMs }, limit);
+    const query = { where: "c.parked.deadline_ms < @before", orderBy: "c.parked.deadline_ms" };
+    return this.#find({ ...query, parameters: { "@before": deadlineMs } }, limit);
   }
 
-  async #find(
-    where: string,
-    parameters: Readonly<Record<string, string | number | undefined>>,
-    limit: number,
-  ): Promise<readonly ParkedJob[]> {
-    const query = {
-      query: `SELECT TOP ${limit} ${FIELDS} FROM c WHERE ${where}`,
-      parameters: Object.entries(parameters).map(([name, value = null]) => ({ name, value })),
-    };
+  async runningOn(deployment: string): Promise<ReadonlySet<string>> {
+    const query = queryOf(ITEMS.job, {
+      select: "VALUE c.job_id",
+      where: "c.status = 'in_progress' AND c.lease.deployment = @deployment",
+      parameters: { "@deployment": deployment },
+    });
+    const found = await storeOperation("running jobs", (abortSignal) =>
+      this.#jobs.items.query<string>(query, { abortSignal }).fetchAll(),
+    );
+    return new Set(found.resources);
+  }
+
+  async #find(query: KindQuery, limit: number): Promise<readonly ParkedJob[]> {
+    const ofJobs = queryOf(ITEMS.job, { ...query, top: limit, select: FIELDS });
     const found = await storeOperation("parked jobs", (abortSignal) =>
-      this.#jobs.items.query<Found>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
+      this.#jobs.items.query<Found>(ofJobs, { maxItemCount: limit, abortSignal }).fetchAll(),
     );
     return found.resources.flatMap(parkedOf);
   }

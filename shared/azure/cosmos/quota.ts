@@ -1,149 +1,105 @@
-import type { Container, OperationInput } from "@azure/cosmos";
+import { z } from "zod";
+import { type PoolRecord, poolRecordOf, storedPoolRecord } from "../../quota/pool-record.ts";
 import type {
   DispatcherLease,
   DispatcherLeases,
-  DispatcherLedger,
-  PoolRecord,
+  PoolsWritten,
   PoolWrite,
-  ReplacedAll,
+  QuotaLedger,
   Report,
   Reports,
+  StoredLease,
 } from "../../quota/ports.ts";
 import type { Stored, WriteResult } from "../../store.ts";
-import { STORED_VERSION } from "../../store.ts";
-import { statusOf, storeOperation } from "./client.ts";
-import { createOf, etagOf, isSuperseded, itemBody, transaction, unexpected } from "./transaction.ts";
+import { dispatcherLeasePlace, ITEMS, poolPlace, QUOTA_SCOPE, REPORTS_SCOPE, reportPlace } from "./items.ts";
+import type { StoredItems } from "./stored-items.ts";
+import { etagOf, isSuperseded, unexpected } from "./transaction.ts";
 
-const SCOPE = "quota";
-const REPORTS_SCOPE = "quota_reports";
-const LEASE_ID = "dispatcher";
-const POOL_KIND = "quota_pool";
-/** `/ \ ? #` may not stand in an id, and a pool's name may hold a slash. */
-const poolId = (pool: string) => `pool-${encodeURIComponent(pool)}`;
-/** An instance that has not reported for so long is gone. */
-const REPORT_TTL_SECONDS = 3_600;
+/**
+ * The items of the `control` container by which instances share quota; each is replaced by etag. One that cannot be
+ * read is taken for an empty one and written over: answers teach the same again, and a stuck pool would stop its models.
+ */
+export class CosmosQuotaLedger implements QuotaLedger {
+  readonly #control: StoredItems;
 
-function sharedItem(id: string, kind: string, value: object): object {
-  return { id, scope: SCOPE, v: STORED_VERSION, kind, value };
-}
-
-/** The items of the `control` container by which instances share quota; each is replaced by etag. */
-class SharedItem<T extends object> {
-  readonly #control: Container;
-  readonly #id: string;
-  readonly #kind: string;
-
-  constructor(control: Container, id: string, kind: string) {
-    this.#control = control;
-    this.#id = id;
-    this.#kind = kind;
-  }
-
-  async read(): Promise<Stored<T> | undefined> {
-    const { resource, etag } = await storeOperation(`read ${this.#kind}`, (abortSignal) =>
-      this.#control.item(this.#id, SCOPE).read<{ value: T }>({ abortSignal }),
-    );
-    return resource === undefined ? undefined : { value: resource.value, etag };
-  }
-
-  async write(value: T, etag: string | undefined): Promise<WriteResult> {
-    const item = sharedItem(this.#id, this.#kind, value);
-    return storeOperation(`write ${this.#kind}`, async (abortSignal) => {
-      try {
-        const response =
-          etag === undefined
-            ? await this.#control.items.create(item, { abortSignal })
-            : await this.#control.item(this.#id, SCOPE).replace(item, {
-                abortSignal,
-                accessCondition: { type: "IfMatch", condition: etag },
-              });
-        return { kind: "written", etag: response.etag };
-      } catch (thrown) {
-        const status = statusOf(thrown);
-        if (status !== undefined && isSuperseded(status)) return { kind: "superseded" };
-        throw thrown;
-      }
-    });
-  }
-}
-
-export class CosmosQuotaLedger implements DispatcherLedger {
-  readonly #control: Container;
-
-  constructor(control: Container) {
+  constructor(control: StoredItems) {
     this.#control = control;
   }
 
-  #item(pool: string): SharedItem<PoolRecord> {
-    return new SharedItem(this.#control, poolId(pool), POOL_KIND);
-  }
-
-  read(pool: string): Promise<Stored<PoolRecord> | undefined> {
-    return this.#item(pool).read();
-  }
-
-  write(pool: string, record: PoolRecord, etag: string | undefined): Promise<WriteResult> {
-    return this.#item(pool).write(record, etag);
+  async read(pool: string): Promise<Stored<PoolRecord> | undefined> {
+    const found = await this.#control.readOrTell(ITEMS.quota_pool, poolPlace(pool));
+    return found && { value: poolRecordOf(found.value?.value), etag: found.etag };
   }
 
   /** The pools are in one logical partition, so many can be in one batch. */
-  async writeAll(writes: readonly PoolWrite[]): Promise<ReplacedAll> {
-    const operations = writes.map(poolOperation);
-    const result = await transaction("write quota_pools", this.#control, SCOPE, operations, false);
+  async write(writes: readonly PoolWrite[]): Promise<PoolsWritten> {
+    const [one, ...more] = writes;
+    if (one !== undefined && more.length === 0) {
+      const value = storedPoolRecord(one.record);
+      const written = await this.#control.write(ITEMS.quota_pool, poolPlace(one.pool), { value }, one.etag);
+      return written.kind === "written"
+        ? { kind: "written", etags: [written.etag] }
+        : { kind: "superseded", at: 0 };
+    }
+    const operations = writes.map(({ pool, record, etag }) =>
+      this.#control.writing(ITEMS.quota_pool, poolPlace(pool), { value: storedPoolRecord(record) }, etag),
+    );
+    const result = await this.#control.batch("write quota_pools", QUOTA_SCOPE, operations);
     if (result.kind === "done") return { kind: "written", etags: result.responses.map(etagOf) };
     if (isSuperseded(result.status)) return { kind: "superseded", at: result.at };
     throw unexpected("write quota_pools", result.status);
   }
 }
 
-function poolOperation({ pool, record, etag }: PoolWrite): OperationInput {
-  const id = poolId(pool);
-  const resourceBody = itemBody(sharedItem(id, POOL_KIND, record));
-  return etag === undefined
-    ? createOf(resourceBody)
-    : { operationType: "Replace", id, ifMatch: etag, resourceBody };
-}
+/** A lease that cannot be read is free: whoever takes it does so by its etag, and a live holder hears of that. */
+const FREE: DispatcherLease = { holder: null, renewals: 0 };
+const leaseRow = z.object({
+  ...{ _etag: z.string(), _ts: z.number(), read_ms: z.number() },
+  lease: ITEMS.dispatcher_lease.document.shape.value.catch({ ...FREE }),
+});
 
 export class CosmosDispatcherLeases implements DispatcherLeases {
-  readonly #item: SharedItem<DispatcherLease>;
+  readonly #control: StoredItems;
 
-  constructor(control: Container) {
-    this.#item = new SharedItem(control, LEASE_ID, "dispatcher_lease");
+  constructor(control: StoredItems) {
+    this.#control = control;
   }
 
-  read(): Promise<Stored<DispatcherLease> | undefined> {
-    return this.#item.read();
+  /** By a query, which tells the store's own clock as well. */
+  async read(): Promise<StoredLease | undefined> {
+    const query = {
+      select: "c._etag, c._ts, c['value'] AS lease, GetCurrentTimestamp() AS read_ms",
+      where: "c.id = @id",
+      parameters: { "@id": dispatcherLeasePlace.id },
+    } as const;
+    const where = { partition: QUOTA_SCOPE };
+    const [row] = await this.#control.find(ITEMS.dispatcher_lease, query, leaseRow, where);
+    if (row === undefined) return undefined;
+    return { value: row.lease, etag: row._etag, age_ms: row.read_ms - row._ts * 1000 };
   }
 
   write(lease: DispatcherLease, etag: string | undefined): Promise<WriteResult> {
-    return this.#item.write(lease, etag);
+    return this.#control.write(ITEMS.dispatcher_lease, dispatcherLeasePlace, { value: lease }, etag);
   }
 }
 
 /** One item an instance, written over each time. */
 export class CosmosQuotaReports implements Reports {
-  readonly #control: Container;
+  readonly #control: StoredItems;
 
-  constructor(control: Container) {
+  constructor(control: StoredItems) {
     this.#control = control;
   }
 
   async write(report: Report, nowMs: number): Promise<void> {
-    const item = {
-      ...{ id: report.instance, scope: REPORTS_SCOPE, v: STORED_VERSION, kind: "quota_report" },
-      ...{ at_ms: nowMs, report, ttl: REPORT_TTL_SECONDS },
-    };
-    await storeOperation("write report", (abortSignal) => this.#control.items.upsert(item, { abortSignal }));
+    await this.#control.put(ITEMS.quota_report, reportPlace(report.instance), { at_ms: nowMs, report });
   }
 
   async since(sinceMs: number): Promise<readonly Report[]> {
-    const query = {
-      query: "SELECT VALUE c.report FROM c WHERE c.at_ms > @since",
-      parameters: [{ name: "@since", value: sinceMs }],
-    };
-    const found = await storeOperation("read reports", (abortSignal) =>
-      this.#control.items.query<Report>(query, { partitionKey: REPORTS_SCOPE, abortSignal }).fetchAll(),
-    );
-    return found.resources;
+    const query = { where: "c.at_ms > @since", parameters: { "@since": sinceMs } };
+    const found = await this.#control.find(ITEMS.quota_report, query, ITEMS.quota_report.document, {
+      partition: REPORTS_SCOPE,
+    });
+    return found.map(({ report }) => report);
   }
 }

@@ -2,7 +2,9 @@ import type { Container, SqlQuerySpec } from "@azure/cosmos";
 import type { Clock } from "../../clock.ts";
 import type { Overdue, SeenLease, Stretch, SweptJobs } from "../../job/ports.ts";
 import { storeOperation } from "./client.ts";
+import { ITEMS } from "./items.ts";
 import type { JobDocument } from "./job-document.ts";
+import { queryOf } from "./queries.ts";
 
 /** Any logical partition: a question about the store's clock is for one, not for all of them. */
 const NOBODY = ["sweeper", "clock"];
@@ -13,10 +15,9 @@ const ASK_AGAIN_MS = 60_000;
 /** Bounded on both sides, for an index is read term by term. */
 const WRITTEN = "c._ts >= @from AND c._ts <= @to";
 
-const parametersOf = ({ fromMs, toMs }: Stretch) => [
-  { name: "@from", value: Math.floor(fromMs / 1000) },
-  { name: "@to", value: Math.floor(toMs / 1000) },
-];
+const parametersOf = (nowMs: number, { fromMs, toMs }: Stretch) => ({
+  ...{ "@now": nowMs, "@from": Math.floor(fromMs / 1000), "@to": Math.floor(toMs / 1000) },
+});
 
 type LeaseRow = Pick<JobDocument, "tenant_id" | "job_id" | "lease"> & {
   readonly _ts: number;
@@ -49,29 +50,29 @@ export class CosmosSweptJobs implements SweptJobs {
   }
 
   async isAnyDue(nowMs: number, written: Stretch): Promise<boolean> {
-    const query: SqlQuerySpec = {
-      query: `SELECT TOP 1 c.job_id FROM c WHERE c.wake_at_ms <= @now OR (c.status = 'in_progress' AND ${WRITTEN}) ORDER BY c.wake_at_ms`,
-      parameters: [{ name: "@now", value: nowMs }, ...parametersOf(written)],
-    };
+    const query = queryOf(ITEMS.job, {
+      ...{ top: 1, select: "c.job_id", orderBy: "c.wake_at_ms" },
+      where: `c.wake_at_ms <= @now OR (c.status = 'in_progress' AND ${WRITTEN})`,
+      parameters: parametersOf(nowMs, written),
+    });
     const found = await this.#query<{ job_id: string }>("due", query, { maxItemCount: 1 });
     return found.length > 0;
   }
 
   overdue(nowMs: number, limit: number): Promise<readonly Overdue[]> {
-    const query: SqlQuerySpec = {
-      query: `SELECT TOP ${limit} c.tenant_id, c.job_id, c.status FROM c WHERE c.wake_at_ms <= @now ORDER BY c.wake_at_ms`,
-      parameters: [{ name: "@now", value: nowMs }],
-    };
+    const query = queryOf(ITEMS.job, {
+      ...{ top: limit, select: "c.tenant_id, c.job_id, c.status" },
+      ...{ where: "c.wake_at_ms <= @now", orderBy: "c.wake_at_ms", parameters: { "@now": nowMs } },
+    });
     return this.#query<Overdue>("overdue", query, { maxItemCount: limit });
   }
 
   async lateLeases(nowMs: number, written: Stretch, limit: number): Promise<readonly SeenLease[]> {
-    const query: SqlQuerySpec = {
-      query:
-        `SELECT TOP ${limit} c.tenant_id, c.job_id, c.lease, c._ts, GetCurrentTimestamp() AS read_ms FROM c ` +
-        `WHERE c.status = 'in_progress' AND (c.wake_at_ms <= @now OR (${WRITTEN}))`,
-      parameters: [{ name: "@now", value: nowMs }, ...parametersOf(written)],
-    };
+    const query = queryOf(ITEMS.job, {
+      ...{ top: limit, parameters: parametersOf(nowMs, written) },
+      select: "c.tenant_id, c.job_id, c.lease, c._ts, GetCurrentTimestamp() AS read_ms",
+      where: `c.status = 'in_progress' AND (c.wake_at_ms <= @now OR (${WRITTEN}))`,
+    });
     const rows = await this.#query<LeaseRow>("late leases", query, { maxItemCount: limit });
     return rows.flatMap(({ tenant_id, job_id, lease, _ts, read_ms }) =>
       lease === null

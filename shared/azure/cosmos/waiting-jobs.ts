@@ -1,32 +1,30 @@
-import type { Container, SqlParameter } from "@azure/cosmos";
 import type { WaitingJobs } from "../../job/sweep/changed-waits.ts";
 import type { JobKey } from "../../store.ts";
-import { storeOperation } from "./client.ts";
+import { jobKey } from "./documents.ts";
+import { ITEMS } from "./items.ts";
+import type { KindQuery } from "./queries.ts";
+import type { StoredItems } from "./stored-items.ts";
 
 /** Jobs that a change may let go, by the indexed `held.revision`, which no other job has. */
 export class CosmosWaitingJobs implements WaitingJobs {
-  readonly #jobs: Container;
+  readonly #jobs: StoredItems;
 
-  constructor(jobs: Container) {
+  constructor(jobs: StoredItems) {
     this.#jobs = jobs;
   }
 
   chosenBefore(revision: number, limit: number): Promise<readonly JobKey[]> {
     const where = "c.held.revision < @revision AND c.held.cause != 'over_budget'";
-    return this.#find(where, [{ name: "@revision", value: revision }], limit);
+    return this.#find({ where, parameters: { "@revision": revision } }, limit);
   }
 
   ofOtherBudgets(names: readonly string[], limit: number): Promise<readonly JobKey[]> {
     const where =
       "c.held.revision >= 0 AND c.held.cause = 'over_budget' AND NOT ARRAY_CONTAINS(@names, c.held.budget)";
-    return this.#find(where, [{ name: "@names", value: [...names] }], limit);
+    return this.#find({ where, parameters: { "@names": [...names] } }, limit);
   }
 
-  async #find(where: string, parameters: SqlParameter[], limit: number): Promise<readonly JobKey[]> {
-    const query = { query: `SELECT TOP ${limit} c.tenant_id, c.job_id FROM c WHERE ${where}`, parameters };
-    const found = await storeOperation("waiting jobs", (abortSignal) =>
-      this.#jobs.items.query<JobKey>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
-    );
-    return found.resources;
+  #find(query: KindQuery, limit: number): Promise<readonly JobKey[]> {
+    return this.#jobs.find(ITEMS.job, { ...query, top: limit, select: "c.tenant_id, c.job_id" }, jobKey);
   }
 }

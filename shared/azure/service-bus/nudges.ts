@@ -70,7 +70,7 @@ export class ServiceBusNudges implements Nudges {
     this.#link = this.#opened();
   }
 
-  async send(nudge: Nudge, options: { atMs?: number; patienceMs?: number } = {}): Promise<void> {
+  async send(nudge: object, options: { atMs?: number; patienceMs?: number } = {}): Promise<void> {
     const message: ServiceBusMessage = { body: nudge, contentType: "application/json" };
     if (options.atMs !== undefined) message.scheduledEnqueueTimeUtc = new Date(options.atMs);
     await this.#ask(options.patienceMs ?? SEND_TIMEOUT_MS, ({ sends }) => sends.send(message));

@@ -3,11 +3,19 @@ import { nudgeFor } from "../../job/nudge.ts";
 import type { Nudge } from "../../job/ports.ts";
 import type { Grant } from "../../quota/grant.ts";
 import type { Releases } from "../../quota/ports.ts";
-import type { JobKey } from "../../store.ts";
+import { type JobKey, STORED_VERSION } from "../../store.ts";
 import { ServiceBusNudges } from "./nudges.ts";
 
 /** As infra/resources.json names it: nudges of jobs that have waited already do not queue behind new jobs. */
 export const RELEASES_QUEUE = "releases";
+
+/** Whoever takes this message dispatches. */
+const DISPATCH = { v: STORED_VERSION, dispatch: true } as const;
+
+export function isDispatch(body: unknown): boolean {
+  const { v, dispatch } = (body ?? {}) as Partial<Record<keyof typeof DISPATCH, unknown>>;
+  return typeof v === "number" && dispatch === true;
+}
 
 /** Of 400 bytes each, well below the 256 KB of one send. */
 const BATCH_MESSAGES = 200;
@@ -30,6 +38,10 @@ export class ServiceBusReleases implements Releases {
 
   giveUp(jobs: readonly JobKey[]): Promise<void> {
     return this.#send(jobs.map((key) => nudgeFor(key, { late: true })));
+  }
+
+  dispatch(atMs?: number): Promise<void> {
+    return this.#queue.send(DISPATCH, atMs === undefined ? {} : { atMs });
   }
 
   async #send(nudges: readonly Nudge[]): Promise<void> {

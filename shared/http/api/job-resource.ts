@@ -1,10 +1,116 @@
-import { isEnded, type Job, type StoredResponse } from "../../job/job.ts";
+import { z } from "zod";
+import { ENDPOINTS, isEnded, type Job, type StoredResponse } from "../../job/job.ts";
+import { PRIORITIES } from "../../priority.ts";
+import { STATUSES } from "../../status.ts";
+import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
 
-const seconds = (ms: number): number => Math.floor(ms / 1000);
-const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
+const parts = {
+  cached_input_tokens: whole("Of the input: read from the lab's cache.").optional(),
+  cache_write_tokens: whole("Of the input: written to the lab's cache.").optional(),
+  audio_input_tokens: whole("Of the input: sound.").optional(),
+  image_input_tokens: whole("Of the input: pictures.").optional(),
+  audio_output_tokens: whole("Of the output: sound.").optional(),
+  reasoning_tokens: whole("Of the output: reasoning.").optional(),
+};
+/** Sums over calls. */
+export const tokenCounts = z
+  .object({
+    input_tokens: whole("Tokens of the prompts."),
+    output_tokens: whole("Tokens of the answers, reasoning included."),
+    total_tokens: whole("Both together."),
+    ...parts,
+  })
+  .describe("As the deployments counted them, as far as they did.");
+/** Of one call. */
+export const callUsage = z
+  .object({
+    input_tokens: whole("Tokens of the prompt, the parts below included; null: not told.").nullable(),
+    output_tokens: whole("Tokens of the answer, reasoning included; null: not told.").nullable(),
+    total_tokens: whole("Both together; null: not told.").nullable(),
+    ...parts,
+    service_tier: text("The tier that served it, where it is not the ordinary one.").optional(),
+    raw: z.looseObject({}).optional().describe("The deployment's own object, where it is small."),
+  })
+  .describe("As the deployment counted them; a part that is absent was not told.");
+export const costSchema = z
+  .object({
+    amount: text("Decimal, exact."),
+    currency: text("ISO 4217."),
+  })
+  .describe("By the catalogue's prices.");
 
-/** A job as a client sees it, without its response. Times in Unix seconds. */
-export function jobResource(job: Job) {
+const withoutResponse = z.object({
+  id: z
+    .string()
+    .regex(/^job_[0-9a-f]{32}$/)
+    .describe("Derived from tenant and idempotency key; random without a key."),
+  object: z.literal("job"),
+  status: z
+    .enum(STATUSES)
+    .describe(
+      "`queued` whenever no worker has claimed it: new, scheduled, waiting, between attempts. The last four are ends.",
+    ),
+  endpoint: z.enum(ENDPOINTS).describe("The OpenAI endpoint that is called."),
+  model: text("The model the job asked for."),
+  priority: z.enum(PRIORITIES).describe("As submitted."),
+  deployment: text("The deployment that answered, or was called last.").nullable(),
+  provider: text("The lab that made its model.").nullable(),
+  simulated: flag("True: the answer is made up."),
+  attempts: whole("Calls of a deployment so far, those refused with 429 included."),
+  created_at: unixTime("When it was accepted, Unix time, seconds."),
+  not_before: unixTime("As submitted.").nullable(),
+  started_at: unixTime("When it was first claimed for a call.").nullable(),
+  completed_at: unixTime("When it ended, however it ended.").nullable(),
+  deadline: unixTime("It expires if it has not ended by then."),
+  usage: callUsage.nullable().describe("Tokens of the call that ended the job."),
+  cost: costSchema.nullable().describe("All known attempts together."),
+  cost_unknown: text(
+    "Why the lab may have billed more than `cost`, or some where that is null; null: it has not.",
+  ).nullable(),
+  incomplete: text(
+    "Why the answer is not whole, in the lab's word: `length`, `content_filter`, …; null: it is.",
+  ).nullable(),
+  error: z
+    .object({
+      code: text("One of the error codes that are a job's."),
+      message: text("For people; for a refused request the deployment's own words."),
+    })
+    .nullable()
+    .describe("Why it failed or expired."),
+  metadata: z.record(z.string(), z.string()).describe("As submitted."),
+  redriven_from: text("The ended job that an operator made this one of.").nullable(),
+  redriven_to: text("The job that an operator made of this one after it had ended.").nullable(),
+  urls: z
+    .object({
+      get: text("The job."),
+      cancel: text("To POST to."),
+      audit: text("Its audit trail."),
+    })
+    .describe("Paths on this service."),
+});
+
+export const jobSchema = z
+  .object({
+    ...withoutResponse.shape,
+    response: z
+      .object({
+        status_code: whole("The deployment's HTTP status."),
+        request_id: text("The deployment's own id of the call, where it gave one.").nullable(),
+        body: z
+          .unknown()
+          .describe("The deployment's answer, byte for byte; a refusal that is no JSON as a string."),
+      })
+      .nullable()
+      .describe(
+        "Null in lists, before the end, where no deployment's answer ended the job, and once it was deleted or has expired. While a replica of the store lags behind a job's end, 503 `store_unavailable` is answered instead.",
+      ),
+  })
+  .meta({ id: "Job", title: "A job" });
+
+const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : secondsOf(ms));
+
+/** A job as a client sees it, without its response. */
+export function jobResource(job: Job): z.input<typeof withoutResponse> {
   const path = `/api/jobs/${job.job_id}`;
   const ended = isEnded(job) ? job : undefined;
   return {
@@ -18,13 +124,15 @@ export function jobResource(job: Job) {
     provider: job.provider,
     simulated: job.simulated,
     attempts: job.attempts,
-    created_at: seconds(job.created_at_ms),
+    created_at: secondsOf(job.created_at_ms),
     not_before: secondsOrNull(job.not_before_ms),
     started_at: secondsOrNull(job.started_at_ms),
     completed_at: secondsOrNull(ended?.completed_at_ms ?? null),
-    deadline: seconds(job.deadline_ms),
+    deadline: secondsOf(job.deadline_ms),
     usage: ended?.usage ?? null,
     cost: job.cost,
+    cost_unknown: Object.values(job.unknown_costs ?? {})[0] ?? null,
+    incomplete: ended?.incomplete ?? null,
     error: ended?.error ?? null,
     metadata: job.metadata,
     redriven_from: job.redriven_from ?? null,
@@ -33,17 +141,19 @@ export function jobResource(job: Job) {
   };
 }
 
+type Answered = Pick<StoredResponse, "status_code" | "request_id" | "body">;
+
 /**
  * The whole job as JSON text. The deployment's answer is put in as it came, never parsed and written again, so that
  * its numbers and its hash stay what they were.
  */
-export function jobJson(job: Job, response: StoredResponse | null): string {
+export function jobJson(job: Job, response: Answered | undefined): string {
   const head = JSON.stringify(jobResource(job));
   return `${head.slice(0, -1)},"response":${responseJson(response)}}`;
 }
 
-function responseJson(response: StoredResponse | null): string {
-  if (response === null) return "null";
+function responseJson(response: Answered | undefined): string {
+  if (response === undefined) return "null";
   const { status_code, request_id, body } = response;
   return `{"status_code":${status_code},"request_id":${JSON.stringify(request_id)},"body":${body}}`;
 }
@@ -54,8 +164,8 @@ export function etagOf(storedEtag: string): string {
 }
 
 /** If-None-Match, by RFC 9110: `*`, or a list of tags compared weakly. */
-export function matchesEtag(ifNoneMatch: string | null, etag: string): boolean {
-  if (ifNoneMatch === null) return false;
+export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
   if (ifNoneMatch.trim() === "*") return true;
   const strong = (tag: string) => tag.replace(/^W\//, "");
   return (ifNoneMatch.match(/(?:W\/)?"[^"]*"/g) ?? []).some((tag) => strong(tag) === strong(etag));
@@ -71,3 +181,10 @@ export function retryAfterSeconds(job: Job, nowMs: number): number {
   const dueMs = Math.max(job.not_before_ms ?? 0, retryMs);
   return Math.min(Math.max(Math.ceil((dueMs - nowMs) / 1000), POLL_SECONDS), MAX_POLL_SECONDS);
 }
+
+/** What the contract says of the headers of a job's answers. */
+export const JOB_HEADERS = {
+  ETag: "The version of the job; send it back in If-None-Match.",
+  "Retry-After": "Seconds after which to ask again, while the job has not ended.",
+  "Preference-Applied": "`wait=N`, where the answer was held for at most so long.",
+} as const;

@@ -1,51 +1,24 @@
-import {
-  DEFAULT_LIST_LIMIT,
-  MAX_HELD_SUBMIT_BYTES,
-  MAX_IDEMPOTENCY_KEY_CHARS,
-  MAX_LIST_LIMIT,
-  MAX_WAIT_SECONDS,
-} from "../../limits.ts";
-import { STATUSES } from "../../status.ts";
-import { envelopeSchema } from "./envelope.ts";
-import { controlPaths, controlSchemas } from "./openapi-control.ts";
-import { opsPaths, opsSchemas } from "./openapi-ops.ts";
-import {
-  ALWAYS,
-  DOOR,
-  headerOf,
-  json,
-  list,
-  page,
-  parameter,
-  plain,
-  problems,
-  ref,
-} from "./openapi-parts.ts";
-import { auditRecordSchema, healthSchema, jobSchema, modelSchema, problemSchema } from "./openapi-shapes.ts";
-import { usagePaths, usageSchemas } from "./usage.ts";
+import { z } from "zod";
+import { ERRORS, type ProblemCode } from "../../errors.ts";
+import type { AnswerSpec, RouteContract } from "../route.ts";
+import { problemSchema } from "./problem.ts";
 
-const SUBMIT = [
-  "invalid_json",
-  "invalid_request",
-  "nesting_too_deep",
-  "stream_not_supported",
-  "endpoint_not_supported",
-  "capability_not_supported",
-  "unsupported_media_type",
-  "request_too_large",
-  "idempotency_key_reused",
-  "budget_exceeded",
-  "model_not_allowed",
-  "model_not_found",
-] as const;
+type Json = Readonly<Record<string, unknown>>;
 
-const etag = headerOf("Of this version of the job; send it back in If-None-Match.");
-const retryAfter = headerOf("Seconds after which to ask again, while the job has not ended.");
-const preferenceApplied = headerOf("`wait=N`, where the answer was held for at most so long.");
-const id = parameter("path", "id", "The job's id.", { type: "string" });
+/** Paths of the document are relative to its server. */
+const SERVER = "/api";
 
-/** The contract, as GET /api/openapi.json answers it. */
-export function openapiDocument() {
+/** The native door's contract, OpenAPI 3.1, from the declarations of its routes. */
+export function openapiDocument(routes: readonly RouteContract[]) {
+  // A default makes a field optional where it is taken, and certain where it is answered.
+  const taken = written("input", routes.flatMap(takenBy));
+  const answered = written("output", [problemSchema, ...routes.flatMap(answeredBy)]);
+  const of = (schema: z.core.$ZodType) => taken.of.get(schema) ?? answered.of.get(schema) ?? {};
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const each of routes) {
+    const path = `/${each.path}`.slice(SERVER.length).replace("{*", "{");
+    paths[path] = { ...paths[path], [each.method.toLowerCase()]: operationOf(each, of) };
+  }
   return {
     openapi: "3.1.0",
     info: {
@@ -55,9 +28,9 @@ export function openapiDocument() {
         "Asynchronous inference across every lab's models. Submit a job, get 202, poll until it has ended.",
       license: { name: "MIT", identifier: "MIT" },
     },
-    servers: [{ url: "/api" }],
+    servers: [{ url: SERVER }],
     security: [{ bearer: [] }, { api_key: [] }],
-    paths: paths(),
+    paths,
     components: {
       securitySchemes: {
         bearer: {
@@ -67,161 +40,108 @@ export function openapiDocument() {
         },
         api_key: { type: "apiKey", in: "header", name: "api-key" },
       },
-      schemas: {
-        Envelope: plain(envelopeSchema, "input"),
-        Job: plain(jobSchema, "output"),
-        AuditRecord: plain(auditRecordSchema, "output"),
-        Model: plain(modelSchema, "output"),
-        Problem: plain(problemSchema, "output"),
-        Health: plain(healthSchema, "output"),
-        ...opsSchemas,
-        ...controlSchemas,
-        ...usageSchemas,
-      },
+      schemas: { ...taken.named, ...answered.named },
     },
   };
 }
 
-function paths() {
-  return {
-    "/jobs": {
-      post: {
-        operationId: "submitJob",
-        summary: "Submit a job",
-        parameters: [
-          parameter(
-            "header",
-            "Idempotency-Key",
-            "The same key and envelope give the same job, with its response once it has one.",
-            {
-              type: "string",
-              maxLength: MAX_IDEMPOTENCY_KEY_CHARS,
-            },
-          ),
-          parameter(
-            "header",
-            "Prefer",
-            `\`wait=N\` holds the answer until the job ends, up to ${MAX_WAIT_SECONDS} s; it then has the response. For bodies up to ${MAX_HELD_SUBMIT_BYTES / 1024} KiB; send an \`Idempotency-Key\` with it, to ask again should the connection break.`,
-            { type: "string" },
-          ),
-        ],
-        requestBody: { required: true, content: { "application/json": { schema: ref("Envelope") } } },
-        responses: {
-          "202": json("Accepted: the job is stored, and will end, or has.", ref("Job"), {
-            Location: headerOf("Where the job is."),
-            ETag: etag,
-            "Retry-After": retryAfter,
-            "Preference-Applied": preferenceApplied,
-          }),
-          ...problems([...SUBMIT, ...DOOR, ...ALWAYS]),
-        },
-      },
-      get: {
-        operationId: "listJobs",
-        summary: "List jobs, newest first, without their responses",
-        parameters: [
-          parameter("query", "status", "Only jobs of this status.", { enum: STATUSES }),
-          parameter("query", "model", "Only jobs for this model.", { type: "string" }),
-          parameter("query", "limit", "How many.", {
-            type: "integer",
-            minimum: 1,
-            maximum: MAX_LIST_LIMIT,
-            default: DEFAULT_LIST_LIMIT,
-          }),
-          parameter("query", "after", "The `last_id` of the page before.", { type: "string" }),
-        ],
-        responses: {
-          "200": json("A page.", page("Job")),
-          ...problems(["invalid_request", ...DOOR, ...ALWAYS]),
-        },
-      },
-    },
-    "/jobs/{id}": {
-      get: {
-        operationId: "getJob",
-        summary: "Get a job",
-        parameters: [
-          id,
-          parameter("header", "If-None-Match", "An ETag: 304 while the job is unchanged.", {
-            type: "string",
-          }),
-          parameter(
-            "header",
-            "Prefer",
-            `\`wait=N\` holds the answer until the job ends, up to ${MAX_WAIT_SECONDS} s.`,
-            { type: "string" },
-          ),
-        ],
-        responses: {
-          "200": json("The job.", ref("Job"), {
-            ETag: etag,
-            "Retry-After": retryAfter,
-            "Preference-Applied": preferenceApplied,
-          }),
-          "304": { description: "Unchanged." },
-          ...problems(["job_not_found", ...DOOR, ...ALWAYS]),
-        },
-      },
-      delete: {
-        operationId: "deleteJob",
-        summary: "Erase an ended job's request and response; its audit trail stays",
-        parameters: [id],
-        responses: {
-          "204": { description: "Erased, now or before." },
-          ...problems(["job_not_found", "job_not_ended", ...DOOR, ...ALWAYS]),
-        },
-      },
-    },
-    "/jobs/{id}/cancel": {
-      post: {
-        operationId: "cancelJob",
-        summary: "Cancel a job that has not ended; a second time is no error",
-        parameters: [id],
-        responses: {
-          "200": json("The cancelled job.", ref("Job")),
-          ...problems(["job_not_found", "job_ended", ...DOOR, ...ALWAYS]),
-        },
-      },
-    },
-    "/jobs/{id}/audit": {
-      get: {
-        operationId: "listAudit",
-        summary: "A job's audit trail, oldest record first",
-        parameters: [id],
-        responses: {
-          "200": json("The whole trail.", list("AuditRecord")),
-          ...problems(["job_not_found", ...DOOR, ...ALWAYS]),
-        },
-      },
-    },
-    "/models": {
-      get: {
-        operationId: "listModels",
-        summary: "The models this tenant may use",
-        responses: { "200": json("The models.", list("Model")), ...problems([...DOOR, ...ALWAYS]) },
-      },
-    },
-    "/health": {
-      get: {
-        operationId: "getHealth",
-        summary: "Whether the service and what it needs are there",
-        security: [],
-        responses: {
-          "200": json("All are there.", ref("Health")),
-          "503": json("Something is away.", ref("Health")),
-        },
-      },
-    },
-    "/openapi.json": {
-      get: {
-        operationId: "getOpenapi",
-        summary: "This document",
-        security: [],
-        responses: { "200": json("The document.", { type: "object" }) },
-      },
-    },
-    ...opsPaths,
-    ...controlPaths,
-    ...usagePaths,
+const fieldsOf = (schema: z.ZodObject | undefined) => Object.entries(schema?.shape ?? {});
+
+function takenBy({ body, headers }: RouteContract): z.core.$ZodType[] {
+  return [...(body === undefined ? [] : [body.schema]), ...fieldsOf(headers).map(([, field]) => field)];
+}
+
+/** What texts of the path and the query stand for is what their schemas answer: `limit` is a number. */
+function answeredBy({ answers, params, query }: RouteContract): z.core.$ZodType[] {
+  const bodies = Object.values(answers).flatMap(({ schema }) => (schema === undefined ? [] : [schema]));
+  const texts = [...fieldsOf(params?.schema), ...fieldsOf(query)].map(([, field]) => field);
+  return [...bodies, ...texts];
+}
+
+/** Every schema as JSON Schema; those with an `id`, wherever they are, once by name. */
+function written(io: "input" | "output", schemas: readonly z.core.$ZodType[]) {
+  const all = z.tuple(schemas as [z.ZodType, ...z.ZodType[]]);
+  const text = JSON.stringify(z.toJSONSchema(all, { io, unrepresentable: "any" }));
+  const { $defs = {}, prefixItems } = JSON.parse(text.replaceAll("#/$defs/", "#/components/schemas/")) as {
+    $defs?: Record<string, Json>;
+    prefixItems: Json[];
   };
+  return { named: $defs, of: new Map(schemas.map((schema, at) => [schema, prefixItems[at] ?? {}])) };
+}
+
+type Written = (schema: z.core.$ZodType) => Json;
+
+function operationOf(each: RouteContract, of: Written): Json {
+  const { name, who, summary, params, query, headers, body, answers } = each;
+  const parameters = [
+    ...fieldsOf(params?.schema).map(([name, field]) => ({
+      ...parameter("path", name, of(field)),
+      required: true,
+    })),
+    ...fieldsOf(query).map(([name, field]) => parameter("query", name, of(field))),
+    ...fieldsOf(headers).map(([name, field]) => parameter("header", name, of(field))),
+  ];
+  const answersOf = Object.entries(answers).map(([status, answer]) => [status, answerOf(answer, of)]);
+  return {
+    operationId: name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()),
+    summary,
+    ...(who === "anyone" ? { security: [] } : {}),
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(body === undefined ? {} : { requestBody: { required: true, ...jsonContent(of(body.schema)) } }),
+    responses: { ...Object.fromEntries(answersOf), ...problemsOf(errorsOf(each), of(problemSchema)) },
+  };
+}
+
+function parameter(where: "path" | "query" | "header", name: string, { description, ...schema }: Json): Json {
+  return { in: where, name, description, schema };
+}
+
+const jsonContent = (schema: Json, type = "application/json") => ({ content: { [type]: { schema } } });
+
+function answerOf({ description, schema, headers = {} }: AnswerSpec, of: Written): Json {
+  const named = Object.entries(headers).map(([name, description]) => [
+    name,
+    { description, schema: { type: "string" } },
+  ]);
+  return {
+    description,
+    ...(named.length > 0 ? { headers: Object.fromEntries(named) } : {}),
+    ...(schema === undefined ? {} : jsonContent(of(schema))),
+  };
+}
+
+const BODY = [
+  "invalid_json",
+  "invalid_request",
+  "nesting_too_deep",
+  "unsupported_media_type",
+  "request_too_large",
+] as const;
+const CREDENTIAL = ["missing_credential", "invalid_credential", "issuer_unavailable", "forbidden"] as const;
+const FAILURES = ["internal_error", "store_unavailable"] as const;
+
+/** The codes a route can answer with: its own, and those that follow from what it declares. */
+function errorsOf({ who, query, body, errors = [] }: RouteContract): readonly ProblemCode[] {
+  const all: ProblemCode[] = [
+    ...(body === undefined ? [] : BODY),
+    ...(query === undefined ? [] : (["invalid_request"] as const)),
+    ...errors,
+    ...(who === "tenant" ? (["too_many_requests"] as const) : []),
+    ...(who === "anyone" ? [] : [...CREDENTIAL, ...FAILURES]),
+  ];
+  return [...new Set(all)];
+}
+
+/** Errors by their status. */
+function problemsOf(codes: readonly ProblemCode[], schema: Json): Json {
+  const byStatus = Object.entries(Object.groupBy(codes, (code) => ERRORS[code].status));
+  return Object.fromEntries(
+    byStatus.map(([status, those = []]) => [
+      status,
+      {
+        description: those.map((code) => `\`${code}\`: ${ERRORS[code].title}.`).join(" "),
+        ...jsonContent(schema, "application/problem+json"),
+      },
+    ]),
+  );
 }

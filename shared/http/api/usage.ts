@@ -1,167 +1,147 @@
 import { z } from "zod";
-import type { Account } from "../../budget/account.ts";
+import type { Budgets } from "../../budget/budgets.ts";
 import { Problem } from "../../errors.ts";
-import { MAX_MODEL_NAME_CHARS, MAX_USAGE_DAYS, MAX_USAGE_ROWS } from "../../limits.ts";
-import type { Budget } from "../../tenant/budget.ts";
+import { MAX_USAGE_DAYS, MAX_USAGE_ROWS } from "../../limits.ts";
 import { type BilledCalls, dayOf, totalCosts, totalUsage, UsageReport } from "../../usage/usage-report.ts";
-import { budgetJson, budgetSchema } from "./budget-json.ts";
-import { ALWAYS, DOOR, json, parameter, plain, problems, ref } from "./openapi-parts.ts";
-import { costSchema, tokenCounts } from "./openapi-shapes.ts";
-import { checkQuery, type ParameterChecks } from "./parameters.ts";
+import { json } from "../answer.ts";
+import { invalidRequest } from "../input.ts";
+import { type Route, route } from "../route.ts";
+import { budgetResource, budgetSchema } from "./budget.ts";
+import { flag, text, whole } from "./fields.ts";
+import { costSchema, tokenCounts } from "./job-resource.ts";
+import { name } from "./parameters.ts";
 
-const DAY_SECONDS = 86_400;
-const DAY = /^\d{4}-\d{2}-\d{2}$/;
-const startOf = (day: string) => Date.parse(`${day}T00:00:00Z`) / 1000;
-
-/** 30 February is no day, though Date would take it for one in March. */
-const checkDay = (value: string) =>
-  DAY.test(value) && Number.isFinite(startOf(value)) && dayOf(startOf(value)) === value
-    ? undefined
-    : "must be a day, as in 2026-11-24";
-const checkName = (value: string) =>
-  value !== "" && value.length <= MAX_MODEL_NAME_CHARS
-    ? undefined
-    : `must have 1 to ${MAX_MODEL_NAME_CHARS} characters`;
-
-const PARAMETERS: ParameterChecks = { from: checkDay, to: checkDay, model: checkName, provider: checkName };
-
-export interface UsageQuery {
-  /** The first and last day, UTC, both counted. */
-  readonly from: string;
-  readonly to: string;
-  readonly model: string | null;
-  readonly provider: string | null;
-  readonly tenantId: string | undefined;
+export interface UsageRoutesDeps {
+  readonly billedCalls: BilledCalls;
+  readonly budgets: Pick<Budgets, "budgetOf" | "account">;
+  readonly clock: { now(): number };
 }
 
-/**
- * The query of GET /api/usage, and with `tenant` of GET /api/ops/usage. Without `from` since the first of the month
- * of `to`, without `to` until today.
- * @throws Problem invalid_request, with every fault
- */
-export function usageQuery(query: URLSearchParams, nowMs: number, forOperators: boolean): UsageQuery {
-  checkQuery(query, forOperators ? { ...PARAMETERS, tenant: checkName } : PARAMETERS);
-  const to = query.get("to") ?? dayOf(nowMs / 1000);
-  const from = query.get("from") ?? `${to.slice(0, 8)}01`;
-  const days = (startOf(to) - startOf(from)) / DAY_SECONDS + 1;
-  if (days < 1 || days > MAX_USAGE_DAYS) {
-    const message = days < 1 ? "is after `to`" : `and \`to\` span ${days} days: at most ${MAX_USAGE_DAYS}`;
-    throw new Problem("invalid_request", "The query is not valid.", { faults: [{ path: "from", message }] });
-  }
-  const tenantId = query.get("tenant") ?? undefined;
-  return { from, to, model: query.get("model"), provider: query.get("provider"), tenantId };
+const usageSchema = z
+  .object({
+    object: z.literal("usage"),
+    from: text("The first day, UTC."),
+    to: text("The last day, counted too."),
+    data: z
+      .array(
+        z.object({
+          day: text("UTC, by when the call's end was recorded."),
+          tenant_id: text("Whose jobs."),
+          model: text("The model the job asked for."),
+          provider: text("The lab that was called.").nullable(),
+          simulated: flag("True: made-up answers, and made-up cost."),
+          calls: whole("Calls that reported usage, late and superseded ones included."),
+          unknown_cost_calls: whole(
+            "Calls that may have been billed, and nobody knows how much: lost, aborted, or without a count.",
+          ),
+          usage: tokenCounts,
+          cost: costSchema.nullable(),
+        }),
+      )
+      .describe("One row for each day, tenant, model, lab and currency."),
+    total: z
+      .object({
+        calls: whole("The calls of all rows."),
+        unknown_cost_calls: whole("Those of all rows."),
+        usage: tokenCounts,
+        costs: z.array(costSchema).describe("One for each currency."),
+      })
+      .describe("All rows together."),
+    budget: budgetSchema
+      .nullable()
+      .describe(
+        "The tenant's budget as it stands now; null: it has none, or the question is not about one tenant.",
+      ),
+  })
+  .meta({ id: "Usage", title: "Usage" });
+
+const day = z.iso.date("must be a day, as in 2026-11-24").optional();
+const filters = {
+  from: day.describe("The first day, UTC; without it the first of the month of `to`."),
+  to: day.describe(`The last day, counted too; without it today. At most ${MAX_USAGE_DAYS} days.`),
+  model: name.optional().describe("Only jobs for this model."),
+  provider: name.optional().describe("Only calls of this lab's deployments."),
+};
+const answers = { 200: { description: "The sums.", schema: usageSchema } };
+
+const own = route({
+  name: "get-usage",
+  method: "GET",
+  path: "api/usage",
+  who: "tenant",
+  summary: "The tenant's tokens and cost by day, model and lab: the sum of its audit records",
+  query: z.object(filters),
+  answers,
+  handle: async (deps: UsageRoutesDeps, { query }, { tenant }) => usage(deps, query, tenant.id),
+});
+
+const everyones = route({
+  name: "get-all-usage",
+  method: "GET",
+  path: "api/ops/usage",
+  who: "operator",
+  summary: "Operators: all tenants' tokens and cost, or one tenant's",
+  query: z.object({ ...filters, tenant: name.optional().describe("Only this tenant's.") }),
+  answers,
+  handle: async (deps: UsageRoutesDeps, { query: { tenant, ...query } }) => usage(deps, query, tenant),
+});
+
+export const usageRoutes: readonly Route<UsageRoutesDeps>[] = [own, everyones];
+
+interface Asked {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly model?: string | undefined;
+  readonly provider?: string | undefined;
 }
 
-/** A tenant's budget and its account, where it has one; as they are now, whatever span the question is about. */
-export interface BudgetAsked {
-  readonly budget: Budget;
-  readonly account: Account | undefined;
-  readonly nowMs: number;
-}
-
-/** @throws Problem invalid_request when there is more than one answer holds; StoreUnavailable */
-export async function usageJson(calls: BilledCalls, query: UsageQuery, budget?: BudgetAsked) {
+/** @throws Problem invalid_request for an impossible span, or when there is more than one answer holds */
+async function usage(deps: UsageRoutesDeps, asked: Asked, tenantId: string | undefined) {
+  const { billedCalls, budgets, clock } = deps;
+  const { from, to } = spanOf(asked, clock.now());
   const report = new UsageReport();
-  const span = {
-    tenantId: query.tenantId,
-    fromSeconds: startOf(query.from),
-    untilSeconds: startOf(query.to) + DAY_SECONDS,
-  };
-  for await (const page of calls.pages(span)) {
+  const span = { tenantId, fromSeconds: startOf(from), untilSeconds: startOf(to) + DAY_SECONDS };
+  for await (const page of billedCalls.pages(span)) {
     for (const call of page) {
-      if (query.model !== null && call.model !== query.model) continue;
-      if (query.provider !== null && call.provider !== query.provider) continue;
+      if (asked.model !== undefined && call.model !== asked.model) continue;
+      if (asked.provider !== undefined && call.provider !== asked.provider) continue;
       report.add(call);
     }
     if (report.size > MAX_USAGE_ROWS) {
-      throw new Problem(
-        "invalid_request",
-        `There are over ${MAX_USAGE_ROWS} rows: ask for fewer days, or one tenant.`,
-      );
+      const detail = `There are over ${MAX_USAGE_ROWS} rows: ask for fewer days, or one tenant.`;
+      throw new Problem("invalid_request", detail);
     }
   }
   const rows = report.rows();
-  return {
+  const budget = tenantId === undefined ? undefined : budgets.budgetOf(tenantId);
+  const body: z.input<typeof usageSchema> = {
     object: "usage",
-    from: query.from,
-    to: query.to,
+    from,
+    to,
     data: rows,
     total: {
       calls: rows.reduce((sum, row) => sum + row.calls, 0),
       unknown_cost_calls: rows.reduce((sum, row) => sum + row.unknown_cost_calls, 0),
       usage: totalUsage(rows),
-      costs: totalCosts(rows),
+      costs: [...totalCosts(rows)],
     },
-    budget: budget === undefined ? null : budgetJson(budget.budget, budget.account, budget.nowMs),
+    budget:
+      tenantId === undefined || budget === undefined
+        ? null
+        : budgetResource(budget, await budgets.account(tenantId), clock.now()),
   };
+  return json(200, body, { "cache-control": "no-store" });
 }
 
-const usage = z.object({
-  object: z.literal("usage"),
-  from: z.string().describe("The first day, UTC."),
-  to: z.string().describe("The last day, counted too."),
-  data: z
-    .array(
-      z.object({
-        day: z.string().describe("UTC, by when the call's end was recorded."),
-        tenant_id: z.string().describe("Whose jobs."),
-        model: z.string().describe("The model the job asked for."),
-        provider: z.string().nullable().describe("The lab that was called."),
-        simulated: z.boolean().describe("True: made-up answers, and made-up cost."),
-        calls: z.int().describe("Calls that reported usage, late and superseded ones included."),
-        unknown_cost_calls: z
-          .int()
-          .describe(
-            "Calls that may have been billed, and nobody knows how much: lost, aborted, or without a count.",
-          ),
-        usage: tokenCounts,
-        cost: costSchema.nullable(),
-      }),
-    )
-    .describe("One for each day, tenant, model, lab and currency."),
-  total: z
-    .object({
-      calls: z.int().describe("Of all rows."),
-      unknown_cost_calls: z.int().describe("Of all rows."),
-      usage: tokenCounts,
-      costs: z.array(costSchema).describe("One for each currency."),
-    })
-    .describe("All rows together."),
-  budget: budgetSchema
-    .nullable()
-    .describe(
-      "The tenant's budget as it stands now; null: it has none, or the question is not about one tenant.",
-    ),
-});
+const DAY_SECONDS = 86_400;
+const startOf = (day: string) => Date.parse(`${day}T00:00:00Z`) / 1000;
 
-const day = (name: string, meaning: string) =>
-  parameter("query", name, meaning, { type: "string", format: "date" });
-const filters = [
-  day("from", "The first day, UTC; without it the first of the month of `to`."),
-  day("to", `The last day, counted too; without it today. At most ${MAX_USAGE_DAYS} days.`),
-  parameter("query", "model", "Only jobs for this model.", { type: "string" }),
-  parameter("query", "provider", "Only calls of this lab's deployments.", { type: "string" }),
-];
-
-export const usageSchemas = { Usage: plain(usage, "output") };
-export const usagePaths = {
-  "/usage": {
-    get: {
-      operationId: "getUsage",
-      summary: "The tenant's tokens and cost by day, model and lab: the sum of its audit records",
-      parameters: filters,
-      responses: {
-        "200": json("The sums.", ref("Usage")),
-        ...problems(["invalid_request", ...DOOR, ...ALWAYS]),
-      },
-    },
-  },
-  "/ops/usage": {
-    get: {
-      operationId: "getAllUsage",
-      summary: "For operators: all tenants' tokens and cost, or one tenant's",
-      parameters: [...filters, parameter("query", "tenant", "Only this tenant's.", { type: "string" })],
-      responses: { "200": json("The sums.", ref("Usage")), ...problems(["invalid_request", ...ALWAYS]) },
-    },
-  },
-};
+/** The first and last day, UTC, both counted. */
+function spanOf(asked: Asked, nowMs: number): { from: string; to: string } {
+  const to = asked.to ?? dayOf(nowMs / 1000);
+  const from = asked.from ?? `${to.slice(0, 8)}01`;
+  const days = (startOf(to) - startOf(from)) / DAY_SECONDS + 1;
+  if (days >= 1 && days <= MAX_USAGE_DAYS) return { from, to };
+  const message = days < 1 ? "is after `to`" : `and \`to\` span ${days} days: at most ${MAX_USAGE_DAYS}`;
+  throw invalidRequest([{ path: "from", message }]);
+}

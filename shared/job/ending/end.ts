@@ -1,8 +1,15 @@
 import type { AuditEntry } from "../../audit/record.ts";
-import { addCosts } from "../../model/cost.ts";
 import type { TerminalStatus } from "../../status.ts";
 import { type Ended, type JobError, type Live, leaseOf, type StoredResponse } from "../job.ts";
-import { attemptFields, type CallFacts, callFields, type Draft, factsOf, recorded } from "../life-cycle.ts";
+import {
+  attemptFields,
+  type CallFacts,
+  callFields,
+  type Draft,
+  factsOf,
+  recorded,
+  withCost,
+} from "../life-cycle.ts";
 import type { OutboxItem } from "./outbox.ts";
 
 /** How a job ends. `call` when a running attempt's call ended it, `error` for all but completed and cancelled. */
@@ -12,6 +19,8 @@ export interface Ending {
   readonly actor: string;
   readonly reason?: string | null;
   readonly call?: CallFacts;
+  /** Why its answer is not whole; absent: it is, or there is none. */
+  readonly incomplete?: string;
   readonly error?: JobError;
   readonly response?: StoredResponse;
   readonly outbox?: readonly OutboxItem[];
@@ -20,7 +29,7 @@ export interface Ending {
 /** A live job ends, once. Whoever ends it, and why ever, does it here. */
 export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
   const { job } = draft;
-  const { status, nowMs, call, error, response, outbox } = ending;
+  const { status, nowMs, call, error, incomplete, response, outbox } = ending;
   const lease = leaseOf(job);
   const entry: AuditEntry = {
     event: status,
@@ -37,7 +46,8 @@ export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
     has_response: response !== undefined,
     content_deleted: false,
     usage: call?.usage ?? null,
-    cost: call === undefined ? job.cost : addCosts(job.cost, call.cost),
+    ...(call === undefined ? {} : withCost(job, job.attempts, call)),
+    ...(incomplete === undefined ? {} : { incomplete }),
   });
   return {
     ...ended,

@@ -87,12 +87,5 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     audit_seq: record.seq,
     audit_hash: record.hash,
   };
-  const request: StoredRequest = {
-    v: STORED_VERSION,
-    kind: "request",
-    tenant_id: by.tenantId,
-    job_id: by.jobId,
-    body: submission.bodyText,
-  };
-  return { job, request, records: [record] };
+  return { job, request: { body: submission.bodyText }, records: [record] };
 }

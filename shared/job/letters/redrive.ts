@@ -3,7 +3,7 @@ import type { BudgetGate } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import type { JobKey } from "../../store.ts";
+import { type JobKey, UnreadableItem } from "../../store.ts";
 import { acceptJob, jobIdOfRedrive } from "../intake/accept.ts";
 import { type Ended, isEnded, type Job, type StoredRequest } from "../job.ts";
 import { draftOf, redriveEnded } from "../life-cycle.ts";
@@ -52,6 +52,7 @@ export async function redrive(deps: RedriveDeps, letterId: string, actor: string
   const found = await deps.store.readWithRequest(nudge);
   if (found === undefined) throw gone(nudge, "there is no such job, or no longer");
   const job = found.job.value;
+  if (found.request instanceof UnreadableItem) throw found.request;
   return isEnded(job) ? anew(deps, letter, job, found.request, actor) : again(deps, letter, job, actor);
 }
 

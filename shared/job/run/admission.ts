@@ -50,11 +50,12 @@ export async function admitted(
     if (await quota.prepare(plan.deployments, request.tokens)) plan = decide();
   if (plan.next !== "call") return { plan, held: undefined };
   const { deployment } = plan;
+  const { job_id: jobId } = start.job;
   const held =
-    grant === undefined ? takenHere(deps, deployment, request) : { taken: grant.taken, granted: true };
+    grant === undefined ? takenHere(deps, deployment, request, jobId) : { taken: grant.taken, granted: true };
   const { over, amount } = await reserved(deps, plan, deployment, request, held);
   if (over === undefined) return { plan, held };
-  giveBack(deps, deployment, held);
+  giveBack(deps, deployment, held, jobId);
   return { plan: decide(over), held: undefined, unpaid: amount };
 }
 
@@ -74,20 +75,25 @@ async function reserved(
   try {
     return { over: await deps.budgets.reserve(job.tenant_id, ask), amount };
   } catch (thrown) {
-    giveBack(deps, deployment, held);
+    giveBack(deps, deployment, held, job.job_id);
     throw thrown;
   }
 }
 
 const NOTHING = { over: undefined, amount: "0" } as const;
 
-export function takenHere(deps: RunDeps, deployment: Deployment, request: PreparedRequest): Held {
-  return { taken: deps.quota.take(deployment.name, request.tokens), granted: false };
+export function takenHere(
+  deps: RunDeps,
+  deployment: Deployment,
+  request: PreparedRequest,
+  jobId: string,
+): Held {
+  return { taken: deps.quota.take(deployment.name, request.tokens, jobId), granted: false };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
-function giveBack(deps: RunDeps, deployment: Deployment, held: Held | undefined): void {
-  if (held?.granted === false) deps.quota.giveBack(deployment.name, held.taken);
+function giveBack(deps: RunDeps, deployment: Deployment, held: Held | undefined, jobId: string): void {
+  if (held?.granted === false) deps.quota.giveBack(deployment.name, held.taken, jobId);
 }
 
 /** What was taken for a call that is not made after all goes back. */
@@ -102,7 +108,7 @@ export async function saveAdmitted(
     return saved;
   } finally {
     if (saved?.kind !== "written" && plan.next === "call") {
-      giveBack(deps, plan.deployment, held);
+      giveBack(deps, plan.deployment, held, plan.draft.job.job_id);
       // Where the answer was lost the claim may have been made.
       if (saved === undefined) deps.budgets.leave(plan.claimId);
       else await deps.budgets.settle(plan.claimId, null);
@@ -120,7 +126,7 @@ export function circumstances(
   const { tokens } = request;
   const waitCause = (deployment: string) => {
     if (granted === deployment) return undefined;
-    return granted === undefined ? deps.quota.waitCause(deployment, tokens) : "not_granted";
+    return granted === undefined ? deps.quota.waits(deployment, tokens)?.cause : "not_granted";
   };
   return {
     dispatch: { granted, late, tokens },

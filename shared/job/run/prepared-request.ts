@@ -1,8 +1,8 @@
 import type { Deployment } from "../../model/catalogue.ts";
-import { costOf } from "../../model/cost.ts";
-import { bodyFor } from "../../model/protocol/openai/request-body.ts";
-import { admissionTokens, outputTokensAtMost } from "../../model/protocol/openai/token-estimate.ts";
-import { type RequestAsk, readAsk } from "../../model/request-ask.ts";
+import { costAtMost } from "../../model/cost.ts";
+import { protocolOf, readAsk } from "../../model/protocol/protocols.ts";
+import type { RequestAsk } from "../../model/request-ask.ts";
+import { admissionTokens, outputTokensAtMost } from "../../model/token-estimate.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { Job, StoredRequest } from "../job.ts";
 
@@ -23,7 +23,7 @@ export class PreparedRequest {
   #prepared(deployment: Deployment): { text: string; sha256: string } {
     let prepared = this.#texts.get(deployment.name);
     if (prepared === undefined) {
-      const text = bodyFor(this.stored.body, deployment);
+      const text = protocolOf(deployment).bodyFor(this.stored.body, deployment);
       prepared = { text, sha256: sha256Hex(text) };
       this.#texts.set(deployment.name, prepared);
     }
@@ -40,9 +40,8 @@ export class PreparedRequest {
 
   /** What its call may cost: the prompt by its estimate, and the longest answer. Decimal. */
   costAtMost(deployment: Deployment): string {
-    const { promptTokens } = this.ask.tokens;
-    const output = outputTokensAtMost(this.ask.tokens, deployment.max_output_tokens);
-    const usage = { input_tokens: promptTokens, output_tokens: output, total_tokens: promptTokens + output };
-    return costOf(usage, deployment.price).amount;
+    const { tokens, serviceTier } = this.ask;
+    const output = outputTokensAtMost(tokens, deployment.max_output_tokens);
+    return costAtMost({ input: tokens.promptTokens, output, serviceTier }, deployment.price).amount;
   }
 }

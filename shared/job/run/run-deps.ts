@@ -4,7 +4,7 @@ import type { Log } from "../../log.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
 import type { ModelClient } from "../../model/client.ts";
 import type { Latencies } from "../../model/latency.ts";
-import type { QuotaDoor } from "../../quota/door.ts";
+import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
@@ -17,7 +17,7 @@ export interface RunDeps {
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
   readonly latencies: Latencies;
-  readonly quota: QuotaDoor;
+  readonly quota: InstanceQuota;
   readonly budgets: BudgetDoor;
   readonly running: RunningJobs;
   readonly clock: Clock;

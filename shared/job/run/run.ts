@@ -1,3 +1,4 @@
+import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
@@ -49,28 +50,39 @@ export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
   }
 }
 
-/** Undefined: it cannot be found, or not be read by this version. */
+/** Undefined: it cannot be found, or not be read by this version: another may. */
 async function readable({ store, log }: RunDeps, key: JobKey): ReturnType<JobStore["readWithRequest"]> {
   try {
     return await store.readWithRequest(key);
   } catch (thrown) {
     if (!(thrown instanceof UnreadableItem)) throw thrown;
-    log.error("job_unreadable", { job_id: key.job_id, reason: thrown.message });
+    tell(log, thrown);
     return undefined;
   }
+}
+
+function tell(log: Log, { kind, id, fault }: UnreadableItem): void {
+  log.error("item_unreadable", { kind, id, fault });
 }
 
 /** `superseded`: somebody else has acted on the job since it was read. */
 async function runFound(
   deps: RunDeps,
   nudge: Nudge,
-  found: { job: Stored<Job>; request: StoredRequest | undefined },
+  found: { job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined },
 ): Promise<"done" | "superseded"> {
   const { value: job, etag } = found.job;
   if (isEnded(job)) return "done";
+  const { request: kept } = found;
+  if (kept instanceof UnreadableItem && deps.clock.now() < job.deadline_ms) {
+    tell(deps.log, kept);
+    // A host of another version may read it, until the deadline: from then on it is as good as gone.
+    await lookAgain(deps, nudge);
+    return "done";
+  }
+  const stored = kept instanceof UnreadableItem ? undefined : kept;
   const { actor, nudgeGraceMs } = deps;
-  const estimate = ({ deployment }: Lease) =>
-    lostCost(deps.catalogue().deployment(deployment), job, found.request);
+  const estimate = ({ deployment }: Lease) => lostCost(deps.catalogue().deployment(deployment), job, stored);
   const start = takeOver(job, nudge, { nowMs: deps.clock.now(), actor, nudgeGraceMs, estimate });
   if (start === undefined) return "done"; // a live lease: its holder, or the sweeper, sees to it
   const lost = leaseOf(job);
@@ -78,18 +90,18 @@ async function runFound(
     const { deployment } = lost;
     deps.log.warn("attempt_lost", { job_id: job.job_id, attempt: job.attempts, deployment });
   }
-  if (found.request === undefined) {
+  if (stored === undefined) {
     await requestLost(deps, start, etag);
     return "done";
   }
-  const request = new PreparedRequest(found.request, job);
+  const request = new PreparedRequest(stored, job);
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
   // It waits, or it is too late: what was taken for its call is another's.
-  if (nudge.grant !== undefined && plan.next !== "call") deps.quota.unused(nudge.grant, job.job_id);
+  if (nudge.grant !== undefined && plan.next !== "call") await deps.quota.unused(nudge.grant, job.job_id);
   if (plan.next !== "call" && plan.draft.records.length === 0) {
     if (plan.next === "nudge") await lookWhenDue(deps, nudge, plan.atMs);
-    else standBy(deps, admission, job); // it waits already
+    else await standBy(deps, admission, job); // it waits already
     return "done";
   }
   const saved = await saveAdmitted(deps, admission, etag);
@@ -100,10 +112,10 @@ async function runFound(
 }
 
 /** Tells those who let waiting jobs go that this one is stored and waits for them. */
-function standBy(deps: RunDeps, { plan, unpaid }: Admitted, job: Job): void {
+async function standBy(deps: RunDeps, { plan, unpaid }: Admitted, job: Job): Promise<void> {
   if (job.status !== "queued") return;
   const line = plan.next === "wait" ? inLine(job) : undefined;
-  if (line !== undefined) deps.quota.parked(line);
+  if (line !== undefined) await deps.quota.waitsInLine(line);
   if (plan.next === "money") deps.budgets.waits(job, unpaid ?? "0");
 }
 
@@ -120,7 +132,7 @@ async function carryOut(
   while (plan.next === "call") {
     const claimed = adopted(stored, plan.claimId);
     if (claimed === undefined) throw new TypeError("a claim that was stored is not there");
-    held ??= takenHere(deps, plan.deployment, request);
+    held ??= takenHere(deps, plan.deployment, request, claimed.value.job_id);
     const settled = await attempt(deps, claimed, plan.deployment, request, held);
     if (settled === undefined) return;
     held = undefined;
@@ -129,7 +141,7 @@ async function carryOut(
   const { value: job } = stored;
   if (isEnded(job)) deps.running.ended({ job: stored, response: plan.draft.response });
   if (plan.next === "nudge") await nudgeStored(deps, job, { atMs: plan.atMs, isClientWaiting: false });
-  standBy(deps, { ...admission, plan }, job);
+  await standBy(deps, { ...admission, plan }, job);
   await paid;
   if (plan.next !== "again") return;
   // A job that somebody else has acted on meanwhile is theirs to nudge.
@@ -149,7 +161,6 @@ async function attempt(
   const release = deps.running.add(jobId, claim);
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
-  deps.quota.started(deployment.name);
   try {
     const outcome = await deps.models.call({
       ...{ deployment, endpoint, jobId, attempt: attempts, signal: claim.signal },

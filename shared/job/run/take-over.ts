@@ -1,6 +1,7 @@
 import type { Deployment } from "../../model/catalogue.ts";
-import { type Cost, costOf } from "../../model/cost.ts";
-import { admissionTokens, estimateTokens } from "../../model/protocol/openai/token-estimate.ts";
+import { type Cost, costAtMost } from "../../model/cost.ts";
+import { readAsk } from "../../model/protocol/protocols.ts";
+import { admissionTokens } from "../../model/token-estimate.ts";
 import { queuedWakeAtMs } from "../advance.ts";
 import type { Job, Lease, Live, Queued, StoredRequest } from "../job.ts";
 import { type Draft, draftOf, loseAttempt } from "../life-cycle.ts";
@@ -44,13 +45,7 @@ export function lostCost(
   request: StoredRequest | undefined,
 ): Cost | null {
   if (deployment === undefined || request === undefined) return null;
-  const estimate = estimateTokens(job.endpoint, JSON.parse(request.body));
-  const total = admissionTokens(estimate, deployment.max_output_tokens);
-  const { promptTokens } = estimate;
-  const usage = {
-    input_tokens: promptTokens,
-    output_tokens: total - promptTokens,
-    total_tokens: total,
-  };
-  return costOf(usage, deployment.price);
+  const { tokens, serviceTier } = readAsk(job.endpoint, JSON.parse(request.body));
+  const output = admissionTokens(tokens, deployment.max_output_tokens) - tokens.promptTokens;
+  return costAtMost({ input: tokens.promptTokens, output, serviceTier }, deployment.price);
 }

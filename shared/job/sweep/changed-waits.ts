@@ -115,7 +115,8 @@ export class ChangedWaits {
       if (marked?.changed !== true) return false;
     } catch (thrown) {
       if (!(thrown instanceof UnreadableItem)) throw thrown;
-      log.error("job_unreadable", { job_id: key.job_id, reason: thrown.message });
+      const { kind, id, fault } = thrown;
+      log.error("item_unreadable", { kind, id, fault });
       return false;
     }
     await nudges.send(nudgeFor(key));

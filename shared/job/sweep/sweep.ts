@@ -205,7 +205,8 @@ class Round {
           undone.push(job);
           if (thrown instanceof UnreadableItem) {
             this.unreadable++;
-            this.log.error("job_unreadable", { job_id: job.job_id, reason: thrown.message });
+            const { kind, id, fault } = thrown;
+            this.log.error("item_unreadable", { kind, id, fault });
           } else this.#failed(thrown, { job_id: job.job_id });
         }
       }

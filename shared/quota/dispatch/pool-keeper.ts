@@ -1,19 +1,59 @@
 import type { Clock } from "../../clock.ts";
 import type { Stored } from "../../store.ts";
-import type { Breaker } from "../belief/breaker.ts";
-import { giveBack, type LimitBelief, spend } from "../belief/limit-belief.ts";
-import { expectNothing, isLimited, newPool, type Pool, poolAt, withLimits } from "../belief/pool.ts";
-import { isToBeTold, type PoolTold, spentOf, TOLD_NOTHING, toldNow } from "../belief/pool-told.ts";
-import type { Limited } from "../instance/instance-quota.ts";
-import type { DispatcherLedger, PoolRecord, PoolWrite } from "../ports.ts";
+import { giveBack, spend } from "../belief/belief.ts";
+import {
+  eachLimit,
+  expectNothing,
+  isLimited,
+  newPool,
+  type Pool,
+  poolAt,
+  withLimits,
+} from "../belief/pool.ts";
+import type { Limited } from "../limited.ts";
+import type { PoolRecord } from "../pool-record.ts";
+import type { QuotaLedger } from "../ports.ts";
+import { slotsOfOthers } from "../slots.ts";
 import type { Scheduler } from "./scheduler.ts";
 
+/** For how long a line is said to last; it is said anew at half of that, and a pool that changed is written with it. */
+export const BACKLOG_MS = 5_000;
+const WRITE_EVERY_MS = BACKLOG_MS / 2;
 /** Operations in one batch: the most that Cosmos DB takes. */
 const MOST_AT_ONCE = 100;
 /** Against others who write the same pool. */
 const TRIES = 5;
 
-/** A pool to be written. */
+/** What the ledger was last told of a pool. */
+export interface PoolTold {
+  readonly at_ms: number;
+  readonly pool: Pool | undefined;
+  readonly backlog_until_ms: number;
+}
+
+export const TOLD_NOTHING: PoolTold = { at_ms: 0, pool: undefined, backlog_until_ms: 0 };
+
+/**
+ * Whether the dispatcher is to write a pool: at once that jobs wait for it, or no more do; now and then what was spent.
+ * A pool that nobody waits for is left to the instances, and not written at all.
+ */
+export function isDue(told: PoolTold, pool: Pool, isWaitedFor: boolean, nowMs: number): boolean {
+  const saidForMs = told.backlog_until_ms - nowMs;
+  if (isWaitedFor ? saidForMs < WRITE_EVERY_MS : saidForMs > 0) return true;
+  return spentOf(pool) !== spentOf(told.pool) && nowMs - told.at_ms >= WRITE_EVERY_MS;
+}
+
+function spentOf(pool: Pool | undefined): number {
+  return (pool?.requests?.spent ?? 0) + (pool?.tokens?.spent ?? 0);
+}
+
+interface Kept {
+  readonly limits: Limited["limits"];
+  readonly members: readonly string[];
+  readonly stored: Stored<PoolRecord> | undefined;
+  readonly told: PoolTold;
+}
+
 interface Due {
   readonly name: string;
   readonly isWaitedFor: boolean;
@@ -24,171 +64,127 @@ interface Due {
  * wait, so that instances leave the pools to the dispatcher.
  */
 export class PoolKeeper {
-  readonly #deps: { ledger: DispatcherLedger; clock: Clock };
+  readonly #deps: { readonly ledger: QuotaLedger; readonly clock: Clock };
   readonly #scheduler: Scheduler;
-  readonly #stored = new Map<string, Stored<PoolRecord> | undefined>();
-  readonly #members = new Map<string, readonly string[]>();
-  readonly #limits = new Map<string, Limited["limits"]>();
-  readonly #told = new Map<string, PoolTold>();
+  readonly #kept = new Map<string, Kept>();
 
-  constructor(deps: { ledger: DispatcherLedger; clock: Clock }, scheduler: Scheduler) {
+  constructor(deps: { ledger: QuotaLedger; clock: Clock }, scheduler: Scheduler) {
     this.#deps = deps;
     this.#scheduler = scheduler;
   }
 
-  /** Whether every pool has been read: before that nothing may be let go. */
-  get isRead(): boolean {
-    return this.#stored.size > 0 || this.#limits.size === 0;
-  }
-
   /** Reads the pools that are not known yet; the catalogue may have got new ones, or new limits. */
   async read(deployments: readonly Limited[]): Promise<void> {
-    const { ledger, clock } = this.#deps;
     const pools = Map.groupBy(deployments, ({ pool }) => pool);
-    await Promise.all(
-      [...pools].map(async ([name, members]) => {
-        const limits = members[0]?.limits ?? {};
-        this.#members.set(
-          name,
-          members.map((each) => each.name),
-        );
-        const changed = this.#limits.get(name) !== limits;
-        this.#limits.set(name, limits);
-        const known = this.#scheduler.pools.get(name);
-        if (known !== undefined) {
-          if (changed) this.#scheduler.pools.set(name, withLimits(known, limits, clock.now()));
-          return;
-        }
-        const stored = await ledger.read(name);
-        const nowMs = clock.now();
-        this.#stored.set(name, stored);
-        const pool =
-          stored === undefined ? newPool(limits, nowMs) : withLimits(stored.value.pool, limits, nowMs);
-        this.#scheduler.pools.set(name, expectNothing(poolAt(pool, nowMs), nowMs));
-        if (stored !== undefined) this.#told.set(name, toldBy(stored.value));
-        for (const [deployment, breaker] of Object.entries(stored?.value.breakers ?? {}))
-          if (!this.#scheduler.breakers.has(deployment)) this.#scheduler.breakers.set(deployment, breaker);
-      }),
-    );
+    await Promise.all([...pools].map(([name, members]) => this.#readOne(name, members)));
   }
 
-  /** @param waiting whether jobs wait; false as well tells instances that they may take slices again */
-  async write(waiting: boolean): Promise<void> {
-    const nowMs = this.#deps.clock.now();
-    const due: Due[] = [];
-    for (const [name, pool] of this.#scheduler.pools) {
-      if (!isLimited(pool)) continue;
-      const isWaitedFor = waiting && this.#isWaitedFor(name);
-      if (isToBeTold(this.#told.get(name) ?? TOLD_NOTHING, pool, isWaitedFor, nowMs))
-        due.push({ name, isWaitedFor });
+  async #readOne(name: string, deployments: readonly Limited[]): Promise<void> {
+    const { pools, breakers } = this.#scheduler;
+    const limits = deployments[0]?.limits ?? {};
+    const members = deployments.map((each) => each.name);
+    const before = this.#kept.get(name);
+    const known = pools.get(name);
+    if (before !== undefined && known !== undefined) {
+      if (before.limits !== limits) pools.set(name, withLimits(known, limits, this.#deps.clock.now()));
+      this.#kept.set(name, { ...before, limits, members });
+      return;
     }
-    const batches: Due[][] = [];
-    for (let n = 0; n < due.length; n += MOST_AT_ONCE) batches.push(due.slice(n, n + MOST_AT_ONCE));
-    await Promise.all(batches.map((batch) => this.#writeTogether(batch)));
+    const stored = await this.#deps.ledger.read(name);
+    const nowMs = this.#deps.clock.now();
+    const record = stored?.value;
+    const pool = record === undefined ? newPool(limits, nowMs) : withLimits(record.pool, limits, nowMs);
+    pools.set(name, expectNothing(poolAt(pool, nowMs), nowMs));
+    for (const [deployment, breaker] of Object.entries(record?.breakers ?? {}))
+      if (!breakers.has(deployment)) breakers.set(deployment, breaker);
+    // When it was written is not known: what is spent from now on is told at once.
+    const told = { at_ms: 0, pool: record?.pool, backlog_until_ms: record?.backlog_until_ms ?? 0 };
+    this.#kept.set(name, { limits, members, stored, told });
   }
 
-  #isWaitedFor(pool: string): boolean {
+  /** What instances may still begin of a deployment by themselves; undefined: it is not known that they begin no more. */
+  slotsOf({ name, pool }: Limited): number | undefined {
     const nowMs = this.#deps.clock.now();
-    return (this.#members.get(pool) ?? []).some(
-      (name) => this.#scheduler.queue.next(name, nowMs) !== undefined,
-    );
+    const kept = this.#kept.get(pool);
+    if (kept === undefined || kept.told.backlog_until_ms <= nowMs) return undefined;
+    return slotsOfOthers(kept.stored?.value.slots?.[name], nowMs);
   }
 
   /**
-   * By one operation, or by one for each half, and so on: as a backlog begins instances still take slices, and where one
-   * pool has moved on none is written.
+   * @param waiting whether jobs wait; false as well tells instances that they may take slices again
+   * @param isLast whoever dispatches next goes on with all that was learnt
    */
-  async #writeTogether(due: readonly Due[], isFirst = true): Promise<void> {
-    const [one, ...more] = due;
-    if (one === undefined) return;
-    if (more.length === 0) return this.#writeOne(one);
-    const writes = due.flatMap((each) => this.#writeOf(each) ?? []);
-    const written = await this.#deps.ledger.writeAll(writes);
+  async write(waiting: boolean, isLast = false): Promise<void> {
+    const nowMs = this.#deps.clock.now();
+    const due: Due[] = [];
+    for (const [name, { members, told, limits }] of this.#kept) {
+      const pool = this.#scheduler.pools.get(name);
+      if (pool === undefined || !(isLimited(pool) || limits.concurrency !== undefined)) continue;
+      const isWaitedFor =
+        waiting && members.some((each) => this.#scheduler.queue.next(each, nowMs) !== undefined);
+      const isNew = isLast && this.#scheduler.learnt.has(name);
+      if (isNew || isDue(told, pool, isWaitedFor, nowMs)) due.push({ name, isWaitedFor });
+    }
+    const batches: Due[][] = [];
+    for (let n = 0; n < due.length; n += MOST_AT_ONCE) batches.push(due.slice(n, n + MOST_AT_ONCE));
+    await Promise.all(batches.map((batch) => this.#write(batch)));
+  }
+
+  /**
+   * By one operation, or by one for each half, and so on: as jobs begin to wait instances still take slices, some of them
+   * often, and where one pool has moved on none is written.
+   */
+  async #write(due: readonly Due[], tries = TRIES): Promise<void> {
+    if (due.length === 0 || tries === 0) return;
+    const nowMs = this.#deps.clock.now();
+    const writes = due.map(({ name, isWaitedFor }) => {
+      const { members, stored } = this.#kept.get(name) as Kept;
+      const pool = this.#scheduler.pools.get(name) as Pool;
+      const breakers = Object.fromEntries(
+        members.flatMap((member) => {
+          const breaker = this.#scheduler.breakers.get(member);
+          return breaker === undefined ? [] : [[member, breaker] as const];
+        }),
+      );
+      const backlog_until_ms = isWaitedFor ? nowMs + BACKLOG_MS : 0;
+      const record: PoolRecord = { ...stored?.value, pool, breakers, backlog_until_ms };
+      return { pool: name, record, etag: stored?.etag };
+    });
+    const written = await this.#deps.ledger.write(writes);
     if (written.kind === "written") {
-      for (const [n, write] of writes.entries()) this.#wrote(write, written.etags[n]);
+      for (const [n, { pool: name, record }] of writes.entries()) {
+        const { pool, backlog_until_ms } = record;
+        const stored = { value: record, etag: written.etags[n] ?? "" };
+        const kept = this.#kept.get(name) as Kept;
+        this.#kept.set(name, { ...kept, stored, told: { at_ms: nowMs, pool, backlog_until_ms } });
+      }
       return;
     }
-    // The first time it may be many that have: they were read a while ago.
-    const moved = isFirst ? undefined : due[written.at ?? -1];
+    // The first time it may be many that have moved on: they were read a while ago.
+    const moved = tries === TRIES ? undefined : due[written.at ?? -1];
     await Promise.all((moved === undefined ? due : [moved]).map(({ name }) => this.#readAgain(name)));
     const half = Math.ceil(due.length / 2);
-    await Promise.all([due.slice(0, half), due.slice(half)].map((part) => this.#writeTogether(part, false)));
-  }
-
-  /** Instances that take slices write as well, some of them often: it is tried until it is in, or another look's turn. */
-  async #writeOne(due: Due): Promise<void> {
-    for (let tries = 0; tries < TRIES; tries++) {
-      const write = this.#writeOf(due);
-      if (write === undefined) return;
-      const written = await this.#deps.ledger.write(write.pool, write.record, write.etag);
-      if (written.kind === "written") {
-        this.#wrote(write, written.etag);
-        return;
-      }
-      await this.#readAgain(due.name);
-    }
-  }
-
-  #writeOf({ name, isWaitedFor }: Due): PoolWrite | undefined {
-    const pool = this.#scheduler.pools.get(name);
-    if (pool === undefined) return undefined;
-    const { backlog_until_ms } = toldNow(pool, isWaitedFor, this.#deps.clock.now());
-    const record = { pool, breakers: this.#breakersOf(name), backlog_until_ms };
-    return { pool: name, record, etag: this.#stored.get(name)?.etag };
-  }
-
-  #wrote({ pool: name, record }: PoolWrite, etag: string | undefined): void {
-    const { pool, backlog_until_ms } = record;
-    this.#stored.set(name, etag === undefined ? undefined : { value: record, etag });
-    this.#told.set(name, { at_ms: this.#deps.clock.now(), spent: spentOf(pool), backlog_until_ms });
-  }
-
-  /** An instance has taken a slice, or told what it learnt. */
-  async #readAgain(name: string): Promise<void> {
-    const before = this.#stored.get(name);
-    const current = await this.#deps.ledger.read(name);
-    this.#stored.set(name, current);
-    const ours = this.#scheduler.pools.get(name);
-    if (current === undefined || ours === undefined) return;
-    const nowMs = this.#deps.clock.now();
-    this.#scheduler.pools.set(name, together(ours, before?.value.pool, current.value.pool, nowMs));
-  }
-
-  #breakersOf(name: string): Record<string, Breaker> {
-    return Object.fromEntries(
-      (this.#members.get(name) ?? []).flatMap((member) => {
-        const breaker = this.#scheduler.breakers.get(member);
-        return breaker === undefined ? [] : [[member, breaker] as const];
-      }),
+    await Promise.all(
+      [due.slice(0, half), due.slice(half)].map((part) =>
+        this.#write(part, due.length > 1 ? TRIES - 1 : tries - 1),
+      ),
     );
   }
-}
 
-/** Ours, and what instances have taken and learnt since `before`. */
-function together(ours: Pool, before: Pool | undefined, theirs: Pool, nowMs: number): Pool {
-  const [a, b] = [poolAt(ours, nowMs), poolAt(theirs, nowMs)];
-  return {
-    requests: beliefTogether(a.requests, before?.requests, b.requests),
-    tokens: beliefTogether(a.tokens, before?.tokens, b.tokens),
-    not_before_ms: Math.max(a.not_before_ms, b.not_before_ms),
-  };
-}
-
-/** Who knows how it is limited knows what is left of it; what the other has taken is taken off. */
-function beliefTogether(
-  ours: LimitBelief | null,
-  before: LimitBelief | null | undefined,
-  theirs: LimitBelief | null,
-): LimitBelief | null {
-  if (ours === null || theirs === null) return ours ?? theirs;
-  const taken = (since: LimitBelief) => since.spent - (before?.spent ?? 0);
-  const learntThere = ours.shape === "unknown" && theirs.shape !== "unknown";
-  const [base, more] = learntThere ? [theirs, taken(ours)] : [ours, taken(theirs)];
-  // Less than before: a slice that was not used up came back.
-  return more < 0 ? giveBack(base, -more) : spend(base, more);
-}
-
-/** When it was is not known: what is spent from now on is told at once. */
-function toldBy({ pool, backlog_until_ms }: PoolRecord): PoolTold {
-  return { at_ms: 0, spent: spentOf(pool), backlog_until_ms };
+  /** An instance has taken a slice, or given back what it did not use: that is taken off here as well. */
+  async #readAgain(name: string): Promise<void> {
+    const kept = this.#kept.get(name) as Kept;
+    const stored = await this.#deps.ledger.read(name);
+    this.#kept.set(name, { ...kept, stored });
+    const ours = this.#scheduler.pools.get(name);
+    const [theirs, before] = [stored?.value.pool, kept.stored?.value.pool];
+    if (theirs === undefined || ours === undefined) return;
+    const both = eachLimit(poolAt(ours, this.#deps.clock.now()), (belief, kind) => {
+      const there = theirs[kind];
+      if (there?.ceiling_per_second !== belief.ceiling_per_second) return belief;
+      const taken = there.spent - (before?.[kind]?.spent ?? 0);
+      return taken < 0 ? giveBack(belief, -taken) : spend(belief, taken);
+    });
+    this.#scheduler.pools.set(name, both);
+  }
 }

@@ -1,4 +1,4 @@
-import type { QuotaHeaders } from "../../model/quota-headers.ts";
+import { capacityOf } from "../belief/belief.ts";
 import {
   afterOutcome,
   type Breaker,
@@ -19,41 +19,15 @@ import {
   takeFrom,
   takenOf,
 } from "../belief/pool.ts";
+import type { Limited } from "../limited.ts";
+import type { CallNews } from "../ports.ts";
 import { FairQueue, type Waiting } from "../turns/fair-queue.ts";
-
-/** A deployment as the scheduler sees it. */
-export interface Served {
-  readonly name: string;
-  /** Its quota's name; several deployments may share one. */
-  readonly pool: string;
-  /** Calls at the same time. */
-  readonly concurrency: number | undefined;
-  /** Switched off: nothing is let go to it, and jobs that others can serve go there. */
-  readonly off?: boolean;
-}
 
 /** A job let go to a deployment. */
 export interface Release {
   readonly job: Waiting;
   readonly deployment: string;
   readonly taken: Taken;
-}
-
-/** What became of a call that was let go. */
-export interface CallNews {
-  readonly deployment: string;
-  readonly job_id: string;
-  readonly taken: Taken;
-  /**
-   * `refused`: 429. `failed`: the deployment's fault. `aborted`: nobody's. `unused`: it was let go, and no call was made.
-   * `ok`: all else, whatever it answered.
-   */
-  readonly outcome: "ok" | "refused" | "failed" | "aborted" | "unused";
-  readonly latency_ms: number;
-  /** When it was sent, by the clock of whoever is told; null: it was another's clock that saw it. */
-  readonly sent_ms: number | null;
-  readonly headers: QuotaHeaders;
-  readonly retry_after_ms: number | null;
 }
 
 export interface Decision {
@@ -64,8 +38,12 @@ export interface Decision {
   readonly nextAtMs: number;
 }
 
-/** A call that was let go and has not been heard of for so long no longer counts as running. */
-const MOST_CALL_MS = 30 * 60_000;
+/** A released job that is still waiting after this is released again; the grant has lapsed by then. */
+export const GRANT_MS = 30_000;
+/** A call whose grant has lapsed by the slowest clock is running, and the store knows of it, or it never will be. */
+const GRANT_SURELY_MS = GRANT_MS + 10_000;
+/** For so long after a call's end the store may still say that it runs. */
+const ENDED_MS = 5_000;
 /** Calls a second at full ramp where no limit says how many. */
 const RAMP_PER_SECOND = 50;
 /** Before its deadline a job needs as long as the fastest of its deployments usually takes; unknown: this. */
@@ -79,9 +57,13 @@ const UNLIMITED: Pool = { requests: null, tokens: null, not_before_ms: 0 };
 const LATE_EVERY_MS = 500;
 
 interface State {
-  readonly served: Served;
-  /** Job ids of calls let go that have not ended, and since when. */
-  readonly running: Map<string, number>;
+  served: Limited;
+  /** Where only so many calls may run, those that were let go and have not ended, by job id: since when, and whether the store has said so. */
+  readonly running: Map<string, { readonly sinceMs: number; readonly isStored: boolean }>;
+  /** Calls that ended lately, by job id: when. */
+  readonly ended: Map<string, number>;
+  /** Calls that instances may begin by themselves; undefined: nobody has counted. */
+  slots: number | undefined;
   /** For the ramp: when the next call may go. */
   rampAtMs: number;
 }
@@ -94,6 +76,8 @@ export class Scheduler {
   readonly queue: FairQueue;
   readonly pools = new Map<string, Pool>();
   readonly breakers = new Map<string, Breaker>();
+  /** Pools that were taken from, or that an answer told of. */
+  readonly learnt = new Set<string>();
   readonly #states = new Map<string, State>();
   #lookedForLateMs = 0;
   /** From a release until the call is sent, smoothed. */
@@ -104,40 +88,63 @@ export class Scheduler {
   }
 
   /** The deployments there are now; what is known of those that stay is kept. */
-  serve(deployments: readonly Served[]): void {
+  serve(deployments: readonly Limited[]): void {
     const names = new Set(deployments.map(({ name }) => name));
     for (const name of this.#states.keys()) if (!names.has(name)) this.#states.delete(name);
     for (const served of deployments) {
       const known = this.#states.get(served.name);
-      this.#states.set(served.name, {
-        served,
-        running: known?.running ?? new Map(),
-        rampAtMs: known?.rampAtMs ?? 0,
-      });
+      if (known !== undefined) known.served = served;
+      else
+        this.#states.set(served.name, {
+          ...{ served, running: new Map(), ended: new Map(), slots: undefined, rampAtMs: 0 },
+        });
     }
   }
 
-  /** A call that was let go has ended, or its job is waiting again. */
-  ended(deployment: string, jobId: string): void {
-    this.#states.get(deployment)?.running.delete(jobId);
+  /**
+   * Counts what runs on a deployment that bears only so many calls at a time. Until then, and once nobody says so any
+   * more, nothing is let go to it.
+   * @param running job ids, as the store told at `askedMs`
+   * @param slots calls that instances may begin by themselves; undefined: it is not known
+   */
+  count(name: string, running: ReadonlySet<string>, slots: number | undefined, askedMs: number): void {
+    const state = this.#states.get(name);
+    if (state === undefined) return;
+    state.slots = slots;
+    for (const [jobId, atMs] of state.ended) if (askedMs - atMs > ENDED_MS) state.ended.delete(jobId);
+    for (const [jobId, { sinceMs, isStored }] of state.running)
+      if (!running.has(jobId) && (isStored || askedMs - sinceMs > GRANT_SURELY_MS))
+        state.running.delete(jobId);
+    for (const jobId of running)
+      if (!state.ended.has(jobId)) {
+        const sinceMs = state.running.get(jobId)?.sinceMs ?? askedMs;
+        state.running.set(jobId, { sinceMs, isStored: true });
+      }
+  }
+
+  /** Nobody watches any more what runs there. */
+  uncount(name: string): void {
+    const state = this.#states.get(name);
+    if (state !== undefined) state.slots = undefined;
   }
 
   /**
-   * News of a call, however late it comes.
-   * @param own whether it was let go from here. What an instance took by itself is counted in another's sum, so that its
+   * News of a call, however late it comes. What an instance took by itself is counted in another's sum, so that its
    * headers say nothing here; that it was refused does.
    */
-  heard(news: CallNews, nowMs: number, own = true): void {
+  heard(news: CallNews, nowMs: number): void {
     const state = this.#states.get(news.deployment);
     if (state === undefined) return;
     state.running.delete(news.job_id);
+    if (state.served.limits.concurrency !== undefined) state.ended.set(news.job_id, nowMs);
+    this.learnt.add(state.served.pool);
     const pool = this.pools.get(state.served.pool);
     if (news.outcome === "unused") {
       if (pool !== undefined)
         this.pools.set(state.served.pool, giveBackTo(poolAt(pool, nowMs), 1, news.taken.tokens));
       return;
     }
-    if (pool !== undefined && (own || news.outcome === "refused")) {
+    if (pool !== undefined && (news.straight !== true || news.outcome === "refused")) {
       const { taken, headers, retry_after_ms } = news;
       const quota = {
         ...{ taken, headers, retry_after_ms },
@@ -246,10 +253,8 @@ export class Scheduler {
       if (permits(breaker, nowMs) === "no") return permitsAtMs(breaker, nowMs);
       if (rampShare(breaker, nowMs) < 1 && nowMs < state.rampAtMs) return state.rampAtMs;
     }
-    if (served.concurrency !== undefined && running.size >= served.concurrency) {
-      this.#forgetLost(running, nowMs);
-      if (running.size >= served.concurrency) return Infinity;
-    }
+    const { concurrency } = served.limits;
+    if (concurrency !== undefined && running.size + (state.slots ?? Infinity) >= concurrency) return Infinity;
     const pool = this.pools.get(served.pool);
     if (pool === undefined || poolHasRoom(pool, job.tokens, nowMs)) return nowMs;
     return Math.max(poolRoomAtMs(pool, job.tokens, nowMs), nowMs + 1);
@@ -263,22 +268,19 @@ export class Scheduler {
     const pool = this.pools.get(served.pool);
     const after = pool === undefined ? undefined : takeFrom(pool, 1, job.tokens);
     if (after !== undefined) this.pools.set(served.pool, after);
+    this.learnt.add(served.pool);
     if (breaker !== undefined && rampShare(breaker, nowMs) < 1) {
       const perSecond = (after?.requests?.per_second ?? RAMP_PER_SECOND) * rampShare(breaker, nowMs);
       state.rampAtMs = nowMs + 1000 / perSecond;
     }
-    running.set(job.job_id, nowMs);
+    if (served.limits.concurrency !== undefined) {
+      running.set(job.job_id, { sinceMs: nowMs, isStored: false });
+      state.ended.delete(job.job_id);
+    }
     this.queue.take(job, served.name);
     const taken =
       after === undefined ? takenOf(UNLIMITED, job.tokens, nowMs) : takenOf(after, job.tokens, nowMs);
     return { job, deployment: served.name, taken };
-  }
-
-  #forgetLost(running: Map<string, number>, nowMs: number): void {
-    for (const [jobId, sinceMs] of running) {
-      if (nowMs - sinceMs < MOST_CALL_MS) break;
-      running.delete(jobId);
-    }
   }
 
   /**
@@ -314,7 +316,7 @@ export class Scheduler {
       const belief = this.pools.get(pool)?.tokens;
       if (belief == null) return 0;
       perSecond += belief.per_second;
-      left -= Math.max(belief.capacity, belief.per_second);
+      left -= Math.max(capacityOf(belief), belief.per_second);
     }
     return left <= 0 || perSecond <= 0 ? 0 : (left / perSecond) * 1000;
   }

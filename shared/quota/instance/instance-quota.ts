@@ -1,127 +1,161 @@
 import type { Clock } from "../../clock.ts";
+import { MAX_RETRY_AFTER_SECONDS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { WaitCause } from "../../model/wait-cause.ts";
 import type { Stored } from "../../store.ts";
-import { afterOutcome, type Breaker, CLOSED, permits, probing, rampShare } from "../belief/breaker.ts";
+import {
+  afterOutcome,
+  type Breaker,
+  CLOSED,
+  permits,
+  permitsAtMs,
+  probing,
+  rampShare,
+} from "../belief/breaker.ts";
 import {
   giveBackTo,
-  isLimited,
-  learn,
   newPool,
   type Pool,
-  type PoolLimits,
   poolAt,
   poolHasRoom,
   poolRoomAtMs,
   type Taken,
   takeFrom,
   takenOf,
+  UNKNOWN_WAIT_MS,
   withLimits,
 } from "../belief/pool.ts";
-import type { CallNews } from "../dispatch/scheduler.ts";
-import type { PoolRecord, QuotaLedger } from "../ports.ts";
-import { NO_SLICE, type Slice, sliceSize } from "./slice.ts";
-
-/** What an instance must know of a deployment to admit calls to it. */
-export interface Limited {
-  readonly name: string;
-  readonly pool: string;
-  readonly limits: PoolLimits & { readonly concurrency?: number | undefined };
-}
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { Grant } from "../grant.ts";
+import type { Limited } from "../limited.ts";
+import type { PoolRecord } from "../pool-record.ts";
+import type { ParkedJob, ParkedJobs, QuotaLedger } from "../ports.ts";
+import { slotsOfOthers, withSlots } from "../slots.ts";
+import type { Wait } from "../wait.ts";
+import { type HeardCall, NO_CALL, newsOf } from "./call-news.ts";
+import type { Reporter } from "./reporter.ts";
+import { MOST_SHARE, NO_SLICE, type Slice, sliceSize, together } from "./slice.ts";
 
 /** How often a slice is tried for against others who want one at the same time. */
 const TRIES = 4;
-/** What is known of a pool that had no room, or a backlog, is believed for so long. */
+/** What is known of a pool that had no room, or a line, is believed for so long. */
 const ASK_AGAIN_MS = 400;
-/** News of calls is written with the next slice; alone after so many, or when it is bad. */
-const NEWS_KEPT = 48;
-const NEWS_EVERY_MS = 1_000;
 /** Of a slice, when so much is left the next is fetched meanwhile. */
 const REFILL_SHARE = 0.3;
+/** Slots lapse so soon: until then the calls begun from them count twice, once it is stored that they run. */
+const SLOTS_LAPSE_MS = 2_000;
+/** From a call's beginning until it is stored that it runs. */
+const CLAIM_MS = 1_000;
 
+/** What this instance holds of a pool. */
 interface State {
+  /** As the slice was taken from it. */
   pool: Pool;
   slice: Slice;
   /** As last read or written; undefined: to be read. */
   stored: Stored<PoolRecord> | undefined;
-  news: CallNews[];
+  /** It has a limit, by the catalogue or because it refused. */
+  isLimited: boolean;
+  /** A refusal asked to be spared until then. */
+  notBeforeMs: number;
   /** Nothing is to be had before. */
-  nothingUntilMs: number;
-  writtenMs: number;
+  nothing: Wait;
   /** Callers that wait for a slice. */
   wanting: number;
-  refilling: Promise<boolean> | undefined;
+  refilling: Promise<void> | undefined;
+}
+
+/** How many calls may be begun here of a deployment that bears only so many at a time, and which were. */
+interface OwnSlots {
+  readonly calls: number;
+  readonly lapses_ms: number;
+  /** Job ids; what is stored as running is not among them. */
+  readonly begun: Set<string>;
+}
+
+interface Plan {
+  readonly record: PoolRecord;
+  /** Undefined: there is nothing to be had. */
+  readonly slice: Slice | undefined;
+  readonly slots: OwnSlots | undefined;
+  /** What is left of a lapsed slice goes back. */
+  readonly back: Slice;
 }
 
 export interface InstanceQuotaDeps {
+  /** Undefined: the catalogue no longer has it. */
+  readonly deployment: (name: string) => Limited | undefined;
   readonly ledger: QuotaLedger;
+  readonly jobs: Pick<ParkedJobs, "runningOn">;
+  readonly dispatcher: Dispatcher;
+  readonly reporter: Reporter;
   readonly clock: Clock;
   readonly log: Log;
+  readonly instance: string;
 }
 
 /**
- * This instance's part of the quota that all share. It takes a slice of a pool by one conditional write and admits
- * calls from it in memory; what answers say rides along with the next slice. A deployment without limits costs
- * nothing until it refuses.
+ * This instance's part of the quota that all share: how a worker asks for quota, and tells what became of it. A slice of
+ * a pool is taken by one conditional write, and calls are admitted from it in memory. What calls meet is told to the
+ * dispatcher, which alone learns from it. A deployment without limits costs nothing until it refuses.
  */
 export class InstanceQuota {
   readonly #deps: InstanceQuotaDeps;
   readonly #pools = new Map<string, State>();
+  readonly #slots = new Map<string, OwnSlots>();
   readonly #breakers = new Map<string, Breaker>();
-  readonly #running = new Map<string, number>();
 
   constructor(deps: InstanceQuotaDeps) {
     this.#deps = deps;
   }
 
-  #stateOf(deployment: Limited): State {
-    let state = this.#pools.get(deployment.pool);
+  #limited(name: string): Limited {
+    return this.#deps.deployment(name) ?? { name, pool: name, limits: {} };
+  }
+
+  #stateOf({ pool, limits }: Limited): State {
+    let state = this.#pools.get(pool);
     if (state === undefined) {
       state = {
-        pool: newPool(deployment.limits, this.#deps.clock.now()),
-        slice: NO_SLICE,
-        stored: undefined,
-        news: [],
-        nothingUntilMs: 0,
-        writtenMs: 0,
-        wanting: 0,
-        refilling: undefined,
+        ...{ pool: newPool({}, 0), slice: NO_SLICE, stored: undefined, isLimited: false, notBeforeMs: 0 },
+        ...{ nothing: { cause: "no_slice", untilMs: 0 }, wanting: 0, refilling: undefined },
       };
-      this.#pools.set(deployment.pool, state);
+      this.#pools.set(pool, state);
     }
+    state.isLimited ||= limits.requests_per_minute !== undefined || limits.tokens_per_minute !== undefined;
     return state;
   }
 
-  /** Why a call of so many tokens must wait; undefined: it may go now, from what this instance holds. */
-  waitCause(deployment: Limited, tokens: number): WaitCause | undefined {
+  /** Why, and until when, a call of so many tokens must wait; undefined: it may go now, from what this instance holds. */
+  waits(deployment: string, tokens: number): Wait | undefined {
     const nowMs = this.#deps.clock.now();
-    const breaker = this.#breakers.get(deployment.name);
-    if (breaker !== undefined) {
-      if (permits(breaker, nowMs) === "no") return "deployment_failing";
-      if (rampShare(breaker, nowMs) < 1 && (this.#running.get(deployment.name) ?? 0) > 0)
-        return "deployment_failing";
+    const breaker = this.#breakers.get(deployment);
+    // As it recovers the dispatcher lets calls go, few at first.
+    if (breaker !== undefined && (permits(breaker, nowMs) === "no" || rampShare(breaker, nowMs) < 1))
+      return { cause: "deployment_failing", untilMs: Math.max(permitsAtMs(breaker, nowMs), nowMs + 1) };
+    const limited = this.#limited(deployment);
+    const { isLimited, slice, notBeforeMs, nothing } = this.#stateOf(limited);
+    if (nowMs < notBeforeMs) return { cause: "rate_limited", untilMs: notBeforeMs };
+    const none: Wait = nowMs < nothing.untilMs ? nothing : { cause: "no_slice", untilMs: nowMs + 1 };
+    if (limited.limits.concurrency !== undefined) {
+      const slots = this.#slots.get(deployment);
+      if (slots === undefined || slots.lapses_ms <= nowMs || slots.begun.size >= slots.calls) return none;
     }
-    const { concurrency } = deployment.limits;
-    if (concurrency !== undefined && (this.#running.get(deployment.name) ?? 0) >= concurrency)
-      return "concurrency_full";
-    const state = this.#stateOf(deployment);
-    const { slice, pool } = state;
-    if (!isLimited(pool)) return nowMs < pool.not_before_ms ? "rate_limited" : undefined;
-    if (slice.lapses_ms > nowMs && slice.requests >= 1 && slice.tokens >= tokens) return undefined;
-    if (nowMs < pool.not_before_ms) return "rate_limited";
-    return nowMs < state.nothingUntilMs ? "quota_used_up" : "no_quota_here";
+    const isEnough = slice.lapses_ms > nowMs && slice.requests >= 1 && slice.tokens >= tokens;
+    return !isLimited || isEnough ? undefined : none;
   }
 
   /** Tries to get room for a call on one of these, in this order. False: there is none, or others wait for it. */
-  async prepare(deployments: readonly Limited[], tokens: number): Promise<boolean> {
-    for (const deployment of deployments) {
-      const state = this.#stateOf(deployment);
-      if (!isLimited(state.pool)) continue;
+  async prepare(deployments: readonly string[], tokens: number): Promise<boolean> {
+    for (const name of deployments) {
+      const state = this.#stateOf(this.#limited(name));
       state.wanting++;
       try {
         // What one brings others may have used up before this one's turn.
-        for (let tries = 0; tries < TRIES && this.#deps.clock.now() >= state.nothingUntilMs; tries++)
-          if (await this.#refill(deployment, tokens)) return true;
+        for (let tries = 0; tries < TRIES && this.waits(name, tokens)?.cause === "no_slice"; tries++) {
+          await this.#refill(name, tokens);
+          if (this.waits(name, tokens) === undefined) return true;
+        }
       } finally {
         state.wanting--;
       }
@@ -129,87 +163,84 @@ export class InstanceQuota {
     return false;
   }
 
-  /** A call goes out of this instance's own slice. */
-  take(deployment: Limited, tokens: number): Taken {
+  /** A call goes out of what this instance holds, and counts from now on. */
+  take(deployment: string, tokens: number, jobId: string): Taken {
     const nowMs = this.#deps.clock.now();
-    const state = this.#stateOf(deployment);
-    const breaker = this.#breakers.get(deployment.name);
+    const state = this.#stateOf(this.#limited(deployment));
+    const breaker = this.#breakers.get(deployment);
     if (breaker !== undefined && permits(breaker, nowMs) === "probe")
-      this.#breakers.set(deployment.name, probing(breaker, nowMs));
-    const { slice } = state;
-    state.slice = {
-      ...slice,
-      requests: slice.requests - 1,
-      tokens: slice.tokens - tokens,
-      used: slice.used + 1,
-    };
-    if (
-      isLimited(state.pool) &&
-      state.slice.requests < slice.size * REFILL_SHARE &&
-      state.refilling === undefined
-    )
-      void this.#refill(deployment, tokens);
-    const taken = takenOf(state.pool, tokens, nowMs);
-    return { ...taken, burst_requests: slice.size, burst_tokens: Math.max(tokens, slice.tokens) };
+      this.#breakers.set(deployment, probing(breaker, nowMs));
+    this.#slots.get(deployment)?.begun.add(jobId);
+    const { requests, tokens: left, size, used } = state.slice;
+    state.slice = { ...state.slice, requests: requests - 1, tokens: left - tokens, used: used + 1 };
+    if (state.isLimited && requests - 1 < size * REFILL_SHARE) void this.#refill(deployment, tokens);
+    const burst = { burst_requests: size, burst_tokens: Math.max(tokens, left) };
+    return { ...takenOf(state.pool, tokens, nowMs), ...burst };
   }
 
   /** The call taken for was not made. */
-  giveBack(deployment: Limited, tokens: number): void {
-    const state = this.#stateOf(deployment);
-    state.slice = { ...state.slice, requests: state.slice.requests + 1, tokens: state.slice.tokens + tokens };
+  giveBack(deployment: string, { tokens }: Taken, jobId: string): void {
+    const state = this.#stateOf(this.#limited(deployment));
+    this.#slots.get(deployment)?.begun.delete(jobId);
+    const { requests, tokens: left } = state.slice;
+    state.slice = { ...state.slice, requests: requests + 1, tokens: left + tokens };
   }
 
-  started(deployment: Limited): void {
-    this.#running.set(deployment.name, (this.#running.get(deployment.name) ?? 0) + 1);
-  }
-
-  /**
-   * Resolves once bad news is in the ledger.
-   * @param granted whether the dispatcher took quota for it: then the pool is its business
-   */
-  async heard(deployment: Limited, news: CallNews, granted: boolean): Promise<void> {
-    const nowMs = this.#deps.clock.now();
-    this.#running.set(deployment.name, Math.max(0, (this.#running.get(deployment.name) ?? 0) - 1));
-    if (news.outcome !== "aborted") {
-      const before = this.#breakers.get(deployment.name) ?? CLOSED;
-      const health = news.outcome === "failed" ? "failed" : "ok";
-      const after = afterOutcome(before, health, news.latency_ms, news.job_id, nowMs);
-      this.#breakers.set(deployment.name, after);
-      if (after.state !== before.state)
-        this.#deps.log.warn("breaker", { deployment: deployment.name, state: after.state });
-    }
-    const state = this.#stateOf(deployment);
-    if (granted && news.outcome !== "refused") return;
-    if (!isLimited(state.pool) && news.outcome !== "refused") return;
-    if (!granted) state.news.push(news);
-    if (news.outcome === "refused") {
+  /** Resolves once all who decide can know it, where it is bad news. */
+  async heard(call: HeardCall): Promise<void> {
+    const { dispatcher, reporter, clock } = this.#deps;
+    const news = newsOf(call);
+    const { deployment, job_id: jobId, outcome } = news;
+    const limited = this.#limited(deployment);
+    this.#slots.get(deployment)?.begun.delete(jobId);
+    if (outcome !== "aborted") this.#judge(deployment, outcome === "failed", news.latency_ms, jobId);
+    if (outcome === "refused") {
+      const state = this.#stateOf(limited);
+      const waitMs = Math.min(news.retry_after_ms ?? UNKNOWN_WAIT_MS, MAX_RETRY_AFTER_SECONDS * 1000);
+      state.notBeforeMs = Math.max(state.notBeforeMs, clock.now() + waitMs);
+      state.isLimited = true;
       state.slice = NO_SLICE;
-      state.pool = learn(poolAt(state.pool, nowMs), quotaNews(news, nowMs), nowMs);
-      state.nothingUntilMs = Math.max(state.pool.not_before_ms, nowMs + ASK_AGAIN_MS);
     }
-    const due = news.outcome !== "ok" || state.news.length >= NEWS_KEPT;
-    if (state.news.length > NEWS_KEPT) state.news.splice(0, state.news.length - NEWS_KEPT);
-    if (granted || !due) return;
-    const told =
-      news.outcome !== "refused" && nowMs - state.writtenMs < NEWS_EVERY_MS
-        ? undefined
-        : this.#refill(deployment, 0);
-    if (news.outcome === "refused") await told;
+    if (dispatcher.isLeading) return dispatcher.heard(news);
+    const isBad = outcome === "refused" || outcome === "failed";
+    if (!call.granted && !isBad) return reporter.keep(news);
+    await reporter.heard(news);
+    // Whoever dispatches learns from it, also where nothing waits.
+    if (outcome === "refused") await dispatcher.ensure();
+  }
+
+  /** The dispatcher let the job go, and no call came of it. */
+  async unused({ deployment, taken }: Grant, jobId: string): Promise<void> {
+    const { dispatcher, reporter } = this.#deps;
+    const news = { ...NO_CALL, deployment, job_id: jobId, taken };
+    if (dispatcher.isLeading) dispatcher.heard(news);
+    else await reporter.heard(news);
+  }
+
+  /** The job is stored as one that waits in line: somebody must dispatch. */
+  async waitsInLine(job: ParkedJob): Promise<void> {
+    this.#deps.dispatcher.parkedHere(job);
+    await this.#deps.dispatcher.ensure();
+  }
+
+  /** This instance's own view of a deployment's health: it need not wait for anybody's to stop calling it. */
+  #judge(deployment: string, hasFailed: boolean, latencyMs: number, jobId: string): void {
+    const before = this.#breakers.get(deployment) ?? CLOSED;
+    const nowMs = this.#deps.clock.now();
+    const after = afterOutcome(before, hasFailed ? "failed" : "ok", latencyMs, jobId, nowMs);
+    this.#breakers.set(deployment, after);
+    if (after.state !== before.state) this.#deps.log.warn("breaker", { deployment, state: after.state });
   }
 
   /** One at a time for a pool: whoever wants more meanwhile shares what it brings. */
-  #refill(deployment: Limited, tokens: number): Promise<boolean> {
-    const state = this.#stateOf(deployment);
-    if (state.refilling !== undefined) {
-      return state.refilling.then(() => this.waitCause(deployment, tokens) === undefined);
-    }
-    state.refilling = this.#fetch(deployment, state, tokens)
+  #refill(deployment: string, tokens: number): Promise<void> {
+    const limited = this.#limited(deployment);
+    const state = this.#stateOf(limited);
+    state.refilling ??= this.#fetch(limited, state, tokens)
       .catch((thrown: unknown) => {
         // Without the ledger nothing can be taken: the jobs wait, as for quota.
-        this.#deps.log.warn("quota_ledger_away", { pool: deployment.pool, reason: reasonOf(thrown) });
-        state.stored = undefined;
-        state.nothingUntilMs = this.#deps.clock.now() + ASK_AGAIN_MS;
-        return false;
+        this.#deps.log.warn("quota_ledger_away", { pool: limited.pool, reason: reasonOf(thrown) });
+        this.#nothing(state, "no_slice");
       })
       .finally(() => {
         state.refilling = undefined;
@@ -217,82 +248,84 @@ export class InstanceQuota {
     return state.refilling;
   }
 
-  async #fetch(deployment: Limited, state: State, tokens: number): Promise<boolean> {
-    const { ledger, clock } = this.#deps;
+  #nothing(state: State, cause: WaitCause, untilMs = Infinity): void {
+    state.nothing = { cause, untilMs: Math.min(this.#deps.clock.now() + ASK_AGAIN_MS, untilMs) };
+    state.stored = undefined;
+  }
+
+  async #fetch(deployment: Limited, state: State, tokens: number): Promise<void> {
+    const { ledger, jobs } = this.#deps;
+    const { name, pool, limits } = deployment;
     for (let tries = 0; tries < TRIES; tries++) {
-      const stored = state.stored ?? (await ledger.read(deployment.pool));
-      const nowMs = clock.now();
-      const plan = this.#plan(deployment, state, stored?.value, tokens, nowMs);
-      if (plan === undefined) return false;
-      const written = await ledger.write(deployment.pool, plan.record, stored?.etag);
+      const stored = state.stored ?? (await ledger.read(pool));
+      const running = limits.concurrency === undefined ? undefined : await jobs.runningOn(name);
+      const plan = this.#plan(deployment, state, stored?.value, tokens, running);
+      if (plan === undefined) return;
+      const { record, slice, slots, back } = plan;
+      const written = await ledger.write([{ pool, record, etag: stored?.etag }]);
       if (written.kind === "written") {
-        state.pool = plan.record.pool;
-        state.writtenMs = nowMs;
-        if (plan.slice === undefined) return false;
-        state.stored = { value: plan.record, etag: written.etag };
-        state.slice = together(state.slice, plan.slice);
-        return true;
+        if (slice === undefined) return;
+        state.pool = record.pool;
+        state.stored = { value: record, etag: written.etags[0] ?? "" };
+        state.slice = together(state.slice, slice);
+        if (slots !== undefined) this.#slots.set(name, slots);
+        return;
       }
       state.stored = undefined;
-      state.slice = together(state.slice, plan.back);
-      state.news = [...plan.news, ...state.news];
+      state.slice = together(state.slice, back);
     }
-    state.nothingUntilMs = clock.now() + ASK_AGAIN_MS;
-    return false;
+    this.#nothing(state, "no_slice");
   }
 
-  /** What to write to the ledger; undefined: nothing, for there is nothing to be had and nothing to tell. */
+  /**
+   * What to write to the ledger; undefined: there is nothing to be had and nothing to give back.
+   * @param running job ids of calls that run already, where only so many may
+   */
   #plan(
-    deployment: Limited,
+    { limits, name }: Limited,
     state: State,
-    record: PoolRecord | undefined,
+    before: PoolRecord | undefined,
     tokens: number,
-    nowMs: number,
-  ): { record: PoolRecord; slice: Slice | undefined; back: Slice; news: CallNews[] } | undefined {
-    const { limits, name } = deployment;
-    const pool = record === undefined ? newPool(limits, nowMs) : withLimits(record.pool, limits, nowMs);
-    // What is left of a lapsed slice goes back with this write.
+    running: ReadonlySet<string> | undefined,
+  ): Plan | undefined {
+    const nowMs = this.#deps.clock.now();
+    const pool = before === undefined ? newPool(limits, nowMs) : withLimits(before.pool, limits, nowMs);
     const back = state.slice.lapses_ms <= nowMs ? state.slice : NO_SLICE;
-    const known = state.news.reduce(
-      (sum, each) => learn(sum, quotaNews(each, nowMs), nowMs),
-      poolAt(pool, nowMs),
-    );
-    const whole = giveBackTo(known, back.requests, back.tokens);
-    const backlog = (record?.backlog_until_ms ?? 0) > nowMs;
-    const hasRoom = !backlog && poolHasRoom(whole, tokens, nowMs);
-    if (!hasRoom) {
-      const roomAtMs = backlog ? Infinity : Math.max(nowMs + 1, poolRoomAtMs(whole, tokens, nowMs));
-      state.nothingUntilMs = Math.min(nowMs + ASK_AGAIN_MS, roomAtMs);
-      state.stored = undefined;
-      if (state.news.length === 0 && back.requests === 0) return undefined;
+    const whole = giveBackTo(poolAt(pool, nowMs), back.requests, back.tokens);
+    const { backlog_until_ms = 0, breakers = {}, slots: held } = before ?? {};
+    const begun = [...(this.#slots.get(name)?.begun ?? [])].filter((id) => running?.has(id) !== true);
+    const others = slotsOfOthers(held?.[name], nowMs, this.#deps.instance);
+    const free = (limits.concurrency ?? Infinity) - (running?.size ?? 0) - others - begun.length;
+    if (backlog_until_ms > nowMs) this.#nothing(state, "line");
+    else if (free < 1) this.#nothing(state, "concurrency");
+    else if (!poolHasRoom(whole, tokens, nowMs))
+      this.#nothing(state, "quota", Math.max(nowMs + 1, poolRoomAtMs(whole, tokens, nowMs)));
+    else {
+      const slice = sliceSize(whole, tokens, state.slice, nowMs, state.wanting);
+      if (back !== NO_SLICE) state.slice = NO_SLICE;
+      const record = {
+        ...{ pool: takeFrom(whole, slice.requests, slice.tokens), breakers, backlog_until_ms },
+        ...(held === undefined ? {} : { slots: held }),
+      };
+      if (limits.concurrency === undefined) return { record, slice, slots: undefined, back };
+      const lapses_ms = Math.min(slice.lapses_ms, nowMs + SLOTS_LAPSE_MS);
+      const calls = begun.length + Math.max(1, Math.floor(free * MOST_SHARE));
+      const own = withSlots(
+        held?.[name],
+        this.#deps.instance,
+        { calls, until_ms: lapses_ms + CLAIM_MS },
+        nowMs,
+      );
+      const slots = { calls, lapses_ms, begun: new Set(begun) };
+      return { record: { ...record, slots: { ...held, [name]: own } }, slice, slots, back };
     }
-    const slice = hasRoom ? sliceSize(whole, tokens, state.slice, nowMs, state.wanting) : undefined;
-    const { news } = state;
-    state.news = [];
-    if (back !== NO_SLICE) state.slice = NO_SLICE;
-    const own = this.#breakers.get(name);
-    const breakers = own === undefined ? (record?.breakers ?? {}) : { ...record?.breakers, [name]: own };
-    const next = slice === undefined ? whole : takeFrom(whole, slice.requests, slice.tokens);
+    if (back.requests === 0) return undefined;
+    state.slice = NO_SLICE;
     return {
-      record: { pool: next, breakers, backlog_until_ms: record?.backlog_until_ms ?? 0 },
-      ...{ slice, back, news },
+      record: { ...before, pool: whole, breakers, backlog_until_ms },
+      slice: undefined,
+      slots: undefined,
+      back,
     };
   }
-}
-
-function together(one: Slice, other: Slice): Slice {
-  if (one === NO_SLICE) return other;
-  if (other === NO_SLICE) return one;
-  return { ...other, requests: one.requests + other.requests, tokens: one.tokens + other.tokens };
-}
-
-function quotaNews(news: CallNews, nowMs: number) {
-  return {
-    taken: news.taken,
-    refused: news.outcome === "refused",
-    headers: news.headers,
-    retry_after_ms: news.retry_after_ms,
-    arrived_ms: news.sent_ms ?? nowMs,
-    exact: news.sent_ms !== null,
-  };
 }

@@ -1,7 +1,6 @@
 import type { Clock } from "../../clock.ts";
 import { type Log, reasonOf } from "../../log.ts";
-import type { CallNews } from "../dispatch/scheduler.ts";
-import type { Reports } from "../ports.ts";
+import type { CallNews, Reports } from "../ports.ts";
 
 /** A report is written after so many calls, or so long after the first of them; at once when a call went wrong. */
 const REPORT_CALLS = 24;
@@ -12,61 +11,59 @@ const REPORT_AFTER_MS = 1_000;
  */
 const FEW_CALLS = 4;
 const REPORT_FEW_AFTER_MS = 4_000;
-/** A report holds older news as well, in case the dispatcher did not see the one before. */
+/** A report holds older news as well: what was not worth one of its own, or the dispatcher did not see. */
 const MOST_NEWS = 96;
 
-/** Tells the dispatcher, on another instance, what became of the calls it let go: few writes, each of many calls. */
+export interface ReporterDeps {
+  readonly reports: Reports;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly instance: string;
+}
+
+/** Tells the dispatcher, on another instance, what became of calls: few writes, each of many calls. */
 export class Reporter {
-  readonly #deps: { reports: Reports; clock: Clock; log: Log; instance: string };
+  readonly #deps: ReporterDeps;
   #news: CallNews[] = [];
   #seq: number;
   #unsaid = 0;
-  #isAwaited = false;
-  #cancelTimer: (() => void) | undefined;
+  #dueMs = Infinity;
+  #cancelTimer: () => void = () => undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(deps: { reports: Reports; clock: Clock; log: Log; instance: string }) {
+  constructor(deps: ReporterDeps) {
     this.#deps = deps;
     this.#seq = deps.clock.now();
   }
 
-  /**
-   * Resolves once the dispatcher can know it, where that must be before anything else: a refusal, a failure.
-   * @param isAwaited whether another call may have to wait until the dispatcher knows that this one has ended
-   */
-  async heard(news: CallNews, isAwaited = false): Promise<void> {
+  /** Not worth a report of its own: it goes with the next. */
+  keep(news: CallNews): void {
     this.#news.push(news);
     this.#seq++;
-    this.#unsaid++;
     if (this.#news.length > MOST_NEWS) this.#news.splice(0, this.#news.length - MOST_NEWS);
-    if (news.outcome === "refused" || news.outcome === "failed") return this.#write();
-    if (this.#unsaid >= REPORT_CALLS) void this.#write();
-    else this.#writeSoon(isAwaited);
   }
 
-  #writeSoon(isAwaited: boolean): void {
-    if (isAwaited && !this.#isAwaited) {
-      // The timer may be that of a few calls that nobody waits for.
-      this.#isAwaited = true;
-      this.#cancelTimer?.();
-      this.#cancelTimer = undefined;
-    }
-    this.#cancelTimer ??= this.#deps.clock.after(REPORT_AFTER_MS, () => this.#writeUnlessFew());
+  /** Resolves once the dispatcher can know it, where that must be before anything else: a refusal, a failure. */
+  async heard(news: CallNews): Promise<void> {
+    this.keep(news);
+    this.#unsaid++;
+    if (news.outcome === "refused" || news.outcome === "failed") return this.flush();
+    if (this.#unsaid >= REPORT_CALLS) void this.flush();
+    else this.#writeIn(this.#unsaid >= FEW_CALLS ? REPORT_AFTER_MS : REPORT_FEW_AFTER_MS);
   }
 
-  #writeUnlessFew(): void {
-    if (this.#isAwaited || this.#unsaid >= FEW_CALLS) {
-      void this.#write();
-      return;
-    }
-    const restMs = REPORT_FEW_AFTER_MS - REPORT_AFTER_MS;
-    this.#cancelTimer = this.#deps.clock.after(restMs, () => void this.#write());
+  #writeIn(afterMs: number): void {
+    const dueMs = this.#deps.clock.now() + afterMs;
+    if (dueMs >= this.#dueMs) return;
+    this.#cancelTimer();
+    this.#dueMs = dueMs;
+    this.#cancelTimer = this.#deps.clock.after(afterMs, () => void this.flush());
   }
 
-  #write(): Promise<void> {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    this.#isAwaited = false;
+  /** Tells all that is not told yet: also before nobody's work keeps this process running. */
+  flush(): Promise<void> {
+    this.#cancelTimer();
+    this.#dueMs = Infinity;
     this.#writing = this.#writing.then(async () => {
       const unsaid = this.#unsaid;
       if (unsaid === 0) return;

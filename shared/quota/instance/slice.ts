@@ -1,3 +1,4 @@
+import { endsMs } from "../belief/belief.ts";
 import { type Pool, poolRoom } from "../belief/pool.ts";
 
 /** What an instance has taken of a pool, to admit calls from without asking anybody. */
@@ -15,9 +16,9 @@ export const NO_SLICE: Slice = { requests: 0, tokens: 0, lapses_ms: 0, taken_ms:
 
 /** A slice is for the calls of this time, at the rate they came at lately. */
 const SLICE_SECONDS = 2;
-const LAPSES_MS = 5_000;
+export const LAPSES_MS = 5_000;
 /** At most this share of what is there: others want some too. */
-const MOST_SHARE = 0.5;
+export const MOST_SHARE = 0.5;
 const LEAST_CALLS = 4;
 
 /**
@@ -33,11 +34,7 @@ export function sliceSize(pool: Pool, tokens: number, last: Slice, nowMs: number
   const requests = Math.max(1, Math.floor(Math.min(calls, room.requests * MOST_SHARE)));
   const wanted = Math.max(tokens, requests * tokens);
   const capped = Math.max(tokens, Math.min(wanted, room.tokens * MOST_SHARE));
-  const ends = Math.min(
-    pool.requests?.window?.ends_ms ?? Infinity,
-    pool.tokens?.window?.ends_ms ?? Infinity,
-    nowMs + LAPSES_MS,
-  );
+  const ends = Math.min(endsMs(pool.requests), endsMs(pool.tokens), nowMs + LAPSES_MS);
   return {
     requests,
     tokens: Math.ceil(capped),
@@ -46,4 +43,10 @@ export function sliceSize(pool: Pool, tokens: number, last: Slice, nowMs: number
     size: requests,
     used: 0,
   };
+}
+
+/** What is left of one, and a new one. */
+export function together(one: Slice, other: Slice): Slice {
+  if (one === NO_SLICE) return other;
+  return { ...other, requests: one.requests + other.requests, tokens: one.tokens + other.tokens };
 }

@@ -1,20 +1,22 @@
+import TinyQueue from "tinyqueue";
+
 interface Entry<T> {
   readonly item: T;
   readonly key: number;
-  /** Of its making: equals keep it. */
+  /** Counts up, so that of equal keys the older entry is the first. */
   readonly order: number;
 }
 
-/** Entries of items that have gone, or moved, are borne up to as many as there are items, and these. */
+/** Entries of items that have gone or moved are tolerated up to as many as there are items, and these. */
 const FEW_ENTRIES = 64;
 
 /**
- * Items by a number each, the least first, equals in the order they were ranked: adding, moving and taking out cost
- * a logarithm of how many there are. A binary heap that leaves entries of what has gone until they come to the top.
+ * Items ranked by a number each, the least first; of equals the one that was ranked first. Adding, moving and removing
+ * cost a logarithm of the number of items. An entry of an item that has gone stays until it comes to the top.
  */
 export class Ranking<T> {
   readonly #keys = new Map<T, number>();
-  #heap: Entry<T>[] = [];
+  #queue = new TinyQueue<Entry<T>>([], inOrder);
   #made = 0;
 
   get size(): number {
@@ -25,8 +27,7 @@ export class Ranking<T> {
   set(item: T, key: number): void {
     if (this.#keys.get(item) === key) return;
     this.#keys.set(item, key);
-    this.#heap.push({ item, key, order: this.#made++ });
-    this.#up(this.#heap.length - 1);
+    this.#queue.push({ item, key, order: this.#made++ });
     this.#tidy();
   }
 
@@ -35,19 +36,20 @@ export class Ranking<T> {
   }
 
   first(): T | undefined {
-    return this.#heap[0]?.item;
+    return this.#queue.peek()?.item;
   }
 
   /** The least key; Infinity where there is nothing. */
   firstKey(): number {
-    return this.#heap[0]?.key ?? Infinity;
+    return this.#queue.peek()?.key ?? Infinity;
   }
 
   /** All whose key is below one, the least first. */
   below(key: number): T[] {
+    const { data } = this.#queue;
     const found: Entry<T>[] = [];
     const look = (index: number): void => {
-      const entry = this.#heap[index];
+      const entry = data[index];
       if (entry === undefined || entry.key >= key) return;
       if (this.#isHere(entry)) found.push(entry);
       look(2 * index + 1);
@@ -63,52 +65,13 @@ export class Ranking<T> {
   }
 
   #tidy(): void {
-    if (this.#heap.length > 2 * this.#keys.size + FEW_ENTRIES) {
-      // In order it is a heap as well.
-      this.#heap = this.#heap.filter((entry) => this.#isHere(entry)).sort(inOrder);
-      return;
-    }
-    for (let top = this.#heap[0]; top !== undefined && !this.#isHere(top); top = this.#heap[0]) this.#pop();
-  }
-
-  #pop(): void {
-    const last = this.#heap.pop();
-    if (last === undefined || this.#heap.length === 0) return;
-    this.#heap[0] = last;
-    this.#down(0);
-  }
-
-  #up(from: number): void {
-    const heap = this.#heap;
-    const entry = heap[from];
-    if (entry === undefined) return;
-    let child = from;
-    while (child > 0) {
-      const parent = (child - 1) >> 1;
-      const above = heap[parent];
-      if (above === undefined || inOrder(above, entry) <= 0) break;
-      heap[child] = above;
-      child = parent;
-    }
-    heap[child] = entry;
-  }
-
-  #down(from: number): void {
-    const heap = this.#heap;
-    const entry = heap[from];
-    if (entry === undefined) return;
-    let parent = from;
-    for (;;) {
-      const left = heap[2 * parent + 1];
-      const right = heap[2 * parent + 2];
-      if (left === undefined) break;
-      const isRight = right !== undefined && inOrder(right, left) < 0;
-      const least = isRight ? right : left;
-      if (inOrder(entry, least) <= 0) break;
-      heap[parent] = least;
-      parent = 2 * parent + (isRight ? 2 : 1);
-    }
-    heap[parent] = entry;
+    if (this.#queue.length > 2 * this.#keys.size + FEW_ENTRIES)
+      this.#queue = new TinyQueue(
+        this.#queue.data.filter((entry) => this.#isHere(entry)),
+        inOrder,
+      );
+    for (let top = this.#queue.peek(); top !== undefined && !this.#isHere(top); top = this.#queue.peek())
+      this.#queue.pop();
   }
 }
 

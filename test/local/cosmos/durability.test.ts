@@ -47,6 +47,31 @@ async function filled(count: number): Promise<Container> {
 }
 
 describe("a restart", () => {
+  it("brings a file of an older version up to date: offers, prices and resource ids", async () => {
+    const { client } = await open();
+    const { database } = await client.databases.create({ id: "d" });
+    const partitionKey = { paths: ["/pk"] };
+    const { container } = await database.containers.create({ id: "c", partitionKey, throughput: 700 });
+    await container.items.create({ id: "1", pk: "p", n: 1 });
+    const rid = (await container.read()).resource?._rid ?? "";
+    for (const close of closing.splice(0)) await close();
+    // As version 3 left it: without the bit that tells a container's id, and without the terms of items.
+    const bytes = Buffer.from(rid, "base64");
+    bytes[4] = (bytes[4] ?? 0) & 0x7f;
+    const old = bytes.toString("base64");
+    const db = new DatabaseSync(file);
+    db.exec(`UPDATE offers SET resource = replace(resource, '${rid}', '${old}');
+      UPDATE items_1 SET body = replace(body, '${rid.slice(0, 8)}', '${old.slice(0, 8)}');
+      ALTER TABLE items_1 DROP COLUMN terms; PRAGMA user_version = 3`);
+    db.close();
+    const again = (await open()).client.database("d").container("c");
+    expect((await again.readOffer()).resource?.content?.offerThroughput).toBe(700);
+    const { resource } = await again.item("1", "p").read();
+    expect(resource).toMatchObject({ id: "1", n: 1, _self: expect.stringContaining(`/colls/${rid}/docs/`) });
+    expect(Buffer.from(resource?._rid ?? "", "base64").subarray(0, 8)).toEqual(Buffer.from(rid, "base64"));
+    expect((await again.items.upsert({ id: "1", pk: "p", n: 2 })).requestCharge).toBe(10.3);
+  });
+
   it("gives no number out again, though the last item was deleted", async () => {
     const container = await filled(2);
     const { etag } = await container.item("i1", "p").read();

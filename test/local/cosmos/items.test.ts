@@ -143,10 +143,10 @@ describe("items", () => {
 
   it("cost request units by their size", async () => {
     const charge = async (call: Promise<{ requestCharge: number }>) => (await call).requestCharge;
-    expect(await charge(items.items.create(item("small")))).toBeCloseTo(6, 1);
+    expect(await charge(items.items.create(item("small")))).toBe(5.55);
     expect(await charge(items.item("small", ["a", "1"]).read())).toBe(1);
-    await items.items.create(item("large", { text: "x".repeat(10_000) }));
-    expect(await charge(items.item("large", ["a", "1"]).read())).toBe(10);
+    await items.items.create(item("large", { text: "x".repeat(110_000) }));
+    expect(await charge(items.item("large", ["a", "1"]).read())).toBe(9.95);
   });
 });
 

@@ -65,8 +65,26 @@ describe("continuation tokens", () => {
       (await paged(query, { maxItemCount: 2 })).map((page) => page.join(""));
     expect(await count("SELECT TOP 3 VALUE c.id FROM c ORDER BY c.n")).toEqual(["i6i5", "i4"]);
     expect(await count("SELECT VALUE c.id FROM c OFFSET 1 LIMIT 5")).toEqual(["i1i2", "i3i4", "i5"]);
-    expect(await count("SELECT DISTINCT VALUE c.pk FROM c OFFSET 1 LIMIT 5")).toEqual(["odd"]);
-    expect(await count("SELECT VALUE COUNT(1) FROM c GROUP BY c.n")).toEqual(["11", "11", "11", "1"]);
+    expect(await count("SELECT TOP 4 VALUE c.id FROM c ORDER BY c.n")).toEqual(["i6i5", "i4i3"]);
+    expect(await count("SELECT DISTINCT VALUE c.pk FROM c ORDER BY c.pk OFFSET 1 LIMIT 5")).toEqual(["odd"]);
+  });
+
+  it("are not given where the service gives none: groups, aggregates, DISTINCT without an order", async () => {
+    const pages = (query: string) => paged(query, { maxItemCount: 1 });
+    expect(await pages("SELECT VALUE COUNT(1) FROM c GROUP BY c.n")).toEqual([[1, 1, 1, 1, 1, 1, 1]]);
+    expect(await pages("SELECT VALUE COUNT(1) FROM c")).toEqual([[7]]);
+    expect(await pages("SELECT DISTINCT VALUE c.pk FROM c")).toEqual([["even", "odd"]]);
+    expect(await pages("SELECT DISTINCT VALUE c.pk FROM c ORDER BY c.pk")).toEqual([["even"], ["odd"], []]);
+  });
+
+  it("follow a full page, though it is the last: the next one is empty", async () => {
+    const sizes = async (query: string, maxItemCount: number) =>
+      (await paged(query, { maxItemCount })).map((page) => page.length);
+    expect(await sizes("SELECT * FROM c", 7)).toEqual([7, 0]);
+    expect(await sizes("SELECT * FROM c ORDER BY c.n", 7)).toEqual([7, 0]);
+    expect(await sizes("SELECT * FROM c WHERE c.pk = 'odd'", 1)).toEqual([1, 1, 1, 0]);
+    expect(await sizes("SELECT * FROM c", 8)).toEqual([7]);
+    expect(await sizes("SELECT * FROM c WHERE false", 7)).toEqual([0]);
   });
 
   it("are of one query: another's is refused, and so is what is none", async () => {
@@ -124,6 +142,13 @@ describe("continuation tokens", () => {
 });
 
 describe("the plain feed", () => {
+  it("too has an empty page behind a full one", async () => {
+    const sizes: number[] = [];
+    const pages = items.items.readAll({ maxItemCount: 7 }).getAsyncIterator();
+    for await (const { resources } of pages) sizes.push(resources.length);
+    expect(sizes).toEqual([7, 0]);
+  });
+
   it("reads every item, page by page, as they were created", async () => {
     const found: string[] = [];
     let pages = 0;

@@ -119,8 +119,9 @@ it("a composite index serves any filter of a tenant, page by page, as if all wer
 
 describe("a filter and an order", () => {
   const order = (query: string) => {
+    const scope = { partition: { key: "t\u0001", whole: false }, range: undefined };
     const view = { hasColumns: true, indexes: new IndexPlan(indexingPolicy) } as ContainerView;
-    return narrow(parseQuery(query), { key: "t\u0001", whole: false }, view, new Map()).order;
+    return narrow(parseQuery(query), scope, view, new Map()).order;
   };
   const sorted = (query: string) => {
     const found = order(query);

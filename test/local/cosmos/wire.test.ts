@@ -1,10 +1,10 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
 import type { Container } from "@azure/cosmos";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
 import { seeded } from "../../../local/faults.ts";
+import { signedHeaders } from "./signed-request.ts";
 import { openWorld, statusOf, type World } from "./world.ts";
 
 let world: World;
@@ -120,14 +120,8 @@ describe("below the SDK", () => {
   });
 });
 
-/** The headers of a request on the items of a container, signed with the emulator's key. */
+/** A request on the items of a container, signed with the emulator's key. */
 function signed(verb: string, path: string) {
-  const date = new Date().toUTCString();
-  const text = `${verb.toLowerCase()}\ndocs\n${path.slice(1, -"/docs".length)}\n${date.toLowerCase()}\n\n`;
-  const sig = createHmac("sha256", Buffer.from(EMULATOR_KEY, "base64")).update(text).digest("base64");
-  const authorization = encodeURIComponent(`type=master&ver=1.0&sig=${sig}`);
-  return {
-    url: `http://127.0.0.1:${world.cosmos.port}${path}`,
-    headers: { authorization, "x-ms-date": date },
-  };
+  const headers = signedHeaders(verb, { type: "docs", link: path.slice(1, -"/docs".length) });
+  return { url: `http://127.0.0.1:${world.cosmos.port}${path}`, headers };
 }

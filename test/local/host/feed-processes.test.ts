@@ -46,9 +46,10 @@ async function host(hangs: boolean): Promise<ChildProcess> {
 function notes(): { pid: number; ids: string[] }[] {
   const file = join(folder, "notes");
   if (!existsSync(file)) return [];
+  // Whole lines alone: the last one may still be written.
   return readFileSync(file, "utf8")
-    .trimEnd()
     .split("\n")
+    .slice(0, -1)
     .map((line) => JSON.parse(line));
 }
 

@@ -6,7 +6,6 @@ describe("host.json", () => {
   it("is read as the cloud reads it", () => {
     const text = readFileSync(new URL("../../../host.json", import.meta.url), "utf8");
     expect(readHostJson(text, {})).toMatchObject({
-      routePrefix: "api",
       functionTimeoutMs: 30 * 60_000,
       serviceBus: { autoComplete: true, maxAutoLockRenewalMs: 35 * 60_000 },
     });

@@ -54,7 +54,12 @@ async function ready(child: ChildProcess): Promise<number> {
   return message.port;
 }
 
-it("drains on SIGTERM: answers what it has begun, takes nothing new, exits with 0", async () => {
+const notes = () =>
+  readFileSync(join(folder, "notes"), "utf8")
+    .split("\n")
+    .flatMap((line) => (line === "" ? [] : (JSON.parse(line) as { fn: string }).fn));
+
+it("drains on SIGTERM: calls appTerminate, answers what it has begun, takes nothing new, exits with 0", async () => {
   const { child } = host();
   const port = await ready(child);
   const slow = fetch(`http://127.0.0.1:${port}/api/slow/300`);
@@ -64,7 +69,8 @@ it("drains on SIGTERM: answers what it has begun, takes nothing new, exits with 
   expect(await (await slow).text()).toBe("done");
   expect(await once(child, "exit")).toEqual([0, null]);
   await expect(fetch(`http://127.0.0.1:${port}/api/health`)).rejects.toThrow();
-  expect(readFileSync(join(folder, "notes"), "utf8")).toContain('"terminated"');
+  // The hook is called at once: what it hands back need not wait for the end.
+  expect(notes()).toEqual(["terminating", "terminated", "slow"]);
 });
 
 it("waits no longer than DRAIN_SECONDS, and cuts after HOST_CUT_SECONDS as the cloud does", async () => {
@@ -79,6 +85,22 @@ it("waits no longer than DRAIN_SECONDS, and cuts after HOST_CUT_SECONDS as the c
     child.kill("SIGTERM");
     expect(await once(child, "exit")).toEqual([0, null]);
     expect(await slow).toBe("cut");
+  }
+});
+
+it("gives appTerminate its time though there is nothing to drain, and is cut by HOST_CUT_SECONDS all the same", async () => {
+  const [patient, cut] = [
+    host({ DRAIN_SECONDS: "0", FIXTURE_TERMINATE_MS: "300" }).child,
+    host({ HOST_CUT_SECONDS: "0", FIXTURE_TERMINATE_MS: "60000" }).child,
+  ];
+  for (const [child, ended] of [
+    [patient, ["terminating", "terminated"]],
+    [cut, ["terminating", "terminated", "terminating"]],
+  ] as const) {
+    await ready(child);
+    child.kill("SIGTERM");
+    expect(await once(child, "exit")).toEqual([0, null]);
+    expect(notes()).toEqual(ended);
   }
 });
 

@@ -68,7 +68,7 @@ function trigger(
   const invoke = async (_: unknown, call: Call) => {
     const metadata = Object.entries(call.triggerMetadata ?? {}).map(([key, data]) => [
       key,
-      data.int ?? JSON.parse(data.json ?? "null"),
+      data.string ?? JSON.parse(data.json ?? "null"),
     ]);
     await handler(JSON.parse(call.data.string ?? "null"), Object.fromEntries(metadata));
     return {};
@@ -133,9 +133,10 @@ it("gives up a message as often as the queue allows, and serves the dead-letter 
   await until(() => dead.length === 1);
   expect(tries).toBe(3);
   expect(dead[0]).toMatchObject({
-    DeadLetterReason: "MaxDeliveryCountExceeded",
+    ApplicationProperties: { DeadLetterReason: "MaxDeliveryCountExceeded" },
     MessageId: expect.any(String),
   });
+  expect(dead[0]).not.toHaveProperty("DeadLetterReason");
 });
 
 it("gives up a connection that does not open, and tries a new one", async () => {

@@ -1,6 +1,6 @@
 import { APIError } from "openai";
 import { describe, expect, it } from "vitest";
-import { usageOf } from "../../../shared/model/usage.ts";
+import { usageOf } from "../../../shared/model/protocol/openai/usage.ts";
 import { ask, CHAT, endpoints, ISHMAEL, LABS } from "./endpoints.ts";
 
 describe.each(LABS)("a chat completion of $lab", ({ lab, model }) => {
@@ -55,7 +55,7 @@ describe.each(LABS)("a chat completion of $lab", ({ lab, model }) => {
     const { data: calls } = (await get("/_control/calls")) as {
       data: { input_tokens: number; output_tokens: number }[];
     };
-    expect(usageOf(data)).toMatchObject({
+    expect(usageOf(data, { prompt: true, text: true })).toMatchObject({
       input_tokens: calls[0]?.input_tokens,
       output_tokens: calls[0]?.output_tokens,
     });
@@ -82,7 +82,7 @@ describe.each(LABS)("a chat completion of $lab", ({ lab, model }) => {
       max_completion_tokens: 5,
     });
     expect(data.choices[0]?.finish_reason).toBe("length");
-    expect(usageOf(data)?.output_tokens).toBeLessThanOrEqual(5);
+    expect(usageOf(data, { prompt: true, text: true })?.output_tokens).toBeLessThanOrEqual(5);
   });
 });
 

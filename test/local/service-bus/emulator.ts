@@ -26,6 +26,8 @@ export interface EmulatorOptions {
   readonly queues?: readonly QueueSettings[];
   readonly databaseFile?: string;
   readonly clock?: ManualClock;
+  /** By which tokens expire; the real one unless said, as the SDK's tokens carry real time. */
+  readonly tokenClock?: ManualClock;
   readonly faults?: FaultPlan;
   readonly idleTimeoutMs?: number;
 }
@@ -45,7 +47,13 @@ export function connectTo(port: number, timeoutInMs = 5_000): ServiceBusClient {
 
 /** Ends with the test. Its clock stands at the real time until it is turned. */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
-  const { queues = [queueSettings("q")], databaseFile = ":memory:", faults, idleTimeoutMs } = options;
+  const {
+    queues = [queueSettings("q")],
+    databaseFile = ":memory:",
+    faults,
+    idleTimeoutMs,
+    tokenClock,
+  } = options;
   const clock = options.clock ?? new ManualClock(Date.now());
   const log: string[] = [];
   const server = await startServiceBus({
@@ -55,6 +63,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     clock,
     log: (line) => log.push(line),
     ...(faults === undefined ? {} : { faults }),
+    ...(tokenClock === undefined ? {} : { tokenClock }),
     ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
   });
   const clients: ServiceBusClient[] = [];

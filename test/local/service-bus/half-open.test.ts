@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import rhea from "rhea";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
+import { connectAmqp } from "./amqp-client.ts";
 import { receive, receiveOne, startEmulator } from "./emulator.ts";
 
 const LOCK_MS = 5_000;
@@ -10,9 +10,7 @@ const queues = [queueSettings("q", { lockDurationMs: LOCK_MS })];
 
 /** A bare client that waits for messages, and the socket it has. */
 async function waitingPeer(port: number): Promise<Socket> {
-  const container = rhea.create_container();
-  for (const event of ["connection_error", "disconnected", "error"]) container.on(event, () => undefined);
-  const connection = container.connect({ port, host: "127.0.0.1", reconnect: false });
+  const connection = await connectAmqp(port);
   const receiver = connection.open_receiver({ source: "q", autoaccept: false, credit_window: 0 });
   await once(receiver, "receiver_open");
   receiver.add_credit(10);

@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import rhea, { type Connection, type EventContext, type Receiver, type Sender } from "rhea";
+import rhea, { type EventContext, type Receiver, type Sender } from "rhea";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { connectAmqp } from "./amqp-client.ts";
 import { connectTo } from "./emulator.ts";
 
 const KILLS = process.env.LONG === "1" ? 200 : 4;
@@ -51,14 +52,6 @@ async function killServer(): Promise<void> {
   const gone = child === undefined ? undefined : once(child, "exit");
   child?.kill("SIGKILL");
   await gone;
-}
-
-async function connect(port: number): Promise<Connection> {
-  const container = rhea.create_container();
-  for (const event of ["disconnected", "connection_error", "error"]) container.on(event, () => undefined);
-  const connection = container.connect({ port, host: "127.0.0.1", reconnect: false });
-  await once(connection, "connection_open");
-  return connection;
 }
 
 function keepSending(sender: Sender, life: number, ledger: Ledger): void {
@@ -116,7 +109,7 @@ test(
   async () => {
     const ledger = new Ledger();
     for (let life = 0; life < KILLS; life++) {
-      const connection = await connect(await startServer());
+      const connection = await connectAmqp(await startServer());
       keepSending(connection.open_sender("q"), life, ledger);
       const options = { source: "q", autoaccept: false, rcv_settle_mode: 1, credit_window: 50 } as const;
       keepCompleting(connection.open_receiver(options), ledger);

@@ -7,7 +7,7 @@ import { tagOfUuid, uuidOfTag } from "../../../local/service-bus/lock.ts";
 import { withApplicationProperties } from "../../../local/service-bus/message-edit.ts";
 import { readBatch, readMessage } from "../../../local/service-bus/message-in.ts";
 import { encodeMessage, MESSAGE_STATE } from "../../../local/service-bus/message-out.ts";
-import { plainEntries } from "../../../local/service-bus/outcome.ts";
+import { decodeRequest, propertiesToModify } from "../../../local/service-bus/request.ts";
 import type { StoredMessage } from "../../../local/service-bus/store.ts";
 
 const encode = (message: object) =>
@@ -92,7 +92,8 @@ describe("a message on its way through", () => {
         fc.dictionary(keys, fc.string(), { noNullPrototype: true }),
         (message, changes) => {
           const bytes = encode(message);
-          const content = withApplicationProperties(readMessage(bytes).content, plainEntries(changes));
+          const request = decodeRequest(encode({ body: { "properties-to-modify": changes } }));
+          const content = withApplicationProperties(readMessage(bytes).content, propertiesToModify(request));
           const after = decode(content);
           expect(after.application_properties ?? {}).toEqual({
             // As AMQP has it: its whole numbers know no -0.
@@ -154,11 +155,18 @@ describe("tokens", () => {
     answerPutToken({ operation: "put-token", type, name: "sb://x/q" }, token, now).code;
 
   test("any key is taken", () => expect(put(sas(good))).toBe(202));
-  test("a JWT is taken", () => expect(put("a.b.c", "jwt")).toBe(202));
   test("an expired one is not", () => expect(put(sas(good.replace("18000001", "17000001")))).toBe(401));
   test.each(["", "x", sas(""), sas("sr=a&sig=b&se=soon&skn=c"), undefined])("%s is none", (token) => {
     expect(put(token)).toBe(401);
   });
+  const jwt = (claims: unknown) => `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.c`;
+  test.each([
+    ["any JWT that has not expired", jwt({ exp: 1_800_000_001 }), 202],
+    ["one that has", jwt({ exp: 1_800_000_000 }), 401],
+    ["one without an expiry", jwt({}), 401],
+    ["one that holds no claims", jwt(null), 401],
+    ["what is none", "a.b.c", 401],
+  ])("%s", (_, token, code) => expect(put(token, "jwt")).toBe(code));
   test("another type or operation is refused", () => {
     expect(put(sas(good), "other")).toBe(400);
     expect(answerPutToken({ operation: "get" }, sas(good), now).code).toBe(400);

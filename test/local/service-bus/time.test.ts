@@ -1,3 +1,4 @@
+import type { ServiceBusReceivedMessage } from "@azure/service-bus";
 import { describe, expect, test } from "vitest";
 import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { receive, receiveNothing, receiveOne, startEmulator } from "./emulator.ts";
@@ -106,6 +107,27 @@ describe("scheduling", () => {
     await expect(sender.cancelScheduledMessages(first)).rejects.toMatchObject({ code: "MessageNotFound" });
   });
 
+  test("one that was scheduled says so when it arrives, as Azure's do; not among the dead letters", async () => {
+    const { client, clock } = await startEmulator();
+    const sender = client.createSender("q");
+    await sender.scheduleMessages({ body: 1 }, new Date(clock.now() + 60_000));
+    await sender.scheduleMessages({ body: 2 }, new Date(clock.now() - 1));
+    const receiver = client.createReceiver("q");
+    expect((await receiver.peekMessages(1)).map(({ state }) => state)).toEqual(["scheduled"]);
+    const late = await receiveOne(receiver);
+    expect(late).toMatchObject({ body: 2, state: "active" }); // its time had passed: it never was scheduled
+    await receiver.completeMessage(late);
+    clock.advance(60_000);
+    const message = await receiveOne(receiver);
+    expect(message).toMatchObject({ body: 1, state: "scheduled" });
+    await receiver.abandonMessage(message);
+    const again = await receiveOne(receiver);
+    expect(again).toMatchObject({ body: 1, state: "scheduled", deliveryCount: 1 });
+    await receiver.deadLetterMessage(again);
+    const dead = client.createReceiver("q", { subQueueType: "deadLetter" });
+    expect(await receiveOne(dead)).toMatchObject({ body: 1, state: "active" });
+  });
+
   test("a time that has passed is now", async () => {
     const { client, clock, server } = await startEmulator();
     await client.createSender("q").scheduleMessages({ body: 1 }, new Date(clock.now() - 1));
@@ -155,6 +177,35 @@ describe("time to live", () => {
     const messages = await receive(client.createReceiver("q"), 2);
     const expiries = messages.map(({ expiresAtUtc }) => expiresAtUtc?.getTime());
     expect(expiries).toEqual([clock.now() + 60_000, clock.now() + 60_000]);
+  });
+
+  test("what its sender wrote of its expiry is cut too; for a .NET client that is what counts", async () => {
+    const queues = [
+      queueSettings("q", { defaultTtlMs: 60_000, forwardDeadLetteredTo: "dead" }),
+      queueSettings("dead"),
+    ];
+    const { client, clock } = await startEmulator({ queues });
+    const sender = client.createSender("q");
+    const life = ({ _rawAmqpMessage: { header, properties } }: ServiceBusReceivedMessage) => {
+      const { absoluteExpiryTime = 0, creationTime = 0 } = properties ?? {};
+      return { from: creationTime, to: absoluteExpiryTime, ttl: header?.timeToLive };
+    };
+    const minute = () => ({ from: clock.now(), to: clock.now() + 60_000, ttl: 60_000 });
+    await sender.sendMessages({ body: "too long", timeToLive: 90_000 });
+    const receiver = client.createReceiver("q");
+    const cut = await receiveOne(receiver);
+    expect(life(cut)).toEqual(minute());
+    await sender.sendMessages({ body: "short enough", timeToLive: 30_000 });
+    const kept = life(await receiveOne(receiver));
+    expect([kept.to - kept.from, kept.ttl]).toEqual([30_000, 30_000]);
+    // Its life begins when it becomes ready: with its time, or in another queue.
+    await sender.scheduleMessages({ body: "later", timeToLive: 60_000 }, new Date(clock.now() + 3_600_000));
+    clock.advance(3_600_000);
+    const later = await receiveOne(receiver);
+    expect(life(later)).toEqual(minute());
+    clock.advance(10_000);
+    await receiver.deadLetterMessage(later);
+    expect(life(await receiveOne(client.createReceiver("dead")))).toEqual(minute());
   });
 
   test("a locked message is not taken away; it expires when its lock ends", async () => {

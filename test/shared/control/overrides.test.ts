@@ -9,6 +9,7 @@ import {
   type Overrides,
 } from "../../../shared/control/overrides.ts";
 import { type OverridesStore, watchOverrides } from "../../../shared/control/watch-overrides.ts";
+import { FRESH_MS } from "../../../shared/fresh-copy.ts";
 import { parseCatalogue } from "../../../shared/model/catalogue.ts";
 import { StoreUnavailable } from "../../../shared/store.ts";
 import { silent, TestClock, tenantsWith } from "../world.ts";
@@ -181,36 +182,37 @@ describe("the watch", () => {
     });
     return { clock, told, asked, store, watch };
   }
-  const settled = () => new Promise((resolve) => setImmediate(resolve));
-
-  it("learns a change within its interval, by conditional reads", async () => {
+  it("looks where the copy may be old, by conditional reads, and not before", async () => {
     const { clock, told, asked, store, watch } = watched();
-    const stop = watch.watch();
-    await watch.ready();
+    await watch.fresh();
     store.stored = set(NO_OVERRIDES, off("provider", "openai"));
-    clock.advance(1_500);
-    await settled();
+    clock.advance(FRESH_MS);
+    await watch.fresh();
+    expect(watch.current().switches).toEqual([]);
+    clock.advance(1);
+    await watch.fresh();
     expect(watch.current().switches).toHaveLength(1);
-    clock.advance(1_500);
-    await settled();
+    clock.advance(10_000);
+    await watch.fresh();
     expect(told).toEqual([1]);
     expect(asked).toEqual([undefined, "0", "1"]);
-    stop();
   });
 
-  it("keeps the last known while the store is away, and is not ready before it knew anything", async () => {
+  it("keeps the last known for a while as the store is away, and knows nothing before it was read", async () => {
     const { clock, store, watch } = watched();
     store.away = true;
-    const stop = watch.watch();
-    await expect(watch.ready()).rejects.toThrow(StoreUnavailable);
+    await expect(watch.fresh()).rejects.toThrow(StoreUnavailable);
     store.away = false;
     store.stored = set(NO_OVERRIDES, off("provider", "openai"));
-    await watch.ready();
+    clock.advance(3_000);
+    await watch.fresh();
     store.away = true;
-    clock.advance(1_500);
-    await settled();
+    clock.advance(30_000);
+    await watch.fresh();
     expect(watch.current().switches).toHaveLength(1);
-    stop();
+    // A process that was frozen for longer does not call what may have been switched off since.
+    clock.advance(3_000);
+    await expect(watch.fresh()).rejects.toThrow(StoreUnavailable);
   });
 
   it("never goes back to an older version", async () => {

@@ -59,7 +59,7 @@ beforeEach(async () => {
   answering = true;
   published = [{ ...(await exportJWK(good.publicKey)), kid: "good", alg: "RS256", use: "sig" }];
   authenticator = createAuthenticator({
-    tenants: () => tenants,
+    ...{ tenants: () => tenants, fresh: async () => undefined },
     entra: { issuer, audience: AUDIENCE },
     clock,
   });
@@ -214,7 +214,7 @@ describe("Entra tokens", () => {
 
   it("follow the issuer's keys: a new one is taken at once, a withdrawn one no longer", async () => {
     const impatient = createAuthenticator({
-      tenants: () => tenants,
+      ...{ tenants: () => tenants, fresh: async () => undefined },
       entra: { issuer, audience: AUDIENCE },
       clock,
       keysPatience: { coolDownMs: 0, maxAgeMs: 0 },
@@ -232,7 +232,9 @@ describe("Entra tokens", () => {
   });
 
   it("are nothing but unknown keys where no issuer is set", async () => {
-    const keysOnly = createAuthenticator({ tenants: () => tenants, entra: undefined, clock });
+    const keysOnly = createAuthenticator({
+      ...{ tenants: () => tenants, fresh: async () => undefined, entra: undefined, clock },
+    });
     const sent = headers({ authorization: `Bearer ${await token()}` });
     await expect(keysOnly.authenticate(sent)).rejects.toMatchObject({ code: "invalid_credential" });
   });

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Problem } from "../../../shared/errors.ts";
-import { createDoor, type DoorDeps } from "../../../shared/http/throttle.ts";
-import { MAX_HELD_WAITS } from "../../../shared/limits.ts";
+import { createThrottle, type ThrottleDeps } from "../../../shared/http/throttle.ts";
+import { MAX_HELD_CALLS } from "../../../shared/limits.ts";
 import type { LogFields } from "../../../shared/log.ts";
 import { parseTenants, type SubmitLimits, type Tenant } from "../../../shared/tenant/tenants.ts";
 import { type Bucket, takeToken } from "../../../shared/tenant/token-bucket.ts";
@@ -29,8 +29,8 @@ function refusal(run: () => unknown): { code: string; retryAfterSeconds: number 
 const full = (retryAfterSeconds: number) => ({ code: "too_many_requests", retryAfterSeconds });
 
 const clock = new TestClock();
-const door = (change: Partial<DoorDeps> = {}) =>
-  createDoor({ maxInFlight: 8, submitsPerSecond: 0, clock, ...change });
+const throttle = (change: Partial<ThrottleDeps> = {}) =>
+  createThrottle({ maxInFlight: 8, submitsPerSecond: 0, clock, ...change });
 
 describe("a token bucket", () => {
   it("never lets more pass in any span than the burst and what was filled in since", () => {
@@ -76,7 +76,7 @@ describe("a token bucket", () => {
 
 describe("submits", () => {
   it("are limited for each tenant by itself, with the time after which to come again", () => {
-    const own = door();
+    const own = throttle();
     const a = tenant("a", { submits_per_second: 0.5, burst: 3 });
     const b = tenant("b", { submits_per_second: 10 });
     const submit = (who: Tenant) => refusal(() => own.submit(who, silent));
@@ -89,15 +89,15 @@ describe("submits", () => {
 
   it("of a tenant without limits follow the setting; without that they are not limited", () => {
     const a = tenant("a");
-    const limited = door({ submitsPerSecond: 2 });
+    const limited = throttle({ submitsPerSecond: 2 });
     const submit = () => refusal(() => limited.submit(a, silent));
     expect([submit(), submit(), submit()]).toEqual([undefined, undefined, full(1)]);
-    const open = door();
+    const open = throttle();
     for (let n = 0; n < 1_000; n++) open.submit(a, silent);
   });
 
   it("follow the tenants file: new limits hold at once", () => {
-    const own = door();
+    const own = throttle();
     own.submit(tenant("a", { submits_per_second: 1, burst: 1 }), silent);
     expect(refusal(() => own.submit(tenant("a", { submits_per_second: 1, burst: 1 }), silent))).toEqual(
       full(1),
@@ -108,7 +108,7 @@ describe("submits", () => {
 
 describe("requests in flight", () => {
   it("are bounded, and there is room again as soon as one has been answered", () => {
-    const own = door({ maxInFlight: 2 });
+    const own = throttle({ maxInFlight: 2 });
     const leave = [own.enter(silent), own.enter(silent)];
     expect(refusal(() => own.enter(silent))).toEqual(full(1));
     leave[0]?.();
@@ -116,7 +116,7 @@ describe("requests in flight", () => {
   });
 
   it("of one tenant leave room for the others", () => {
-    const own = door({ maxInFlight: 8 });
+    const own = throttle({ maxInFlight: 8 });
     const [a, b] = [tenant("a"), tenant("b")];
     const leave = Array.from({ length: 6 }, () => own.enterAs(a, silent));
     expect(refusal(() => own.enterAs(a, silent))).toEqual(full(1));
@@ -126,26 +126,26 @@ describe("requests in flight", () => {
   });
 
   it("do not count those that only wait for a job's end; too many of these do not wait", () => {
-    const own = door({ maxInFlight: 1 });
+    const own = throttle({ maxInFlight: 1 });
     const a = tenant("a");
-    const waits = Array.from({ length: MAX_HELD_WAITS }, () => {
+    const waits = Array.from({ length: MAX_HELD_CALLS }, () => {
       const leave = own.enter(silent);
       const leaveAs = own.enterAs(a, silent);
-      const goOn = own.hold(a);
-      if (goOn === undefined) throw new Error("not held");
-      return { leave, leaveAs, goOn };
+      const endWait = own.beginWait(a);
+      if (endWait === undefined) throw new Error("not held");
+      return { leave, leaveAs, endWait };
     });
     own.enter(silent);
     own.enterAs(a, silent);
-    expect(own.hold(a)).toBeUndefined();
+    expect(own.beginWait(a)).toBeUndefined();
     expect(refusal(() => own.enter(silent))).toEqual(full(1));
-    for (const { leave, leaveAs, goOn } of waits) {
-      goOn();
+    for (const { leave, leaveAs, endWait } of waits) {
+      endWait();
       leaveAs();
       leave();
     }
     expect(refusal(() => own.enter(silent))).toEqual(full(1));
-    expect(own.hold(a)).toBeTypeOf("function");
+    expect(own.beginWait(a)).toBeTypeOf("function");
     expect(refusal(() => own.enter(silent))).toBeUndefined();
   });
 });
@@ -153,7 +153,7 @@ describe("requests in flight", () => {
 it("refusals are told at once, then counted and told every ten seconds", () => {
   const lines: LogFields[] = [];
   const log = { ...silent, warn: (_event: string, fields: LogFields = {}) => void lines.push(fields) };
-  const own = door({ submitsPerSecond: 1 });
+  const own = throttle({ submitsPerSecond: 1 });
   const a = tenant("a");
   own.submit(a, log);
   for (let n = 0; n < 5; n++) refusal(() => own.submit(a, log));

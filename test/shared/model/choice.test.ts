@@ -4,7 +4,8 @@ import type { Model } from "../../../shared/model/catalogue.ts";
 import { catalogueOf, type Deployment } from "../../../shared/model/catalogue.ts";
 import { type Choice, type ChoiceInput, chooseDeployment, mayUse } from "../../../shared/model/choice.ts";
 import { createLatencies } from "../../../shared/model/latency.ts";
-import { capabilitiesAsked, readAsk } from "../../../shared/model/request-ask.ts";
+import { capabilitiesAsked } from "../../../shared/model/protocol/openai/request-ask.ts";
+import { readAsk } from "../../../shared/model/protocol/protocols.ts";
 import type { WaitCause } from "../../../shared/model/wait-cause.ts";
 
 const CHAT = "/v1/chat/completions";
@@ -12,6 +13,7 @@ const CHAT = "/v1/chat/completions";
 const deployment = (name: string, change: Partial<Deployment> = {}): Deployment => ({
   name,
   provider: "openai",
+  protocol: "openai",
   model: `${name}-model`,
   base_url: "https://example.test/openai/v1",
   auth: { kind: "none" },
@@ -44,6 +46,7 @@ const input = (model: Model | undefined, change: Partial<ChoiceInput> = {}): Cho
   waitCause: () => undefined,
   latencyMs: () => undefined,
   seed: "job_1/1",
+  nowMs: 0,
   ...change,
 });
 const nameOf = (choice: Choice): string =>
@@ -75,13 +78,13 @@ describe("the choice of a deployment", () => {
     expect(seen({ tried: ["a"] })).toEqual(["b", "target 2; passed over: a (failed)"]);
     expect(seen({ tried: ["a", "b"] })).toEqual(["a", "target 1"]);
     expect(seen(waiting({ a: "rate_limited" }))).toEqual(["b", "target 2; passed over: a (rate limited)"]);
-    expect(choose(waiting({ a: "deployment_failing", b: "concurrency_full" }))).toMatchObject({
+    expect(choose(waiting({ a: "deployment_failing", b: "concurrency" }))).toMatchObject({
       kind: "wait",
       cause: "deployment_failing",
-      reason: "deployment_failing; passed over: a (deployment failing), b (concurrency full)",
+      reason: "deployment_failing; passed over: a (deployment failing), b (concurrency)",
     });
-    expect(choose({ ...waiting({ a: "not_granted", b: "no_quota_here" }), tried: ["a"] })).toMatchObject({
-      cause: "no_quota_here",
+    expect(choose({ ...waiting({ a: "not_granted", b: "no_slice" }), tried: ["a"] })).toMatchObject({
+      cause: "no_slice",
       deployments: [{ name: "b" }],
     });
   });

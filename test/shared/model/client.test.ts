@@ -7,10 +7,13 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../../../shared/limits.ts";
 import type { Deployment } from "../../../shared/model/catalogue.ts";
 import { createModelClient } from "../../../shared/model/client.ts";
+import type { Endpoint } from "../../../shared/model/endpoint.ts";
+import { sha256Hex } from "../../../shared/sha256.ts";
 import { TestClock } from "../world.ts";
 
 interface Seen {
@@ -62,12 +65,20 @@ beforeEach(() => {
 });
 
 let deployments = 0;
+const ANSWER =
+  '{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}, "n": 1.0}';
 const BODY = '{"model": "m",  "n": 1.0, "big": 12345678901234567890, "text": "\\u00e9é😀"}';
 
-function call(change: Partial<Deployment> = {}, signal = new AbortController().signal) {
+function call(
+  change: Partial<Deployment> = {},
+  signal = new AbortController().signal,
+  by: Pick<typeof client, "call"> = client,
+  endpoint: Endpoint = "/v1/chat/completions",
+) {
   const deployment = {
     name: `d${deployments++}`,
     provider: "openai",
+    protocol: "openai",
     model: "m",
     base_url: `http://127.0.0.1:${port}/openai/v1`,
     auth: { kind: "none" },
@@ -78,9 +89,9 @@ function call(change: Partial<Deployment> = {}, signal = new AbortController().s
     simulated: false,
     ...change,
   } as Deployment;
-  return client.call({
+  return by.call({
     deployment,
-    endpoint: "/v1/chat/completions",
+    endpoint,
     body: BODY,
     jobId: "job_1",
     attempt: 2,
@@ -96,23 +107,23 @@ const json =
 
 describe("a call, on the wire", () => {
   it("sends the bytes it was given, and no credential where there is none", async () => {
-    reply = json(
-      200,
-      '{"usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}, "n": 1.0}',
-      { "apim-request-id": "r1" },
-    );
+    reply = json(200, ANSWER, { "apim-request-id": "r1" });
     const outcome = await call();
     expect(outcome).toEqual({
       kind: "completed",
       statusCode: 200,
       requestId: "r1",
-      body: '{"usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}, "n": 1.0}',
-      usage: { input_tokens: 1, output_tokens: 2, total_tokens: 3 },
+      body: ANSWER,
+      usage: { input_tokens: 1, output_tokens: 2, total_tokens: 3, raw: JSON.parse(ANSWER).usage },
+      answeredMs: clock.now(),
+      responseSha256: sha256Hex(ANSWER),
     });
     expect(seen).toHaveLength(1);
     expect(seen[0]).toMatchObject({ url: "/openai/v1/chat/completions", body: BODY });
     expect(seen[0]?.headers).toMatchObject({
       "content-type": "application/json",
+      "accept-encoding": "identity",
+      "x-ms-client-request-id": "job_1.2",
       "x-switchyard-job": "job_1",
       "x-switchyard-attempt": "2",
     });
@@ -120,7 +131,7 @@ describe("a call, on the wire", () => {
   });
 
   it("carries a key by its setting, or an Entra token for its scope", async () => {
-    reply = json(200, "{}");
+    reply = json(200, ANSWER);
     await call({ auth: { kind: "api_key", setting: "MY_KEY" } });
     await call({ auth: { kind: "entra", scope: "https://ai.azure.com/.default" } });
     expect(seen.map((each) => each.headers.authorization)).toEqual([
@@ -131,12 +142,13 @@ describe("a call, on the wire", () => {
 
   it("is made once, whatever is answered", async () => {
     reply = json(503, '{"error": {"message": "busy"}}', { "retry-after": "2" });
-    expect(await call()).toEqual({
+    expect(await call()).toMatchObject({
       kind: "retry",
       reason: "http_503",
       statusCode: 503,
       message: "HTTP 503: busy",
       retryAfterMs: 2000,
+      billed: "no",
     });
     reply = json(429, "{}", { "retry-after-ms": "70" });
     expect(await call()).toMatchObject({ kind: "rate_limited", retryAfterMs: 70 });
@@ -153,7 +165,43 @@ describe("a call, on the wire", () => {
       message: "HTTP 400: no",
     });
     reply = json(400, "<html>no</html>");
-    expect(await call()).toMatchObject({ kind: "rejected", body: null });
+    expect(await call()).toMatchObject({ kind: "rejected", body: '"<html>no</html>"' });
+  });
+
+  it("does not show the operator's key that a refusal repeats", async () => {
+    reply = json(400, '{"error": {"message": "no model for Bearer the-key"}}');
+    const outcome = await call({ auth: { kind: "api_key", setting: "MY_KEY" } });
+    expect(JSON.stringify(outcome)).not.toContain("the-key");
+    expect(outcome).toMatchObject({ message: "HTTP 400: no model for Bearer [credential]" });
+  });
+
+  it("hashes the bytes that came, also where they are no UTF-8", async () => {
+    const bytes = Buffer.from("eyJjaG9pY2VzIjpbeyJtZXNzYWdlIjp7ImNvbnRlbnQiOiJIwygifX1dfQ==", "base64");
+    reply = (response) => response.writeHead(200).end(bytes);
+    expect(await call()).toMatchObject({ kind: "completed", responseSha256: sha256Hex(bytes) });
+  });
+
+  it.each([
+    ["gzip", gzipSync],
+    ["deflate", deflateSync],
+    ["deflate", deflateRawSync],
+    ["br", brotliCompressSync],
+    ["x-gzip, identity", gzipSync],
+  ])("reads an answer in %s, though it was not asked for", async (coding, compress) => {
+    reply = (response) => response.writeHead(200, { "content-encoding": coding }).end(compress(ANSWER));
+    expect(await call()).toMatchObject({ body: ANSWER, responseSha256: sha256Hex(ANSWER) });
+  });
+
+  it("gives up a bomb, half of an answer, and a coding that nobody knows", async () => {
+    const bomb = gzipSync(Buffer.alloc(MAX_RESPONSE_BYTES + 1, 32));
+    const encoded = (coding: string, bytes: Buffer) => (response: ServerResponse) =>
+      response.writeHead(200, { "content-encoding": coding }).end(bytes);
+    reply = encoded("gzip", bomb);
+    expect(await call()).toEqual({ kind: "too_large", bytes: MAX_RESPONSE_BYTES });
+    reply = encoded("gzip", gzipSync(ANSWER).subarray(0, 40));
+    expect(await call()).toMatchObject({ kind: "retry", billed: "maybe" });
+    reply = encoded("zpaq", Buffer.from("x"));
+    expect(await call()).toMatchObject({ kind: "retry", message: "Error: the answer is compressed as zpaq" });
   });
 
   it("does not follow a redirect: the prompt goes nowhere else", async () => {
@@ -189,7 +237,7 @@ describe("a call that goes wrong", () => {
     gone.close();
     await once(gone, "close");
     const outcome = await call({ base_url: `http://127.0.0.1:${closed}/v1` });
-    expect(outcome).toMatchObject({ kind: "retry", reason: "network" });
+    expect(outcome).toMatchObject({ kind: "retry", reason: "network", billed: "no" });
     expect((outcome as { message: string }).message).toContain("ECONNREFUSED");
   });
 
@@ -211,8 +259,10 @@ describe("a call that goes wrong", () => {
   });
 
   it("a refusal of 100 MB: no more than its beginning is read", async () => {
-    reply = json(400, "x".repeat(5_000_000));
-    expect(await call()).toMatchObject({ kind: "rejected", body: null });
+    reply = json(400, `{"error": {"message": "n is odd", "echo": "${"x".repeat(5_000_000)}"}}`);
+    const outcome = await call();
+    expect(outcome).toMatchObject({ kind: "rejected", message: "HTTP 400: n is odd" });
+    expect((outcome as { body: string }).body.length).toBeLessThan(1_100_000);
   });
 
   it("hanging, before the headers or in the middle: is aborted with the reason given", async () => {
@@ -233,14 +283,81 @@ describe("a call that goes wrong", () => {
     expect(await call({}, AbortSignal.abort("before"))).toEqual({ kind: "aborted", reason: "before" });
   });
 
-  it("endless: is given up after half an hour", async () => {
+  it.each([
+    ["half an hour", {}, MAX_CALL_SECONDS],
+    ["what the catalogue says", { timeout_seconds: 20 }, 20],
+  ])("endless: is given up after %s", async (_what, change, seconds) => {
     reply = () => undefined;
     const called = new Promise<void>((resolve) => {
       onCall = resolve;
     });
-    const outcome = call();
+    const outcome = call(change);
     await called;
-    clock.advance(MAX_CALL_SECONDS * 1000);
-    expect(await outcome).toMatchObject({ kind: "retry", reason: "call_timeout" });
+    clock.advance(seconds * 1000);
+    expect(await outcome).toMatchObject({
+      ...{ kind: "retry", reason: "call_timeout", billed: "maybe" },
+      message: `no answer within ${seconds} s`,
+    });
+  });
+
+  it("a token that cannot be had: nothing is sent", async () => {
+    const without = createModelClient({
+      settings: {},
+      credential: () => ({ getToken: () => Promise.reject(new Error("no identity")) }),
+      clock,
+    });
+    const outcome = await call({ auth: { kind: "entra", scope: "s" } }, undefined, without);
+    expect(outcome).toMatchObject({ kind: "retry", billed: "no", message: "Error: no identity" });
+    expect(seen).toHaveLength(0);
+    await without.close();
+  });
+});
+
+describe("an answer that comes later", () => {
+  const queued = json(202, '{"id": "resp_1", "status": "queued", "output": []}');
+  const done = json(200, '{"id": "resp_1", "status": "completed", "output": [{"type": "message"}]}');
+
+  /** Answers each request with the next reply, and turns the clock for each wait in between. */
+  async function polled(...replies: ((response: ServerResponse) => void)[]) {
+    let next = 0;
+    reply = (response) => replies[Math.min(next++, replies.length - 1)]?.(response);
+    const outcome = call({ endpoints: ["/v1/responses"] }, undefined, client, "/v1/responses");
+    let ended = false;
+    void outcome.then(() => {
+      ended = true;
+    });
+    while (!ended) {
+      await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(100);
+    }
+    return outcome;
+  }
+
+  it("is fetched where the lab says, with the same credential, as the same call", async () => {
+    const outcome = await polled(queued, queued, done);
+    expect(outcome).toMatchObject({ kind: "completed", body: expect.stringContaining("completed") });
+    expect(seen.map(({ url }) => url)).toEqual([
+      "/openai/v1/responses",
+      "/openai/v1/responses/resp_1",
+      "/openai/v1/responses/resp_1",
+    ]);
+    expect(seen.map(({ headers }) => headers["x-switchyard-attempt"])).toEqual(["2", "2", "2"]);
+    expect(seen.map(({ body }) => body)).toEqual([BODY, "", ""]);
+  });
+
+  it("may fail to be fetched now and then, and is given up if it goes on", async () => {
+    const away = json(503, "{}");
+    expect(await polled(queued, away, away, done)).toMatchObject({ kind: "completed" });
+    seen = [];
+    expect(await polled(queued, away)).toMatchObject({
+      kind: "retry",
+      reason: "not_fetched",
+      billed: "maybe",
+    });
+    expect(seen).toHaveLength(7);
+  });
+
+  it("that never comes is given up after the call's time", async () => {
+    expect(await polled(queued)).toMatchObject({ kind: "retry", reason: "call_timeout", billed: "maybe" });
   });
 });

@@ -55,4 +55,17 @@ describe("the tenants file", () => {
     expect(faultsOf(local)).toHaveLength(1);
     expect(faultsOf(local, true)).toEqual([]);
   });
+
+  it("has one operator more, whose key's hash a setting gives", () => {
+    const parsed = parseTenants({ tenants: [{ id: "a" }] }, { local: false, operatorKeySha256: hash });
+    if ("faults" in parsed) throw new Error(parsed.faults.join());
+    expect(parsed.tenants.byKeyHash(hash)).toMatchObject({ operator: { id: "first-operator" } });
+  });
+
+  it("refuses that key where the file has it too, or where it is the documentation's", () => {
+    const tenants = { tenants: [{ id: "a", key_sha256: [hash] }] };
+    expect(parseTenants(tenants, { local: false, operatorKeySha256: hash })).toHaveProperty("faults");
+    const known = { local: false, operatorKeySha256: sha256Hex("local-operator") };
+    expect(parseTenants({ tenants: [{ id: "a" }] }, known)).toHaveProperty("faults");
+  });
 });

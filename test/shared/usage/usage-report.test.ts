@@ -97,6 +97,30 @@ it("counts calls of unknown cost once, and no longer once their cost is known, i
   ]);
 });
 
+it("adds what is known of a call of unknown cost, and the parts that labs tell", () => {
+  const [row] = rowsOf([
+    billed({ usage: { input_tokens: 10, output_tokens: 2, total_tokens: 12, cached_input_tokens: 8 } }),
+    billed({ attempt: 2, usage: { input_tokens: 5, output_tokens: 1, total_tokens: 6 } }),
+  ]);
+  expect(row?.usage).toEqual({
+    input_tokens: 15,
+    output_tokens: 3,
+    total_tokens: 18,
+    cached_input_tokens: 8,
+  });
+  const usage = { input_tokens: 7, output_tokens: null, total_tokens: null };
+  const [unknown] = rowsOf([billed({ usage, cost: null })]);
+  expect(unknown).toMatchObject({
+    ...{ calls: 1, unknown_cost_calls: 1, cost: null },
+    usage: { input_tokens: 7, output_tokens: 0, total_tokens: 0 },
+  });
+  const failed = { outcome: "retry", reason: "no_answer", usage: null, cost: null };
+  expect([isBilled(failed), isBilled({ ...failed, cost_unknown: "usage_not_reported" })]).toEqual([
+    false,
+    true,
+  ]);
+});
+
 const world = await World.open();
 afterAll(() => world.close());
 const { store, billedCalls: calls } = world.ports;

@@ -66,6 +66,37 @@ describe("a daily seal", () => {
     expect((await world.verify()).findings).toEqual([]);
   });
 
+  it("is made past a head that cannot be read, which the proof finds", async () => {
+    const damaged = await world.job();
+    const whole = await world.job();
+    await world.edit(damaged, "job", { audit_hash: { what: 1 } });
+    expect(await world.sealDay()).toMatchObject([{ leaves: 1 }]);
+    expect(await leavesOf()).toMatchObject([[{ job_id: whole.job_id }]]);
+    const chain = `${damaged.tenant_id}/${damaged.job_id}`;
+    expect((await world.verify()).findings).toMatchObject([{ chain, seq: 3 }]);
+  });
+
+  it("that cannot be read, and heads of it that cannot, are found by the proof", async () => {
+    await world.job();
+    await world.sealDay();
+    const item = (id: string, scope: string) => world.opened.control.item(id, scope);
+    const damage = async (id: string, scope: string, change: object) => {
+      const { resource } = await item(id, scope).read<object>();
+      await item(id, scope).replace({ ...resource, ...change } as never);
+      const { findings } = await world.verify();
+      await item(id, scope).replace(resource as never);
+      return findings;
+    };
+    const [chunk = ""] = await chunkIds(1);
+    expect(await damage(chunk, "seal-000001", { leaves: "x" })).toMatchObject([
+      { chain: "seals", seq: 1, why: "0 of its 1 sealed heads are stored" },
+    ]);
+    expect(await damage("seal-000001", "seals", { root: 7 })).toMatchObject([
+      { chain: "seals", seq: 1, why: "the seal is missing: there are later ones" },
+    ]);
+    expect((await world.verify()).findings).toEqual([]);
+  });
+
   it("finds the loss of a whole job: trail, job item and all", async () => {
     const job = await world.job();
     await world.job();

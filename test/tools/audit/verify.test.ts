@@ -78,7 +78,7 @@ describe("verify", () => {
 
   it("finds an inserted record, well linked at the end or a copy in between", async () => {
     const insert = (record: object, id: string) =>
-      world.opened.jobs.items.create({ ...record, id, kind: "audit", tenant_id: ended.tenant_id });
+      world.opened.jobs.items.create({ ...record, id, v: 1, kind: "audit", tenant_id: ended.tenant_id });
     const atTheEnd = await tampered(ended, async () => {
       const last = await recordOf(ended, 3);
       const forged = nextRecord(last, ended.job_id, world.clock.now(), { event: "waiting", actor: "x" });
@@ -96,6 +96,17 @@ describe("verify", () => {
     expect(status).toMatchObject([{ seq: 3, why: "the job is failed, but its record says completed" }]);
     const undone = await tampered(live, () => world.edit(live, "job", { status: "cancelled" }));
     expect(undone).toMatchObject([{ seq: 2, why: "the job is cancelled, but no record says so" }]);
+  });
+
+  it("finds a head and records that cannot be read", async () => {
+    for (const change of [{ audit_seq: "3" }, { audit_hash: null }, { status: 7 }]) {
+      const head = await tampered(ended, () => world.edit(ended, "job", change));
+      expect(head).toMatchObject([{ chain: chainOf(ended) }]);
+    }
+    for (const change of [{ seq: "2" }, { kind: "x" }, { usage: { a: 1 } }, { v: 9, hash: 1 }]) {
+      const record = await tampered(ended, () => world.edit(ended, "audit-000002", change));
+      expect(record).toMatchObject([{ chain: chainOf(ended), seq: 2 }]);
+    }
   });
 
   it("finds a whole trail deleted under its job, and a job deleted over its trail", async () => {
@@ -156,7 +167,8 @@ describe("verify of control's chain", () => {
       const fields = { scope, seq: 4, at: 1, event, actor, change_id: "z", reason, details };
       const unsealed = { ...fields, prev_hash: resource?.hash };
       const hash = controlRecordHash(unsealed);
-      await world.opened.control.items.create({ id: "audit-000000004", ...unsealed, hash } as never);
+      const named = { id: "audit-000000004", v: 1, kind: "audit" };
+      await world.opened.control.items.create({ ...named, ...unsealed, hash } as never);
     });
     expect(added).toMatchObject([{ seq: 4, why: "it comes after the chain's head, which is at 3" }]);
     const { resource } = await item("audit-000000002").read();

@@ -32,8 +32,8 @@ export class AuditWorld {
   private constructor(opened: World) {
     this.opened = opened;
     this.clock = opened.clock;
-    this.trails = new CosmosTrails(opened.jobs, opened.control);
-    this.seals = new CosmosSeals(opened.jobs, opened.control);
+    this.trails = new CosmosTrails(opened.items.jobs, opened.items.control);
+    this.seals = new CosmosSeals(opened.items.jobs, opened.items.control);
   }
 
   static async open(auditRetentionDays = 0): Promise<AuditWorld> {

@@ -1,26 +1,5 @@
 import { type Node, parseTree } from "jsonc-parser";
-import { z } from "zod";
-
-/**
- * How a deployment wants said what other labs say differently, declared in the catalogue. Parameters are named as
- * clients name them; a dot goes into an object (`reasoning.effort`). What a dialect cannot say makes the deployment
- * ineligible for a request: nothing is dropped.
- */
-const parameter = z.string().regex(/^[a-z_]+(\.[a-z_]+)?$/, "a parameter, or one inside an object: a.b");
-const scalar = z.union([z.string(), z.number(), z.boolean()]);
-const role = z.enum(["system", "developer", "user"]);
-
-export const dialectSchema = z.strictObject({
-  /** Sent under another name: `{"max_tokens": "max_completion_tokens"}`. */
-  rename: z.record(parameter, parameter).default({}),
-  /** Never sent: a request that sets one goes to another deployment. */
-  refuse: z.array(parameter).default([]),
-  /** All the values a parameter may have here, and what is sent for each: `{"reasoning_effort": {"minimal": "low"}}`. */
-  values: z.record(parameter, z.record(z.string(), scalar)).default({}),
-  /** Roles of messages under another name: `{"developer": "system"}`. */
-  roles: z.partialRecord(role, role).default({}),
-});
-export type Dialect = Readonly<z.infer<typeof dialectSchema>>;
+import type { Dialect } from "../../dialect.ts";
 
 /** Members that are not a dialect's to touch: what a request says, and what the service itself sets or refuses. */
 const FIXED = new Set(["model", "messages", "input", "stream", "tools"]);

@@ -1,12 +1,9 @@
 import { visit } from "jsonc-parser";
-import { type Dialect, inDialect } from "./dialect.ts";
+import type { SpokenTo } from "../protocol.ts";
+import { inDialect } from "./dialect.ts";
 
 /** The request as it is sent to a deployment: the client's, byte for byte, but for the model's name and its dialect. */
-export function bodyFor(
-  bodyText: string,
-  deployment: { readonly model: string; readonly dialect?: Dialect | undefined },
-): string {
-  const { model, dialect } = deployment;
+export function bodyFor(bodyText: string, { model, dialect }: SpokenTo): string {
   return dialect === undefined ? withModel(bodyText, model) : inDialect(bodyText, model, dialect);
 }
 

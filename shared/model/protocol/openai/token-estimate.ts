@@ -1,13 +1,5 @@
 import type { Endpoint } from "../../endpoint.ts";
-
-/** What a request may use, reckoned before it is sent. Estimated, not counted: tokenizers differ by lab. */
-export interface TokenEstimate {
-  readonly promptTokens: number;
-  /** The limit the body sets on one answer, by whichever of its names; null: it sets none. */
-  readonly outputTokensAsked: number | null;
-  /** Answers asked for: the larger of `n` and `best_of`, at least 1; 0 for an endpoint that gives no text. */
-  readonly answers: number;
-}
+import type { TokenEstimate } from "../../token-estimate.ts";
 
 /** Four bytes of UTF-8 a token: close for English prose, of the right order for everything else. */
 const BYTES_PER_TOKEN = 4;
@@ -19,9 +11,6 @@ const TOKENS_PER_REPLY = 3;
 const TOKENS_PER_IMAGE = 765;
 /** Speech is about ten tokens a second; base64 of MP3 at 128 kbit/s has some 2,100 characters to a tenth of that. */
 const AUDIO_CHARACTERS_PER_TOKEN = 2_100;
-/** Reckoned for an answer whose length neither body nor catalogue limits; Azure's own figure is not published. */
-export const DEFAULT_OUTPUT_TOKENS = 1_000;
-
 /** Names of the limit on an answer's length, the newer first. */
 export const OUTPUT_LIMIT_NAMES = ["max_completion_tokens", "max_output_tokens", "max_tokens"] as const;
 
@@ -42,21 +31,6 @@ export function estimateTokens(endpoint: Endpoint, body: unknown): TokenEstimate
       ? 0
       : Math.min(MAX_ANSWERS, Math.max(1, whole(request.n) ?? 1, whole(request.best_of) ?? 1)),
   };
-}
-
-/**
- * The most a call may use by Azure's rule of admission: the prompt's estimate and the longest answer, times the
- * answers asked for.
- * @param maxOutputTokens of the deployment, where the catalogue tells it
- */
-export function admissionTokens(estimate: TokenEstimate, maxOutputTokens?: number): number {
-  const unlimited = Math.min(DEFAULT_OUTPUT_TOKENS, maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS);
-  return estimate.promptTokens + (estimate.outputTokensAsked ?? unlimited) * estimate.answers;
-}
-
-/** The longest output a call can be billed for: a body that sets no limit may get all the deployment gives. */
-export function outputTokensAtMost(estimate: TokenEstimate, maxOutputTokens?: number): number {
-  return (estimate.outputTokensAsked ?? maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS) * estimate.answers;
 }
 
 function outputTokensAsked(body: Record<string, unknown>): number | null {

@@ -102,7 +102,7 @@ describe("redriving a dead letter", () => {
     expect(newKey.job_id).not.toBe(old.job_id);
 
     const made = await store.readWithRequest(newKey);
-    expect(made?.request?.body).toBe(submission.bodyText);
+    expect(made?.request).toEqual({ body: submission.bodyText });
     expect(made?.job.value).toMatchObject({
       status: "queued",
       redriven_from: old.job_id,

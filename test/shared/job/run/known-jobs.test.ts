@@ -22,7 +22,7 @@ beforeEach(() => {
 
 async function submitted(change: Partial<typeof submission> = {}) {
   const { job } = await submitJob(
-    { ...here.service.submit, log: silent },
+    { ...here.service.intake, log: silent },
     { ...submission, model: "openai-one-model", deadlineMs: clock.now() + 3_600_000, ...change },
     { tenantId: "team-a", actor: "team-a/key:1", idempotencyKey: null },
   );
@@ -44,6 +44,7 @@ async function operations(work: () => Promise<unknown>): Promise<Record<string, 
 
 describe("a job accepted here", () => {
   it("runs with three writes and no read, from its submit to its answer", async () => {
+    await here.service.fresh();
     const spent = await operations(async () => {
       const { job, nudge } = await submitted();
       const waiting = awaitEnd(here.service, job.value, 60);

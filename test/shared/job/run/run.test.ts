@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { cancelJob } from "../../../../shared/job/ending/cancel.ts";
 import type { Nudge } from "../../../../shared/job/ports.ts";
-import { dialectSchema } from "../../../../shared/model/protocol/openai/dialect.ts";
+import { dialectSchema } from "../../../../shared/model/dialect.ts";
 import { sha256Hex } from "../../../../shared/sha256.ts";
 import { answer, completion, silence } from "../../labs.ts";
 import { GRACE_MS, type Instance, World } from "../../world.ts";

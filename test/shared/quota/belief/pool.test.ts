@@ -340,16 +340,19 @@ it("does not take a window for over that began as a call met the end of the one 
   // 20,000 in windows of 20 s: nothing flows back.
   for (let n = 1; n <= 60; n++)
     heard(send(START + n * 300), START + n * 300, 20_000 - n * 100, 20_000 - n * 300);
-  expect(pool.tokens?.shape).toBe("window");
-  const nextMs = (pool.tokens?.window?.ends_ms ?? 0) + 100;
+  const windowOf = ({ tokens }: Pool) => {
+    if (tokens?.shape !== "window") throw new Error("it is no window");
+    return tokens;
+  };
+  const nextMs = (windowOf(pool).window?.ends_ms ?? 0) + 100;
   const early = send(nextMs);
-  expect(pool.tokens?.window?.began_ms).toBe(nextMs);
-  const whole = pool.tokens?.capacity ?? 0;
+  expect(windowOf(pool).window?.began_ms).toBe(nextMs);
+  const whole = windowOf(pool).capacity;
   heard(early, nextMs, 50, 1_000, true);
   // The one that began has all but nothing used of it, and its whole length before it.
-  const later = poolAt(pool, nextMs + 1_500);
-  expect(later.tokens?.window?.began_ms).toBe(nextMs);
-  expect(later.tokens?.level).toBeCloseTo(whole);
+  const later = windowOf(poolAt(pool, nextMs + 1_500));
+  expect(later.window?.began_ms).toBe(nextMs);
+  expect(later.level).toBeCloseTo(whole);
 });
 
 it("bears a clock that is behind the one that wrote it", () => {

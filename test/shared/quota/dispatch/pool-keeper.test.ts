@@ -9,15 +9,15 @@ import {
 } from "../../../../shared/quota/belief/pool.ts";
 import { PoolKeeper } from "../../../../shared/quota/dispatch/pool-keeper.ts";
 import { Scheduler } from "../../../../shared/quota/dispatch/scheduler.ts";
-import type { Limited } from "../../../../shared/quota/instance/instance-quota.ts";
-import type { DispatcherLedger, PoolRecord, PoolWrite, ReplacedAll } from "../../../../shared/quota/ports.ts";
-import type { WriteResult } from "../../../../shared/store.ts";
+import type { Limited } from "../../../../shared/quota/limited.ts";
+import type { PoolRecord } from "../../../../shared/quota/pool-record.ts";
+import type { PoolsWritten, PoolWrite, QuotaLedger } from "../../../../shared/quota/ports.ts";
 import { TestClock } from "../../world.ts";
 
 const deployment: Limited = { name: "one", pool: "one", limits: { requests_per_minute: 600 } };
 
 /** Items by pool; before a write is looked at, an instance may have written its own. */
-class Ledger implements DispatcherLedger {
+class Ledger implements QuotaLedger {
   readonly items = new Map<string, { value: PoolRecord; etag: string }>();
   /** What instances do to the pools that are written, each just before the keeper's next write. */
   readonly instances: ((pool: Pool) => Pool)[] = [];
@@ -29,14 +29,7 @@ class Ledger implements DispatcherLedger {
     return Promise.resolve(this.items.get(pool));
   }
 
-  async write(pool: string, record: PoolRecord, etag: string | undefined): Promise<WriteResult> {
-    const written = await this.writeAll([{ pool, record, etag }]);
-    return written.kind === "written"
-      ? { kind: "written", etag: written.etags[0] ?? "" }
-      : { kind: "superseded" };
-  }
-
-  writeAll(writes: readonly PoolWrite[]): Promise<ReplacedAll> {
+  write(writes: readonly PoolWrite[]): Promise<PoolsWritten> {
     this.operations.push(writes.map(({ pool }) => pool));
     for (const { pool } of writes) {
       const before = this.items.get(pool)?.value;
@@ -68,7 +61,7 @@ let keeper: PoolKeeper;
 const used = (): Pool => {
   const pool = newPool(deployment.limits, clock.now());
   const seen = { at_ms: clock.now(), spent: 0, left: 10 };
-  return { ...pool, requests: pool.requests === null ? null : { ...pool.requests, seen } };
+  return { ...pool, requests: pool.requests?.shape === "unknown" ? { ...pool.requests, seen } : null };
 };
 
 function wait(name: string): void {
@@ -78,11 +71,11 @@ function wait(name: string): void {
   });
 }
 
-async function keep(names: readonly string[]): Promise<void> {
+async function keep(names: readonly string[], limits = deployment.limits): Promise<void> {
   scheduler = new Scheduler(() => 1);
-  scheduler.serve(names.map((name) => ({ name, pool: name, concurrency: undefined })));
+  scheduler.serve(names.map((name) => ({ name, pool: name, limits: {} })));
   keeper = new PoolKeeper({ ledger, clock }, scheduler);
-  await keeper.read(names.map((name) => ({ ...deployment, name, pool: name })));
+  await keeper.read(names.map((name) => ({ name, pool: name, limits })));
 }
 
 beforeEach(async () => {
@@ -118,19 +111,34 @@ it("has back what an instance did not use", async () => {
   expect(requests().spent).toBe(taken.spent - 2);
 });
 
-it("believes an instance that has learnt how the pool is limited, and counts its own calls on top", async () => {
-  const pool = scheduler.pools.get("one");
-  if (pool === undefined) throw new Error("the pool is gone");
-  scheduler.pools.set("one", takeFrom(pool, 2, 0));
-  ledger.instances.push(({ requests: belief, ...rest }) => ({
-    ...rest,
-    requests:
-      belief === null
-        ? null
-        : { ...belief, shape: "window", capacity: 200, level: 150, spent: belief.spent + 50 },
-  }));
+it("tells what was learnt to whoever dispatches next, though it was told of the line a moment ago", async () => {
+  wait("one");
+  scheduler.queue.add({
+    ...{ tenant_id: "a", job_id: "next", priority: "standard", tokens: 10, deployments: ["one"] },
+    ...{ since_ms: clock.now(), deadline_ms: clock.now() + 86_400_000 },
+  });
   await keeper.write(true);
-  expect(requests()).toMatchObject({ shape: "window", level: 148, spent: 52 });
+  const release = scheduler.decide(clock.now(), 1).releases[0];
+  expect(release).toBeDefined();
+  await keeper.write(true);
+  expect(ledger.operations).toHaveLength(1);
+  await keeper.write(true, true);
+  expect(ledger.operations).toHaveLength(2);
+  expect(ledger.items.get("one")?.value.pool.requests?.spent).toBe(1);
+});
+
+it("knows what instances may still begin of a deployment once they have heard of the line", async () => {
+  const limits = { concurrency: 4 };
+  const slots = { one: { other: { calls: 2, until_ms: clock.now() + 3_000 } } };
+  const record = { pool: newPool({}, clock.now()), breakers: {}, backlog_until_ms: 0, slots };
+  ledger.items.set("one", { value: record, etag: "0" });
+  await keep(["one"], limits);
+  wait("one");
+  expect(keeper.slotsOf({ name: "one", pool: "one", limits })).toBeUndefined();
+  await keeper.write(true);
+  expect(keeper.slotsOf({ name: "one", pool: "one", limits })).toBe(2);
+  clock.advance(3_000);
+  expect(keeper.slotsOf({ name: "one", pool: "one", limits })).toBe(0);
 });
 
 describe("of many pools", () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { QuotaHeaders } from "../../../../shared/model/quota-headers.ts";
 import { newPool } from "../../../../shared/quota/belief/pool.ts";
-import { type CallNews, type Release, Scheduler } from "../../../../shared/quota/dispatch/scheduler.ts";
+import { type Release, Scheduler } from "../../../../shared/quota/dispatch/scheduler.ts";
+import type { CallNews } from "../../../../shared/quota/ports.ts";
 import type { Waiting } from "../../../../shared/quota/turns/fair-queue.ts";
 
 const NOW = 1_000_000;
@@ -11,8 +12,7 @@ function scheduler(
   limits: Record<string, { requests_per_minute?: number; concurrency?: number }>,
 ): Scheduler {
   const made = new Scheduler(() => 1);
-  const served = Object.entries(limits).map(([name, { concurrency }]) => ({ name, pool: name, concurrency }));
-  made.serve(served);
+  made.serve(Object.entries(limits).map(([name, each]) => ({ name, pool: name, limits: each })));
   for (const [name, each] of Object.entries(limits)) made.pools.set(name, newPool(each, NOW));
   return made;
 }
@@ -52,11 +52,72 @@ it("is not held up by jobs that prefer each other's deployments", () => {
 it("lets no more calls run at the same time than a deployment bears", () => {
   const s = scheduler({ one: { concurrency: 2 } });
   for (let n = 0; n < 5; n++) s.queue.add(job(["one"]));
+  // Before anybody has counted what runs, nothing is let go.
+  expect(s.decide(NOW, 100).releases).toEqual([]);
+  s.count("one", new Set(), 0, NOW);
   const [first] = s.decide(NOW, 100).releases;
   expect(s.queue.size).toBe(3);
   if (first === undefined) throw new Error("nothing was released");
   s.heard(news(first, "ok"), NOW + 300);
   expect(s.decide(NOW + 300, 100).releases).toHaveLength(1);
+});
+
+describe("of a deployment that bears three calls at a time", () => {
+  const none = new Set<string>();
+  function three() {
+    const s = scheduler({ one: { concurrency: 3 } });
+    for (let n = 0; n < 9; n++) s.queue.add(job(["one"]));
+    return s;
+  }
+  const ids = (s: Scheduler, atMs: number) => s.decide(atMs, 100).releases.map((each) => each.job.job_id);
+
+  it("counts calls that others let go, and those that instances may begin by themselves", () => {
+    const s = three();
+    s.count("one", new Set(["another"]), 1, NOW);
+    expect(ids(s, NOW)).toHaveLength(1);
+    s.count("one", new Set(["another"]), 0, NOW + 100);
+    expect(ids(s, NOW + 100)).toHaveLength(1);
+    s.uncount("one");
+    s.count("one", none, undefined, NOW + 200);
+    expect(ids(s, NOW + 200)).toEqual([]);
+  });
+
+  it("counts a call until the store says that it runs no more, however long that is", () => {
+    const s = three();
+    s.count("one", none, 0, NOW);
+    const running = ids(s, NOW);
+    expect(running).toHaveLength(3);
+    // On their way to a worker.
+    s.count("one", none, 0, NOW + 5_000);
+    expect(ids(s, NOW + 5_000)).toEqual([]);
+    for (let ms = 10_000; ms < 3_600_000; ms += 60_000) {
+      s.count("one", new Set(running), 0, NOW + ms);
+      expect(ids(s, NOW + ms)).toEqual([]);
+    }
+    // One of them was lost with its worker, and nobody told.
+    s.count("one", new Set(running.slice(1)), 0, NOW + 3_600_000);
+    expect(ids(s, NOW + 3_600_000)).toHaveLength(1);
+  });
+
+  it("forgets a call whose grant has lapsed and that nobody has begun", () => {
+    const s = three();
+    s.count("one", none, 0, NOW);
+    expect(ids(s, NOW)).toHaveLength(3);
+    s.count("one", none, 0, NOW + 39_000);
+    expect(ids(s, NOW + 39_000)).toEqual([]);
+    s.count("one", none, 0, NOW + 41_000);
+    expect(ids(s, NOW + 41_000)).toHaveLength(3);
+  });
+
+  it("does not count a call again that has ended and is stored as running for a moment more", () => {
+    const s = three();
+    s.count("one", none, 0, NOW);
+    const [first] = s.decide(NOW, 1).releases;
+    if (first === undefined) throw new Error("nothing was released");
+    s.heard(news(first, "ok"), NOW + 300);
+    s.count("one", new Set([first.job.job_id]), 0, NOW + 310);
+    expect(ids(s, NOW + 310)).toHaveLength(3);
+  });
 });
 
 it("goes on with what is left when a decision lets no more go", () => {
@@ -74,7 +135,7 @@ it("leaves a deployment alone for as long as a refusal asks", () => {
   s.heard(news(first, "refused", { retry_after_ms: 7_000 }), NOW + 10);
   s.queue.add(first.job);
   expect(s.decide(NOW + 7_000, 100).releases).toEqual([]);
-  expect(s.decide(NOW + 7_100, 100).releases).toHaveLength(1);
+  expect(s.decide(NOW + 7_250, 100).releases).toHaveLength(1);
 });
 
 describe("a deployment that fails", () => {
@@ -122,6 +183,7 @@ it("gives up jobs in time whose deadline leaves no room for a call", () => {
 
 it("has back what was taken for a call that was not made", () => {
   const s = scheduler({ one: { requests_per_minute: 60, concurrency: 1 } });
+  s.count("one", new Set(), 0, NOW);
   for (let n = 0; n < 2; n++) s.queue.add(job(["one"]));
   const [first] = s.decide(NOW, 100).releases;
   if (first === undefined) throw new Error("nothing was released");
@@ -137,7 +199,7 @@ it("lets nothing go to a deployment that is switched off, and those go elsewhere
       ["one", "two"].map((name) => ({
         name,
         pool: name,
-        concurrency: undefined,
+        limits: {},
         off: off && name === "one",
       })),
     );
@@ -152,7 +214,7 @@ it("lets nothing go to a deployment that is switched off, and those go elsewhere
 
 it("gives up jobs in time that cannot come up before their deadline, and none that can", () => {
   const s = scheduler({});
-  s.serve([{ name: "one", pool: "one", concurrency: undefined }]);
+  s.serve([{ name: "one", pool: "one", limits: {} }]);
   s.pools.set("one", newPool({ tokens_per_minute: 6_000 }, NOW));
   // 100 tokens a second: within 20 s there is room for some 20 of these, and in no case for 40.
   const jobs = Array.from({ length: 40 }, (_, n) =>

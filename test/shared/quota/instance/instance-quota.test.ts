@@ -1,66 +1,75 @@
-import { beforeEach, expect, it } from "vitest";
-import type { CallNews } from "../../../../shared/quota/dispatch/scheduler.ts";
-import { InstanceQuota, type Limited } from "../../../../shared/quota/instance/instance-quota.ts";
-import type { PoolRecord, QuotaLedger } from "../../../../shared/quota/ports.ts";
-import type { WriteResult } from "../../../../shared/store.ts";
+import { beforeEach, describe, expect, it } from "vitest";
+import { MemoryStore } from "../../../../bench/simulation/memory-store.ts";
+import { Dispatcher } from "../../../../shared/quota/dispatch/dispatcher.ts";
+import { InstanceQuota } from "../../../../shared/quota/instance/instance-quota.ts";
+import { Reporter } from "../../../../shared/quota/instance/reporter.ts";
+import type { Limited } from "../../../../shared/quota/limited.ts";
 import { silent, TestClock } from "../../world.ts";
 
-/** One item for each pool, replaced by etag, and how often it was asked. */
-class Ledger implements QuotaLedger {
-  readonly items = new Map<string, { value: PoolRecord; etag: string }>();
-  operations = 0;
-
-  read(pool: string) {
-    this.operations++;
-    return Promise.resolve(this.items.get(pool));
-  }
-
-  write(pool: string, value: PoolRecord, etag: string | undefined): Promise<WriteResult> {
-    this.operations++;
-    if (this.items.get(pool)?.etag !== etag) return Promise.resolve({ kind: "superseded" });
-    const next = String(this.operations);
-    this.items.set(pool, { value, etag: next });
-    return Promise.resolve({ kind: "written", etag: next });
-  }
-}
-
-const large: Limited = {
-  name: "large",
-  pool: "large",
-  limits: { requests_per_minute: 60_000, tokens_per_minute: 120_000_000, window_seconds: 10 },
-};
-const small: Limited = { name: "small", pool: "small", limits: { requests_per_minute: 600 } };
+const DEPLOYMENTS: readonly Limited[] = [
+  {
+    ...{ name: "large", pool: "large" },
+    limits: { requests_per_minute: 60_000, tokens_per_minute: 120_000_000, window_seconds: 10 },
+  },
+  { name: "small", pool: "small", limits: { requests_per_minute: 600 } },
+  { name: "free", pool: "free", limits: {} },
+  { name: "four", pool: "four", limits: { concurrency: 4 } },
+];
 let clock: TestClock;
-let ledger: Ledger;
-const instance = () => new InstanceQuota({ ledger, clock, log: silent });
+let store: MemoryStore;
+let dispatches: number;
+let jobs = 0;
+
+/** An instance with a part of its own of what all share. */
+function instance(name = "one"): InstanceQuota {
+  const { leases, parked, reports, instanceLedger: ledger } = store.of(async () => undefined);
+  const by = { clock, log: silent, instance: name, reports };
+  const releases = {
+    release: async () => undefined,
+    giveUp: async () => undefined,
+    dispatch: async () => void dispatches++,
+  };
+  const deployments = () => DEPLOYMENTS;
+  const dispatcher = new Dispatcher({
+    ...{ ...by, leases, ledger, parked, releases, deployments, weightOf: () => 1 },
+  });
+  return new InstanceQuota({
+    ...{ ...by, ledger, jobs: parked, dispatcher, reporter: new Reporter(by) },
+    deployment: (wanted) => DEPLOYMENTS.find((each) => each.name === wanted),
+  });
+}
 
 beforeEach(() => {
   clock = new TestClock();
-  ledger = new Ledger();
+  store = new MemoryStore(() => clock.now());
+  dispatches = 0;
 });
 
-/** Takes leave for one call, as a worker does. */
-async function admit(quota: InstanceQuota, deployment: Limited): Promise<boolean> {
-  if (quota.waitCause(deployment, 100) !== undefined && !(await quota.prepare([deployment], 100)))
-    return false;
-  if (quota.waitCause(deployment, 100) !== undefined) return false;
-  quota.take(deployment, 100);
-  return true;
+/** Takes leave for one call, as a worker does; its job's id. */
+async function admit(quota: InstanceQuota, deployment: string): Promise<string | undefined> {
+  const waits = () => quota.waits(deployment, 100) !== undefined;
+  if (waits() && !(await quota.prepare([deployment], 100))) return undefined;
+  if (waits()) return undefined;
+  const jobId = `job-${++jobs}`;
+  quota.take(deployment, 100, jobId);
+  return jobId;
 }
+
+const operations = () => store.asked.reads + store.asked.instances + store.asked.queries;
 
 it("lets all of a burst go where there is quota for it, for a few operations in all", async () => {
   const quota = instance();
-  const admitted = await Promise.all(Array.from({ length: 64 }, () => admit(quota, large)));
-  expect(admitted.every(Boolean)).toBe(true);
-  expect(ledger.operations).toBeLessThan(20);
+  const admitted = await Promise.all(Array.from({ length: 64 }, () => admit(quota, "large")));
+  expect(admitted.every((id) => id !== undefined)).toBe(true);
+  expect(operations()).toBeLessThan(20);
 });
 
 it("never lets instances together use more than there is", async () => {
-  const instances = [instance(), instance(), instance()];
+  const instances = [instance("one"), instance("two"), instance("three")];
   let admitted = 0;
   for (let n = 0; n < 300; n++) {
     const quota = instances[n % 3];
-    if (quota !== undefined && (await admit(quota, small))) admitted++;
+    if (quota !== undefined && (await admit(quota, "small")) !== undefined) admitted++;
     clock.advance(10);
   }
   // Three seconds at ten a second, and what may go at once.
@@ -68,30 +77,112 @@ it("never lets instances together use more than there is", async () => {
   expect(admitted).toBeGreaterThan(15);
 });
 
-it("leaves a pool that others wait for to the dispatcher", async () => {
-  const quota = instance();
-  expect(await admit(quota, small)).toBe(true);
-  const item = ledger.items.get("small");
-  if (item === undefined) throw new Error("nothing was written");
-  ledger.items.set("small", { value: { ...item.value, backlog_until_ms: clock.now() + 5_000 }, etag: "d" });
-  const other = instance();
-  expect(await admit(other, small)).toBe(false);
-  const { operations } = ledger;
-  expect(await admit(other, small)).toBe(false);
-  expect(ledger.operations).toBe(operations);
+it("leaves a pool that others wait for to the dispatcher, and says so", async () => {
+  expect(await admit(instance("one"), "small")).toBeDefined();
+  const { dispatcherLedger } = store.of(async () => undefined);
+  const stored = await dispatcherLedger.read("small");
+  if (stored === undefined) throw new Error("nothing was written");
+  const record = { ...stored.value, backlog_until_ms: clock.now() + 5_000 };
+  await dispatcherLedger.write([{ pool: "small", record, etag: stored.etag }]);
+  const other = instance("two");
+  expect(await admit(other, "small")).toBeUndefined();
+  expect(other.waits("small", 100)?.cause).toBe("line");
+  const before = operations();
+  expect(await admit(other, "small")).toBeUndefined();
+  expect(operations()).toBe(before);
 });
 
-it("costs nothing where there is no limit, until there is a refusal", async () => {
+const refused = (quota: InstanceQuota, deployment: string, retryAfterMs: number) => {
+  const jobId = `job-${++jobs}`;
+  return quota.heard({
+    ...{ deployment, jobId, taken: quota.take(deployment, 100, jobId), granted: false },
+    ...{ sentMs: clock.now(), latencyMs: 5 },
+    outcome: { kind: "rate_limited", cause: "rate", statusCode: 429, message: "too many", retryAfterMs },
+  });
+};
+
+it("costs nothing where there is no limit, until there is a refusal, which it remembers and tells", async () => {
   const quota = instance();
-  const free: Limited = { name: "free", pool: "free", limits: {} };
-  for (let n = 0; n < 100; n++) expect(await admit(quota, free)).toBe(true);
-  expect(ledger.operations).toBe(0);
-  const taken = quota.take(free, 100);
-  const news: CallNews = {
-    ...{ deployment: "free", job_id: "job-1", taken, outcome: "refused", latency_ms: 5 },
-    ...{ sent_ms: clock.now(), headers: { requests: null, tokens: null }, retry_after_ms: 2_000 },
+  for (let n = 0; n < 100; n++) expect(await admit(quota, "free")).toBeDefined();
+  expect(operations()).toBe(0);
+  await refused(quota, "free", 2_000);
+  expect(store.asked.reports).toBe(1);
+  expect(dispatches).toBe(1);
+  expect(quota.waits("free", 100)).toEqual({ cause: "rate_limited", untilMs: clock.now() + 2_000 });
+  clock.advance(2_000);
+  expect(quota.waits("free", 100)?.cause).toBe("no_slice");
+});
+
+it("learns nothing by itself: what is believed is the dispatcher's business", async () => {
+  const quota = instance();
+  await admit(quota, "small");
+  const ledger = store.of(async () => undefined).dispatcherLedger;
+  const believed = async () => {
+    const belief = (await ledger.read("small"))?.value.pool.requests;
+    return { ...belief, level: undefined, spent: undefined };
   };
-  await quota.heard(free, news, false);
-  expect(ledger.operations).toBeGreaterThan(0);
-  expect(await admit(quota, free)).toBe(false);
+  const before = await believed();
+  await refused(quota, "small", 1_000);
+  expect(await believed()).toEqual(before);
+});
+
+it("says why a call must wait", async () => {
+  const quota = instance();
+  expect(quota.waits("small", 100)?.cause).toBe("no_slice");
+  for (let n = 0; n < 20; n++) await admit(quota, "small");
+  expect(quota.waits("small", 100)?.cause).toBe("quota");
+  for (let n = 0; n < 5; n++) {
+    const jobId = `job-${++jobs}`;
+    await quota.heard({
+      ...{ deployment: "free", jobId, taken: quota.take("free", 100, jobId), granted: true },
+      ...{ sentMs: clock.now(), latencyMs: 5 },
+      outcome: {
+        ...{ kind: "retry", reason: "http_503", statusCode: 503, message: "down", retryAfterMs: null },
+        ...{ billed: "no", usage: null },
+      },
+    });
+  }
+  expect(quota.waits("free", 100)?.cause).toBe("deployment_failing");
+});
+
+describe("of a deployment that bears four calls at a time", () => {
+  const stored = (jobId: string) => store.running.set(jobId, "four");
+
+  it("lets no more begin on all instances together, from the moment they are taken", async () => {
+    const instances = [instance("one"), instance("two")];
+    /** Each tries once; those whose claim is stored count in the store from then on. */
+    const all = async (isStored: (n: number) => boolean) => {
+      const begun = [];
+      for (const quota of instances) {
+        const jobId = await admit(quota, "four");
+        if (jobId === undefined) continue;
+        begun.push(jobId);
+        if (isStored(begun.length)) stored(jobId);
+      }
+      return begun;
+    };
+    const begun: string[] = [];
+    for (let n = 0; n < 10; n++) begun.push(...(await all(() => n % 2 === 0)));
+    expect(begun.length).toBeGreaterThan(1);
+    expect(begun.length).toBeLessThanOrEqual(4);
+    for (const jobId of begun) stored(jobId);
+    // However long they run.
+    for (let n = 0; n < 200; n++) {
+      clock.advance(500);
+      await all(() => true);
+      expect(store.running.size).toBeLessThanOrEqual(4);
+    }
+    expect(store.running.size).toBe(4);
+    expect(instances.map((quota) => quota.waits("four", 100)?.cause)).toContain("concurrency");
+  });
+
+  it("has the place back of a call that was not made, and of one that ended", async () => {
+    const quota = instance();
+    const ids = [await admit(quota, "four"), await admit(quota, "four")];
+    expect(ids).not.toContain(undefined);
+    while ((await admit(quota, "four")) !== undefined);
+    quota.giveBack("four", { ...quota.take("free", 100, "other"), tokens: 100 }, ids[0] ?? "");
+    expect(await admit(quota, "four")).toBeDefined();
+    expect(await admit(quota, "four")).toBeUndefined();
+  });
 });

@@ -1,8 +1,7 @@
 import { expect, it } from "vitest";
 import { takenOf } from "../../../../shared/quota/belief/pool.ts";
-import type { CallNews } from "../../../../shared/quota/dispatch/scheduler.ts";
 import { Reporter } from "../../../../shared/quota/instance/reporter.ts";
-import type { Report, Reports } from "../../../../shared/quota/ports.ts";
+import type { CallNews, Report, Reports } from "../../../../shared/quota/ports.ts";
 import { silent, TestClock } from "../../world.ts";
 
 function setUp() {
@@ -48,16 +47,22 @@ it("tells of several calls a second after the first, of fewer with those of anot
   expect(written).toHaveLength(2);
 });
 
-it("tells of a call whose end others wait for within a second, and of all before it", async () => {
+it("keeps what is not worth a report of its own for the next one", async () => {
+  const { written, clock, reporter } = setUp();
+  reporter.keep(news("a"));
+  clock.advance(60_000);
+  await reporter.flush();
+  expect(written).toEqual([]);
+  await reporter.heard(news("b", "failed"));
+  expect(written.map(({ news: told }) => told.map(({ job_id }) => job_id))).toEqual([["a", "b"]]);
+});
+
+it("tells what it has left when it is asked to, and that once", async () => {
   const { written, clock, reporter } = setUp();
   void reporter.heard(news("a"));
-  clock.advance(1_500);
-  void reporter.heard(news("b"), true);
-  clock.advance(1_000);
-  await settled();
-  expect(written.map(({ news: told }) => told.map(({ job_id }) => job_id))).toEqual([["a", "b"]]);
-  void reporter.heard(news("c"));
-  clock.advance(2_000);
+  await reporter.flush();
+  await reporter.flush();
+  clock.advance(10_000);
   await settled();
   expect(written).toHaveLength(1);
 });

@@ -44,6 +44,10 @@ class Parked implements ParkedJobs {
     );
   }
 
+  runningOn() {
+    return Promise.resolve(new Set<string>());
+  }
+
   dueBefore(deadlineMs: number, limit: number) {
     return this.#found(
       (job) => job.deadline_ms,
@@ -224,8 +228,7 @@ it("begins with a bounded part of a backlog of 20,000, every tenant's first jobs
     leases: { read: async () => undefined, write: async () => ({ kind: "written", etag: "1" }) },
     ledger: {
       read: async () => undefined,
-      write: async () => ({ kind: "written", etag: "1" }),
-      writeAll: async (writes) => ({ kind: "written", etags: writes.map(() => "1") }),
+      write: async (writes) => ({ kind: "written", etags: writes.map(() => "1") }),
     },
     reports: { write: async () => undefined, since: async () => [] },
     releases: {
@@ -233,10 +236,11 @@ it("begins with a bounded part of a backlog of 20,000, every tenant's first jobs
         for (const { key } of jobs) tenants.add(key.tenant_id);
       },
       giveUp: async () => undefined,
+      dispatch: async () => undefined,
     },
     deployments: () => [{ name: "one", pool: "one", limits: { requests_per_minute: 600 } }],
   });
-  await dispatcher.ensure();
+  void dispatcher.run();
   for (let turns = 0; turns < 200 && tenants.size < 6; turns++) {
     await new Promise((resolve) => setImmediate(resolve));
     clock.advance(50);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { dialectSchema, inDialect, unmappable } from "../../../../../shared/model/protocol/openai/dialect.ts";
+import { dialectSchema } from "../../../../../shared/model/dialect.ts";
+import { inDialect, unmappable } from "../../../../../shared/model/protocol/openai/dialect.ts";
 import { withModel } from "../../../../../shared/model/protocol/openai/request-body.ts";
 
 const dialect = (change: object = {}) => dialectSchema.parse(change);

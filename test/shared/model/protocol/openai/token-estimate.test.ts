@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { estimateTokens } from "../../../../../shared/model/protocol/openai/token-estimate.ts";
 import {
   admissionTokens,
   DEFAULT_OUTPUT_TOKENS,
-  estimateTokens,
   outputTokensAtMost,
-} from "../../../../../shared/model/protocol/openai/token-estimate.ts";
+} from "../../../../../shared/model/token-estimate.ts";
 
 const CHAT = "/v1/chat/completions";
 const chat = (content: unknown, more: object = {}) =>

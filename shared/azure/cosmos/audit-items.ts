@@ -1,0 +1,60 @@
+import type { AuditRecord } from "../../audit/record.ts";
+import type { StoredRecord } from "../../audit/verify.ts";
+import type { JobKey } from "../../store.ts";
+import { isBilled } from "../../usage/usage-report.ts";
+import { rawItem } from "./documents.ts";
+import { auditPlace, ITEMS, type ItemKind, partitionOf } from "./items.ts";
+import { ownFields, type StoredItems } from "./stored-items.ts";
+
+/** A record as an item. `model` is the one that the job asked for. */
+export function auditFields(record: AuditRecord, owner: { tenant_id: string; model: string }) {
+  return {
+    tenant_id: owner.tenant_id,
+    ...record,
+    // Only on records of calls that used something, or may have, so that usage is found by an index that holds no others.
+    ...(isBilled(record) ? { billed: { at: record.at, model: owner.model } } : {}),
+  };
+}
+
+/** A field that a neighbouring version has added is part of what was hashed, so it is kept. */
+const recordOf = (item: Readonly<Record<string, unknown>>): AuditRecord =>
+  ownFields(item, "tenant_id", "billed") as unknown as AuditRecord;
+
+/** A job's trail, oldest first. A record that cannot be read is missing from it, which its neighbours show. */
+export async function readTrail(jobs: StoredItems, key: JobKey): Promise<readonly AuditRecord[]> {
+  // By their ids, so that the job's content is not loaded to be passed over.
+  const query = { where: ITEMS.audit.ids };
+  const found = await jobs.find(ITEMS.audit, query, ITEMS.audit.document, { partition: partitionOf(key) });
+  return found.map(recordOf).sort((a, b) => a.seq - b.seq);
+}
+
+/** A job's records as they are, whether they can be read or not: for the audit's proof. */
+export async function readTrailRaw(
+  jobs: StoredItems,
+  key: JobKey,
+): Promise<readonly StoredRecord<AuditRecord>[]> {
+  const found = await jobs.find(ITEMS.audit, { byIds: true }, rawItem, { partition: partitionOf(key) });
+  return inOrder(found.map((item) => ({ record: recordOf(item), storedAs: numberOf(ITEMS.audit, item) })));
+}
+
+/** The number that the item's id bears; NaN for an item that nobody reads as a record. */
+export function numberOf({ document }: ItemKind, item: { readonly id: string }): number {
+  const [, digits] = /^audit-(\d+)$/.exec(item.id) ?? [];
+  return document.safeParse(item).success ? Number(digits) : Number.NaN;
+}
+
+/** By the numbers they are stored under, what has none at the end. */
+export function inOrder<R>(records: readonly StoredRecord<R>[]): readonly StoredRecord<R>[] {
+  const orLast = ({ storedAs }: StoredRecord<R>) => (Number.isNaN(storedAs) ? Infinity : storedAs);
+  return records.toSorted((a, b) => (orLast(a) < orLast(b) ? -1 : 1));
+}
+
+/** The hash that the record of this number has, or is said to have; undefined: it is not there. */
+export async function readRecordHash(
+  jobs: StoredItems,
+  key: JobKey,
+  seq: number,
+): Promise<string | undefined> {
+  const found = await jobs.readRaw(ITEMS.audit, auditPlace(key, seq));
+  return typeof found?.value.hash === "string" ? found.value.hash : undefined;
+}

@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { jsonText } from "../answer.ts";
+import type { Door } from "../door.ts";
+import { type Route, route } from "../route.ts";
+import { auditTrailRoute } from "./audit-trail.ts";
+import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
+import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
+import { type HealthDeps, healthRoute } from "./health.ts";
+import { type JobRoutesDeps, jobRoutes } from "./jobs.ts";
+import { type ModelsDeps, modelsRoute } from "./models.ts";
+import { openapiDocument } from "./openapi.ts";
+import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
+import { problemAnswer } from "./problem.ts";
+import { type StatusDeps, statusRoute } from "./status.ts";
+import { type SubmitRouteDeps, submitRoute } from "./submit.ts";
+import { type UsageRoutesDeps, usageRoutes } from "./usage.ts";
+
+/** The native door: JSON in snake_case, refusals as problem+json. */
+export const apiDoor: Door = { prefixes: ["api"], refusal: problemAnswer };
+
+/** What its handlers need, all together. */
+export type ApiDeps = SubmitRouteDeps &
+  JobRoutesDeps &
+  ModelsDeps &
+  HealthDeps &
+  StatusDeps &
+  ControlAuditDeps &
+  DeadLetterRoutesDeps &
+  OverridesRoutesDeps &
+  UsageRoutesDeps;
+
+let document: string | undefined;
+
+const openapiRoute = route({
+  name: "get-openapi",
+  method: "GET",
+  path: "api/openapi.json",
+  who: "anyone",
+  summary: "This document",
+  answers: { 200: { description: "The document.", schema: z.looseObject({}) } },
+  handle: async () => {
+    document ??= JSON.stringify(apiDocument());
+    return jsonText(200, document);
+  },
+});
+
+/** Every route of the native door, in the order of its documentation. */
+export const apiRoutes: readonly Route<ApiDeps>[] = [
+  submitRoute,
+  ...jobRoutes,
+  auditTrailRoute,
+  modelsRoute,
+  healthRoute,
+  openapiRoute,
+  statusRoute,
+  controlAuditRoute,
+  ...deadLetterRoutes,
+  ...overridesRoutes,
+  ...usageRoutes,
+];
+
+/** The contract, as GET /api/openapi.json answers it. */
+export function apiDocument() {
+  return openapiDocument(apiRoutes);
+}

@@ -1,0 +1,134 @@
+import { z } from "zod";
+import type { Clock } from "../../clock.ts";
+import { backlogOf, type LiveJob, type LiveJobs } from "../../job/backlog.ts";
+import type { DeadLetters } from "../../job/ports.ts";
+import type { SweepRound, SweepRounds } from "../../job/sweep/round.ts";
+import { MAX_STATUS_JOBS } from "../../limits.ts";
+import { json } from "../answer.ts";
+import { route } from "../route.ts";
+import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
+
+export interface StatusDeps {
+  readonly liveJobs: LiveJobs;
+  readonly deadLetters: Pick<DeadLetters, "count">;
+  readonly sweepRounds: Pick<SweepRounds, "last">;
+  readonly clock: Clock;
+}
+
+const seconds = z.int().min(0).describe("Seconds.");
+const statusSchema = z
+  .object({
+    object: z.literal("status"),
+    at: unixTime(),
+    backlog: z
+      .object({
+        queued: whole("Exact: all jobs that wait, those scheduled for later included."),
+        oldest_wait_seconds: seconds.nullable(),
+        exact: flag(
+          "False: there are more live jobs than were read, so the rest of this answer is a part only.",
+        ),
+        jobs_read: whole(`At most ${MAX_STATUS_JOBS}, those first whose time to be looked at comes first.`),
+        by_tenant_and_model: z
+          .array(
+            z.object({
+              tenant_id: text("Whose jobs."),
+              model: text("The model they asked for."),
+              waiting: whole("Queued, and may run now."),
+              scheduled: whole("Queued, with a `not_before` to come."),
+              running: whole("Claimed by a worker."),
+              oldest_wait_seconds: seconds.nullable(),
+            }),
+          )
+          .describe("The longest wait first."),
+      })
+      .describe("What waits, and how long; `by_tenant_and_model` has the longest wait first."),
+    running: whole("Exact: jobs that a worker has claimed."),
+    lost_leases: whole("Running jobs whose lease was not renewed in time, by this host's clock."),
+    dead_letters: z
+      .object({
+        kept: whole("All there are."),
+        untouched: whole("Not redriven yet."),
+        newest_at: unixTime().nullable(),
+      })
+      .describe("Letters of the last 90 days."),
+    sweeper: z
+      .object({
+        at: unixTime(),
+        age_seconds: seconds,
+        took_ms: whole("How long the round took."),
+        instance: text("Which instance swept."),
+        overdue: whole("Jobs found whose time had come.").nullable(),
+        nudged: whole("How many of those were nudged.").nullable(),
+        lost_leases: whole("Running jobs whose lease it found dead.").nullable(),
+        failure: text("Why the round could not be finished.").nullable(),
+      })
+      .nullable()
+      .describe("Its last recorded round; a round in which nothing happens is recorded every 5 s."),
+  })
+  .meta({ id: "Status", title: "The service's status" });
+
+export const statusRoute = route({
+  name: "get-status",
+  method: "GET",
+  path: "api/ops/status",
+  who: "operator",
+  summary: "Operators: what waits, runs, was lost and was given up, and when the sweeper last looked",
+  answers: { 200: { description: "The status.", schema: statusSchema } },
+  handle: async ({ liveJobs, deadLetters, sweepRounds, clock }: StatusDeps) => {
+    const [counts, jobs, letters, round] = await Promise.all([
+      liveJobs.count(),
+      liveJobs.soonest(MAX_STATUS_JOBS),
+      deadLetters.count(),
+      sweepRounds.last(),
+    ]);
+    const facts = { counts, jobs, deadLetters: letters, round, nowMs: clock.now() };
+    return json(200, statusResource(facts), { "cache-control": "no-store" });
+  },
+});
+
+interface StatusFacts {
+  readonly nowMs: number;
+  readonly counts: { readonly queued: number; readonly running: number };
+  readonly jobs: readonly LiveJob[];
+  readonly deadLetters: Awaited<ReturnType<DeadLetters["count"]>>;
+  readonly round: SweepRound | undefined;
+}
+
+function statusResource({
+  nowMs,
+  counts,
+  jobs,
+  deadLetters,
+  round,
+}: StatusFacts): z.input<typeof statusSchema> {
+  const backlog = backlogOf(jobs, nowMs);
+  const { kept, untouched, newestAtMs } = deadLetters;
+  return {
+    object: "status",
+    at: secondsOf(nowMs),
+    backlog: {
+      queued: counts.queued,
+      oldest_wait_seconds: backlog.oldestWaitSeconds,
+      exact: jobs.length < MAX_STATUS_JOBS,
+      jobs_read: jobs.length,
+      by_tenant_and_model: [...backlog.rows],
+    },
+    running: counts.running,
+    lost_leases: backlog.lostLeases,
+    dead_letters: { kept, untouched, newest_at: newestAtMs === null ? null : secondsOf(newestAtMs) },
+    sweeper: round === undefined ? null : sweeper(round, nowMs),
+  };
+}
+
+function sweeper({ at_ms, took_ms, instance, report, failure }: SweepRound, nowMs: number) {
+  return {
+    at: secondsOf(at_ms),
+    age_seconds: Math.max(0, secondsOf(nowMs - at_ms)),
+    took_ms,
+    instance,
+    overdue: report?.overdue ?? null,
+    nudged: report?.nudged ?? null,
+    lost_leases: report?.lostLeases ?? null,
+    failure,
+  };
+}

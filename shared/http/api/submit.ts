@@ -1,0 +1,138 @@
+import canonicalize from "canonicalize";
+import { z } from "zod";
+import { Problem } from "../../errors.ts";
+import { type IntakeDeps, type Submit, takeIn } from "../../job/intake/intake.ts";
+import { timeFaults } from "../../job/intake/times.ts";
+import { ENDPOINTS } from "../../job/job.ts";
+import {
+  MAX_HELD_SUBMIT_BYTES,
+  MAX_METADATA_KEY_CHARS,
+  MAX_METADATA_PAIRS,
+  MAX_METADATA_VALUE_CHARS,
+  MAX_MODEL_NAME_CHARS,
+  MAX_REQUEST_BYTES,
+  MAX_WAIT_SECONDS,
+} from "../../limits.ts";
+import { PRIORITIES } from "../../priority.ts";
+import { sha256Hex } from "../../sha256.ts";
+import { jsonText } from "../answer.ts";
+import { invalidRequest } from "../input.ts";
+import { route } from "../route.ts";
+import type { Throttle } from "../throttle.ts";
+import { etagOf, JOB_HEADERS, jobJson, jobSchema, retryAfterSeconds } from "./job-resource.ts";
+import { idempotencyKey, prefer } from "./parameters.ts";
+
+/** Unix seconds as such: a number this large was meant in milliseconds. */
+const MAX_UNIX_SECONDS = 1e11;
+const unixSeconds = z
+  .number()
+  .nonnegative()
+  .max(MAX_UNIX_SECONDS, "is not in Unix seconds: it looks like milliseconds");
+
+const envelopeSchema = z
+  .strictObject({
+    endpoint: z
+      .enum(ENDPOINTS)
+      .default("/v1/chat/completions")
+      .describe("The OpenAI endpoint `body` is for."),
+    body: z
+      .looseObject({
+        model: z.string().min(1).max(MAX_MODEL_NAME_CHARS).describe("A model or route of GET /api/models."),
+      })
+      .describe("The OpenAI request, stored and sent as received; `model` names a model of GET /api/models."),
+    priority: z
+      .enum(PRIORITIES)
+      .default("standard")
+      .describe("Orders the tenant's own jobs when they wait for quota."),
+    not_before: unixSeconds.optional().describe("Unix seconds; the job is not run earlier."),
+    deadline: unixSeconds.optional().describe("Unix seconds; a job that has not ended by then expires."),
+    metadata: z
+      .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
+      .refine(
+        (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
+        `has over ${MAX_METADATA_PAIRS} pairs`,
+      )
+      .default({})
+      .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`),
+  })
+  .meta({ id: "Envelope", title: "What a submit takes" });
+type Envelope = z.output<typeof envelopeSchema>;
+
+export interface SubmitRouteDeps {
+  readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
+  readonly throttle: Throttle;
+}
+
+export const submitRoute = route({
+  name: "submit-job",
+  method: "POST",
+  path: "api/jobs",
+  who: "tenant",
+  summary: "Submit a job",
+  isSubmit: true,
+  headers: z.object({
+    "Idempotency-Key": idempotencyKey
+      .optional()
+      .describe("The same key and envelope give the same job, with its response once it has one."),
+    Prefer: prefer.describe(
+      `\`wait=N\` holds the answer until the job ends, up to ${MAX_WAIT_SECONDS} s; it then has the response. For bodies up to ${MAX_HELD_SUBMIT_BYTES / 1024} KiB. Send an \`Idempotency-Key\` with it, to ask again should the connection break.`,
+    ),
+  }),
+  body: { schema: envelopeSchema, maxBytes: MAX_REQUEST_BYTES },
+  untimely: ({ intake }: SubmitRouteDeps, envelope) =>
+    timeFaults(timesOf(envelope), intake.clock.now(), intake.settings.maxDeadlineSeconds).map(
+      ({ about, message }) => ({ path: `/${about}`, message }),
+    ),
+  answers: {
+    202: {
+      description: "Accepted: the job is stored, and will end, or has.",
+      schema: jobSchema,
+      headers: { Location: "Where the job is.", ...JOB_HEADERS },
+    },
+  },
+  errors: [
+    "stream_not_supported",
+    "endpoint_not_supported",
+    "capability_not_supported",
+    "budget_exceeded",
+    "model_not_allowed",
+    "model_not_found",
+    "idempotency_key_reused",
+  ],
+  handle: async (deps: SubmitRouteDeps, { body: envelope, headers, sent, untimely }, by, { log }) => {
+    const { endpoint, body, priority, metadata } = envelope;
+    refuseModes(body);
+    if (sent.bodyText === undefined) throw new TypeError("a valid envelope has a body");
+    const submit: Submit = {
+      ...{ endpoint, model: body.model, body, priority, metadata, ...timesOf(envelope) },
+      bodyText: sent.bodyText,
+      // The envelope as it was sent, before defaults: a client that sends the same has the same hash.
+      envelopeSha256: sha256Hex(canonicalize(sent.value) ?? ""),
+      idempotencyKey: headers["Idempotency-Key"] ?? null,
+      refusal: untimely,
+    };
+    const intake = { ...deps.intake, log, heldCalls: deps.throttle };
+    const { found, waited } = await takeIn(intake, submit, by, headers.Prefer);
+    const { value: job, etag } = found.job;
+    return jsonText(202, jobJson(job, found.response), {
+      location: `/api/jobs/${job.job_id}`,
+      etag: etagOf(etag),
+      "retry-after": String(retryAfterSeconds(job, deps.intake.clock.now())),
+      ...(waited ? { "preference-applied": `wait=${headers.Prefer}` } : {}),
+    });
+  },
+});
+
+function timesOf({ not_before, deadline }: Pick<Envelope, "not_before" | "deadline">) {
+  const ms = (seconds: number | undefined) => (seconds === undefined ? null : Math.round(seconds * 1000));
+  return { notBeforeMs: ms(not_before), deadlineMs: ms(deadline) };
+}
+
+/** Modes of a call that a stored answer cannot serve. */
+function refuseModes(body: Readonly<Record<string, unknown>>): void {
+  if (body.stream === true) throw new Problem("stream_not_supported", "`/body/stream` is true.");
+  if (body.background === true) {
+    const message = "is true: every job runs in the background already";
+    throw invalidRequest([{ path: "/body/background", message }]);
+  }
+}

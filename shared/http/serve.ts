@@ -1,0 +1,83 @@
+import { Problem } from "../errors.ts";
+import { type Log, reasonOf } from "../log.ts";
+import { StoreUnavailable } from "../store.ts";
+import type { Answer } from "./answer.ts";
+import type { Authenticator } from "./authenticate.ts";
+import type { Door } from "./door.ts";
+import { inputOf } from "./input.ts";
+import type { HttpRequest } from "./request.ts";
+import type { Route, Visit, Who } from "./route.ts";
+import type { Throttle } from "./throttle.ts";
+
+/** What a request passes before its handler: is there room, and who is it? */
+export interface Entrance {
+  readonly authenticator: Authenticator;
+  readonly throttle: Throttle;
+}
+
+/** After a store that cannot be reached: long enough for a failover, short enough for a person who waits. */
+const STORE_RETRY_AFTER_SECONDS = 5;
+
+const FORBIDDEN: Readonly<Record<Who, string>> = {
+  anyone: "",
+  tenant: "Operators own no jobs: use a tenant's credential.",
+  operator: "This route is for operators: use an operator's credential.",
+};
+
+/** Answers a request to a route. Never rejects: a refusal is answered in the form of the route's door. */
+export async function serve<Deps extends Entrance>(
+  door: Door,
+  route: Route<Deps>,
+  deps: Deps,
+  request: HttpRequest,
+  visit: Visit,
+): Promise<Answer> {
+  let answer: Answer;
+  try {
+    answer = await admitted(route, deps, request, visit);
+  } catch (thrown) {
+    answer = door.refusal(problemOf(thrown, request, visit.log), visit.requestId);
+  }
+  return { ...answer, headers: { ...answer.headers, "x-request-id": visit.requestId } };
+}
+
+/** Operators, and what anyone may ask, are never turned away for want of room. */
+async function admitted<Deps extends Entrance>(
+  route: Route<Deps>,
+  deps: Deps,
+  request: HttpRequest,
+  visit: Visit,
+): Promise<Answer> {
+  const { authenticator, throttle } = deps;
+  const { who } = route;
+  if (who === "anyone") return route.handle(deps, await inputOf(route, deps, request), undefined, visit);
+  const leave = who === "tenant" ? throttle.enter(visit.log) : undefined;
+  try {
+    const caller = await authenticator.authenticate(request.headers);
+    if (caller.kind !== who) throw new Problem("forbidden", FORBIDDEN[who]);
+    const leaveAs = caller.kind === "tenant" ? throttle.enterAs(caller.tenant, visit.log) : undefined;
+    try {
+      if (caller.kind === "tenant" && route.isSubmit === true) throttle.submit(caller.tenant, visit.log);
+      return await route.handle(deps, await inputOf(route, deps, request), caller, visit);
+    } finally {
+      leaveAs?.();
+    }
+  } finally {
+    leave?.();
+  }
+}
+
+/** Refusals are answered as they are; an outage as 503; anything else is a bug, logged with all that is known of it. */
+function problemOf(thrown: unknown, request: HttpRequest, log: Log): Problem {
+  if (thrown instanceof Problem) return thrown;
+  const at = { method: request.method, path: new URL(request.url).pathname, reason: reasonOf(thrown) };
+  if (thrown instanceof StoreUnavailable) {
+    log.error("store_unavailable", at);
+    return new Problem("store_unavailable", "The store cannot be reached; try again.", {
+      retryAfterSeconds: STORE_RETRY_AFTER_SECONDS,
+      cause: thrown,
+    });
+  }
+  log.error("internal_error", { ...at, stack: thrown instanceof Error ? (thrown.stack ?? null) : null });
+  return new Problem("internal_error", "The service failed in a way it did not foresee.", { cause: thrown });
+}

@@ -1,0 +1,126 @@
+import type { Refusal } from "./refusal.ts";
+
+/** What a refusal is about, told by its codes and words: labs use one HTTP status for many of them. */
+export type Fault =
+  | "content" // what the request says is not allowed
+  | "too_long" // more than the model's context takes
+  | "credential"
+  | "account" // no money, or a quota that is bought, is left
+  | "unknown_model" // or an operation that the deployment does not have
+  | "over_limit" // more at once than the rate limit's whole window lets in
+  | "rate"
+  | "not_permitted"
+  | "garbled"; // it says that our JSON is none, which it is: a relay broke it
+
+/** Whole codes, in lower case and without `_`, `-`, `.` and blanks. */
+const CODES: Readonly<Record<Fault, readonly string[]>> = {
+  content: [
+    ...["contentfilter", "contentfiltered", "contentpolicyviolation", "responsibleaipolicyviolation"],
+    ...["invalidprompt", "moderationblocked", "datainspectionfailed", "promptblocked", "prohibitedcontent"],
+    ...["biopolicy", "cyberpolicy", "cyberpolicyviolation", "misalignmentpolicyviolation", "contentblocked"],
+    ...["safety", "sensitivecontent", "inputmoderation", "imagecontentpolicyviolation"],
+  ],
+  too_long: [
+    ...["contextlengthexceeded", "exceedcontextsizeerror", "contextwindowexceeded", "stringabovemaxlength"],
+    ...["tokenslimitreached", "requesttoolarge", "prompttoolong", "inputtoolong", "maxtokensexceeded"],
+    ...["modelcontextwindowexceeded", "contextlengthexceedederror", "contextwindowexceedederror"],
+  ],
+  credential: [
+    ...["invalidapikey", "apikeyinvalid", "incorrectapikey", "missingapikey", "authenticationerror"],
+    ...["invalidauthentication", "invalidauthenticationerror", "unauthenticated", "unauthorized"],
+    ...["expiredtoken", "tokenexpired", "invalidtoken", "invalidcredentials", "accesstokenexpired"],
+  ],
+  account: [
+    ...["insufficientquota", "billinghardlimitreached", "billingnotactive", "insufficientbalance"],
+    ...[
+      "insufficientfunds",
+      "insufficientcredits",
+      "creditbalancetoolow",
+      "arrearage",
+      "accountoverdueerror",
+    ],
+    ...["exceededcurrentquotaerror", "paymentrequired", "accountdeactivated", "usagelimitreached"],
+  ],
+  unknown_model: [
+    ...["deploymentnotfound", "modelnotfound", "unknownmodel", "invalidmodel", "modelnotavailable"],
+    ...["modeldeprecated", "operationnotsupported", "modelnotsupported", "modeldecommissioned"],
+  ],
+  over_limit: [],
+  rate: [
+    ...["ratelimitexceeded", "ratelimiterror", "ratelimit", "ratelimited", "toomanyrequests"],
+    ...["resourceexhausted", "throttling", "throttled", "throttlingexception", "throttlingratequota"],
+  ],
+  not_permitted: ["dataresidencymismatch", "unsupportedcountryregionterritory"],
+  garbled: [],
+};
+const BY_CODE: ReadonlyMap<string, Fault> = new Map(
+  Object.entries(CODES).flatMap(([fault, codes]) => codes.map((code) => [code, fault as Fault] as const)),
+);
+
+/** Of several codes the one that is told apart first: a lab's general `rate_limit_error` says less than its reason. */
+const BY_WEIGHT: readonly Fault[] = [
+  "content",
+  "too_long",
+  "account",
+  "credential",
+  "unknown_model",
+  "not_permitted",
+  "rate",
+];
+
+/** Words that labs use for it. They are looked at only where no code tells, and only at their beginning. */
+const WORDS: readonly (readonly [Fault, RegExp])[] = [
+  [
+    "garbled",
+    /could not parse the json body|(request )?body is not valid json|error parsing (the )?(request )?body/i,
+  ],
+  ["over_limit", /request too large for|requested tokens? exceeds? (the )?(rate )?limit/i],
+  [
+    "account",
+    /insufficient (account )?(balance|quota|funds|credits?)|(credit|account) balance is|out of credits|(no|any) credits|exceeded your current quota|spending limit|billing (hard )?limit|payment required|account .{0,30}(suspended|deactivated|overdue|in arrears)/i,
+  ],
+  [
+    "credential",
+    /(api[- _]?key|access token|credentials?|subscription key|bearer token)\b.{0,40}\b(invalid|incorrect|not valid|missing|expired|revoked|wrong|required)|(invalid|incorrect|missing|expired|wrong|no) (\w+ )?(api[- _]?key|access token|credentials?|subscription key)/i,
+  ],
+  [
+    "content",
+    /content[ _](filter|polic|management|safety)|usage (polic|guideline)|responsible ai|safety[ _](check|system|filter|polic)|flagged|moderation|inappropriate content|prohibited content|sensitive (content|words?)|violat\w+ .{0,60}(polic|guideline|terms)/i,
+  ],
+  [
+    "too_long",
+    /context (length|window|size)|maximum context|(prompt|input|request|conversation)( \w+)? (is|are|was) too (long|large)|too many (input |prompt )?tokens|reduce the length|exceeds? the (maximum|model'?s?|limit of|available|allowed) .{0,40}(token|context|length)|(token|input) (count|length) .{0,40}exceed|entity too large/i,
+  ],
+  [
+    "unknown_model",
+    /(model|deployment)\b.{0,80}\b(does not exist|not exist|not found|is no longer available|is not available|has been (retired|deprecated|decommissioned|shut down))|(unknown|no such|invalid) model\b|model ['"`]?[\w./:@-]+['"`]? is not (supported|a valid)|operation does not work with the specified model/i,
+  ],
+  ["rate", /\brate[- ]?limit|too many requests|\bthrottl/i],
+  ["not_permitted", /country, region|not available in your (country|region)/i],
+];
+
+/** A reason stands at the beginning; further on a refusal may repeat what it was sent. */
+const REASON_CHARS = 250;
+
+/** What a refusal's codes say; undefined: nothing that is known. */
+export function faultByCode({ codes }: Pick<Refusal, "codes">): Fault | undefined {
+  const faults = codes.flatMap((code) => BY_CODE.get(code.replace(/[-_.\s]/g, "")) ?? []);
+  return BY_WEIGHT.find((fault) => faults.includes(fault));
+}
+
+/** What its codes, or else its words say. */
+export function faultOf(refusal: Refusal): Fault | undefined {
+  const words = refusal.words.slice(0, REASON_CHARS);
+  const byCode = faultByCode(refusal);
+  // A general code with particular words: the words tell more.
+  if (byCode !== undefined && byCode !== "rate") return byCode;
+  return isOverLimit(words)
+    ? "over_limit"
+    : (WORDS.find(([, pattern]) => pattern.test(words))?.[0] ?? byCode);
+}
+
+/** «Limit 10000, Requested 12000»: alone it is more than the whole window lets in. */
+function isOverLimit(words: string): boolean {
+  const [, limit, requested] = /limit:? (\d+),.{0,40}requested:? (\d+)/i.exec(words) ?? [];
+  return limit !== undefined && Number(requested) > Number(limit);
+}

@@ -1,0 +1,54 @@
+import type { Dialect } from "../dialect.ts";
+import type { Endpoint } from "../endpoint.ts";
+import type { Outcome } from "../outcome.ts";
+import type { RequestAsk } from "../request-ask.ts";
+
+/** What a protocol looks at of a deployment. */
+export interface SpokenTo {
+  /** What is sent as the model's name. */
+  readonly model: string;
+  readonly dialect?: Dialect | undefined;
+}
+
+/** What a deployment answered, whole. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  readonly body: string;
+}
+
+/** What an answer is judged by besides itself. */
+export interface Asked {
+  readonly endpoint: Endpoint;
+  readonly nowMs: number;
+  /** The path it was fetched from, after an answer that was pending; absent: it came at once. */
+  readonly ticket?: string;
+}
+
+/** The lab has taken the call, and will have its answer at a path below the deployment's `base_url`. */
+export interface Pending {
+  readonly kind: "pending";
+  readonly path: string;
+  readonly retryAfterMs: number | null;
+}
+
+/**
+ * How a lab is spoken with: all that differs between labs' APIs and not between deployments of one. A deployment's
+ * `protocol` names it; protocols.ts has the table. Every member is pure.
+ */
+export interface Protocol {
+  /** What a request asks for. @param body the parsed JSON */
+  readAsk(endpoint: Endpoint, body: unknown): RequestAsk;
+  /** What is wrong with a dialect by itself, for the start's list of faults. */
+  dialectFaults(dialect: Dialect): string[];
+  /** Why a request cannot be put to a deployment, in a few words; undefined: it can. @param body the parsed JSON */
+  unsayable(body: unknown, deployment: SpokenTo): string | undefined;
+  /** The request as it is sent, one that is not `unsayable`: the client's, byte for byte, but for what must differ. */
+  bodyFor(bodyText: string, deployment: SpokenTo): string;
+  /** Where an endpoint's calls go, below the deployment's `base_url`. */
+  pathOf(endpoint: Endpoint): string;
+  /** Headers of each call. @param credential a key or an Entra token; null: the deployment wants none */
+  headersFor(credential: string | null): Readonly<Record<string, string>>;
+  /** What an answer means for the job, its usage and quota included. */
+  outcomeOf(answer: Answer, asked: Asked): Outcome | Pending;
+}

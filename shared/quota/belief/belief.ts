@@ -1,0 +1,355 @@
+import { z } from "zod";
+
+/**
+ * What is believed of one kind of quota (requests, or tokens) of a pool: three types, by how it is enforced. Plain data,
+ * for it is stored under these names; amounts in units of that kind, times in Unix ms. How answers change a belief:
+ * learning.ts.
+ */
+const KNOWN = {
+  /** The catalogue's; null where it names none. Never exceeded, whatever headers say. */
+  ceiling_per_second: z.number().nullable(),
+  /** What flows in a second, by the catalogue or by headers, whichever is lower. */
+  per_second: z.number().positive(),
+  /** Over how long the limit is counted; null: not known. */
+  window_ms: z.number().nullable(),
+  /** There at `at_ms`; below zero after a call larger than all that can be there. */
+  level: z.number(),
+  at_ms: z.number(),
+  /** All that was ever taken, as estimated: two readings tell what was taken in between. */
+  spent: z.number(),
+};
+
+/** What was left just after a call had been let in. */
+const sighting = z.object({
+  at_ms: z.number(),
+  spent: z.number(),
+  left: z.number(),
+  /** It tells no shape: what had been spent when the call arrived is not known, or nothing was seen at all. */
+  rough: z.boolean().optional(),
+  /** When all is there again, by the answer's own word. */
+  full_ms: z.number().optional(),
+});
+
+/** From one sighting to the next: how quota flows back tells a bucket from a window. */
+const EVIDENCE = {
+  seen: sighting.nullable(),
+  /** The most that was ever seen to be there. */
+  most_seen: z.number(),
+  /** What should have flowed back between sightings of a bucket, and what did. */
+  expected: z.number(),
+  grown: z.number(),
+};
+
+/** Not known yet how it is enforced: it is paced a little below its rate. */
+const unknown = z.object({
+  ...KNOWN,
+  ...EVIDENCE,
+  shape: z.literal("unknown"),
+  /** Answers that said nothing of this quota, since one last did. */
+  silent_answers: z.number(),
+  /** The shape that the catalogue names. */
+  said: z.enum(["bucket", "window"]).optional(),
+  /** Where a window may have begun, and what had been spent then. Absent: the length of one is not known. */
+  began: z.object({ at_ms: z.number(), spent: z.number() }).optional(),
+});
+
+/** What flows back steadily. */
+const bucket = z.object({
+  ...KNOWN,
+  ...EVIDENCE,
+  shape: z.literal("bucket"),
+  /** The most that can be there at once. */
+  capacity: z.number().positive(),
+  /** What others take of it a second, and what estimates miss; below zero where estimates are too high. */
+  drain_per_second: z.number(),
+  /** Nobody names the rate: refusals lower it, and it grows slowly. */
+  guessed: z.boolean().optional(),
+});
+
+/** So much in each stretch of time: nothing flows back before its end. */
+const window = z.object({
+  ...KNOWN,
+  shape: z.literal("window"),
+  /** What a whole one holds for us. */
+  capacity: z.number().positive(),
+  /** What the server counts for each unit estimated here. */
+  factor: z.number().positive(),
+  /** How far the server's count may be above ours, as a share: learnt from windows whose calls have all come back. */
+  doubt: z.number(),
+  /** Of what was taken in this window, what no answer has told of yet. */
+  pending: z.number(),
+  /** What was taken in this window since all calls were last back, so that the level was sure. */
+  unsure: z.number(),
+  /** Answers say nothing of this quota: a refusal alone tells how much there was, and when it ends. */
+  silent: z.boolean().optional(),
+  /** The running one; null before its first call. */
+  window: z
+    .object({
+      began_ms: z.number(),
+      began_spent: z.number(),
+      ends_ms: z.number(),
+      /** Whether `ends_ms` is by a call whose arrival is known. */
+      ends_exact: z.boolean(),
+      /** The least that was seen to be left of it; null: nothing was seen yet. */
+      least_left: z.number().nullable(),
+      /** When the call was let go that saw it. */
+      least_ms: z.number(),
+      /** Later calls that saw more: in a window there are none. */
+      risen: z.number(),
+    })
+    .nullable(),
+});
+
+export const beliefSchema = z.discriminatedUnion("shape", [unknown, bucket, window]);
+export type Unknown = Readonly<z.infer<typeof unknown>>;
+export type Bucket = Readonly<z.infer<typeof bucket>>;
+export type Window = Readonly<z.infer<typeof window>>;
+export type Belief = Unknown | Bucket | Window;
+export type Sighting = Readonly<z.infer<typeof sighting>>;
+
+/** Before anything is known: what may go at once, in seconds of the rate; and the share of the rate used. */
+const CAREFUL_SECONDS = 0.5;
+const CAREFUL_SHARE = 0.95;
+/** Where answers say nothing, a window that is used up early tells when it ends: so many times the rate is tried. */
+const PROBE_SHARE = 2;
+export const SILENT_ANSWERS = 5;
+/** What is not known to be there is not waited for any longer. */
+const MOST_NOTHING_MS = 3_000;
+/** Kept back of a bucket, in seconds of its rate: calls overtake each other on the way. */
+const RESERVE_SECONDS = 0.12;
+const RESERVE_SHARE = 0.15;
+/** Kept back of a window, besides what is doubted of calls under way. */
+const WINDOW_RESERVE_SHARE = 0.003;
+/** After a window's end, before its next one is counted on. */
+const WINDOW_GUARD_MS = 60;
+/** Where nothing says how long a window is: limits are so much a minute. */
+export const DEFAULT_WINDOW_MS = 60_000;
+/** A window as short as this is spent as well by keeping to its rate. */
+export const SHORT_WINDOW_MS = 1_000;
+/** A silent window that was not found too small may hold more by so much, up to what the catalogue says. */
+const SILENT_GROWTH_SHARE = 0.01;
+/** However much others take, this share of the rate is tried for. */
+export const LEAST_FLOW_SHARE = 0.05;
+/** Half of the drain is forgotten in so long without news of it. */
+const DRAIN_HALF_LIFE_SECONDS = 60;
+/** Where nobody names a limit, a refusal made one up: it grows by this share a second. */
+const GUESS_GROWTH_SHARE = 0.01;
+/** No call is held back for more than this share of all there can be: else it would never go. */
+const MOST_NEEDED_SHARE = 0.98;
+/** Limits are so much a minute: what was asked for within it, however much, is forgotten after it. */
+const MOST_DEBT_SECONDS = 60;
+/** A time further ahead than this is of a clock that was wrong. */
+const CLOCKS_APART_MS = 60_000;
+
+export interface Limit {
+  /** What the catalogue names; null: nothing. */
+  readonly ceilingPerSecond: number | null;
+  /** What is believed to flow. */
+  readonly perSecond: number;
+  readonly windowSeconds?: number | undefined;
+  readonly shape?: "bucket" | "window" | undefined;
+}
+
+export function newBelief(limit: Limit, nowMs: number): Unknown {
+  const { ceilingPerSecond, perSecond, windowSeconds, shape } = limit;
+  const defaultMs = shape === "window" ? DEFAULT_WINDOW_MS : null;
+  const window_ms = windowSeconds === undefined ? defaultMs : windowSeconds * 1000;
+  return {
+    ...{ shape: "unknown", ceiling_per_second: ceilingPerSecond, per_second: perSecond, window_ms },
+    ...{ level: careful(perSecond), at_ms: nowMs, spent: 0 },
+    ...{ seen: null, most_seen: 0, expected: 0, grown: 0, silent_answers: 0 },
+    ...(shape === undefined ? {} : { said: shape }),
+  };
+}
+
+/**
+ * Where jobs wait and no answer has told yet what is there: begins as if others had just used it all up. A call too many
+ * is refused, one of each of many limits; one that waits until so much has flowed in waits once, and not for long.
+ */
+export function fromNothing(b: Belief, nowMs: number): Belief {
+  if (b.shape !== "unknown" || b.seen !== null || b.silent_answers > 0) return b;
+  const level = Math.min(b.level, Math.max(0, b.level - b.per_second * CAREFUL_SECONDS));
+  const left = -b.per_second * RESERVE_SECONDS;
+  const full_ms = nowMs + MOST_NOTHING_MS;
+  return { ...b, level, seen: { at_ms: nowMs, spent: b.spent, left, rough: true, full_ms } };
+}
+
+function careful(perSecond: number): number {
+  return Math.max(1, perSecond * CAREFUL_SECONDS);
+}
+
+/** The most that can be there at once; while the shape is unknown, what is safe to try. */
+export function capacityOf(b: Belief): number {
+  return b.shape === "unknown" ? careful(b.per_second) : b.capacity;
+}
+
+function factorOf(b: Belief): number {
+  return b.shape === "window" ? b.factor : 1;
+}
+
+/** Whether its answers say nothing, and a refusal is looked for that tells how long its window still is. */
+function isProbed(b: Unknown): boolean {
+  const isLong = b.window_ms !== null && b.window_ms > SHORT_WINDOW_MS;
+  return b.silent_answers >= SILENT_ANSWERS && isLong;
+}
+
+/** What flows back a second, as it is used. */
+export function flow(b: Unknown | Bucket): number {
+  if (b.shape === "unknown") return b.per_second * (isProbed(b) ? PROBE_SHARE : CAREFUL_SHARE);
+  return Math.max(b.per_second - b.drain_per_second, b.per_second * LEAST_FLOW_SHARE);
+}
+
+/** The same belief at a later time. */
+export function at(b: Belief, nowMs: number): Belief {
+  // A clock a little behind the one that wrote this: nothing is known to have flowed back.
+  if (nowMs <= b.at_ms) return b.at_ms > nowMs + CLOCKS_APART_MS ? withoutTimes(b, nowMs) : b;
+  if (b.shape === "window") return windowAt(b, nowMs);
+  const seconds = (nowMs - b.at_ms) / 1000;
+  const moved = {
+    ...b,
+    at_ms: nowMs,
+    level: Math.min(capacityOf(b), b.level + flow(b) * seconds),
+  };
+  if (moved.shape === "unknown") return moved;
+  return {
+    ...moved,
+    per_second: b.per_second * (moved.guessed === true ? 1 + GUESS_GROWTH_SHARE * seconds : 1),
+    drain_per_second: moved.drain_per_second * 0.5 ** (seconds / DRAIN_HALF_LIFE_SECONDS),
+  };
+}
+
+function withoutTimes(b: Belief, nowMs: number): Belief {
+  return b.shape === "window" ? { ...b, at_ms: nowMs, window: null } : { ...b, at_ms: nowMs, seen: null };
+}
+
+/** At its end all of a window comes back: as much as this one turned out to hold for us. */
+function windowAt(b: Window, nowMs: number): Window {
+  if (b.window === null || nowMs < b.window.ends_ms + WINDOW_GUARD_MS) return { ...b, at_ms: nowMs };
+  const held = Math.max(1, b.level + (b.spent - b.window.began_spent) * b.factor);
+  const most = ((b.ceiling_per_second ?? b.per_second) * (b.window_ms ?? DEFAULT_WINDOW_MS)) / 1000;
+  const whole = b.silent === true ? Math.max(held, Math.min(most, held * (1 + SILENT_GROWTH_SHARE))) : held;
+  return { ...b, at_ms: nowMs, level: whole, capacity: whole, window: null, pending: 0, unsure: 0 };
+}
+
+function reserve(b: Belief): number {
+  if (b.shape === "window") return b.capacity * WINDOW_RESERVE_SHARE + b.unsure * b.factor * b.doubt;
+  return Math.min(b.per_second * RESERVE_SECONDS, capacityOf(b) * RESERVE_SHARE);
+}
+
+/** What must be there for a call: one larger than all that can be there goes once all is. */
+function needed(b: Belief, amount: number): number {
+  return Math.min(amount * factorOf(b) + reserve(b), capacityOf(b) * MOST_NEEDED_SHARE);
+}
+
+function isUntouched(b: Belief): boolean {
+  return b.shape === "unknown" && b.spent === 0 && b.level >= 0 && b.seen === null;
+}
+
+/**
+ * While the shape is unknown, the level says what is safe to try, not what is there: a call larger than it goes all
+ * the same. What was last seen left says when that would surely be in vain: no shape gives back more than its rate
+ * before all is there again.
+ */
+function inVainUntilMs(b: Belief, amount: number): number {
+  if (b.shape !== "unknown" || b.seen === null) return 0;
+  const { at_ms, spent, left, full_ms = Infinity } = b.seen;
+  const missing = amount + b.spent - spent - left;
+  return Math.min(at_ms + (missing / b.per_second) * 1000, full_ms);
+}
+
+/** @param b the belief at the time asked about */
+export function hasRoom(b: Belief, amount: number): boolean {
+  return isUntouched(b) || (b.level >= needed(b, amount) && b.at_ms >= inVainUntilMs(b, amount));
+}
+
+/** What may be taken at once. @param b the belief at the time asked about */
+export function roomIn(b: Belief): number {
+  return Math.max(0, (b.level - reserve(b)) / factorOf(b));
+}
+
+/** When there will be room, if nobody takes any meanwhile. @param b the belief at the time asked about */
+export function roomAtMs(b: Belief, amount: number): number {
+  const missing = needed(b, amount) - b.level;
+  if (isUntouched(b)) return b.at_ms;
+  if (b.shape === "window") return missing > 0 ? (b.window?.ends_ms ?? b.at_ms) + WINDOW_GUARD_MS : b.at_ms;
+  const flowsMs = Math.max(0, Math.ceil((missing / flow(b)) * 1000));
+  return Math.max(b.at_ms + flowsMs, Math.ceil(inVainUntilMs(b, amount)));
+}
+
+/** What a call of that size counts: more than a minute's flow, or all that can be there, no server can hold against it. */
+export function counted(b: Belief, amount: number): number {
+  const minute = (b.ceiling_per_second ?? b.per_second) * MOST_DEBT_SECONDS;
+  return Math.min(amount, Math.max(capacityOf(b), minute));
+}
+
+/** When a running window ends, and all that was taken of it with it; Infinity: none runs. */
+export function endsMs(b: Belief | null): number {
+  return b?.shape === "window" && b.window !== null ? b.window.ends_ms : Infinity;
+}
+
+/** How much of what there can be is used, as far as is known: 0 to 1, and more after a call larger than that. */
+export function usedShare(b: Belief): number {
+  if (b.shape !== "unknown") return 1 - b.level / b.capacity;
+  const whole = (b.per_second * (b.window_ms ?? SHORT_WINDOW_MS)) / 1000;
+  return b.began === undefined ? 1 - b.level / careful(b.per_second) : (b.spent - b.began.spent) / whole;
+}
+
+/** @param b the belief at the time of the call */
+export function spend(b: Belief, amount: number): Belief {
+  const taken = { level: b.level - amount * factorOf(b), spent: b.spent + amount };
+  if (b.shape === "bucket") return { ...b, ...taken };
+  if (b.shape === "unknown") return { ...b, ...taken, ...begun(b) };
+  const { at_ms, spent, window_ms } = b;
+  const window = b.window ?? {
+    ...{ began_ms: at_ms, began_spent: spent, ends_ms: at_ms + (window_ms ?? DEFAULT_WINDOW_MS) },
+    ...{ ends_exact: false, least_left: null, least_ms: 0, risen: 0 },
+  };
+  return { ...b, ...taken, pending: b.pending + amount, unsure: b.unsure + amount, window };
+}
+
+/** Were it windows: one begins with the first call after the last one's end. */
+function begun({ window_ms, began, at_ms, spent }: Unknown): Pick<Unknown, "began"> {
+  if (window_ms === null || (began !== undefined && at_ms < began.at_ms + window_ms)) return {};
+  return { began: { at_ms, spent } };
+}
+
+/** What was taken and not used. */
+export function giveBack(b: Belief, amount: number): Belief {
+  const back = { level: Math.min(capacityOf(b), b.level + amount * factorOf(b)), spent: b.spent - amount };
+  if (b.shape !== "window") return { ...b, ...back };
+  const less = (of: number) => Math.max(0, of - amount);
+  return { ...b, ...back, pending: less(b.pending), unsure: less(b.unsure) };
+}
+
+/**
+ * A call that was refused was not counted. What had been spent by the calls let go after it is left as they know it:
+ * taken off, each of them would seem to show that there is more by as much.
+ */
+export function uncounted<B extends Belief>(b: B, amount: number): B;
+export function uncounted(b: Belief, amount: number): Belief {
+  const back = { ...giveBack(b, amount), spent: b.spent };
+  if (back.shape === "window" && back.window !== null)
+    return { ...back, window: { ...back.window, began_spent: back.window.began_spent + amount } };
+  if (back.shape === "unknown" && back.began !== undefined)
+    return { ...back, began: { ...back.began, spent: back.began.spent + amount } };
+  return back;
+}
+
+/** What was taken after a call had been let go. */
+export function since(b: Belief, mark: { readonly spent: number }): number {
+  return b.spent - mark.spent;
+}
+
+/** Another rate than was believed. */
+export function withRate(b: Belief, perSecond: number): Belief {
+  if (Math.abs(perSecond - b.per_second) < b.per_second * 0.01) return b;
+  const rated = { per_second: perSecond };
+  if (b.shape === "unknown") {
+    const level = Math.min(b.level, careful(perSecond));
+    return { ...b, ...rated, level, expected: 0, grown: 0 };
+  }
+  const capacity = Math.max(1, (b.capacity * perSecond) / b.per_second);
+  const level = Math.min(b.level, capacity);
+  if (b.shape === "window") return { ...b, ...rated, capacity, level };
+  return { ...b, ...rated, capacity, level, drain_per_second: 0, expected: 0, grown: 0 };
+}

@@ -1,0 +1,291 @@
+import type { Clock } from "../../clock.ts";
+import { type Log, reasonOf } from "../../log.ts";
+import type { JobKey } from "../../store.ts";
+import type { Limited } from "../limited.ts";
+import type {
+  CallNews,
+  DispatcherLeases,
+  ParkedJob,
+  ParkedJobs,
+  QuotaLedger,
+  Releases,
+  Report,
+  Reports,
+} from "../ports.ts";
+import type { Waiting } from "../turns/fair-queue.ts";
+import type { Leadership } from "./leadership.ts";
+import { LineWatch } from "./line-watch.ts";
+import { PoolKeeper } from "./pool-keeper.ts";
+import { GRANT_MS, type Release, Scheduler } from "./scheduler.ts";
+
+export interface DispatcherDeps {
+  readonly leases: DispatcherLeases;
+  readonly ledger: QuotaLedger;
+  readonly parked: ParkedJobs;
+  readonly reports: Reports;
+  readonly releases: Releases;
+  readonly deployments: () => readonly Limited[];
+  readonly weightOf: (tenantId: string) => number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly instance: string;
+}
+
+/** The least between two decisions: releases of the same moment share one send. */
+const LEAST_TICK_MS = 25;
+/** How often the store is asked what else waits, and what other instances report. */
+const POLL_MS = 200;
+/** Releases in one decision. */
+const MOST_RELEASES = 400;
+/** How often the store is asked what runs, where only so many calls may: in so large a part of the time calls take. */
+const COUNT_EVERY_SHARE = 0.1;
+const COUNT_EVERY_MOST_MS = 2_000;
+/** With nothing waiting for so long it ends. */
+const IDLE_MS = 2_500;
+/** With nothing to let go for longer than this, and nothing new for so long, somebody is told to go on then. */
+const LONG_MS = 30_000;
+const QUIET_MS = 5_000;
+/** An invocation ends by itself, long before the host would end it with all others of its process. */
+const MOST_TERM_MS = 20 * 60_000;
+/** Clocks of instances differ: news are looked for from so long before. */
+const CLOCKS_DIFFER_MS = 60_000;
+
+/** How a term ended. */
+export type Ended =
+  /** Nothing waits. */
+  | { readonly kind: "idle" }
+  /** Another leads. */
+  | { readonly kind: "lost" }
+  /** Jobs wait, and somebody else is to go on: at once, or at some time before which none can go. */
+  | { readonly kind: "to_go_on"; readonly atMs?: number };
+
+/** What the one that dispatches knows and does, as long as it holds the lease: everything it finds is in the store. */
+export class Term {
+  readonly #deps: DispatcherDeps;
+  readonly #leadership: Leadership;
+  readonly #scheduler: Scheduler;
+  readonly #keeper: PoolKeeper;
+  readonly #line: LineWatch;
+  readonly #beganMs: number;
+  /** Reports from before were heard by the one before; undefined: nobody heard any. */
+  #heardUntilMs: number | undefined;
+  #isToldToEnd = false;
+  #wake: () => void = () => undefined;
+  #decideAtMs = Infinity;
+  #decidedAtMs = 0;
+  #nextAtMs = 0;
+  #cancelTimer: () => void = () => undefined;
+  /** When something last waited, and when something new came. */
+  #busyAtMs: number;
+  #newsAtMs: number;
+  readonly #reportsHeard = new Map<string, number>();
+  readonly #countedMs = new Map<string, number>();
+  /** Jobs let go that may still be stored as waiting: since when they wait, and when they were let go. */
+  readonly #released = new Map<string, { parkedMs: number; atMs: number }>();
+  /** Of the jobs in the queue, as they are stored. */
+  readonly #parkedAs = new Map<string, { parkedMs: number; place: string }>();
+  readonly #sends = new Set<Promise<void>>();
+
+  /** @param sinceMs when somebody else last led */
+  constructor(deps: DispatcherDeps, leadership: Leadership, sinceMs: number) {
+    this.#deps = deps;
+    this.#leadership = leadership;
+    this.#scheduler = new Scheduler(deps.weightOf);
+    this.#keeper = new PoolKeeper(deps, this.#scheduler);
+    this.#line = new LineWatch(deps, (job) => this.#add(job));
+    this.#beganMs = deps.clock.now();
+    this.#busyAtMs = this.#beganMs;
+    this.#newsAtMs = this.#beganMs;
+    this.#heardUntilMs = sinceMs;
+  }
+
+  /** Jobs held in memory: the first of each lane, of however many wait. */
+  get held(): number {
+    return this.#scheduler.queue.size;
+  }
+
+  /** Looks, renews and writes, one after the other, until nothing waits, the lease is lost or it is told to end. */
+  async run(): Promise<Ended> {
+    const { clock, log } = this.#deps;
+    let ended: Ended | undefined;
+    while (ended === undefined) {
+      try {
+        if (!(await this.#leadership.renew())) ended = { kind: "lost" };
+        else {
+          await this.#look();
+          ended = this.#isOver();
+        }
+      } catch (thrown) {
+        log.warn("dispatcher_held_up", { reason: reasonOf(thrown) });
+        if (this.#isToldToEnd) ended = { kind: "to_go_on" };
+      }
+      if (ended === undefined)
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+          clock.after(this.#isToldToEnd ? 0 : POLL_MS, resolve);
+        });
+    }
+    this.#decideAtMs = Number.NEGATIVE_INFINITY;
+    this.#cancelTimer();
+    await Promise.all(this.#sends);
+    if (ended.kind !== "lost") await this.#keeper.write(ended.kind === "to_go_on", true);
+    return ended;
+  }
+
+  end(): void {
+    this.#isToldToEnd = true;
+    this.#wake();
+  }
+
+  #isOver(): Ended | undefined {
+    const nowMs = this.#deps.clock.now();
+    if (this.#isToldToEnd || nowMs - this.#beganMs > MOST_TERM_MS) return { kind: "to_go_on" };
+    if (this.#released.size > 0) return undefined;
+    if (this.#scheduler.queue.size === 0)
+      return nowMs - this.#busyAtMs > IDLE_MS ? { kind: "idle" } : undefined;
+    const isLong = this.#nextAtMs < Infinity && this.#nextAtMs - nowMs > LONG_MS;
+    return isLong && nowMs - this.#newsAtMs > QUIET_MS
+      ? { kind: "to_go_on", atMs: this.#nextAtMs }
+      : undefined;
+  }
+
+  async #look(): Promise<void> {
+    const { reports, clock } = this.#deps;
+    const deployments = this.#deps.deployments();
+    this.#scheduler.serve(deployments);
+    await this.#keeper.read(deployments);
+    const nowMs = clock.now();
+    for (const report of await reports.since(nowMs - CLOCKS_DIFFER_MS)) this.#hear(report, nowMs);
+    this.#heardUntilMs = undefined;
+    for (const [jobId, { atMs }] of this.#released)
+      if (nowMs - atMs >= GRANT_MS) this.#released.delete(jobId);
+    await this.#line.look();
+    const isWaiting = this.#scheduler.queue.size > 0;
+    if (isWaiting || this.#released.size > 0) this.#busyAtMs = clock.now();
+    await this.#keeper.write(isWaiting);
+    await this.#count();
+    this.decideSoon();
+  }
+
+  /** Of deployments that jobs wait for and that bear only so many calls, what runs there. */
+  async #count(): Promise<void> {
+    const { clock, parked } = this.#deps;
+    const nowMs = clock.now();
+    await Promise.all(
+      this.#deps.deployments().map(async (deployment) => {
+        const { name, limits } = deployment;
+        if (limits.concurrency === undefined) return;
+        if (this.#scheduler.queue.next(name, nowMs) === undefined) {
+          this.#countedMs.delete(name);
+          this.#scheduler.uncount(name);
+        } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
+          this.#countedMs.set(name, nowMs);
+          const running = await parked.runningOn(name);
+          this.#scheduler.count(name, running, this.#keeper.slotsOf(deployment), nowMs);
+        }
+      }),
+    );
+  }
+
+  #countEveryMs(name: string): number {
+    const callMs = this.#scheduler.breakers.get(name)?.latency_ms ?? 0;
+    return Math.min(callMs * COUNT_EVERY_SHARE, COUNT_EVERY_MOST_MS);
+  }
+
+  #hear({ instance, seq, news }: Report, nowMs: number): void {
+    const heard = this.#reportsHeard.get(instance) ?? 0;
+    if (seq === heard) return;
+    this.#reportsHeard.set(instance, seq);
+    // Numbers begin at a time: those of an instance that began anew are higher as well.
+    for (const each of news.slice(-Math.min(seq - heard, news.length))) {
+      const endedMs = (each.sent_ms ?? each.taken.at_ms) + each.latency_ms;
+      if (this.#heardUntilMs === undefined || endedMs > this.#heardUntilMs)
+        this.#learn({ ...each, sent_ms: null }, nowMs);
+    }
+  }
+
+  /** News of a call made by this very instance. */
+  heard(news: CallNews): void {
+    this.#learn(news, this.#deps.clock.now());
+    this.decideSoon();
+  }
+
+  #learn(news: CallNews, nowMs: number): void {
+    this.#released.delete(news.job_id);
+    this.#scheduler.heard(news, nowMs);
+  }
+
+  /** A job began to wait here: it need not be looked for. */
+  parkedHere(job: ParkedJob): void {
+    this.#line.heard(job);
+    this.decideSoon();
+  }
+
+  #add(job: ParkedJob): boolean {
+    const released = this.#released.get(job.job_id);
+    // Let go already, and its worker has not got to it yet.
+    if (released !== undefined && released.parkedMs === job.parked_ms) return false;
+    this.#released.delete(job.job_id);
+    if (this.#scheduler.queue.has(job.job_id) || job.deployments.length === 0) return false;
+    const { parked_ms: parkedMs, place, ...waiting } = job;
+    this.#parkedAs.set(job.job_id, { parkedMs, place });
+    this.#scheduler.queue.add(waiting);
+    this.#newsAtMs = this.#deps.clock.now();
+    return true;
+  }
+
+  /** The job is in the queue no more: since when it waits. */
+  #leftQueue(job: Waiting): number {
+    const parked = this.#parkedAs.get(job.job_id);
+    if (parked === undefined) return 0;
+    this.#parkedAs.delete(job.job_id);
+    this.#line.left(parked.place);
+    return parked.parkedMs;
+  }
+
+  decideSoon(atMs = this.#deps.clock.now()): void {
+    const nextMs = Math.max(atMs, this.#decidedAtMs + LEAST_TICK_MS);
+    if (nextMs >= this.#decideAtMs) return;
+    this.#decideAtMs = nextMs;
+    this.#cancelTimer();
+    this.#cancelTimer = this.#deps.clock.after(nextMs - this.#deps.clock.now(), () => this.#decide());
+  }
+
+  #decide(): void {
+    const nowMs = this.#deps.clock.now();
+    this.#decideAtMs = Infinity;
+    this.#decidedAtMs = nowMs;
+    if (!this.#leadership.isSure) return;
+    const { releases, late, nextAtMs } = this.#scheduler.decide(nowMs, MOST_RELEASES);
+    this.#nextAtMs = nextAtMs;
+    if (releases.length > 0) this.#release(releases, nowMs);
+    if (late.length > 0) this.#send(this.#deps.releases.giveUp(late.map(keyOf)), late.length);
+    for (const job of late) this.#leftQueue(job);
+    if (nextAtMs < Infinity) this.decideSoon(nextAtMs);
+  }
+
+  #release(releases: readonly Release[], nowMs: number): void {
+    const lapses_ms = nowMs + GRANT_MS;
+    for (const { job } of releases)
+      this.#released.set(job.job_id, { parkedMs: this.#leftQueue(job), atMs: nowMs });
+    const granted = releases.map(({ job, deployment, taken }) => ({
+      key: keyOf(job),
+      grant: { deployment, taken, lapses_ms },
+    }));
+    this.#send(this.#deps.releases.release(granted), releases.length);
+  }
+
+  /** What is not sent is let go again when it is found to be waiting still. */
+  #send(sent: Promise<void>, jobs: number): void {
+    const told = sent
+      .catch((thrown: unknown) => {
+        this.#deps.log.warn("releases_not_sent", { jobs, reason: reasonOf(thrown) });
+      })
+      .finally(() => this.#sends.delete(told));
+    this.#sends.add(told);
+  }
+}
+
+function keyOf({ tenant_id, job_id }: Waiting): JobKey {
+  return { tenant_id, job_id };
+}

@@ -1,0 +1,44 @@
+import { z } from "zod";
+import { type Belief, capacityOf } from "./belief/belief.ts";
+import type { Breaker } from "./belief/breaker.ts";
+import { poolSchema } from "./belief/pool.ts";
+import { slotsSchema } from "./slots.ts";
+
+const poolRecord = z.object({
+  pool: poolSchema,
+  /** By deployment; whoever dispatches next goes on with them. */
+  breakers: z.record(
+    z.string(),
+    z.custom<Breaker>((value) => typeof value === "object" && value !== null),
+  ),
+  /** Jobs wait for this pool: until then the dispatcher alone takes of it, so that none goes round the line. */
+  backlog_until_ms: z.number(),
+  /** By deployment, then by instance. */
+  slots: z.record(z.string(), z.record(z.string(), slotsSchema)).optional(),
+});
+
+/** A pool as all instances share it. */
+export type PoolRecord = Readonly<z.infer<typeof poolRecord>>;
+
+/** Nothing is believed: whoever reads it puts the catalogue's limits in, as for a pool that was never stored. */
+const NOTHING: PoolRecord = {
+  ...{ pool: { requests: null, tokens: null, not_before_ms: 0 }, breakers: {}, backlog_until_ms: 0 },
+};
+
+/** As it is stored. One that this version cannot read counts as none: what it held is learnt anew. */
+export function poolRecordOf(stored: unknown): PoolRecord {
+  return poolRecord.safeParse(stored).data ?? NOTHING;
+}
+
+/** What the version before this one reckons with in every belief, whatever its shape. To be left out by the next. */
+const EXPECTED = {
+  ...{ drain_per_second: 0, factor: 1, window: null, pending: 0, unsure: 0, doubt: 0, seen: null },
+  ...{ most_seen: 0, expected: 0, grown: 0, silent_answers: 0, lowered_ms: 0 },
+};
+
+/** As it is stored, so that a neighbouring version can read it. */
+export function storedPoolRecord({ pool, ...record }: PoolRecord): object {
+  const stored = (belief: Belief | null) =>
+    belief === null ? null : { ...EXPECTED, capacity: capacityOf(belief), ...belief };
+  return { ...record, pool: { ...pool, requests: stored(pool.requests), tokens: stored(pool.tokens) } };
+}

@@ -1,0 +1,5 @@
+using '../../../infra/main.bicep'
+
+// What `azd up` gives, and nothing else.
+param environmentName = 'first'
+param location = 'swedencentral'
