@@ -3,10 +3,12 @@ import { type Container, CosmosClient, type JSONObject, type OperationInput } fr
 import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
 import { nextRecord } from "../shared/audit/record.ts";
 import { DATABASE, JOBS_CONTAINER } from "../shared/azure/cosmos/client.ts";
+import { documentOf } from "../shared/azure/cosmos/job-document.ts";
 import { keySigner } from "../shared/azure/cosmos/key.ts";
 import { undiciHttpClient } from "../shared/azure/cosmos/undici-http-client.ts";
 import { acceptJob } from "../shared/job/intake/accept.ts";
 import { sha256Hex } from "../shared/sha256.ts";
+import { STORED_VERSION } from "../shared/store.ts";
 import { timed } from "./measure.ts";
 import type { Stack } from "./stack.ts";
 
@@ -79,11 +81,11 @@ export function itemsOf(n: number, tenantId = n % 2 === 0 ? "team-a" : "team-b")
     ...call,
   });
   const ended = {
-    ...{ ...job, status: "completed", wake_at_ms: null, attempts: 1, attempts_spent: 1 },
+    ...{ ...documentOf(job), status: "completed", wake_at_ms: null, attempts: 1, attempts_spent: 1 },
     ...{ started_at_ms: nowMs, completed_at_ms: nowMs, deployment: "gpt-sim", provider: "openai" },
     ...{ simulated: true, has_response: true, audit_seq: completed.seq, audit_hash: completed.hash },
   };
-  const key = { v: job.v, tenant_id: tenantId, job_id: job.job_id };
+  const key = { v: STORED_VERSION, tenant_id: tenantId, job_id: job.job_id };
   const response = { kind: "response", ...key, status_code: 200, request_id: `r-${n}`, body };
   const ttl = 30 * 86_400;
   return [

@@ -1,7 +1,7 @@
 import type { ControlTrailStore } from "./audit/control-trail.ts";
 import { keptSecondsAtMost, type SealStore, sealDays } from "./audit/seal/sealing.ts";
 import { Budgets } from "./budget/budgets.ts";
-import type { BudgetLedger, OverBudgetJobs } from "./budget/ports.ts";
+import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
@@ -12,15 +12,14 @@ import { SWITCHED_OFF } from "./job/after-call.ts";
 import type { LiveJobs } from "./job/backlog.ts";
 import type { IntakeDeps } from "./job/intake/intake.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
-import type { DeadLetters, HeldJobsStore, Nudges, SweptJobs } from "./job/ports.ts";
+import { nudgeFor } from "./job/nudge.ts";
+import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
 import { claimRecords } from "./job/run/claim-finding.ts";
-import { createCooling } from "./job/run/cooling.ts";
 import type { RunDeps } from "./job/run/run-deps.ts";
 import { createRunningJobs } from "./job/running-jobs.ts";
-import { ChangedBudgets } from "./job/sweep/changed-budgets.ts";
+import { budgetChange, ChangedWaits, catalogueChange, type WaitingJobs } from "./job/sweep/changed-waits.ts";
 import type { LeaseWatch } from "./job/sweep/lease-watch.ts";
 import type { SweepParts } from "./job/sweep/parts.ts";
-import { HeldJobs } from "./job/sweep/release-held.ts";
 import { type SweepRounds, toldRounds } from "./job/sweep/round.ts";
 import { Sweeper } from "./job/sweep/sweep.ts";
 import type { Log } from "./log.ts";
@@ -33,16 +32,15 @@ import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, ParkedJobs, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
-import { STORED_VERSION } from "./store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
 import type { BilledCalls } from "./usage/usage-report.ts";
 
 /** All that is stored. Every method of every port throws StoreUnavailable, and nothing else that a cloud can cause. */
 export interface StorePorts {
-  readonly store: HeldJobsStore;
+  readonly store: JobStore;
   readonly sweptJobs: SweptJobs;
   readonly parkedJobs: ParkedJobs;
-  readonly overBudgetJobs: OverBudgetJobs;
+  readonly waitingJobs: WaitingJobs;
   readonly liveJobs: LiveJobs;
   readonly billedCalls: BilledCalls;
   readonly leaseWatch: LeaseWatch;
@@ -104,10 +102,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     store: ports.overrides,
     ...{ clock, log },
     onChange: (changed) =>
-      running.abortWhere(
-        ({ lease, model }) => lease !== null && abortsCall(changed, { ...lease, model }),
-        SWITCHED_OFF,
-      ),
+      running.abortWhere(({ lease, model }) => abortsCall(changed, { ...lease, model }), SWITCHED_OFF),
   });
   /** The files as operators have changed them. */
   const { catalogue, tenants } = effectiveConfiguration(
@@ -132,7 +127,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const budgets = new Budgets({
     ledger: ports.budgetLedger,
     claims: claimRecords(store),
-    wake: ({ tenant_id, job_id }) => nudges.send({ v: STORED_VERSION, tenant_id, job_id }),
+    wake: (job) => nudges.send(nudgeFor(job)),
     ...{ tenants, clock, random, log },
   });
   const sweeper = new Sweeper({
@@ -145,14 +140,13 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     rounds: ports.sweepRounds,
     ...{ clock, instance },
   });
-  const heldJobs = new HeldJobs({
-    ...{ store, nudges, clock, nudgeGraceMs },
-    revision: () => catalogue().revision,
-  });
-  const changedBudgets = new ChangedBudgets({
-    overBudget: ports.overBudgetJobs,
-    ...{ store, nudges, tenants, clock, nudgeGraceMs },
-  });
+  const waits = { store, nudges, clock, nudgeGraceMs };
+  const { waitingJobs } = ports;
+  const changedCatalogue = new ChangedWaits(
+    waits,
+    catalogueChange(waitingJobs, () => catalogue().revision),
+  );
+  const changedBudgets = new ChangedWaits(waits, budgetChange(waitingJobs, tenants));
 
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
     ...{ store, nudges, running, budgets, clock, nudgeGraceMs, catalogue, settings },
@@ -161,7 +155,6 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const run: Omit<RunDeps, "log"> = {
     ...{ store, nudges, catalogue, tenants, quota, budgets, running, clock, random, nudgeGraceMs },
     models: ports.models,
-    cooling: createCooling(clock),
     latencies: createLatencies(clock),
     newClaimId: ports.newId,
     actor: `worker:${instance}`,
@@ -185,8 +178,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   /** What one turn of the sweep timer does; each part whatever becomes of the others. */
   const sweep: SweepParts = {
     sweep: rounds,
-    held_jobs: (of) => heldJobs.release(of),
-    changed_budgets: (of) => changedBudgets.release(of),
+    changed_catalogue: (of) => changedCatalogue.nudge(of),
+    changed_budgets: (of) => changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
     dispatcher: () => dispatcher.tend(),
   };

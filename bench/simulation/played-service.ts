@@ -162,20 +162,12 @@ export class PlayedService {
       if (grant.lapses_ms > this.events.nowMs) return this.#call(instance, work, grant.deployment, grant);
       await instance.quota.unused(grant, job_id);
     }
-    const waiting = this.#stored(work);
+    const waiting = this.store.waiting.get(job_id);
     if (waiting !== undefined) return instance.quota.waitsInLine(waiting);
     const { quota } = instance;
     const free = () => deployments.find((name) => quota.waits(name, tokens) === undefined);
     const found = free() ?? ((await quota.prepare(deployments, tokens)) ? free() : undefined);
     return found === undefined ? this.#wait(instance, work) : this.#call(instance, work, found, undefined);
-  }
-
-  #stored({ job }: Work) {
-    const waiting = this.store.waiting.get(job.job_id);
-    if (waiting === undefined) return undefined;
-    const { tokens, deployments, place, deadline_ms, parked_ms, since_ms } = waiting;
-    const parked = { tokens, deployments, place, deadline_ms };
-    return { ...job, created_at_ms: since_ms, not_before_ms: null, parked, parked_at_ms: parked_ms };
   }
 
   async #wait(instance: Instance, work: Work): Promise<void> {
@@ -184,9 +176,9 @@ export class PlayedService {
     const parked_ms = this.events.nowMs;
     this.jobWrites++;
     await instance.pass(this.around(2 * STORE_TURN_MS));
-    this.store.waiting.set(job_id, { ...waiting, parked_ms, place: placeOf(waiting) });
-    const stored = this.#stored(work);
-    if (stored !== undefined) await instance.quota.waitsInLine(stored);
+    const stored = { ...waiting, parked_ms, place: placeOf(waiting) };
+    this.store.waiting.set(job_id, stored);
+    await instance.quota.waitsInLine(stored);
   }
 
   async #call(instance: Instance, work: Work, name: string, grant: Grant | undefined): Promise<void> {

@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import type { StorePorts } from "../service.ts";
 import type { Settings } from "../settings.ts";
 import { CosmosBilledCalls } from "./cosmos/billed-calls.ts";
-import { CosmosBudgetLedger, CosmosOverBudgetJobs } from "./cosmos/budgets.ts";
+import { CosmosBudgetLedger } from "./cosmos/budgets.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
@@ -18,6 +18,7 @@ import { CosmosSeals } from "./cosmos/seals.ts";
 import { StoredItems } from "./cosmos/stored-items.ts";
 import { CosmosSweepRounds } from "./cosmos/sweep-rounds.ts";
 import { CosmosSweptJobs } from "./cosmos/swept-jobs.ts";
+import { CosmosWaitingJobs } from "./cosmos/waiting-jobs.ts";
 import type { Credentials } from "./identity.ts";
 
 /** Every store port on Cosmos DB, over one client. `dispose` closes its connections. */
@@ -35,7 +36,7 @@ export function cosmosPorts(
     store: new CosmosJobStore(jobs, { contentDays, auditDays }, inlineContent),
     sweptJobs: new CosmosSweptJobs(jobs.container, clock),
     parkedJobs: new CosmosParkedJobs(jobs.container),
-    overBudgetJobs: new CosmosOverBudgetJobs(jobs),
+    waitingJobs: new CosmosWaitingJobs(jobs),
     liveJobs: new CosmosLiveJobs(jobs.container),
     billedCalls: new CosmosBilledCalls(jobs),
     leaseWatch: new CosmosLeaseWatch(control),

@@ -1,4 +1,4 @@
-import type { JobKey, Stored, WriteResult } from "../store.ts";
+import type { Stored, WriteResult } from "../store.ts";
 import type { Account, Finding, Reservation } from "./account.ts";
 
 /** What budgets need of the world; shared/azure implements it. Every method throws StoreUnavailable. */
@@ -17,11 +17,6 @@ export interface BudgetLedger {
   write(key: AccountKey, account: Account, etag: string | undefined): Promise<WriteResult>;
   /** Accounts with a reservation that should have been settled by then. */
   due(nowMs: number, limit: number): Promise<readonly AccountKey[]>;
-}
-
-export interface OverBudgetJobs {
-  /** Jobs that wait for a budget of none of these names. */
-  waitingForOthers(budgets: readonly string[], limit: number): Promise<readonly JobKey[]>;
 }
 
 /** What jobs' own records say of reservations that nobody settled. */

@@ -3,11 +3,13 @@ import type { JobErrorCode } from "../errors.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Choice, chooseDeployment } from "../model/choice.ts";
 import type { RequestAsk } from "../model/request-ask.ts";
-import { lineSinceMs, placeOf } from "../quota/turns/line.ts";
+import type { WaitCause } from "../model/wait-cause.ts";
 import { budgetName } from "../tenant/budget.ts";
 import type { Tenant } from "../tenant/tenants.ts";
-import type { Hold, Job } from "./job.ts";
-import { type Draft, end, holdJob, park, parkForQuota, startAttempt } from "./life-cycle.ts";
+import { end } from "./ending/end.ts";
+import type { Ended, InProgress, Job, Queued } from "./job.ts";
+import { type Draft, startAttempt, wait } from "./life-cycle.ts";
+import type { BudgetWait, QuotaWait } from "./waiting.ts";
 
 /** All that a decision about a job depends on, besides the job: gathered at the edge, so that deciding is pure. */
 export interface Circumstances {
@@ -20,16 +22,15 @@ export interface Circumstances {
   readonly maxAttempts: number;
   readonly leaseSeconds: number;
   readonly nudgeGraceMs: number;
-  /** Until when a deployment has asked not to be called. */
-  readonly coolingUntilMs: (deployment: string) => number | undefined;
+  /** Why a call of a deployment must wait; undefined: it may go now. */
+  readonly waitCause: (deployment: string) => WaitCause | undefined;
   /** How long its calls took lately, ms; undefined: not measured. */
   readonly latencyMs: (deployment: string) => number | undefined;
-  /** Absent: no dispatcher lets waiting jobs go, each comes back by a nudge of its own. */
-  readonly dispatch?: Dispatch | undefined;
-  /** The tenant's budget has no money for another call. */
-  readonly over?: Over | undefined;
+  readonly dispatch: Dispatch;
+  /** The tenant's budget has no money for another call; undefined: as far as is known it has. */
+  readonly over: Over | undefined;
   /** Money is put aside for each call, which takes asking: the next call is decided on once this is stored. */
-  readonly callsAnew?: boolean;
+  readonly callsAnew: boolean;
   readonly requestSha256: (deployment: Deployment) => string;
   readonly newClaimId: () => string;
   readonly random: () => number;
@@ -45,20 +46,24 @@ export interface Dispatch {
   readonly tokens: number;
 }
 
-/** A draft to store, and what to do once it is stored. */
-export interface Plan {
-  readonly draft: Draft;
-  readonly next:
-    | { readonly kind: "call"; readonly deployment: Deployment; readonly claimId: string }
-    /** Look again at `atMs`; nothing to store if the draft holds no record. */
-    | { readonly kind: "nudge"; readonly atMs: number }
-    /** The dispatcher lets it go when its turn comes; nothing to store if the draft holds no record. */
-    | { readonly kind: "wait"; readonly deployments: readonly string[] }
-    /** Held until running calls leave money over; nothing to store if the draft holds no record. */
-    | { readonly kind: "money" }
-    /** Decided on anew, as it is stored then. */
-    | { readonly kind: "again" }
-    | { readonly kind: "done" };
+/** A draft to store, and what to do once it is stored; without a record there is nothing to store, but for a call. */
+export type Plan =
+  | CallPlan
+  /** Look again at `atMs`. */
+  | { readonly draft: Draft<Queued>; readonly next: "nudge"; readonly atMs: number }
+  /** The dispatcher lets it go when its turn comes. */
+  | { readonly draft: Draft<Queued>; readonly next: "wait"; readonly deployments: readonly string[] }
+  /** It waits until running calls leave money over. */
+  | { readonly draft: Draft<Queued>; readonly next: "money" }
+  /** Decided on anew, as it is stored then. */
+  | { readonly draft: Draft<Queued>; readonly next: "again" }
+  | { readonly draft: Draft<Queued | Ended>; readonly next: "done" };
+
+export interface CallPlan {
+  readonly draft: Draft<InProgress>;
+  readonly next: "call";
+  readonly deployment: Deployment;
+  readonly claimId: string;
 }
 
 /** When the sweeper looks after a queued job: some grace after its own nudge is due, or when its time is up. */
@@ -67,19 +72,19 @@ export function queuedWakeAtMs(job: Job, dueMs: number, nudgeGraceMs: number): n
 }
 
 /** What a queued job does next. */
-export function advance(draft: Draft, c: Circumstances): Plan {
+export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
   const { job } = draft;
   if (c.nowMs >= job.deadline_ms) return expire(draft, c);
-  const dueMs = Math.max(job.not_before_ms ?? 0, job.retry_at_ms ?? 0);
-  if (c.nowMs < dueMs) return { draft, next: { kind: "nudge", atMs: dueMs } };
+  const dueMs = Math.max(job.not_before_ms ?? 0, job.waiting?.for === "time" ? job.waiting.until_ms : 0);
+  if (c.nowMs < dueMs) return { draft, next: "nudge", atMs: dueMs };
   if (job.attempts_spent >= c.maxAttempts) return exhausted(draft, c);
 
-  if (job.parked !== undefined && c.dispatch !== undefined && c.dispatch.granted === undefined) {
-    if (c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS) return tooLate(draft, c);
-    // In its line already: no nudge but the dispatcher's gets it past the others.
-    return { draft, next: { kind: "wait", deployments: job.parked.deployments } };
-  }
+  const inLine = job.waiting?.for === "quota" && c.dispatch.granted === undefined ? job.waiting : undefined;
+  if (inLine !== undefined && c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS)
+    return tooLate(draft, c);
   const choice = choose(job, job.tried, c);
+  if (inLine !== undefined && isOfLine(choice, inLine))
+    return stay({ draft, next: "wait", deployments: inLine.deployments }, c, inLine.revision);
   if (c.over !== undefined && costs(choice)) return overBudget(draft, c, c.over);
   switch (choice.kind) {
     case "call":
@@ -93,6 +98,26 @@ export function advance(draft: Draft, c: Circumstances): Plan {
   }
 }
 
+/** Whether the job would go where it waits already: no nudge but the dispatcher's gets it past the others there. */
+function isOfLine(choice: Choice | TenantGone, { deployments }: QuotaWait): boolean {
+  if (choice.kind === "call") return deployments.includes(choice.deployment.name);
+  if (choice.kind !== "wait" || choice.cause === "switched_off") return false;
+  const same = choice.deployments.length === deployments.length;
+  return same && choice.deployments.every(({ name }) => deployments.includes(name));
+}
+
+/** An instance hears of what operators change within so long. */
+const CHANGE_HEARD_MS = 2_000;
+
+/**
+ * The job waits on; nothing is written.
+ * @param revision of the catalogue under which it is known to wait: where this instance's is older, it looks again
+ */
+function stay(plan: Plan & { readonly draft: Draft<Queued> }, c: Circumstances, revision = 0): Plan {
+  if (revision <= c.catalogue.revision) return plan;
+  return { draft: plan.draft, next: "nudge", atMs: c.nowMs + CHANGE_HEARD_MS };
+}
+
 /** Which deployment a job goes to next, were the deployments in `tried` the ones that failed since the last back-off. */
 export function choose(job: Job, tried: readonly string[], c: Circumstances): Choice | TenantGone {
   const { tenant } = c;
@@ -104,13 +129,15 @@ export function choose(job: Job, tried: readonly string[], c: Circumstances): Ch
     tenant,
     refusedBy: job.refused_by,
     tried,
-    coolingUntilMs: c.coolingUntilMs,
+    waitCause: c.waitCause,
+    nowMs: c.nowMs,
     latencyMs: c.latencyMs,
     // The number that the attempt will have: the same draw however often the job is looked at before.
     seed: `${job.job_id}/${job.attempts + 1}`,
-    nowMs: c.nowMs,
   });
 }
+
+type QuotaChoice = Extract<Choice, { kind: "wait"; deployments: unknown }>;
 
 interface TenantGone {
   readonly kind: "none";
@@ -121,15 +148,15 @@ interface TenantGone {
 /** Whether it leads to a call that costs something. */
 function costs(choice: Choice | TenantGone): boolean {
   if (choice.kind === "call") return hasPrice(choice.deployment);
-  return choice.kind === "wait" && choice.cause === "rate_limited" && choice.deployments.every(hasPrice);
+  return choice.kind === "wait" && choice.cause !== "switched_off" && choice.deployments.every(hasPrice);
 }
 
 export function hasPrice({ price }: Pick<Deployment, "price">): boolean {
   return price.input_per_million > 0 || price.output_per_million > 0;
 }
 
-function call(draft: Draft, c: Circumstances, deployment: Deployment, reason: string | null): Plan {
-  if (c.callsAnew === true && hasPrice(deployment)) return { draft, next: { kind: "again" } };
+function call(draft: Draft<Queued>, c: Circumstances, deployment: Deployment, reason: string | null): Plan {
+  if (c.callsAnew && hasPrice(deployment)) return { draft, next: "again" };
   const claimId = c.newClaimId();
   const started = startAttempt(draft, {
     claimId,
@@ -141,83 +168,56 @@ function call(draft: Draft, c: Circumstances, deployment: Deployment, reason: st
     reason,
     reserved: c.tenant?.budget !== undefined,
   });
-  return { draft: started, next: { kind: "call", deployment, claimId } };
+  return { draft: started, next: "call", deployment, claimId };
 }
 
 /** The sweeper's net for a job that the dispatcher looks after: its turn is not for the sweeper to say. */
-const PARKED_NET_MS = 600_000;
+const LINE_NET_MS = 600_000;
 /** A job is called late no longer before its deadline: the dispatcher looks at those whose deadline is near. */
 const LATE_AT_MOST_MS = 60_000;
 
-function waitForQuota(
-  draft: Draft,
-  c: Circumstances,
-  choice: Extract<Choice, { cause: "rate_limited" }>,
-): Plan {
-  if (c.dispatch === undefined) return wait(draft, c, choice.untilMs, choice.reason);
+function waitForQuota(draft: Draft<Queued>, c: Circumstances, choice: QuotaChoice): Plan {
   const deployments = choice.deployments.map(({ name }) => name);
-  const { job } = draft;
-  const place = placeOf({ ...job, deployments, since_ms: lineSinceMs(job) });
-  const parked = parkForQuota(draft, {
-    nowMs: c.nowMs,
-    actor: c.actor,
-    reason: choice.reason,
-    parked: { tokens: c.dispatch.tokens, deployments, place, deadline_ms: job.deadline_ms },
-    wakeAtMs: queuedWakeAtMs(job, c.nowMs, PARKED_NET_MS),
-  });
-  return { draft: parked, next: { kind: "wait", deployments } };
-}
-
-/** Jobs that waited for the same moment come back spread over this share of their wait. */
-const SPREAD = 0.1;
-const SPREAD_MIN_MS = 200;
-
-function wait(draft: Draft, c: Circumstances, capacityAtMs: number, reason: string): Plan {
-  const spreadMs = Math.max((capacityAtMs - c.nowMs) * SPREAD, SPREAD_MIN_MS) * c.random();
-  const untilMs = Math.min(Math.ceil(capacityAtMs + spreadMs), draft.job.deadline_ms);
-  const parked = park(draft, {
-    nowMs: c.nowMs,
-    actor: c.actor,
-    reason,
-    untilMs,
-    wakeAtMs: queuedWakeAtMs(draft.job, untilMs, c.nudgeGraceMs),
-  });
-  return { draft: parked, next: { kind: "nudge", atMs: untilMs } };
+  const waiting: QuotaWait = {
+    ...{ for: "quota", cause: choice.cause, since_ms: c.nowMs, deployments },
+    ...{ tokens: c.dispatch.tokens, revision: c.catalogue.revision },
+  };
+  const wakeAtMs = queuedWakeAtMs(draft.job, c.nowMs, LINE_NET_MS);
+  const { reason } = choice;
+  return { draft: wait(draft, { ...by(c), waiting, reason, wakeAtMs }), next: "wait", deployments };
 }
 
 /**
  * Waits for an operator, who names no time: no nudge is scheduled. The sweeper looks at the job now and then, ever
  * more rarely, and at once when the switches change.
  */
-function switchedOff(draft: Draft, c: Circumstances, reason: string): Plan {
+function switchedOff(draft: Draft<Queued>, c: Circumstances, reason: string): Plan {
   const { job } = draft;
-  if (job.held?.cause === "switched_off" && draft.records.length === 0)
-    return { draft, next: { kind: "done" } };
-  const held: Hold = { cause: "switched_off", revision: c.catalogue.revision };
+  if (job.waiting?.for === "switch" && draft.records.length === 0)
+    return stay({ draft, next: "done" }, c, job.waiting.revision);
+  const waiting = { for: "switch", revision: c.catalogue.revision } as const;
   const wakeAtMs = queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs);
-  return { draft: holdJob(draft, { ...by(c), held, reason, wakeAtMs }), next: { kind: "done" } };
+  return { draft: wait(draft, { ...by(c), waiting, reason, wakeAtMs }), next: "done" };
 }
 
 /** Waits for the next period, or for calls that still run and may leave money over. */
-function overBudget(draft: Draft, c: Circumstances, over: Over): Plan {
+function overBudget(draft: Draft<Queued>, c: Circumstances, over: Over): Plan {
   const { job } = draft;
   const { untilMs } = over;
-  const next = { kind: untilMs === null ? "money" : "done" } as const;
-  const held: Hold = {
-    cause: "over_budget",
-    revision: c.catalogue.revision,
+  const next = untilMs === null ? "money" : "done";
+  const waiting: BudgetWait = {
+    ...{ for: "budget", revision: c.catalogue.revision, until_ms: untilMs },
     budget: budgetName(job.tenant_id, c.tenant?.budget),
-    ...(untilMs === null ? {} : { until_ms: untilMs }),
   };
-  const { held: before } = job;
+  const { waiting: before } = job;
   const same =
-    before?.cause === held.cause && before.budget === held.budget && before.until_ms === held.until_ms;
+    before?.for === "budget" && before.budget === waiting.budget && before.until_ms === waiting.until_ms;
   if (same && draft.records.length === 0) return { draft, next };
   const wakeAtMs =
     untilMs === null
       ? queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs)
       : Math.max(Math.min(untilMs, job.deadline_ms), c.nowMs);
-  return { draft: holdJob(draft, { ...by(c), held, reason: over.reason, wakeAtMs }), next };
+  return { draft: wait(draft, { ...by(c), waiting, reason: over.reason, wakeAtMs }), next };
 }
 
 function by({ nowMs, actor }: Circumstances): { nowMs: number; actor: string } {
@@ -225,39 +225,39 @@ function by({ nowMs, actor }: Circumstances): { nowMs: number; actor: string } {
 }
 
 function ended(
-  draft: Draft,
+  draft: Draft<Queued>,
   c: Circumstances,
   status: "expired" | "failed",
   code: JobErrorCode,
   message: string,
 ): Plan {
   const final = end(draft, { status, nowMs: c.nowMs, actor: c.actor, error: { code, message } });
-  return { draft: final, next: { kind: "done" } };
+  return { draft: final, next: "done" };
 }
 
-function expire(draft: Draft, c: Circumstances): Plan {
+function expire(draft: Draft<Queued>, c: Circumstances): Plan {
   const waited = draft.job.attempts === 0 ? "before an attempt could start" : "before an attempt succeeded";
   return ended(draft, c, "expired", "deadline_exceeded", `The deadline passed ${waited}.`);
 }
 
-function tooLate(draft: Draft, c: Circumstances): Plan {
+function tooLate(draft: Draft<Queued>, c: Circumstances): Plan {
   const message = "No call could have ended before the deadline any more: its turn came too late.";
   return ended(draft, c, "expired", "deadline_exceeded", message);
 }
 
-function exhausted(draft: Draft, c: Circumstances): Plan {
+function exhausted(draft: Draft<Queued>, c: Circumstances): Plan {
   const last = draft.job.last_failure ?? "no attempt said why";
   const message = `${draft.job.attempts_spent} attempts failed; the last one: ${last}`;
   return ended(draft, c, "failed", "attempts_exhausted", message);
 }
 
-function turnedAway(draft: Draft, c: Circumstances): Plan {
+function turnedAway(draft: Draft<Queued>, c: Circumstances): Plan {
   const last = draft.job.last_failure ?? "no deployment said why";
   const message = `Every deployment of ${draft.job.model} turned the job away; the last one: ${last}`;
   return ended(draft, c, "failed", "no_deployment_available", message);
 }
 
-function withdrawn(draft: Draft, c: Circumstances, why: string): Plan {
+function withdrawn(draft: Draft<Queued>, c: Circumstances, why: string): Plan {
   const message = `${draft.job.model} can no longer be called for this job: ${why}.`;
   return ended(draft, c, "failed", "model_withdrawn", message);
 }

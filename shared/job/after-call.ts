@@ -6,8 +6,9 @@ import type { Deployment } from "../model/catalogue.ts";
 import type { Cost } from "../model/cost.ts";
 import { backOffMs, type Outcome, type TurnedAway } from "../model/outcome.ts";
 import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "./advance.ts";
-import type { Job, StoredResponse } from "./job.ts";
-import { type CallFacts, draftOf, end, failAttempt } from "./life-cycle.ts";
+import { end } from "./ending/end.ts";
+import type { InProgress, Job, StoredResponse } from "./job.ts";
+import { type CallFacts, draftOf, failAttempt } from "./life-cycle.ts";
 
 /** A call that ended while the attempt still holds the job. */
 export interface EndedCall {
@@ -37,7 +38,7 @@ export function callFacts({ outcome, deployment, latencyMs }: EndedCall): CallFa
 }
 
 /** What the call's outcome means for the job: it ends, goes to another deployment, or waits. Pure. */
-export function afterCall(job: Job, call: EndedCall, c: Circumstances): Plan {
+export function afterCall(job: InProgress, call: EndedCall, c: Circumstances): Plan {
   const { outcome } = call;
   switch (outcome.kind) {
     case "completed":
@@ -58,7 +59,7 @@ export function afterCall(job: Job, call: EndedCall, c: Circumstances): Plan {
 }
 
 function failed(
-  job: Job,
+  job: InProgress,
   call: EndedCall,
   c: Circumstances,
   code: JobErrorCode,
@@ -73,7 +74,7 @@ function failed(
     error: { code, message },
     ...(response === undefined ? {} : { response }),
   });
-  return { draft, next: { kind: "done" } };
+  return { draft, next: "done" };
 }
 
 function responseOf(
@@ -85,7 +86,7 @@ function responseOf(
 }
 
 function completed(
-  job: Job,
+  job: InProgress,
   call: EndedCall,
   c: Circumstances,
   outcome: Extract<Outcome, { kind: "completed" }>,
@@ -109,11 +110,11 @@ function completed(
     response,
     ...(outcome.incomplete === undefined ? {} : { incomplete: outcome.incomplete }),
   });
-  return { draft, next: { kind: "done" } };
+  return { draft, next: "done" };
 }
 
 function rejected(
-  job: Job,
+  job: InProgress,
   call: EndedCall,
   c: Circumstances,
   outcome: Extract<Outcome, { kind: "rejected" }>,
@@ -123,7 +124,7 @@ function rejected(
 }
 
 /** This deployment will not do, at once to the next; where there is none, it may be the request's own fault after all. */
-function tryAnother(job: Job, call: EndedCall, c: Circumstances, outcome: TurnedAway): Plan {
+function tryAnother(job: InProgress, call: EndedCall, c: Circumstances, outcome: TurnedAway): Plan {
   const refusedBy = [...job.refused_by, call.deployment.name];
   const { otherwise } = outcome;
   if (otherwise !== undefined && choose({ ...job, refused_by: refusedBy }, job.tried, c).kind === "none")
@@ -143,7 +144,7 @@ function tryAnother(job: Job, call: EndedCall, c: Circumstances, outcome: Turned
 
 /** A passing fault: at once to a deployment not yet tried, else again after a back-off. */
 function retry(
-  job: Job,
+  job: InProgress,
   call: EndedCall,
   c: Circumstances,
   reason: string,
@@ -166,7 +167,7 @@ function retry(
   });
   // An exhausted job ends now, not after a back-off that nobody will use.
   const last = draft.job.attempts_spent >= c.maxAttempts;
-  return advance(last ? { ...draft, job: { ...draft.job, retry_at_ms: null } } : draft, c);
+  return advance(last ? { ...draft, job: { ...draft.job, waiting: null } } : draft, c);
 }
 
 function boundedWaitMs(ms: number): number {
@@ -177,25 +178,24 @@ function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boole
   const choice = choose(job, tried, c);
   if (choice.kind === "call") return !tried.includes(choice.deployment.name);
   // It waits for the quota of another: the dispatcher lets it go there.
-  const waits = c.dispatch !== undefined && choice.kind === "wait" && choice.cause === "rate_limited";
+  const waits = choice.kind === "wait" && choice.cause !== "switched_off";
   return waits && choice.deployments.some(({ name }) => !tried.includes(name));
 }
 
-/** 429: the caller has put the deployment on its cooling list; another target, or wait, and no attempt is spent. */
+/** 429: quota knows by now that the deployment is to be left alone; another target, or wait, and no attempt is spent. */
 function rateLimited(
-  job: Job,
+  job: InProgress,
   call: EndedCall,
   c: Circumstances,
   { cause, message }: Extract<Outcome, { kind: "rate_limited" }>,
 ): Plan {
-  const untilMs = Math.max(c.coolingUntilMs(call.deployment.name) ?? 0, c.nowMs);
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
     reason: cause === "rate" ? "rate_limited" : cause,
     failure: `${call.deployment.name}: ${message}`,
     retryAtMs: null,
-    wakeAtMs: queuedWakeAtMs(job, untilMs, c.nudgeGraceMs),
+    wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
     spent: false,
   });
   return advance(draft, c);
@@ -205,7 +205,7 @@ function rateLimited(
 export const SWITCHED_OFF = "switched_off";
 
 /** Not the job's fault: no attempt is spent, and it waits or goes on as the switch says. */
-function switchedOff(job: Job, call: EndedCall, c: Circumstances): Plan {
+function switchedOff(job: InProgress, call: EndedCall, c: Circumstances): Plan {
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
@@ -218,7 +218,7 @@ function switchedOff(job: Job, call: EndedCall, c: Circumstances): Plan {
   return advance(draft, c);
 }
 
-function aborted(job: Job, call: EndedCall, c: Circumstances, reason: string): Plan {
+function aborted(job: InProgress, call: EndedCall, c: Circumstances, reason: string): Plan {
   // The timer that aborts at the deadline may be a moment early by the clock.
   if (reason === "deadline" || c.nowMs >= job.deadline_ms) {
     const draft = end(draftOf(job), {
@@ -228,7 +228,7 @@ function aborted(job: Job, call: EndedCall, c: Circumstances, reason: string): P
       call: callFacts(call),
       error: { code: "deadline_exceeded", message: "The deadline passed during a call, which was aborted." },
     });
-    return { draft, next: { kind: "done" } };
+    return { draft, next: "done" };
   }
   if (reason === SWITCHED_OFF) return switchedOff(job, call, c);
   return retry(job, call, c, reason, `the call was aborted (${reason})`, null);

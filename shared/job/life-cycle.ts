@@ -1,43 +1,47 @@
 import { type AuditEntry, type AuditRecord, nextRecord } from "../audit/record.ts";
-import type { JobErrorCode } from "../errors.ts";
 import { addCosts, type Cost, type CostUnknown } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
-import type { Parked } from "../quota/ports.ts";
-import { hasEnded, type TerminalStatus } from "../status.ts";
-import type { Hold, Job, Lease, StoredResponse } from "./job.ts";
+import type { OutboxItem } from "./ending/outbox.ts";
+import type { Ended, InProgress, Job, JobFacts, Lease, Live, Queued, StoredResponse } from "./job.ts";
+import type { Waiting } from "./waiting.ts";
 
 /**
  * The life cycle as pure transitions. Each takes a draft (the job as it would be stored, and the audit records and
  * content that must be stored with it, in one batch) and returns the next. Several transitions may share one write.
+ * A job's type says which of them its state has.
  */
-export interface Draft {
-  readonly job: Job;
+export interface Draft<J extends Job = Job> {
+  readonly job: J;
   readonly records: readonly AuditRecord[];
   readonly response?: StoredResponse;
   /** Content to be deleted in the same batch, as far as it has not lapsed. */
   readonly erase?: readonly ("request" | "response")[];
+  readonly outbox?: readonly OutboxItem[];
 }
 
-export function draftOf(job: Job): Draft {
+export function draftOf<J extends Job>(job: J): Draft<J> {
   return { job, records: [] };
 }
 
-/** A transition that the life cycle does not have: a bug, never a client's fault. */
-export class IllegalTransition extends Error {
-  override readonly name = "IllegalTransition";
-  constructor(what: string, job: Job) {
-    super(`${what}: the job is ${job.status}, attempt ${job.attempts}`);
-  }
-}
-
-function recorded(draft: Draft, nowMs: number, entry: AuditEntry, change: Partial<Job>): Draft {
-  const { job } = draft;
-  const record = nextRecord({ seq: job.audit_seq, hash: job.audit_hash }, job.job_id, nowMs, entry);
+/** The draft with the job as it is after an event, and the event's record. */
+export function recorded<J extends Job>(draft: Draft, nowMs: number, entry: AuditEntry, job: J): Draft<J> {
+  const { audit_seq: seq, audit_hash: hash, job_id } = draft.job;
+  const record = nextRecord({ seq, hash }, job_id, nowMs, entry);
   return {
     ...draft,
-    job: { ...job, ...change, audit_seq: record.seq, audit_hash: record.hash },
+    job: { ...job, audit_seq: record.seq, audit_hash: record.hash },
     records: [...draft.records, record],
   };
+}
+
+/** What stays of a live job when its state goes. */
+export function factsOf(job: Live): JobFacts {
+  if (job.status === "queued") {
+    const { status: _, wake_at_ms: _at, nudges_resent: _resent, waiting: _waiting, ...facts } = job;
+    return facts;
+  }
+  const { status: _, wake_at_ms: _at, lease: _lease, ...facts } = job;
+  return facts;
 }
 
 /** What is known of a call that ended, for its audit record and the job's sums. */
@@ -75,10 +79,9 @@ function withClaim(job: Job, attempt: number, claimId: string): Record<string, s
   return { ...Object.fromEntries(known), [attempt]: claimId };
 }
 
-/** queued -> in_progress: a worker takes the job for one call of one deployment. */
-export function startAttempt(draft: Draft, start: AttemptStart): Draft {
+/** A worker takes the job for one call of one deployment. */
+export function startAttempt(draft: Draft<Queued>, start: AttemptStart): Draft<InProgress> {
   const { job } = draft;
-  if (job.status !== "queued") throw new IllegalTransition("start an attempt", job);
   const attempt = job.attempts + 1;
   const { name, provider, simulated } = start.deployment;
   const lease: Lease = {
@@ -101,15 +104,14 @@ export function startAttempt(draft: Draft, start: AttemptStart): Draft {
     reason: start.reason,
     request_sha256: start.requestSha256,
   };
-  return recorded({ ...draft, job: released(job) }, start.nowMs, entry, {
+  return recorded(draft, start.nowMs, entry, {
+    ...factsOf(job),
     status: "in_progress",
     lease,
     ...(start.reserved === true ? { budget_claims: withClaim(job, attempt, start.claimId) } : {}),
     attempts: attempt,
     attempts_spent: job.attempts_spent + 1,
     started_at_ms: job.started_at_ms ?? start.nowMs,
-    retry_at_ms: null,
-    nudges_resent: 0,
     deployment: name,
     provider,
     simulated,
@@ -123,9 +125,8 @@ function leaseWakeAtMs(job: Job, leaseSeconds: number, nowMs: number): number {
 }
 
 /** The same claim goes on for another lease's length; no audit record. */
-export function renewLease(job: Job, nowMs: number): Job {
+export function renewLease(job: InProgress, nowMs: number): InProgress {
   const { lease } = job;
-  if (job.status !== "in_progress" || lease === null) throw new IllegalTransition("renew a lease", job);
   return {
     ...job,
     lease: { ...lease, renewals: lease.renewals + 1 },
@@ -133,18 +134,13 @@ export function renewLease(job: Job, nowMs: number): Job {
   };
 }
 
-/** The running attempt's own fields, for the record that ends it. */
-function attemptFields(job: Job, lease: Lease): Partial<AuditEntry> {
-  return {
-    attempt: job.attempts,
-    deployment: lease.deployment,
-    provider: lease.provider,
-    simulated: lease.simulated,
-    request_sha256: lease.request_sha256,
-  };
+/** The fields of an attempt that its lease tells, for the record that ends it. */
+export function attemptFields(attempt: number, lease: Lease): Partial<AuditEntry> {
+  const { deployment, provider, simulated, request_sha256 } = lease;
+  return { attempt, deployment, provider, simulated, request_sha256 };
 }
 
-function callFields(call: CallFacts): Partial<AuditEntry> {
+export function callFields(call: CallFacts): Partial<AuditEntry> {
   return {
     outcome: call.outcome,
     usage: call.usage,
@@ -161,7 +157,11 @@ function callFields(call: CallFacts): Partial<AuditEntry> {
 const MAX_UNKNOWN_COSTS = 16;
 
 /** The job's sums after a call of that attempt, or what a lost one adds to them. */
-function withCost(job: Job, attempt: number, call: Pick<CallFacts, "cost" | "costUnknown">): Partial<Job> {
+export function withCost(
+  job: Job,
+  attempt: number,
+  call: Pick<CallFacts, "cost" | "costUnknown">,
+): Pick<JobFacts, "cost" | "unknown_costs"> {
   const { [attempt]: known, ...others } = job.unknown_costs ?? {};
   const unknown = call.cost === null ? (call.costUnknown ?? known) : undefined;
   const all = Object.entries(unknown === undefined ? others : { ...others, [attempt]: unknown });
@@ -171,11 +171,6 @@ function withCost(job: Job, attempt: number, call: Pick<CallFacts, "cost" | "cos
       ? {}
       : { unknown_costs: Object.fromEntries(all.slice(-MAX_UNKNOWN_COSTS)) }),
   };
-}
-
-function leaseOf(job: Job, what: string): Lease {
-  if (job.status !== "in_progress" || job.lease === null) throw new IllegalTransition(what, job);
-  return job.lease;
 }
 
 /** How a failed attempt leaves the job for the next one. */
@@ -194,181 +189,98 @@ export interface Requeue {
   readonly tried?: readonly string[];
 }
 
-/** in_progress -> queued after a call that failed but does not end the job. */
-export function failAttempt(draft: Draft, call: CallFacts, requeue: Requeue): Draft {
+/** A call failed, and that does not end the job. */
+export function failAttempt(draft: Draft<InProgress>, call: CallFacts, requeue: Requeue): Draft<Queued> {
   const { job } = draft;
-  const lease = leaseOf(job, "fail an attempt");
   const entry: AuditEntry = {
     event: "attempt_failed",
     actor: requeue.actor,
-    ...attemptFields(job, lease),
+    ...attemptFields(job.attempts, job.lease),
     ...callFields(call),
     reason: requeue.reason,
   };
-  return recorded(draft, requeue.nowMs, entry, {
-    ...requeued(job, requeue),
-    ...withCost(job, job.attempts, call),
-  });
+  const sums = withCost(job, job.attempts, call);
+  return recorded(draft, requeue.nowMs, entry, { ...requeued(job, requeue), ...sums });
 }
 
 /**
- * in_progress -> queued: the worker is gone; what the call cost is not known.
+ * The worker is gone; what the call cost is not known.
  * @param estimate what it may have cost; null: not even that is known
  */
-export function loseAttempt(draft: Draft, requeue: Requeue, estimate: Cost | null = null): Draft {
+export function loseAttempt(
+  draft: Draft<InProgress>,
+  requeue: Requeue,
+  estimate: Cost | null = null,
+): Draft<Queued> {
   const { job } = draft;
-  const lease = leaseOf(job, "lose an attempt");
   const entry: AuditEntry = {
     event: "attempt_lost",
     actor: requeue.actor,
-    ...attemptFields(job, lease),
+    ...attemptFields(job.attempts, job.lease),
     outcome: "lost",
     reason: requeue.reason,
     estimate,
   };
-  const lost = withCost(job, job.attempts, { cost: null, costUnknown: "worker_lost" });
-  return recorded(draft, requeue.nowMs, entry, { ...requeued(job, requeue), ...lost });
+  const sums = withCost(job, job.attempts, { cost: null, costUnknown: "worker_lost" });
+  return recorded(draft, requeue.nowMs, entry, { ...requeued(job, requeue), ...sums });
 }
 
-function requeued(job: Job, requeue: Requeue): Partial<Job> {
+function requeued(job: InProgress, requeue: Requeue): Queued {
+  const { retryAtMs } = requeue;
   return {
+    ...factsOf(job),
     status: "queued",
-    lease: null,
+    waiting: retryAtMs === null ? null : { for: "time", until_ms: retryAtMs },
+    wake_at_ms: requeue.wakeAtMs,
+    nudges_resent: 0,
     last_failure: requeue.failure,
     attempts_spent: requeue.spent ? job.attempts_spent : job.attempts_spent - 1,
-    retry_at_ms: requeue.retryAtMs,
-    wake_at_ms: requeue.wakeAtMs,
     refused_by: requeue.refusedBy ?? job.refused_by,
     tried: requeue.tried ?? job.tried,
   };
 }
 
-/** A queued job waits for capacity: no attempt, no lease, no worker. */
-export function park(
-  draft: Draft,
-  wait: { nowMs: number; actor: string; reason: string; untilMs: number; wakeAtMs: number },
-): Draft {
-  if (draft.job.status !== "queued") throw new IllegalTransition("park", draft.job);
-  const entry: AuditEntry = { event: "waiting", actor: wait.actor, reason: wait.reason };
-  return recorded({ ...draft, job: released(draft.job) }, wait.nowMs, entry, {
-    retry_at_ms: wait.untilMs,
-    wake_at_ms: wait.wakeAtMs,
-  });
-}
-
-/** A queued job waits for quota, until the dispatcher lets it go: no attempt, no lease, no worker, no timer. */
-export function parkForQuota(
-  draft: Draft,
-  wait: { nowMs: number; actor: string; reason: string; parked: Parked; wakeAtMs: number },
-): Draft {
-  if (draft.job.status !== "queued") throw new IllegalTransition("park", draft.job);
-  const entry: AuditEntry = { event: "waiting", actor: wait.actor, reason: wait.reason };
-  return recorded({ ...draft, job: released(draft.job) }, wait.nowMs, entry, {
-    parked_at_ms: wait.nowMs,
-    parked: wait.parked,
-    retry_at_ms: null,
-    wake_at_ms: wait.wakeAtMs,
-  });
-}
-
-/** A queued job waits for somebody, not for a time: an operator's switch, a budget. */
-export function holdJob(
-  draft: Draft,
-  hold: {
-    nowMs: number;
-    actor: string;
-    held: Hold;
-    reason: string;
-    wakeAtMs: number;
-  },
-): Draft {
-  if (draft.job.status !== "queued") throw new IllegalTransition("hold", draft.job);
-  const entry: AuditEntry = { event: "waiting", actor: hold.actor, reason: hold.reason };
-  return recorded({ ...draft, job: released(draft.job) }, hold.nowMs, entry, {
-    held: hold.held,
-    retry_at_ms: null,
-    wake_at_ms: hold.wakeAtMs,
-  });
-}
-
-function released(job: Job): Job {
-  const { held: _, parked_at_ms: _at, parked: _parked, ...rest } = job;
-  return rest;
-}
-
-/** How a job ends. `call` when a running attempt's call ended it, `error` for all but completed and cancelled. */
-export interface Ending {
-  readonly status: TerminalStatus;
-  readonly nowMs: number;
-  readonly actor: string;
-  readonly reason?: string | null;
-  readonly call?: CallFacts;
-  /** Why its answer is not whole; absent: it is, or there is none. */
-  readonly incomplete?: string;
-  readonly error?: { readonly code: JobErrorCode; readonly message: string };
-  readonly response?: StoredResponse;
-}
-
-/** Any live status -> a terminal one, once. */
-export function end(draft: Draft, ending: Ending): Draft {
-  const { job } = draft;
-  if (hasEnded(job.status)) throw new IllegalTransition(`end as ${ending.status}`, job);
-  const entry: AuditEntry = {
-    event: ending.status,
-    actor: ending.actor,
-    ...(job.lease === null ? {} : attemptFields(job, job.lease)),
-    ...(ending.call === undefined ? {} : callFields(ending.call)),
-    reason: ending.reason ?? ending.error?.code ?? null,
-  };
-  const { wake_at_ms: _, ...rest } = released(job);
-  const next = recorded({ ...draft, job: rest }, ending.nowMs, entry, {
-    status: ending.status,
-    lease: null,
-    retry_at_ms: null,
-    completed_at_ms: ending.nowMs,
-    error: ending.error ?? null,
-    has_response: ending.response !== undefined,
-    ...(ending.call === undefined
-      ? {}
-      : { usage: ending.call.usage, ...withCost(job, job.attempts, ending.call) }),
-    ...(ending.incomplete === undefined ? {} : { incomplete: ending.incomplete }),
-  });
-  return ending.response === undefined ? next : { ...next, response: ending.response };
+/** A queued job waits for somebody: no attempt, no lease, no worker. */
+export function wait(
+  draft: Draft<Queued>,
+  wait: { nowMs: number; actor: string; reason: string; waiting: Waiting; wakeAtMs: number },
+): Draft<Queued> {
+  const { waiting, wakeAtMs, nowMs, actor, reason } = wait;
+  const job: Queued = { ...draft.job, waiting, wake_at_ms: wakeAtMs };
+  return recorded(draft, nowMs, { event: "waiting", actor, reason }, job);
 }
 
 /** A call whose attempt no longer holds the job: its cost counts, its answer does not. */
-export function supersedeAttempt(
-  draft: Draft,
+export function supersedeAttempt<J extends Job>(
+  draft: Draft<J>,
   late: { attempt: number; lease: Lease; call: CallFacts; nowMs: number; actor: string; reason: string },
-): Draft {
-  const { lease } = late;
+): Draft<J> {
   const entry: AuditEntry = {
     event: "attempt_superseded",
     actor: late.actor,
-    attempt: late.attempt,
-    deployment: lease.deployment,
-    provider: lease.provider,
-    simulated: lease.simulated,
-    request_sha256: lease.request_sha256,
+    ...attemptFields(late.attempt, late.lease),
     ...callFields(late.call),
     reason: late.reason,
   };
-  return recorded(draft, late.nowMs, entry, withCost(draft.job, late.attempt, late.call));
+  const sums = withCost(draft.job, late.attempt, late.call);
+  return recorded(draft, late.nowMs, entry, { ...draft.job, ...sums });
 }
 
 /** An ended job's request and response are erased; its audit trail stays. */
-export function deleteContent(draft: Draft, by: { nowMs: number; actor: string }): Draft {
-  if (!hasEnded(draft.job.status)) throw new IllegalTransition("delete content", draft.job);
+export function deleteContent(draft: Draft<Ended>, by: { nowMs: number; actor: string }): Draft<Ended> {
+  const { job } = draft;
   const entry: AuditEntry = { event: "content_deleted", actor: by.actor };
   return {
-    ...recorded(draft, by.nowMs, entry, { has_response: false, content_deleted: true }),
-    erase: draft.job.has_response ? ["request", "response"] : ["request"],
+    ...recorded(draft, by.nowMs, entry, { ...job, has_response: false, content_deleted: true }),
+    erase: job.has_response ? ["request", "response"] : ["request"],
   };
 }
 
 /** An operator makes a new job of an ended one: that is said in its trail, and its status stays what it is. */
-export function redriveEnded(draft: Draft, by: { nowMs: number; actor: string; newJobId: string }): Draft {
-  if (!hasEnded(draft.job.status)) throw new IllegalTransition("redrive", draft.job);
+export function redriveEnded(
+  draft: Draft<Ended>,
+  by: { nowMs: number; actor: string; newJobId: string },
+): Draft<Ended> {
   const entry: AuditEntry = { event: "redriven", actor: by.actor, reason: `redriven to ${by.newJobId}` };
-  return recorded(draft, by.nowMs, entry, { redriven_to: by.newJobId });
+  return recorded(draft, by.nowMs, entry, { ...draft.job, redriven_to: by.newJobId });
 }

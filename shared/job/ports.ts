@@ -16,7 +16,10 @@ export interface ListFilter {
   readonly after?: { readonly created_at_ms: number; readonly job_id: string } | undefined;
 }
 
-/** Every method throws StoreUnavailable, and nothing else that a cloud can cause. */
+/**
+ * Every method throws StoreUnavailable, and nothing else that a cloud can cause; those that read one job also
+ * UnreadableItem. A list leaves out what it cannot read.
+ */
 export interface JobStore {
   /** Job, request and first audit records in one batch. `exists`: there is a job with this id already. */
   create(accepted: Accepted, nowMs: number): Promise<WriteResult | { readonly kind: "exists" }>;
@@ -78,12 +81,6 @@ export interface SweptJobs {
   lateLeases(nowMs: number, written: Stretch, limit: number): Promise<readonly SeenLease[]>;
   /** Whether `overdue` or `lateLeases` would find anything: mostly not, and one question costs less than two. */
   isAnyDue(nowMs: number, written: Stretch): Promise<boolean>;
-}
-
-/** What the sweeper needs to let held jobs go. */
-export interface HeldJobsStore extends JobStore {
-  /** Jobs that were held when what operators had set was older than `revision`. */
-  heldBefore(revision: number, limit: number): Promise<readonly JobKey[]>;
 }
 
 /** A Service Bus message that says «look at this job»; ids only. */

@@ -1,5 +1,5 @@
 import type { JobKey, Stored } from "../store.ts";
-import type { Job, StoredRequest, StoredResponse } from "./job.ts";
+import type { InProgress, Job, StoredRequest, StoredResponse } from "./job.ts";
 
 /** A job as it was stored when it was accepted, and its request. */
 export interface AcceptedJob {
@@ -15,7 +15,7 @@ export interface EndedJob {
 
 /** A call and the job it is for, as its claim holds it. */
 export interface RunningCall {
-  readonly job: Job;
+  readonly job: InProgress;
   abort(reason: string): void;
 }
 
@@ -28,7 +28,7 @@ export interface RunningJobs {
   add(jobId: string, call: RunningCall): () => void;
   abort(jobId: string, reason: string): void;
   /** Aborts the calls whose job is such. */
-  abortWhere(isSuch: (job: Job) => boolean, reason: string): void;
+  abortWhere(isSuch: (job: InProgress) => boolean, reason: string): void;
   /** A job was accepted here: until it ends here there is no need to read it to know that it is there. */
   accepted(accepted: AcceptedJob): void;
   /**

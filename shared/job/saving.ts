@@ -1,8 +1,8 @@
 import type { AuditRecord } from "../audit/record.ts";
 import type { Clock } from "../clock.ts";
 import { type Log, reasonOf } from "../log.ts";
-import { type Stored, StoreUnavailable } from "../store.ts";
-import type { Job } from "./job.ts";
+import { type JobKey, type Stored, StoreUnavailable } from "../store.ts";
+import { type Job, leaseOf } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
 import type { JobStore } from "./ports.ts";
 
@@ -26,32 +26,54 @@ export async function save(store: JobStore, draft: Draft, etag: string, nowMs: n
     unavailable = thrown;
   }
   const current = await store.read(draft.job);
-  if (current !== undefined && (await isApplied(store, draft, current.value)))
+  const applied = current !== undefined && isApplied(draft, current.value);
+  const verdict = verdictOf(draft, {
+    current: current?.value,
+    isApplied: typeof applied === "boolean" ? applied : await store.hasRecord(draft.job, applied),
+    isMadeFrom: current?.etag === etag,
+    isLost: unavailable !== undefined,
+  });
+  if (verdict === "superseded") return { kind: "superseded", current };
+  if (verdict === "written" && current !== undefined)
     return { kind: "written", etag: current.etag, job: current.value };
-  // The read shows that the write was not applied (so far): with the same etag it may still be tried again.
-  if (unavailable !== undefined && current?.etag === etag) throw unavailable;
-  // What the draft was made from had more records already: a replica that lags says nothing about who writes now.
-  const madeFromSeq = draft.job.audit_seq - draft.records.length;
-  if (current === undefined || current.value.audit_seq < madeFromSeq)
-    throw new StoreUnavailable(`${draft.job.job_id} was read older than it is known to be`);
-  return { kind: "superseded", current };
+  throw unavailable ?? new StoreUnavailable(`${draft.job.job_id} was read older than it is known to be`);
 }
 
 /**
  * Whether `stored` holds what the draft would have written. A claim is only worth something while it is held, so it
- * must be there itself; a record is there even when others have followed it.
+ * must be there itself; a record is there even when others have followed it: then it is the one to be looked for.
  */
-async function isApplied(store: JobStore, draft: Draft, stored: Job): Promise<boolean> {
-  const mine = draft.job;
+export function isApplied({ job: mine, records }: Draft, stored: Job): boolean | AuditRecord {
   const isHead = stored.audit_hash === mine.audit_hash && stored.status === mine.status;
-  if (mine.lease !== null) {
-    const { lease } = stored;
+  if (mine.status === "in_progress") {
+    const lease = leaseOf(stored);
     return isHead && lease?.claim_id === mine.lease.claim_id && lease.renewals >= mine.lease.renewals;
   }
-  const last = draft.records.at(-1);
-  if (last === undefined) return isHead && stored.lease === null && stored.wake_at_ms === mine.wake_at_ms;
-  if (isHead) return stored.lease === null;
-  return stored.audit_seq > last.seq && (await store.hasRecord(mine, last));
+  const last = records.at(-1);
+  if (last !== undefined) return isHead || (stored.audit_seq > last.seq && last);
+  return (
+    isHead && stored.status === "queued" && mine.status === "queued" && stored.wake_at_ms === mine.wake_at_ms
+  );
+}
+
+/** What became of a write that was refused, or whose answer was lost, by what was read after it. */
+export function verdictOf(
+  { job, records }: Draft,
+  read: {
+    readonly current: Job | undefined;
+    readonly isApplied: boolean;
+    /** What was read is the very version that the draft was made from. */
+    readonly isMadeFrom: boolean;
+    /** Nobody knows what became of the write. */
+    readonly isLost: boolean;
+  },
+): "written" | "superseded" | "unavailable" {
+  if (read.isApplied) return "written";
+  // It was not applied (so far): with the same etag it may still be tried again.
+  if (read.isLost && read.isMadeFrom) return "unavailable";
+  // What the draft was made from had more records already: a replica that lags says nothing about who writes now.
+  const isOld = (read.current?.audit_seq ?? 0) < job.audit_seq - records.length;
+  return read.current === undefined || isOld ? "unavailable" : "superseded";
 }
 
 /** How often a change that any version of the job bears (a cancel, a late record) is tried against newer versions. */
@@ -71,7 +93,7 @@ export interface Tried {
  */
 export async function change(
   store: JobStore,
-  key: { tenant_id: string; job_id: string },
+  key: JobKey,
   clock: Pick<Clock, "now">,
   change: (job: Job) => Draft | undefined,
   tried: Tried = {},

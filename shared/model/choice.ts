@@ -3,6 +3,7 @@ import type { Deployment, Model, Target } from "./catalogue.ts";
 import { protocolOf } from "./protocol/protocols.ts";
 import type { RequestAsk } from "./request-ask.ts";
 import { type Ranked, rank, type StrategyInput } from "./strategy.ts";
+import type { WaitCause } from "./wait-cause.ts";
 
 export interface ChoiceInput extends Pick<StrategyInput, "seed" | "latencyMs"> {
   /** Undefined: the model is not in the catalogue. */
@@ -13,19 +14,18 @@ export interface ChoiceInput extends Pick<StrategyInput, "seed" | "latencyMs"> {
   readonly refusedBy: readonly string[];
   /** Deployments that failed since the last back-off: others come first. */
   readonly tried: readonly string[];
-  /** Until when a deployment has asked not to be called, if it has. */
-  readonly coolingUntilMs: (deployment: string) => number | undefined;
+  /** Why a call of a deployment must wait; undefined: it may go now. */
+  readonly waitCause: (deployment: string) => WaitCause | undefined;
   readonly nowMs: number;
 }
 
 export type Choice =
   /** `reason`: why this one, and why those before it were passed over; null where there is nothing to choose. */
   | { readonly kind: "call"; readonly deployment: Deployment; readonly reason: string | null }
-  /** No deployment may be called yet: not before `untilMs`, when the earliest has asked to be spared until then. */
+  /** No deployment may be called yet, the first of them for that cause. */
   | {
       readonly kind: "wait";
-      readonly cause: "rate_limited";
-      readonly untilMs: number;
+      readonly cause: WaitCause;
       readonly reason: string;
       /** Those that can serve it, in order: whichever is free first will do. Failed ones only if there are no others. */
       readonly deployments: readonly Deployment[];
@@ -126,41 +126,36 @@ function firstFree(
   const notes = [...hindrances];
   const untried = willing.filter(({ target }) => !input.tried.includes(target.deployment.name));
   const failed = willing.filter(({ target }) => input.tried.includes(target.deployment.name));
-  let untilMs = Infinity;
-  const waitedFor: Deployment[] = [];
+  const waitedFor: { readonly deployment: Deployment; readonly cause: WaitCause }[] = [];
   for (const { target, why } of [...untried, ...failed]) {
-    const { name } = target.deployment;
-    const coolingMs = input.coolingUntilMs(name) ?? 0;
+    const { deployment } = target;
+    const cause = target.off === undefined ? input.waitCause(deployment.name) : undefined;
     if (target.off !== undefined) {
       notes.push(noteOf(target, `switched off by ${target.off.by}`));
       if (target.off.mode === "park") return waitForSwitch(notes);
-    } else if (coolingMs > input.nowMs) {
-      notes.push(noteOf(target, "rate limited"));
-      untilMs = Math.min(untilMs, coolingMs);
-      waitedFor.push(target.deployment);
+    } else if (cause !== undefined) {
+      notes.push(noteOf(target, cause.replaceAll("_", " ")));
+      waitedFor.push({ deployment, cause });
     } else {
       const before = untried.some((each) => each.target === target) ? failed : [];
       const all = [...notes, ...before.map((each) => noteOf(each.target, "failed"))];
       return {
         kind: "call",
-        deployment: target.deployment,
+        deployment,
         reason: severalTargets ? inWords(why, all) : null,
       };
     }
   }
-  if (untilMs === Infinity) return waitForSwitch(notes);
+  const first = waitedFor.filter(({ deployment }) => !input.tried.includes(deployment.name));
+  const line = first.length > 0 ? first : waitedFor;
+  const cause = line[0]?.cause;
+  if (cause === undefined) return waitForSwitch(notes);
   return {
     kind: "wait",
-    cause: "rate_limited",
-    untilMs,
-    reason: inWords("rate_limited", severalTargets ? notes : []),
-    deployments: untriedOf(waitedFor, input.tried),
+    cause,
+    reason: inWords(cause, severalTargets ? notes : []),
+    deployments: line.map(({ deployment }) => deployment),
   };
-}
-
-function untriedOf(deployments: readonly Deployment[], tried: readonly string[]): readonly Deployment[] {
-  const untried = deployments.filter(({ name }) => !tried.includes(name));
-  return untried.length > 0 ? untried : deployments;
 }
 
 function waitForSwitch(notes: readonly string[]): Choice {

@@ -80,27 +80,6 @@ export interface Reports {
   since(sinceMs: number): Promise<readonly Report[]>;
 }
 
-/** What the dispatcher must know of a job that waits for quota. */
-export interface Parked {
-  /** Estimated, as deployments count them: prompt and longest answer. */
-  readonly tokens: number;
-  /** Those that can serve it, the preferred first. */
-  readonly deployments: readonly string[];
-  /** In the line of all that wait (turns/line.ts), and the job's deadline: here, so that no other job is in their index. Absent: an older version wrote it. */
-  readonly place?: string;
-  readonly deadline_ms?: number;
-}
-
-/** The fields of a job that tell the dispatcher how it waits. */
-export interface ParkedFields extends JobKey {
-  readonly priority: Priority;
-  readonly deadline_ms: number;
-  readonly created_at_ms: number;
-  readonly not_before_ms: number | null;
-  readonly parked?: Parked;
-  readonly parked_at_ms?: number;
-}
-
 /** A job that waits for quota, as it is stored. */
 export interface ParkedJob extends JobKey {
   readonly priority: Priority;

@@ -1,17 +1,18 @@
 import { describe, expect, it } from "vitest";
+import { documentOf } from "../../shared/azure/cosmos/job-document.ts";
+import { end } from "../../shared/job/ending/end.ts";
 import { acceptJob } from "../../shared/job/intake/accept.ts";
-import type { StoredResponse } from "../../shared/job/job.ts";
+import type { Ended, Queued, StoredResponse } from "../../shared/job/job.ts";
 import {
   type Draft,
   deleteContent,
   draftOf,
-  end,
   loseAttempt,
   startAttempt,
   supersedeAttempt,
 } from "../../shared/job/life-cycle.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
-import { submission } from "../shared/job/samples.ts";
+import { reopened, submission } from "../shared/job/samples.ts";
 import { check } from "./checker.ts";
 import type { CountedCall, Evidence, Promised, Sighting, StoredJob } from "./evidence.ts";
 
@@ -27,7 +28,7 @@ const facts = {
   latencyMs: 5,
   responseSha256: sha256Hex(body),
 };
-const start = (draft: Draft, claimId: string) =>
+const start = (draft: Draft<Queued>, claimId: string) =>
   startAttempt(draft, {
     ...{
       claimId,
@@ -45,29 +46,32 @@ const call: CountedCall = {
 };
 
 /** A job whose first worker was lost and thawed, and whose second attempt was answered. */
-function wellRun(): { draft: Draft; first: StoredJob } {
+function wellRun(): { draft: Draft<Ended>; first: StoredJob } {
   const accepted = acceptJob(
     { ...submission, metadata: { label: "one" } },
     { tenantId: "team-a", jobId: ID, actor: "team-a/key:1", nowMs: 1_000, nudgeGraceMs: 10_000 },
   );
-  let draft: Draft = { job: accepted.job, records: accepted.records };
-  draft = start(draft, "first");
-  const lease = draft.job.lease;
-  if (lease === null) throw new Error("no lease");
-  draft = loseAttempt(draft, {
+  const started = start(accepted, "first");
+  const { lease } = started.job;
+  const lost = loseAttempt(started, {
     ...{ nowMs: 9_000, actor: "worker:2", reason: "lease_expired", failure: "lost", retryAtMs: null },
     ...{ wakeAtMs: 9_000, spent: true },
   });
-  draft = start(draft, "second");
-  draft = end(draft, { status: "completed", nowMs: 10_000, actor: "worker:2", call: facts, response });
-  draft = supersedeAttempt(draft, {
+  const done = { status: "completed", nowMs: 10_000, actor: "worker:2", call: facts, response } as const;
+  const draft = supersedeAttempt(end(start(lost, "second"), done), {
     ...{ attempt: 1, lease, call: facts, nowMs: 11_000, actor: "worker:1", reason: "completed" },
   });
   return { draft, first: storedOf(draft) };
 }
 
 const storedOf = (draft: Draft): StoredJob => ({
-  ...{ job: draft.job, hasRequest: true, response: draft.response, trail: draft.records, storedAt: [] },
+  ...{
+    job: documentOf(draft.job),
+    hasRequest: true,
+    response: draft.response,
+    trail: draft.records,
+    storedAt: [],
+  },
 });
 
 const saw = (status: Sighting["status"], turn: number): Sighting => ({
@@ -114,17 +118,14 @@ describe("the checker", () => {
 
   it("misses a job that was accepted and is gone, has not ended, or is not found", () => {
     expect(broken({ stored: [], calls: [] })).toEqual(["a_202_ends"]);
-    const running = start(
-      { job: { ...wellRun().draft.job, status: "queued", cost: null }, records: [] },
-      "x",
-    );
+    const running = start(draftOf({ ...reopened(wellRun().draft.job), cost: null }), "x");
     expect(broken({ stored: [storedOf(running)], sightings: [] })).toContain("a_202_ends");
     expect(broken({ sightings: [saw("absent", 1)] })).toEqual(["a_202_ends"]);
   });
 
   it("misses the end of a job that nobody was told of", () => {
     const { draft } = wellRun();
-    const alive = { ...storedOf(draft), job: { ...draft.job, status: "queued" as const } };
+    const alive = { ...storedOf(draft), job: documentOf(reopened(draft.job)) };
     const unheard = [{ label: "one", tenant: "team-a", key: null, answers: [{ status: 503, jobId: null }] }];
     expect(broken({ stored: [alive], submissions: unheard, sightings: [] })).toContain("a_202_ends");
   });
@@ -140,8 +141,7 @@ describe("the checker", () => {
 
   it("finds two ends, an end that the trail does not name, another's answer", () => {
     const { draft, first } = wellRun();
-    const reopened = { ...draft, job: { ...draft.job, status: "queued" as const, lease: null } };
-    const twice = end(start(reopened, "third"), {
+    const twice = end(start({ ...draft, job: reopened(draft.job) }, "third"), {
       status: "completed",
       nowMs: 1,
       actor: "w",
@@ -169,13 +169,13 @@ describe("the checker", () => {
   });
 
   it("allows a call whose end nobody knows only where a host was killed", () => {
-    const lost = start({ job: { ...wellRun().draft.job, status: "queued", cost: null }, records: [] }, "x");
+    const lost = start(draftOf({ ...reopened(wellRun().draft.job), cost: null }), "x");
     expect(lost.job.attempts).toBe(3);
     const accepted = acceptJob(
       { ...submission, metadata: { label: "one" } },
       { tenantId: "team-a", jobId: ID, actor: "team-a/key:1", nowMs: 1_000, nudgeGraceMs: 10_000 },
     );
-    const cancelled = end(start({ job: accepted.job, records: accepted.records }, "x"), {
+    const cancelled = end(start(accepted, "x"), {
       ...{ status: "cancelled", nowMs: 3_000, actor: "team-a/key:1" },
     });
     const told = { stored: [storedOf(cancelled)], calls: [call], sightings: [], promises: [] };
@@ -186,8 +186,7 @@ describe("the checker", () => {
   it("adds up costs, and finds an attempt that is told twice", () => {
     expect(broken(job({ cost: { amount: "0.01", currency: "USD" } }))).toEqual(["costs_add_up"]);
     const { draft } = wellRun();
-    const lease = start({ job: { ...draft.job, status: "queued" }, records: [] }, "x").job.lease;
-    if (lease === null) throw new Error("no lease");
+    const { lease } = start(draftOf(reopened(draft.job)), "x").job;
     const again = supersedeAttempt(draft, {
       ...{ attempt: 1, lease, call: facts, nowMs: 12_000, actor: "worker:1", reason: "completed" },
     });
@@ -221,8 +220,8 @@ describe("the checker", () => {
     const stale = [{ from: 0, to: 9 }];
     expect(broken({ sightings: [empty], stale })).toEqual(["told_is_true"]);
     expect(broken({ sightings: [{ ...empty, hasResponse: true }] })).toEqual([]);
-    const { first } = wellRun();
-    const erased = deleteContent(draftOf(first.job), { nowMs: 12_000, actor: "team-a/key:1" });
+    const { first, draft } = wellRun();
+    const erased = deleteContent(draftOf(draft.job), { nowMs: 12_000, actor: "team-a/key:1" });
     const gone = { ...storedOf(erased), trail: [...first.trail, ...erased.records] };
     const stored = [{ ...gone, hasRequest: false, response: undefined }];
     expect(broken({ sightings: [empty], stored })).toEqual([]);

@@ -1,6 +1,6 @@
 import { verifyChain } from "../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import type { Job } from "../../shared/job/job.ts";
+import type { JobDocument } from "../../shared/azure/cosmos/job-document.ts";
 import { addCosts, type Cost } from "../../shared/model/cost.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
 import { hasEnded } from "../../shared/status.ts";
@@ -245,7 +245,7 @@ function checkAttempts({ job, trail }: StoredJob, evidence: Evidence, say: Say):
 
 /** What hosts of the next version write (mixed-hosts.ts) and others do not know. */
 function checkFields({ job }: StoredJob, say: Say): void {
-  const isKept = (job as Job & { of_the_next?: unknown }).of_the_next === true;
+  const isKept = (job as JobDocument & { of_the_next?: unknown }).of_the_next === true;
   if (job.v === 2 && !isKept)
     say("neighbours_are_borne", job.job_id, "a field that only the next version knows is gone");
 }

@@ -1,5 +1,6 @@
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import type { Job, StoredResponse } from "../../shared/job/job.ts";
+import type { JobDocument } from "../../shared/azure/cosmos/job-document.ts";
+import type { StoredResponse } from "../../shared/job/job.ts";
 import type { Status } from "../../shared/status.ts";
 
 /** All that a run leaves behind to be judged: what the client was told, what is stored, what the models counted. */
@@ -57,7 +58,7 @@ export interface ToldEnd {
 
 /** What the store holds of a job. */
 export interface StoredJob {
-  readonly job: Job;
+  readonly job: JobDocument;
   readonly hasRequest: boolean;
   readonly response: StoredResponse | undefined;
   readonly trail: readonly AuditRecord[];

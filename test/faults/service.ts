@@ -8,7 +8,8 @@ import type { CosmosFaultPlan } from "../../local/cosmos/fault-plan.ts";
 import type { FaultPlan as BusFaults } from "../../local/service-bus/fault-plan.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
 import { CONTROL_CONTAINER, DATABASE, JOBS_CONTAINER } from "../../shared/azure/cosmos/client.ts";
-import type { Job, StoredResponse } from "../../shared/job/job.ts";
+import type { JobDocument } from "../../shared/azure/cosmos/job-document.ts";
+import type { StoredResponse } from "../../shared/job/job.ts";
 import { Stack } from "../end-to-end/stack.ts";
 import type { CountedCall, StoredJob } from "./evidence.ts";
 
@@ -220,7 +221,7 @@ function storedJob(items: readonly Item[]): StoredJob | undefined {
   const response = items.find((item) => item.kind === "response");
   const records = items.filter((item) => item.kind === "audit").sort((a, b) => Number(a.seq) - Number(b.seq));
   return {
-    job: job as unknown as Job,
+    job: job as unknown as JobDocument,
     hasRequest: items.some((item) => item.kind === "request"),
     response: response as unknown as StoredResponse | undefined,
     trail: records.map(recordOf),

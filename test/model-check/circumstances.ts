@@ -5,13 +5,13 @@ import { parseCatalogue } from "../../shared/model/catalogue.ts";
 import type { Outcome } from "../../shared/model/outcome.ts";
 import { readAsk } from "../../shared/model/protocol/protocols.ts";
 import { by, submission } from "../shared/job/samples.ts";
-import { someTenants } from "../shared/world.ts";
+import { tenantsWith } from "../shared/world.ts";
 import { DEADLINE_MS, GRACE_MS, type Model, type State } from "./state.ts";
 
 /** The one job of the model, as submit makes it. */
 export const accepted = acceptJob({ ...submission, model: "m", deadlineMs: DEADLINE_MS }, by);
 const ask = readAsk(submission.endpoint, JSON.parse(submission.bodyText));
-const tenant = someTenants().get("team-a");
+const tenant = tenantsWith().get("team-a");
 const parsed = parseCatalogue(
   {
     deployments: [
@@ -48,11 +48,14 @@ export const endedCall = (outcome: Outcome): EndedCall => {
   return { outcome, deployment, latencyMs: 1 };
 };
 
-export function circumstances(s: State, model: Model): Circumstances {
+/** @param isGranted the dispatcher has let the job go */
+export function circumstances(s: State, model: Model, isGranted = false): Circumstances {
   return {
     ...{ nowMs: s.nowMs, actor: "worker:1", catalogue, tenant, ask, maxAttempts: model.maxAttempts },
     ...{ leaseSeconds: 3, nudgeGraceMs: GRACE_MS, random: () => 0 },
-    coolingUntilMs: () => undefined,
+    dispatch: { granted: isGranted ? "d" : undefined, late: false, tokens: 1 },
+    ...{ over: undefined, callsAnew: false },
+    waitCause: () => (s.isLimited && !isGranted ? "rate_limited" : undefined),
     latencyMs: () => undefined,
     requestSha256: () => "0".repeat(64),
     newClaimId: () => `claim-${s.claims}`,

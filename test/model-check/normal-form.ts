@@ -1,7 +1,7 @@
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import { hasEnded } from "../../shared/status.ts";
-import { type Claim, IDLE, type Nudge, type Process, type State } from "./state.ts";
-import { isApplied } from "./store.ts";
+import { isEnded, leaseOf } from "../../shared/job/job.ts";
+import { type Claim, IDLE, type LeaseName, type Nudge, type Process, type State } from "./state.ts";
+import { applied, isRecorded } from "./store.ts";
 
 /**
  * The same state without what can make no difference any more, so that many states are explored as one. Each line
@@ -12,29 +12,34 @@ import { isApplied } from "./store.ts";
  * - an ended job stays ended: nudges, and what only concerns live jobs, come to nothing.
  */
 export function normalForm(s: State): State {
-  const ended = s.job !== undefined && hasEnded(s.job.status);
-  const live = (nudge: Nudge) => (!ended && isStored(s, nudge) ? nudge : null);
+  const ended = s.job !== undefined && isEnded(s.job);
+  const named = (lease: LeaseName | null) => (!ended && isStored(s, lease) ? lease : null);
+  const live = (nudge: Nudge) => (nudge === "grant" ? (ended ? null : nudge) : named(nudge));
   const processes = s.processes.map((process) => withNudge(told(process, s, ended), live));
   return {
     ...s,
     processes,
     nudges: ended ? [] : s.nudges.map(live),
-    seen: live(s.seen),
+    seen: named(s.seen),
     budget: ended
       ? { ...s.budget, lostNudges: 0, doubledNudges: 0, cancels: 0, repeatedSubmits: 0 }
       : s.budget,
   };
 }
 
-function isStored(s: State, nudge: Nudge): boolean {
-  const lease = s.job?.lease;
-  return nudge !== null && lease?.claim_id === nudge.claim_id && lease.renewals === nudge.renewals;
+const storedLease = ({ job }: State) => (job === undefined ? null : leaseOf(job));
+
+function isStored(s: State, name: LeaseName | null): boolean {
+  const lease = storedLease(s);
+  return name !== null && lease?.claim_id === name.claim_id && lease.renewals === name.renewals;
 }
 
-const isRecorded = (s: State, record: AuditRecord | undefined) =>
-  record !== undefined && s.trail[record.seq - 1]?.hash === record.hash;
+const isKnown = (s: State, record: AuditRecord | undefined) =>
+  record !== undefined && isRecorded(s.trail, record);
 
-const isLost = (s: State, claim: Claim) => s.job?.lease?.claim_id !== claim.lease.claim_id;
+const isErased = ({ job }: State) => job !== undefined && isEnded(job) && job.content_deleted;
+
+const isLost = (s: State, claim: Claim) => storedLease(s)?.claim_id !== claim.lease.claim_id;
 
 /** The process once it knows what it can learn at any time from here on, with the same result. */
 function told(p: Process, s: State, ended: boolean): Process {
@@ -42,17 +47,17 @@ function told(p: Process, s: State, ended: boolean): Process {
     case "read":
       return ended ? IDLE : p;
     case "client_read":
-      return (p.what === "cancel" && ended) || (p.what === "erase" && s.job?.content_deleted) ? IDLE : p;
+      return (p.what === "cancel" && ended) || (p.what === "erase" && isErased(s)) ? IDLE : p;
     case "late_read": {
       const { tried, ...rest } = p;
-      return isRecorded(s, tried) ? IDLE : rest;
+      return isKnown(s, tried) ? IDLE : rest;
     }
     case "call":
       return isLost(s, p.claim) ? { ...p, claim: { ...p.claim, superseded: true } } : p;
     case "write":
     case "check":
       if (p.version === s.version) return p;
-      return isApplied(s, p.draft) ? { ...p, at: "check", lost: false } : refused(p, s, ended);
+      return applied(s, p.draft) ? { ...p, at: "check", lost: false } : refused(p, s, ended);
     case "idle":
       return p;
   }
@@ -67,7 +72,7 @@ function refused(p: Extract<Process, { at: "write" | "check" }>, s: State, ended
       return told({ at: "client_read", what: purpose.what }, s, ended);
     case "late":
       // Stored, with others' records after it, or it never will be.
-      if (isRecorded(s, p.draft.records.at(-1))) return IDLE;
+      if (isKnown(s, p.draft.records.at(-1))) return IDLE;
       return { at: "late_read", claim: purpose.claim, outcome: purpose.outcome };
     case "renew":
     case "settle": {

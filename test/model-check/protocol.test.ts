@@ -6,7 +6,7 @@ import { type Budget, type Model, MUTANTS, type Mutant } from "./state.ts";
 
 const NONE: Budget = {
   ...{ crashes: 0, lostAnswers: 0, lostNudges: 0, doubledNudges: 0, renewals: 0 },
-  ...{ cancels: 0, erasures: 0, repeatedSubmits: 0 },
+  ...{ cancels: 0, erasures: 0, repeatedSubmits: 0, refusals: 0 },
 };
 const model = (budget: Partial<Budget>, change: Partial<Model> = {}): Model => ({
   ...{ maxAttempts: 2, outcomes: [], maxNudges: 1 },
@@ -24,6 +24,7 @@ const BOUNDED: Record<string, Model> = {
     { outcomes: ["rejected"], maxAttempts: 1 },
   ),
   "an erasure": model({ erasures: 1 }, { maxAttempts: 1 }),
+  "a refused call": model({ refusals: 1 }, { maxAttempts: 1 }),
 };
 const LONG: Record<string, Model> = {
   "a lost answer and a crash": model({ crashes: 1, lostAnswers: 1 }, { maxAttempts: 1 }),
@@ -31,6 +32,10 @@ const LONG: Record<string, Model> = {
   "a crash and a lost nudge": model({ crashes: 1, lostNudges: 1 }, { outcomes: ["retry"], maxNudges: 2 }),
   "a lost answer and a doubled nudge": model({ lostAnswers: 1, doubledNudges: 1 }, { maxNudges: 2 }),
   "a cancel and a lost answer": model({ cancels: 1, lostAnswers: 1 }),
+  "two refused calls and a crash": model(
+    { refusals: 2, crashes: 1 },
+    { outcomes: ["retry"], maxAttempts: 1 },
+  ),
 };
 /** Explored reduced alone: in full they would not end within minutes. */
 const LARGEST: Record<string, Model> = {
@@ -78,6 +83,7 @@ const SHOWS_WITH: Partial<Record<Mutant, keyof typeof BOUNDED>> = {
   records_are_known_at_the_head_only: "a lost answer",
   cancels_what_has_ended: "a cancel and a repeated submit",
   repeated_submit_starts_anew: "a cancel and a repeated submit",
+  no_dispatcher: "a refused call",
 };
 
 /** What the reduction takes for granted, and only a full exploration can find broken. */

@@ -1,17 +1,19 @@
 import type { AuditRecord } from "../../shared/audit/record.ts";
 import { advance, type Plan } from "../../shared/job/advance.ts";
 import { afterCall, callFacts } from "../../shared/job/after-call.ts";
+import { end } from "../../shared/job/ending/end.ts";
+import { isEnded } from "../../shared/job/job.ts";
 import {
   type Draft,
   deleteContent,
   draftOf,
-  end,
   renewLease,
   supersedeAttempt,
 } from "../../shared/job/life-cycle.ts";
+import { adopted } from "../../shared/job/run/claim.ts";
 import { takeOver } from "../../shared/job/run/take-over.ts";
 import type { Outcome } from "../../shared/model/outcome.ts";
-import { hasEnded } from "../../shared/status.ts";
+import { reopened } from "../shared/job/samples.ts";
 import { circumstances, endedCall, outcomeOf } from "./circumstances.ts";
 import {
   CLIENT,
@@ -28,7 +30,7 @@ import {
   set,
   spend,
 } from "./state.ts";
-import { isApplied, violation, write } from "./store.ts";
+import { isRecorded, verdict, violation, write } from "./store.ts";
 import { surroundings } from "./surroundings.ts";
 
 /** Every step that the state allows. */
@@ -97,24 +99,28 @@ function processSteps(s: State, model: Model, p: Process, index: number, add: Ad
 
 function decide(s: State, model: Model, index: number, nudge: Nudge): State {
   const { job } = s;
-  if (job === undefined || hasEnded(job.status)) return set(s, index, IDLE);
-  const dead = nudge === null ? {} : { dead_lease: nudge };
+  if (job === undefined || isEnded(job)) return set(s, index, IDLE);
+  const isGranted = nudge === "grant";
+  const dead = nudge === null || isGranted ? {} : { dead_lease: nudge };
   const start = takeOver(job, dead, { nowMs: s.nowMs, actor: "worker:1", nudgeGraceMs: GRACE_MS });
   if (start === undefined) return set(s, index, IDLE);
-  const plan = advance(start, circumstances(s, model));
-  if (plan.draft.records.length === 0) return set(s, index, IDLE, { nudges: [...s.nudges, nudge] });
+  const plan = advance(start, circumstances(s, model, isGranted));
+  if (plan.next === "nudge" && plan.draft.records.length === 0)
+    return set(s, index, IDLE, { nudges: [...s.nudges, nudge] });
+  // In its line already: for the dispatcher to let go.
+  if (plan.draft.records.length === 0) return set(s, index, IDLE);
   const purpose: Purpose = { kind: "claim", nudge, plan };
   const next = { ...s, claims: s.claims + 1 };
-  if (model.mutant === "claim_is_stored_after_the_call" && plan.next.kind === "call")
+  if (model.mutant === "claim_is_stored_after_the_call" && plan.next === "call")
     return carryOut(next, index, nudge, plan, s.version);
   return set(next, index, { at: "write", draft: plan.draft, version: s.version, purpose });
 }
 
 /** What a stored plan says: a call, which must be in the trail by now, or a nudge, or nothing. */
 function carryOut(s: State, index: number, nudge: Nudge, plan: Plan, version: number): State {
+  if (plan.next === "nudge") return set(s, index, IDLE, { nudges: [...s.nudges, null] });
+  if (plan.next !== "call") return set(s, index, IDLE);
   const { job } = plan.draft;
-  if (plan.next.kind === "nudge") return set(s, index, IDLE, { nudges: [...s.nudges, null] });
-  if (plan.next.kind === "done" || job.lease === null) return set(s, index, IDLE);
   const attempt = job.attempts;
   if (
     !s.trail.some((record: AuditRecord) => record.event === "attempt_started" && record.attempt === attempt)
@@ -138,6 +144,11 @@ function callSteps(s: State, model: Model, index: number, claim: Claim, add: Add
   answered("completed");
   if (claim.superseded || s.nowMs >= DEADLINE_MS) answered("aborted");
   for (const kind of model.outcomes) answered(kind);
+  if (s.budget.refusals > 0) {
+    const refused = { ...s, isLimited: true, budget: spend(s, "refusals") };
+    const outcome = outcomeOf("rate_limited", claim.attempt);
+    add("its call is refused", false, settle(refused, model, index, claim, outcome));
+  }
   if (s.budget.renewals === 0 || claim.superseded) return;
   const draft = draftOf(renewLease(claim.held.job, s.nowMs));
   const purpose: Purpose = { kind: "renew", claim };
@@ -165,7 +176,7 @@ function lateDraft(s: State, model: Model, index: number, p: Extract<Process, { 
   const { job } = s;
   const { claim, outcome, tried } = p;
   if (job === undefined) return set(s, index, IDLE);
-  const known = tried !== undefined && s.trail[tried.seq - 1]?.hash === tried.hash;
+  const known = tried !== undefined && isRecorded(s.trail, tried);
   if (known && model.mutant !== "records_are_known_at_the_head_only") return set(s, index, IDLE);
   const { attempt, lease } = claim;
   const facts = { attempt, lease, call: callFacts(endedCall(outcome)), nowMs: s.nowMs, actor: "worker:1" };
@@ -179,11 +190,10 @@ function clientDraft(s: State, model: Model, index: number, what: "cancel" | "er
   if (job === undefined) return set(s, index, IDLE);
   const who = { nowMs: s.nowMs, actor: "client" };
   let draft: Draft | undefined;
-  if (what === "erase" && hasEnded(job.status) && !job.content_deleted)
-    draft = deleteContent(draftOf(job), who);
-  if (what === "cancel" && !hasEnded(job.status)) draft = end(draftOf(job), { status: "cancelled", ...who });
+  if (what === "erase" && isEnded(job) && !job.content_deleted) draft = deleteContent(draftOf(job), who);
+  if (what === "cancel" && !isEnded(job)) draft = end(draftOf(job), { status: "cancelled", ...who });
   else if (what === "cancel" && model.mutant === "cancels_what_has_ended" && job.status !== "cancelled")
-    draft = end(draftOf({ ...job, status: "queued" }), { status: "cancelled", ...who });
+    draft = end(draftOf(reopened(job)), { status: "cancelled", ...who });
   if (draft === undefined) return set(s, index, IDLE);
   return set(s, index, { at: "write", draft, version: s.version, purpose: { kind: "client", what } });
 }
@@ -213,10 +223,8 @@ function writeSteps(
 
 /** As save() does: reads, and knows its own write again. */
 function checked(s: State, model: Model, index: number, p: Extract<Process, { at: "check" }>): State {
-  const { version } = s;
-  if (isApplied(s, p.draft, model.mutant)) return after(s, model, index, p, { version });
-  if (p.lost && version === p.version) return after(s, model, index, p, "unavailable");
-  return after(s, model, index, p, "superseded");
+  const became = verdict(s, p, model.mutant);
+  return after(s, model, index, p, became === "written" ? { version: s.version } : became);
 }
 
 type Became = { readonly version: number } | "unavailable" | "superseded";
@@ -238,10 +246,7 @@ function after(
       if (became === "unavailable") return set(s, index, { at: "call", claim: purpose.claim });
       if (became === "superseded")
         return set(s, index, { at: "call", claim: adopt(s, model, purpose.claim) });
-      return set(s, index, {
-        at: "call",
-        claim: { ...purpose.claim, held: { job: draft.job, version: became.version } },
-      });
+      return set(s, index, { at: "call", claim: adopt(s, model, purpose.claim) });
     case "settle":
       if (became === "unavailable") return set(s, index, { at: "write", draft, version, purpose });
       if (became === "superseded")
@@ -270,8 +275,9 @@ function after(
 /** As Claim does: goes on with a newer version while it is still this claim's. */
 function adopt(s: State, model: Model, claim: Claim): Claim {
   const { job, version } = s;
-  const mine = job?.lease?.claim_id === claim.lease.claim_id;
-  const whose = model.mutant === "settles_whoever_holds_the_claim" && job?.lease !== null;
-  if (job === undefined || !(mine || whose)) return { ...claim, superseded: true };
-  return { ...claim, held: { job, version } };
+  const current = job === undefined ? undefined : { value: job, etag: String(version) };
+  const mine = adopted(current, claim.lease.claim_id);
+  if (mine !== undefined) return { ...claim, held: { job: mine.value, version } };
+  const whose = model.mutant === "settles_whoever_holds_the_claim" && job?.status === "in_progress";
+  return whose ? { ...claim, held: { job, version } } : { ...claim, superseded: true };
 }

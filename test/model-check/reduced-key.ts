@@ -1,7 +1,6 @@
-import type { Job } from "../../shared/job/job.ts";
-import { hasEnded } from "../../shared/status.ts";
+import { isEnded, type Job, leaseOf } from "../../shared/job/job.ts";
 import type { Claim, Nudge, Process, State } from "./state.ts";
-import { isApplied } from "./store.ts";
+import { applied } from "./store.ts";
 
 /**
  * What tells two states in normal form apart for all that can still happen. Times count only as «has come» or «has
@@ -37,7 +36,7 @@ function keyWith(s: State, processes: readonly Process[]): string {
       .sort()
       .join(""),
     nudgeKey(s.seen, name),
-    s.owed.toSorted().join(""),
+    ...[s.owed.toSorted().join(""), Number(s.isLimited)],
     Object.values(s.budget).join(""),
   ].join("|");
 }
@@ -60,15 +59,17 @@ function trailKey(s: State): string {
 
 function jobKey(job: Job | undefined, s: State, name: Name): string {
   if (job === undefined) return "";
-  if (hasEnded(job.status)) return `${job.status}${Number(job.has_response)}${Number(job.content_deleted)}`;
-  const { lease } = job;
+  if (isEnded(job)) return `${job.status}${Number(job.has_response)}${Number(job.content_deleted)}`;
+  const lease = leaseOf(job);
   const holder = lease === null ? "" : `${name(lease.claim_id)}.${lease.renewals}`;
-  const times = Number((job.retry_at_ms ?? 0) > s.nowMs) + 2 * Number((job.wake_at_ms ?? Infinity) > s.nowMs);
+  const wait = job.status === "queued" ? job.waiting : null;
+  const retry = wait?.for === "time" && wait.until_ms > s.nowMs;
+  const times = Number(retry) + 2 * Number(job.wake_at_ms > s.nowMs) + 4 * Number(wait?.for === "quota");
   return `${job.status}${job.attempts}.${job.attempts_spent}:${holder}:${times}`;
 }
 
 const nudgeKey = (nudge: Nudge, name: Name) =>
-  nudge === null ? "-" : `${name(nudge.claim_id)}.${nudge.renewals}`;
+  nudge === null || nudge === "grant" ? (nudge ?? "-") : `${name(nudge.claim_id)}.${nudge.renewals}`;
 
 function processKey(p: Process, s: State, name: Name): string {
   switch (p.at) {
@@ -103,11 +104,11 @@ function writeKey(p: Extract<Process, { at: "write" | "check" }>, s: State, name
     purpose.kind,
     jobKey(draft.job, s, name),
     draft.records.map(({ event, attempt, cost }) => `${event}${attempt}${cost === null ? "" : "$"}`).join(),
-    `${Number(p.version === s.version)}${Number(isApplied(s, draft))}`,
+    `${Number(p.version === s.version)}${Number(applied(s, draft))}`,
   ];
   if ("claim" in purpose) parts.push(claimKey(purpose.claim, s, name));
   if (purpose.kind === "claim") parts.push(nudgeKey(purpose.nudge, name));
-  if ("plan" in purpose) parts.push(purpose.plan.next.kind);
+  if ("plan" in purpose) parts.push(purpose.plan.next);
   if (purpose.kind === "settle") parts.push(purpose.outcome.kind);
   return parts.join(":");
 }

@@ -1,6 +1,6 @@
-import type { Job } from "../../shared/job/job.ts";
+import { isEnded, type Job, leaseOf } from "../../shared/job/job.ts";
 import type { Claim, Nudge, Process, State } from "./state.ts";
-import { isApplied } from "./store.ts";
+import { applied } from "./store.ts";
 
 /**
  * What tells two states apart for all that can still happen. Times count only as «has come» or «has not», versions as
@@ -25,7 +25,7 @@ export function keyOf(s: State): string {
       .sort()
       .join(),
     nudgeKey(s.seen, name),
-    ...[s.sent.join(), s.owed.join(), Object.values(s.budget).join()],
+    ...[s.sent.join(), s.owed.join(), s.isLimited, Object.values(s.budget).join()],
   ].join("|");
 }
 
@@ -33,20 +33,17 @@ type Name = (id: string) => string;
 
 function jobKey(job: Job | undefined, s: State, name: Name): string {
   if (job === undefined) return "";
-  const { lease } = job;
+  const lease = leaseOf(job);
+  const wait = job.status === "queued" ? job.waiting : null;
   return [
     ...[job.status, job.attempts, job.attempts_spent, lease && name(lease.claim_id), lease?.renewals],
-    ...[
-      (job.retry_at_ms ?? 0) > s.nowMs,
-      (job.wake_at_ms ?? Infinity) > s.nowMs,
-      job.wake_at_ms === undefined,
-    ],
-    ...[job.has_response, job.content_deleted, job.audit_seq],
+    ...[wait?.for === "time" && wait.until_ms > s.nowMs, wait?.for === "quota", job.audit_seq],
+    ...(isEnded(job) ? [job.has_response, job.content_deleted] : [job.wake_at_ms > s.nowMs]),
   ].join();
 }
 
 const nudgeKey = (nudge: Nudge, name: Name) =>
-  nudge === null ? "-" : `${name(nudge.claim_id)}.${nudge.renewals}`;
+  nudge === null || nudge === "grant" ? (nudge ?? "-") : `${name(nudge.claim_id)}.${nudge.renewals}`;
 
 function processKey(p: Process, s: State, name: Name): string {
   switch (p.at) {
@@ -79,11 +76,11 @@ function writeKey(p: Extract<Process, { at: "write" | "check" }>, s: State, name
   const parts = [
     jobKey(draft.job, s, name),
     draft.records.map(({ event, attempt }) => `${event}${attempt}`).join(),
-    `${p.version === s.version}${isApplied(s, draft)}${purpose.kind}`,
+    `${p.version === s.version}${applied(s, draft)}${purpose.kind}`,
   ];
   if ("claim" in purpose) parts.push(...claimKey(purpose.claim, s, name));
   if (purpose.kind === "claim") parts.push(nudgeKey(purpose.nudge, name));
-  if ("plan" in purpose) parts.push(purpose.plan.next.kind);
+  if ("plan" in purpose) parts.push(purpose.plan.next);
   if ("outcome" in purpose) parts.push(purpose.outcome.kind);
   return parts;
 }

@@ -1,6 +1,6 @@
 import type { AuditRecord } from "../../shared/audit/record.ts";
 import type { Plan } from "../../shared/job/advance.ts";
-import type { Job, Lease } from "../../shared/job/job.ts";
+import type { InProgress, Job } from "../../shared/job/job.ts";
 import type { Draft } from "../../shared/job/life-cycle.ts";
 import type { Outcome } from "../../shared/model/outcome.ts";
 import { NOW_MS } from "../shared/job/samples.ts";
@@ -16,6 +16,8 @@ export interface Budget {
   readonly cancels: number;
   readonly erasures: number;
   readonly repeatedSubmits: number;
+  /** Calls refused with 429. */
+  readonly refusals: number;
 }
 
 /** A fault seeded into the model, so that the check itself is checked. */
@@ -30,21 +32,26 @@ export const MUTANTS = [
   "repeated_submit_starts_anew",
   "no_sweeper",
   "dead_leases_are_not_named",
+  "no_dispatcher",
 ] as const;
 export type Mutant = (typeof MUTANTS)[number];
 
-/** One nudge: with the dead lease it names, if it does. */
-export type Nudge = { readonly claim_id: string; readonly renewals: number } | null;
+/** One nudge: with the dead lease it names, or the dispatcher's grant, if it has one. */
+export type Nudge = LeaseName | "grant" | null;
+export interface LeaseName {
+  readonly claim_id: string;
+  readonly renewals: number;
+}
 
 export interface Held {
-  readonly job: Job;
+  readonly job: InProgress;
   readonly version: number;
 }
 export interface Claim {
   readonly nudge: Nudge;
   readonly held: Held;
   readonly attempt: number;
-  readonly lease: Lease;
+  readonly lease: InProgress["lease"];
   readonly superseded: boolean;
 }
 /** What a write is for: what its process does once it knows what became of it. */
@@ -92,7 +99,9 @@ export interface State extends Store {
   readonly nudges: readonly Nudge[];
   readonly processes: readonly Process[];
   /** The sweeper's memory: the lease it saw last. */
-  readonly seen: Nudge;
+  readonly seen: LeaseName | null;
+  /** The deployment has refused a call: another needs the dispatcher's grant. */
+  readonly isLimited: boolean;
   /** Claims made so far: each has an id of its own. */
   readonly claims: number;
   /** Attempt numbers of the calls that were sent. */
@@ -114,7 +123,7 @@ export interface Step {
 export interface Model {
   readonly budget: Budget;
   readonly maxAttempts: number;
-  readonly outcomes: readonly ("retry" | "rate_limited" | "rejected")[];
+  readonly outcomes: readonly ("retry" | "rejected")[];
   /** Nudges in the queue at a time. */
   readonly maxNudges: number;
   readonly mutant?: Mutant;
@@ -130,7 +139,16 @@ export const DEADLINE_MS = NOW_MS + 1e12;
 export function initial(model: Model): State {
   return {
     ...{ nowMs: NOW_MS, job: undefined, version: 0, trail: [], answeredBy: undefined },
-    ...{ nudges: [], processes: [IDLE, IDLE, IDLE], seen: null, claims: 0, sent: [], owed: [], underWay: [] },
+    ...{
+      nudges: [],
+      processes: [IDLE, IDLE, IDLE],
+      seen: null,
+      isLimited: false,
+      claims: 0,
+      sent: [],
+      owed: [],
+      underWay: [],
+    },
     budget: model.budget,
   };
 }

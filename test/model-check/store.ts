@@ -3,8 +3,9 @@ import type { AuditRecord } from "../../shared/audit/record.ts";
 import { GENESIS_HASH, recordHash } from "../../shared/audit/record.ts";
 import type { Job } from "../../shared/job/job.ts";
 import type { Draft } from "../../shared/job/life-cycle.ts";
+import { isApplied, verdictOf } from "../../shared/job/saving.ts";
 import { hasEnded } from "../../shared/status.ts";
-import type { Model, State, Store } from "./state.ts";
+import type { Model, Mutant, State, Store } from "./state.ts";
 
 /** A promise that does not hold. */
 export class Violation extends Error {
@@ -70,18 +71,27 @@ function held(
   if (new Set(paid).size !== paid.length) violation("an attempt's cost is counted twice");
 }
 
-/** As saving.ts knows its own write again: a claim must be there itself, a record may have been followed by others. */
-export function isApplied(s: Store, draft: Draft, mutant?: string): boolean {
-  const { job: stored, trail } = s;
-  const mine = draft.job;
-  if (stored === undefined) return false;
-  const isHead = stored.audit_hash === mine.audit_hash && stored.status === mine.status;
-  if (mine.lease !== null) {
-    const { lease } = stored;
-    return isHead && lease?.claim_id === mine.lease.claim_id && lease.renewals >= mine.lease.renewals;
-  }
-  if (isHead) return stored.lease === null;
-  const last = draft.records.at(-1);
-  if (last === undefined || mutant === "records_are_known_at_the_head_only") return false;
-  return trail[last.seq - 1]?.hash === last.hash;
+/** What became of a write by what the store shows now, as the app judges it. */
+export function verdict(
+  s: Store,
+  { draft, version, lost }: { readonly draft: Draft; readonly version: number; readonly lost: boolean },
+  mutant?: Mutant,
+): ReturnType<typeof verdictOf> {
+  return verdictOf(draft, {
+    current: s.job,
+    isApplied: applied(s, draft, mutant),
+    isMadeFrom: s.version === version,
+    isLost: lost,
+  });
+}
+
+export function applied({ job, trail }: Store, draft: Draft, mutant?: Mutant): boolean {
+  const known = job !== undefined && isApplied(draft, job);
+  if (typeof known === "boolean") return known;
+  return mutant !== "records_are_known_at_the_head_only" && isRecorded(trail, known);
+}
+
+/** As the app's store tells it. */
+export function isRecorded(trail: readonly AuditRecord[], record: AuditRecord): boolean {
+  return trail[record.seq - 1]?.hash === record.hash;
 }

@@ -1,4 +1,4 @@
-import type { Job } from "../../shared/job/job.ts";
+import { isEnded, type Job, type Live } from "../../shared/job/job.ts";
 import { draftOf } from "../../shared/job/life-cycle.ts";
 import { movedOn } from "../../shared/job/sweep/sweep.ts";
 import { accepted } from "./circumstances.ts";
@@ -27,8 +27,15 @@ export function* surroundings(s: State, model: Model): Generator<Step> {
   yield* writesArriving(s, model);
   yield* timePassing(s, job);
   const room = s.nudges.length < model.maxNudges;
-  if (model.mutant !== "no_sweeper" && room && job.wake_at_ms !== undefined && job.wake_at_ms <= s.nowMs)
+  if (!room || isEnded(job)) return;
+  if (model.mutant !== "no_sweeper" && job.wake_at_ms <= s.nowMs)
     yield { label: "the sweeper looks", progress: true, state: sweep(s, job, model) };
+  if (model.mutant !== "no_dispatcher" && job.status === "queued" && job.waiting?.for === "quota")
+    yield {
+      label: "the dispatcher lets it go",
+      progress: true,
+      state: { ...s, nudges: [...s.nudges, "grant"] },
+    };
 }
 
 function* asked(s: State, model: Model): Generator<Step> {
@@ -83,15 +90,16 @@ function* writesArriving(s: State, model: Model): Generator<Step> {
 function* timePassing(s: State, job: Job): Generator<Step> {
   if (s.nowMs < DEADLINE_MS) {
     yield { label: "the deadline passes", progress: false, state: { ...s, nowMs: DEADLINE_MS } };
-    const due = Math.max(job.retry_at_ms ?? 0, job.wake_at_ms ?? 0);
+    const retryMs = job.status === "queued" && job.waiting?.for === "time" ? job.waiting.until_ms : 0;
+    const due = isEnded(job) ? 0 : Math.max(retryMs, job.wake_at_ms);
     if (due > s.nowMs && due < DEADLINE_MS)
       yield {
         label: "time passes",
         progress: true,
         state: { ...s, nowMs: Math.max(due, s.nowMs + TICK_MS) },
       };
-  } else if ((job.wake_at_ms ?? 0) > s.nowMs) {
-    yield { label: "time passes", progress: true, state: { ...s, nowMs: job.wake_at_ms ?? 0 } };
+  } else if (!isEnded(job) && job.wake_at_ms > s.nowMs) {
+    yield { label: "time passes", progress: true, state: { ...s, nowMs: job.wake_at_ms } };
   }
 }
 
@@ -100,13 +108,13 @@ function create(s: State): State {
   return { ...s, job, trail: records, version: s.version + 1, nudges: [...s.nudges, null] };
 }
 
-function sweep(s: State, job: Job, model: Model): State {
-  const { lease } = job;
-  if (lease === null) {
+function sweep(s: State, job: Live, model: Model): State {
+  if (job.status === "queued") {
     const moved = write(s, draftOf(movedOn(job, s.nowMs, GRACE_MS)), s.version, model) ?? s;
     return { ...moved, nudges: [...s.nudges, null] };
   }
-  const seen = { claim_id: lease.claim_id, renewals: lease.renewals };
+  const { claim_id, renewals } = job.lease;
+  const seen = { claim_id, renewals };
   if (s.seen?.claim_id !== seen.claim_id || s.seen.renewals !== seen.renewals) return { ...s, seen };
   const nudge = model.mutant === "dead_leases_are_not_named" ? null : seen;
   return { ...s, nudges: [...s.nudges, nudge] };

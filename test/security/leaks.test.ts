@@ -11,7 +11,8 @@ import { type RunningServiceBus, startServiceBus } from "../../local/service-bus
 import { MAX_RESPONSE_BYTES } from "../../shared/limits.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
 import { type Call, Stack } from "../end-to-end/stack.ts";
-import { answer, completion, Labs, type Reply, resources } from "../shared/world.ts";
+import { answer, completion, Labs, type Reply } from "../shared/labs.ts";
+import { resources } from "../shared/world.ts";
 import { AUDIENCE, LocalIssuer } from "./local-issuer.ts";
 
 /**

@@ -1,46 +1,43 @@
 import { readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import path from "node:path";
 import type { Container } from "@azure/cosmos";
+import { expect } from "vitest";
 import { ManualClock } from "../../local/clock.ts";
 import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
 import { cosmosResources } from "../../local/cosmos/resources.ts";
 import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
+import { verifyChain } from "../../shared/audit/chain.ts";
+import type { AuditRecord } from "../../shared/audit/record.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos/client.ts";
-import { CosmosJobStore } from "../../shared/azure/cosmos/job-store.ts";
-import { CosmosLeaseWatch } from "../../shared/azure/cosmos/lease-watch.ts";
 import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
-import { CosmosSweptJobs } from "../../shared/azure/cosmos/swept-jobs.ts";
+import { cosmosPorts } from "../../shared/azure/ports.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { inlineContent } from "../../shared/content/content-store.ts";
+import { changeOverrides, type Setting } from "../../shared/control/change-overrides.ts";
+import { acceptJob, type Submission } from "../../shared/job/intake/accept.ts";
+import type { Job } from "../../shared/job/job.ts";
 import type { Nudge, Nudges } from "../../shared/job/ports.ts";
-import { createCooling } from "../../shared/job/run/cooling.ts";
-import type { RunDeps } from "../../shared/job/run/run-deps.ts";
-import { createRunningJobs } from "../../shared/job/running-jobs.ts";
-import { Sweeper } from "../../shared/job/sweep/sweep.ts";
+import { runJob } from "../../shared/job/run/run.ts";
+import { runParts } from "../../shared/job/sweep/parts.ts";
 import type { Log } from "../../shared/log.ts";
-import { type Catalogue, parseCatalogue } from "../../shared/model/catalogue.ts";
+import type { Catalogue } from "../../shared/model/catalogue.ts";
 import { createModelClient } from "../../shared/model/client.ts";
-import { createLatencies } from "../../shared/model/latency.ts";
+import type { Releases } from "../../shared/quota/ports.ts";
+import {
+  composeService,
+  type Service,
+  type ServiceConfiguration,
+  type ServicePorts,
+  type StorePorts,
+} from "../../shared/service.ts";
+import type { JobKey, Stored } from "../../shared/store.ts";
 import { parseTenants, type Tenants } from "../../shared/tenant/tenants.ts";
+import { submission } from "./job/samples.ts";
+import { Labs } from "./labs.ts";
 
 /** A clock that only moves when told, for the app. */
 export class TestClock extends ManualClock implements Clock {
   monotonic(): number {
     return this.now();
-  }
-}
-
-/** Nudges go nowhere but into a list: a test delivers them, or not. */
-export class NudgeList implements Nudges {
-  readonly sent: { nudge: Nudge; atMs: number | undefined }[] = [];
-  failing = false;
-
-  send(nudge: Nudge, options: { atMs?: number } = {}): Promise<void> {
-    if (this.failing) return Promise.reject(new Error("Service Bus is away"));
-    this.sent.push({ nudge, atMs: options.atMs });
-    return Promise.resolve();
   }
 }
 
@@ -50,187 +47,297 @@ export const resources = JSON.parse(
   readFileSync(path.resolve(import.meta.dirname, "../../infra/resources.json"), "utf8"),
 );
 
-/** The real store: the app's adapter, the SDK's client, the local Cosmos DB. */
-export interface OpenedStore {
+/** Two tenants, the first with this budget. */
+export function tenantsWith(budget?: object, first = "team-a"): Tenants {
+  const parsed = parseTenants({ tenants: [{ id: first, budget }, { id: "team-b" }] }, { local: true });
+  if ("faults" in parsed) throw new Error(parsed.faults.join("; "));
+  return parsed.tenants;
+}
+
+/** A queue that nobody serves: what is sent goes into a list, and a test delivers it, or not. */
+export class MessageList implements Nudges, Releases {
+  readonly sent: { nudge: Nudge; atMs: number | undefined }[] = [];
+  failing = false;
+
+  async send(nudge: Nudge, options: { atMs?: number } = {}): Promise<void> {
+    if (this.failing) throw new Error("Service Bus is away");
+    this.sent.push({ nudge, atMs: options.atMs });
+  }
+
+  async release(jobs: Parameters<Releases["release"]>[0]): Promise<void> {
+    for (const { key, grant } of jobs) await this.send({ v: 1, ...key, grant });
+  }
+
+  async giveUp(jobs: readonly JobKey[]): Promise<void> {
+    for (const key of jobs) await this.send({ v: 1, ...key, late: true });
+  }
+
+  /** Of the messages to dispatch the world sees to: World.turnUntil. */
+  async dispatch(): Promise<void> {}
+
+  /** What is on the list and due, which is then on it no more. */
+  take(nowMs: number): Nudge[] {
+    const due = this.sent.filter(({ atMs }) => atMs === undefined || atMs <= nowMs);
+    for (const each of due) this.sent.splice(this.sent.indexOf(each), 1);
+    return due.map(({ nudge }) => nudge);
+  }
+
+  of({ job_id }: Pick<JobKey, "job_id">): Nudge[] {
+    return this.sent.filter(({ nudge }) => nudge.job_id === job_id).map(({ nudge }) => nudge);
+  }
+}
+
+/** Grace of a nudge and length of a lease in these worlds. */
+export const GRACE_MS = 10_000;
+
+export interface WorldOptions {
+  readonly startMs?: number;
+  readonly settings?: Partial<ServiceConfiguration["settings"]>;
+  readonly log?: Log;
+}
+
+/**
+ * What the service runs on, in the test's own process: the app's composition and its adapters over the SDK's client,
+ * the local Cosmos DB, labs that answer as told, a clock turned by hand, and queues that a test delivers by hand.
+ */
+export class World {
+  readonly clock: TestClock;
+  readonly labs = new Labs();
+  /** The two queues. */
+  readonly nudges = new MessageList();
+  readonly releases = new MessageList();
   readonly cosmos: RunningCosmos;
-  readonly store: CosmosJobStore;
   /** The containers beneath, for what the app itself never does. */
   readonly jobs: Container;
   readonly control: Container;
   /** The same as the app's adapters see them. */
   readonly items: { readonly jobs: StoredItems; readonly control: StoredItems };
-  close(): Promise<void>;
-}
+  /** Those of an instance that does nothing else. */
+  readonly ports: StorePorts;
+  /** What the files say: a test may put others in their place. */
+  catalogue: Catalogue;
+  tenants = tenantsWith();
+  readonly #connectionString: string;
+  readonly #settings: ServiceConfiguration["settings"];
+  readonly #log: Log;
+  readonly #dispose: (() => void)[] = [];
+  /** Messages that have their taker dispatch. */
+  #dispatches: { readonly atMs: number; readonly run: () => Promise<void> }[] = [];
+  #underWay = 0;
+  #calls = 0;
+  #ids = 0;
 
-export async function openStore(clock: Clock, log: Log = silent): Promise<OpenedStore> {
-  const cosmos = await startCosmos({
-    port: 0,
-    databaseFile: ":memory:",
-    resources: cosmosResources(resources),
-    clock,
-  });
-  const connectionString = `AccountEndpoint=http://127.0.0.1:${cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
-  const { database, dispose } = openDatabase({ kind: "connection_string", connectionString }, () => {
-    throw new Error("no identity here");
-  });
-  const jobs = database.container(JOBS_CONTAINER);
-  const control = database.container(CONTROL_CONTAINER);
-  const items = { jobs: new StoredItems(jobs, log), control: new StoredItems(control, log) };
-  return {
-    ...{ cosmos, jobs, control, items },
-    store: new CosmosJobStore(items.jobs, { contentDays: 30, auditDays: 0 }, inlineContent),
-    async close() {
-      dispose();
-      await cosmos.close();
-    },
-  };
-}
+  private constructor(cosmos: RunningCosmos, clock: TestClock, labs: Labs, options: WorldOptions) {
+    this.cosmos = cosmos;
+    this.clock = clock;
+    this.labs = labs;
+    this.#log = options.log ?? silent;
+    this.#connectionString = `AccountEndpoint=http://127.0.0.1:${cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
+    this.#settings = {
+      ...{ instance: "none", leaseSeconds: GRACE_MS / 1000, sweepSeconds: 1, maxAttempts: 3 },
+      ...{ defaultDeadlineSeconds: 3_600, maxDeadlineSeconds: 7_200 },
+      ...{ auditRetentionDays: 0, contentRetentionDays: 30 },
+      ...options.settings,
+    };
+    const connection = { kind: "connection_string", connectionString: this.#connectionString } as const;
+    const { database, dispose } = openDatabase(connection, nobody);
+    this.#dispose.push(dispose);
+    this.jobs = database.container(JOBS_CONTAINER);
+    this.control = database.container(CONTROL_CONTAINER);
+    this.items = {
+      jobs: new StoredItems(this.jobs, this.#log),
+      control: new StoredItems(this.control, this.#log),
+    };
+    this.ports = this.#ports(clock);
+    this.catalogue = labs.catalogue("openai-one", "xai-two");
+  }
 
-/** What a deployment does with a call: answers, or does nothing until the test says so. */
-export type Reply = (call: { body: string; response: ServerResponse; request: IncomingMessage }) => void;
+  static async open(options: WorldOptions = {}): Promise<World> {
+    const clock = new TestClock(options.startMs);
+    const labs = new Labs();
+    await labs.start();
+    const at = { port: 0, databaseFile: ":memory:", resources: cosmosResources(resources) };
+    return new World(await startCosmos({ ...at, clock }), clock, labs, options);
+  }
 
-export const answer =
-  (status: number, body: unknown, headers: Record<string, string> = {}): Reply =>
-  ({ response }) => {
-    response.writeHead(status, { "content-type": "application/json", ...headers });
-    response.end(typeof body === "string" ? body : JSON.stringify(body));
-  };
+  async close(): Promise<void> {
+    for (const dispose of this.#dispose) dispose();
+    await this.labs.stop();
+    await this.cosmos.close();
+  }
 
-export const completion = (text: string) => ({
-  id: "chatcmpl-1",
-  object: "chat.completion",
-  model: "m",
-  choices: [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: text } }],
-  usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
-});
+  #ports(clock: Clock): StorePorts {
+    const cosmos = { kind: "connection_string", connectionString: this.#connectionString } as const;
+    const { ports, dispose } = cosmosPorts({ ...this.#settings, cosmos }, nobody, clock, this.#log);
+    this.#dispose.push(dispose);
+    const counted = Object.entries(ports).map(([name, port]) => [name, this.#counted(port)]);
+    return Object.fromEntries(counted) as StorePorts;
+  }
 
-/** Deployments on loopback, each with its own list of replies, taken in turn; the last one stays. */
-export class Labs {
-  readonly calls: { deployment: string; body: string; headers: IncomingMessage["headers"] }[] = [];
-  readonly #replies = new Map<string, Reply[]>();
-  #server: Server | undefined;
-  #onCall: (() => void)[] = [];
-
-  async start(): Promise<void> {
-    this.#server = createServer((request, response) => {
-      const chunks: Buffer[] = [];
-      request.on("data", (chunk: Buffer) => chunks.push(chunk));
-      request.on("end", () => this.#take(request, response, Buffer.concat(chunks).toString()));
+  /** The same port; what was asked of it and is not answered yet is counted. */
+  #counted<T extends object>(port: T): T {
+    return new Proxy(port, {
+      get: (target, name) => {
+        const own: unknown = Reflect.get(target, name);
+        if (typeof own !== "function") return own;
+        return (...args: unknown[]) => {
+          const result: unknown = own.apply(target, args);
+          if (!(result instanceof Promise)) return result;
+          this.#underWay++;
+          return result.finally(() => this.#underWay--);
+        };
+      },
     });
-    await new Promise<void>((resolve) => this.#server?.listen(0, "127.0.0.1", resolve));
   }
 
-  #take(request: IncomingMessage, response: ServerResponse, body: string): void {
-    const deployment = (request.url ?? "").split("/")[1] ?? "";
-    this.calls.push({ deployment, body, headers: request.headers });
-    const replies = this.#replies.get(deployment) ?? [];
-    const reply = replies.length > 1 ? replies.shift() : replies[0];
-    (reply ?? answer(500, { error: { message: "no reply was set" } }))({ body, response, request });
-    for (const tell of this.#onCall.splice(0)) tell();
-  }
-
-  /** Without a slash at its end; a deployment's calls go below its name. */
-  get url(): string {
-    const address = this.#server?.address() as AddressInfo | undefined;
-    if (address === undefined) throw new Error("start the labs first");
-    return `http://127.0.0.1:${address.port}`;
-  }
-
-  reply(deployment: string, ...replies: Reply[]): void {
-    this.#replies.set(deployment, replies);
-  }
-
-  /** Resolves when the next call has come in. */
-  nextCall(): Promise<void> {
-    return new Promise((resolve) => this.#onCall.push(resolve));
-  }
-
-  /** A catalogue of these deployments, and a route `both` over all of them. */
-  catalogue(...names: string[]): Catalogue {
-    const address = this.#server?.address() as AddressInfo | undefined;
-    if (address === undefined) throw new Error("start the labs first");
-    const { port } = address;
-    const parsed = parseCatalogue(
+  /** One more instance of the app, which takes the messages to dispatch that it sends. @param change of its ports; its settings and the files are the world's */
+  instance(name = "one", change: Partial<ServicePorts & { clock: TestClock }> = {}): Instance {
+    const { clock = this.clock } = change;
+    const client = createModelClient({ settings: {}, credential: nobody, clock });
+    this.#dispose.push(() => void client.close());
+    const service: Service = composeService(
       {
-        deployments: names.map((name) => ({
-          name,
-          provider: name.split("-")[0],
-          model: `${name}-model`,
-          base_url: `http://127.0.0.1:${port}/${name}/v1`,
-          auth: { kind: "none" },
-          endpoints: ["/v1/chat/completions"],
-          capabilities: [],
-          price: { currency: "USD", input_per_million: 1, output_per_million: 2 },
-          simulated: true,
-        })),
-        routes: [
-          { model: "both", strategy: "ordered", targets: names.map((deployment) => ({ deployment })) },
-        ],
+        ...(clock === this.clock ? this.ports : this.#ports(clock)),
+        releases: Object.assign(Object.create(this.releases), {
+          dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
+        }) as MessageList,
+        ...{ nudges: this.nudges, clock, log: this.#log },
+        models: {
+          call: (call) => {
+            this.#calls++;
+            return client.call(call).finally(() => this.#calls--);
+          },
+        },
+        random: () => 0.5,
+        randomHex: (bytes) => String(++this.#ids).padStart(bytes * 2, "0"),
+        newId: () => `${name}-${++this.#ids}`,
+        ...change,
       },
-      { settings: {} },
+      {
+        settings: { ...this.#settings, instance: name },
+        catalogue: () => this.catalogue,
+        tenants: () => this.tenants,
+        watched: [],
+      },
     );
-    if ("faults" in parsed) throw new Error(parsed.faults.join("; "));
-    return parsed.catalogue;
+    const dispatch = () => service.invocation(() => service.dispatcher.run());
+    return new Instance(service, clock, this.#log);
   }
 
-  async stop(): Promise<void> {
-    this.#server?.closeAllConnections();
-    await new Promise((resolve) => this.#server?.close(resolve));
+  /** One whose clock stands still: it renews no lease, and to all others it is gone. */
+  frozen(offMs = 0): Instance {
+    return this.instance("frozen", { clock: new TestClock(this.clock.now() + offMs) });
+  }
+
+  /** Resolves once nothing is under way but what a lab has not answered. */
+  async settled(): Promise<void> {
+    for (let quiet = 0; quiet < 2; ) {
+      await new Promise((resolve) => setImmediate(resolve));
+      quiet = this.#underWay > 0 || this.#calls > this.labs.unanswered ? 0 : quiet + 1;
+    }
+  }
+
+  /** Turns the clock a little at a time, and lets all settle in between, until `done` holds. */
+  async turnUntil(done: () => boolean | Promise<boolean>, stepMs = 25): Promise<void> {
+    for (let turns = 0; turns < 20_000; turns++) {
+      await this.settled();
+      if (await done()) return;
+      this.#dispatch();
+      this.clock.advance(stepMs);
+    }
+    throw new Error("it never came to pass");
+  }
+
+  /** What fails is found by the sweeper's net, as where the queue gives a message up. */
+  #dispatch(): void {
+    const due = this.#dispatches.filter(({ atMs }) => atMs <= this.clock.now());
+    this.#dispatches = this.#dispatches.filter((each) => !due.includes(each));
+    for (const { run } of due) run().catch(() => undefined);
+  }
+
+  /** Turns the clock until `work` is done. */
+  async turning<T>(work: Promise<T>, stepMs = 25): Promise<T> {
+    let ended = false;
+    const end = () => {
+      ended = true;
+    };
+    void work.then(end, end);
+    await this.turnUntil(() => ended, stepMs);
+    return work;
+  }
+
+  /** A stored job, and the nudge for it. */
+  async accepted(change: Partial<Submission> & { readonly tenantId?: string } = {}): Promise<Nudge> {
+    const { tenantId = "team-a", ...asked } = change;
+    const jobId = `job_${String(++this.#ids).padStart(32, "0")}`;
+    const nowMs = this.clock.now();
+    const model = asked.model ?? "openai-one-model";
+    const bodyText = `{"model":"${model}","n":12345678901234567890,"messages":[{"role":"user","content":"Hi"}]}`;
+    const whole = { ...submission, deadlineMs: nowMs + 3_600_000, model, bodyText, ...asked };
+    const by = { tenantId, jobId, actor: `${tenantId}/key:1`, nowMs, nudgeGraceMs: GRACE_MS };
+    await this.ports.store.create(acceptJob(whole, by), nowMs);
+    return { v: 1, tenant_id: tenantId, job_id: jobId };
+  }
+
+  async stored(key: JobKey): Promise<Stored<Job>> {
+    const stored = await this.ports.store.read(key);
+    if (stored === undefined) throw new Error("the job is gone");
+    return stored;
+  }
+
+  async job(key: JobKey): Promise<Job> {
+    return (await this.stored(key)).value;
+  }
+
+  /** The job as it is stored, and its trail, which must be whole. */
+  async seen(key: JobKey): Promise<{ job: Job; trail: readonly AuditRecord[]; events: string[] }> {
+    const job = await this.job(key);
+    const trail = await this.ports.store.audit(key);
+    expect(verifyChain(trail, { seq: job.audit_seq, hash: job.audit_hash })).toMatchObject({ intact: true });
+    return { job, trail, events: trail.map(({ event }) => event) };
+  }
+
+  async eventsOf(key: JobKey): Promise<string[]> {
+    return (await this.seen(key)).events;
+  }
+
+  /** An operator changes something, and these instances hear of it. */
+  async operate(setting: Setting, ...instances: readonly Instance[]): Promise<void> {
+    const by = { changeId: `change ${++this.#ids}`, actor: "ops/key:1", reason: null };
+    await changeOverrides({ trail: this.ports.trail, clock: this.clock }, setting, by);
+    for (const { service } of instances) await service.overridesWatch.look();
   }
 }
 
-export function someTenants(): Tenants {
-  const parsed = parseTenants({ tenants: [{ id: "team-a" }, { id: "team-b" }] }, { local: true });
-  if ("faults" in parsed) throw new Error(parsed.faults.join("; "));
-  return parsed.tenants;
+/** One process of the app, but for its triggers: a test pulls them. */
+export class Instance {
+  readonly service: Service;
+  readonly clock: TestClock;
+  readonly #log: Log;
+
+  constructor(service: Service, clock: TestClock, log: Log) {
+    this.service = service;
+    this.clock = clock;
+    this.#log = log;
+  }
+
+  get running(): Service["running"] {
+    return this.service.running;
+  }
+
+  /** What the worker does with a message. */
+  run(nudge: Nudge): Promise<void> {
+    const { run, invocation } = this.service;
+    return invocation(() => runJob({ ...run, log: this.#log }, nudge));
+  }
+
+  /** One turn of the sweep timer. @throws SweepFailed */
+  sweep(): Promise<void> {
+    const { sweep, invocation } = this.service;
+    return invocation(() => runParts(sweep, this.#log));
+  }
 }
 
-/** A sweeper of one round or many: it remembers nothing, so a test may make a new one for each. */
-export function sweeperOn(
-  { store, jobs, items }: Pick<OpenedStore, "store" | "jobs" | "items">,
-  by: { nudges: Nudges; urgent?: Pick<Nudges, "send">; clock: Clock },
-): Sweeper {
-  return new Sweeper({
-    urgent: by.nudges,
-    ...{
-      store,
-      jobs: new CosmosSweptJobs(jobs, by.clock),
-      watch: new CosmosLeaseWatch(items.control),
-      ...by,
-    },
-    ...{ nudgeGraceMs: 10_000, leaseSeconds: 30 },
-  });
-}
-
-/** A worker with everything real but the clock and the queue. */
-export function workerOn(
-  world: { store: CosmosJobStore; clock: TestClock; nudges: NudgeList; catalogue: Catalogue },
-  change: Partial<RunDeps> = {},
-): RunDeps {
-  let claims = 0;
-  return {
-    store: world.store,
-    nudges: world.nudges,
-    models: createModelClient({
-      settings: {},
-      credential: () => {
-        throw new Error("no identity here");
-      },
-      clock: world.clock,
-    }),
-    catalogue: () => world.catalogue,
-    tenants: someTenants,
-    cooling: createCooling(world.clock),
-    latencies: createLatencies(world.clock),
-    running: createRunningJobs(),
-    clock: world.clock,
-    random: () => 0.5,
-    newClaimId: () => `claim-${Math.random().toString(36).slice(2)}-${claims++}`,
-    log: silent,
-    actor: "worker:test",
-    leaseSeconds: 30,
-    maxAttempts: 3,
-    nudgeGraceMs: 10_000,
-    ...change,
-  };
+function nobody(): never {
+  throw new Error("no identity here");
 }

@@ -1,7 +1,6 @@
 import { type Account, lookAtMs } from "../../budget/account.ts";
-import type { AccountKey, BudgetLedger, OverBudgetJobs } from "../../budget/ports.ts";
-import type { JobKey, Stored, WriteResult } from "../../store.ts";
-import { jobKey } from "./documents.ts";
+import type { AccountKey, BudgetLedger } from "../../budget/ports.ts";
+import type { Stored, WriteResult } from "../../store.ts";
 import { budgetPlace, ITEMS } from "./items.ts";
 import type { StoredItems } from "./stored-items.ts";
 
@@ -31,24 +30,5 @@ export class CosmosBudgetLedger implements BudgetLedger {
       parameters: { "@now": nowMs },
     };
     return this.#control.find(ITEMS.budget, query, ITEMS.budget.document);
-  }
-}
-
-/** Jobs held for want of money, by the index of held ones. */
-export class CosmosOverBudgetJobs implements OverBudgetJobs {
-  readonly #jobs: StoredItems;
-
-  constructor(jobs: StoredItems) {
-    this.#jobs = jobs;
-  }
-
-  waitingForOthers(budgets: readonly string[], limit: number): Promise<readonly JobKey[]> {
-    const query = {
-      ...{ top: limit, select: "c.tenant_id, c.job_id" },
-      where:
-        "c.held.revision >= 0 AND c.held.cause = 'over_budget' AND NOT ARRAY_CONTAINS(@budgets, c.held.budget)",
-      parameters: { "@budgets": [...budgets] },
-    };
-    return this.#jobs.find(ITEMS.job, query, jobKey);
   }
 }

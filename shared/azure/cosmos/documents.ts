@@ -24,6 +24,7 @@ export const requestDocument = document("request", { ...jobKey.shape, body: text
 export const responseDocument = document("response", {
   ...{ ...jobKey.shape, status_code: z.int(), request_id: textOrNull, body: text },
 });
+export const outboxDocument = document("outbox", { ...jobKey.shape, event: text, at_ms: z.number() });
 
 const usage = z.looseObject(each(z.number(), "input_tokens", "output_tokens", "total_tokens"));
 const cost = z.looseObject({ amount: decimal, currency: text });

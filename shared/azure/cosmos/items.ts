@@ -3,6 +3,7 @@ import type { ControlScope } from "../../audit/control-record.ts";
 import type { AccountKey } from "../../budget/ports.ts";
 import { OVERRIDES_ID, OVERRIDES_SCOPE } from "../../control/change-overrides.ts";
 import { overridesDocument } from "../../control/overrides.ts";
+import type { OutboxItem } from "../../job/ending/outbox.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { JobKey } from "../../store.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER } from "./client.ts";
@@ -67,6 +68,11 @@ export const ITEMS = {
     ...{ ...OF_A_JOB, kind: "response", id: "`response`", ids: "c.id = 'response'", ...WITH_CONTENT },
     holds: "the deployment's answer, byte for byte",
     document: documents.responseDocument,
+  },
+  outbox: {
+    ...{ ...OF_A_JOB, kind: "outbox", id: "`outbox-` and its event", ...WITH_CONTENT },
+    holds: "something that is to be told of the job's end; nobody writes such items yet",
+    document: documents.outboxDocument,
   },
   audit: {
     ...{ ...OF_A_JOB, kind: "audit", id: "`audit-000001` …", ids: "STARTSWITH(c.id, 'audit-')" },
@@ -165,6 +171,11 @@ export const JOB_ID = "job";
 export const jobPlace = (key: JobKey): Place => ({ id: JOB_ID, partition: partitionOf(key) });
 export type ContentId = "request" | "response";
 export const contentPlace = (key: JobKey, id: ContentId): Place => ({ id, partition: partitionOf(key) });
+/** One for each event, of which a job has one at most. */
+export const outboxPlace = (key: JobKey, { event }: Pick<OutboxItem, "event">): Place => ({
+  id: `outbox-${event}`,
+  partition: partitionOf(key),
+});
 export const auditPlace = (key: JobKey, seq: number): Place => ({
   id: `audit-${padded(seq, 6)}`,
   partition: partitionOf(key),

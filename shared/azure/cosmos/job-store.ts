@@ -3,12 +3,12 @@ import type { z } from "zod";
 import type { AuditRecord } from "../../audit/record.ts";
 import type { StoredRequest, StoredResponse } from "../../content/content.ts";
 import type { ContentStore } from "../../content/content-store.ts";
+import type { OutboxItem } from "../../job/ending/outbox.ts";
 import type { Accepted } from "../../job/intake/accept.ts";
 import type { Job } from "../../job/job.ts";
 import type { Draft } from "../../job/life-cycle.ts";
-import type { HeldJobsStore, ListFilter } from "../../job/ports.ts";
+import type { JobStore, ListFilter } from "../../job/ports.ts";
 import {
-  isKnownVersion,
   type JobKey,
   readItem,
   type Stored,
@@ -18,8 +18,17 @@ import {
 } from "../../store.ts";
 import { auditFields, readRecordHash, readTrail } from "./audit-items.ts";
 import { storeOperation } from "./client.ts";
-import { jobKey } from "./documents.ts";
-import { auditPlace, type ContentId, contentPlace, ITEMS, JOB_ID, jobPlace, partitionOf } from "./items.ts";
+import {
+  auditPlace,
+  type ContentId,
+  contentPlace,
+  ITEMS,
+  JOB_ID,
+  jobPlace,
+  outboxPlace,
+  partitionOf,
+} from "./items.ts";
+import { documentOf, jobOf } from "./job-document.ts";
 import { queryOf } from "./queries.ts";
 import { auditUntilMs, type Retention, ttlSeconds } from "./retention.ts";
 import { nameOf, type StoredItems } from "./stored-items.ts";
@@ -34,7 +43,7 @@ import {
 } from "./transaction.ts";
 
 /** The pipeline's store on Cosmos DB. Every change of a job is one transactional batch in its logical partition. */
-export class CosmosJobStore implements HeldJobsStore {
+export class CosmosJobStore implements JobStore {
   readonly #jobs: StoredItems;
   readonly #retention: Retention;
   readonly #contents: ContentStore;
@@ -130,7 +139,7 @@ export class CosmosJobStore implements HeldJobsStore {
   }
 
   async write(draft: Draft, etag: string, nowMs: number): Promise<WriteResult> {
-    const { job, records, response, erase = [] } = draft;
+    const { job, records, response, outbox = [], erase = [] } = draft;
     const operations: OperationInput[] = [
       {
         operationType: "Replace",
@@ -141,6 +150,7 @@ export class CosmosJobStore implements HeldJobsStore {
       ...this.#recordWrites(job, records, nowMs),
     ];
     if (response !== undefined) operations.push(await this.#contentWrite(job, "response", response, nowMs));
+    operations.push(...outbox.map((item) => this.#outboxWrite(job, item, nowMs)));
     const result = await this.#writeAndErase(job, operations, [...erase]);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     // 409: an audit record or the response is there already, so the job has moved on as well.
@@ -191,11 +201,12 @@ export class CosmosJobStore implements HeldJobsStore {
     });
     const found = await storeOperation("list", (abortSignal) =>
       this.#jobs.container.items
-        .query<Job>(query, { partitionKey: [tenantId], maxItemCount: filter.limit + 1, abortSignal })
+        .query<object>(query, { partitionKey: [tenantId], maxItemCount: filter.limit + 1, abortSignal })
         .fetchAll(),
     );
-    const jobs = found.resources.map(jobOf);
-    return { jobs: jobs.slice(0, filter.limit), hasMore: jobs.length > filter.limit };
+    const { resources } = found;
+    const jobs = resources.slice(0, filter.limit).flatMap((item) => this.#jobs.readable(() => jobOf(item)));
+    return { jobs, hasMore: resources.length > filter.limit };
   }
 
   async hasRecord(key: JobKey, record: AuditRecord): Promise<boolean> {
@@ -206,22 +217,13 @@ export class CosmosJobStore implements HeldJobsStore {
     return readTrail(this.#jobs, key);
   }
 
-  heldBefore(revision: number, limit: number): Promise<readonly JobKey[]> {
-    const query = {
-      ...{ top: limit, select: "c.tenant_id, c.job_id" },
-      where: "c.held.revision < @revision AND c.held.cause != 'over_budget'",
-      parameters: { "@revision": revision },
-    };
-    return this.#jobs.find(ITEMS.job, query, jobKey);
-  }
-
   #ttl(kind: "content" | "audit" | "job", job: Job, nowMs: number): number {
     return ttlSeconds(kind, job, nowMs, this.#retention);
   }
 
   #jobItem(job: Job, nowMs: number): object {
     const audit_until_ms = auditUntilMs(job, this.#retention);
-    return { id: JOB_ID, ...job, audit_until_ms, ttl: this.#ttl("job", job, nowMs) };
+    return { id: JOB_ID, ...documentOf(job), audit_until_ms, ttl: this.#ttl("job", job, nowMs) };
   }
 
   #recordWrites(job: Job, records: readonly AuditRecord[], nowMs: number): OperationInput[] {
@@ -229,6 +231,12 @@ export class CosmosJobStore implements HeldJobsStore {
     return records.map((record) =>
       this.#jobs.writing(ITEMS.audit, auditPlace(job, record.seq), { ...auditFields(record, job), ttl }),
     );
+  }
+
+  #outboxWrite(job: Job, item: OutboxItem, nowMs: number): OperationInput {
+    const { tenant_id, job_id } = job;
+    const ttl = this.#ttl("content", job, nowMs);
+    return this.#jobs.writing(ITEMS.outbox, outboxPlace(job, item), { tenant_id, job_id, ...item, ttl });
   }
 
   async #contentWrite(
@@ -251,15 +259,4 @@ export class CosmosJobStore implements HeldJobsStore {
 interface Item extends Readonly<Record<string, unknown>> {
   readonly id: string;
   readonly _etag: string;
-}
-
-/** The job without what the store adds to an item, so that a changed copy can be written back. */
-function jobOf(item: unknown): Job {
-  const { id, ttl, _rid, _self, _etag, _attachments, _ts, ...job } = item as Job & Record<string, unknown>;
-  if (job.kind !== "job" || !isKnownVersion(job.v)) {
-    throw new TypeError(
-      `item ${String(id)} is kind ${String(job.kind)}, version ${String(job.v)}: not a job this version knows`,
-    );
-  }
-  return job as unknown as Job;
 }

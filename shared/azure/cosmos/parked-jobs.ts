@@ -1,13 +1,13 @@
 import type { Container } from "@azure/cosmos";
-import type { Job } from "../../job/job.ts";
 import type { ParkedJob, ParkedJobs } from "../../quota/ports.ts";
 import { lineSinceMs, placeOf } from "../../quota/turns/line.ts";
 import { storeOperation } from "./client.ts";
 import { ITEMS } from "./items.ts";
+import type { JobDocument } from "./job-document.ts";
 import { type KindQuery, queryOf } from "./queries.ts";
 
 type Found = Pick<
-  Job,
+  JobDocument,
   | "tenant_id"
   | "job_id"
   | "priority"

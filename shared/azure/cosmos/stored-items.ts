@@ -144,8 +144,13 @@ export class StoredItems {
   }
 
   #readable<R extends z.ZodType>(kind: ItemKind, row: R, item: Row): z.infer<R>[] {
+    return this.readable(() => readItem({ kind: kind.kind, document: row }, nameOf(item), item));
+  }
+
+  /** What `read` makes of an item; nothing where it cannot be read, which is told, once. */
+  readable<T>(read: () => T): T[] {
     try {
-      return [readItem({ kind: kind.kind, document: row }, nameOf(item), item)];
+      return [read()];
     } catch (thrown) {
       if (!(thrown instanceof UnreadableItem)) throw thrown;
       this.#tell(thrown);

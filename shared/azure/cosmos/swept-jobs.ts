@@ -1,9 +1,9 @@
 import type { Container, SqlQuerySpec } from "@azure/cosmos";
 import type { Clock } from "../../clock.ts";
-import type { Job } from "../../job/job.ts";
 import type { Overdue, SeenLease, Stretch, SweptJobs } from "../../job/ports.ts";
 import { storeOperation } from "./client.ts";
 import { ITEMS } from "./items.ts";
+import type { JobDocument } from "./job-document.ts";
 import { queryOf } from "./queries.ts";
 
 /** Any logical partition: a question about the store's clock is for one, not for all of them. */
@@ -19,7 +19,7 @@ const parametersOf = (nowMs: number, { fromMs, toMs }: Stretch) => ({
   ...{ "@now": nowMs, "@from": Math.floor(fromMs / 1000), "@to": Math.floor(toMs / 1000) },
 });
 
-type LeaseRow = Pick<Job, "tenant_id" | "job_id" | "lease"> & {
+type LeaseRow = Pick<JobDocument, "tenant_id" | "job_id" | "lease"> & {
   readonly _ts: number;
   readonly read_ms: number;
 };

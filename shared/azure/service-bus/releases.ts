@@ -1,9 +1,9 @@
 import type { ServiceBusClient } from "@azure/service-bus";
+import { nudgeFor } from "../../job/nudge.ts";
 import type { Nudge } from "../../job/ports.ts";
 import type { Grant } from "../../quota/grant.ts";
 import type { Releases } from "../../quota/ports.ts";
-import type { JobKey } from "../../store.ts";
-import { STORED_VERSION } from "../../store.ts";
+import { type JobKey, STORED_VERSION } from "../../store.ts";
 import { ServiceBusNudges } from "./nudges.ts";
 
 /** As infra/resources.json names it: nudges of jobs that have waited already do not queue behind new jobs. */
@@ -33,11 +33,11 @@ export class ServiceBusReleases implements Releases {
   }
 
   release(jobs: readonly { readonly key: JobKey; readonly grant: Grant }[]): Promise<void> {
-    return this.#send(jobs.map(({ key, grant }) => ({ v: STORED_VERSION, ...key, grant })));
+    return this.#send(jobs.map(({ key, grant }) => nudgeFor(key, { grant })));
   }
 
   giveUp(jobs: readonly JobKey[]): Promise<void> {
-    return this.#send(jobs.map((key) => ({ v: STORED_VERSION, ...key, late: true })));
+    return this.#send(jobs.map((key) => nudgeFor(key, { late: true })));
   }
 
   dispatch(atMs?: number): Promise<void> {

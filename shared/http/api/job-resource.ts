@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ENDPOINTS, type Job, type StoredResponse } from "../../job/job.ts";
+import { ENDPOINTS, isEnded, type Job, type StoredResponse } from "../../job/job.ts";
 import { PRIORITIES } from "../../priority.ts";
-import { hasEnded, STATUSES } from "../../status.ts";
+import { STATUSES } from "../../status.ts";
 import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
 
 const parts = {
@@ -112,6 +112,7 @@ const secondsOrNull = (ms: number | null): number | null => (ms === null ? null 
 /** A job as a client sees it, without its response. */
 export function jobResource(job: Job): z.input<typeof withoutResponse> {
   const path = `/api/jobs/${job.job_id}`;
+  const ended = isEnded(job) ? job : undefined;
   return {
     id: job.job_id,
     object: "job",
@@ -126,16 +127,16 @@ export function jobResource(job: Job): z.input<typeof withoutResponse> {
     created_at: secondsOf(job.created_at_ms),
     not_before: secondsOrNull(job.not_before_ms),
     started_at: secondsOrNull(job.started_at_ms),
-    completed_at: secondsOrNull(job.completed_at_ms),
+    completed_at: secondsOrNull(ended?.completed_at_ms ?? null),
     deadline: secondsOf(job.deadline_ms),
-    usage: job.usage,
+    usage: ended?.usage ?? null,
     cost: job.cost,
     cost_unknown: Object.values(job.unknown_costs ?? {})[0] ?? null,
-    incomplete: job.incomplete ?? null,
-    error: job.error,
+    incomplete: ended?.incomplete ?? null,
+    error: ended?.error ?? null,
     metadata: job.metadata,
     redriven_from: job.redriven_from ?? null,
-    redriven_to: job.redriven_to ?? null,
+    redriven_to: ended?.redriven_to ?? null,
     urls: { get: path, cancel: `${path}/cancel`, audit: `${path}/audit` },
   };
 }
@@ -175,8 +176,9 @@ const MAX_POLL_SECONDS = 60;
 
 /** When to ask again: soon for a job that may end any moment, later for one that waits for a known time. */
 export function retryAfterSeconds(job: Job, nowMs: number): number {
-  if (hasEnded(job.status)) return 0;
-  const dueMs = Math.max(job.not_before_ms ?? 0, job.retry_at_ms ?? 0);
+  if (isEnded(job)) return 0;
+  const retryMs = job.status === "queued" && job.waiting?.for === "time" ? job.waiting.until_ms : 0;
+  const dueMs = Math.max(job.not_before_ms ?? 0, retryMs);
   return Math.min(Math.max(Math.ceil((dueMs - nowMs) / 1000), POLL_SECONDS), MAX_POLL_SECONDS);
 }
 

@@ -1,8 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import { MAX_RESPONSE_LOOKS } from "../../limits.ts";
-import { hasEnded } from "../../status.ts";
 import { type JobKey, type Stored, StoreUnavailable } from "../../store.ts";
-import type { Job } from "../job.ts";
+import { isEnded, type Job } from "../job.ts";
 import type { JobStore } from "../ports.ts";
 import type { EndedJob, RunningJobs } from "../running-jobs.ts";
 
@@ -45,7 +44,7 @@ export async function awaitEnd(
       if (!known) {
         const job = await deps.store.read(key);
         if (job === undefined) return undefined;
-        if (listener === undefined || hasEnded(job.value.status)) return await withResponse(deps, job);
+        if (listener === undefined || isEnded(job.value)) return await withResponse(deps, job);
       }
       const ended = await listener?.heard;
       if (ended !== undefined) return ended;
@@ -58,8 +57,10 @@ export async function awaitEnd(
 }
 
 async function withResponse(deps: EndDeps, job: Stored<Job>): Promise<EndedJob> {
-  if (hasEnded(job.value.status)) deps.running.endedElsewhere(job.value);
-  if (!job.value.has_response) return { job, response: undefined };
+  const { value } = job;
+  if (!isEnded(value)) return { job, response: undefined };
+  deps.running.endedElsewhere(value);
+  if (!value.has_response) return { job, response: undefined };
   const response = await deps.store.readResponse(job.value);
   return response === undefined ? await lookFor(deps, job.value) : { job, response };
 }
@@ -83,7 +84,7 @@ async function lookFor({ store, clock }: EndDeps, key: JobKey): Promise<EndedJob
  * replica that lags.
  */
 export function showsEnd({ job }: EndedJob): boolean {
-  return hasEnded(job.value.status);
+  return isEnded(job.value);
 }
 
 function listen(

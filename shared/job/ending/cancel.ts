@@ -1,12 +1,12 @@
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
-import { hasEnded } from "../../status.ts";
 import type { JobKey, Stored } from "../../store.ts";
-import type { Job } from "../job.ts";
-import { draftOf, end } from "../life-cycle.ts";
+import { isEnded, type Job } from "../job.ts";
+import { draftOf } from "../life-cycle.ts";
 import type { JobStore } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
 import { change } from "../saving.ts";
+import { end } from "./end.ts";
 
 export interface EndingDeps {
   readonly store: JobStore;
@@ -25,7 +25,7 @@ export function jobNotFound(key: JobKey): Problem {
  */
 export async function cancelJob(deps: EndingDeps, key: JobKey, actor: string): Promise<Stored<Job>> {
   const result = await change(deps.store, key, deps.clock, (job) =>
-    hasEnded(job.status)
+    isEnded(job)
       ? undefined
       : end(draftOf(job), {
           status: "cancelled",

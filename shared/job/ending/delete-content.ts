@@ -1,6 +1,6 @@
 import { Problem } from "../../errors.ts";
-import { hasEnded } from "../../status.ts";
 import type { JobKey } from "../../store.ts";
+import { isEnded } from "../job.ts";
 import { deleteContent, draftOf } from "../life-cycle.ts";
 import { change } from "../saving.ts";
 import { type EndingDeps, jobNotFound } from "./cancel.ts";
@@ -11,7 +11,7 @@ import { type EndingDeps, jobNotFound } from "./cancel.ts";
  */
 export async function deleteJobContent(deps: EndingDeps, key: JobKey, actor: string): Promise<void> {
   const result = await change(deps.store, key, deps.clock, (job) => {
-    if (!hasEnded(job.status)) {
+    if (!isEnded(job)) {
       throw new Problem("job_not_ended", `${key.job_id} is ${job.status}; only ended jobs can be deleted.`);
     }
     return job.content_deleted ? undefined : deleteContent(draftOf(job), { nowMs: deps.clock.now(), actor });

@@ -2,7 +2,7 @@ import { type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.t
 import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
-import type { Endpoint, Job, StoredRequest } from "../job.ts";
+import type { Endpoint, Queued, StoredRequest } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -18,7 +18,7 @@ export interface Submission {
 }
 
 export interface Accepted {
-  readonly job: Job;
+  readonly job: Queued;
   readonly request: StoredRequest;
   readonly records: readonly AuditRecord[];
 }
@@ -57,9 +57,8 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     request_sha256: submission.envelopeSha256,
     reason: by.redrivenFrom === undefined ? null : `redriven from ${by.redrivenFrom}`,
   });
-  const job: Job = {
-    v: STORED_VERSION,
-    kind: "job",
+  const job: Queued = {
+    others: { v: STORED_VERSION },
     tenant_id: by.tenantId,
     job_id: by.jobId,
     status: "queued",
@@ -72,24 +71,18 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     not_before_ms: submission.notBeforeMs,
     deadline_ms: submission.deadlineMs,
     started_at_ms: null,
-    completed_at_ms: null,
     wake_at_ms: Math.min(due + by.nudgeGraceMs, submission.deadlineMs),
     nudges_resent: 0,
-    retry_at_ms: null,
+    waiting: null,
     attempts: 0,
     attempts_spent: 0,
-    lease: null,
     refused_by: [],
     tried: [],
     deployment: null,
     provider: null,
     simulated: false,
-    usage: null,
     cost: null,
     last_failure: null,
-    error: null,
-    has_response: false,
-    content_deleted: false,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
     audit_seq: record.seq,
     audit_hash: record.hash,

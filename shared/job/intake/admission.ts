@@ -29,7 +29,7 @@ export function modelRefusal(
     tenant,
     refusedBy: [],
     tried: [],
-    coolingUntilMs: () => undefined,
+    waitCause: () => undefined,
     latencyMs: () => undefined,
     seed: "",
     nowMs: 0,

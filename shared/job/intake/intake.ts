@@ -6,7 +6,7 @@ import type { Catalogue } from "../../model/catalogue.ts";
 import type { Settings } from "../../settings.ts";
 import { type Stored, StoreUnavailable } from "../../store.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
-import type { Job } from "../job.ts";
+import { isEnded, type Job } from "../job.ts";
 import type { EndedJob } from "../running-jobs.ts";
 import type { Submission } from "./accept.ts";
 import { modelRefusal } from "./admission.ts";
@@ -77,7 +77,7 @@ async function waitFor(
 ): Promise<Awaited<EndedJob>> {
   const asAccepted = { found: { job, response: undefined }, waited: false };
   // A repeated submit may meet a job that has ended: shown without its response, that would be taken for an empty answer.
-  const isWhole = !job.value.has_response;
+  const isWhole = !isEnded(job.value) || !job.value.has_response;
   if (waitSeconds === 0 && isWhole) return asAccepted;
   try {
     const { found, waited } = await holdCall(deps, tenant, job.value, waitSeconds);

@@ -2,8 +2,9 @@ import type { BudgetGate } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import { type Log, reasonOf } from "../../log.ts";
-import { STORED_VERSION, type Stored, StoreUnavailable } from "../../store.ts";
+import { type Stored, StoreUnavailable } from "../../store.ts";
 import type { Job } from "../job.ts";
+import { nudgeStored } from "../nudge.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
 import { type Accepted, acceptJob, jobIdOfKey, type Submission } from "./accept.ts";
@@ -12,16 +13,13 @@ export interface SubmitDeps {
   readonly store: JobStore;
   readonly nudges: Nudges;
   readonly running: RunningJobs;
-  /** Absent: no tenant has a budget. */
-  readonly budgets?: BudgetGate;
+  readonly budgets: BudgetGate;
   readonly clock: Clock;
   readonly log: Log;
   readonly newJobId: () => string;
   readonly nudgeGraceMs: number;
 }
 
-/** A client waits no longer than this for Service Bus: after it the sweeper nudges. */
-const NUDGE_PATIENCE_MS = 1_000;
 /** Creates are tried again when their answer was lost: the id is the same, so a second one meets the first. */
 const CREATE_TRIES = 2;
 
@@ -43,7 +41,7 @@ export async function submitJob(
 ): Promise<Submitted> {
   const { tenantId, actor, idempotencyKey } = by;
   const jobId = idempotencyKey === null ? deps.newJobId() : jobIdOfKey(tenantId, idempotencyKey);
-  const refusal = await deps.budgets?.refusal(tenantId, submission.notBeforeMs);
+  const refusal = await deps.budgets.refusal(tenantId, submission.notBeforeMs);
   // A job that is there already stays what the key stands for.
   if (refusal !== undefined && (idempotencyKey === null || !(await isThere(deps, tenantId, jobId))))
     throw refusal;
@@ -53,7 +51,7 @@ export async function submitJob(
   if (created.kind === "written") {
     const job: Stored<Job> = { value: accepted.job, etag: created.etag };
     deps.running.accepted({ job, request: accepted.request });
-    await nudge(deps, accepted.job);
+    await nudged(deps, accepted.job);
     return { job, repeated: false };
   }
   const { job } = created;
@@ -65,7 +63,7 @@ export async function submitJob(
     );
   }
   // After a create whose answer was lost the job may be this very one, and nobody has nudged it yet.
-  if (created.afterLoss) await nudge(deps, job.value);
+  if (created.afterLoss) await nudged(deps, job.value);
   return { job, repeated: !created.afterLoss };
 }
 
@@ -110,15 +108,5 @@ async function create(deps: SubmitDeps, accepted: Accepted, nowMs: number): Prom
   throw unavailable;
 }
 
-async function nudge(deps: SubmitDeps, job: Job): Promise<void> {
-  const { tenant_id, job_id, not_before_ms } = job;
-  const later = not_before_ms !== null && not_before_ms > deps.clock.now() ? { atMs: not_before_ms } : {};
-  try {
-    await deps.nudges.send(
-      { v: STORED_VERSION, tenant_id, job_id },
-      { patienceMs: NUDGE_PATIENCE_MS, ...later },
-    );
-  } catch (thrown) {
-    deps.log.warn("nudge_not_sent", { job_id, reason: reasonOf(thrown) });
-  }
-}
+const nudged = (deps: SubmitDeps, job: Job) =>
+  nudgeStored(deps, job, { atMs: job.not_before_ms, isClientWaiting: true });

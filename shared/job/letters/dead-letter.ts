@@ -1,7 +1,8 @@
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import { sha256Hex } from "../../sha256.ts";
-import { hasEnded } from "../../status.ts";
+import { UnreadableItem } from "../../store.ts";
+import { isEnded } from "../job.ts";
 import type { DeadLetter, DeadLetters, JobStore, Nudges } from "../ports.ts";
 
 export interface DeadLetterDeps {
@@ -31,9 +32,12 @@ export async function settleDeadLetter(deps: DeadLetterDeps, letter: DeadLetter)
     deps.log.error("dead_letter_unreadable", { message_id: letter.message_id, reason: letter.reason });
     return;
   }
-  const job = await deps.store.read(nudge);
-  const status = job?.value.status ?? "absent";
+  const job = await deps.store.read(nudge).catch((thrown: unknown) => {
+    if (thrown instanceof UnreadableItem) return "unreadable" as const;
+    throw thrown;
+  });
+  const status = job === "unreadable" ? job : (job?.value.status ?? "absent");
   deps.log.error("dead_letter", { job_id: nudge.job_id, status, reason: letter.reason });
-  if (job === undefined || hasEnded(job.value.status)) return;
+  if (job === undefined || job === "unreadable" || isEnded(job.value)) return;
   await deps.nudges.send(nudge, { atMs: deps.clock.now() + LOOK_AGAIN_MS });
 }

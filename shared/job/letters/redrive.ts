@@ -2,12 +2,12 @@ import { type ControlTrailStore, changeControl } from "../../audit/control-trail
 import type { BudgetGate } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
-import { type Log, reasonOf } from "../../log.ts";
-import { hasEnded } from "../../status.ts";
-import { type JobKey, STORED_VERSION, UnreadableItem } from "../../store.ts";
+import type { Log } from "../../log.ts";
+import { type JobKey, UnreadableItem } from "../../store.ts";
 import { acceptJob, jobIdOfRedrive } from "../intake/accept.ts";
-import type { Job, StoredRequest } from "../job.ts";
+import { type Ended, isEnded, type Job, type StoredRequest } from "../job.ts";
 import { draftOf, redriveEnded } from "../life-cycle.ts";
+import { nudgeStored } from "../nudge.ts";
 import type { DeadLetter, DeadLetters, JobStore, Nudges, Redriven } from "../ports.ts";
 import { change } from "../saving.ts";
 
@@ -16,8 +16,7 @@ export interface RedriveDeps {
   readonly nudges: Nudges;
   readonly deadLetters: DeadLetters;
   readonly trail: ControlTrailStore;
-  /** Absent: no tenant has a budget. */
-  readonly budgets?: BudgetGate;
+  readonly budgets: BudgetGate;
   readonly clock: Clock;
   readonly log: Log;
   readonly nudgeGraceMs: number;
@@ -34,8 +33,6 @@ export interface RedriveResult {
   readonly nudged: boolean;
 }
 
-/** A client waits no longer than this for Service Bus: after it the sweeper nudges. */
-const NUDGE_PATIENCE_MS = 1_000;
 const SCOPE = "dead_letters";
 
 /**
@@ -56,9 +53,7 @@ export async function redrive(deps: RedriveDeps, letterId: string, actor: string
   if (found === undefined) throw gone(nudge, "there is no such job, or no longer");
   const job = found.job.value;
   if (found.request instanceof UnreadableItem) throw found.request;
-  return hasEnded(job.status)
-    ? anew(deps, letter, job, found.request, actor)
-    : again(deps, letter, job, actor);
+  return isEnded(job) ? anew(deps, letter, job, found.request, actor) : again(deps, letter, job, actor);
 }
 
 /** Nudges a live job. Recorded once for each state of the job it was asked for in. */
@@ -69,14 +64,14 @@ async function again(deps: RedriveDeps, letter: DeadLetter, job: Job, actor: str
     redriven,
     tenantId: job.tenant_id,
     redrivenFrom: null,
-    nudged: await nudge(deps, job, job.not_before_ms),
+    nudged: await nudged(deps, job, job.not_before_ms),
   };
 }
 
 async function anew(
   deps: RedriveDeps,
   letter: DeadLetter,
-  job: Job,
+  job: Ended,
   request: StoredRequest | undefined,
   actor: string,
 ): Promise<RedriveResult> {
@@ -86,7 +81,7 @@ async function anew(
   if (made === undefined) {
     if (request === undefined || job.content_deleted) throw gone(job, "its request was erased or has lapsed");
     // As a submit of the tenant's own would be.
-    const refusal = await deps.budgets?.refusal(job.tenant_id, null);
+    const refusal = await deps.budgets.refusal(job.tenant_id, null);
     if (refusal !== undefined) throw refusal;
     await tellTheOldJob(deps, job, newKey.job_id, actor);
   }
@@ -97,19 +92,19 @@ async function anew(
     jobId: newKey.job_id,
     actor,
   });
-  let nudged = true;
+  let isNudged = true;
   if (made === undefined && request !== undefined) {
     await create(deps, job, request, newKey.job_id, actor);
-    nudged = await nudge(deps, newKey, null);
+    isNudged = await nudged(deps, newKey, null);
   }
-  return { redriven, tenantId: job.tenant_id, redrivenFrom: job.job_id, nudged };
+  return { redriven, tenantId: job.tenant_id, redrivenFrom: job.job_id, nudged: isNudged };
 }
 
 /** First, with the job's etag: content that is being erased at this moment is not made into a new job. */
-async function tellTheOldJob(deps: RedriveDeps, job: Job, newJobId: string, actor: string): Promise<void> {
+async function tellTheOldJob(deps: RedriveDeps, job: Ended, newJobId: string, actor: string): Promise<void> {
   const told = await change(deps.store, job, deps.clock, (current) => {
+    if (!isEnded(current) || current.redriven_to === newJobId) return undefined;
     if (current.content_deleted) throw gone(job, "its request was erased");
-    if (current.redriven_to === newJobId) return undefined;
     return redriveEnded(draftOf(current), { nowMs: deps.clock.now(), actor, newJobId });
   });
   if (told === undefined) throw gone(job, "its time was over");
@@ -190,18 +185,8 @@ async function create(
   await deps.store.create(accepted, nowMs);
 }
 
-async function nudge(deps: RedriveDeps, key: JobKey, notBeforeMs: number | null): Promise<boolean> {
-  const { tenant_id, job_id } = key;
-  const later = notBeforeMs !== null && notBeforeMs > deps.clock.now() ? { atMs: notBeforeMs } : {};
-  try {
-    const options = { patienceMs: NUDGE_PATIENCE_MS, ...later };
-    await deps.nudges.send({ v: STORED_VERSION, tenant_id, job_id }, options);
-    return true;
-  } catch (thrown) {
-    deps.log.warn("nudge_not_sent", { job_id, reason: reasonOf(thrown) });
-    return false;
-  }
-}
+const nudged = (deps: RedriveDeps, job: JobKey, atMs: number | null) =>
+  nudgeStored(deps, job, { atMs, isClientWaiting: true });
 
 function gone(key: JobKey, why: string): Problem {
   return new Problem("request_gone", `${key.job_id} cannot be redriven: ${why}.`);

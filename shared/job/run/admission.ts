@@ -2,6 +2,7 @@ import { unitsOf } from "../../decimal.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import type { Taken } from "../../quota/belief/pool.ts";
 import { advance, type Circumstances, type Plan } from "../advance.ts";
+import type { Queued } from "../job.ts";
 import type { Draft } from "../life-cycle.ts";
 import type { Nudge } from "../ports.ts";
 import { type SaveResult, save } from "../saving.ts";
@@ -22,11 +23,8 @@ export interface Admitted {
   readonly unpaid?: string;
 }
 
-/** What the job's turn depends on besides the job, as far as a nudge tells it. */
-interface Told {
-  readonly granted: string | undefined;
-  readonly late: boolean;
-}
+/** What the job's turn depends on besides the job: what a nudge tells, and money. */
+type Told = Omit<Circumstances["dispatch"], "tokens"> & Pick<Circumstances, "over" | "callsAnew">;
 
 /**
  * What a job does next; a call only where there is quota for it, which is then taken, in the same moment, and money,
@@ -35,7 +33,7 @@ interface Told {
  */
 export async function admitted(
   deps: RunDeps,
-  start: Draft,
+  start: Draft<Queued>,
   nudge: Nudge,
   request: PreparedRequest,
 ): Promise<Admitted> {
@@ -43,15 +41,15 @@ export async function admitted(
   const { tenant_id: tenantId } = start.job;
   const grant =
     nudge.grant !== undefined && nudge.grant.lapses_ms > deps.clock.now() ? nudge.grant : undefined;
-  const told = { granted: grant?.deployment, late: nudge.late === true };
-  const decide = (over = budgets?.knownOver(tenantId)) =>
-    advance(start, { ...circumstances(deps, tenantId, request, told), over });
+  const told = { granted: grant?.deployment, late: nudge.late === true, callsAnew: false };
+  const decide = (over = budgets.knownOver(tenantId)) =>
+    advance(start, circumstances(deps, tenantId, request, { ...told, over }));
   let plan = decide();
-  const isNew = plan.next.kind === "wait" && start.job.parked === undefined && grant === undefined;
-  if (quota !== undefined && plan.next.kind === "wait" && isNew)
-    if (await quota.prepare(plan.next.deployments, request.tokens)) plan = decide();
-  if (plan.next.kind !== "call") return { plan, held: undefined };
-  const { deployment } = plan.next;
+  const isNew = plan.next === "wait" && start.job.waiting?.for !== "quota" && grant === undefined;
+  if (plan.next === "wait" && isNew)
+    if (await quota.prepare(plan.deployments, request.tokens)) plan = decide();
+  if (plan.next !== "call") return { plan, held: undefined };
+  const { deployment } = plan;
   const { job_id: jobId } = start.job;
   const held =
     grant === undefined ? takenHere(deps, deployment, request, jobId) : { taken: grant.taken, granted: true };
@@ -67,13 +65,13 @@ async function reserved(
   plan: Plan,
   deployment: Deployment,
   request: PreparedRequest,
-  held: Held | undefined,
+  held: Held,
 ) {
   const { job } = plan.draft;
-  if (deps.budgets?.budgetOf(job.tenant_id) === undefined || plan.next.kind !== "call") return NOTHING;
+  if (deps.budgets.budgetOf(job.tenant_id) === undefined || plan.next !== "call") return NOTHING;
   const amount = request.costAtMost(deployment);
   if (unitsOf(amount) === 0n) return NOTHING;
-  const ask = { job_id: job.job_id, attempt: job.attempts, claim_id: plan.next.claimId, amount };
+  const ask = { job_id: job.job_id, attempt: job.attempts, claim_id: plan.claimId, amount };
   try {
     return { over: await deps.budgets.reserve(job.tenant_id, ask), amount };
   } catch (thrown) {
@@ -89,14 +87,13 @@ export function takenHere(
   deployment: Deployment,
   request: PreparedRequest,
   jobId: string,
-): Held | undefined {
-  if (deps.quota === undefined) return undefined;
+): Held {
   return { taken: deps.quota.take(deployment.name, request.tokens, jobId), granted: false };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
 function giveBack(deps: RunDeps, deployment: Deployment, held: Held | undefined, jobId: string): void {
-  if (held?.granted === false) deps.quota?.giveBack(deployment.name, held.taken, jobId);
+  if (held?.granted === false) deps.quota.giveBack(deployment.name, held.taken, jobId);
 }
 
 /** What was taken for a call that is not made after all goes back. */
@@ -110,35 +107,31 @@ export async function saveAdmitted(
     saved = await save(deps.store, plan.draft, etag, deps.clock.now());
     return saved;
   } finally {
-    if (saved?.kind !== "written" && plan.next.kind === "call") {
-      giveBack(deps, plan.next.deployment, held, plan.draft.job.job_id);
+    if (saved?.kind !== "written" && plan.next === "call") {
+      giveBack(deps, plan.deployment, held, plan.draft.job.job_id);
       // Where the answer was lost the claim may have been made.
-      if (saved === undefined) deps.budgets?.leave(plan.next.claimId);
-      else await deps.budgets?.settle(plan.next.claimId, null);
+      if (saved === undefined) deps.budgets.leave(plan.claimId);
+      else await deps.budgets.settle(plan.claimId, null);
     }
   }
 }
 
-/** A grant is for one deployment: all others are not to be called for it. */
-const NOT_GRANTED_MS = 60_000;
-
+/** @param told a grant is for one deployment: all others are not to be called for it */
 export function circumstances(
   deps: RunDeps,
   tenantId: string,
   request: PreparedRequest,
-  told: Told = { granted: undefined, late: false },
+  { granted, late, over, callsAnew }: Told,
 ): Circumstances {
-  const { quota, cooling } = deps;
-  const nowMs = deps.clock.now();
   const { tokens } = request;
-  const waitsUntilMs = (deployment: string) => {
-    if (told.granted === deployment) return undefined;
-    if (told.granted !== undefined) return nowMs + NOT_GRANTED_MS;
-    return cooling.untilMs(deployment) ?? quota?.waits(deployment, tokens)?.untilMs;
+  const waitCause = (deployment: string) => {
+    if (granted === deployment) return undefined;
+    return granted === undefined ? deps.quota.waits(deployment, tokens)?.cause : "not_granted";
   };
   return {
-    dispatch: quota === undefined ? undefined : { ...told, tokens },
-    nowMs,
+    dispatch: { granted, late, tokens },
+    ...{ over, callsAnew },
+    nowMs: deps.clock.now(),
     actor: deps.actor,
     catalogue: deps.catalogue(),
     tenant: deps.tenants().get(tenantId),
@@ -146,7 +139,7 @@ export function circumstances(
     maxAttempts: deps.maxAttempts,
     leaseSeconds: deps.leaseSeconds,
     nudgeGraceMs: deps.nudgeGraceMs,
-    coolingUntilMs: waitsUntilMs,
+    waitCause,
     latencyMs: (deployment) => deps.latencies.latencyMs(deployment),
     requestSha256: (deployment) => request.sha256For(deployment),
     newClaimId: deps.newClaimId,

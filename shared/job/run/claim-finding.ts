@@ -1,13 +1,16 @@
 import type { AuditRecord } from "../../audit/record.ts";
 import type { Finding, Reservation } from "../../budget/account.ts";
 import type { ClaimRecords } from "../../budget/ports.ts";
-import type { Job } from "../job.ts";
+import { UnreadableItem } from "../../store.ts";
+import { type JobFacts, type Lease, leaseOf } from "../job.ts";
 import type { JobStore } from "../ports.ts";
 
 /** What a job's own record says of an attempt's claims, as far as it tells of them. */
 export type JobRecord =
   | {
-      readonly job: Pick<Job, "attempts" | "lease" | "budget_claims">;
+      readonly job: Pick<JobFacts, "attempts" | "budget_claims"> & {
+        readonly lease: Pick<Lease, "claim_id"> | null;
+      };
       readonly trail: readonly Pick<AuditRecord, "attempt" | "event" | "outcome" | "cost">[];
     }
   /** There is no such job. */
@@ -42,9 +45,13 @@ export function claimRecords(store: Pick<JobStore, "read" | "audit">): ClaimReco
     async find(tenant_id, reservation) {
       const key = { tenant_id, job_id: reservation.job_id };
       // The job first: its trail is then at least as new.
-      const job = await store.read(key);
+      const job = await store.read(key).catch((thrown: unknown) => {
+        if (thrown instanceof UnreadableItem) return null;
+        throw thrown;
+      });
+      if (job === null) return { kind: "keep" };
       const trail = job === undefined ? [] : await store.audit(key);
-      return reconcile(reservation, job && { job: job.value, trail });
+      return reconcile(reservation, job && { job: { ...job.value, lease: leaseOf(job.value) }, trail });
     },
   };
 }

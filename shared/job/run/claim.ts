@@ -2,7 +2,7 @@ import type { Clock } from "../../clock.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { Stored } from "../../store.ts";
 import type { Plan } from "../advance.ts";
-import type { Job } from "../job.ts";
+import type { InProgress, Job } from "../job.ts";
 import { draftOf, renewLease } from "../life-cycle.ts";
 import type { JobStore } from "../ports.ts";
 import { patiently, save } from "../saving.ts";
@@ -11,7 +11,7 @@ import { patiently, save } from "../saving.ts";
 const RENEWALS_PER_LEASE = 3;
 
 export type Settled =
-  | { readonly kind: "settled"; readonly plan: Plan; readonly etag: string }
+  | { readonly kind: "settled"; readonly plan: Plan; readonly stored: Stored<Job> }
   /** Somebody else holds the job now, or it ended. */
   | { readonly kind: "superseded" };
 
@@ -19,6 +19,14 @@ export interface ClaimDeps {
   readonly store: JobStore;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** The job as it is stored now, where the claim still holds it. */
+export function adopted(current: Stored<Job> | undefined, claimId: string): Stored<InProgress> | undefined {
+  const job = current?.value;
+  if (current === undefined || job?.status !== "in_progress" || job.lease.claim_id !== claimId)
+    return undefined;
+  return { value: job, etag: current.etag };
 }
 
 /**
@@ -33,14 +41,13 @@ export class Claim {
   readonly #abort = new AbortController();
   readonly #cancelDeadline: () => void;
   #cancelRenewal: () => void = () => undefined;
-  #held: Stored<Job>;
+  #held: Stored<InProgress>;
   #writes: Promise<void> = Promise.resolve();
   #settling = false;
   #superseded = false;
 
-  constructor(deps: ClaimDeps, held: Stored<Job>) {
+  constructor(deps: ClaimDeps, held: Stored<InProgress>) {
     const { lease, deadline_ms } = held.value;
-    if (lease === null) throw new TypeError("a claim needs a lease");
     this.#deps = deps;
     this.#held = held;
     this.#claimId = lease.claim_id;
@@ -54,7 +61,7 @@ export class Claim {
     return this.#abort.signal;
   }
 
-  get job(): Job {
+  get job(): InProgress {
     return this.#held.value;
   }
 
@@ -86,8 +93,7 @@ export class Claim {
     const renewed = draftOf(renewLease(this.#held.value, clock.now()));
     try {
       const saved = await save(store, renewed, this.#held.etag, clock.now());
-      if (saved.kind === "written") this.#held = { value: saved.job, etag: saved.etag };
-      else this.#adopt(saved.current);
+      this.#adopt(saved.kind === "written" ? { value: saved.job, etag: saved.etag } : saved.current);
     } catch (thrown) {
       // The next renewal tries again; until somebody else can write, nobody else can take the job either.
       log.warn("lease_renewal_failed", { job_id: this.job.job_id, reason: reasonOf(thrown) });
@@ -96,8 +102,9 @@ export class Claim {
 
   /** Goes on with a newer version while it is still this claim's. */
   #adopt(current: Stored<Job> | undefined): void {
-    if (current?.value.lease?.claim_id === this.#claimId) {
-      this.#held = current;
+    const mine = adopted(current, this.#claimId);
+    if (mine !== undefined) {
+      this.#held = mine;
       return;
     }
     this.#superseded = true;
@@ -108,14 +115,14 @@ export class Claim {
    * Ends the claim: stores what `decide` makes of the job. Goes on for a while when the store is away, for the
    * answer is paid for; throws StoreUnavailable after that.
    */
-  async settle(decide: (job: Job) => Plan): Promise<Settled> {
+  async settle(decide: (job: InProgress) => Plan): Promise<Settled> {
     this.#settling = true;
     this.#cancelRenewal();
     this.#cancelDeadline();
     return this.#inTurn(() => this.#settle(decide));
   }
 
-  async #settle(decide: (job: Job) => Plan): Promise<Settled> {
+  async #settle(decide: (job: InProgress) => Plan): Promise<Settled> {
     const { store, clock } = this.#deps;
     const { job_id, attempts: attempt } = this.job;
     while (!this.#superseded) {
@@ -125,13 +132,8 @@ export class Claim {
       const saved = await patiently(this.#deps, { job_id, attempt }, () =>
         save(store, plan.draft, etag, clock.now()),
       );
-      if (saved.kind === "written") {
-        return {
-          kind: "settled",
-          plan: { ...plan, draft: { ...plan.draft, job: saved.job } },
-          etag: saved.etag,
-        };
-      }
+      if (saved.kind === "written")
+        return { kind: "settled", plan, stored: { value: saved.job, etag: saved.etag } };
       this.#adopt(saved.current);
     }
     return { kind: "superseded" };

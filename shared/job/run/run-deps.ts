@@ -8,7 +8,6 @@ import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
-import type { Cooling } from "./cooling.ts";
 
 /** What a worker runs jobs with. */
 export interface RunDeps {
@@ -17,12 +16,9 @@ export interface RunDeps {
   readonly models: ModelClient;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
-  readonly cooling: Cooling;
   readonly latencies: Latencies;
-  /** Absent: nobody shares quota, and jobs that must wait come back each by itself. */
-  readonly quota?: InstanceQuota;
-  /** Absent: no tenant has a budget. */
-  readonly budgets?: BudgetDoor;
+  readonly quota: InstanceQuota;
+  readonly budgets: BudgetDoor;
   readonly running: RunningJobs;
   readonly clock: Clock;
   readonly random: () => number;

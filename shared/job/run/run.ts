@@ -1,14 +1,25 @@
+import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
-import { hasEnded } from "../../status.ts";
-import { STORED_VERSION, type Stored, UnreadableItem } from "../../store.ts";
+import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, costOfCall, type EndedCall } from "../after-call.ts";
-import type { Job, Lease, StoredRequest } from "../job.ts";
-import { type Draft, draftOf, end, supersedeAttempt } from "../life-cycle.ts";
-import type { Nudge } from "../ports.ts";
+import { end } from "../ending/end.ts";
+import {
+  type InProgress,
+  isEnded,
+  type Job,
+  type Lease,
+  leaseOf,
+  type Queued,
+  type StoredRequest,
+} from "../job.ts";
+import { type Draft, draftOf, supersedeAttempt } from "../life-cycle.ts";
+import { nudgeFor, nudgeStored } from "../nudge.ts";
+import type { JobStore, Nudge } from "../ports.ts";
 import { change, patiently, save, type Tried } from "../saving.ts";
+import { inLine } from "../waits-for.ts";
 import { type Admitted, admitted, circumstances, type Held, saveAdmitted, takenHere } from "./admission.ts";
-import { Claim } from "./claim.ts";
+import { adopted, Claim } from "./claim.ts";
 import { PreparedRequest } from "./prepared-request.ts";
 import type { RunDeps } from "./run-deps.ts";
 import { lostCost, takeOver } from "./take-over.ts";
@@ -33,10 +44,25 @@ export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
   const isNew = nudge.grant === undefined && nudge.late !== true;
   if (accepted !== undefined && isNew && (await runFound(deps, nudge, accepted)) === "done") return;
   for (let tries = 0; tries < MAX_READS; tries++) {
-    const found = await deps.store.readWithRequest(nudge);
+    const found = await readable(deps, nudge);
     if (found === undefined) return lookAgain(deps, nudge);
     if ((await runFound(deps, nudge, found)) === "done") return;
   }
+}
+
+/** Undefined: it cannot be found, or not be read by this version: another may. */
+async function readable({ store, log }: RunDeps, key: JobKey): ReturnType<JobStore["readWithRequest"]> {
+  try {
+    return await store.readWithRequest(key);
+  } catch (thrown) {
+    if (!(thrown instanceof UnreadableItem)) throw thrown;
+    tell(log, thrown);
+    return undefined;
+  }
+}
+
+function tell(log: Log, { kind, id, fault }: UnreadableItem): void {
+  log.error("item_unreadable", { kind, id, fault });
 }
 
 /** `superseded`: somebody else has acted on the job since it was read. */
@@ -46,11 +72,10 @@ async function runFound(
   found: { job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined },
 ): Promise<"done" | "superseded"> {
   const { value: job, etag } = found.job;
-  if (hasEnded(job.status)) return "done";
+  if (isEnded(job)) return "done";
   const { request: kept } = found;
   if (kept instanceof UnreadableItem && deps.clock.now() < job.deadline_ms) {
-    const { kind, id, fault } = kept;
-    deps.log.error("item_unreadable", { kind, id, fault });
+    tell(deps.log, kept);
     // A host of another version may read it, until the deadline: from then on it is as good as gone.
     await lookAgain(deps, nudge);
     return "done";
@@ -60,8 +85,9 @@ async function runFound(
   const estimate = ({ deployment }: Lease) => lostCost(deps.catalogue().deployment(deployment), job, stored);
   const start = takeOver(job, nudge, { nowMs: deps.clock.now(), actor, nudgeGraceMs, estimate });
   if (start === undefined) return "done"; // a live lease: its holder, or the sweeper, sees to it
-  if (job.lease !== null) {
-    const { deployment } = job.lease;
+  const lost = leaseOf(job);
+  if (lost !== null) {
+    const { deployment } = lost;
     deps.log.warn("attempt_lost", { job_id: job.job_id, attempt: job.attempts, deployment });
   }
   if (stored === undefined) {
@@ -71,116 +97,103 @@ async function runFound(
   const request = new PreparedRequest(stored, job);
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
-  // Held, over its budget, too late: what was taken for its call is another's.
-  if (nudge.grant !== undefined && plan.next.kind !== "call")
-    await deps.quota?.unused(nudge.grant, job.job_id);
-  if (plan.next.kind === "nudge" && plan.draft.records.length === 0) {
-    await lookWhenDue(deps, nudge, plan.next.atMs);
-    return "done";
-  }
-  if (plan.draft.records.length === 0 && plan.next.kind !== "call") {
-    await standBy(deps, admission); // it waits already
+  // It waits, or it is too late: what was taken for its call is another's.
+  if (nudge.grant !== undefined && plan.next !== "call") await deps.quota.unused(nudge.grant, job.job_id);
+  if (plan.next !== "call" && plan.draft.records.length === 0) {
+    if (plan.next === "nudge") await lookWhenDue(deps, nudge, plan.atMs);
+    else await standBy(deps, admission, job); // it waits already
     return "done";
   }
   const saved = await saveAdmitted(deps, admission, etag);
   if (saved.kind === "superseded") return "superseded";
-  if (job.lease !== null) await deps.budgets?.lost(job.tenant_id, job.lease.claim_id);
-  await carryOut(deps, admission, saved.etag, request);
+  if (lost !== null) await deps.budgets.lost(job.tenant_id, lost.claim_id);
+  await carryOut(deps, admission, { value: saved.job, etag: saved.etag }, request);
   return "done";
 }
 
 /** Tells those who let waiting jobs go that this one is stored and waits for them. */
-async function standBy(deps: RunDeps, { plan, unpaid }: Admitted): Promise<void> {
-  const { job } = plan.draft;
-  if (plan.next.kind === "wait") await deps.quota?.waitsInLine(job);
-  if (plan.next.kind === "money") deps.budgets?.waits(job, unpaid ?? "0");
+async function standBy(deps: RunDeps, { plan, unpaid }: Admitted, job: Job): Promise<void> {
+  if (job.status !== "queued") return;
+  const line = plan.next === "wait" ? inLine(job) : undefined;
+  if (line !== undefined) await deps.quota.waitsInLine(line);
+  if (plan.next === "money") deps.budgets.waits(job, unpaid ?? "0");
 }
 
 /** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */
 async function carryOut(
   deps: RunDeps,
   admission: Admitted,
-  firstEtag: string,
+  first: Stored<Job>,
   request: PreparedRequest,
 ): Promise<void> {
   let { plan, held } = admission;
-  let etag = firstEtag;
+  let stored = first;
   let paid: Promise<void> | undefined;
-  while (plan.next.kind === "call") {
-    const { deployment } = plan.next;
-    held ??= takenHere(deps, deployment, request, plan.draft.job.job_id);
-    const settled = await attempt(deps, { value: plan.draft.job, etag }, deployment, request, held);
+  while (plan.next === "call") {
+    const claimed = adopted(stored, plan.claimId);
+    if (claimed === undefined) throw new TypeError("a claim that was stored is not there");
+    held ??= takenHere(deps, plan.deployment, request, claimed.value.job_id);
+    const settled = await attempt(deps, claimed, plan.deployment, request, held);
     if (settled === undefined) return;
     held = undefined;
-    ({ plan, etag, paid } = settled);
+    ({ plan, stored, paid } = settled);
   }
-  const { job, response } = plan.draft;
-  if (hasEnded(job.status)) deps.running.ended({ job: { value: job, etag }, response });
-  if (plan.next.kind === "nudge") await nudgeLater(deps, job, plan.next.atMs);
-  await standBy(deps, { ...admission, plan });
+  const { value: job } = stored;
+  if (isEnded(job)) deps.running.ended({ job: stored, response: plan.draft.response });
+  if (plan.next === "nudge") await nudgeStored(deps, job, { atMs: plan.atMs, isClientWaiting: false });
+  await standBy(deps, { ...admission, plan }, job);
   await paid;
-  if (plan.next.kind !== "again") return;
-  const nudge: Nudge = { v: STORED_VERSION, tenant_id: job.tenant_id, job_id: job.job_id };
+  if (plan.next !== "again") return;
   // A job that somebody else has acted on meanwhile is theirs to nudge.
-  await runFound(deps, nudge, { job: { value: job, etag }, request: request.stored });
+  await runFound(deps, nudgeFor(job), { job: stored, request: request.stored });
 }
 
 async function attempt(
   deps: RunDeps,
-  held: Stored<Job>,
+  held: Stored<InProgress>,
   deployment: Deployment,
   request: PreparedRequest,
-  quota: Held | undefined,
-): Promise<{ plan: Plan; etag: string; paid: Promise<void> | undefined } | undefined> {
-  const { job_id: jobId, tenant_id: tenantId, attempts, lease } = held.value;
+  quota: Held,
+): Promise<{ plan: Plan; stored: Stored<Job>; paid: Promise<void> } | undefined> {
+  const { job_id: jobId, tenant_id: tenantId, attempts, endpoint, lease } = held.value;
+  const { claim_id: claimId } = lease;
   const claim = new Claim(deps, held);
-  const claimId = lease?.claim_id ?? "";
   const release = deps.running.add(jobId, claim);
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
   try {
     const outcome = await deps.models.call({
-      deployment,
-      endpoint: held.value.endpoint,
+      ...{ deployment, endpoint, jobId, attempt: attempts, signal: claim.signal },
       body: request.textFor(deployment),
-      jobId,
-      attempt: attempts,
-      signal: claim.signal,
     });
     const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
-    if (outcome.kind === "rate_limited") deps.cooling.coolDown(deployment.name, outcome.retryAfterMs);
     logCall(deps, held.value, call);
-    if (quota !== undefined)
-      await deps.quota?.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
-    const callsAnew = deps.budgets?.budgetOf(tenantId) !== undefined;
+    await deps.quota.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
+    const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
+    const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) =>
-      afterCall(job, call, { ...circumstances(deps, tenantId, request), callsAnew }),
+      afterCall(job, call, circumstances(deps, tenantId, request, told)),
     );
-    if (settled.kind !== "settled" && lease !== null) await recordLate(deps, held.value, lease, call);
-    const paid = deps.budgets?.settle(claimId, costOfCall(call)?.amount ?? null);
+    if (settled.kind !== "settled") await recordLate(deps, held.value, lease, call);
+    const paid = deps.budgets.settle(claimId, costOfCall(call)?.amount ?? null);
     if (settled.kind === "settled") return { ...settled, paid };
     await paid;
     return undefined;
   } finally {
     release();
-    deps.budgets?.leave(claimId);
+    deps.budgets.leave(claimId);
   }
 }
 
 /** The job went to somebody else, or ended, during the call: its cost counts all the same. */
-async function recordLate(
-  deps: RunDeps,
-  held: Job,
-  lease: NonNullable<Job["lease"]>,
-  call: EndedCall,
-): Promise<void> {
+async function recordLate(deps: RunDeps, held: Job, lease: Lease, call: EndedCall): Promise<void> {
   const late = { attempt: held.attempts, lease, call: callFacts(call), actor: deps.actor };
   const superseded = (job: Job) =>
     supersedeAttempt(draftOf(job), {
       ...late,
       nowMs: deps.clock.now(),
-      reason: hasEnded(job.status) ? job.status : "claimed_by_another",
+      reason: isEnded(job) ? job.status : "claimed_by_another",
     });
   const tried: Tried = {};
   const stored = await patiently(deps, { job_id: held.job_id, attempt: held.attempts }, () =>
@@ -205,7 +218,7 @@ function logCall(deps: RunDeps, job: Job, call: EndedCall): void {
   });
 }
 
-async function requestLost(deps: RunDeps, start: Draft, etag: string): Promise<void> {
+async function requestLost(deps: RunDeps, start: Draft<Queued>, etag: string): Promise<void> {
   const ended = end(start, {
     status: "failed",
     nowMs: deps.clock.now(),
@@ -217,25 +230,14 @@ async function requestLost(deps: RunDeps, start: Draft, etag: string): Promise<v
   deps.running.ended({ job: { value: ended.job, etag: saved.etag }, response: undefined });
 }
 
-/** The nudge's own safety net is the sweeper: a send that fails costs time, not the job. */
-async function nudgeLater(
-  deps: RunDeps,
-  key: { tenant_id: string; job_id: string },
-  atMs: number,
-): Promise<void> {
-  const nudge: Nudge = { v: STORED_VERSION, tenant_id: key.tenant_id, job_id: key.job_id };
-  try {
-    await deps.nudges.send(nudge, { atMs });
-  } catch (thrown) {
-    deps.log.warn("nudge_not_sent", { job_id: key.job_id, reason: String(thrown) });
-  }
-}
-
 function lookAgainMs(looks: number): number {
   return Math.min(FIRST_LOOK_AGAIN_MS * 2 ** looks, MAX_LOOK_AGAIN_MS);
 }
 
-/** A job that cannot be found yet may only be unread by this replica: looked for again, not dropped. */
+/**
+ * A job that cannot be found yet may only be unread by this replica, and one that cannot be read a newer host's: it is
+ * looked for again, not dropped.
+ */
 async function lookAgain(deps: RunDeps, nudge: Nudge): Promise<void> {
   const looks = nudge.looks ?? 0;
   if (looks >= MAX_LOOKS) {

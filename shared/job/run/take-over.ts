@@ -3,7 +3,7 @@ import { type Cost, costAtMost } from "../../model/cost.ts";
 import { readAsk } from "../../model/protocol/protocols.ts";
 import { admissionTokens } from "../../model/token-estimate.ts";
 import { queuedWakeAtMs } from "../advance.ts";
-import type { Job, Lease, StoredRequest } from "../job.ts";
+import type { Job, Lease, Live, Queued, StoredRequest } from "../job.ts";
 import { type Draft, draftOf, loseAttempt } from "../life-cycle.ts";
 import type { Nudge } from "../ports.ts";
 
@@ -12,7 +12,7 @@ import type { Nudge } from "../ports.ts";
  * names the very lease that was seen unchanged for its whole length. Undefined: a live lease, its holder sees to it.
  */
 export function takeOver(
-  job: Job,
+  job: Live,
   nudge: Pick<Nudge, "dead_lease">,
   by: {
     readonly nowMs: number;
@@ -21,9 +21,9 @@ export function takeOver(
     /** What the lost call may have cost; absent: nobody can tell. */
     readonly estimate?: (lease: Lease) => Cost | null;
   },
-): Draft | undefined {
+): Draft<Queued> | undefined {
+  if (job.status === "queued") return draftOf(job);
   const { lease } = job;
-  if (lease === null) return draftOf(job);
   const dead = nudge.dead_lease;
   if (dead?.claim_id !== lease.claim_id || dead.renewals !== lease.renewals) return undefined;
   const requeue = {

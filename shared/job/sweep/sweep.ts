@@ -8,11 +8,11 @@ import {
   SWEEP_SEND_PATIENCE_MS,
 } from "../../limits.ts";
 import { type Log, type LogFields, reasonOf } from "../../log.ts";
-import type { JobKey } from "../../store.ts";
-import { STORED_VERSION } from "../../store.ts";
+import { type JobKey, UnreadableItem } from "../../store.ts";
 import { queuedWakeAtMs } from "../advance.ts";
-import type { Job } from "../job.ts";
+import type { Queued } from "../job.ts";
 import { draftOf } from "../life-cycle.ts";
+import { nudgeFor } from "../nudge.ts";
 import type { JobStore, Nudge, Nudges, SeenLease, Stretch, SweptJobs } from "../ports.ts";
 import { change } from "../saving.ts";
 import { judge, type LeaseWatch, lateAfterMs } from "./lease-watch.ts";
@@ -101,14 +101,15 @@ export class Sweeper {
 
   async #sweepQueued(nowMs: number, round: Round): Promise<void> {
     const met = new Set<string>();
-    let running = 0;
+    /** Those that stay where they are, before the others: they run, or cannot be read. */
+    let staying = 0;
     for (let page = 0; page < SWEEP_MAX_PAGES && !round.isOver; page++) {
-      // Nudging moves `wake_at_ms` on, so the next query starts behind it; only running jobs stay.
-      const jobs = await this.#deps.jobs.overdue(nowMs, SWEEP_PAGE_JOBS + running);
+      // Nudging moves `wake_at_ms` on, so the next query starts behind it.
+      const jobs = await this.#deps.jobs.overdue(nowMs, SWEEP_PAGE_JOBS + staying + round.unreadable);
       const fresh = jobs.filter(({ job_id }) => !met.has(job_id));
       const queued = fresh.filter(({ status }) => status === "queued");
       for (const { job_id } of fresh) met.add(job_id);
-      running += fresh.length - queued.length;
+      staying += fresh.length - queued.length;
       round.overdue += queued.length;
       await round.each(queued, (job) => this.#nudgeQueued(job, nowMs, round));
       if (fresh.length < SWEEP_PAGE_JOBS) break;
@@ -118,25 +119,27 @@ export class Sweeper {
   /** Moves `wake_at_ms` on first: a round that dies in between costs one grace, never a nudge a round for ever. */
   async #nudgeQueued(job: JobKey, nowMs: number, round: Round): Promise<void> {
     const { store, nudges, clock, nudgeGraceMs } = this.#deps;
-    const result = await change(store, job, clock, (current) =>
-      current.status === "queued" && (current.wake_at_ms ?? Infinity) <= nowMs
-        ? draftOf(movedOn(current, nowMs, nudgeGraceMs))
-        : undefined,
-    );
-    if (result?.changed !== true) return;
+    let moved: Queued | undefined;
+    const result = await change(store, job, clock, (current) => {
+      if (current.status !== "queued" || current.wake_at_ms > nowMs) return undefined;
+      moved = movedOn(current, nowMs, nudgeGraceMs);
+      return draftOf(moved);
+    });
+    if (result?.changed !== true || moved === undefined) return;
+    const { wake_at_ms } = moved;
     try {
       await this.#send(nudges, job, round);
     } catch (thrown) {
-      await round.part("taking back", () => this.#takeBack(result.job, nowMs));
+      await round.part("taking back", () => this.#takeBack(job, wake_at_ms, nowMs));
       throw thrown;
     }
   }
 
   /** A nudge that was not sent is no reason to wait longer for the next: an outage would be paid for twice. */
-  async #takeBack(moved: Job, nowMs: number): Promise<void> {
+  async #takeBack(job: JobKey, movedToMs: number, nowMs: number): Promise<void> {
     const { store, clock, nudgeGraceMs } = this.#deps;
-    await change(store, moved, clock, (current) =>
-      current.status === "queued" && current.wake_at_ms === moved.wake_at_ms
+    await change(store, job, clock, (current) =>
+      current.status === "queued" && current.wake_at_ms === movedToMs
         ? draftOf({
             ...current,
             nudges_resent: Math.max(0, current.nudges_resent - 1),
@@ -152,8 +155,7 @@ export class Sweeper {
     round: Round,
     more: Pick<Nudge, "dead_lease"> = {},
   ): Promise<void> {
-    const { tenant_id, job_id } = job;
-    await on.send({ v: STORED_VERSION, tenant_id, job_id, ...more }, { patienceMs: SWEEP_SEND_PATIENCE_MS });
+    await on.send(nudgeFor(job, more), { patienceMs: SWEEP_SEND_PATIENCE_MS });
     round.nudged++;
   }
 }
@@ -165,6 +167,7 @@ class Round {
   nudged = 0;
   watched = 0;
   lostLeases = 0;
+  unreadable = 0;
 
   constructor(log: Log) {
     this.log = log;
@@ -200,7 +203,11 @@ class Round {
           else await act(job);
         } catch (thrown) {
           undone.push(job);
-          this.#failed(thrown, { job_id: job.job_id });
+          if (thrown instanceof UnreadableItem) {
+            this.unreadable++;
+            const { kind, id, fault } = thrown;
+            this.log.error("item_unreadable", { kind, id, fault });
+          } else this.#failed(thrown, { job_id: job.job_id });
         }
       }
     };
@@ -210,7 +217,7 @@ class Round {
 }
 
 /** The time until the next nudge doubles, for a nudge that was not lost only waits in a long queue. */
-export function movedOn(job: Job, nowMs: number, nudgeGraceMs: number): Job {
+export function movedOn(job: Queued, nowMs: number, nudgeGraceMs: number): Queued {
   const graceMs = nudgeGraceMs * 2 ** Math.min(job.nudges_resent, MAX_DOUBLINGS);
   const pastDeadline = nowMs >= job.deadline_ms;
   return {

@@ -193,7 +193,6 @@ export class Term {
   }
 
   #hear({ instance, seq, news }: Report, nowMs: number): void {
-    if (instance === this.#deps.instance) return;
     const heard = this.#reportsHeard.get(instance) ?? 0;
     if (seq === heard) return;
     this.#reportsHeard.set(instance, seq);

@@ -1,6 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import { MAX_RETRY_AFTER_SECONDS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
+import type { WaitCause } from "../../model/wait-cause.ts";
 import type { Stored } from "../../store.ts";
 import {
   afterOutcome,
@@ -28,10 +29,9 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Grant } from "../grant.ts";
 import type { Limited } from "../limited.ts";
 import type { PoolRecord } from "../pool-record.ts";
-import type { ParkedFields, ParkedJobs, QuotaLedger } from "../ports.ts";
+import type { ParkedJob, ParkedJobs, QuotaLedger } from "../ports.ts";
 import { slotsOfOthers, withSlots } from "../slots.ts";
-import { lineSinceMs, placeOf } from "../turns/line.ts";
-import type { Wait, WaitCause } from "../wait.ts";
+import type { Wait } from "../wait.ts";
 import { type HeardCall, NO_CALL, newsOf } from "./call-news.ts";
 import type { Reporter } from "./reporter.ts";
 import { MOST_SHARE, NO_SLICE, type Slice, sliceSize, together } from "./slice.ts";
@@ -218,14 +218,8 @@ export class InstanceQuota {
   }
 
   /** The job is stored as one that waits in line: somebody must dispatch. */
-  async waitsInLine(job: ParkedFields): Promise<void> {
-    const { tenant_id, job_id, priority, deadline_ms, parked, parked_at_ms } = job;
-    if (parked === undefined || parked_at_ms === undefined) return;
-    const { tokens, deployments } = parked;
-    const waiting = { tenant_id, job_id, priority, deadline_ms, tokens, deployments };
-    const placed = { ...waiting, since_ms: lineSinceMs(job) };
-    const place = parked.place ?? placeOf(placed);
-    this.#deps.dispatcher.parkedHere({ ...placed, parked_ms: parked_at_ms, place });
+  async waitsInLine(job: ParkedJob): Promise<void> {
+    this.#deps.dispatcher.parkedHere(job);
     await this.#deps.dispatcher.ensure();
   }
 

@@ -1,21 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { controlRecordHash, EMPTY_CHAIN, nextControlRecord } from "../../../shared/audit/control-record.ts";
 import { type ControlChange, type ControlItem, changeControl } from "../../../shared/audit/control-trail.ts";
-import { CosmosControlTrail } from "../../../shared/azure/cosmos/control-trail.ts";
 import { Problem } from "../../../shared/errors.ts";
 import { StoreUnavailable } from "../../../shared/store.ts";
-import { openStore, TestClock } from "../world.ts";
+import { World } from "../world.ts";
 
-const clock = new TestClock();
-let opened: Awaited<ReturnType<typeof openStore>>;
-let trail: CosmosControlTrail;
+const world = await World.open();
+const { clock, cosmos } = world;
+const { trail } = world.ports;
 let changes = 0;
-beforeAll(async () => {
-  opened = await openStore(clock);
-  trail = new CosmosControlTrail(opened.items.control);
-});
-afterAll(() => opened.close());
-beforeEach(() => opened.cosmos.setFaults({ rules: [] }));
+afterAll(() => world.close());
+beforeEach(() => cosmos.setFaults({ rules: [] }));
 
 /** Adds one to a counter: a change that is wrong if it is decided on what has moved on. */
 const count = (id: string, changeId = `change-${++changes}`): ControlChange => ({
@@ -85,7 +80,7 @@ describe("a change of control", () => {
     "is made once though an answer was lost %s it was applied",
     async (when) => {
       const id = `lost-${when}`;
-      opened.cosmos.setFaults({ rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when } }] });
+      cosmos.setFaults({ rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when } }] });
       expect(await make(count(id))).toMatchObject({ kind: "changed", repeated: false });
       expect(await stored(id)).toMatchObject({ value: 1 });
     },
@@ -93,11 +88,11 @@ describe("a change of control", () => {
 
   it("says that the store is away, and leaves nothing, when it cannot be written", async () => {
     const before = (await records()).length;
-    opened.cosmos.setFaults({
+    cosmos.setFaults({
       rules: [{ operation: "batch", effect: { kind: "refuse", status: 503, retry_after_ms: 1 } }],
     });
     await expect(make(count("away"))).rejects.toThrow(StoreUnavailable);
-    opened.cosmos.setFaults({ rules: [] });
+    cosmos.setFaults({ rules: [] });
     expect(await stored("away")).toBeUndefined();
     expect(await records()).toHaveLength(before);
   });

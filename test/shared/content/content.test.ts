@@ -1,26 +1,23 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { CosmosJobStore } from "../../../shared/azure/cosmos/job-store.ts";
 import { bytesTooMany } from "../../../shared/content/content.ts";
 import type { ContentStore } from "../../../shared/content/content-store.ts";
+import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob, type Submission } from "../../../shared/job/intake/accept.ts";
-import { draftOf, end } from "../../../shared/job/life-cycle.ts";
+import { draftOf } from "../../../shared/job/life-cycle.ts";
 import {
   MAX_METADATA_KEY_CHARS,
   MAX_METADATA_PAIRS,
   MAX_METADATA_VALUE_CHARS,
   MAX_STORED_CONTENT_BYTES,
 } from "../../../shared/limits.ts";
-import { type OpenedItems, openItems } from "../azure/cosmos/opened-items.ts";
 import { by, submission } from "../job/samples.ts";
-import { TestClock } from "../world.ts";
+import { World } from "../world.ts";
 
-const clock = new TestClock();
-const nowMs = clock.now();
-let opened: OpenedItems;
-beforeAll(async () => {
-  opened = await openItems(clock);
-});
+const opened = await World.open();
 afterAll(() => opened.close());
+const { clock } = opened;
+const nowMs = clock.now();
 
 /** A text that takes so many bytes where it is stored. */
 const bodyOf = (bytes: number) => '"'.repeat(1_000) + "x".repeat(bytes - 2_002);

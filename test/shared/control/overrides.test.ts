@@ -12,7 +12,7 @@ import { type OverridesStore, watchOverrides } from "../../../shared/control/wat
 import { FRESH_MS } from "../../../shared/fresh-copy.ts";
 import { parseCatalogue } from "../../../shared/model/catalogue.ts";
 import { StoreUnavailable } from "../../../shared/store.ts";
-import { silent, someTenants, TestClock } from "../world.ts";
+import { silent, TestClock, tenantsWith } from "../world.ts";
 
 const deployment = (name: string, provider: string) => ({
   ...{ name, provider, model: `${name}-model`, base_url: "https://example.test/v1", auth: { kind: "none" } },
@@ -81,7 +81,7 @@ describe("what operators set", () => {
       () => tenants,
       () => shares,
     );
-    const tenants = someTenants();
+    const tenants = tenantsWith();
     expect(["team-a", "team-b"].map((id) => effective.tenants().get(id)?.weight)).toEqual([1, 7]);
     expect(effective.catalogue()).toBe(effective.catalogue());
     expect(effective.catalogue().revision).toBe(3);

@@ -10,7 +10,7 @@ import { type Entrance, serve } from "../../../shared/http/serve.ts";
 import { createThrottle } from "../../../shared/http/throttle.ts";
 import { unrouted } from "../../../shared/http/unrouted.ts";
 import { StoreUnavailable } from "../../../shared/store.ts";
-import { silent, someTenants, TestClock } from "../world.ts";
+import { silent, TestClock, tenantsWith } from "../world.ts";
 
 interface Deps extends Entrance {
   readonly nowSeconds: number;
@@ -45,7 +45,7 @@ const things = route({
   },
 });
 
-const team = someTenants().get("team-a");
+const team = tenantsWith().get("team-a");
 if (team === undefined) throw new Error("no tenant");
 const throttle = createThrottle({ maxInFlight: 2, submitsPerSecond: 0, clock: new TestClock() });
 const authenticator: Entrance["authenticator"] = {

@@ -1,17 +1,19 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CosmosLiveJobs } from "../../../shared/azure/cosmos/live-jobs.ts";
-import { CosmosSweepRounds } from "../../../shared/azure/cosmos/sweep-rounds.ts";
+import { afterAll, describe, expect, it } from "vitest";
 import { backlogOf, type LiveJob } from "../../../shared/job/backlog.ts";
+import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
-import { draftOf, end, startAttempt } from "../../../shared/job/life-cycle.ts";
+import { draftOf, startAttempt } from "../../../shared/job/life-cycle.ts";
 import { change } from "../../../shared/job/saving.ts";
 import { type SweepRound, toldRounds } from "../../../shared/job/sweep/round.ts";
 import type { SweepReport } from "../../../shared/job/sweep/sweep.ts";
 import { StoreUnavailable } from "../../../shared/store.ts";
-import { openStore, silent, TestClock } from "../world.ts";
-import { by, submission } from "./samples.ts";
+import { silent, World } from "../world.ts";
+import { by, inState, submission } from "./samples.ts";
 
+const world = await World.open();
+const { clock } = world;
+const { store, liveJobs, sweepRounds: rounds } = world.ports;
 const NOW_MS = 1_800_000_000_000;
 const live = (change: Partial<LiveJob> = {}): LiveJob => ({
   ...{ tenant_id: "a", model: "m", status: "queued" },
@@ -64,12 +66,7 @@ describe("the backlog", () => {
 });
 
 describe("in the store", () => {
-  const clock = new TestClock();
-  let opened: Awaited<ReturnType<typeof openStore>>;
-  beforeAll(async () => {
-    opened = await openStore(clock);
-  });
-  afterAll(() => opened.close());
+  afterAll(() => world.close());
 
   it("only live jobs are counted and read, those first whose time comes first", async () => {
     const nowMs = clock.now();
@@ -80,17 +77,17 @@ describe("in the store", () => {
         { ...submission, deadlineMs: nowMs + 1e6 },
         { ...by, tenantId, jobId, nowMs, nudgeGraceMs: wakeMs },
       );
-      await opened.store.create(accepted, nowMs);
+      await store.create(accepted, nowMs);
       return accepted.job;
     };
     const jobs = await Promise.all([5, 3, 4, 1, 2].map((n) => key(n, n * 1000)));
     const [ended, started] = jobs;
     if (ended === undefined || started === undefined) throw new Error("no jobs");
-    await change(opened.store, ended, clock, (job) =>
-      end(draftOf(job), { status: "cancelled", nowMs, actor: "c" }),
+    await change(store, ended, clock, (job) =>
+      end(draftOf(inState(job, "queued")), { status: "cancelled", nowMs, actor: "c" }),
     );
-    await change(opened.store, started, clock, (job) =>
-      startAttempt(draftOf(job), {
+    await change(store, started, clock, (job) =>
+      startAttempt(draftOf(inState(job, "queued")), {
         claimId: "c",
         deployment: { name: "d", provider: "openai", simulated: true },
         requestSha256: "0".repeat(64),
@@ -100,7 +97,6 @@ describe("in the store", () => {
         reason: null,
       }),
     );
-    const liveJobs = new CosmosLiveJobs(opened.jobs);
     expect(await liveJobs.count()).toEqual({ queued: 3, running: 1 });
     const soonest = await liveJobs.soonest(10);
     expect(soonest.map((job) => (job.wake_at_ms - nowMs) / 1000)).toEqual([1, 2, 4, 30]);
@@ -116,7 +112,6 @@ describe("in the store", () => {
   });
 
   it("the sweeper's last round is kept when something happened, and else every five seconds", async () => {
-    const rounds = new CosmosSweepRounds(opened.items.control);
     expect(await rounds.last()).toBeUndefined();
     const quiet: SweepReport = { overdue: 0, nudged: 0, watched: 0, lostLeases: 0 };
     let next: SweepReport | Error = quiet;

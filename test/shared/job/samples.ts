@@ -1,5 +1,5 @@
 import { acceptJob, type Submission } from "../../../shared/job/intake/accept.ts";
-import type { Job } from "../../../shared/job/job.ts";
+import type { Ended, InProgress, Job, Queued } from "../../../shared/job/job.ts";
 import type { CallFacts } from "../../../shared/job/life-cycle.ts";
 
 export const NOW_MS = 1_800_000_000_000;
@@ -23,7 +23,7 @@ export const by = {
   nudgeGraceMs: 10_000,
 };
 
-export function newJob(change: Partial<Submission> = {}): Job {
+export function newJob(change: Partial<Submission> = {}): Queued {
   return acceptJob({ ...submission, ...change }, by).job;
 }
 
@@ -34,3 +34,14 @@ export const call: CallFacts = {
   latencyMs: 12.4,
   responseSha256: "r".repeat(64),
 };
+
+/** A queued job as another state's, with all that both have. */
+export function reopened(job: Job): Queued {
+  return { ...newJob(), ...job, status: "queued", waiting: null, nudges_resent: 0, wake_at_ms: NOW_MS };
+}
+
+/** The job, which must be in that state. */
+export function inState<S extends Job["status"]>(job: Job | undefined, ...states: readonly S[]) {
+  if (job === undefined || !states.includes(job.status as S)) throw new Error(`the job is ${job?.status}`);
+  return job as S extends "queued" ? Queued : S extends "in_progress" ? InProgress : Ended;
+}

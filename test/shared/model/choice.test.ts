@@ -6,8 +6,8 @@ import { type Choice, type ChoiceInput, chooseDeployment, mayUse } from "../../.
 import { createLatencies } from "../../../shared/model/latency.ts";
 import { capabilitiesAsked } from "../../../shared/model/protocol/openai/request-ask.ts";
 import { readAsk } from "../../../shared/model/protocol/protocols.ts";
+import type { WaitCause } from "../../../shared/model/wait-cause.ts";
 
-const NOW_MS = 1_800_000_000_000;
 const CHAT = "/v1/chat/completions";
 
 const deployment = (name: string, change: Partial<Deployment> = {}): Deployment => ({
@@ -43,10 +43,10 @@ const input = (model: Model | undefined, change: Partial<ChoiceInput> = {}): Cho
   tenant: { allow_models: ["*"], deny_providers: [] },
   refusedBy: [],
   tried: [],
-  coolingUntilMs: () => undefined,
+  waitCause: () => undefined,
   latencyMs: () => undefined,
   seed: "job_1/1",
-  nowMs: NOW_MS,
+  nowMs: 0,
   ...change,
 });
 const nameOf = (choice: Choice): string =>
@@ -61,7 +61,7 @@ describe("the choice of a deployment", () => {
     deployment("b", { provider: "xai", endpoints: ["/v1/responses", CHAT] }),
   ]);
   const choose = (change: Partial<ChoiceInput> = {}) => chooseDeployment(input(two, change));
-  const cooling = (until: Record<string, number>) => ({ coolingUntilMs: (name: string) => until[name] });
+  const waiting = (causes: Record<string, WaitCause>) => ({ waitCause: (name: string) => causes[name] });
 
   it("goes in order, past those that may not, cannot, will not or failed, and says so", () => {
     const seen = (change: Partial<ChoiceInput> = {}) => {
@@ -77,18 +77,22 @@ describe("the choice of a deployment", () => {
     expect(seen({ refusedBy: ["a"] })).toEqual(["b", "target 2; passed over: a (turned it away)"]);
     expect(seen({ tried: ["a"] })).toEqual(["b", "target 2; passed over: a (failed)"]);
     expect(seen({ tried: ["a", "b"] })).toEqual(["a", "target 1"]);
-    expect(seen(cooling({ a: NOW_MS + 5 }))).toEqual(["b", "target 2; passed over: a (rate limited)"]);
-    expect(choose(cooling({ a: NOW_MS + 5, b: NOW_MS + 3 }))).toMatchObject({
+    expect(seen(waiting({ a: "rate_limited" }))).toEqual(["b", "target 2; passed over: a (rate limited)"]);
+    expect(choose(waiting({ a: "deployment_failing", b: "concurrency" }))).toMatchObject({
       kind: "wait",
-      untilMs: NOW_MS + 3,
-      reason: "rate_limited; passed over: a (rate limited), b (rate limited)",
+      cause: "deployment_failing",
+      reason: "deployment_failing; passed over: a (deployment failing), b (concurrency)",
+    });
+    expect(choose({ ...waiting({ a: "not_granted", b: "no_slice" }), tried: ["a"] })).toMatchObject({
+      cause: "no_slice",
+      deployments: [{ name: "b" }],
     });
   });
 
   it("says nothing of a choice where there is none", () => {
     const one = routeOf("ordered", [deployment("a")]);
     expect(chooseDeployment(input(one)).reason).toBeNull();
-    expect(chooseDeployment(input(one, cooling({ a: NOW_MS + 5 }))).reason).toBe("rate_limited");
+    expect(chooseDeployment(input(one, waiting({ a: "rate_limited" }))).reason).toBe("rate_limited");
   });
 
   it("says why there is none", () => {
@@ -182,7 +186,7 @@ describe("the choice of a deployment", () => {
                 ...asking({ tools: [{}] }),
                 refusedBy: state.refused,
                 tried: state.tried,
-                coolingUntilMs: (n) => (state.cooling.includes(n) ? NOW_MS + 1 : undefined),
+                waitCause: (n) => (state.cooling.includes(n) ? "rate_limited" : undefined),
                 seed,
               },
             ),

@@ -1,183 +1,82 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
-import { JOBS_CONTAINER, openDatabase } from "../../../shared/azure/cosmos/client.ts";
-import { CosmosParkedJobs } from "../../../shared/azure/cosmos/parked-jobs.ts";
-import {
-  CosmosDispatcherLeases,
-  CosmosQuotaLedger,
-  CosmosQuotaReports,
-} from "../../../shared/azure/cosmos/quota.ts";
-import { acceptJob } from "../../../shared/job/intake/accept.ts";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Nudge } from "../../../shared/job/ports.ts";
-import { runJob } from "../../../shared/job/run/run.ts";
-import type { RunDeps } from "../../../shared/job/run/run-deps.ts";
-import { type Catalogue, parseCatalogue } from "../../../shared/model/catalogue.ts";
-import { Dispatcher } from "../../../shared/quota/dispatch/dispatcher.ts";
-import type { Grant } from "../../../shared/quota/grant.ts";
-import { InstanceQuota } from "../../../shared/quota/instance/instance-quota.ts";
-import { Reporter } from "../../../shared/quota/instance/reporter.ts";
-import { limitedIn } from "../../../shared/quota/limited.ts";
-import type { JobKey } from "../../../shared/store.ts";
-import { submission } from "../job/samples.ts";
-import { answer, completion, Labs, NudgeList, openStore, silent, TestClock, workerOn } from "../world.ts";
+import { answer, completion } from "../labs.ts";
+import { type Instance, tenantsWith, World } from "../world.ts";
 
-/** Two instances on one store: the app's own adapters, the local Cosmos DB, a clock turned by hand. */
-const labs = new Labs();
-let clock: TestClock;
-let opened: Awaited<ReturnType<typeof openStore>>;
-let closeDatabase: () => void;
+/** Two instances on one store, and one deployment of 60 requests a minute. */
+let world: World;
 let one: Instance;
 let two: Instance;
-let nudges: NudgeList;
-const released: { key: JobKey; grant: Grant }[] = [];
-const givenUp: JobKey[] = [];
-let count = 0;
 
-interface Instance {
-  readonly worker: RunDeps;
-  readonly dispatcher: Dispatcher;
-}
-
-beforeAll(() => labs.start());
-afterAll(() => labs.stop());
 beforeEach(async () => {
-  clock = new TestClock();
-  opened = await openStore(clock);
-  nudges = new NudgeList();
-  released.length = 0;
-  givenUp.length = 0;
-  labs.calls.length = 0;
-  labs.reply("openai-one", answer(200, completion("Hello")));
-  const connectionString = `AccountEndpoint=http://127.0.0.1:${opened.cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
-  const { database, dispose } = openDatabase({ kind: "connection_string", connectionString }, () => {
-    throw new Error("no identity here");
-  });
-  closeDatabase = dispose;
-  const make = (instance: string): Instance => {
-    const { control } = opened.items;
-    const ledger = new CosmosQuotaLedger(control);
-    const reports = new CosmosQuotaReports(control);
-    const parked = new CosmosParkedJobs(database.container(JOBS_CONTAINER));
-    const by = { ledger, reports, clock, instance, log: silent };
-    const dispatcher: Dispatcher = new Dispatcher({
-      ...{ ...by, parked, leases: new CosmosDispatcherLeases(control) },
-      releases: {
-        release: async (jobs) => void released.push(...jobs),
-        giveUp: async (keys) => void givenUp.push(...keys),
-        // Each instance takes the messages that it sends.
-        dispatch: async () => void dispatcher.run().catch(() => undefined),
-      },
-      deployments: () => limitedIn(limited()),
-      weightOf: () => 1,
-    });
-    const quota = new InstanceQuota({
-      ...{ ...by, dispatcher, jobs: parked, reporter: new Reporter(by) },
-      deployment: (name) => limitedIn(limited()).find((each) => each.name === name),
-    });
-    const worker = workerOn({ store: opened.store, clock, nudges, catalogue: limited() }, { quota });
-    return { worker, dispatcher };
-  };
-  one = make("one");
-  two = make("two");
+  world = await World.open();
+  world.labs.reply("openai-one", answer(200, completion("Hello")));
+  world.catalogue = world.labs.catalogue({ name: "openai-one", limits: { requests_per_minute: 60 } });
+  [one, two] = [world.instance("one"), world.instance("two")];
 });
-afterEach(async () => {
-  closeDatabase();
-  await opened.close();
-});
+afterEach(() => world.close());
 
-let known: Catalogue | undefined;
-/** One deployment of 60 requests a minute. */
-function limited(): Catalogue {
-  if (known !== undefined) return known;
-  const [deployment] = labs.catalogue("openai-one").deployments;
-  const file = { deployments: [{ ...deployment, limits: { requests_per_minute: 60 } }] };
-  const parsed = parseCatalogue(file, { settings: {} });
-  if ("faults" in parsed) throw new Error(parsed.faults.join("; "));
-  known = parsed.catalogue;
-  return known;
+const isLeading = ({ service }: Instance) => service.dispatcher.isLeading;
+/** Turns the clock until the dispatcher has let a job go, and takes the nudges. */
+async function nextReleases(): Promise<Nudge[]> {
+  await world.turnUntil(() => world.releases.sent.length > 0);
+  return world.releases.take(world.clock.now());
 }
 
-async function accepted(change: { deadlineMs?: number } = {}): Promise<Nudge> {
-  const model = "openai-one-model";
-  const bodyText = `{"model":"${model}","messages":[{"role":"user","content":"Hi"}]}`;
-  const whole = { ...submission, deadlineMs: clock.now() + 3_600_000, model, bodyText, ...change };
-  const jobId = `job_${String(++count).padStart(32, "0")}`;
-  const by = { tenantId: "team-a", jobId, actor: "team-a/key:1", nowMs: clock.now(), nudgeGraceMs: 10_000 };
-  await opened.store.create(acceptJob(whole, by), clock.now());
-  return { v: 1, tenant_id: "team-a", job_id: jobId };
-}
-
-async function jobOf(key: JobKey) {
-  const job = (await opened.store.read(key))?.value;
-  if (job === undefined) throw new Error("the job is gone");
-  return job;
-}
-
-/** Turns the clock in small steps, letting sockets answer in between, until `done` holds. */
-async function turnUntil(done: () => boolean): Promise<void> {
-  for (let turns = 0; turns < 3_000; turns++) {
-    if (done()) return;
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    clock.advance(25);
-  }
-  throw new Error("it never came to pass");
-}
-
-it("lets a job go at once where quota is free, and parks what must wait without a nudge of its own", async () => {
-  const [first, second] = [await accepted(), await accepted()];
-  await runJob(one.worker, first);
-  expect((await jobOf(first)).status).toBe("completed");
-  await runJob(one.worker, second);
-  expect(await jobOf(second)).toMatchObject({
+it("lets a job go at once where quota is free, and stores what must wait without a nudge of its own", async () => {
+  const [first, second] = [await world.accepted(), await world.accepted()];
+  await one.run(first);
+  expect((await world.job(first)).status).toBe("completed");
+  await one.run(second);
+  expect(await world.job(second)).toMatchObject({
     status: "queued",
     attempts: 0,
-    parked: { deployments: ["openai-one"] },
-    retry_at_ms: null,
+    waiting: { for: "quota", cause: "quota", deployments: ["openai-one"] },
   });
-  expect(nudges.sent).toEqual([]);
-  expect((await opened.store.audit(second)).map(({ event }) => event)).toEqual(["accepted", "waiting"]);
+  expect(world.nudges.sent).toEqual([]);
+  expect(await world.eventsOf(second)).toEqual(["accepted", "waiting"]);
 });
 
-it("releases waiting jobs as quota comes back, wherever they were parked, and each is called once", async () => {
+it("releases waiting jobs as quota comes back, wherever they were stored, and each is called once", async () => {
   const keys: Nudge[] = [];
-  for (let n = 0; n < 4; n++) keys.push(await accepted());
-  for (const [n, key] of keys.entries()) await runJob((n % 2 === 0 ? one : two).worker, key);
+  for (let n = 0; n < 4; n++) keys.push(await world.accepted());
+  for (const [n, key] of keys.entries()) await (n % 2 === 0 ? one : two).run(key);
   const ran = new Set<string>();
   while (ran.size < 3) {
-    await turnUntil(() => released.some(({ key }) => !ran.has(key.job_id)));
-    for (const { key, grant } of released.filter((each) => !ran.has(each.key.job_id))) {
-      ran.add(key.job_id);
-      await runJob(two.worker, { v: 1, ...key, grant });
+    for (const nudge of await nextReleases()) {
+      ran.add(nudge.job_id);
+      await two.run(nudge);
       // Come twice, it changes nothing.
-      await runJob(one.worker, { v: 1, ...key, grant });
+      await one.run(nudge);
     }
   }
-  for (const key of keys) expect(await jobOf(key)).toMatchObject({ status: "completed", attempts: 1 });
-  expect(labs.calls).toHaveLength(4);
-  expect([one, two].filter(({ dispatcher }) => dispatcher.isLeading)).toHaveLength(1);
-  expect((await jobOf(keys[3] as Nudge)).parked_at_ms).toBeUndefined();
+  for (const key of keys) expect(await world.job(key)).toMatchObject({ status: "completed", attempts: 1 });
+  expect(world.labs.calls).toHaveLength(4);
+  expect([one, two].filter(isLeading)).toHaveLength(1);
+  const { resource } = await world.jobs.item("job", ["team-a", keys[3]?.job_id ?? ""]).read();
+  expect(resource).not.toHaveProperty("parked_at_ms");
 });
 
-it("reads a job that was let go, though it was accepted here: another instance has parked it since", async () => {
-  const [first, second] = [await accepted(), await accepted()];
-  await runJob(two.worker, first);
-  const found = await opened.store.readWithRequest(second);
+it("reads a job that was let go, though it was accepted here: it has been put in the line since", async () => {
+  const [first, second] = [await world.accepted(), await world.accepted()];
+  await two.run(first);
+  const found = await world.ports.store.readWithRequest(second);
   if (found?.request === undefined || "fault" in found.request) throw new Error("the job is gone");
-  one.worker.running.accepted({ job: found.job, request: found.request });
-  await runJob(two.worker, second);
-  await turnUntil(() => released.length === 1);
-  const before = opened.cosmos.counters().batch ?? 0;
-  await runJob(one.worker, { ...second, grant: released[0]?.grant as Grant });
-  expect(await jobOf(second)).toMatchObject({ status: "completed", attempts: 1 });
+  one.running.accepted({ job: found.job, request: found.request });
+  await two.run(second);
+  const [released] = await nextReleases();
+  const before = world.cosmos.counters().batch ?? 0;
+  await one.run(released as Nudge);
+  expect(await world.job(second)).toMatchObject({ status: "completed", attempts: 1 });
   // Its claim and its end, and none that was refused.
-  expect((opened.cosmos.counters().batch ?? 0) - before).toBe(2);
+  expect((world.cosmos.counters().batch ?? 0) - before).toBe(2);
 });
 
 it("does not let the sweeper's nudge, or a lapsed grant, get a job past the line", async () => {
-  const [first, second] = [await accepted(), await accepted()];
-  await runJob(one.worker, first);
-  await runJob(one.worker, second);
-  const parked = await jobOf(second);
+  const [first, second] = [await world.accepted(), await world.accepted()];
+  await one.run(first);
+  await one.run(second);
+  const waiting = await world.job(second);
   const taken = {
     tokens: 1,
     at_ms: 0,
@@ -186,66 +85,68 @@ it("does not let the sweeper's nudge, or a lapsed grant, get a job past the line
     burst_requests: 1,
     burst_tokens: 1,
   };
-  await runJob(two.worker, second);
-  await runJob(two.worker, { ...second, grant: { deployment: "openai-one", taken, lapses_ms: clock.now() } });
-  expect(await jobOf(second)).toEqual(parked);
-  expect(labs.calls).toHaveLength(1);
+  await two.run(second);
+  await two.run({ ...second, grant: { deployment: "openai-one", taken, lapses_ms: world.clock.now() } });
+  expect(await world.job(second)).toEqual(waiting);
+  expect(world.labs.calls).toHaveLength(1);
 });
 
 it("gives the quota of a grant that no call comes of to the next in the line", async () => {
   const keys: Nudge[] = [];
-  for (let n = 0; n < 3; n++) keys.push(await accepted());
-  for (const key of keys) await runJob(one.worker, key);
-  await turnUntil(() => released.length === 1);
-  const releasedMs = clock.now();
-  const [{ key, grant } = { key: undefined, grant: undefined }] = released;
-  if (key === undefined) throw new Error("nothing was released");
-  // Meanwhile its model was taken out.
-  await runJob({ ...one.worker, catalogue: () => labs.catalogue("xai-two") }, { v: 1, ...key, grant });
-  expect((await jobOf(key)).status).toBe("failed");
-  await turnUntil(() => released.length === 2);
+  for (let n = 0; n < 3; n++) keys.push(await world.accepted());
+  for (const key of keys) await one.run(key);
+  const [released] = await nextReleases();
+  const releasedMs = world.clock.now();
+  // Meanwhile its tenant was taken out; and is let in again.
+  world.tenants = tenantsWith(undefined, "team-c");
+  await one.run(released as Nudge);
+  expect((await world.job(released as Nudge)).status).toBe("failed");
+  world.tenants = tenantsWith();
+  await nextReleases();
   // One comes back a second: the third has what the second did not use.
-  expect(clock.now() - releasedMs).toBeLessThan(500);
-  expect(labs.calls).toHaveLength(1);
+  expect(world.clock.now() - releasedMs).toBeLessThan(500);
+  expect(world.labs.calls).toHaveLength(1);
 });
 
 it("ends a job in time whose turn would come too late", async () => {
-  const [first, second] = [await accepted(), await accepted({ deadlineMs: clock.now() + 20_000 })];
-  await runJob(one.worker, first);
-  await runJob(one.worker, second);
-  await runJob(one.worker, { ...second, late: true });
-  expect(await jobOf(second)).toMatchObject({ status: "expired", error: { code: "deadline_exceeded" } });
+  const [first, second] = [
+    await world.accepted(),
+    await world.accepted({ deadlineMs: world.clock.now() + 20_000 }),
+  ];
+  await one.run(first);
+  await one.run(second);
+  await one.run({ ...second, late: true });
+  expect(await world.job(second)).toMatchObject({ status: "expired", error: { code: "deadline_exceeded" } });
 });
 
 it("has another instance take over from a dispatcher that died", async () => {
-  const [first, second] = [await accepted(), await accepted()];
-  await runJob(one.worker, first);
-  const holder = new CosmosDispatcherLeases(opened.items.control);
-  await holder.write({ holder: "dead", renewals: 7 }, (await holder.read())?.etag);
-  await runJob(two.worker, second);
-  expect(two.dispatcher.isLeading).toBe(false);
-  for (let n = 0; n < 20 && !two.dispatcher.isLeading; n++) {
-    clock.advance(1_000);
-    await two.dispatcher.tend();
-  }
-  expect(two.dispatcher.isLeading).toBe(true);
-  await turnUntil(() => released.length > 0);
-  expect(released[0]?.key.job_id).toBe(second.job_id);
+  const [first, second] = [await world.accepted(), await world.accepted()];
+  await one.run(first);
+  const { dispatcherLeases: leases } = world.ports;
+  await leases.write({ holder: "dead", renewals: 7 }, (await leases.read())?.etag);
+  await two.run(second);
+  expect(isLeading(two)).toBe(false);
+  await tended(two);
+  expect((await nextReleases())[0]?.job_id).toBe(second.job_id);
 });
+
+/** Turns the sweep timer until the instance dispatches. */
+async function tended(instance: Instance): Promise<void> {
+  await world.turnUntil(async () => {
+    if (!isLeading(instance)) await instance.sweep();
+    return isLeading(instance);
+  }, 1_000);
+}
 
 it("dispatches again after another had taken over meanwhile", async () => {
   const keys: Nudge[] = [];
-  for (let n = 0; n < 3; n++) keys.push(await accepted());
-  for (const key of keys) await runJob(one.worker, key);
-  await turnUntil(() => one.dispatcher.isLeading && released.length > 0);
-  const lease = new CosmosDispatcherLeases(opened.items.control);
-  await lease.write({ holder: "another", renewals: 1 }, (await lease.read())?.etag);
-  await turnUntil(() => !one.dispatcher.isLeading);
-  const before = released.length;
-  for (let n = 0; n < 20 && !one.dispatcher.isLeading; n++) {
-    clock.advance(1_000);
-    await one.dispatcher.tend();
-  }
-  expect(one.dispatcher.isLeading).toBe(true);
-  await turnUntil(() => released.length > before);
+  for (let n = 0; n < 3; n++) keys.push(await world.accepted());
+  for (const key of keys) await one.run(key);
+  await nextReleases();
+  const { dispatcherLeases: leases } = world.ports;
+  await leases.write({ holder: "another", renewals: 1 }, (await leases.read())?.etag);
+  await world.turnUntil(() => !isLeading(one));
+  world.releases.sent.length = 0;
+  await tended(one);
+  await nextReleases();
 });

@@ -1,8 +1,8 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { CosmosBilledCalls } from "../../../shared/azure/cosmos/billed-calls.ts";
+import { afterAll, expect, it } from "vitest";
+import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
-import { draftOf, end, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
+import { draftOf, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
 import {
   type BilledCall,
   dayOf,
@@ -11,7 +11,7 @@ import {
   UsageReport,
 } from "../../../shared/usage/usage-report.ts";
 import { by, call, submission } from "../job/samples.ts";
-import { openStore, TestClock } from "../world.ts";
+import { World } from "../world.ts";
 
 const AT = 1_800_000_000;
 const billed = (change: Partial<BilledCall> = {}): BilledCall => ({
@@ -121,16 +121,13 @@ it("adds what is known of a call of unknown cost, and the parts that labs tell",
   ]);
 });
 
-const clock = new TestClock();
-let opened: Awaited<ReturnType<typeof openStore>>;
-beforeAll(async () => {
-  opened = await openStore(clock);
-});
-afterAll(() => opened.close());
+const world = await World.open();
+afterAll(() => world.close());
+const { store, billedCalls: calls } = world.ports;
 
 it("finds each call once in the store, late ones as well, by tenant and time", async () => {
   const accepted = acceptJob(submission, by);
-  await opened.store.create(accepted, by.nowMs);
+  await store.create(accepted, by.nowMs);
   const deployment = { name: "d", provider: "openai", simulated: true };
   const started = startAttempt(draftOf(accepted.job), {
     ...{
@@ -149,11 +146,10 @@ it("finds each call once in the store, late ones as well, by tenant and time", a
   const late = supersedeAttempt(ended, {
     ...{ attempt: 1, lease, call, nowMs: by.nowMs + 86_400_000, actor: "w", reason: "completed" },
   });
-  const current = await opened.store.read(accepted.job);
-  const written = await opened.store.write(late, current?.etag ?? "", by.nowMs);
+  const current = await store.read(accepted.job);
+  const written = await store.write(late, current?.etag ?? "", by.nowMs);
   expect(written.kind).toBe("written");
 
-  const calls = new CosmosBilledCalls(opened.items.jobs);
   const found = async (tenantId: string | undefined, from: number, until: number) => {
     const all: BilledCall[] = [];
     for await (const page of calls.pages({ tenantId, fromSeconds: from, untilSeconds: until }))

@@ -9,42 +9,35 @@ import {
   verifyControl,
   verifyJobs,
 } from "../../../shared/audit/verify.ts";
-import { CosmosControlTrail } from "../../../shared/azure/cosmos/control-trail.ts";
-import { CosmosJobStore } from "../../../shared/azure/cosmos/job-store.ts";
 import { CosmosSeals } from "../../../shared/azure/cosmos/seals.ts";
 import { CosmosTrails } from "../../../shared/azure/cosmos/trails.ts";
-import { inlineContent } from "../../../shared/content/content-store.ts";
+import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import type { Job } from "../../../shared/job/job.ts";
-import { draftOf, end, startAttempt } from "../../../shared/job/life-cycle.ts";
+import { draftOf, startAttempt } from "../../../shared/job/life-cycle.ts";
 import { by, call, submission } from "../../shared/job/samples.ts";
-import { type OpenedStore, openStore, silent, TestClock } from "../../shared/world.ts";
+import { silent, type TestClock, World } from "../../shared/world.ts";
 
 export const DAY_MS = 86_400_000;
 
-/** A store with trails in it, on the real emulator, and a clock that only moves when told. */
+/** A world with trails in it. */
 export class AuditWorld {
-  readonly clock = new TestClock();
-  readonly opened: OpenedStore;
+  readonly clock: TestClock;
+  readonly opened: World;
   readonly trails: TrailReader;
   readonly seals: CosmosSeals;
-  readonly #control: CosmosControlTrail;
-  readonly #store: CosmosJobStore;
   #jobs = 0;
   #runs = 0;
 
-  private constructor(opened: OpenedStore, clock: TestClock, auditDays: number) {
+  private constructor(opened: World) {
     this.opened = opened;
-    this.clock = clock;
+    this.clock = opened.clock;
     this.trails = new CosmosTrails(opened.items.jobs, opened.items.control);
     this.seals = new CosmosSeals(opened.items.jobs, opened.items.control);
-    this.#control = new CosmosControlTrail(opened.items.control);
-    this.#store = new CosmosJobStore(opened.items.jobs, { contentDays: 1, auditDays }, inlineContent);
   }
 
-  static async open(auditDays = 0): Promise<AuditWorld> {
-    const clock = new TestClock();
-    return new AuditWorld(await openStore(clock), clock, auditDays);
+  static async open(auditRetentionDays = 0): Promise<AuditWorld> {
+    return new AuditWorld(await World.open({ settings: { auditRetentionDays, contentRetentionDays: 1 } }));
   }
 
   close(): Promise<void> {
@@ -53,28 +46,29 @@ export class AuditWorld {
 
   /** A job of three records: accepted, attempt_started and, unless it goes on, completed. */
   async job(goesOn = false): Promise<Job> {
+    const { store } = this.opened.ports;
     const nowMs = this.clock.now();
     const jobId = `job_${String(++this.#jobs).padStart(32, "0")}`;
     const accepted = acceptJob({ ...submission, deadlineMs: nowMs + 3_600_000 }, { ...by, jobId, nowMs });
-    const created = await this.#store.create(accepted, nowMs);
+    const created = await store.create(accepted, nowMs);
     if (created.kind !== "written") throw new Error(created.kind);
     const started = startAttempt(draftOf(accepted.job), {
       ...{ claimId: "c", requestSha256: "0".repeat(64), leaseSeconds: 30, nowMs, actor: "worker:1" },
       deployment: { name: "d", provider: "openai", simulated: true },
       reason: null,
     });
-    const running = await this.#store.write(started, created.etag, nowMs);
+    const running = await store.write(started, created.etag, nowMs);
     if (running.kind !== "written") throw new Error(running.kind);
     if (goesOn) return started.job;
     const ended = end(draftOf(started.job), { status: "completed", nowMs, actor: "worker:1", call });
-    await this.#store.write(ended, running.etag, nowMs);
+    await store.write(ended, running.etag, nowMs);
     return ended.job;
   }
 
   /** A change of control. */
   async change(name: string): Promise<void> {
     await changeControl(
-      { trail: this.#control, clock: this.clock },
+      { trail: this.opened.ports.trail, clock: this.clock },
       {
         ...{ scope: "switches", changeId: name, actor: "ops/key:0", reads: [] },
         decide: () => ({ event: "switched_off", writes: [{ kind: "upsert", item: { id: name } }] }),

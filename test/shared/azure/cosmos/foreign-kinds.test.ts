@@ -1,23 +1,20 @@
 import type { Container } from "@azure/cosmos";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { changeControl } from "../../../../shared/audit/control-trail.ts";
 import { CosmosTrails } from "../../../../shared/azure/cosmos/trails.ts";
 import { LOOK_AFTER_MS, newAccount, reserve } from "../../../../shared/budget/account.ts";
+import { end } from "../../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
-import { draftOf, end } from "../../../../shared/job/life-cycle.ts";
+import { draftOf } from "../../../../shared/job/life-cycle.ts";
 import { by, call, submission } from "../../job/samples.ts";
-import { TestClock } from "../../world.ts";
-import { type OpenedItems, openItems } from "./opened-items.ts";
+import { World } from "../../world.ts";
 
 /** Items of a kind that nobody knows, with the very fields of those that are known. */
-const clock = new TestClock();
-const nowMs = clock.now();
 const DAY_SECONDS = 86_400;
-let opened: OpenedItems;
-beforeAll(async () => {
-  opened = await openItems(clock);
-});
+const opened = await World.open();
 afterAll(() => opened.close());
+const { clock } = opened;
+const nowMs = clock.now();
 
 async function all<T>(pages: AsyncIterable<readonly T[]>): Promise<T[]> {
   const rows: T[] = [];
@@ -48,8 +45,8 @@ async function found() {
     in_line: await parked.inLine({ after: "" }, 10),
     lane: await parked.inLine({ after: "", before: "~" }, 10),
     near: await parked.dueBefore(nowMs + DAY_SECONDS * 1000, 10),
-    switched_off: await store.heldBefore(9, 10),
-    over_budget: await ports.overBudgetJobs.waitingForOthers(["other"], 10),
+    switched_off: await ports.waitingJobs.chosenBefore(9, 10),
+    over_budget: await ports.waitingJobs.ofOtherBudgets(["other"], 10),
     listed: names(await store.list("team-a", { limit: 10 })),
     by_status: names(await store.list("team-a", { limit: 10, status: "queued" })),
     by_model: names(await store.list("team-a", { limit: 10, model: "gpt-sim" })),

@@ -1,35 +1,33 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { end } from "../../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { submitJob } from "../../../../shared/job/intake/submit.ts";
-import type { Job } from "../../../../shared/job/job.ts";
-import { deleteContent, draftOf, end, renewLease, startAttempt } from "../../../../shared/job/life-cycle.ts";
-import { createRunningJobs } from "../../../../shared/job/running-jobs.ts";
+import { type Ended, isEnded, type Job, type Live, type Queued } from "../../../../shared/job/job.ts";
+import { deleteContent, draftOf, renewLease, startAttempt } from "../../../../shared/job/life-cycle.ts";
 import { change, save } from "../../../../shared/job/saving.ts";
 import { StoreUnavailable } from "../../../../shared/store.ts";
-import { by, submission } from "../../job/samples.ts";
-import { NudgeList, openStore, silent, TestClock } from "../../world.ts";
+import { by, inState, submission } from "../../job/samples.ts";
+import { silent, World } from "../../world.ts";
 
-const clock = new TestClock();
-let opened: Awaited<ReturnType<typeof openStore>>;
+const world = await World.open();
+afterAll(() => world.close());
+const { clock, cosmos } = world;
+const { store } = world.ports;
 let count = 0;
-beforeAll(async () => {
-  opened = await openStore(clock);
-});
-afterAll(() => opened.close());
-beforeEach(() => opened.cosmos.setFaults({ rules: [] }));
+beforeEach(() => cosmos.setFaults({ rules: [] }));
 
-async function created(): Promise<{ job: Job; etag: string }> {
+async function created(): Promise<{ job: Queued; etag: string }> {
   const jobId = `job_${String(++count).padStart(32, "0")}`;
   const accepted = acceptJob(
     { ...submission, deadlineMs: clock.now() + 1e6 },
     { ...by, jobId, nowMs: clock.now() },
   );
-  const result = await opened.store.create(accepted, clock.now());
+  const result = await store.create(accepted, clock.now());
   if (result.kind !== "written") throw new Error(result.kind);
   return { job: accepted.job, etag: result.etag };
 }
 
-const started = (job: Job) =>
+const started = (job: Queued) =>
   startAttempt(draftOf(job), {
     claimId: "mine",
     deployment: { name: "d", provider: "openai", simulated: true },
@@ -39,61 +37,62 @@ const started = (job: Job) =>
     actor: "worker:1",
     reason: null,
   });
-const cancelled = (job: Job) => end(draftOf(job), { status: "cancelled", nowMs: clock.now(), actor: "c" });
+const cancelled = (job: Live) => end(draftOf(job), { status: "cancelled", nowMs: clock.now(), actor: "c" });
 
 describe("the store", () => {
   it("reads what was created, and says when it is there already", async () => {
     const { job, etag } = await created();
-    expect(await opened.store.read(job)).toEqual({ value: { ...job, audit_until_ms: null }, etag });
-    const both = await opened.store.readWithRequest(job);
+    expect(await store.read(job)).toEqual({ value: { ...job, audit_until_ms: null }, etag });
+    const both = await store.readWithRequest(job);
     expect(both?.request).toEqual({ body: submission.bodyText });
     const again = acceptJob(submission, { ...by, jobId: job.job_id });
-    expect(await opened.store.create(again, clock.now())).toEqual({ kind: "exists" });
-    expect(await opened.store.read({ tenant_id: "team-b", job_id: job.job_id })).toBeUndefined();
+    expect(await store.create(again, clock.now())).toEqual({ kind: "exists" });
+    expect(await store.read({ tenant_id: "team-b", job_id: job.job_id })).toBeUndefined();
   });
 
   it("refuses a write that names an older version, and writes nothing of it", async () => {
     const { job, etag } = await created();
-    const first = await opened.store.write(started(job), etag, clock.now());
+    const first = await store.write(started(job), etag, clock.now());
     expect(first.kind).toBe("written");
-    expect(await opened.store.write(cancelled(job), etag, clock.now())).toEqual({ kind: "superseded" });
-    expect((await opened.store.audit(job)).map((r) => r.event)).toEqual(["accepted", "attempt_started"]);
+    expect(await store.write(cancelled(job), etag, clock.now())).toEqual({ kind: "superseded" });
+    expect((await store.audit(job)).map((r) => r.event)).toEqual(["accepted", "attempt_started"]);
   });
 
   it.each([429, 449, 503, 408, 500])(
     "says that it is unavailable when Cosmos DB goes on answering %i",
     async (status) => {
       const { job } = await created();
-      opened.cosmos.setFaults({
+      cosmos.setFaults({
         rules: [{ operation: "any", effect: { kind: "refuse", status, retry_after_ms: 1 } }],
       });
-      await expect(opened.store.read(job)).rejects.toThrow(StoreUnavailable);
+      await expect(store.read(job)).rejects.toThrow(StoreUnavailable);
     },
   );
 
   it("knows a claim that was applied though its answer was lost", async () => {
     const { job, etag } = await created();
-    opened.cosmos.setFaults({
+    cosmos.setFaults({
       rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when: "after" } }],
     });
-    const saved = await save(opened.store, started(job), etag, clock.now());
+    const saved = await save(store, started(job), etag, clock.now());
     expect(saved.kind).toBe("written");
-    const stored = await opened.store.read(job);
-    expect(stored?.value.lease?.claim_id).toBe("mine");
-    const renewed = draftOf(renewLease(stored?.value as Job, clock.now()));
-    expect((await save(opened.store, renewed, stored?.etag ?? "", clock.now())).kind).toBe("written");
+    const stored = await store.read(job);
+    const claimed = inState(stored?.value, "in_progress");
+    expect(claimed.lease.claim_id).toBe("mine");
+    const renewed = draftOf(renewLease(claimed, clock.now()));
+    expect((await save(store, renewed, stored?.etag ?? "", clock.now())).kind).toBe("written");
   });
 
   it("cancels once, whatever is lost on the way", async () => {
     const { job } = await created();
-    opened.cosmos.setFaults({
+    cosmos.setFaults({
       rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when: "after" } }],
     });
-    const result = await change(opened.store, job, clock, (current) =>
-      current.status === "cancelled" ? undefined : cancelled(current),
+    const result = await change(store, job, clock, (current) =>
+      isEnded(current) ? undefined : cancelled(current),
     );
     expect(result?.job.status).toBe("cancelled");
-    expect((await opened.store.audit(job)).map((r) => r.event)).toEqual(["accepted", "cancelled"]);
+    expect((await store.audit(job)).map((r) => r.event)).toEqual(["accepted", "cancelled"]);
   });
 });
 
@@ -102,10 +101,10 @@ describe("an erasure", () => {
   const content = async ({ tenant_id, job_id }: Job) => {
     const query = "SELECT VALUE c.kind FROM c WHERE c.kind != 'job' AND c.kind != 'audit'";
     const partitionKey = [tenant_id, job_id];
-    return (await opened.jobs.items.query<string>(query, { partitionKey }).fetchAll()).resources;
+    return (await world.jobs.items.query<string>(query, { partitionKey }).fetchAll()).resources;
   };
 
-  async function ended(withResponse: boolean): Promise<{ job: Job; etag: string }> {
+  async function ended(withResponse: boolean): Promise<{ job: Ended; etag: string }> {
     const { job, etag } = await created();
     const draft = end(draftOf(job), {
       status: "failed",
@@ -113,19 +112,19 @@ describe("an erasure", () => {
       actor: "worker:1",
       ...(withResponse ? { response } : {}),
     });
-    const written = await opened.store.write(draft, etag, clock.now());
+    const written = await store.write(draft, etag, clock.now());
     if (written.kind !== "written") throw new Error(written.kind);
     return { job: draft.job, etag: written.etag };
   }
-  const erase = ({ job, etag }: { job: Job; etag: string }) =>
-    opened.store.write(deleteContent(draftOf(job), { nowMs: clock.now(), actor: "c" }), etag, clock.now());
+  const erase = ({ job, etag }: { job: Ended; etag: string }) =>
+    store.write(deleteContent(draftOf(job), { nowMs: clock.now(), actor: "c" }), etag, clock.now());
 
   it("takes request and response, although a replica that lags has not seen them", async () => {
-    opened.cosmos.setFaults({ rules: [{ operation: "query", effect: { kind: "stale" } }] });
+    cosmos.setFaults({ rules: [{ operation: "query", effect: { kind: "stale" } }] });
     const job = await ended(true);
     expect(await content(job.job)).toEqual([]);
     expect((await erase(job)).kind).toBe("written");
-    opened.cosmos.setFaults({ rules: [] });
+    cosmos.setFaults({ rules: [] });
     expect(await content(job.job)).toEqual([]);
   });
 
@@ -141,10 +140,10 @@ describe("an erasure", () => {
     async (lapsed) => {
       const job = await ended(true);
       const { tenant_id, job_id } = job.job;
-      for (const id of lapsed) await opened.jobs.item(id, [tenant_id, job_id]).delete();
+      for (const id of lapsed) await world.jobs.item(id, [tenant_id, job_id]).delete();
       expect((await erase(job)).kind).toBe("written");
       expect(await content(job.job)).toEqual([]);
-      expect((await opened.store.audit(job.job)).map((r) => r.event)).toEqual([
+      expect((await store.audit(job.job)).map((r) => r.event)).toEqual([
         "accepted",
         "failed",
         "content_deleted",
@@ -161,27 +160,18 @@ describe("an erasure", () => {
 
 describe("a submit", () => {
   const submit = (key: string | null, change: Partial<typeof submission> = {}) => {
-    const nudges = new NudgeList();
-    const deps = {
-      store: opened.store,
-      nudges,
-      running: createRunningJobs(),
-      clock,
-      log: silent,
-      newJobId: () => `job_${String(++count).padStart(32, "9")}`,
-      nudgeGraceMs: 10_000,
-    };
+    const deps = { ...world.instance().service.intake, log: silent };
     const whole = { ...submission, deadlineMs: clock.now() + 1e6, ...change };
     return submitJob(deps, whole, { tenantId: "team-a", actor: "team-a/key:1", idempotencyKey: key });
   };
 
   it("is accepted once though the answer of its create was lost", async () => {
-    opened.cosmos.setFaults({
+    cosmos.setFaults({
       rules: [{ operation: "batch", count: 1, effect: { kind: "drop", when: "after" } }],
     });
     const { job, repeated } = await submit("lost-answer");
     expect(repeated).toBe(false);
-    expect((await opened.store.audit(job.value)).map((r) => r.event)).toEqual(["accepted"]);
+    expect((await store.audit(job.value)).map((r) => r.event)).toEqual(["accepted"]);
     expect((await submit("lost-answer")).repeated).toBe(true);
   });
 

@@ -1,25 +1,18 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { verifyChain } from "../../../../shared/audit/chain.ts";
 import { recordHash } from "../../../../shared/audit/record.ts";
+import { documentOf } from "../../../../shared/azure/cosmos/job-document.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
-import { runJob } from "../../../../shared/job/run/run.ts";
 import { isKnownVersion, STORED_VERSION } from "../../../../shared/store.ts";
 import { submission } from "../../job/samples.ts";
-import { answer, completion, Labs, NudgeList, openStore, TestClock, workerOn } from "../../world.ts";
+import { answer, completion } from "../../labs.ts";
+import { World } from "../../world.ts";
 
 /** A host of the next version has stored a job; this one takes it over. */
-const clock = new TestClock();
-const labs = new Labs();
-let opened: Awaited<ReturnType<typeof openStore>>;
-
-beforeAll(async () => {
-  await labs.start();
-  opened = await openStore(clock);
-});
-afterAll(async () => {
-  await labs.stop();
-  await opened.close();
-});
+const world = await World.open();
+afterAll(() => world.close());
+const { clock, labs } = world;
+const { store } = world.ports;
 
 /** A job as a host of version `v` might store it: with a field of its own in the job and in the first record. */
 async function storedBy(v: number): Promise<{ v: 1; tenant_id: string; job_id: string }> {
@@ -34,8 +27,15 @@ async function storedBy(v: number): Promise<{ v: 1; tenant_id: string; job_id: s
   const { hash: _, ...fields } = first;
   const told = { ...fields, told_by_next: { why: "of a later version" } };
   const record = { ...told, hash: recordHash(told) };
-  const items = opened.jobs.items;
-  await items.create({ id: "job", ...job, v, audit_hash: record.hash, next_field: { kept: true }, ttl: -1 });
+  const items = world.jobs.items;
+  await items.create({
+    id: "job",
+    ...documentOf(job),
+    v,
+    audit_hash: record.hash,
+    next_field: { kept: true },
+    ttl: -1,
+  });
   const key = { tenant_id: "team-a", job_id };
   await items.create({ id: "request", kind: "request", ...key, ...request, v, ttl: -1 });
   await items.create({ id: "audit-000001", v, kind: "audit", tenant_id: "team-a", ...record, ttl: -1 });
@@ -46,18 +46,14 @@ describe("items of a neighbouring version", () => {
   it("are run and written back with their version and all that this one does not know", async () => {
     labs.reply("openai-one", answer(200, completion("Hello")));
     const key = await storedBy(STORED_VERSION + 1);
-    const nudges = new NudgeList();
-    await runJob(
-      workerOn({ store: opened.store, clock, nudges, catalogue: labs.catalogue("openai-one") }),
-      key,
-    );
-    const { resource } = await opened.jobs.item("job", [key.tenant_id, key.job_id]).read();
+    await world.instance().run(key);
+    const { resource } = await world.jobs.item("job", [key.tenant_id, key.job_id]).read();
     expect(resource).toMatchObject({
       v: STORED_VERSION + 1,
       status: "completed",
       next_field: { kept: true },
     });
-    const trail = await opened.store.audit(key);
+    const trail = await store.audit(key);
     expect(trail[0]).toMatchObject({ told_by_next: { why: "of a later version" } });
     const head = { seq: resource.audit_seq, hash: resource.audit_hash };
     expect(verifyChain(trail, head)).toMatchObject({ intact: true, records: 3 });
@@ -71,6 +67,6 @@ describe("items of a neighbouring version", () => {
       false,
     ]);
     const key = await storedBy(STORED_VERSION + 2);
-    await expect(opened.store.read(key)).rejects.toThrow(`version ${STORED_VERSION + 2}`);
+    await expect(store.read(key)).rejects.toThrow("is not a version this one knows");
   });
 });

@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { CosmosDispatcherLeases, CosmosQuotaLedger } from "../../../../shared/azure/cosmos/quota.ts";
+import { afterAll, expect, it } from "vitest";
 import { newPool } from "../../../../shared/quota/belief/pool.ts";
 import type { PoolRecord } from "../../../../shared/quota/pool-record.ts";
-import { type OpenedStore, openStore, TestClock } from "../../world.ts";
+import { World } from "../../world.ts";
 
-const clock = new TestClock();
-let opened: OpenedStore;
-let ledger: CosmosQuotaLedger;
-
-beforeAll(async () => {
-  opened = await openStore(clock);
-  ledger = new CosmosQuotaLedger(opened.items.control);
-});
-afterAll(() => opened.close());
+const world = await World.open();
+afterAll(() => world.close());
+const { clock, control } = world;
+const { quotaLedger: ledger, dispatcherLeases: leases } = world.ports;
 
 const record = (backlog_until_ms: number): PoolRecord => ({
   ...{ pool: newPool({ requests_per_minute: 60 }, clock.now()), breakers: {}, backlog_until_ms },
@@ -56,7 +50,7 @@ it("writes many pools by one operation, new ones and known ones, and none where 
 
 it("learns a pool anew that another version has written and this one cannot read", async () => {
   const etag = await write("strange", record(1));
-  const item = opened.control.item("pool-strange", "quota");
+  const item = control.item("pool-strange", "quota");
   const { resource } = await item.read();
   const { etag: strange } = await item.replace({ ...resource, value: { pool: { shape: "spiral" } } });
   expect(strange).not.toBe(etag);
@@ -70,13 +64,12 @@ it("learns a pool anew that another version has written and this one cannot read
 it("stores beliefs with what the version before reckons with, and reads what that has written", async () => {
   const pool = newPool({ requests_per_minute: 60, tokens_per_minute: 6_000 }, clock.now());
   await write("neighbours", { ...record(1), pool });
-  const { resource } = await opened.control.item("pool-neighbours", "quota").read();
+  const { resource } = await control.item("pool-neighbours", "quota").read();
   expect(resource.value.pool.requests).toMatchObject({ factor: 1, capacity: 1, pending: 0, window: null });
   expect((await ledger.read("neighbours"))?.value.pool).toEqual(pool);
 });
 
 it("tells how old a lease is by the store's own clock, whatever the clocks of hosts say", async () => {
-  const leases = new CosmosDispatcherLeases(opened.items.control);
   expect(await leases.read()).toBeUndefined();
   expect((await leases.write({ holder: "one", renewals: 1 }, undefined)).kind).toBe("written");
   const read = async () => (await leases.read())?.age_ms ?? Number.NaN;

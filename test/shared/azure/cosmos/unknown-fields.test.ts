@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { changeControl } from "../../../../shared/audit/control-trail.ts";
 import { NO_SEAL, nextSeal } from "../../../../shared/audit/seal/seal.ts";
 import {
@@ -14,16 +14,12 @@ import { newAccount } from "../../../../shared/budget/account.ts";
 import { changeOverrides } from "../../../../shared/control/change-overrides.ts";
 import { newPool } from "../../../../shared/quota/belief/pool.ts";
 import { STORED_VERSION } from "../../../../shared/store.ts";
-import { TestClock } from "../../world.ts";
-import { type OpenedItems, openItems } from "./opened-items.ts";
+import { World } from "../../world.ts";
 
 /** A host of the next version has written over an item of `control`, which this one writes over again. */
-const clock = new TestClock();
-let opened: OpenedItems;
-beforeAll(async () => {
-  opened = await openItems(clock);
-});
+const opened = await World.open();
 afterAll(() => opened.close());
+const { clock } = opened;
 
 const pool = { pool: newPool({ requests_per_minute: 60 }, 0), breakers: {}, backlog_until_ms: 0 };
 const account = { tenant_id: "team-a", month: "2027-01", currency: "USD" };

@@ -13,6 +13,7 @@ import {
   ITEMS,
   type ItemKind,
   leavesPlace,
+  outboxPlace,
   overridesPlace,
   type Place,
   poolPlace,
@@ -25,36 +26,34 @@ import {
 import { CosmosSeals } from "../../../../shared/azure/cosmos/seals.ts";
 import { newAccount, reserve } from "../../../../shared/budget/account.ts";
 import { changeOverrides } from "../../../../shared/control/change-overrides.ts";
+import { end } from "../../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
-import { draftOf, end } from "../../../../shared/job/life-cycle.ts";
+import { draftOf } from "../../../../shared/job/life-cycle.ts";
 import type { LogFields } from "../../../../shared/log.ts";
 import { newPool } from "../../../../shared/quota/belief/pool.ts";
 import { UnreadableItem } from "../../../../shared/store.ts";
 import { by, call, submission } from "../../job/samples.ts";
-import { TestClock } from "../../world.ts";
-import { type OpenedItems, openItems } from "./opened-items.ts";
+import { World } from "../../world.ts";
 
 /** One item of each kind is damaged, beneath the app's feet, between others that are not. */
-const clock = new TestClock();
-const nowMs = clock.now();
 const told: LogFields[] = [];
 const silence = () => undefined;
-let opened: OpenedItems;
-beforeAll(async () => {
-  const error = (event: string, fields: LogFields = {}) => void told.push({ event, ...fields });
-  opened = await openItems(clock, { info: silence, warn: silence, error });
-});
+const error = (event: string, fields: LogFields = {}) => void told.push({ event, ...fields });
+const opened = await World.open({ log: { info: silence, warn: silence, error } });
 afterAll(() => opened.close());
+const { clock } = opened;
+const nowMs = clock.now();
 
 const SECRET = "what a prompt says";
 const KEY = { tenant_id: "team-a", job_id: `job_${"1".repeat(32)}` };
+const TOLD = { event: "job.completed", at_ms: nowMs } as const;
 const LETTERS = [`dl_${"1".repeat(32)}`, `dl_${"2".repeat(32)}`];
 const accountOf = (tenant_id: string) => ({ tenant_id, month: "2027-01", currency: "USD" });
 const pool = { pool: newPool({ requests_per_minute: 60 }, nowMs), breakers: {}, backlog_until_ms: 5 };
 const watched = { ...KEY, claim_id: "c", renewals: 1, since_ms: nowMs };
 const leaf = { ...KEY, seq: 1, hash: "h", until: null };
 
-type Adapters = OpenedItems["ports"] & { readonly proof: SealSource };
+type Adapters = World["ports"] & { readonly proof: SealSource };
 const adapters = (): Adapters => {
   const { ports, items } = opened;
   return { ...ports, proof: new CosmosSeals(items.jobs, items.control) };
@@ -98,6 +97,7 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
       [({ store }) => store.readWithResponse(KEY), "throws"],
     ],
   },
+  outbox: { place: outboxPlace(KEY, TOLD), damage: { event: { SECRET } }, looks: [] },
   audit: {
     place: auditPlace(KEY, 2),
     damage: { cost: { amount: SECRET, currency: "USD" } },
@@ -242,7 +242,14 @@ async function fill(a: Adapters): Promise<void> {
   const created = await a.store.create(accepted, nowMs);
   if (created.kind !== "written") throw new Error(created.kind);
   const response = { status_code: 200, request_id: null, body: "{}" };
-  const ended = end(draftOf(accepted.job), { status: "completed", nowMs, actor: "w", call, response });
+  const ended = end(draftOf(accepted.job), {
+    status: "completed",
+    nowMs,
+    actor: "w",
+    call,
+    response,
+    outbox: [TOLD],
+  });
   await a.store.write(ended, created.etag, nowMs);
   for (const [n, name] of ["first", "second"].entries())
     await changeOverrides({ trail: a.trail, clock }, weight(n + 1), change(name));

@@ -1,19 +1,21 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { CosmosFaultRule } from "../../../../local/cosmos/fault-plan.ts";
 import { awaitEnd, showsEnd } from "../../../../shared/job/ending/await-end.ts";
 import { deleteJobContent } from "../../../../shared/job/ending/delete-content.ts";
 import type { Job } from "../../../../shared/job/job.ts";
 import type { Nudge } from "../../../../shared/job/ports.ts";
-import { runJob } from "../../../../shared/job/run/run.ts";
 import { createRunningJobs } from "../../../../shared/job/running-jobs.ts";
 import { MAX_RESPONSE_LOOKS } from "../../../../shared/limits.ts";
 import { StoreUnavailable } from "../../../../shared/store.ts";
-import { answer, completion, NudgeList, workerOn } from "../../world.ts";
-import { JobWorld } from "../job-world.ts";
+import { answer, completion } from "../../labs.ts";
+import { World } from "../../world.ts";
 
 /** A client asks for a job that ended elsewhere, and the store answers from replicas that lag. */
-const world = new JobWorld();
+const world = await World.open();
+afterAll(() => world.close());
 const { clock, labs } = world;
+const { store } = world.ports;
+const worker = world.instance();
 const pauses: number[] = [];
 /** Its pauses are over at once, and written down. */
 const impatient = {
@@ -25,9 +27,8 @@ const impatient = {
     return () => undefined;
   },
 };
-const asked = (key: Nudge) =>
-  awaitEnd({ store: world.store, running: createRunningJobs(), clock: impatient }, key, 0);
-const faults = (...rules: CosmosFaultRule[]) => world.opened.cosmos.setFaults({ rules });
+const asked = (key: Nudge) => awaitEnd({ store, running: createRunningJobs(), clock: impatient }, key, 0);
+const faults = (...rules: CosmosFaultRule[]) => world.cosmos.setFaults({ rules });
 const stale = (
   operation: "read" | "query" | "changes",
   more: { skip?: number; count?: number; writes?: number } = {},
@@ -35,14 +36,13 @@ const stale = (
   const { writes = 1, ...rule } = more;
   return { operation, ...rule, effect: { kind: "stale", writes } };
 };
-const queries = () => world.opened.cosmos.counters().query ?? 0;
+const queries = () => world.cosmos.counters().query ?? 0;
 
 async function completed(): Promise<Nudge> {
   // Stale reads go back to the first plan that has some.
   faults(stale("changes"));
-  const nudge = await world.accepted({ model: "one-model" });
-  const catalogue = labs.catalogue("one");
-  await runJob(workerOn({ store: world.store, clock, nudges: new NudgeList(), catalogue }), nudge);
+  const nudge = await world.accepted();
+  await worker.run(nudge);
   return nudge;
 }
 
@@ -52,7 +52,7 @@ const bodyOf = (found: Awaited<ReturnType<typeof asked>>) =>
 beforeEach(() => {
   pauses.length = 0;
   faults();
-  labs.reply("one", answer(200, completion("Hello")));
+  labs.reply("openai-one", answer(200, completion("Hello")));
 });
 
 describe("the response of a job that is known to have ended", () => {
@@ -85,8 +85,7 @@ describe("the response of a job that is known to have ended", () => {
 
   it("is none once it was erased, though a replica that lags still told of it", async () => {
     const nudge = await completed();
-    const running = createRunningJobs();
-    await deleteJobContent({ store: world.store, running, clock }, nudge, "team-a/key:1");
+    await deleteJobContent(worker.service, nudge, "team-a/key:1");
     faults(stale("read", { count: 1 }));
     const found = await asked(nudge);
     expect(found?.job.value).toMatchObject({ status: "completed", content_deleted: true });

@@ -68,7 +68,7 @@ describe("the verdict on a model", () => {
           model: catalogue.model(what.model),
           ask: readAsk(what.endpoint, what.body),
           ...{ tenant: who, tried, seed, refusedBy: [], nowMs: NOW_MS },
-          coolingUntilMs: (name) => (cooling.includes(name) ? NOW_MS + 5_000 : undefined),
+          waitCause: (name) => (cooling.includes(name) ? "rate_limited" : undefined),
           latencyMs: () => undefined,
         });
         seen.add(refusal?.code ?? "admitted");

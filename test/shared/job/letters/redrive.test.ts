@@ -1,53 +1,44 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { verifyChain } from "../../../../shared/audit/chain.ts";
-import { CosmosControlTrail } from "../../../../shared/azure/cosmos/control-trail.ts";
-import { CosmosDeadLetters } from "../../../../shared/azure/cosmos/dead-letters.ts";
 import { nudgeOf } from "../../../../shared/azure/service-bus/nudges.ts";
-import { Problem } from "../../../../shared/errors.ts";
 import { deleteJobContent } from "../../../../shared/job/ending/delete-content.ts";
+import { end } from "../../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import type { Job } from "../../../../shared/job/job.ts";
 import { deadLetterId, settleDeadLetter } from "../../../../shared/job/letters/dead-letter.ts";
 import { type RedriveDeps, redrive } from "../../../../shared/job/letters/redrive.ts";
-import { draftOf, end } from "../../../../shared/job/life-cycle.ts";
+import { draftOf } from "../../../../shared/job/life-cycle.ts";
 import type { DeadLetter } from "../../../../shared/job/ports.ts";
-import { createRunningJobs } from "../../../../shared/job/running-jobs.ts";
 import { change } from "../../../../shared/job/saving.ts";
 import { StoreUnavailable } from "../../../../shared/store.ts";
-import { NudgeList, openStore, silent, TestClock } from "../../world.ts";
-import { by, submission } from "../samples.ts";
+import { type Instance, silent, tenantsWith, World } from "../../world.ts";
+import { by, inState, submission } from "../samples.ts";
 
-const clock = new TestClock();
+const world = await World.open();
+afterAll(() => world.close());
+const { clock, nudges } = world;
+const { store } = world.ports;
 const ACTOR = "ops/key:12345678";
-let opened: Awaited<ReturnType<typeof openStore>>;
+let one: Instance;
 let deps: RedriveDeps;
-let nudges: NudgeList;
 let count = 0;
-beforeAll(async () => {
-  opened = await openStore(clock);
-});
-afterAll(() => opened.close());
 beforeEach(() => {
-  opened.cosmos.setFaults({ rules: [] });
-  nudges = new NudgeList();
-  deps = {
-    ...{ store: opened.store, nudges, clock, log: silent },
-    deadLetters: new CosmosDeadLetters(opened.items.control),
-    trail: new CosmosControlTrail(opened.items.control),
-    nudgeGraceMs: 10_000,
-    defaultDeadlineSeconds: 3600,
-    maxDeadlineSeconds: 7200,
-  };
+  world.cosmos.setFaults({ rules: [] });
+  nudges.sent.length = 0;
+  nudges.failing = false;
+  world.tenants = tenantsWith();
+  one = world.instance();
+  deps = { ...one.service.redrive, log: silent };
 });
 
 async function job(status: "queued" | "failed" | "completed" = "queued"): Promise<Job> {
   const jobId = `job_${String(++count).padStart(32, "0")}`;
   const nowMs = clock.now();
   const accepted = acceptJob({ ...submission, deadlineMs: nowMs + 1000 }, { ...by, jobId, nowMs });
-  await opened.store.create(accepted, nowMs);
+  await store.create(accepted, nowMs);
   if (status === "queued") return accepted.job;
-  const ended = await change(opened.store, accepted.job, clock, (current) =>
-    end(draftOf(current), { status, nowMs, actor: "worker:1" }),
+  const ended = await change(store, accepted.job, clock, (current) =>
+    end(draftOf(inState(current, "queued")), { status, nowMs, actor: "worker:1" }),
   );
   if (ended === undefined) throw new Error("no job");
   return ended.job;
@@ -67,7 +58,7 @@ async function letter(of: Job | null, messageId = `m${++count}`): Promise<DeadLe
   return kept;
 }
 
-const trailOf = async (key: Job | { tenant_id: string; job_id: string }) => opened.store.audit(key);
+const trailOf = async (key: Job | { tenant_id: string; job_id: string }) => store.audit(key);
 const controlRecords = async () => (await deps.trail.records("dead_letters", { limit: 1000 })).records;
 const recordsOf = async (id: string) =>
   (await controlRecords()).filter((record) => record.details.dead_letter === id);
@@ -80,13 +71,14 @@ const refusal = (id: string) =>
 it("is refused as a submit of the tenant's own would be, and makes nothing of the letter then", async () => {
   const ended = await job("failed");
   const { id } = await letter(ended);
-  const problem = new Problem("budget_exceeded", "spent");
-  const spent = { ...deps, budgets: { refusal: async () => problem } };
-  await expect(redrive(spent, id, ACTOR)).rejects.toBe(problem);
+  world.tenants = tenantsWith({ currency: "USD", per_day: "0", over: "refuse" });
+  expect(await refusal(id)).toBe("budget_exceeded");
   expect(await recordsOf(id)).toEqual([]);
+  world.tenants = tenantsWith();
   const made = await redrive(deps, id, ACTOR);
   // Made before, it is the same answer whatever the budget says now.
-  expect((await redrive(spent, id, ACTOR)).redriven).toEqual(made.redriven);
+  world.tenants = tenantsWith({ currency: "USD", per_day: "0", over: "refuse" });
+  expect((await redrive(deps, id, ACTOR)).redriven).toEqual(made.redriven);
 });
 
 describe("redriving a dead letter", () => {
@@ -98,7 +90,7 @@ describe("redriving a dead letter", () => {
     expect(await redrive(deps, id, "ops/key:other")).toEqual(first);
     expect(nudges.sent.map(({ nudge }) => nudge.job_id)).toEqual([live.job_id, live.job_id]);
     expect(await recordsOf(id)).toMatchObject([{ event: "redriven", actor: ACTOR }]);
-    expect((await opened.store.read(live))?.value).toEqual({ ...live, audit_until_ms: null });
+    expect((await store.read(live))?.value).toEqual({ ...live, audit_until_ms: null });
   });
 
   it.each(["failed", "completed"] as const)("of a job that %s makes a new one, once", async (status) => {
@@ -109,7 +101,7 @@ describe("redriving a dead letter", () => {
     expect(first).toMatchObject({ redriven: { outcome: "new_job" }, redrivenFrom: old.job_id, nudged: true });
     expect(newKey.job_id).not.toBe(old.job_id);
 
-    const made = await opened.store.readWithRequest(newKey);
+    const made = await store.readWithRequest(newKey);
     expect(made?.request).toEqual({ body: submission.bodyText });
     expect(made?.job.value).toMatchObject({
       status: "queued",
@@ -120,7 +112,7 @@ describe("redriving a dead letter", () => {
     expect(await trailOf(newKey)).toMatchObject([
       { event: "accepted", actor: ACTOR, reason: `redriven from ${old.job_id}` },
     ]);
-    const told = (await opened.store.read(old))?.value;
+    const told = (await store.read(old))?.value;
     expect(told).toMatchObject({ status, redriven_to: newKey.job_id });
     const oldTrail = await trailOf(old);
     expect(oldTrail.map(({ event }) => event)).toEqual(["accepted", status, "redriven"]);
@@ -160,9 +152,9 @@ describe("redriving a dead letter", () => {
       const cut: RedriveDeps = {
         ...deps,
         store: {
-          ...readsOf(opened.store),
-          write: (...args) => failing(() => opened.store.write(...args)),
-          create: (...args) => failing(() => opened.store.create(...args)),
+          ...readsOf(store),
+          write: (...args) => failing(() => store.write(...args)),
+          create: (...args) => failing(() => store.create(...args)),
         },
         trail: {
           view: (...args) => deps.trail.view(...args),
@@ -172,7 +164,7 @@ describe("redriving a dead letter", () => {
       };
       await expect(redrive(cut, id, ACTOR)).rejects.toThrow("cut off");
       const result = await redrive(deps, id, ACTOR);
-      const made = await opened.store.read({ tenant_id: old.tenant_id, job_id: result.redriven.job_id });
+      const made = await store.read({ tenant_id: old.tenant_id, job_id: result.redriven.job_id });
       expect(made?.value.redriven_from).toBe(old.job_id);
       expect((await trailOf(old)).map(({ event }) => event)).toEqual(["accepted", "failed", "redriven"]);
       expect(await recordsOf(id)).toHaveLength(1);
@@ -186,9 +178,9 @@ describe("redriving a dead letter", () => {
     const absent = { ...(await job()), job_id: `job_${"f".repeat(32)}` };
     expect(await refusal((await letter(absent)).id)).toBe("request_gone");
     const erased = await job("completed");
-    await deleteJobContent({ ...deps, running: createRunningJobs() }, erased, "team-a/key:0");
+    await deleteJobContent(one.service, erased, "team-a/key:0");
     expect(await refusal((await letter(erased)).id)).toBe("request_gone");
-    expect((await opened.store.read(erased))?.value.redriven_to).toBeUndefined();
+    expect((await store.read(erased))?.value).not.toHaveProperty("redriven_to");
     expect(await controlRecords()).toEqual(before);
     expect(nudges.sent).toEqual([]);
   });
@@ -197,7 +189,7 @@ describe("redriving a dead letter", () => {
     const old = await job("failed");
     const { id } = await letter(old);
     const first = await redrive(deps, id, ACTOR);
-    await deleteJobContent({ ...deps, running: createRunningJobs() }, old, "team-a/key:0");
+    await deleteJobContent(one.service, old, "team-a/key:0");
     expect(await redrive(deps, id, ACTOR)).toEqual(first);
   });
 
@@ -206,8 +198,8 @@ describe("redriving a dead letter", () => {
     nudges.failing = true;
     const result = await redrive(deps, (await letter(old)).id, ACTOR);
     expect(result.nudged).toBe(false);
-    const made = await opened.store.read({ tenant_id: old.tenant_id, job_id: result.redriven.job_id });
-    expect(made?.value.wake_at_ms).toBe(clock.now() + deps.nudgeGraceMs);
+    const made = await store.read({ tenant_id: old.tenant_id, job_id: result.redriven.job_id });
+    expect(made?.value).toMatchObject({ wake_at_ms: clock.now() + deps.nudgeGraceMs });
   });
 });
 

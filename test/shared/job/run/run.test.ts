@@ -1,39 +1,26 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { cancelJob } from "../../../../shared/job/ending/cancel.ts";
 import type { Nudge } from "../../../../shared/job/ports.ts";
-import { runJob } from "../../../../shared/job/run/run.ts";
-import type { RunDeps } from "../../../../shared/job/run/run-deps.ts";
-import { catalogueOf } from "../../../../shared/model/catalogue.ts";
 import { dialectSchema } from "../../../../shared/model/dialect.ts";
 import { sha256Hex } from "../../../../shared/sha256.ts";
-import { answer, completion, NudgeList, silent, sweeperOn, TestClock, workerOn } from "../../world.ts";
-import { JobWorld } from "../job-world.ts";
+import { answer, completion, silence } from "../../labs.ts";
+import { GRACE_MS, type Instance, World } from "../../world.ts";
 
-const world = new JobWorld();
-const { clock, labs } = world;
-let nudges: NudgeList;
-let worker: RunDeps;
+const world = await World.open();
+afterAll(() => world.close());
+const { clock, labs, nudges, releases } = world;
+let worker: Instance;
 
 beforeEach(() => {
-  nudges = new NudgeList();
-  const catalogue = labs.catalogue("openai-one", "xai-two");
-  worker = workerOn({ store: world.store, clock, nudges, catalogue });
+  for (const list of [labs.calls, nudges.sent, releases.sent]) list.length = 0;
+  worker = world.instance();
 });
-
-/** Lets promises that wait for sockets go on until `done` holds. */
-async function until(done: () => boolean | Promise<boolean>): Promise<void> {
-  for (let turns = 0; turns < 10_000; turns++) {
-    if (await done()) return;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  throw new Error("it never came to pass");
-}
 
 describe("a job's run", () => {
   it("calls the deployment with the body as it was but for the model, and stores the answer", async () => {
     labs.reply("openai-one", answer(200, completion("Hello"), { "x-request-id": "req-1" }));
     const key = await world.accepted();
-    await runJob(worker, key);
+    await worker.run(key);
     const { job, events } = await world.seen(key);
     expect(job).toMatchObject({
       status: "completed",
@@ -48,7 +35,7 @@ describe("a job's run", () => {
     expect(labs.calls[0]?.body).toBe(
       '{"model":"openai-one-model","n":12345678901234567890,"messages":[{"role":"user","content":"Hi"}]}',
     );
-    const response = await world.store.readResponse(key);
+    const response = await world.ports.store.readResponse(key);
     expect(response).toMatchObject({
       status_code: 200,
       request_id: "req-1",
@@ -58,31 +45,31 @@ describe("a job's run", () => {
 
   it("puts the body in the deployment's dialect, and records the hash of what it sent", async () => {
     const dialect = dialectSchema.parse({ rename: { n: "choices" }, roles: { user: "developer" } });
-    const [first] = labs.catalogue("openai-one").deployments;
-    if (first === undefined) throw new Error("no deployment");
-    const spoken = catalogueOf([{ ...first, dialect }], []);
+    const file = world.catalogue;
+    world.catalogue = labs.catalogue({ name: "openai-one", dialect });
     labs.reply("openai-one", answer(200, completion("Hello")));
     const key = await world.accepted();
-    await runJob({ ...worker, catalogue: () => spoken }, key);
+    await worker.run(key);
+    world.catalogue = file;
     const sent =
       '{"model":"openai-one-model","choices":12345678901234567890,"messages":[{"role":"developer","content":"Hi"}]}';
     expect(labs.calls[0]?.body).toBe(sent);
-    const [, started] = await world.store.audit(key);
+    const [, started] = (await world.seen(key)).trail;
     expect(started?.request_sha256).toBe(sha256Hex(sent));
   });
 
   it("does nothing for a nudge that comes twice", async () => {
     labs.reply("openai-one", answer(200, completion("once")));
     const key = await world.accepted();
-    await runJob(worker, key);
-    await runJob(worker, key);
+    await worker.run(key);
+    await worker.run(key);
     expect(labs.calls).toHaveLength(1);
   });
 
   it("lets one of two workers have it", async () => {
     labs.reply("openai-one", answer(200, completion("once")));
     const key = await world.accepted();
-    await Promise.all([runJob(worker, key), runJob({ ...worker, actor: "worker:other" }, key)]);
+    await Promise.all([worker.run(key), world.instance("other").run(key)]);
     expect(labs.calls).toHaveLength(1);
     expect((await world.seen(key)).events).toEqual(["accepted", "attempt_started", "completed"]);
   });
@@ -91,21 +78,21 @@ describe("a job's run", () => {
     const refusal = { error: { message: "bad temperature", code: "invalid_value" } };
     labs.reply("openai-one", answer(400, refusal));
     const key = await world.accepted();
-    await runJob(worker, key);
+    await worker.run(key);
     const { job } = await world.seen(key);
     expect(job).toMatchObject({
       status: "failed",
       error: { code: "upstream_bad_request" },
       has_response: true,
     });
-    expect((await world.store.readResponse(key))?.body).toBe(JSON.stringify(refusal));
+    expect((await world.ports.store.readResponse(key))?.body).toBe(JSON.stringify(refusal));
   });
 
   it("goes to the next target at once when a deployment turns it away, or fails", async () => {
     labs.reply("openai-one", answer(401, { error: { message: "wrong key" } }));
     labs.reply("xai-two", answer(200, completion("second")));
     const key = await world.accepted({ model: "both" });
-    await runJob(worker, key);
+    await worker.run(key);
     const { job, events, trail } = await world.seen(key);
     expect(job).toMatchObject({
       status: "completed",
@@ -121,7 +108,7 @@ describe("a job's run", () => {
     labs.reply("openai-one", answer(403, {}));
     labs.reply("xai-two", answer(404, {}));
     const key = await world.accepted({ model: "both" });
-    await runJob(worker, key);
+    await worker.run(key);
     expect((await world.seen(key)).job).toMatchObject({
       status: "failed",
       error: { code: "no_deployment_available" },
@@ -131,17 +118,21 @@ describe("a job's run", () => {
   it("backs off after a passing fault, and gives up after its attempts", async () => {
     labs.reply("openai-one", answer(503, "<html>busy</html>"));
     const key = await world.accepted();
-    await runJob(worker, key);
-    expect((await world.seen(key)).job).toMatchObject({ status: "queued", attempts: 1, lease: null });
+    await worker.run(key);
+    expect((await world.seen(key)).job).toMatchObject({
+      status: "queued",
+      attempts: 1,
+      waiting: { for: "time" },
+    });
     expect(nudges.sent).toHaveLength(1);
     const atMs = nudges.sent[0]?.atMs ?? 0;
     expect(atMs).toBeGreaterThan(clock.now());
 
-    await runJob(worker, key); // early: nothing happens but another nudge
+    await worker.run(key); // early: nothing happens but another nudge
     expect(labs.calls).toHaveLength(1);
     for (let attempt = 2; attempt <= 3; attempt++) {
       clock.advance(60_000);
-      await runJob(worker, key);
+      await worker.run(key);
     }
     const { job, events } = await world.seen(key);
     expect(job).toMatchObject({ status: "failed", attempts: 3, error: { code: "attempts_exhausted" } });
@@ -151,35 +142,37 @@ describe("a job's run", () => {
   it("waits as long as a 429 says, and spends no attempt", async () => {
     labs.reply("openai-one", answer(429, {}, { "retry-after": "20" }), answer(200, completion("later")));
     const key = await world.accepted();
-    await runJob(worker, key);
+    await worker.run(key);
     const { job, events, trail } = await world.seen(key);
     expect(job).toMatchObject({ status: "queued", attempts: 1, attempts_spent: 0 });
-    expect(job.retry_at_ms).toBeGreaterThanOrEqual(clock.now() + 20_000);
     expect(events).toEqual(["accepted", "attempt_started", "attempt_failed", "waiting"]);
     expect(trail[2]?.reason).toBe("rate_limited");
 
     const other = await world.accepted();
-    await runJob(worker, other); // the deployment is left alone meanwhile
+    await worker.run(other); // the deployment is left alone meanwhile
     expect(labs.calls).toHaveLength(1);
-    clock.advance(30_000);
-    await runJob(worker, key);
+    const refusedMs = clock.now();
+    await world.turnUntil(() => releases.of(key).length > 0);
+    expect(clock.now() - refusedMs).toBeGreaterThanOrEqual(20_000);
+    expect(nudges.sent).toEqual([]);
+    for (const nudge of releases.take(clock.now())) await worker.run(nudge);
     expect((await world.seen(key)).job.status).toBe("completed");
   });
 
   it("expires at its deadline, in the queue and during a call", async () => {
     const queued = await world.accepted({ deadlineMs: clock.now() + 1_000 });
     clock.advance(2_000);
-    await runJob(worker, queued);
+    await worker.run(queued);
     expect((await world.seen(queued)).job).toMatchObject({
       status: "expired",
       attempts: 0,
       error: { code: "deadline_exceeded" },
     });
 
-    labs.reply("openai-one", () => undefined);
+    labs.reply("openai-one", silence);
     const running = await world.accepted({ deadlineMs: clock.now() + 5_000 });
     const called = labs.nextCall();
-    const run = runJob(worker, running);
+    const run = worker.run(running);
     await called;
     clock.advance(5_000);
     await run;
@@ -187,12 +180,12 @@ describe("a job's run", () => {
   });
 
   it("aborts the call when the job is cancelled, and keeps the record of it", async () => {
-    labs.reply("openai-one", () => undefined);
+    labs.reply("openai-one", silence);
     const key = await world.accepted();
     const called = labs.nextCall();
-    const run = runJob(worker, key);
+    const run = worker.run(key);
     await called;
-    await cancelJob({ store: world.store, clock, running: worker.running }, key, "team-a/key:1");
+    await cancelJob(worker.service, key, "team-a/key:1");
     await run;
     const { job, events } = await world.seen(key);
     expect(job.status).toBe("cancelled");
@@ -200,14 +193,13 @@ describe("a job's run", () => {
   });
 
   it("learns of a cancel elsewhere with its next renewal", async () => {
-    labs.reply("openai-one", () => undefined);
+    labs.reply("openai-one", silence);
     const key = await world.accepted();
     const called = labs.nextCall();
-    const run = runJob(worker, key);
+    const run = worker.run(key);
     await called;
-    const elsewhere = workerOn({ store: world.store, clock, nudges, catalogue: worker.catalogue() }).running;
-    await cancelJob({ store: world.store, clock, running: elsewhere }, key, "team-a/key:1");
-    clock.advance(10_000);
+    await cancelJob(world.instance("elsewhere").service, key, "team-a/key:1");
+    clock.advance(GRACE_MS / 3 + 1);
     await run;
     expect((await world.seen(key)).events.at(-1)).toBe("attempt_superseded");
   });
@@ -215,7 +207,7 @@ describe("a job's run", () => {
   it("fails with its cost when the answer is too large to store", async () => {
     labs.reply("openai-one", answer(200, completion("x".repeat(2_000_000))));
     const key = await world.accepted();
-    await runJob(worker, key);
+    await worker.run(key);
     expect((await world.seen(key)).job).toMatchObject({
       status: "failed",
       error: { code: "response_too_large" },
@@ -225,7 +217,7 @@ describe("a job's run", () => {
 
   it("fails when its tenant or its model was taken out", async () => {
     const key = await world.accepted({ model: "gone" });
-    await runJob(worker, key);
+    await worker.run(key);
     expect((await world.seen(key)).job).toMatchObject({
       status: "failed",
       error: { code: "model_withdrawn" },
@@ -234,47 +226,41 @@ describe("a job's run", () => {
 
   it("looks again for a job that cannot be found yet, and gives up in the end", async () => {
     const nudge: Nudge = { v: 1, tenant_id: "team-a", job_id: `job_${"f".repeat(32)}` };
-    await runJob(worker, nudge);
+    await worker.run(nudge);
     expect(nudges.sent).toEqual([{ nudge: { ...nudge, looks: 1 }, atMs: clock.now() + 1_000 }]);
-    await runJob(worker, { ...nudge, looks: 12 });
+    await worker.run({ ...nudge, looks: 12 });
     expect(nudges.sent).toHaveLength(1);
   });
 });
 
 describe("a lost worker", () => {
   it("is found by the sweeper, which needs to see the lease unchanged for its whole length", async () => {
-    labs.reply("openai-one", () => undefined, answer(200, completion("again")));
-    const dead = workerOn({
-      store: world.store,
-      clock: new TestClock(clock.now()),
-      nudges,
-      catalogue: worker.catalogue(),
-    });
+    labs.reply("openai-one", silence, answer(200, completion("again")));
+    const dead = world.frozen();
     const key = await world.accepted();
     const called = labs.nextCall();
-    const stuck = runJob(dead, key); // its own clock stands still: it never renews
+    const stuck = dead.run(key);
     await called;
 
-    await runJob(worker, key);
+    await worker.run(key);
     expect(labs.calls).toHaveLength(1); // a live lease: nothing to do
 
-    const mine = () => nudges.sent.filter(({ nudge }) => nudge.job_id === key.job_id);
-    // Late from 16 s on, by its length of 30 s; each round is another sweeper's, as where instances die young.
-    for (const seconds of [15, 1, 15, 14]) {
+    // Late from 6 s on, by its length of 10 s; each round is another sweeper's, as where instances die young.
+    for (const seconds of [5, 1, 5, 4]) {
       clock.advance(seconds * 1000);
-      await sweeperOn(world.opened, { nudges, clock }).sweep(silent);
-      expect(mine()).toEqual([]);
+      await world.instance("young").sweep();
+      expect(releases.of(key)).toEqual([]);
     }
     clock.advance(1_000);
-    await sweeperOn(world.opened, { nudges, clock }).sweep(silent);
-    expect(mine()).toHaveLength(1);
+    await world.instance("young").sweep();
+    expect(releases.of(key)).toHaveLength(1);
 
-    await runJob(worker, mine()[0]?.nudge as Nudge);
+    await worker.run(releases.of(key)[0] as Nudge);
     const { job, events } = await world.seen(key);
     expect(job).toMatchObject({ status: "completed", attempts: 2 });
     expect(events).toEqual(["accepted", "attempt_started", "attempt_lost", "attempt_started", "completed"]);
     // Eight tokens of prompt, and 128 answers of a thousand, the most that `n` is taken for.
-    const [, , lost] = await world.store.audit(key);
+    const [, , lost] = (await world.seen(key)).trail;
     expect(lost).toMatchObject({ cost: null, estimate: { amount: "0.256008", currency: "USD" } });
     // The first worker thaws: its answer changes nothing but the trail.
     dead.running.abort(key.job_id, "thawed");
@@ -284,18 +270,18 @@ describe("a lost worker", () => {
   });
 
   it("is no lost worker while it renews", async () => {
-    labs.reply("openai-one", () => undefined);
+    labs.reply("openai-one", silence);
     const key = await world.accepted();
     const called = labs.nextCall();
-    const run = runJob(worker, key);
+    const run = worker.run(key);
     await called;
-    const sweeper = sweeperOn(world.opened, { nudges, clock });
     for (let renewals = 1; renewals <= 8; renewals++) {
-      clock.advance(10_000);
-      await until(async () => ((await world.store.read(key))?.value.lease?.renewals ?? 0) >= renewals);
-      await sweeper.sweep(silent);
+      clock.advance(GRACE_MS / 3 + 1);
+      await world.settled();
+      expect(await world.job(key)).toMatchObject({ lease: { renewals } });
+      await worker.sweep();
     }
-    expect(nudges.sent.filter(({ nudge }) => nudge.job_id === key.job_id)).toEqual([]);
+    expect(releases.of(key)).toEqual([]);
     worker.running.abort(key.job_id, "test_over");
     await run;
   });

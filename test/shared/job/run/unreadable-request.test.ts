@@ -1,23 +1,21 @@
-import { expect, it } from "vitest";
-import { runJob } from "../../../../shared/job/run/run.ts";
-import { NudgeList, workerOn } from "../../world.ts";
-import { JobWorld } from "../job-world.ts";
+import { afterAll, expect, it } from "vitest";
+import { World } from "../../world.ts";
 
-const world = new JobWorld();
+const world = await World.open();
+afterAll(() => world.close());
 
 it("a request that cannot be read waits for a host that can, and ends its job at the deadline", async () => {
-  const { clock, store, opened, labs } = world;
+  const { clock, labs, nudges } = world;
+  const worker = world.instance();
   const nudge = await world.accepted({ deadlineMs: clock.now() + 60_000 });
-  const item = opened.jobs.item("request", [nudge.tenant_id, nudge.job_id]);
+  const item = world.jobs.item("request", [nudge.tenant_id, nudge.job_id]);
   const { resource } = await item.read<object>();
   await item.replace({ ...resource, body: undefined, manifest: { count: 3 } } as never);
-  const nudges = new NudgeList();
-  const worker = workerOn({ store, clock, nudges, catalogue: labs.catalogue("openai-one") });
-  await runJob(worker, nudge);
+  await worker.run(nudge);
   expect((await world.seen(nudge)).job.status).toBe("queued");
   expect(nudges.sent).toMatchObject([{ nudge: { job_id: nudge.job_id, looks: 1 } }]);
   clock.advance(60_000);
-  await runJob(worker, nudge);
+  await worker.run(nudge);
   const { job } = await world.seen(nudge);
   expect(job).toMatchObject({ status: "failed", error: { code: "request_lost" } });
   expect(labs.calls).toHaveLength(0);

@@ -1,93 +1,69 @@
-import { beforeEach, expect, it } from "vitest";
-import { withSetting } from "../../../../shared/control/change-overrides.ts";
-import { effectiveCatalogue, NO_OVERRIDES, type Overrides } from "../../../../shared/control/overrides.ts";
-import { runJob } from "../../../../shared/job/run/run.ts";
-import type { RunDeps } from "../../../../shared/job/run/run-deps.ts";
-import { HeldJobs } from "../../../../shared/job/sweep/release-held.ts";
-import { answer, completion, NudgeList, silent, sweeperOn, workerOn } from "../../world.ts";
-import { JobWorld } from "../job-world.ts";
+import { afterAll, beforeEach, expect, it } from "vitest";
+import { answer, completion } from "../../labs.ts";
+import { type Instance, World } from "../../world.ts";
 
-const world = new JobWorld();
-const { clock, labs } = world;
-let nudges: NudgeList;
-let overrides: Overrides;
-let worker: RunDeps;
-let held: HeldJobs;
+const world = await World.open();
+afterAll(() => world.close());
+const { clock, labs, nudges } = world;
+let worker: Instance;
 
-beforeEach(() => {
-  nudges = new NudgeList();
-  overrides = NO_OVERRIDES;
-  const file = labs.catalogue("openai-one", "xai-two");
-  worker = workerOn({ store: world.store, clock, nudges, catalogue: file });
-  worker = { ...worker, catalogue: () => effectiveCatalogue(file, overrides) };
-  const { store } = world;
-  held = new HeldJobs({ store, nudges, clock, nudgeGraceMs: 10_000, revision: () => overrides.revision });
+beforeEach(async () => {
+  nudges.sent.length = 0;
+  worker = world.instance();
+  await worker.service.overridesWatch.look();
 });
 
-function set(state: "off" | "drained" | undefined): void {
+function set(state: "off" | "drained" | undefined): Promise<void> {
   const value = state === undefined ? undefined : { state, mode: "park" as const };
-  const setting = { list: "switches", kind: "provider", name: "openai", value } as const;
-  const by = { actor: "ops", reason: null, nowMs: clock.now() };
-  overrides = withSetting(overrides, setting, by)?.overrides ?? overrides;
+  return world.operate({ list: "switches", kind: "provider", name: "openai", value }, worker);
 }
-
-const jobOf = async (key: { tenant_id: string; job_id: string }) => {
-  const job = await world.store.read(key);
-  if (job === undefined) throw new Error("no job");
-  return job;
-};
 
 it("holds a job once, looks at it for nothing, and lets it go when the switches change", async () => {
   labs.reply("openai-one", answer(200, completion("Hello")));
-  set("drained");
+  await set("drained");
   const key = await world.accepted();
-  await runJob(worker, key);
-  const first = await jobOf(key);
+  await worker.run(key);
+  const first = await world.stored(key);
   expect(first.value).toMatchObject({
     status: "queued",
     attempts: 0,
-    held: { cause: "switched_off", revision: 1 },
+    waiting: { for: "switch", revision: 1 },
   });
-  await runJob(worker, key);
-  expect((await jobOf(key)).etag).toBe(first.etag); // nothing was written
+  await worker.run(key);
+  expect((await world.stored(key)).etag).toBe(first.etag); // nothing was written
   expect(nudges.sent).toEqual([]); // and no nudge goes round
 
-  await held.release(silent);
+  await worker.sweep();
   expect(nudges.sent).toEqual([]); // no change since it was held
-  set(undefined);
-  expect(await held.release(silent)).toBe(1);
-  expect(await held.release(silent)).toBe(0);
+  await set(undefined);
+  await worker.sweep();
+  await worker.sweep();
   expect(nudges.sent.map((sent) => sent.nudge)).toEqual([key]);
-  await runJob(worker, key);
-  const ended = (await jobOf(key)).value;
+  await worker.run(key);
+  const ended = (await world.stored(key)).value;
   expect(ended.status).toBe("completed");
-  expect("held" in ended).toBe(false);
-  expect((await world.store.audit(key)).map((record) => record.event)).toEqual([
-    "accepted",
-    "waiting",
-    "attempt_started",
-    "completed",
-  ]);
+  expect(await world.eventsOf(key)).toEqual(["accepted", "waiting", "attempt_started", "completed"]);
 });
 
 it("finds a job that a worker held a moment after the change, knowing only the older version", async () => {
-  set("drained");
+  await set("drained");
   const key = await world.accepted();
-  const older = worker.catalogue();
-  set(undefined);
-  await held.release(silent);
-  await runJob({ ...worker, catalogue: () => older }, key);
-  expect(await held.release(silent)).toBe(1);
+  const older = world.instance("older");
+  await older.service.overridesWatch.look();
+  await set(undefined);
+  await worker.sweep();
+  await older.run(key);
+  await worker.sweep();
+  expect(nudges.of(key)).toHaveLength(1);
 });
 
 it("lets the deadline end a held job", async () => {
-  set("drained");
+  await set("drained");
   const key = await world.accepted();
-  await runJob(worker, key);
-  const sweeper = sweeperOn(world.opened, { nudges, clock });
+  await worker.run(key);
   clock.advance(3_600_001);
-  await sweeper.sweep(silent);
+  await worker.sweep();
   expect(nudges.sent.map((sent) => sent.nudge)).toContainEqual(key);
-  await runJob(worker, key);
-  expect((await jobOf(key)).value).toMatchObject({ status: "expired" });
+  await worker.run(key);
+  expect((await world.stored(key)).value).toMatchObject({ status: "expired" });
 });

@@ -1,25 +1,29 @@
-import { beforeEach, describe, expect, it } from "vitest";
-import { CosmosSweptJobs } from "../../../../shared/azure/cosmos/swept-jobs.ts";
-import { draftOf, end } from "../../../../shared/job/life-cycle.ts";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { end } from "../../../../shared/job/ending/end.ts";
+import { draftOf } from "../../../../shared/job/life-cycle.ts";
 import type { Nudge } from "../../../../shared/job/ports.ts";
-import { runJob } from "../../../../shared/job/run/run.ts";
 import { change } from "../../../../shared/job/saving.ts";
 import { runParts } from "../../../../shared/job/sweep/parts.ts";
-import { NudgeList, silent, sweeperOn, TestClock, workerOn } from "../../world.ts";
-import { JobWorld } from "../job-world.ts";
+import { silence } from "../../labs.ts";
+import { GRACE_MS, silent, TestClock, World } from "../../world.ts";
+import { inState } from "../samples.ts";
 
-const world = new JobWorld();
-const { clock, labs } = world;
-let nudges: NudgeList;
+const world = await World.open();
+afterAll(() => world.close());
+const { clock, labs, nudges, releases } = world;
+const { store, sweptJobs } = world.ports;
 
 beforeEach(() => {
-  nudges = new NudgeList();
+  nudges.sent.length = 0;
+  releases.sent.length = 0;
 });
 
-const sweep = (by: { clock: TestClock } = { clock }) =>
-  sweeperOn(world.opened, { nudges, ...by }).sweep(silent);
-const nudgesOf = (key: Nudge) => nudges.sent.filter(({ nudge }) => nudge.job_id === key.job_id);
+/** One round of a sweeper that knows nothing yet. */
+const sweep = (change: Parameters<World["instance"]>[1] = {}) => world.instance("sweeper", change).sweep();
+const nudgesOf = (key: Nudge) => nudges.of(key);
 const APART_MS = 30_000;
+/** Half of a lease's length and a second more, then all of it. */
+const LOST_SECONDS = (GRACE_MS / 1000) * 1.5 + 1;
 
 describe("the sweeper", () => {
   it("nudges a job whose nudge was lost, less and less often", async () => {
@@ -57,44 +61,40 @@ describe("the sweeper", () => {
   it.each([-APART_MS, 0, APART_MS])(
     "finds a lost worker in the same time whose clock was %i ms off",
     async (off) => {
-      labs.reply("openai-one", () => undefined);
+      labs.reply("openai-one", silence);
       const key = await world.accepted();
       const called = labs.nextCall();
-      const { store } = world;
-      const lost = workerOn({
-        ...{ store, nudges, catalogue: labs.catalogue("openai-one") },
-        clock: new TestClock(clock.now() + off), // it stands still: no renewal ever comes
-      });
-      const run = runJob(lost, key);
+      const lost = world.frozen(off);
+      const run = lost.run(key);
       await called;
       let seconds = 0;
-      for (; nudgesOf(key).length === 0 && seconds < 100; seconds++) {
+      for (; releases.of(key).length === 0 && seconds < 100; seconds++) {
         clock.advance(1_000);
         await sweep();
       }
-      expect(seconds).toBe(46); // half of its lease's 30 s and one more, then all of them
+      expect(seconds).toBe(LOST_SECONDS);
       lost.running.abort(key.job_id, "test_over");
       await run;
     },
   );
 
   it("nudges the job of a lost worker apart from new ones, which may be many", async () => {
-    labs.reply("openai-one", () => undefined);
+    labs.reply("openai-one", silence);
     const key = await world.accepted();
     const called = labs.nextCall();
-    const catalogue = labs.catalogue("openai-one");
-    const lost = workerOn({ store: world.store, nudges, catalogue, clock: new TestClock(clock.now()) });
-    const run = runJob(lost, key);
+    const lost = world.frozen();
+    const run = lost.run(key);
     await called;
-    const claimed = (await world.store.read(key))?.value.lease;
+    const { claim_id } = inState(await world.job(key), "in_progress").lease;
     const fresh = await world.accepted();
-    const urgent = new NudgeList();
-    for (let second = 0; second < 46; second++) {
+    for (let second = 0; second < LOST_SECONDS; second++) {
       clock.advance(1_000);
-      await sweeperOn(world.opened, { nudges, urgent, clock }).sweep(silent);
+      await sweep();
     }
-    const dead_lease = { claim_id: claimed?.claim_id, renewals: 0 };
-    expect(urgent.sent.map(({ nudge }) => nudge)).toEqual([expect.objectContaining({ ...key, dead_lease })]);
+    const dead_lease = { claim_id, renewals: 0 };
+    expect(releases.sent.map(({ nudge }) => nudge)).toEqual([
+      expect.objectContaining({ ...key, dead_lease }),
+    ]);
     expect(nudgesOf(key)).toEqual([]);
     expect(nudgesOf(fresh)).not.toEqual([]);
     lost.running.abort(key.job_id, "test_over");
@@ -112,7 +112,7 @@ describe("the sweeper", () => {
     };
     for (let round = 0; round < 5; round++) {
       clock.advance(10_000);
-      await expect(sweeperOn(world.opened, { nudges: away, clock }).sweep(silent)).rejects.toThrow("away");
+      await expect(sweep({ nudges: away })).rejects.toThrow("away");
     }
     expect(asked).toBeLessThanOrEqual(5 * 20);
     clock.advance(10_000);
@@ -133,7 +133,7 @@ describe("the sweeper", () => {
         return answer.promise;
       },
     };
-    const round = sweeperOn(world.opened, { nudges: mute, clock }).sweep(silent);
+    const round = sweep({ nudges: mute });
     await asked.promise;
     clock.advance(3_000);
     await expect(round).rejects.toThrow("not answered");
@@ -150,9 +150,7 @@ describe("the sweeper", () => {
       send: (nudge: Nudge) =>
         nudge.job_id === bad ? Promise.reject(new Error("not this one")) : nudges.send(nudge),
     };
-    await expect(sweeperOn(world.opened, { nudges: picky, clock }).sweep(silent)).rejects.toThrow(
-      "not this one",
-    );
+    await expect(sweep({ nudges: picky })).rejects.toThrow("not this one");
     for (const key of keys) expect(nudgesOf(key)).toHaveLength(key.job_id === bad ? 0 : 1);
     clock.advance(10_000);
     await sweep();
@@ -162,33 +160,31 @@ describe("the sweeper", () => {
 
 describe("what is overdue", () => {
   it("is found by its time alone, the longest overdue first; what has ended is gone from the index", async () => {
-    const swept = new CosmosSweptJobs(world.opened.jobs, clock);
-    expect(await swept.now()).toBe(clock.now());
+    expect(await sweptJobs.now()).toBe(clock.now());
     const one = await world.accepted();
     clock.advance(1_000);
     const two = await world.accepted();
     clock.advance(60_000);
-    const overdue = async () => (await swept.overdue(clock.now(), 1_000)).map(({ job_id }) => job_id);
+    const overdue = async () => (await sweptJobs.overdue(clock.now(), 1_000)).map(({ job_id }) => job_id);
     const found = await overdue();
     expect(found.indexOf(one.job_id)).toBeGreaterThanOrEqual(0);
     expect(found.indexOf(one.job_id)).toBeLessThan(found.indexOf(two.job_id));
-    await change(world.store, one, clock, (job) =>
-      end(draftOf(job), { status: "cancelled", nowMs: clock.now(), actor: "c" }),
+    await change(store, one, clock, (job) =>
+      end(draftOf(inState(job, "queued")), { status: "cancelled", nowMs: clock.now(), actor: "c" }),
     );
     expect(await overdue()).not.toContain(one.job_id);
   });
 
   it("is asked for at once with late leases: nothing is due before its time, by either", async () => {
-    const swept = new CosmosSweptJobs(world.opened.jobs, clock);
     const never = { fromMs: 0, toMs: 0 };
     await world.accepted();
-    const [first] = await swept.overdue(Number.MAX_SAFE_INTEGER, 1);
+    const [first] = await sweptJobs.overdue(Number.MAX_SAFE_INTEGER, 1);
     expect(first).toBeDefined();
-    expect(await swept.isAnyDue(0, never)).toBe(false);
-    expect(await swept.isAnyDue(Number.MAX_SAFE_INTEGER, never)).toBe(true);
+    expect(await sweptJobs.isAnyDue(0, never)).toBe(false);
+    expect(await sweptJobs.isAnyDue(Number.MAX_SAFE_INTEGER, never)).toBe(true);
     // A queued job was written then, and has no lease that could be late.
-    expect(await swept.lateLeases(0, { fromMs: 0, toMs: clock.now() }, 1)).toEqual([]);
-    expect(await swept.isAnyDue(0, { fromMs: 0, toMs: clock.now() })).toBe(false);
+    expect(await sweptJobs.lateLeases(0, { fromMs: 0, toMs: clock.now() }, 1)).toEqual([]);
+    expect(await sweptJobs.isAnyDue(0, { fromMs: 0, toMs: clock.now() })).toBe(false);
   });
 });
 

@@ -1,0 +1,248 @@
+import { z } from "zod";
+import type { JobErrorCode } from "../../errors.ts";
+import {
+  ENDPOINTS,
+  type Ended,
+  isEnded,
+  type Job,
+  type JobFacts,
+  type Lease,
+  leaseOf,
+  type Queued,
+} from "../../job/job.ts";
+import type { SwitchWait, Waiting } from "../../job/waiting.ts";
+import { inLine } from "../../job/waits-for.ts";
+import type { CostUnknown } from "../../model/cost.ts";
+import type { Usage } from "../../model/usage.ts";
+import { WAIT_CAUSES, type WaitCause } from "../../model/wait-cause.ts";
+import { PRIORITIES } from "../../priority.ts";
+import { type Status, TERMINAL_STATUSES } from "../../status.ts";
+import { isKnownVersion, STORED_VERSION, UnreadableItem } from "../../store.ts";
+import { nameOf } from "./stored-items.ts";
+
+/**
+ * A job as it is stored: one flat item, whose fields and their names are what hosts of neighbouring versions share.
+ * Those that a state does not have are null, but for indexed ones: they are absent where they say nothing, so that
+ * their index holds no other jobs.
+ */
+export interface JobDocument extends Omit<JobFacts, "others">, WaitFields {
+  readonly v: number;
+  readonly kind: "job";
+  readonly status: Status;
+  readonly lease: Lease | null;
+  readonly completed_at_ms: number | null;
+  readonly usage: Ended["usage"];
+  readonly error: Ended["error"];
+  readonly has_response: boolean;
+  readonly content_deleted: boolean;
+  readonly incomplete?: string;
+  readonly redriven_to?: string;
+  /** Absent once it has ended. */
+  readonly wake_at_ms?: number;
+  readonly nudges_resent: number;
+}
+
+/** How a queued job's waiting is stored. */
+interface WaitFields {
+  /** For a time. */
+  readonly retry_at_ms: number | null;
+  /** For what a change may bring. With `parked` only so that it is found once it is to be chosen for anew. */
+  readonly held?: {
+    readonly cause: (typeof HELD_FOR)[number];
+    readonly revision: number;
+    readonly budget?: string;
+    readonly until_ms?: number;
+  };
+  /** For quota: since when, and how. */
+  readonly parked_at_ms?: number;
+  readonly parked?: {
+    readonly tokens: number;
+    readonly deployments: readonly string[];
+    readonly cause?: WaitCause;
+    /** In the line of all that wait (quota/turns/line.ts), and the job's deadline; absent: an older version stored it. */
+    readonly place?: string;
+    readonly deadline_ms?: number;
+  };
+}
+const HELD_FOR = ["switched_off", "over_budget", "quota"] as const;
+
+/** Field by field: by spreads the same takes 25 times as long. What is undefined is not stored. */
+export function documentOf(job: Job): JobDocument {
+  const queued = job.status === "queued" ? job : undefined;
+  const ended = isEnded(job) ? job : undefined;
+  const { parked_at_ms, parked, held, retry_at_ms }: WaitFields = waitFields(queued);
+  const document = {
+    v: STORED_VERSION,
+    kind: "job",
+    status: job.status,
+    tenant_id: job.tenant_id,
+    job_id: job.job_id,
+    endpoint: job.endpoint,
+    model: job.model,
+    priority: job.priority,
+    metadata: job.metadata,
+    envelope_sha256: job.envelope_sha256,
+    created_at_ms: job.created_at_ms,
+    not_before_ms: job.not_before_ms,
+    deadline_ms: job.deadline_ms,
+    started_at_ms: job.started_at_ms,
+    completed_at_ms: ended?.completed_at_ms ?? null,
+    wake_at_ms: isEnded(job) ? undefined : job.wake_at_ms,
+    nudges_resent: queued?.nudges_resent ?? 0,
+    ...{ retry_at_ms, held, parked_at_ms, parked },
+    attempts: job.attempts,
+    attempts_spent: job.attempts_spent,
+    lease: leaseOf(job),
+    budget_claims: job.budget_claims,
+    refused_by: job.refused_by,
+    tried: job.tried,
+    deployment: job.deployment,
+    provider: job.provider,
+    simulated: job.simulated,
+    usage: ended?.usage ?? null,
+    cost: job.cost,
+    unknown_costs: job.unknown_costs,
+    incomplete: ended?.incomplete,
+    last_failure: job.last_failure,
+    error: ended?.error ?? null,
+    has_response: ended?.has_response ?? false,
+    content_deleted: ended?.content_deleted ?? false,
+    redriven_from: job.redriven_from,
+    redriven_to: ended?.redriven_to,
+    audit_seq: job.audit_seq,
+    audit_hash: job.audit_hash,
+    audit_until_ms: job.audit_until_ms,
+  } satisfies Record<keyof JobDocument, unknown>;
+  return Object.assign(document, job.others) as JobDocument;
+}
+
+function waitFields(job: Queued | undefined): WaitFields {
+  const waiting = job?.waiting;
+  switch (waiting?.for) {
+    case undefined:
+      return { retry_at_ms: null };
+    case "time":
+      return { retry_at_ms: waiting.until_ms };
+    case "quota": {
+      const { for: _, since_ms, revision, others, ...how } = waiting;
+      const { place = "", deadline_ms = 0 } = (job && inLine(job)) ?? {};
+      return {
+        retry_at_ms: null,
+        parked_at_ms: since_ms,
+        parked: { ...others, ...how, place, deadline_ms },
+        ...(revision === undefined ? {} : { held: { cause: "quota", revision } }),
+      };
+    }
+    case "switch": {
+      const { revision, others } = waiting;
+      return { retry_at_ms: null, held: { ...others, cause: "switched_off", revision } };
+    }
+    case "budget": {
+      const { revision, budget, until_ms, others } = waiting;
+      const held = { ...others, cause: "over_budget", revision, budget } as const;
+      return { retry_at_ms: null, held: until_ms === null ? held : { ...held, until_ms } };
+    }
+  }
+}
+
+const whatever = <T>(type: "string" | "object") =>
+  z.custom<T>((value) => typeof value === type && value !== null);
+const text = z.string();
+const number = z.number();
+const cost = z.looseObject({ amount: text, currency: text });
+/** Whatever a neighbouring version has put beside its fields stays there. */
+const lease = z.looseObject({
+  ...{ claim_id: text, renewals: number, seconds: number, deployment: text, provider: text },
+  ...{ simulated: z.boolean(), started_at_ms: number, request_sha256: text },
+});
+const FACTS = z.object({
+  ...{
+    tenant_id: text,
+    job_id: text,
+    endpoint: z.enum(ENDPOINTS),
+    model: text,
+    priority: z.enum(PRIORITIES),
+  },
+  ...{ metadata: z.record(text, text), envelope_sha256: text, created_at_ms: number, deadline_ms: number },
+  ...{ not_before_ms: number.nullable(), started_at_ms: number.nullable(), attempts: number },
+  ...{ attempts_spent: number, budget_claims: z.record(text, text).exactOptional() },
+  ...{ refused_by: z.array(text), tried: z.array(text), deployment: text.nullable() },
+  ...{
+    provider: text.nullable(),
+    simulated: z.boolean(),
+    cost: cost.nullable(),
+    last_failure: text.nullable(),
+  },
+  ...{ redriven_from: text.exactOptional(), audit_seq: number, audit_hash: text },
+  unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
+  audit_until_ms: number.nullable().exactOptional(),
+});
+const QUEUED = z.object({ status: z.literal("queued"), wake_at_ms: number, nudges_resent: number });
+const WAITS = z.object({
+  retry_at_ms: number.nullable(),
+  held: z
+    .looseObject({ cause: z.enum(HELD_FOR), revision: number, budget: text.optional() })
+    .extend({ until_ms: number.optional() })
+    .optional(),
+  parked_at_ms: number.optional(),
+  parked: z
+    .looseObject({ tokens: number, deployments: z.array(text), cause: z.enum(WAIT_CAUSES).optional() })
+    .optional(),
+});
+const IN_PROGRESS = z.object({ status: z.literal("in_progress"), wake_at_ms: number, lease });
+const ENDED = z.object({
+  status: z.enum(TERMINAL_STATUSES),
+  ...{ completed_at_ms: number, has_response: z.boolean(), content_deleted: z.boolean() },
+  usage: whatever<Usage>("object").nullable(),
+  error: z.looseObject({ code: whatever<JobErrorCode>("string"), message: text }).nullable(),
+  incomplete: text.exactOptional(),
+  redriven_to: text.exactOptional(),
+});
+
+/** Fields that are this version's, or the store's; all others are kept as they are. */
+const OWN: ReadonlySet<string> = new Set([
+  ...["id", "kind", "ttl", "_rid", "_self", "_etag", "_attachments", "_ts"],
+  ...[FACTS, QUEUED, WAITS, IN_PROGRESS, ENDED].flatMap(({ shape }) => Object.keys(shape)),
+]);
+
+/** The job in an item that was read. @throws UnreadableItem where it is none as this version or a neighbour stores it */
+export function jobOf(item: unknown): Job {
+  const document = item as Readonly<Record<string, unknown>>;
+  const { kind, v, status } = document;
+  const unreadable = (fault: string) => new UnreadableItem("job", nameOf(document), fault);
+  if (kind !== "job") throw unreadable("kind: is another");
+  if (!isKnownVersion(v)) throw unreadable("v: is not a version this one knows");
+  const others: Record<string, unknown> = {};
+  for (const name in document) if (!OWN.has(name)) others[name] = document[name];
+  try {
+    const facts = { ...FACTS.parse(document), others };
+    if (status === "queued")
+      return { ...facts, ...QUEUED.parse(document), waiting: waitingOf(WAITS.parse(document)) };
+    if (status === "in_progress") return { ...facts, ...IN_PROGRESS.parse(document) };
+    return { ...facts, ...ENDED.parse(document) };
+  } catch (thrown) {
+    if (!(thrown instanceof z.ZodError)) throw thrown;
+    throw unreadable(thrown.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join(", "));
+  }
+}
+
+function waitingOf({ retry_at_ms, held, parked, parked_at_ms }: z.infer<typeof WAITS>): Waiting | null {
+  if (parked !== undefined && parked_at_ms !== undefined) {
+    const { place: _, deadline_ms: _deadline, tokens, deployments, cause, ...others } = parked;
+    return {
+      ...{ for: "quota", since_ms: parked_at_ms, tokens, deployments, ...kept(others) },
+      ...(cause === undefined ? {} : { cause }),
+      ...(held === undefined ? {} : { revision: held.revision }),
+    };
+  }
+  if (held !== undefined) {
+    const { cause, revision, budget = "", until_ms = null, ...others } = held;
+    if (cause === "over_budget") return { for: "budget", revision, budget, until_ms, ...kept(others) };
+    return { for: "switch", revision, ...kept(others) };
+  }
+  return retry_at_ms === null ? null : { for: "time", until_ms: retry_at_ms };
+}
+
+function kept(others: Readonly<Record<string, unknown>>): Pick<SwitchWait, "others"> {
+  return Object.keys(others).length === 0 ? {} : { others };
+}

@@ -1,0 +1,57 @@
+import type { AuditEntry } from "../../audit/record.ts";
+import type { TerminalStatus } from "../../status.ts";
+import { type Ended, type JobError, type Live, leaseOf, type StoredResponse } from "../job.ts";
+import {
+  attemptFields,
+  type CallFacts,
+  callFields,
+  type Draft,
+  factsOf,
+  recorded,
+  withCost,
+} from "../life-cycle.ts";
+import type { OutboxItem } from "./outbox.ts";
+
+/** How a job ends. `call` when a running attempt's call ended it, `error` for all but completed and cancelled. */
+export interface Ending {
+  readonly status: TerminalStatus;
+  readonly nowMs: number;
+  readonly actor: string;
+  readonly reason?: string | null;
+  readonly call?: CallFacts;
+  /** Why its answer is not whole; absent: it is, or there is none. */
+  readonly incomplete?: string;
+  readonly error?: JobError;
+  readonly response?: StoredResponse;
+  readonly outbox?: readonly OutboxItem[];
+}
+
+/** A live job ends, once. Whoever ends it, and why ever, does it here. */
+export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
+  const { job } = draft;
+  const { status, nowMs, call, error, incomplete, response, outbox } = ending;
+  const lease = leaseOf(job);
+  const entry: AuditEntry = {
+    event: status,
+    actor: ending.actor,
+    ...(lease === null ? {} : attemptFields(job.attempts, lease)),
+    ...(call === undefined ? {} : callFields(call)),
+    reason: ending.reason ?? error?.code ?? null,
+  };
+  const ended = recorded(draft, nowMs, entry, {
+    ...factsOf(job),
+    status,
+    completed_at_ms: nowMs,
+    error: error ?? null,
+    has_response: response !== undefined,
+    content_deleted: false,
+    usage: call?.usage ?? null,
+    ...(call === undefined ? {} : withCost(job, job.attempts, call)),
+    ...(incomplete === undefined ? {} : { incomplete }),
+  });
+  return {
+    ...ended,
+    ...(response === undefined ? {} : { response }),
+    ...(outbox === undefined ? {} : { outbox }),
+  };
+}
