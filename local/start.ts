@@ -86,7 +86,7 @@ function readInstances(): number | undefined {
   return instances;
 }
 
-/** A shell between npm and this process may die of a signal alone, and npm of SIGKILL: nobody would ever stop us. */
+/** A shell between npm and this process may die of a signal, and npm of SIGKILL: then nothing would ever stop us. */
 function endWithNpm(end: () => void): void {
   if (process.env.npm_lifecycle_event === undefined) return;
   const parent = process.ppid;

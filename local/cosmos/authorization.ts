@@ -22,7 +22,7 @@ export type Authorize = (
  * token, where those are configured.
  */
 export function createAuthorization(key: string, verifyToken?: VerifyToken): Authorize {
-  // A key object, for a bare buffer is made into one at each use, which costs more than the hash.
+  // A key object, because a bare buffer is made into one at each use, which costs more than the hash.
   const secret = createSecretKey(Buffer.from(key, "base64"));
   const known = new Map<string, string>();
   return (route, authorization = "", date) => {

@@ -35,7 +35,7 @@ export class Offers {
     this.reload();
   }
 
-  /** Reads them anew: the open transaction was undone. */
+  /** Reads them again: the open transaction was rolled back. */
   reload(): void {
     this.#byResource.clear();
     for (const row of this.#db.prepare("SELECT resource, throughput, autoscale FROM offers").all()) {

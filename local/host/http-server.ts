@@ -80,7 +80,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpF
   return {
     port,
     accept(socket) {
-      // As of those it accepts itself: a client that has said all may still listen.
+      // The same as for connections it accepts itself: a client that has sent everything may still listen.
       socket.allowHalfOpen = true;
       server.emit("connection", socket);
     },

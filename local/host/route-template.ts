@@ -80,7 +80,7 @@ function takes(segment: Exclude<Segment, { kind: "rest" }>, part: string): boole
   return segment.kind === "literal" ? part.toLowerCase() === segment.text : part !== "";
 }
 
-/** As ASP.NET: "%2F" stays encoded, so that a value can never look like two segments; a broken escape stays as it is. */
+/** ASP.NET's way: "%2F" stays encoded, so that a value never looks like two segments. A broken escape stays too. */
 function decodeSegment(text: string): string {
   if (!text.includes("%")) return text;
   try {

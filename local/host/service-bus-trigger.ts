@@ -192,7 +192,7 @@ class Subscriber implements TriggerHandle {
   }
 
   async #run(message: ServiceBusReceivedMessage): Promise<Outcome | undefined> {
-    // After a reconnection a whole new window is asked for while earlier messages still run.
+    // A reconnection asks for a whole new window while earlier messages still run.
     await this.#slots.take();
     try {
       const data = messageData(message.body);

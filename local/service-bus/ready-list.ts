@@ -26,7 +26,7 @@ export function metaOf(row: ReadyRow): Meta {
 export class ReadyList {
   readonly #load: (after: number, limit: number) => ReadyRow[];
   readonly #before: number;
-  /** In order; `#head` is the next. */
+  /** The messages in order; `#head` is the next. */
   #window: Meta[] = [];
   #head = 0;
   /** What came back (abandoned, lock run out): few, sorted, the lowest last. */

@@ -8,7 +8,7 @@ export interface Request {
   readonly reply_to?: string;
   readonly application_properties?: Record<string, unknown>;
   readonly body?: unknown;
-  /** As it came: rhea's values no longer tell an int from a long, say. */
+  /** The body as it came: rhea's values no longer tell an int from a long, for example. */
   readonly bytes: Buffer;
 }
 

@@ -20,11 +20,11 @@ export interface StackSettings {
   readonly serviceBusConfigFile: string | undefined;
   /** Absolute. */
   readonly modelsFile: string;
-  /** False where the user has named a Service Bus or Cosmos account of his own. */
+  /** False if the user has named a Service Bus or Cosmos account of their own. */
   readonly emulateServiceBus: boolean;
   readonly emulateCosmos: boolean;
   readonly drainSeconds: number;
-  /** Of each host process: the cloud's own setting of that name. */
+  /** Arguments of each host process: the cloud's own setting of that name. */
   readonly nodeArguments: string[];
   /** Every setting, merged: what the child processes get besides what start adds. */
   readonly env: Readonly<Record<string, string>>;
@@ -38,7 +38,7 @@ export class SettingsInvalid extends Error {
 export const DEFAULT_MODEL_ENDPOINTS_PORT = 7072;
 export const DEFAULT_AZURITE_PORT = 10_000;
 
-/** On one machine a lost worker should be noticed at once; one MiB is the app's own limit of a request. */
+/** A lost worker should be noticed at once on one machine. One MiB is the app's own limit of a request. */
 const LOCAL_DEFAULTS: Readonly<Record<string, string>> = {
   LEASE_SECONDS: "3",
   SWEEP_SECONDS: "1",

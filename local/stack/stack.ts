@@ -140,7 +140,7 @@ export class Stack {
     return fork(HOST_ENTRY, [], { cwd: this.#options.folder, env, execArgv: this.#nodeArguments });
   }
 
-  /** As the cloud's host gives them to its worker process. */
+  /** Arguments as the cloud's host gives them to its worker process. */
   get #nodeArguments(): string[] {
     return this.#options.settings.nodeArguments;
   }

@@ -61,7 +61,7 @@ const LOCAL_KEY_HASHES = new Set(["local-team-a", "local-team-b", "local-operato
 export interface TenantsOptions {
   /** Whether this is the local stack, where its well-known keys are fine. */
   readonly local: boolean;
-  /** Of an operator whom the file need not name: `first-operator`. */
+  /** Hash of the key of `first-operator`, an operator that the file need not name. */
   readonly operatorKeySha256?: string | undefined;
 }
 

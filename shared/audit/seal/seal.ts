@@ -99,7 +99,7 @@ export function sealDay(seal: Pick<Seal, "to_ts">): string {
   return new Date((seal.to_ts - 1) * 1000).toISOString().slice(0, 10);
 }
 
-/** For a message: the name of the chain a leaf is about. */
+/** The name of a leaf's chain, for messages. */
 export function chainName(leaf: SealLeaf): string {
   return "scope" in leaf ? `control/${leaf.scope}` : `${leaf.tenant_id}/${leaf.job_id}`;
 }

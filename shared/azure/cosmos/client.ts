@@ -7,7 +7,7 @@ import { keySigner } from "./key.ts";
 import { undiciHttpClient } from "./undici-http-client.ts";
 import { withinTime } from "./within-time.ts";
 
-/** As infra/resources.json names them. */
+/** Names as in infra/resources.json. */
 export const DATABASE = "switchyard";
 export const JOBS_CONTAINER = "jobs";
 export const CONTROL_CONTAINER = "control";

@@ -81,7 +81,7 @@ export class CosmosControlTrail implements ControlTrailStore {
     return { records, hasMore: first > 1 };
   }
 
-  /** Of any kind, as it is stored: whoever asked for it reads it. */
+  /** An item of any kind, as it is stored: the caller checks it. */
   async #item(place: Place) {
     const found = await this.#control.readRaw({ kind: "control" }, place);
     return found && { value: withoutStoreFields(found.value) as ControlItem, etag: found.etag };

@@ -35,7 +35,7 @@ export class CosmosSweptJobs implements SweptJobs {
     this.#clock = clock;
   }
 
-  /** Asked for now and then, and reckoned on from there by this process's steady clock. */
+  /** Asked now and then; in between, this process's steady clock counts on from there. */
   async now(): Promise<number> {
     const known = this.#told;
     if (known === undefined || this.#clock.monotonic() - known.at >= ASK_AGAIN_MS) {

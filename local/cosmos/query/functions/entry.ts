@@ -11,7 +11,7 @@ export interface Entry {
 
 export type Entries = Readonly<Record<string, Entry>>;
 
-/** As many arguments as anyone writes. */
+/** More arguments than any query has. */
 export const ANY_NUMBER = 1_000;
 
 export const entry = (least: number, most: number, run: Run): Entry => ({ least, most, run });
