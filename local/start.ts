@@ -61,7 +61,7 @@ async function main(): Promise<void> {
     const port = await stack.start();
     if (stoppedAt === undefined) process.stdout.write(`ready http://127.0.0.1:${port}\n`);
   } catch (thrown) {
-    // Stopped while it started: the children's ends are no failure.
+    // Stopped while it started: then the ends of the children are not failures.
     if (stoppedAt !== undefined) return;
     stoppedAt = performance.now();
     await stack.stop();

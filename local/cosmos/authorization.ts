@@ -10,7 +10,7 @@ export const EMULATOR_KEY =
 /** Signatures seen to be good and kept: all batches of a container in one second carry the same one. */
 const MAX_KNOWN = 100;
 
-/** A promise where a token has to be verified; a key is checked at once. @throws CosmosError 401, 403 */
+/** A promise if a token must be verified; a key is checked at once. @throws CosmosError 401, 403 */
 export type Authorize = (
   route: Route,
   authorization: string | undefined,

@@ -56,7 +56,7 @@ function compositesOf(policy: NonNullable<IndexingPolicy["compositeIndexes"]>): 
 }
 
 /**
- * What a container's indexing policy comes to in SQLite: a column for each indexed scalar path, filled from the item
+ * What a container's indexing policy means in SQLite: a column for each indexed scalar path, filled from the item
  * as it is written; an index for each composite index, inside the first component of the partition key. The index of
  * a single path is made when a query first needs it, because each index costs every write.
  */

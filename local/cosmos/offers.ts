@@ -23,7 +23,7 @@ function offerOf(resource: string, throughput: number, autoscale: boolean): Offe
   return { id: Buffer.from(rid).toString("hex"), resource, rid, throughput, autoscale };
 }
 
-/** The offers of an account, and the budgets they come to. */
+/** The offers of an account, and the budgets that follow from them. */
 export class Offers {
   readonly #db: DatabaseSync;
   readonly #clock: Clock;

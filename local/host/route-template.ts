@@ -75,7 +75,7 @@ export function covers(segments: readonly Segment[], other: readonly Segment[]):
   return segments.length === other.length;
 }
 
-/** An empty segment ("/jobs//cancel") is no value for a parameter. */
+/** An empty segment ("/jobs//cancel") is not a value for a parameter. */
 function takes(segment: Exclude<Segment, { kind: "rest" }>, part: string): boolean {
   return segment.kind === "literal" ? part.toLowerCase() === segment.text : part !== "";
 }

@@ -51,7 +51,7 @@ const REPEAT_AFTER_MS = 30_000;
 /** Texts remembered for that; errors that name ids could be many. */
 const MAX_TROUBLES = 20;
 
-/** Starts to receive for one function; connecting goes on in the background, for ever. */
+/** Starts to receive for one function. It keeps trying to connect in the background, for ever. */
 export function startServiceBusTrigger(
   fn: RegisteredFunction,
   dependencies: TriggerDependencies,

@@ -61,7 +61,7 @@ function startTimers(
     async stop() {
       for (const timer of timers) timer.stop();
     },
-    // A run in hand is one of the invoker's.
+    // A run under way belongs to the invoker.
     idle: async () => undefined,
     close: async () => store.close(),
   };

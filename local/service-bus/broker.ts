@@ -67,7 +67,7 @@ export class Broker implements QueueContext {
     return this.#queues.values();
   }
 
-  /** Where messages sent to a queue come to lie. */
+  /** The queue in which messages sent to a queue end up. */
   forwardTarget(queue: Queue): Queue {
     const { forwardTo } = queue.settings;
     const next = forwardTo === undefined ? undefined : this.queue(forwardTo);
@@ -111,7 +111,7 @@ export class Broker implements QueueContext {
     this.#commit.begin();
   }
 
-  /** Calls back once all that was written so far is stored; not at all when it could not be. */
+  /** Calls back once everything written so far is stored; not at all if it could not be. */
   whenStored(then: () => void): void {
     this.#commit.enlist(then, () => undefined);
   }

@@ -193,7 +193,7 @@ export class ClientConnection {
     return unauthorized(link.is_receiver() ? "Send" : "Listen", entity, this.#connection.hostname);
   }
 
-  /** A token has run out: the links that it let in are closed. A client opens them again with a new one. */
+  /** A token has expired: the links that it allowed are closed. A client opens them again with a new one. */
   #closeUnauthorized(): void {
     const links = [...this.#ios.keys()].flatMap((session) => Object.values(insideSession(session).links));
     for (const link of links) {

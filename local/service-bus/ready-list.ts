@@ -79,7 +79,7 @@ export class ReadyList {
     list.splice(low, 0, meta);
   }
 
-  /** The next message, or undefined. What has expired by `now` is passed over: expiry sees to it. */
+  /** The next message, or undefined. Messages expired by `now` are skipped: expiry removes them. */
   take(now: number): Meta | undefined {
     for (;;) {
       const meta = this.#takeAny();

@@ -2,7 +2,7 @@
 
 /** One login under way, as rhea asks for it. */
 interface Login {
-  /** Whether it is let in; known once `start` has returned. */
+  /** Whether the login succeeded; known once `start` has returned. */
   outcome: boolean;
   username: string | undefined;
   start(response: Buffer | undefined): void;

@@ -112,7 +112,7 @@ export interface Ask {
 
 /** A reservation that no worker settles is looked at after this long. */
 export const LOOK_AFTER_MS = 60_000;
-/** A lost worker's late cost may come as long as a call can last, and its answer be kept in hand: see limits.ts, saving.ts. */
+/** A lost worker's cost comes as late as a call may last and its answer is kept: see limits.ts, saving.ts. */
 export const REMEMBER_MS = 60 * 60_000;
 
 export type Reserved =

@@ -46,7 +46,7 @@ export interface Tenants {
   byKeyHash(sha256: string): Principal | undefined;
   /** The tenant of an Entra application. */
   byAppId(appId: string): Tenant | undefined;
-  /** The operator that one of these Entra roles stands for. */
+  /** The operator that one of these Entra roles belongs to. */
   byRoles(roles: readonly string[]): Operator | undefined;
   get(id: string): Tenant | undefined;
   /** Those with a budget. */

@@ -65,7 +65,7 @@ export function statusOf(thrown: unknown): number | undefined {
   return undefined;
 }
 
-/** Runs one operation within its time; all that a cloud can do to it becomes StoreUnavailable. */
+/** Runs one operation within its time. Whatever a cloud can do to it becomes StoreUnavailable. */
 export async function storeOperation<T>(
   what: string,
   run: (abortSignal: AbortSignal) => Promise<T>,

@@ -13,7 +13,7 @@ import {
 import { ownFields, type StoredItems, withoutStoreFields } from "./stored-items.ts";
 import { createOf, isSuperseded, itemBody, unexpected } from "./transaction.ts";
 
-/** Control's audit trail on Cosmos DB: kept for ever, for an operator's changes are few. */
+/** Control's audit trail on Cosmos DB. It is kept for ever, because operators change little. */
 export class CosmosControlTrail implements ControlTrailStore {
   readonly #control: StoredItems;
 

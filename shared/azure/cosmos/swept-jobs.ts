@@ -12,7 +12,7 @@ const NOBODY = ["sweeper", "clock"];
 /** Steady clocks part by far less than a millisecond in so long. */
 const ASK_AGAIN_MS = 60_000;
 
-/** Bounded on both sides, for an index is read term by term. */
+/** The time is bounded on both sides, because an index is read term by term. */
 const WRITTEN = "c._ts >= @from AND c._ts <= @to";
 
 const parametersOf = (nowMs: number, { fromMs, toMs }: Stretch) => ({

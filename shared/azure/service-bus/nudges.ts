@@ -55,8 +55,8 @@ interface Link {
 }
 
 /**
- * Nudges on a Service Bus queue. One sender for the process, one send at a time; no message id, for duplicates are no
- * harm.
+ * Nudges on a Service Bus queue. One sender for the process, one send at a time. No message id, because duplicates do
+ * no harm.
  */
 export class ServiceBusNudges implements Nudges {
   readonly #open: () => ServiceBusClient;

@@ -30,7 +30,7 @@ export const ofArray = (
   run: (list: readonly Value[], ...rest: readonly Value[]) => Value,
 ): Entry => entry(least, most, ([list, ...rest]) => (Array.isArray(list) ? run(list, ...rest) : undefined));
 
-/** A function of numbers alone; undefined for anything else, or where the result is no number. */
+/** A function of numbers only; undefined for anything else, or if the result is not a number. */
 export const ofNumbers = (least: number, most: number, run: (...numbers: number[]) => number): Entry =>
   entry(least, most, (parts) => {
     if (!parts.every((part) => typeof part === "number")) return undefined;
