@@ -71,7 +71,7 @@ export const ITEMS = {
   },
   outbox: {
     ...{ ...OF_A_JOB, kind: "outbox", id: "`outbox-` and its event", ...WITH_CONTENT },
-    holds: "something that is to be told of the job's end; nobody writes such items yet",
+    holds: "an event to announce with the job's end; nothing writes such items yet",
     document: documents.outboxDocument,
   },
   audit: {
