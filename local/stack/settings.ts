@@ -20,11 +20,13 @@ export interface StackSettings {
   readonly serviceBusConfigFile: string | undefined;
   /** Absolute. */
   readonly modelsFile: string;
-  /** False if the user has named a Service Bus or Cosmos account of their own. */
+  /** False where the user has named a Service Bus or Cosmos account of his own. */
   readonly emulateServiceBus: boolean;
   readonly emulateCosmos: boolean;
   readonly drainSeconds: number;
-  /** Arguments of each host process: the cloud's own setting of that name. */
+  /** All times of `--freeze` are multiplied by it. */
+  readonly freezeTimeScale: number;
+  /** Of each host process: the cloud's own setting of that name. */
   readonly nodeArguments: string[];
   /** Every setting, merged: what the child processes get besides what start adds. */
   readonly env: Readonly<Record<string, string>>;
@@ -38,7 +40,7 @@ export class SettingsInvalid extends Error {
 export const DEFAULT_MODEL_ENDPOINTS_PORT = 7072;
 export const DEFAULT_AZURITE_PORT = 10_000;
 
-/** A lost worker should be noticed at once on one machine. One MiB is the app's own limit of a request. */
+/** On one machine a lost worker should be noticed at once; one MiB is the app's own limit of a request. */
 const LOCAL_DEFAULTS: Readonly<Record<string, string>> = {
   LEASE_SECONDS: "3",
   SWEEP_SECONDS: "1",
@@ -79,6 +81,10 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
   ] as const) {
     if (!/^\d{1,5}$/.test(text)) faults.push(`${name} must be a whole number; it is "${text}"`);
   }
+  const freezeTimeScale = Number(env.FREEZE_TIME_SCALE ?? "1");
+  if (!(freezeTimeScale > 0 && freezeTimeScale <= 100)) {
+    faults.push(`FREEZE_TIME_SCALE must be a number over 0, up to 100; it is "${env.FREEZE_TIME_SCALE}"`);
+  }
   let modelEndpoints = modelEndpointSettings({});
   try {
     modelEndpoints = modelEndpointSettings(env);
@@ -101,6 +107,7 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
     emulateServiceBus: SERVICE_BUS_SETTINGS.every((name) => env[name] === undefined),
     emulateCosmos: COSMOS_SETTINGS.every((name) => env[name] === undefined),
     drainSeconds: Number(drainText),
+    freezeTimeScale,
     nodeArguments: (env.languageWorkers__node__arguments ?? "").split(/\s+/).filter(Boolean),
     env,
   };
