@@ -8,7 +8,15 @@ import type { Job, Lease, StoredRequest } from "../job.ts";
 import { type Draft, draftOf, end, supersedeAttempt } from "../life-cycle.ts";
 import type { Nudge } from "../ports.ts";
 import { change, patiently, save, type Tried } from "../saving.ts";
-import { type Admitted, admitted, circumstances, type Held, saveAdmitted, takenHere } from "./admission.ts";
+import {
+  type Admitted,
+  admitted,
+  circumstances,
+  giveBack,
+  type Held,
+  saveAdmitted,
+  takenHere,
+} from "./admission.ts";
 import { Claim } from "./claim.ts";
 import { PreparedRequest } from "./prepared-request.ts";
 import type { RunDeps } from "./run-deps.ts";
@@ -101,11 +109,9 @@ async function carryOut(
   let paid: Promise<void> | undefined;
   while (plan.next.kind === "call") {
     const { deployment } = plan.next;
-    held ??= takenHere(deps, deployment, request, plan.draft.job.job_id);
     const settled = await attempt(deps, { value: plan.draft.job, etag }, deployment, request, held);
     if (settled === undefined) return;
-    held = undefined;
-    ({ plan, etag, paid } = settled);
+    ({ plan, etag, paid, held } = settled);
   }
   const { job, response } = plan.draft;
   if (hasEnded(job.status)) deps.running.ended({ job: { value: job, etag }, response });
@@ -124,13 +130,16 @@ async function attempt(
   deployment: Deployment,
   request: PreparedRequest,
   quota: Held | undefined,
-): Promise<{ plan: Plan; etag: string; paid: Promise<void> | undefined } | undefined> {
+): Promise<
+  { plan: Plan; etag: string; paid: Promise<void> | undefined; held: Held | undefined } | undefined
+> {
   const { job_id: jobId, tenant_id: tenantId, attempts, lease } = held.value;
   const claim = new Claim(deps, held);
   const claimId = lease?.claim_id ?? "";
   const release = deps.running.add(jobId, claim);
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
+  let next: Held | undefined;
   try {
     const outcome = await deps.models.call({
       deployment,
@@ -147,15 +156,22 @@ async function attempt(
     if (quota !== undefined)
       await deps.quota?.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
     const callsAnew = deps.budgets?.budgetOf(tenantId) !== undefined;
-    const settled = await claim.settle((job) =>
-      afterCall(job, call, { ...circumstances(deps, tenantId, request), callsAnew }),
-    );
+    const settled = await claim.settle((job) => {
+      giveBack(deps, next, jobId);
+      const plan = afterCall(job, call, { ...circumstances(deps, tenantId, request), callsAnew });
+      // The next call counts from the moment it is decided on.
+      next = plan.next.kind === "call" ? takenHere(deps, plan.next.deployment, request, jobId) : undefined;
+      return plan;
+    });
+    const taken = next;
+    if (settled.kind === "settled") next = undefined;
     if (settled.kind !== "settled" && lease !== null) await recordLate(deps, held.value, lease, call);
     const paid = deps.budgets?.settle(claimId, costOfCall(call)?.amount ?? null);
-    if (settled.kind === "settled") return { ...settled, paid };
+    if (settled.kind === "settled") return { ...settled, paid, held: taken };
     await paid;
     return undefined;
   } finally {
+    giveBack(deps, next, jobId);
     release();
     deps.budgets?.leave(claimId);
   }
