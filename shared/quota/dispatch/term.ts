@@ -47,8 +47,12 @@ const LONG_MS = 30_000;
 const QUIET_MS = 5_000;
 /** An invocation ends by itself, long before the host would end it with all others of its process. */
 const MOST_TERM_MS = 20 * 60_000;
-/** Clocks of instances differ: news are looked for from so long before. */
-const CLOCKS_DIFFER_MS = 60_000;
+/** Whoever goes on is there so long before. */
+const AHEAD_MS = 2_000;
+/** News are looked for from so long ago, at first and later: clocks of instances differ. */
+const FIRST_NEWS_MS = 60_000;
+const NEWS_MS = 15_000;
+const CLOCKS_DIFFER_MS = 2_000;
 
 /** How a term ended. */
 export type Ended =
@@ -96,7 +100,7 @@ export class Term {
     this.#beganMs = deps.clock.now();
     this.#busyAtMs = this.#beganMs;
     this.#newsAtMs = this.#beganMs;
-    this.#heardUntilMs = sinceMs;
+    this.#heardUntilMs = sinceMs - CLOCKS_DIFFER_MS;
   }
 
   /** Jobs held in memory: the first of each lane, of however many wait. */
@@ -145,7 +149,7 @@ export class Term {
       return nowMs - this.#busyAtMs > IDLE_MS ? { kind: "idle" } : undefined;
     const isLong = this.#nextAtMs < Infinity && this.#nextAtMs - nowMs > LONG_MS;
     return isLong && nowMs - this.#newsAtMs > QUIET_MS
-      ? { kind: "to_go_on", atMs: this.#nextAtMs }
+      ? { kind: "to_go_on", atMs: this.#nextAtMs - AHEAD_MS }
       : undefined;
   }
 
@@ -155,7 +159,8 @@ export class Term {
     this.#scheduler.serve(deployments);
     await this.#keeper.read(deployments);
     const nowMs = clock.now();
-    for (const report of await reports.since(nowMs - CLOCKS_DIFFER_MS)) this.#hear(report, nowMs);
+    const newsMs = this.#heardUntilMs === undefined ? NEWS_MS : FIRST_NEWS_MS;
+    for (const report of await reports.since(nowMs - newsMs)) this.#hear(report, nowMs);
     this.#heardUntilMs = undefined;
     for (const [jobId, { atMs }] of this.#released)
       if (nowMs - atMs >= GRANT_MS) this.#released.delete(jobId);

@@ -152,7 +152,7 @@ export class InstanceQuota {
       state.wanting++;
       try {
         // What one brings others may have used up before this one's turn.
-        for (let tries = 0; tries < TRIES && this.waits(name, tokens)?.cause === "no_slice"; tries++) {
+        for (let tries = 0; tries < TRIES && this.#deps.clock.now() >= state.nothing.untilMs; tries++) {
           await this.#refill(name, tokens);
           if (this.waits(name, tokens) === undefined) return true;
         }
