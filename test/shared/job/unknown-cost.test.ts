@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { end } from "../../../shared/job/ending/end.ts";
+import type { Queued } from "../../../shared/job/job.ts";
 import {
   type CallFacts,
   type Draft,
   draftOf,
-  end,
   failAttempt,
   loseAttempt,
   startAttempt,
@@ -22,7 +23,7 @@ const requeue = {
 };
 const unknown: CallFacts = { ...call, outcome: "retry", usage: null, cost: null, costUnknown: "no_answer" };
 
-const started = (draft: Draft) =>
+const started = (draft: Draft<Queued>) =>
   startAttempt(draft, {
     ...by,
     ...{ claimId: "c", deployment: { name: "d", provider: "openai", simulated: true } },
@@ -45,7 +46,6 @@ describe("a job's cost", () => {
   it("of a lost attempt is unknown until its late answer tells it", () => {
     const first = started(draftOf(newJob()));
     const { lease } = first.job;
-    if (lease === null) throw new Error("no lease");
     const lost = loseAttempt(first, requeue);
     expect(lost.job).toMatchObject({ cost: null, unknown_costs: { 1: "worker_lost" } });
     const late = { ...by, attempt: 1, lease, reason: "claimed_by_another" };

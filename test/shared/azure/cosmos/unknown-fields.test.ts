@@ -100,25 +100,20 @@ function written(): Record<string, Written> {
   };
 }
 
-it.each([
-  "pool",
-  "pool, with others",
-  "budget",
-  "overrides",
-  "control's head",
-  "dead letter",
-  "seals' head",
-])("what this version does not know is kept when it writes over a %s", async (name) => {
-  const { place, write } = written()[name] as Written;
-  await write();
-  const item = opened.control.item(place.id, place.partition);
-  const { resource: own } = await item.read<Record<string, unknown>>();
-  expect(own).toMatchObject({ v: STORED_VERSION });
-  const next = { v: STORED_VERSION + 1, next_field: { kept: true } };
-  const { resource: before } = await item.replace<object>({ ...own, ...next } as never);
-  await write();
-  const { resource: after } = await item.read();
-  expect(after).toMatchObject(next);
-  expect(after._etag).not.toBe((before as { _etag?: string } | undefined)?._etag);
-  expect(Object.keys(after).sort()).toEqual(Object.keys({ ...own, ...next }).sort());
-});
+it.each(["pool", "pool, with others", "budget", "overrides", "control's head", "dead letter", "seals' head"])(
+  "what this version does not know is kept when it writes over a %s",
+  async (name) => {
+    const { place, write } = written()[name] as Written;
+    await write();
+    const item = opened.control.item(place.id, place.partition);
+    const { resource: own } = await item.read<Record<string, unknown>>();
+    expect(own).toMatchObject({ v: STORED_VERSION });
+    const next = { v: STORED_VERSION + 1, next_field: { kept: true } };
+    const { resource: before } = await item.replace<object>({ ...own, ...next } as never);
+    await write();
+    const { resource: after } = await item.read();
+    expect(after).toMatchObject(next);
+    expect(after._etag).not.toBe((before as { _etag?: string } | undefined)?._etag);
+    expect(Object.keys(after).sort()).toEqual(Object.keys({ ...own, ...next }).sort());
+  },
+);
