@@ -193,6 +193,8 @@ export class Term {
   }
 
   #hear({ instance, seq, news }: Report, nowMs: number): void {
+    // What this instance reported before it led is news; since then it is told at once.
+    if (instance === this.#deps.instance && this.#heardUntilMs === undefined) return;
     const heard = this.#reportsHeard.get(instance) ?? 0;
     if (seq === heard) return;
     this.#reportsHeard.set(instance, seq);
