@@ -1,5 +1,5 @@
-// The whole service in one resource group. `azd up` gives the environment's name, location and the person who deploys;
-// everything else has a default. Every connection is by one managed identity: no account has keys that work.
+// The whole service in one resource group. `azd up` passes the environment's name, its location and the person who
+// deploys. Everything else has a default. One managed identity makes every connection: no account has keys that work.
 targetScope = 'subscription'
 
 import { deploymentType, existingAccountType } from 'modules/types.bicep'
@@ -9,16 +9,16 @@ import { deploymentType, existingAccountType } from 'modules/types.bicep'
 @maxLength(40)
 param environmentName string
 
-@description('Where everything but the model deployments runs.')
+@description('Region of everything except the model deployments.')
 param location string
 
-@description('Where the Foundry account is made: models differ by region.')
+@description('Region of the Foundry account: models differ by region.')
 param modelLocation string = location
 
-@description('Deployments that are made in a new Foundry account; each is a deployment of the catalogue under its name. Empty: none, and no account.')
+@description('Deployments to create in a new Foundry account; each joins the catalogue under its name. Empty: no deployments and no account.')
 param deployments deploymentType[] = loadJsonContent('deployments.json')
 
-@description('Foundry accounts there are already, that the service may call.')
+@description('Existing Foundry accounts that the service may call.')
 param existingAccounts existingAccountType[] = []
 
 @description('serverless: paid by request. autoscale: paid by the hour, for steady load.')
@@ -33,24 +33,24 @@ param cosmosMaxThroughput int = 4000
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('Instances at most, of each group of functions (HTTP, each queue, each timer).')
+@description('The most instances of each group of functions (HTTP, each queue, each timer).')
 @minValue(40)
 @maxValue(1000)
 param maximumInstanceCount int = 100
 
-@description('HTTP requests that an instance takes at once, waiting clients included. Above MAX_REQUESTS_IN_FLIGHT + MAX_HELD_WAITS.')
+@description('HTTP requests that an instance takes at once, held calls included. It should exceed MAX_REQUESTS_IN_FLIGHT and the held calls that you expect.')
 @minValue(16)
 @maxValue(1000)
 param httpConcurrency int = 1000
 
-@description('HTTP instances that are always there: 1 spares the first client a cold start.')
+@description('HTTP instances that always run: 1 spares the first client a cold start.')
 @minValue(0)
 param alwaysReadyHttp int = 0
 
 @description('Seconds between two sweeps.')
 param sweepSeconds int = 15
 
-@description('Data services by private endpoints alone; Service Bus is Premium then.')
+@description('Data services by private endpoints only. Service Bus is then Premium.')
 param vnet bool = false
 
 @description('Spread over availability zones: the plan, storage, Cosmos DB.')
@@ -60,7 +60,7 @@ param zoneRedundant bool = false
 @allowed(['Recreate', 'RollingUpdate'])
 param updateStrategy string = 'Recreate'
 
-@description('Whom alerts are sent to; empty: alerts are only shown.')
+@description('Who gets alerts. Empty: alerts are only shown.')
 param alertEmail string = ''
 
 @description('SHA-256 (hex) of the first operator key. The postprovision script makes the key and keeps only this.')
@@ -109,5 +109,5 @@ module service 'modules/service.bicep' = {
 output AZURE_RESOURCE_GROUP string = group.name
 output FUNCTION_APP_NAME string = service.outputs.functionAppName
 output SERVICE_URL string = service.outputs.url
-@description('Deployments and where each is called, for the catalogue that the postprovision script writes.')
+@description('Deployments and their addresses, for the catalogue that the postprovision script writes.')
 output CATALOGUE_DEPLOYMENTS array = service.outputs.catalogueDeployments

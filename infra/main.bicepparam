@@ -1,6 +1,6 @@
 using 'main.bicep'
 
-// What `azd` knows, and what `azd env set NAME VALUE` can change; every other parameter has its default in main.bicep.
+// What `azd` knows, and what `azd env set NAME VALUE` can change. Every other parameter has its default in main.bicep.
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'switchyard')
 param location = readEnvironmentVariable('AZURE_LOCATION', 'swedencentral')
 param modelLocation = readEnvironmentVariable('SWITCHYARD_MODEL_LOCATION', readEnvironmentVariable('AZURE_LOCATION', 'swedencentral'))

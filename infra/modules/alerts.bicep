@@ -1,9 +1,9 @@
-// One alert for each row of the alarm table of docs/operations.md, as far as Azure can see it by itself. Log alerts
+// One alert for each row of the alarm table of docs/operations.md that Azure can see without the app's help. Log alerts
 // read the app's own lines: one JSON object each, with an `event`.
 param location string
 param tags object
 param token string
-@description('Empty: nobody is told, alerts are only shown.')
+@description('Empty: no one is told, alerts are only shown.')
 param email string
 param insightsId string
 param serviceBusId string

@@ -1,4 +1,4 @@
-// The function app on Flex Consumption. Every connection is by the one identity.
+// The function app on Flex Consumption. The one identity makes every connection.
 param location string
 param tags object
 param token string

@@ -1,4 +1,4 @@
-// Database, containers and indexes as infra/resources.json has them, the same file that the local stack reads.
+// Database, containers and indexes of infra/resources.json, the same file that the local stack reads.
 import { cosmosDataContributor } from 'roles.bicep'
 
 param location string

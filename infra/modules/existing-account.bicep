@@ -1,4 +1,4 @@
-// Lets the service call a Foundry account that is there already.
+// Lets the service call an existing Foundry account.
 import { roles } from 'roles.bicep'
 
 param name string

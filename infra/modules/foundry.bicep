@@ -1,4 +1,4 @@
-// One account with a deployment of each lab's model. Marketplace terms and quota are for a person: docs/azure.md.
+// One account with a deployment of each lab's model. A person must accept Marketplace terms and raise quota: docs/azure.md.
 import { roles } from 'roles.bicep'
 import { deploymentType } from 'types.bicep'
 
@@ -17,7 +17,7 @@ resource account 'Microsoft.CognitiveServices/accounts@2025-06-01' = {
   sku: { name: 'S0' }
   identity: { type: 'SystemAssigned' }
   properties: {
-    // Tokens of Microsoft Entra are only taken at a host of one's own.
+    // Microsoft Entra tokens are accepted only at a host of the account's own.
     customSubDomainName: 'ai-${token}'
     disableLocalAuth: true
     allowProjectManagement: true
@@ -42,7 +42,7 @@ resource models 'Microsoft.CognitiveServices/accounts/deployments@2025-06-01' = 
     sku: { name: deployment.sku, capacity: deployment.capacity }
     properties: {
       model: { format: deployment.format, name: deployment.model, version: deployment.version }
-      // The audit trail names a model: it is not to become another one by itself.
+      // The audit trail names a model, so the model must not be upgraded automatically.
       versionUpgradeOption: 'NoAutoUpgrade'
     }
   }

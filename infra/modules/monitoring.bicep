@@ -1,4 +1,4 @@
-// Logs and traces, by identity alone.
+// Logs and traces, by identity only.
 import { roles } from 'roles.bicep'
 
 param location string
@@ -32,5 +32,5 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output id string = insights.id
-// It names the endpoint and holds a key that no longer works: local authentication is off.
+// The string names the endpoint. Its key does not work, because local authentication is off.
 output connectionString string = insights.properties.ConnectionString

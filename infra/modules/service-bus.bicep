@@ -1,4 +1,4 @@
-// Queues as infra/resources.json has them, the same file that the local stack reads.
+// Queues of infra/resources.json, the same file that the local stack reads.
 import { roles } from 'roles.bicep'
 
 param location string

@@ -22,7 +22,7 @@ param operatorKeySha256 string
 param authIssuer string
 param authAudience string
 
-// Before everything else, so that nothing waits for the app's own identity.
+// Made first, so that nothing waits for the app's own identity.
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: 'id-${token}'
   location: location
