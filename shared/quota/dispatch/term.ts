@@ -198,6 +198,8 @@ export class Term {
   }
 
   #hear({ instance, seq, news }: Report, nowMs: number): void {
+    // What this instance reported before it led is news; since then it is told at once.
+    if (instance === this.#deps.instance && this.#heardUntilMs === undefined) return;
     const heard = this.#reportsHeard.get(instance) ?? 0;
     if (seq === heard) return;
     this.#reportsHeard.set(instance, seq);
@@ -231,6 +233,12 @@ export class Term {
     // Let go already, and its worker has not got to it yet.
     if (released !== undefined && released.parkedMs === job.parked_ms) return false;
     this.#released.delete(job.job_id);
+    const before = this.#parkedAs.get(job.job_id);
+    // It was chosen for anew, and waits for others since.
+    if (before !== undefined && before.parkedMs < job.parked_ms) {
+      this.#scheduler.queue.remove(job.job_id);
+      this.#leftQueue(job);
+    }
     if (this.#scheduler.queue.has(job.job_id) || job.deployments.length === 0) return false;
     const { parked_ms: parkedMs, place, ...waiting } = job;
     this.#parkedAs.set(job.job_id, { parkedMs, place });
@@ -240,7 +248,7 @@ export class Term {
   }
 
   /** The job is in the queue no more: since when it waits. */
-  #leftQueue(job: Waiting): number {
+  #leftQueue(job: Pick<Waiting, "job_id">): number {
     const parked = this.#parkedAs.get(job.job_id);
     if (parked === undefined) return 0;
     this.#parkedAs.delete(job.job_id);
