@@ -174,7 +174,13 @@ describe("the dispatcher", () => {
     await one.service.quota.heard({
       ...{ deployment: "one", jobId: "job", taken: one.service.quota.take("one", 1, "job"), granted: false },
       ...{ sentMs: world.clock.now(), latencyMs: 5 },
-      outcome: { kind: "rate_limited", cause: "rate", statusCode: 429, message: "too many", retryAfterMs: 300_000 },
+      outcome: {
+        kind: "rate_limited",
+        cause: "rate",
+        statusCode: 429,
+        message: "too many",
+        retryAfterMs: 300_000,
+      },
     });
     world.deliver(() => one);
     await world.turnUntil(() => one.service.dispatcher.isLeading);
