@@ -4,9 +4,11 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readHostJson } from "../../local/host/host-json.ts";
+import { RouteTable } from "../../local/host/routes.ts";
 import { parseSchedule } from "../../local/host/schedule.ts";
 import { queuesFromConfig, queuesFromResources } from "../../local/service-bus/config.ts";
 import { openapiDocument } from "../../shared/http/openapi.ts";
+import { fakeFunction } from "../local/host/functions.ts";
 
 /** What `func start` needs of the project, as far as it can be proved without Core Tools. */
 const root = resolve(import.meta.dirname, "../..");
@@ -78,10 +80,14 @@ describe("func start", () => {
 
   it("routes are those of the OpenAPI document, below host.json's prefix", () => {
     const { routePrefix } = readHostJson(readFileSync(join(root, "host.json"), "utf8"), {});
-    const served = of("httpTrigger").flatMap(({ route, methods }) =>
-      // `{*name}` takes the rest of the path; OpenAPI has no word for that.
-      (methods ?? []).map((method) => `${method} /${routePrefix}/${route}`.replace("{*", "{")),
-    );
+    const served = of("httpTrigger")
+      // One that takes all that is left is no route of the API.
+      .filter(({ route }) => !/^\{\*\w+\}$/.test(route ?? ""))
+      .flatMap(({ route, methods }) => {
+        const path = [routePrefix, route].filter(Boolean).join("/");
+        // `{*name}` takes the rest of the path; OpenAPI has no word for that.
+        return (methods ?? []).map((method) => `${method} /${path}`.replace("{*", "{"));
+      });
     const { paths, servers } = openapiDocument() as {
       paths: Record<string, object>;
       servers: { url: string }[];
@@ -90,6 +96,11 @@ describe("func start", () => {
       Object.keys(item).map((method) => `${method.toUpperCase()} ${servers[0]?.url}${path}`),
     );
     expect(served.sort()).toEqual(documented.sort());
+  });
+
+  it("every function is reached: the host tries them in the order of their names", () => {
+    const functions = triggers.map((trigger) => fakeFunction(trigger.name, { ...trigger, direction: "in" }));
+    expect(new RouteTable(functions, "").unreachable()).toEqual([]);
   });
 
   it("queues are those of infra/resources.json and of the official emulator's Config.json", () => {
