@@ -46,9 +46,12 @@ export async function admitted(
   const decide = (over = budgets.knownOver(tenantId)) =>
     advance(start, circumstances(deps, tenantId, request, { ...told, over }));
   let plan = decide();
-  const isNew = plan.next === "wait" && start.job.waiting?.for !== "quota" && grant === undefined;
-  if (plan.next === "wait" && isNew)
-    if (await quota.prepare(plan.deployments, request.tokens)) plan = decide();
+  const isNew = start.job.waiting?.for !== "quota" && grant === undefined;
+  if (plan.next === "wait" && isNew) {
+    await quota.prepare(plan.deployments, request.tokens);
+    // It may go now, or it is known by now why not.
+    plan = decide();
+  }
   if (plan.next !== "call") return { plan, held: undefined };
   const { deployment } = plan;
   const { job_id: jobId } = start.job;
