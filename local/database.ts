@@ -29,10 +29,10 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
   const { name, file, migrations } = options;
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(file);
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000");
-    db.exec("PRAGMA temp_store = MEMORY");
-    const version = Number(db.prepare("PRAGMA user_version").get()?.user_version ?? 0);
+    // Patience first: several hosts of a stack may open one file at the same moment.
+    db = new DatabaseSync(file, { timeout: 5_000 });
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY");
+    const version = versionOf(db);
     if (version > migrations.length) {
       throw new DatabaseUnusable(
         `${name}: ${file} was written by a newer version (${version}; this one knows ${migrations.length}). Use that version, or another DATA_DIR.`,
@@ -40,7 +40,10 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
     }
     checkPages(db);
     for (let v = version; v < migrations.length; v++) {
-      db.exec(`BEGIN IMMEDIATE; ${migrations[v]}; PRAGMA user_version = ${v + 1}; COMMIT`);
+      db.exec("BEGIN IMMEDIATE");
+      // Another process may have been quicker.
+      if (versionOf(db) === v) db.exec(`${migrations[v]}; PRAGMA user_version = ${v + 1}`);
+      db.exec("COMMIT");
     }
     return db;
   } catch (thrown) {
@@ -52,6 +55,10 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
       { cause: thrown },
     );
   }
+}
+
+function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare("PRAGMA user_version").get()?.user_version ?? 0);
 }
 
 /** Throws when the file is damaged: better now than in the middle of work. */

@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
+import { systemClock } from "../clock.ts";
 import type { Env } from "./app-settings.ts";
+import type { RegisteredFunction } from "./core-api.ts";
+import { Freezer, type FreezerOptions } from "./freezer.ts";
+import { type FunctionGroup, groupsOf, targeted } from "./function-groups.ts";
 import { readHostJson } from "./host-json.ts";
 import { createHostLog, type HostLog } from "./host-log.ts";
 import { homePageOf } from "./hosts-own.ts";
@@ -18,10 +22,14 @@ export interface HostOptions {
   readonly root: string;
   readonly env: Env;
   readonly port: number;
+  /** How to freeze this process when it is idle; undefined: it stays awake. */
+  readonly freeze?: Omit<FreezerOptions, "invoker" | "triggers" | "clock">;
 }
 
 export interface Host {
   readonly port: number;
+  /** The groups that the app's functions scale by. */
+  readonly groups: readonly FunctionGroup[];
   readonly log: HostLog;
   /** Serves a connection that another process has accepted. */
   accept(socket: Socket): void;
@@ -40,7 +48,7 @@ const STOP_MS = 1_000;
 const CLOSE_MS = 1_000;
 
 /** Loads the app and serves its functions. Rejects with what is wrong with the app, its settings or the port. */
-export async function startHost({ root, env, port }: HostOptions): Promise<Host> {
+export async function startHost({ root, env, port, freeze }: HostOptions): Promise<Host> {
   const config = readHostJson(readFileSync(join(root, "host.json"), "utf8"), env);
   const log = createHostLog(config.logLevels);
   const ids = new InvocationIds();
@@ -64,15 +72,22 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
     homePage: homePageOf(env),
     streams: proxy === undefined ? undefined : { proxy, ids },
   });
-  const triggers = startTriggers(functions, { config: config.serviceBus, invoker, log, env });
+  const listening = targeted(functions, env.FUNCTIONS_TARGET_GROUP);
+  const triggers = startTriggers(listening, { config: config.serviceBus, invoker, log, env });
   log.write("information", "Host.Startup", `${functions.length} functions on http://127.0.0.1:${http.port}`);
 
+  const freezer =
+    freeze === undefined || listening.some(readsFeed)
+      ? undefined
+      : new Freezer({ ...freeze, invoker, triggers, clock: systemClock });
   return {
     port: http.port,
+    groups: groupsOf(functions, config.serviceBus, env),
     log,
     accept: (socket) => http.accept(socket),
     async drain(withinMs) {
       log.write("information", "Host.Shutdown", `Draining; ${invoker.running} invocation(s) running.`);
+      freezer?.stop();
       http.stopAccepting();
       const stopped = within(triggers.stop(), STOP_MS);
       const drained = stopped.then(() => invoker.idle()).then(() => triggers.idle());
@@ -88,6 +103,11 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
       return clean;
     },
   };
+}
+
+/** What a change feed brings is not asked from outside: whoever reads one is never frozen. */
+function readsFeed({ trigger }: RegisteredFunction): boolean {
+  return trigger.type.toLowerCase() === "cosmosdbtrigger";
 }
 
 function bodyLimit(env: Env): number {

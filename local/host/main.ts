@@ -1,9 +1,13 @@
 import type { Socket } from "node:net";
-import { type Host, startHost } from "./host.ts";
+import { FREEZE_AFTER_MS } from "./freezer.ts";
+import { type Host, type HostOptions, startHost } from "./host.ts";
 
 /**
  * A Functions host process: loads the app of the working folder (or AzureWebJobsScriptRoot), serves it on PORT, tells
  * its parent `{ready: true, port}`. SIGTERM, SIGINT and the parent's death drain and end it.
+ *
+ * `{ready: true}` names the app's function groups as well. With HOST_FREEZE (`drain` or `hard`) an idle process says
+ * `{frozen: true}` and stops itself, and `{frozen: false}` when it was continued.
  *
  * The parent may hand it connections of another port as `{connection: id}`, each with its socket; the answer is
  * `{taken: id}`, or `{refused: id}` when it takes none any more.
@@ -26,11 +30,24 @@ async function main(): Promise<void> {
     root: env.AzureWebJobsScriptRoot ?? process.cwd(),
     env,
     port: Number(env.PORT ?? DEFAULT_PORT),
+    ...(env.HOST_FREEZE === undefined ? {} : { freeze: freezing(env.HOST_FREEZE) }),
   });
-  const { log, port } = host;
+  const { log, port, groups } = host;
   process.on("exit", () => log.flush());
   if (ending) await drain(host);
-  else process.send?.({ ready: true, port });
+  else process.send?.({ ready: true, port, groups });
+}
+
+function freezing(mode: string): NonNullable<HostOptions["freeze"]> {
+  return {
+    mode: mode === "hard" ? "hard" : "drain",
+    afterMs: FREEZE_AFTER_MS * Number(env.FREEZE_TIME_SCALE ?? 1),
+    // Where the parent is gone nobody would continue this process: then it is about to end.
+    tell: (message, then) => process.send?.(message, () => then?.()),
+    stopSelf: () => {
+      if (process.connected) process.kill(process.pid, "SIGSTOP");
+    },
+  };
 }
 
 function end(): void {

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { openDatabase } from "../database.ts";
 
 /** What the stack knows of a timer, times in Unix ms. */
@@ -94,5 +94,27 @@ export class TimerStore {
       nextMs: time(row?.next_ms),
       updatedMs: time(row?.updated_ms),
     };
+  }
+}
+
+/** Looks from outside which timers want a process. */
+export class DueTimers {
+  readonly #db: DatabaseSync;
+
+  /** Throws what opening throws while no host has made the file. */
+  constructor(file: string) {
+    this.#db = new DatabaseSync(file, { readOnly: true, timeout: 50 });
+  }
+
+  /** The names of those that are due and that nobody runs. */
+  at(nowMs: number): Set<string> {
+    const rows = this.#db
+      .prepare("SELECT name FROM timers WHERE next_ms <= ?1 AND (holder IS NULL OR expires_ms <= ?1)")
+      .all(nowMs);
+    return new Set(rows.map(({ name }) => String(name)));
+  }
+
+  close(): void {
+    this.#db.close();
   }
 }

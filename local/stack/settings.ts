@@ -24,6 +24,8 @@ export interface StackSettings {
   readonly emulateServiceBus: boolean;
   readonly emulateCosmos: boolean;
   readonly drainSeconds: number;
+  /** All times of `--freeze` are multiplied by it. */
+  readonly freezeTimeScale: number;
   /** Of each host process: the cloud's own setting of that name. */
   readonly nodeArguments: string[];
   /** Every setting, merged: what the child processes get besides what start adds. */
@@ -79,6 +81,10 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
   ] as const) {
     if (!/^\d{1,5}$/.test(text)) faults.push(`${name} must be a whole number; it is "${text}"`);
   }
+  const freezeTimeScale = Number(env.FREEZE_TIME_SCALE ?? "1");
+  if (!(freezeTimeScale > 0 && freezeTimeScale <= 100)) {
+    faults.push(`FREEZE_TIME_SCALE must be a number over 0, up to 100; it is "${env.FREEZE_TIME_SCALE}"`);
+  }
   let modelEndpoints = modelEndpointSettings({});
   try {
     modelEndpoints = modelEndpointSettings(env);
@@ -101,6 +107,7 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
     emulateServiceBus: SERVICE_BUS_SETTINGS.every((name) => env[name] === undefined),
     emulateCosmos: COSMOS_SETTINGS.every((name) => env[name] === undefined),
     drainSeconds: Number(drainText),
+    freezeTimeScale,
     nodeArguments: (env.languageWorkers__node__arguments ?? "").split(/\s+/).filter(Boolean),
     env,
   };
