@@ -10,7 +10,7 @@ import { storeEndedJobs } from "./stored-jobs.ts";
  * grows with the number of jobs stored. Linux only: CPU time is from /proc.
  */
 const JOBS = 5_000;
-/** Of submits, while warming up, and of jobs beside the other number. */
+/** Submits and warm-up jobs in flight, and jobs where they are compared with MANY_IN_FLIGHT. */
 const IN_FLIGHT = 32;
 /** As many as a worker runs at a time (host.json, `maxConcurrentCalls`). */
 const MANY_IN_FLIGHT = 64;
@@ -18,11 +18,11 @@ const SEQUENTIAL_JOBS = 200;
 const SUBMITS_A_ROUND = 2_000;
 const MAIN_ROUNDS = 5;
 /**
- * What is measured is a service that has run for a minute: until some 24,000 jobs V8 goes on compiling, on the same two
- * cores. What the first jobs after a start get is measured by itself.
+ * The measured service has run for a minute: V8 keeps compiling for some 24,000 jobs, on the same two cores. The first
+ * jobs after a start are measured separately.
  */
 const WARM_UP_JOBS = 25_000;
-/** Fewer where stores are compared, for they are stored too. */
+/** Fewer when stores are compared, because warm-up jobs are stored too. */
 const COMPARED_WARM_UP_JOBS = 2_000;
 const FEW_STORED = 10;
 const MANY_STORED = 100_000;
@@ -35,7 +35,7 @@ await mainFigures();
 console.log(`\nThe same with ${FEW_STORED} and with ${MANY_STORED} jobs in the store, in turns:\n`);
 await compareStores();
 
-/** One stack; every figure several times over a minute and more, for so long neighbours of a virtual machine are busy. */
+/** One stack. Each figure is measured several times over a minute: a virtual machine's neighbours are busy that long. */
 async function mainFigures(): Promise<void> {
   const stack = await Stack.start();
   const client = new LoadClient(stack.url, MANY_IN_FLIGHT);

@@ -30,7 +30,7 @@ const PATIENCE_MS = 400_000;
 
 const headers = { authorization: "Bearer local-team-a", "content-type": "application/json" };
 
-/** Of the running service: jobs submitted since they last all ended, when they did, calls answered until then. */
+/** State of the running service: jobs submitted since all had last ended, when that was, calls answered until then. */
 let submitted = 0;
 let endedAt = 0;
 let counted = 0;
@@ -129,7 +129,7 @@ async function start(shape: Shape): Promise<LimitedService> {
   return startLimited(deployments, { limited: deployments.map(({ name }) => name) });
 }
 
-/** As the shape says, with nothing used of it yet. */
+/** The limits of the shape, with nothing used yet. */
 async function limit(service: LimitedService, { limits }: Shape): Promise<void> {
   const limited = {
     requests_per_minute: limits.requestsPerMinute,
@@ -184,7 +184,7 @@ async function live(stack: LimitedService): Promise<number> {
   return count(stack, ["queued", "in_progress"]);
 }
 
-/** At least one where there is one: enough to wait by. */
+/** At least one if there is any: enough to wait for. */
 async function count(stack: LimitedService, statuses: readonly string[]): Promise<number> {
   let sum = 0;
   for (const status of statuses) sum += (await jobs(stack, status, 100)).length;

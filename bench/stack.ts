@@ -6,7 +6,7 @@ import path from "node:path";
 import { cpuMs, rssMb } from "./measure.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
-/** Of what `npm start` prints, no more is kept: only the line with the address is looked for. */
+/** Output of `npm start` beyond this is dropped: only the line with the address is needed. */
 const MAX_KEPT_CHARS = 10_000;
 
 export interface StackOptions {

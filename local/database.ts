@@ -76,7 +76,7 @@ interface Enlisted {
   readonly failed: (why: Error) => void;
 }
 
-/** Callers that share a commit, at most: nobody waits longer for others. */
+/** The most callers that share a commit: none waits longer for others. */
 const MAX_TOGETHER = 24;
 
 /**
@@ -172,14 +172,14 @@ export class GroupCommit {
       this.#waiting = [];
       this.#flushLater(this.#waiting, 1);
     }
-    // A full disk makes SQLite roll back by itself: what is written after that would be stored one by one.
+    // A full disk makes SQLite roll back on its own. What is written after that would be stored one by one.
     if (!this.#db.isTransaction)
       this.#doomed ??= new Error("The transaction was rolled back by the database.");
     if (this.#doomed !== undefined) throw this.#doomed;
     return this.#waiting;
   }
 
-  /** At the end of the first turn after which no more than `seen` share the open transaction: alone, at once. */
+  /** Flushes at the end of the first turn in which no caller joined the `seen` ones; a single caller's at once. */
   #flushLater(open: readonly Enlisted[], seen: number): void {
     setImmediate(() => {
       if (this.#waiting !== open) return; // flushed meanwhile
@@ -199,7 +199,7 @@ export class GroupCommit {
       try {
         this.#db.exec("ROLLBACK");
       } catch {
-        // SQLite has rolled back by itself (a full disk does that); there is nothing left to undo.
+        // SQLite has rolled back on its own (a full disk does that); nothing is left to undo.
       }
       return thrown instanceof Error ? thrown : new Error(String(thrown));
     }

@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   const log = createHostLog({});
   process.on("exit", () => log.flush());
   const lock = await lockFolderSoon(settings.dataDir, "emulators", PATIENCE_MS);
-  // For `func start` every emulator is wanted, whatever the app's own connection strings say.
+  // `func start` needs every emulator, whatever the app's own connection strings say.
   const emulators = await startEmulators(
     owned ? settings : { ...settings, emulateServiceBus: !onlyModels, emulateCosmos: !onlyModels },
     folder,

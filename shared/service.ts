@@ -66,7 +66,7 @@ export interface ServicePorts extends StorePorts {
   /** Hex digits that nobody can guess, two for each byte. */
   readonly randomHex: (bytes: number) => string;
   readonly newId: () => string;
-  /** Of what happens outside of any invocation. */
+  /** The log of what happens outside any invocation. */
   readonly log: Log;
 }
 

@@ -20,7 +20,7 @@ export interface Settings {
   readonly auditRetentionDays: number;
   /** Requests of tenants that one instance works on at once; more are answered 429. */
   readonly maxRequestsInFlight: number;
-  /** Of a tenant whose limits say nothing, on one instance; 0: no limit. */
+  /** Submits a second of a tenant without limits of its own, on one instance; 0: no limit. */
   readonly submitsPerSecond: number;
   /** How this process is called in audit records, reports and logs. */
   readonly instance: string;

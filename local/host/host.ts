@@ -42,7 +42,7 @@ export interface Host {
 
 /** The cloud's own default of FUNCTIONS_REQUEST_BODY_SIZE_LIMIT. */
 const DEFAULT_MAX_BODY_BYTES = 104_857_600;
-/** A Service Bus that does not answer is not waited for: what it sends later finds nobody and comes again. */
+/** How long to wait for a Service Bus that does not answer: what it sends later is not received and comes again. */
 const STOP_MS = 1_000;
 /** A connection that does not close in this time is left to the end of the process. */
 const CLOSE_MS = 1_000;

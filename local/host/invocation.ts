@@ -9,7 +9,7 @@ import type {
 } from "./core-api.ts";
 import type { HostLog } from "./host-log.ts";
 
-/** host.json's `functionTimeout` passed; the handler may still be running, nobody waits for it. */
+/** host.json's `functionTimeout` passed. The handler may still be running; the host no longer waits for it. */
 export class FunctionTimeout extends Error {
   override readonly name = "FunctionTimeout";
 }

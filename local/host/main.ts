@@ -54,7 +54,7 @@ function end(): void {
   if (ending) return;
   ending = true;
   cutLater();
-  // Before it has started there is nothing to drain; main() does it then.
+  // A host that has not started has nothing to drain; main() does it then.
   if (host !== undefined) void drain(host);
 }
 
@@ -77,7 +77,7 @@ async function drain(started: Host): Promise<void> {
   }
 }
 
-/** As Flex Consumption on scale-in, which cuts Service Bus invocations after 1 to 3 s (azure-functions-host#12007). */
+/** Cuts invocations as Flex Consumption does on scale-in, after 1 to 3 s (azure-functions-host#12007). */
 function cutLater(): void {
   if (env.HOST_CUT_SECONDS === undefined) return;
   setTimeout(() => process.exit(0), seconds("HOST_CUT_SECONDS", 0) * 1000);

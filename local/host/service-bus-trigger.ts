@@ -54,7 +54,7 @@ const REPEAT_AFTER_MS = 30_000;
 /** Texts remembered for that; errors that name ids could be many. */
 const MAX_TROUBLES = 20;
 
-/** Starts to receive for one function; connecting goes on in the background, for ever. */
+/** Starts to receive for one function. It keeps trying to connect in the background, for ever. */
 export function startServiceBusTrigger(
   fn: RegisteredFunction,
   dependencies: TriggerDependencies,
@@ -213,7 +213,7 @@ class Subscriber implements TriggerHandle {
   }
 
   async #run(message: ServiceBusReceivedMessage): Promise<Outcome | undefined> {
-    // After a reconnection a whole new window is asked for while earlier messages still run.
+    // A reconnection asks for a whole new window while earlier messages still run.
     await this.#slots.take();
     try {
       const data = messageData(message.body);

@@ -30,7 +30,7 @@ export async function answerStreamed(exchange: Exchange, dependencies: StreamDep
   const { match, head, request, response, authority } = exchange;
   const { invoker, log } = dependencies;
   const { fn, params } = match;
-  // Under an id that the client has made up the library keeps a request that no invocation asks for.
+  // The library would keep a request under an id that the client made up, which no invocation asks for.
   const invocationId = head.claimsInvocation ? randomUUID() : String(request.headers[INVOCATION_ID]);
   const { [INVOCATION_ID]: _, ...sent } = head.headers;
   const headers = head.claimsInvocation ? head.headers : sent;

@@ -45,8 +45,8 @@ export class TimerStore {
   }
 
   /**
-   * The right to run the timer, with its status before the run, if it is due at `nowMs` (or `evenEarly`) and nobody
-   * else holds it. When another process has run it meanwhile it is no longer due.
+   * The right to run the timer, with its status before the run, if it is due at `nowMs` (or `evenEarly`) and no other
+   * process holds it. If another process has run it meanwhile, it is no longer due.
    */
   tryLock(name: string, nowMs: number, lockMs: number, evenEarly: boolean): TimerStatus | undefined {
     const taken = this.#db

@@ -70,7 +70,7 @@ export function messageMetadata(
   return metadata;
 }
 
-/** As .NET writes a moment without a zone; parts of a second only where there are any. */
+/** A moment without a zone, as .NET writes it: parts of a second only if there are any. */
 function momentOf(date: Date | undefined): string | undefined {
   return date
     ?.toISOString()
@@ -99,7 +99,7 @@ function addBody(metadata: Record<string, TypedData>, text: string | undefined):
   }
 }
 
-/** As .NET writes it: True, False. */
+/** A truth value as .NET writes it: True, False. */
 function textOf(value: unknown): string {
   return typeof value === "boolean" ? (value ? "True" : "False") : String(value);
 }

@@ -66,7 +66,7 @@ function startTimers(
     async stop() {
       for (const timer of timers) timer.stop();
     },
-    // A run in hand is one of the invoker's.
+    // A run under way belongs to the invoker.
     idle: async () => undefined,
     // A timer waits in the process; when that is frozen it does not come due.
     pause: async () => undefined,

@@ -2,13 +2,13 @@ import type { ChildProcess } from "node:child_process";
 import type { FunctionGroup } from "../host/function-groups.ts";
 import type { HostLog } from "../host/host-log.ts";
 
-/** The process ended by itself before it was ever ready: starting it again would change nothing. */
+/** The process ended before it was ever ready: starting it again would change nothing. */
 export class StartFailed extends Error {
   override readonly name = "StartFailed";
 }
 
 export interface ChildOptions {
-  /** For log lines: "host 1", "emulators". */
+  /** The name in log lines: "host 1", "emulators". */
   readonly name: string;
   /** Starts the process; `known` is what its last ready message said, so that it takes the same ports again. */
   readonly spawn: (known: ReadyMessage | undefined) => ChildProcess;

@@ -213,7 +213,7 @@ export class Budgets {
     return fresh.apply((current) => ({ account: current, answer: current }));
   }
 
-  /** The sweeper's part: reservations that nobody settled. @throws StoreUnavailable */
+  /** The sweeper's part: reservations that no worker settled. @throws StoreUnavailable */
   async tend(): Promise<void> {
     const { clock, ledger, tenants, random } = this.#deps;
     if (tenants().budgeted.length === 0) return;
@@ -225,7 +225,7 @@ export class Budgets {
     }
   }
 
-  /** Asks the jobs themselves what became of reservations nobody settled. Answers whether any were looked at. */
+  /** Asks the jobs themselves what became of unsettled reservations. Answers whether any were looked at. */
   async #look(account: SharedAccount): Promise<boolean> {
     const { clock, claims, log } = this.#deps;
     const { tenant_id } = account.key;
@@ -255,7 +255,7 @@ export class Budgets {
     const key = { tenant_id: tenantId, month: monthOf(dayOf(nowMs)), currency: budget.currency };
     let account = this.#accounts.get(nameOf(key));
     if (account === undefined) {
-      // Of months that are over; claims still open keep theirs.
+      // Accounts of past months go; claims that are still open keep theirs.
       for (const [name, { key: old }] of this.#accounts)
         if (old.tenant_id === tenantId && old.month < key.month) this.#accounts.delete(name);
       account = new SharedAccount(key, this.#deps);

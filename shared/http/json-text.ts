@@ -5,7 +5,7 @@ import { jsonPointer } from "./json-pointer.ts";
 
 export interface ReadJson {
   readonly value: unknown;
-  /** The text of the top-level member `body`, exactly as received; undefined when it is no object. */
+  /** The text of the top-level member `body`, exactly as received; undefined when it is not an object. */
   readonly bodyText: string | undefined;
 }
 

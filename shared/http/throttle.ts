@@ -16,7 +16,7 @@ export interface ThrottleDeps {
 /**
  * Turns away what is too much, before anything is read, stored or sent. Each instance counts for itself: asking the
  * others first would take longer than the work it refuses. Only counts are remembered, so it recovers at once. A held
- * call is no work: while it waits it is not one of the requests in flight.
+ * call is not work: while it waits, it does not count as a request in flight.
  */
 export interface Throttle extends HeldCalls {
   /** Lets a request in; the function returned must be called once it has been answered. @throws Problem too_many_requests */

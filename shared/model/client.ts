@@ -35,7 +35,7 @@ export interface ModelClientDeps {
   readonly clock: Clock;
 }
 
-/** Of a refusal no more is read: some repeat the request, and say the reason before or after it. */
+/** The most that is read of a refusal: some repeat the request, and give the reason before or after it. */
 const MAX_REFUSAL_BYTES = 1024 * 1024;
 /** An answer that comes later is asked for after a second, then ever more rarely. */
 const FIRST_POLL_MS = 1_000;

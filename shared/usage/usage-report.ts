@@ -22,7 +22,7 @@ export interface BilledCall {
   readonly cost: Cost | null;
 }
 
-/** Tokens of several calls together, as far as they are known. */
+/** Tokens of several calls together; unknown ones add nothing. */
 export type TokenSums = {
   readonly [name in "input_tokens" | "output_tokens" | "total_tokens"]: number;
 } & { readonly [part in TokenPart]?: number };
@@ -37,7 +37,7 @@ export interface UsageRow {
   readonly simulated: boolean;
   /** Those that reported usage. */
   readonly calls: number;
-  /** Those that the lab may have billed, and nobody knows how much: lost, aborted, answered without a count. */
+  /** Calls that the lab may have billed at an unknown cost: lost, aborted, answered without a count. */
   readonly unknown_cost_calls: number;
   readonly usage: TokenSums;
   /** Exact; null where no call has one. */
@@ -47,7 +47,7 @@ export interface UsageRow {
 const NO_USAGE: TokenSums = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
 
 const UNKNOWN_OUTCOMES: ReadonlySet<string | null> = new Set(["lost", "aborted", "completed", "too_large"]);
-/** Of outcome `retry`, in records that are older than `cost_unknown`: it had reached the lab, and nothing was told. */
+/** Reasons of a `retry` that had reached the lab without an answer, in records older than `cost_unknown`. */
 const UNKNOWN_REASONS: ReadonlySet<string | null> = new Set(["call_timeout", "invalid_response"]);
 
 /** Whether an audit record is about a call that used something, or may have. */

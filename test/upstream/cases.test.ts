@@ -227,10 +227,9 @@ function deploymentsOf({ id, request, upstream: targets }: Case): object[] {
 }
 
 async function seen({ id, upstream: targets }: Case, jobId: string): Promise<Seen> {
-  const [{ json: job }, { json: trail }] = await Promise.all([
-    stack.call(`/api/jobs/${jobId}`),
-    stack.call(`/api/jobs/${jobId}/audit`),
-  ]);
+  // The job first: its trail is then at least as new.
+  const { json: job } = await stack.call(`/api/jobs/${jobId}`);
+  const { json: trail } = await stack.call(`/api/jobs/${jobId}/audit`);
   const calls = Object.keys(targets ?? {}).map((name) => [name, upstream.calls.get(`${id}-${name}`) ?? 0]);
   return { job, trail: trail.data, calls: Object.fromEntries(calls) };
 }
