@@ -14,6 +14,7 @@ import { createModelClient } from "../shared/model/client.ts";
 import { composeService } from "../shared/service.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
+import { registerEnding } from "./ending.ts";
 import { processLog as log } from "./log.ts";
 import { registerRoutes } from "./register.ts";
 import { registerRunJob } from "./run-job.ts";
@@ -74,3 +75,4 @@ registerSweep({
 });
 registerDeadLetter(service);
 registerSeal(service);
+registerEnding(service);

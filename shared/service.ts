@@ -22,7 +22,7 @@ import type { LeaseWatch } from "./job/sweep/lease-watch.ts";
 import type { SweepParts } from "./job/sweep/parts.ts";
 import { type SweepRounds, toldRounds } from "./job/sweep/round.ts";
 import { Sweeper } from "./job/sweep/sweep.ts";
-import type { Log } from "./log.ts";
+import { type Log, reasonOf } from "./log.ts";
 import type { Catalogue } from "./model/catalogue.ts";
 import type { ModelClient } from "./model/client.ts";
 import { createLatencies } from "./model/latency.ts";
@@ -154,6 +154,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   };
   const run: Omit<RunDeps, "log"> = {
     ...{ store, nudges, catalogue, tenants, quota, budgets, running, clock, random, nudgeGraceMs },
+    urgent: releases,
     models: ports.models,
     latencies: createLatencies(clock),
     newClaimId: ports.newId,
@@ -183,6 +184,13 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     budgets: () => budgets.tend(),
     dispatcher: () => dispatcher.tend(),
   };
+  let handedOver: Promise<void> | undefined;
+  const handOver = async () => {
+    const whats = await Promise.allSettled([dispatcher.handOver(), invocations.idle()]);
+    for (const { reason } of whats.filter((what) => what.status === "rejected"))
+      log.warn("not_handed_over", { reason: reasonOf(reason) });
+    await reporter.flush();
+  };
   const seal = (of: Log) =>
     sealDays({
       seals: ports.seals,
@@ -197,10 +205,11 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     ...{ intake, run, redrive, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
-    /** This process is told to end: others go on with what it does for all of them. Resolves once they can. */
-    handOver: async () => {
-      await dispatcher.handOver();
-      await reporter.flush();
+    /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */
+    handOver: () => {
+      running.endInstance();
+      handedOver ??= handOver();
+      return handedOver;
     },
     /** What operators have set, as this instance sees it. */
     overridesWatch: overrides,

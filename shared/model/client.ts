@@ -231,8 +231,9 @@ function failureOf(
   { isSent, timeoutSeconds }: { readonly isSent: boolean; readonly timeoutSeconds: number },
 ): Outcome {
   if (thrown instanceof BodyTooLarge) return { kind: "too_large", bytes: thrown.limitBytes };
+  const billed = isSent ? "maybe" : "no";
   if (signal.aborted && signal.reason !== CALL_TIMEOUT)
-    return { kind: "aborted", reason: String(signal.reason) };
+    return { kind: "aborted", reason: String(signal.reason), billed };
   const isLate = signal.aborted;
   return {
     kind: "retry",
@@ -240,7 +241,7 @@ function failureOf(
     statusCode: null,
     message: isLate ? `no answer within ${timeoutSeconds} s` : causeOf(thrown),
     retryAfterMs: null,
-    billed: isSent ? "maybe" : "no",
+    billed,
     usage: null,
   };
 }

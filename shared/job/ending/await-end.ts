@@ -36,7 +36,8 @@ export async function awaitEnd(
   let pollMs = live && deps.running.endHere() ? MAX_POLL_MS : FIRST_POLL_MS;
   let known = waitSeconds > 0 && live;
   for (;;) {
-    const leftMs = until - deps.clock.monotonic();
+    // Where the process is told to end the client asks another one.
+    const leftMs = deps.running.isEnding ? 0 : until - deps.clock.monotonic();
     // Listening begins before the read, so that an end between the two is not missed.
     const listener = leftMs > 0 ? listen(deps, key.job_id, Math.min(pollMs, leftMs)) : undefined;
     try {

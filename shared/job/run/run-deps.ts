@@ -13,6 +13,8 @@ import type { RunningJobs } from "../running-jobs.ts";
 export interface RunDeps {
   readonly store: JobStore;
   readonly nudges: Nudges;
+  /** For jobs that another process is to go on with at once: they do not queue behind new ones. */
+  readonly urgent: Pick<Nudges, "send">;
   readonly models: ModelClient;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;

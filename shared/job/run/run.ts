@@ -28,6 +28,7 @@ import {
   takenHere,
 } from "./admission.ts";
 import { adopted, Claim } from "./claim.ts";
+import { handBack, leaveToOthers } from "./hand-back.ts";
 import { PreparedRequest } from "./prepared-request.ts";
 import type { RunDeps } from "./run-deps.ts";
 import { lostCost, takeOver } from "./take-over.ts";
@@ -46,6 +47,7 @@ const MAX_READS = 3;
  * only when it could not even store what happened, so that it comes again.
  */
 export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
+  if (deps.running.isEnding) return leaveToOthers(deps, nudge);
   const accepted = deps.running.takeAccepted(nudge);
   // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is: one
   // that the dispatcher nudges has been parked since.
@@ -148,6 +150,7 @@ async function carryOut(
   const { value: job } = stored;
   if (isEnded(job)) deps.running.ended({ job: stored, response: plan.draft.response });
   if (plan.next === "nudge") await nudgeStored(deps, job, { atMs: plan.atMs, isClientWaiting: false });
+  if (plan.next === "hand_back") await handBack(deps, job);
   await standBy(deps, { ...admission, plan }, job);
   await paid;
   if (plan.next !== "again") return;
