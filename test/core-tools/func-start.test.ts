@@ -7,7 +7,7 @@ import { readHostJson } from "../../local/host/host-json.ts";
 import { RouteTable } from "../../local/host/routes.ts";
 import { parseSchedule } from "../../local/host/schedule.ts";
 import { queuesFromConfig, queuesFromResources } from "../../local/service-bus/config.ts";
-import { openapiDocument } from "../../shared/http/openapi.ts";
+import { apiDocument } from "../../shared/http/api/routes.ts";
 import { fakeFunction } from "../local/host/functions.ts";
 
 /** What `func start` needs of the project, as far as it can be proved without Core Tools. */
@@ -84,14 +84,11 @@ describe("func start", () => {
       // One that takes all that is left is no route of the API.
       .filter(({ route }) => !/^\{\*\w+\}$/.test(route ?? ""))
       .flatMap(({ route, methods }) => {
-        const path = [routePrefix, route].filter(Boolean).join("/");
+        const path = [routePrefix, route].filter((part) => part !== "").join("/");
         // `{*name}` takes the rest of the path; OpenAPI has no word for that.
         return (methods ?? []).map((method) => `${method} /${path}`.replace("{*", "{"));
       });
-    const { paths, servers } = openapiDocument() as {
-      paths: Record<string, object>;
-      servers: { url: string }[];
-    };
+    const { paths, servers } = apiDocument();
     const documented = Object.entries(paths).flatMap(([path, item]) =>
       Object.keys(item).map((method) => `${method.toUpperCase()} ${servers[0]?.url}${path}`),
     );
