@@ -46,13 +46,13 @@ const MAX_DUE_ACCOUNTS = 50;
 const TEND_EVERY_MS = 10_000;
 
 /** What a worker needs of budgets. */
-export type BudgetDoor = Pick<
+export type CallBudgets = Pick<
   Budgets,
   "budgetOf" | "knownOver" | "reserve" | "settle" | "lost" | "leave" | "waits" | "refusal"
 >;
 
 /** What accepting jobs needs of budgets. */
-export type BudgetGate = Pick<Budgets, "refusal">;
+export type SubmitBudgets = Pick<Budgets, "refusal">;
 
 /** The budgets of all tenants, as one instance keeps them with the others. A tenant without one costs nothing. */
 export class Budgets {

@@ -26,7 +26,7 @@ export interface BacklogRow {
   /** Queued jobs whose `not_before` is still to come. */
   readonly scheduled: number;
   readonly running: number;
-  /** Of the job that waits longest, since it was submitted or since its `not_before`; null where none waits. */
+  /** How long the oldest has waited, since it was submitted or since its `not_before`; null where none waits. */
   readonly oldest_wait_seconds: number | null;
 }
 

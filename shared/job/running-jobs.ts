@@ -59,7 +59,7 @@ export interface RunningJobs {
 
 /** Live jobs remembered; a forgotten one costs a read. */
 const MAX_LIVE_JOBS = 10_000;
-/** Of the requests of live jobs, in characters. */
+/** Characters of live jobs' requests. */
 const MAX_KEPT_CHARS = 16 * 1024 * 1024;
 /** With two instances that share the work evenly, so many in a row would be one chance in a million. */
 const MANY_IN_A_ROW = 20;

@@ -51,8 +51,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       [
         "job/run/run.ts",
-        "  const late = { attempt: held.attempts,",
-        "  if (held.attempts > 0) return;\n  const late = { attempt: held.attempts,",
+        "  const late = { attempt: claimed.attempts,",
+        "  if (claimed.attempts > 0) return;\n  const late = { attempt: claimed.attempts,",
       ],
     ],
     wish: { prompt: "[[sim:latency_ms=1500]]", cancelAfterMs: 300 },

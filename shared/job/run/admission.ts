@@ -9,17 +9,17 @@ import { type SaveResult, save } from "../saving.ts";
 import type { PreparedRequest } from "./prepared-request.ts";
 import type { RunDeps } from "./run-deps.ts";
 
-/** Quota that is held for a call: the dispatcher's grant, or of this instance's own slice. */
-export interface Held {
+/** Quota taken for one call: granted by the dispatcher, or of this instance's own slice. */
+export interface TakenQuota {
   readonly deployment: string;
   readonly taken: Taken;
   readonly granted: boolean;
 }
 
-/** What a job does next, and what is held for it if that is a call. */
+/** What a job does next, and the quota taken for it if that is a call. */
 export interface Admitted {
   readonly plan: Plan;
-  readonly held: Held | undefined;
+  readonly quota: TakenQuota | undefined;
   /** What its call may cost, where there was no money for it; decimal. */
   readonly unpaid?: string;
 }
@@ -29,7 +29,7 @@ type Told = Omit<Circumstances["dispatch"], "tokens"> & Pick<Circumstances, "ove
 
 /**
  * What a job does next; a call only where there is quota for it, which is then taken, in the same moment, and money,
- * which is then put aside. Where this instance holds no quota it asks for some once: a job with free quota waits for
+ * which is then put aside. Where this instance has no quota it asks for some once: a job with free quota waits for
  * no timer.
  */
 export async function admitted(
@@ -52,15 +52,15 @@ export async function admitted(
     // It may go now, or it is known by now why not.
     plan = decide();
   }
-  if (plan.next !== "call") return { plan, held: undefined };
+  if (plan.next !== "call") return { plan, quota: undefined };
   const { deployment } = plan;
   const { job_id: jobId } = start.job;
-  const held =
+  const taken =
     grant === undefined ? takenHere(deps, deployment, request, jobId) : { ...grant, granted: true };
-  const { over, amount } = await reserved(deps, plan, deployment, request, held);
-  if (over === undefined) return { plan, held };
-  giveBack(deps, held, jobId);
-  return { plan: decide(over), held: undefined, unpaid: amount };
+  const { over, amount } = await reserved(deps, plan, deployment, request, taken);
+  if (over === undefined) return { plan, quota: taken };
+  giveBack(deps, taken, jobId);
+  return { plan: decide(over), quota: undefined, unpaid: amount };
 }
 
 /** Puts money aside for the claim that the plan makes. @throws StoreUnavailable, and what was taken goes back */
@@ -69,7 +69,7 @@ async function reserved(
   plan: Plan,
   deployment: Deployment,
   request: PreparedRequest,
-  held: Held,
+  taken: TakenQuota,
 ) {
   const { job } = plan.draft;
   if (deps.budgets.budgetOf(job.tenant_id) === undefined || plan.next !== "call") return NOTHING;
@@ -79,7 +79,7 @@ async function reserved(
   try {
     return { over: await deps.budgets.reserve(job.tenant_id, ask), amount };
   } catch (thrown) {
-    giveBack(deps, held, job.job_id);
+    giveBack(deps, taken, job.job_id);
     throw thrown;
   }
 }
@@ -91,20 +91,20 @@ export function takenHere(
   deployment: Deployment,
   request: PreparedRequest,
   jobId: string,
-): Held {
+): TakenQuota {
   const { name } = deployment;
   return { deployment: name, taken: deps.quota.take(name, request.tokens, jobId), granted: false };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
-export function giveBack(deps: RunDeps, held: Held | undefined, jobId: string): void {
-  if (held?.granted === false) deps.quota.giveBack(held.deployment, held.taken, jobId);
+export function giveBack(deps: RunDeps, quota: TakenQuota | undefined, jobId: string): void {
+  if (quota?.granted === false) deps.quota.giveBack(quota.deployment, quota.taken, jobId);
 }
 
 /** What was taken for a call that is not made after all goes back. */
 export async function saveAdmitted(
   deps: RunDeps,
-  { plan, held }: Admitted,
+  { plan, quota }: Admitted,
   etag: string,
 ): Promise<SaveResult> {
   let saved: SaveResult | undefined;
@@ -113,7 +113,7 @@ export async function saveAdmitted(
     return saved;
   } finally {
     if (saved?.kind !== "written" && plan.next === "call") {
-      giveBack(deps, held, plan.draft.job.job_id);
+      giveBack(deps, quota, plan.draft.job.job_id);
       // Where the answer was lost the claim may have been made.
       if (saved === undefined) deps.budgets.leave(plan.claimId);
       else await deps.budgets.settle(plan.claimId, null);

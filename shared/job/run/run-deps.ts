@@ -1,4 +1,4 @@
-import type { BudgetDoor } from "../../budget/budgets.ts";
+import type { CallBudgets } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
@@ -20,7 +20,7 @@ export interface RunDeps {
   readonly tenants: () => Tenants;
   readonly latencies: Latencies;
   readonly quota: InstanceQuota;
-  readonly budgets: BudgetDoor;
+  readonly budgets: CallBudgets;
   readonly running: RunningJobs;
   readonly clock: Clock;
   readonly random: () => number;

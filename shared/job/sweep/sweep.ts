@@ -33,7 +33,7 @@ export interface SweepReport {
   readonly overdue: number;
   readonly nudged: number;
   readonly watched: number;
-  /** Of the nudges, those for leases found dead. */
+  /** Nudges for leases found dead; they count as `nudged` too. */
   readonly lostLeases: number;
 }
 
