@@ -1,7 +1,7 @@
 import type { Container } from "@azure/cosmos";
 import type { Job } from "../../job/job.ts";
 import type { ParkedJob, ParkedJobs } from "../../quota/ports.ts";
-import { lineSinceMs, placeOf } from "../../quota/turns/line.ts";
+import { parkedJobOf } from "../../quota/turns/line.ts";
 import { storeOperation } from "./client.ts";
 
 type Found = Pick<
@@ -71,15 +71,6 @@ export class CosmosParkedJobs implements ParkedJobs {
     const found = await storeOperation("parked jobs", (abortSignal) =>
       this.#jobs.items.query<Found>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
     );
-    return found.resources.flatMap(parkedOf);
+    return found.resources.flatMap((job) => parkedJobOf(job) ?? []);
   }
-}
-
-function parkedOf(job: Found): ParkedJob[] {
-  const { tenant_id, job_id, priority, deadline_ms, parked, parked_at_ms } = job;
-  if (parked === undefined || parked_at_ms === undefined) return [];
-  const { tokens, deployments } = parked;
-  const waiting = { tenant_id, job_id, priority, deadline_ms, tokens, deployments };
-  const placed = { ...waiting, since_ms: lineSinceMs(job) };
-  return [{ ...placed, parked_ms: parked_at_ms, place: parked.place ?? placeOf(placed) }];
 }

@@ -30,7 +30,7 @@ import type { Limited } from "../limited.ts";
 import type { PoolRecord } from "../pool-record.ts";
 import type { ParkedFields, ParkedJobs, QuotaLedger } from "../ports.ts";
 import { slotsOfOthers, withSlots } from "../slots.ts";
-import { lineSinceMs, placeOf } from "../turns/line.ts";
+import { parkedJobOf } from "../turns/line.ts";
 import type { Wait, WaitCause } from "../wait.ts";
 import { type HeardCall, NO_CALL, newsOf } from "./call-news.ts";
 import type { Reporter } from "./reporter.ts";
@@ -219,13 +219,9 @@ export class InstanceQuota {
 
   /** The job is stored as one that waits in line: somebody must dispatch. */
   async waitsInLine(job: ParkedFields): Promise<void> {
-    const { tenant_id, job_id, priority, deadline_ms, parked, parked_at_ms } = job;
-    if (parked === undefined || parked_at_ms === undefined) return;
-    const { tokens, deployments } = parked;
-    const waiting = { tenant_id, job_id, priority, deadline_ms, tokens, deployments };
-    const placed = { ...waiting, since_ms: lineSinceMs(job) };
-    const place = parked.place ?? placeOf(placed);
-    this.#deps.dispatcher.parkedHere({ ...placed, parked_ms: parked_at_ms, place });
+    const parked = parkedJobOf(job);
+    if (parked === undefined) return;
+    this.#deps.dispatcher.joinedHere(parked);
     await this.#deps.dispatcher.ensure();
   }
 

@@ -1,5 +1,6 @@
 import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
+import type { ParkedFields, ParkedJob } from "../ports.ts";
 import type { Waiting } from "./fair-queue.ts";
 
 /** Of the hash that stands for a list of deployments: enough that no two lists of a catalogue meet. */
@@ -118,7 +119,7 @@ export class LineHeads {
     if (lane === undefined) return;
     const last = places.at(-1);
     if (last !== undefined && last > lane.tail) lane.tail = last;
-    // One parked meanwhile was not held, and may have come too late for what was read.
+    // One that joined meanwhile was not held, and may have come too late for what was read.
     lane.more = places.length >= refill.limit || lane.seen;
     this.#forgetEmpty(refill.lane, lane);
   }
@@ -139,9 +140,23 @@ export class LineHeads {
 }
 
 /** Since when a job waits, as its place in the line counts: when it was accepted, or was first due. */
-export function lineSinceMs(job: {
-  readonly created_at_ms: number;
-  readonly not_before_ms: number | null;
-}): number {
+export function lineSinceMs(job: Pick<ParkedFields, "created_at_ms" | "not_before_ms">): number {
   return Math.max(job.created_at_ms, job.not_before_ms ?? 0);
+}
+
+/** As the dispatcher knows it; undefined: it does not wait for quota. */
+export function parkedJobOf(job: ParkedFields): ParkedJob | undefined {
+  const { tenant_id, job_id, priority, deadline_ms, parked, parked_at_ms } = job;
+  if (parked === undefined || parked_at_ms === undefined) return undefined;
+  const { tokens, deployments } = parked;
+  const waiting = {
+    tenant_id,
+    job_id,
+    priority,
+    deadline_ms,
+    tokens,
+    deployments,
+    since_ms: lineSinceMs(job),
+  };
+  return { ...waiting, parked_ms: parked_at_ms, place: parked.place ?? placeOf(waiting) };
 }
