@@ -28,6 +28,8 @@ export interface LimitedDeployment {
   readonly model: string;
   readonly requestsPerMinute: number;
   readonly tokensPerMinute: number;
+  /** What else the catalogue says of its limits. */
+  readonly says?: { readonly window_seconds?: number; readonly shape?: "bucket" | "window" } | undefined;
 }
 
 /** Model names, and the deployments that serve each, in order. */
@@ -35,10 +37,10 @@ export type Routes = Readonly<Record<string, readonly string[]>>;
 
 function catalogueOf(deployments: readonly LimitedDeployment[], routes: Routes): object {
   return {
-    deployments: deployments.map(({ name, provider, model, requestsPerMinute, tokensPerMinute }) => ({
+    deployments: deployments.map(({ name, provider, model, requestsPerMinute, tokensPerMinute, says }) => ({
       ...{ name, provider, model, base_url: `http://127.0.0.1:7072/${provider}/v1` },
       ...{ auth: { kind: "none" }, endpoints: ["/v1/chat/completions"], simulated: true },
-      limits: { requests_per_minute: requestsPerMinute, tokens_per_minute: tokensPerMinute },
+      limits: { requests_per_minute: requestsPerMinute, tokens_per_minute: tokensPerMinute, ...says },
       price: { currency: "USD", input_per_million: 1, output_per_million: 1 },
     })),
     routes: Object.entries(routes).map(([model, names]) => ({

@@ -125,6 +125,7 @@ async function start(shape: Shape): Promise<LimitedService> {
     ...{ name: `${model}-limited`, provider, model },
     requestsPerMinute: shape.limits.requestsPerMinute * factor,
     tokensPerMinute: shape.limits.tokensPerMinute * factor,
+    says: shape.says,
   }));
   return startLimited(deployments, { limited: deployments.map(({ name }) => name) });
 }

@@ -30,7 +30,7 @@ export const SHAPES: readonly Shape[] = [
   { name: "bucket, no headers", limits: { ...bucket, headers: false } },
   { name: "window, no headers", limits: { ...window, headers: false }, says: { window_seconds: 20 } },
   {
-    name: "window, no headers, said",
+    name: "window, no headers, the catalogue says so",
     limits: { ...window, headers: false },
     says: { window_seconds: 20, shape: "window" },
   },

@@ -40,12 +40,8 @@ export class SettingsInvalid extends Error {
 export const DEFAULT_MODEL_ENDPOINTS_PORT = 7072;
 export const DEFAULT_AZURITE_PORT = 10_000;
 
-/** On one machine a lost worker should be noticed at once; one MiB is the app's own limit of a request. */
-const LOCAL_DEFAULTS: Readonly<Record<string, string>> = {
-  LEASE_SECONDS: "3",
-  SWEEP_SECONDS: "1",
-  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: "1048576",
-};
+/** On one machine a lost worker should be noticed at once. */
+const LOCAL_DEFAULTS: Readonly<Record<string, string>> = { LEASE_SECONDS: "3", SWEEP_SECONDS: "1" };
 
 /** Any of them says that an account is the user's own. */
 const SERVICE_BUS_SETTINGS = ["SERVICEBUS", "SERVICEBUS__fullyQualifiedNamespace"];

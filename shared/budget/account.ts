@@ -1,5 +1,6 @@
+import { dayOf, monthOf, nextDayMs, nextMonthMs } from "../day.ts";
 import { decimalOf, unitsOf } from "../decimal.ts";
-import { type Budget, dayOf, monthOf, nextDayMs, nextMonthMs } from "../tenant/budget.ts";
+import type { Budget } from "../tenant/budget.ts";
 
 /** Money put aside for one call, from before its claim until it is known what the call cost. */
 export interface Reservation {

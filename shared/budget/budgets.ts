@@ -1,10 +1,11 @@
 import type { Clock } from "../clock.ts";
+import { dayOf, monthOf } from "../day.ts";
 import { unitsOf } from "../decimal.ts";
 import type { Problem } from "../errors.ts";
 import { type Log, reasonOf } from "../log.ts";
 import type { Priority } from "../priority.ts";
 import type { JobKey } from "../store.ts";
-import { type Budget, dayOf, monthOf } from "../tenant/budget.ts";
+import type { Budget } from "../tenant/budget.ts";
 import type { Tenants } from "../tenant/tenants.ts";
 import {
   type Account,

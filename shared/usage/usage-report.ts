@@ -1,4 +1,5 @@
 import type { AuditRecord } from "../audit/record.ts";
+import { dayOf } from "../day.ts";
 import { addCosts, type Cost } from "../model/cost.ts";
 import { TOKEN_PARTS, type TokenPart, type Usage } from "../model/usage.ts";
 
@@ -73,7 +74,13 @@ export class UsageReport {
 
   add(call: BilledCall): void {
     const { tenant_id, model, provider, usage, cost } = call;
-    const alike = { day: dayOf(call.at), tenant_id, model, provider, simulated: call.simulated ?? false };
+    const alike = {
+      day: dayOf(call.at * 1000),
+      tenant_id,
+      model,
+      provider,
+      simulated: call.simulated ?? false,
+    };
     const name = `${call.job_id}/${call.attempt}`;
     if (cost === null) {
       if (!this.#knownLate.has(name)) this.#unknown.set(name, alike);
@@ -149,11 +156,6 @@ function addUsage(sum: TokenSums, usage: Usage | TokenSums | null): TokenSums {
     if (before !== undefined || more !== undefined) sums[part] = (before ?? 0) + (more ?? 0);
   }
   return sums;
-}
-
-/** The UTC day of a time in Unix seconds. */
-export function dayOf(atSeconds: number): string {
-  return new Date(atSeconds * 1000).toISOString().slice(0, 10);
 }
 
 /** The calls recorded in a span of time, page by page. */

@@ -16,7 +16,9 @@ async function answers(url: string): Promise<boolean> {
 }
 
 describe("npm start", () => {
-  it("serves, starts again what dies on the same ports, and leaves nothing behind", async () => {
+  it("serves, starts again what dies on the same ports, and leaves nothing behind", {
+    tags: ["long"],
+  }, async () => {
     const port = await freePort();
     const stack = stacks.start([], { SERVICEBUS_PORT: String(port) });
     const url = await ready(stack);
@@ -42,7 +44,9 @@ describe("npm start", () => {
     expect(stack.stderr()).toBe("");
   });
 
-  it("shares one port between hosts; a frozen one keeps no more than one connection; nobody else has the folder", async () => {
+  it("shares one port between hosts; a frozen one keeps no more than one connection; nobody else has the folder", {
+    tags: ["long"],
+  }, async () => {
     const stack = stacks.start(["--instances", "2"], { FIXTURE_QUEUES: "off" });
     const url = await ready(stack);
     const { host } = stacks.processes();
@@ -73,6 +77,7 @@ describe("npm start", () => {
 
   it("runs a timer once over all hosts, and again when the host that runs it is killed in the middle", {
     timeout: 90_000,
+    tags: ["long"],
   }, async () => {
     const stack = stacks.start(["--instances", "2"], {
       FIXTURE_QUEUES: "off",

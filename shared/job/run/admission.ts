@@ -11,6 +11,7 @@ import type { RunDeps } from "./run-deps.ts";
 
 /** Quota that is held for a call: the dispatcher's grant, or of this instance's own slice. */
 export interface Held {
+  readonly deployment: string;
   readonly taken: Taken;
   readonly granted: boolean;
 }
@@ -45,17 +46,20 @@ export async function admitted(
   const decide = (over = budgets.knownOver(tenantId)) =>
     advance(start, circumstances(deps, tenantId, request, { ...told, over }));
   let plan = decide();
-  const isNew = plan.next === "wait" && start.job.waiting?.for !== "quota" && grant === undefined;
-  if (plan.next === "wait" && isNew)
-    if (await quota.prepare(plan.deployments, request.tokens)) plan = decide();
+  const isNew = start.job.waiting?.for !== "quota" && grant === undefined;
+  if (plan.next === "wait" && isNew) {
+    await quota.prepare(plan.deployments, request.tokens);
+    // It may go now, or it is known by now why not.
+    plan = decide();
+  }
   if (plan.next !== "call") return { plan, held: undefined };
   const { deployment } = plan;
   const { job_id: jobId } = start.job;
   const held =
-    grant === undefined ? takenHere(deps, deployment, request, jobId) : { taken: grant.taken, granted: true };
+    grant === undefined ? takenHere(deps, deployment, request, jobId) : { ...grant, granted: true };
   const { over, amount } = await reserved(deps, plan, deployment, request, held);
   if (over === undefined) return { plan, held };
-  giveBack(deps, deployment, held, jobId);
+  giveBack(deps, held, jobId);
   return { plan: decide(over), held: undefined, unpaid: amount };
 }
 
@@ -75,7 +79,7 @@ async function reserved(
   try {
     return { over: await deps.budgets.reserve(job.tenant_id, ask), amount };
   } catch (thrown) {
-    giveBack(deps, deployment, held, job.job_id);
+    giveBack(deps, held, job.job_id);
     throw thrown;
   }
 }
@@ -88,12 +92,13 @@ export function takenHere(
   request: PreparedRequest,
   jobId: string,
 ): Held {
-  return { taken: deps.quota.take(deployment.name, request.tokens, jobId), granted: false };
+  const { name } = deployment;
+  return { deployment: name, taken: deps.quota.take(name, request.tokens, jobId), granted: false };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
-function giveBack(deps: RunDeps, deployment: Deployment, held: Held | undefined, jobId: string): void {
-  if (held?.granted === false) deps.quota.giveBack(deployment.name, held.taken, jobId);
+export function giveBack(deps: RunDeps, held: Held | undefined, jobId: string): void {
+  if (held?.granted === false) deps.quota.giveBack(held.deployment, held.taken, jobId);
 }
 
 /** What was taken for a call that is not made after all goes back. */
@@ -108,7 +113,7 @@ export async function saveAdmitted(
     return saved;
   } finally {
     if (saved?.kind !== "written" && plan.next === "call") {
-      giveBack(deps, plan.deployment, held, plan.draft.job.job_id);
+      giveBack(deps, held, plan.draft.job.job_id);
       // Where the answer was lost the claim may have been made.
       if (saved === undefined) deps.budgets.leave(plan.claimId);
       else await deps.budgets.settle(plan.claimId, null);

@@ -18,7 +18,15 @@ import { nudgeFor, nudgeStored } from "../nudge.ts";
 import type { JobStore, Nudge } from "../ports.ts";
 import { change, patiently, save, type Tried } from "../saving.ts";
 import { inLine } from "../waits-for.ts";
-import { type Admitted, admitted, circumstances, type Held, saveAdmitted, takenHere } from "./admission.ts";
+import {
+  type Admitted,
+  admitted,
+  circumstances,
+  giveBack,
+  type Held,
+  saveAdmitted,
+  takenHere,
+} from "./admission.ts";
 import { adopted, Claim } from "./claim.ts";
 import { handBack, leaveToOthers } from "./hand-back.ts";
 import { PreparedRequest } from "./prepared-request.ts";
@@ -137,8 +145,7 @@ async function carryOut(
     held ??= takenHere(deps, plan.deployment, request, claimed.value.job_id);
     const settled = await attempt(deps, claimed, plan.deployment, request, held);
     if (settled === undefined) return;
-    held = undefined;
-    ({ plan, stored, paid } = settled);
+    ({ plan, stored, paid, held } = settled);
   }
   const { value: job } = stored;
   if (isEnded(job)) deps.running.ended({ job: stored, response: plan.draft.response });
@@ -157,13 +164,14 @@ async function attempt(
   deployment: Deployment,
   request: PreparedRequest,
   quota: Held,
-): Promise<{ plan: Plan; stored: Stored<Job>; paid: Promise<void> } | undefined> {
+): Promise<{ plan: Plan; stored: Stored<Job>; paid: Promise<void>; held: Held | undefined } | undefined> {
   const { job_id: jobId, tenant_id: tenantId, attempts, endpoint, lease } = held.value;
   const { claim_id: claimId } = lease;
   const claim = new Claim(deps, held);
   const release = deps.running.add(jobId, claim);
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
+  let next: Held | undefined;
   try {
     const outcome = await deps.models.call({
       ...{ deployment, endpoint, jobId, attempt: attempts, signal: claim.signal },
@@ -175,15 +183,22 @@ async function attempt(
     await deps.quota.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
-    const settled = await claim.settle((job) =>
-      afterCall(job, call, circumstances(deps, tenantId, request, told)),
-    );
+    const settled = await claim.settle((job) => {
+      giveBack(deps, next, jobId);
+      const plan = afterCall(job, call, circumstances(deps, tenantId, request, told));
+      // The next call counts from the moment it is decided on.
+      next = plan.next === "call" ? takenHere(deps, plan.deployment, request, jobId) : undefined;
+      return plan;
+    });
+    const taken = next;
+    if (settled.kind === "settled") next = undefined;
     if (settled.kind !== "settled") await recordLate(deps, held.value, lease, call);
     const paid = deps.budgets.settle(claimId, costOfCall(call)?.amount ?? null);
-    if (settled.kind === "settled") return { ...settled, paid };
+    if (settled.kind === "settled") return { ...settled, paid, held: taken };
     await paid;
     return undefined;
   } finally {
+    giveBack(deps, next, jobId);
     release();
     deps.budgets.leave(claimId);
   }

@@ -64,6 +64,7 @@ const bucket = z.object({
   drain_per_second: z.number(),
   /** Nobody names the rate: refusals lower it, and it grows slowly. */
   guessed: z.boolean().optional(),
+  silent: z.boolean().optional(),
 });
 
 /** So much in each stretch of time: nothing flows back before its end. */
@@ -132,6 +133,7 @@ const SILENT_GROWTH_SHARE = 0.01;
 export const LEAST_FLOW_SHARE = 0.05;
 /** Half of the drain is forgotten in so long without news of it. */
 const DRAIN_HALF_LIFE_SECONDS = 60;
+const SILENT_HALF_LIFE_SECONDS = 300;
 /** Where nobody names a limit, a refusal made one up: it grows by this share a second. */
 const GUESS_GROWTH_SHARE = 0.01;
 /** No call is held back for more than this share of all there can be: else it would never go. */
@@ -214,7 +216,9 @@ export function at(b: Belief, nowMs: number): Belief {
   return {
     ...moved,
     per_second: b.per_second * (moved.guessed === true ? 1 + GUESS_GROWTH_SHARE * seconds : 1),
-    drain_per_second: moved.drain_per_second * 0.5 ** (seconds / DRAIN_HALF_LIFE_SECONDS),
+    drain_per_second:
+      moved.drain_per_second *
+      0.5 ** (seconds / (moved.silent === true ? SILENT_HALF_LIFE_SECONDS : DRAIN_HALF_LIFE_SECONDS)),
   };
 }
 

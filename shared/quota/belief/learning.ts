@@ -239,7 +239,7 @@ export function refused(b: Belief, retryAfterMs: number | null, mark: Mark, isCa
   const left = fits - (waitMs / 1000) * b.per_second;
   const most = b.drain_per_second + b.per_second * DRAIN_STEP_SHARE;
   const drain = Math.min(most, drainBetween(b, left, mark) + b.per_second * SHY_SHARE);
-  const drained = { ...b, drain_per_second: drain };
+  const drained = { ...b, silent: true, drain_per_second: drain };
   const flowedMs = b.at_ms - mark.arrived_ms - waitMs;
   const level = Math.min(b.level, fits + (flow(drained) * flowedMs) / 1000 - since(b, mark));
   return saw({ ...drained, level }, { per_minute: null, left, reset_ms: null }, mark);

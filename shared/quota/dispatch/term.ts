@@ -47,8 +47,12 @@ const LONG_MS = 30_000;
 const QUIET_MS = 5_000;
 /** An invocation ends by itself, long before the host would end it with all others of its process. */
 const MOST_TERM_MS = 20 * 60_000;
-/** Clocks of instances differ: news are looked for from so long before. */
-const CLOCKS_DIFFER_MS = 60_000;
+/** Whoever goes on is there so long before. */
+const AHEAD_MS = 2_000;
+/** News are looked for from so long ago, at first and later: clocks of instances differ. */
+const FIRST_NEWS_MS = 60_000;
+const NEWS_MS = 15_000;
+const CLOCKS_DIFFER_MS = 2_000;
 
 /** How a term ended. */
 export type Ended =
@@ -96,7 +100,7 @@ export class Term {
     this.#beganMs = deps.clock.now();
     this.#busyAtMs = this.#beganMs;
     this.#newsAtMs = this.#beganMs;
-    this.#heardUntilMs = sinceMs;
+    this.#heardUntilMs = sinceMs - CLOCKS_DIFFER_MS;
   }
 
   /** Jobs held in memory: the first of each lane, of however many wait. */
@@ -145,7 +149,7 @@ export class Term {
       return nowMs - this.#busyAtMs > IDLE_MS ? { kind: "idle" } : undefined;
     const isLong = this.#nextAtMs < Infinity && this.#nextAtMs - nowMs > LONG_MS;
     return isLong && nowMs - this.#newsAtMs > QUIET_MS
-      ? { kind: "to_go_on", atMs: this.#nextAtMs }
+      ? { kind: "to_go_on", atMs: this.#nextAtMs - AHEAD_MS }
       : undefined;
   }
 
@@ -155,7 +159,8 @@ export class Term {
     this.#scheduler.serve(deployments);
     await this.#keeper.read(deployments);
     const nowMs = clock.now();
-    for (const report of await reports.since(nowMs - CLOCKS_DIFFER_MS)) this.#hear(report, nowMs);
+    const newsMs = this.#heardUntilMs === undefined ? NEWS_MS : FIRST_NEWS_MS;
+    for (const report of await reports.since(nowMs - newsMs)) this.#hear(report, nowMs);
     this.#heardUntilMs = undefined;
     for (const [jobId, { atMs }] of this.#released)
       if (nowMs - atMs >= GRANT_MS) this.#released.delete(jobId);
@@ -193,6 +198,8 @@ export class Term {
   }
 
   #hear({ instance, seq, news }: Report, nowMs: number): void {
+    // What this instance reported before it led is news; since then it is told at once.
+    if (instance === this.#deps.instance && this.#heardUntilMs === undefined) return;
     const heard = this.#reportsHeard.get(instance) ?? 0;
     if (seq === heard) return;
     this.#reportsHeard.set(instance, seq);
@@ -226,6 +233,12 @@ export class Term {
     // Let go already, and its worker has not got to it yet.
     if (released !== undefined && released.parkedMs === job.parked_ms) return false;
     this.#released.delete(job.job_id);
+    const before = this.#parkedAs.get(job.job_id);
+    // It was chosen for anew, and waits for others since.
+    if (before !== undefined && before.parkedMs < job.parked_ms) {
+      this.#scheduler.queue.remove(job.job_id);
+      this.#leftQueue(job);
+    }
     if (this.#scheduler.queue.has(job.job_id) || job.deployments.length === 0) return false;
     const { parked_ms: parkedMs, place, ...waiting } = job;
     this.#parkedAs.set(job.job_id, { parkedMs, place });
@@ -235,7 +248,7 @@ export class Term {
   }
 
   /** The job is in the queue no more: since when it waits. */
-  #leftQueue(job: Waiting): number {
+  #leftQueue(job: Pick<Waiting, "job_id">): number {
     const parked = this.#parkedAs.get(job.job_id);
     if (parked === undefined) return 0;
     this.#parkedAs.delete(job.job_id);

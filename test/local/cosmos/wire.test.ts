@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { connect } from "node:net";
 import type { Container } from "@azure/cosmos";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
