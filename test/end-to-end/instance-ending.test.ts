@@ -16,7 +16,7 @@ interface Entry {
 describe.each([
   ["two hosts", ["--instances", "2"]],
   ["two processes of each group", ["--split", "--instances", "2"]],
-])("an instance that is told to end, of %s", (_name, layout) => {
+])("an instance that is told to end, of %s", { tags: ["long"] }, (_name, layout) => {
   const stack = new Stack({ ...NEVER_FOUND, DRAIN_SECONDS: "3" }, layout);
   afterAll(() => stack.remove());
 
