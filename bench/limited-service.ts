@@ -4,8 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Agent, request } from "undici";
+import { LAYOUT } from "./layout.ts";
 
-/** The service with limited deployments, as `npm start` runs it: two host processes, free ports, a folder of its own. */
+/** The service with limited deployments, as `npm start` runs it: two host processes (with --split, of each group), free ports, a folder of its own. */
 export interface LimitedService {
   readonly child: ChildProcess;
   readonly url: string;
@@ -63,7 +64,7 @@ export async function startLimited(
   if (tenantsFile !== undefined) writeFileSync(tenants, JSON.stringify(tenantsFile));
   const child = spawn(
     process.execPath,
-    [path.join(root, "dist/local/start.js"), "--instances", String(INSTANCES)],
+    [path.join(root, "dist/local/start.js"), "--instances", String(INSTANCES), ...LAYOUT],
     {
       cwd: root,
       env: {

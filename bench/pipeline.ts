@@ -1,3 +1,4 @@
+import { LAYOUT, SPLIT_INSTANCES } from "./layout.ts";
 import { LoadClient } from "./load-client.ts";
 import { describeMachine, plainJavaScriptOnAllCoresMs } from "./machine.ts";
 import { cpuMs, head, latenciesMs, median, percentile, row, timed } from "./measure.ts";
@@ -7,7 +8,8 @@ import { storeEndedJobs } from "./stored-jobs.ts";
 /**
  * The whole service as `npm start` runs it, simulated models at 0 ms, one load client in this process: submits a
  * second, jobs a second end to end, added latency, what a job costs in CPU and in operations, and whether any of it
- * grows with the number of jobs stored. Linux only: CPU time is from /proc.
+ * grows with the number of jobs stored. With `--split` two processes of each group of functions, as Flex Consumption
+ * runs them. Linux only: CPU time is from /proc.
  */
 const JOBS = 5_000;
 /** Submits and warm-up jobs in flight, and jobs where they are compared with MANY_IN_FLIGHT. */
@@ -32,12 +34,18 @@ const SEQUENTIAL_JOBS_A_ROUND = 40;
 
 const callMs = await describeMachine();
 await mainFigures();
-console.log(`\nThe same with ${FEW_STORED} and with ${MANY_STORED} jobs in the store, in turns:\n`);
-await compareStores();
+if (LAYOUT.length === 0) {
+  console.log(`\nThe same with ${FEW_STORED} and with ${MANY_STORED} jobs in the store, in turns:\n`);
+  await compareStores();
+}
+
+function start(): Promise<Stack> {
+  return Stack.start(LAYOUT.length === 0 ? {} : { layout: LAYOUT, instances: SPLIT_INSTANCES });
+}
 
 /** One stack. Each figure is measured several times over a minute: a virtual machine's neighbours are busy that long. */
 async function mainFigures(): Promise<void> {
-  const stack = await Stack.start();
+  const stack = await start();
   const client = new LoadClient(stack.url, MANY_IN_FLIGHT);
   const held = (n: number) => client.heldJob(n);
   const whole = (n: number) => client.wholeJob(n);

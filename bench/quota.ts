@@ -1,5 +1,6 @@
 import { request } from "undici";
 import { fairness } from "./fairness.ts";
+import { ARGUMENTS } from "./layout.ts";
 import {
   CALL_MS,
   connections,
@@ -15,7 +16,7 @@ import { idealSeconds, JOBS, SHAPES, type Shape, sizes } from "./simulation/shap
 import { printTimeline } from "./timeline.ts";
 
 /**
- * `npm run bench -- quota [part of a shape's name]`: 2,000 jobs of mixed size offered at once to a route of three
+ * `npm run bench -- quota [part of a shape's name] [--split [--freeze]]`: 2,000 jobs of mixed size offered at once to a route of three
  * deployments (simulated, 600 requests and 540,000 tokens a minute each, 300 ms a call), the real stack with two host
  * processes. For each way of limiting: how long it took over the ideal, calls refused, jobs failed, and what a job
  * cost in nudges and Cosmos DB writes. Each run takes a minute or two, most of it waiting for quota. `fairness`
@@ -35,7 +36,7 @@ let submitted = 0;
 let endedAt = 0;
 let counted = 0;
 
-const wanted = process.argv[2];
+const [wanted] = ARGUMENTS;
 /** One shape's whole name means that shape alone. */
 const named = SHAPES.some(({ name }) => name === wanted);
 if (wanted === "fairness") await fairness();

@@ -61,7 +61,12 @@ app.setup({ enableHttpStream: true });
 registerRoutes({
   ...service,
   authenticator: createAuthenticator({ ...service, entra: settings.entra }),
-  throttle: createThrottle({ ...settings, maxInFlight: settings.maxRequestsInFlight, clock }),
+  throttle: createThrottle({
+    ...settings,
+    maxInFlight: settings.maxRequestsInFlight,
+    maxHeld: settings.maxHeldCalls,
+    clock,
+  }),
   dependencies: [
     { name: "cosmos", check: () => service.store.read({ tenant_id: "health", job_id: "health" }) },
     { name: "service_bus", check: (patienceMs) => nudges.check(patienceMs) },

@@ -26,8 +26,6 @@ export const MAX_RETRY_AFTER_SECONDS = 600;
 export const MAX_FAULTS = 20;
 /** The part of an instance's requests in flight that one tenant may have: the rest is for the others. */
 export const MAX_TENANT_SHARE_IN_FLIGHT = 0.75;
-/** Calls that an instance holds until a job's end: each costs a socket and at most a read a second. */
-export const MAX_HELD_CALLS = 2_000;
 /** For the response of a job that has ended, at replicas that lag: 0.75 s with the pauses between, then the client asks again. */
 export const MAX_RESPONSE_LOOKS = 5;
 /** A submit's body is in memory while its client waits: with a longer one it is answered at once. */

@@ -16,6 +16,11 @@ const MIGRATIONS = [
    ) STRICT`,
 ];
 
+/** A frozen process could hold SQLite's own lock: rather miss a turn than stop the whole host with it. */
+const PATIENCE_MS = 50;
+/** At the start, when every process of a stack writes at once: without its row a timer could not be. */
+const START_PATIENCE_MS = 5_000;
+
 /**
  * Which process runs which timer, shared by every host process of a stack through a small file, as the cloud's hosts
  * share a blob lease. A lock that is not renewed lapses: a killed or frozen holder is replaced.
@@ -27,13 +32,17 @@ export class TimerStore {
   /** `holder`: a name no other process has, not even one with the same pid later. */
   constructor(file: string, holder: string) {
     this.#db = openDatabase({ name: "Timers", file, migrations: MIGRATIONS });
-    // A frozen process could hold SQLite's own lock: rather miss this turn than stop the whole host with it.
-    this.#db.exec("PRAGMA busy_timeout = 50");
+    this.#waitAtMost(PATIENCE_MS);
     this.#holder = holder;
   }
 
-  /** The timer's status; its row is made, with `firstMs` as the next run, where there is none for this schedule. */
+  #waitAtMost(ms: number): void {
+    this.#db.exec(`PRAGMA busy_timeout = ${ms}`);
+  }
+
+  /** At the start of a process: the timer's status; its row is made, with `firstMs` as the next run, where there is none for this schedule. */
   status(name: string, schedule: string, firstMs: number | undefined): TimerStatus {
+    this.#waitAtMost(START_PATIENCE_MS);
     this.#db
       .prepare(
         `INSERT INTO timers (name, schedule, next_ms) VALUES (?, ?, ?)
@@ -41,6 +50,7 @@ export class TimerStore {
            WHERE timers.schedule <> excluded.schedule`,
       )
       .run(name, schedule, firstMs ?? null);
+    this.#waitAtMost(PATIENCE_MS);
     return this.#read(name);
   }
 

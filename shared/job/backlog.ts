@@ -12,6 +12,8 @@ export interface LiveJob {
 
 /** Live jobs, without the ended ones costing anything. Every method throws StoreUnavailable. */
 export interface LiveJobs {
+  /** Whether there is any: the cheapest question of all. */
+  isAny(): Promise<boolean>;
   /** How many there are, exactly; read from the index. */
   count(): Promise<{ queued: number; running: number }>;
   /** At most `limit` of them, those whose `wake_at_ms` comes first. */

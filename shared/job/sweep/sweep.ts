@@ -37,6 +37,8 @@ export interface SweepReport {
   readonly lostLeases: number;
 }
 
+export const NOTHING_SWEPT: SweepReport = { overdue: 0, nudged: 0, watched: 0, lostLeases: 0 };
+
 /** After this many nudges of the sweeper's own the wait for the next one grows no more. */
 const MAX_DOUBLINGS = 6;
 
