@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import type { HostLog } from "../host/host-log.ts";
-import { isReady, type ReadyMessage } from "./child.ts";
+import { isReady, type ReadyMessage, StartFailed } from "./child.ts";
 import type { InstanceState } from "./scale-controller.ts";
 
 export interface InstanceOptions {
@@ -64,13 +64,14 @@ export class Instance {
 
   /** Starts it after a while; it is `coming` until then. */
   startIn(delayMs: number): void {
+    const { log } = this.#options;
     this.#to("coming");
     this.#coming = setTimeout(() => {
-      this.start().catch((thrown: Error) => this.#say("warning", thrown.message));
+      this.start().catch((thrown: Error) => log.write("warning", "Start", thrown.message));
     }, delayMs);
   }
 
-  /** Resolves once it serves. Rejects when it ends before. */
+  /** Resolves once it serves. Rejects with StartFailed when it ends before. */
   start(): Promise<ReadyMessage> {
     const child = this.#options.spawn();
     this.#process = child;
@@ -91,7 +92,7 @@ export class Instance {
         this.#process = undefined;
         this.#to("gone");
         const how = signal ?? `exit code ${code}`;
-        reject(new Error(`It ended with ${how} before it served.`));
+        reject(new StartFailed(`${this.#options.name} ended with ${how} before it served.`));
         if (before !== "ending" && before !== "starting") this.#say("warning", `It died (${how}).`);
       });
     });

@@ -158,18 +158,13 @@ it("lets an app see its client go, and wait for a slow one, by the invocation's 
   expect(Math.max(...(await waits()).map(Number))).toBeLessThan(32 * 1024 * 1024);
 });
 
-it("never hands the worker a request whose head the cloud's host cannot forward: its client waits", async () => {
-  const heads = ["x-ms-invocation-id: 1", "x: ä", `x: ${"y".repeat(17_000)}`];
-  const sockets = heads.map((header, n) => {
-    const socket = connect(host.port, "127.0.0.1");
-    socket.write(Buffer.from(`GET /request/lost-${n} HTTP/1.1\r\n${CLOSE}${header}\r\n\r\n`));
-    return socket;
-  });
-  await json("/request/1");
-  await seen("request 1");
+it("never hands the worker a request that the cloud's host cannot forward; an app can give such up", async () => {
+  const head = (path: string) => `GET /request/${path} HTTP/1.1\r\n${CLOSE}`;
+  const lost = await Promise.all([
+    raw(`${head("lost-1")}x-ms-invocation-id: 1\r\n\r\n`),
+    raw(Buffer.from(`${head("lost-2")}x: ä\r\n\r\n`)),
+    raw(`${head("lost-3")}x: ${"y".repeat(17_000)}\r\n\r\n`),
+  ]);
+  expect(lost.map((answer) => answer.slice(0, 12))).toEqual(["HTTP/1.1 400", "", ""]);
   expect(((await json("/seen")) as string[]).filter((line) => line.includes("lost"))).toEqual([]);
-  for (const socket of sockets) {
-    expect(socket.bytesRead).toBe(0);
-    socket.destroy();
-  }
 });
