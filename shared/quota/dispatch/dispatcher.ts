@@ -76,8 +76,8 @@ export class Dispatcher {
   }
 
   /** A job began to wait here. */
-  parkedHere(job: ParkedJob): void {
-    this.#term?.parkedHere(job);
+  joinedHere(job: ParkedJob): void {
+    this.#term?.joinedHere(job);
   }
 
   /** News of a call made here, where this instance dispatches. */
@@ -102,14 +102,16 @@ export class Dispatcher {
       if (acquired === undefined || this.#term !== undefined) return;
       log.info("dispatching", { instance });
       const sinceMs = clock.now() - (acquired.before?.age_ms ?? Infinity);
-      this.#term = new Term(this.#deps, leadership, sinceMs);
-      const ended = await this.#term.run().finally(() => {
+      const { holder = null, granted_ms } = acquired.before?.value ?? {};
+      const term = new Term(this.#deps, leadership, sinceMs, holder === null ? granted_ms : sinceMs);
+      this.#term = term;
+      const ended = await term.run().finally(() => {
         this.#term = undefined;
       });
       log.info("dispatched", { instance, ended: ended.kind });
       if (ended.kind === "lost") return;
       const atMs = ended.kind === "to_go_on" ? ended.atMs : undefined;
-      await leadership.release(atMs);
+      await leadership.release({ resumes_ms: atMs, granted_ms: term.grantedMs });
       if (ended.kind === "to_go_on") return releases.dispatch(atMs);
       // Whoever stored a job before this look is seen by it; whoever does later finds that nobody dispatches.
       await new Promise<void>((resolve) => clock.after(LAST_LOOK_MS, resolve));

@@ -16,7 +16,7 @@ import type { Waiting } from "../turns/fair-queue.ts";
 import type { Leadership } from "./leadership.ts";
 import { LineWatch } from "./line-watch.ts";
 import { PoolKeeper } from "./pool-keeper.ts";
-import { GRANT_MS, type Release, Scheduler } from "./scheduler.ts";
+import { type Release, Scheduler } from "./scheduler.ts";
 
 export interface DispatcherDeps {
   readonly leases: DispatcherLeases;
@@ -73,6 +73,7 @@ export class Term {
   readonly #beganMs: number;
   /** Reports from before were heard by the one before; undefined: nobody heard any. */
   #heardUntilMs: number | undefined;
+  readonly #grantedMs: number | undefined;
   #isToldToEnd = false;
   #wake: () => void = () => undefined;
   #decideAtMs = Infinity;
@@ -85,13 +86,16 @@ export class Term {
   readonly #reportsHeard = new Map<string, number>();
   readonly #countedMs = new Map<string, number>();
   /** Jobs let go that may still be stored as waiting: since when they wait, and when they were let go. */
-  readonly #released = new Map<string, { parkedMs: number; atMs: number }>();
+  readonly #released = new Map<string, { joinedMs: number; atMs: number; lapsesMs: number }>();
   /** Of the jobs in the queue, as they are stored. */
-  readonly #parkedAs = new Map<string, { parkedMs: number; place: string }>();
+  readonly #places = new Map<string, { joinedMs: number; place: string }>();
   readonly #sends = new Set<Promise<void>>();
 
-  /** @param sinceMs when somebody else last led */
-  constructor(deps: DispatcherDeps, leadership: Leadership, sinceMs: number) {
+  /**
+   * @param sinceMs when somebody else last led
+   * @param grantedMs when that one may have let jobs go that nobody has begun yet
+   */
+  constructor(deps: DispatcherDeps, leadership: Leadership, sinceMs: number, grantedMs: number | undefined) {
     this.#deps = deps;
     this.#leadership = leadership;
     this.#scheduler = new Scheduler(deps.weightOf);
@@ -101,6 +105,7 @@ export class Term {
     this.#busyAtMs = this.#beganMs;
     this.#newsAtMs = this.#beganMs;
     this.#heardUntilMs = sinceMs - CLOCKS_DIFFER_MS;
+    this.#grantedMs = grantedMs;
   }
 
   /** Jobs held in memory: the first of each lane, of however many wait. */
@@ -132,8 +137,17 @@ export class Term {
     this.#decideAtMs = Number.NEGATIVE_INFINITY;
     this.#cancelTimer();
     await Promise.all(this.#sends);
-    if (ended.kind !== "lost") await this.#keeper.write(ended.kind === "to_go_on", true);
+    try {
+      if (ended.kind !== "lost") await this.#keeper.write(ended.kind === "to_go_on", true);
+    } catch (thrown) {
+      log.warn("dispatcher_held_up", { reason: reasonOf(thrown) });
+    }
     return ended;
+  }
+
+  /** When the last of those was let go that nobody may have begun yet. */
+  get grantedMs(): number | undefined {
+    return [...this.#released.values()].at(-1)?.atMs;
   }
 
   end(): void {
@@ -162,8 +176,7 @@ export class Term {
     const newsMs = this.#heardUntilMs === undefined ? NEWS_MS : FIRST_NEWS_MS;
     for (const report of await reports.since(nowMs - newsMs)) this.#hear(report, nowMs);
     this.#heardUntilMs = undefined;
-    for (const [jobId, { atMs }] of this.#released)
-      if (nowMs - atMs >= GRANT_MS) this.#released.delete(jobId);
+    for (const [jobId, { lapsesMs }] of this.#released) if (nowMs >= lapsesMs) this.#released.delete(jobId);
     await this.#line.look();
     const isWaiting = this.#scheduler.queue.size > 0;
     if (isWaiting || this.#released.size > 0) this.#busyAtMs = clock.now();
@@ -186,7 +199,7 @@ export class Term {
         } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
           this.#countedMs.set(name, nowMs);
           const running = await parked.runningOn(name);
-          this.#scheduler.count(name, running, this.#keeper.slotsOf(deployment), nowMs);
+          this.#scheduler.count(name, running, this.#keeper.slotsOf(deployment), nowMs, this.#grantedMs);
         }
       }),
     );
@@ -223,7 +236,7 @@ export class Term {
   }
 
   /** A job began to wait here: it need not be looked for. */
-  parkedHere(job: ParkedJob): void {
+  joinedHere(job: ParkedJob): void {
     this.#line.heard(job);
     this.decideSoon();
   }
@@ -231,17 +244,17 @@ export class Term {
   #add(job: ParkedJob): boolean {
     const released = this.#released.get(job.job_id);
     // Let go already, and its worker has not got to it yet.
-    if (released !== undefined && released.parkedMs === job.parked_ms) return false;
+    if (released !== undefined && released.joinedMs === job.parked_ms) return false;
     this.#released.delete(job.job_id);
-    const before = this.#parkedAs.get(job.job_id);
+    const before = this.#places.get(job.job_id);
     // It was chosen for anew, and waits for others since.
-    if (before !== undefined && before.parkedMs < job.parked_ms) {
+    if (before !== undefined && before.joinedMs < job.parked_ms) {
       this.#scheduler.queue.remove(job.job_id);
       this.#leftQueue(job);
     }
     if (this.#scheduler.queue.has(job.job_id) || job.deployments.length === 0) return false;
-    const { parked_ms: parkedMs, place, ...waiting } = job;
-    this.#parkedAs.set(job.job_id, { parkedMs, place });
+    const { parked_ms: joinedMs, place, ...waiting } = job;
+    this.#places.set(job.job_id, { joinedMs, place });
     this.#scheduler.queue.add(waiting);
     this.#newsAtMs = this.#deps.clock.now();
     return true;
@@ -249,11 +262,11 @@ export class Term {
 
   /** The job is in the queue no more: since when it waits. */
   #leftQueue(job: Pick<Waiting, "job_id">): number {
-    const parked = this.#parkedAs.get(job.job_id);
+    const parked = this.#places.get(job.job_id);
     if (parked === undefined) return 0;
-    this.#parkedAs.delete(job.job_id);
+    this.#places.delete(job.job_id);
     this.#line.left(parked.place);
-    return parked.parkedMs;
+    return parked.joinedMs;
   }
 
   decideSoon(atMs = this.#deps.clock.now()): void {
@@ -278,13 +291,9 @@ export class Term {
   }
 
   #release(releases: readonly Release[], nowMs: number): void {
-    const lapses_ms = nowMs + GRANT_MS;
-    for (const { job } of releases)
-      this.#released.set(job.job_id, { parkedMs: this.#leftQueue(job), atMs: nowMs });
-    const granted = releases.map(({ job, deployment, taken }) => ({
-      key: keyOf(job),
-      grant: { deployment, taken, lapses_ms },
-    }));
+    for (const { job, lapses_ms: lapsesMs } of releases)
+      this.#released.set(job.job_id, { joinedMs: this.#leftQueue(job), atMs: nowMs, lapsesMs });
+    const granted = releases.map(({ job, ...grant }) => ({ key: keyOf(job), grant }));
     this.#send(this.#deps.releases.release(granted), releases.length);
   }
 

@@ -221,7 +221,7 @@ export class InstanceQuota {
 
   /** The job is stored as one that waits in line: somebody must dispatch. */
   async waitsInLine(job: ParkedJob): Promise<void> {
-    this.#deps.dispatcher.parkedHere(job);
+    this.#deps.dispatcher.joinedHere(job);
     await this.#deps.dispatcher.ensure();
   }
 
