@@ -30,7 +30,7 @@ const SHARING = ["one", "other", "double", "fourfold"] as const;
 const OPERATOR = "bench-operator";
 const PER_MINUTE = { requestsPerMinute: 600, tokensPerMinute: 540_000 };
 const JOBS_PER_SECOND = 18;
-/** So long all are to have jobs due. */
+/** How long all tenants must have jobs due. */
 const SHARED_SECONDS = 45;
 const WINDOW_MS = 30_000;
 const LEAST_DUE = 50;
@@ -119,7 +119,7 @@ async function shares(service: LimitedService): Promise<void> {
   );
 }
 
-/** Over all windows, a second apart, in which every tenant had enough jobs due all the time. */
+/** Figures over all windows, a second apart, in which every tenant always had enough jobs due. */
 function lowestIndex(submitted: ReadonlyMap<string, Submitted>, calls: readonly CountedCall[]) {
   const served = calls.flatMap((call) => {
     const job = submitted.get(call.job ?? "");

@@ -4,8 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Agent, request } from "undici";
+import { LAYOUT } from "./layout.ts";
 
-/** The service with limited deployments, as `npm start` runs it: two host processes, free ports, a folder of its own. */
+/** The service with limited deployments, as `npm start` runs it: two host processes (with --split, of each group), free ports, a folder of its own. */
 export interface LimitedService {
   readonly child: ChildProcess;
   readonly url: string;
@@ -28,6 +29,8 @@ export interface LimitedDeployment {
   readonly model: string;
   readonly requestsPerMinute: number;
   readonly tokensPerMinute: number;
+  /** What else the catalogue says of its limits. */
+  readonly says?: { readonly window_seconds?: number; readonly shape?: "bucket" | "window" } | undefined;
 }
 
 /** Model names, and the deployments that serve each, in order. */
@@ -35,10 +38,10 @@ export type Routes = Readonly<Record<string, readonly string[]>>;
 
 function catalogueOf(deployments: readonly LimitedDeployment[], routes: Routes): object {
   return {
-    deployments: deployments.map(({ name, provider, model, requestsPerMinute, tokensPerMinute }) => ({
+    deployments: deployments.map(({ name, provider, model, requestsPerMinute, tokensPerMinute, says }) => ({
       ...{ name, provider, model, base_url: `http://127.0.0.1:7072/${provider}/v1` },
       ...{ auth: { kind: "none" }, endpoints: ["/v1/chat/completions"], simulated: true },
-      limits: { requests_per_minute: requestsPerMinute, tokens_per_minute: tokensPerMinute },
+      limits: { requests_per_minute: requestsPerMinute, tokens_per_minute: tokensPerMinute, ...says },
       price: { currency: "USD", input_per_million: 1, output_per_million: 1 },
     })),
     routes: Object.entries(routes).map(([model, names]) => ({
@@ -61,7 +64,7 @@ export async function startLimited(
   if (tenantsFile !== undefined) writeFileSync(tenants, JSON.stringify(tenantsFile));
   const child = spawn(
     process.execPath,
-    [path.join(root, "dist/local/start.js"), "--instances", String(INSTANCES)],
+    [path.join(root, "dist/local/start.js"), "--instances", String(INSTANCES), ...LAYOUT],
     {
       cwd: root,
       env: {

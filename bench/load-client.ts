@@ -26,7 +26,7 @@ export class LoadClient {
       const { status, body } = await connection.ask(head, init.body ?? "");
       return { status, body: JSON.parse(body) as Record<string, unknown> };
     } finally {
-      // One that broke too: whoever waits for it learns so, instead of waiting on.
+      // A broken connection too: its waiting caller learns so instead of waiting on.
       const next = this.#waiting.shift();
       if (next === undefined) this.#free.push(connection);
       else next(connection);
@@ -65,7 +65,7 @@ export class LoadClient {
     return body;
   }
 
-  /** Until its result is seen. Throws when it is no good. */
+  /** Resolves when the result is seen. Throws when it is not good. */
   async result(id: string): Promise<void> {
     for (;;) {
       const { status, body } = await this.#json(`/api/jobs/${id}`, { wait: 30 });
@@ -79,13 +79,13 @@ export class LoadClient {
     await this.result(await this.submit(n));
   }
 
-  /** In one request, as long as it ends within the wait. */
+  /** The same in one request, if the job ends within the wait. */
   async heldJob(n: number): Promise<void> {
     const { id, status } = await this.#submitted(n, 30);
     if (status !== "completed") await this.result(String(id));
   }
 
-  /** Until no job is left that has not ended. */
+  /** Resolves when every job has ended. */
   async drained(): Promise<void> {
     for (const status of ["queued", "in_progress"]) {
       for (;;) {

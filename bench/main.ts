@@ -6,7 +6,7 @@ import path from "node:path";
 interface Benchmark {
   readonly name: string;
   readonly what: string;
-  /** Below this folder; NAME.ts where it is left out. */
+  /** The file below this folder; NAME.ts if left out. */
   readonly file?: string;
   /** Only by its name: it takes long. */
   readonly alone?: boolean;

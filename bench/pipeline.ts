@@ -1,3 +1,4 @@
+import { LAYOUT, SPLIT_INSTANCES } from "./layout.ts";
 import { LoadClient } from "./load-client.ts";
 import { describeMachine, plainJavaScriptOnAllCoresMs } from "./machine.ts";
 import { cpuMs, head, latenciesMs, median, percentile, row, timed } from "./measure.ts";
@@ -7,10 +8,11 @@ import { storeEndedJobs } from "./stored-jobs.ts";
 /**
  * The whole service as `npm start` runs it, simulated models at 0 ms, one load client in this process: submits a
  * second, jobs a second end to end, added latency, what a job costs in CPU and in operations, and whether any of it
- * grows with the number of jobs stored. Linux only: CPU time is from /proc.
+ * grows with the number of jobs stored. With `--split` two processes of each group of functions, as Flex Consumption
+ * runs them. Linux only: CPU time is from /proc.
  */
 const JOBS = 5_000;
-/** Of submits, while warming up, and of jobs beside the other number. */
+/** Submits and warm-up jobs in flight, and jobs where they are compared with MANY_IN_FLIGHT. */
 const IN_FLIGHT = 32;
 /** As many as a worker runs at a time (host.json, `maxConcurrentCalls`). */
 const MANY_IN_FLIGHT = 64;
@@ -18,11 +20,11 @@ const SEQUENTIAL_JOBS = 200;
 const SUBMITS_A_ROUND = 2_000;
 const MAIN_ROUNDS = 5;
 /**
- * What is measured is a service that has run for a minute: until some 24,000 jobs V8 goes on compiling, on the same two
- * cores. What the first jobs after a start get is measured by itself.
+ * The measured service has run for a minute: V8 keeps compiling for some 24,000 jobs, on the same two cores. The first
+ * jobs after a start are measured separately.
  */
 const WARM_UP_JOBS = 25_000;
-/** Fewer where stores are compared, for they are stored too. */
+/** Fewer when stores are compared, because warm-up jobs are stored too. */
 const COMPARED_WARM_UP_JOBS = 2_000;
 const FEW_STORED = 10;
 const MANY_STORED = 100_000;
@@ -32,12 +34,18 @@ const SEQUENTIAL_JOBS_A_ROUND = 40;
 
 const callMs = await describeMachine();
 await mainFigures();
-console.log(`\nThe same with ${FEW_STORED} and with ${MANY_STORED} jobs in the store, in turns:\n`);
-await compareStores();
+if (LAYOUT.length === 0) {
+  console.log(`\nThe same with ${FEW_STORED} and with ${MANY_STORED} jobs in the store, in turns:\n`);
+  await compareStores();
+}
 
-/** One stack; every figure several times over a minute and more, for so long neighbours of a virtual machine are busy. */
+function start(): Promise<Stack> {
+  return Stack.start(LAYOUT.length === 0 ? {} : { layout: LAYOUT, instances: SPLIT_INSTANCES });
+}
+
+/** One stack. Each figure is measured several times over a minute: a virtual machine's neighbours are busy that long. */
 async function mainFigures(): Promise<void> {
-  const stack = await Stack.start();
+  const stack = await start();
   const client = new LoadClient(stack.url, MANY_IN_FLIGHT);
   const held = (n: number) => client.heldJob(n);
   const whole = (n: number) => client.wholeJob(n);

@@ -1,5 +1,6 @@
 import { request } from "undici";
 import { fairness } from "./fairness.ts";
+import { ARGUMENTS } from "./layout.ts";
 import {
   CALL_MS,
   connections,
@@ -15,7 +16,7 @@ import { idealSeconds, JOBS, SHAPES, type Shape, sizes } from "./simulation/shap
 import { printTimeline } from "./timeline.ts";
 
 /**
- * `npm run bench -- quota [part of a shape's name]`: 2,000 jobs of mixed size offered at once to a route of three
+ * `npm run bench -- quota [part of a shape's name] [--split [--freeze]]`: 2,000 jobs of mixed size offered at once to a route of three
  * deployments (simulated, 600 requests and 540,000 tokens a minute each, 300 ms a call), the real stack with two host
  * processes. For each way of limiting: how long it took over the ideal, calls refused, jobs failed, and what a job
  * cost in nudges and Cosmos DB writes. Each run takes a minute or two, most of it waiting for quota. `fairness`
@@ -30,12 +31,12 @@ const PATIENCE_MS = 400_000;
 
 const headers = { authorization: "Bearer local-team-a", "content-type": "application/json" };
 
-/** Of the running service: jobs submitted since they last all ended, when they did, calls answered until then. */
+/** State of the running service: jobs submitted since all had last ended, when that was, calls answered until then. */
 let submitted = 0;
 let endedAt = 0;
 let counted = 0;
 
-const wanted = process.argv[2];
+const [wanted] = ARGUMENTS;
 /** One shape's whole name means that shape alone. */
 const named = SHAPES.some(({ name }) => name === wanted);
 if (wanted === "fairness") await fairness();
@@ -125,11 +126,12 @@ async function start(shape: Shape): Promise<LimitedService> {
     ...{ name: `${model}-limited`, provider, model },
     requestsPerMinute: shape.limits.requestsPerMinute * factor,
     tokensPerMinute: shape.limits.tokensPerMinute * factor,
+    says: shape.says,
   }));
   return startLimited(deployments, { limited: deployments.map(({ name }) => name) });
 }
 
-/** As the shape says, with nothing used of it yet. */
+/** The limits of the shape, with nothing used yet. */
 async function limit(service: LimitedService, { limits }: Shape): Promise<void> {
   const limited = {
     requests_per_minute: limits.requestsPerMinute,
@@ -184,7 +186,7 @@ async function live(stack: LimitedService): Promise<number> {
   return count(stack, ["queued", "in_progress"]);
 }
 
-/** At least one where there is one: enough to wait by. */
+/** At least one if there is any: enough to wait for. */
 async function count(stack: LimitedService, statuses: readonly string[]): Promise<number> {
   let sum = 0;
   for (const status of statuses) sum += (await jobs(stack, status, 100)).length;

@@ -105,7 +105,7 @@ async function main(): Promise<void> {
     await sendConcurrently(sender, WARM_UP, 50);
     await receiveAll(client.createReceiver("bench"), WARM_UP, width);
   }
-  // A receiver that stops takes what it had in hand with it, locked: so each round empties the queue.
+  // A receiver that stops keeps its prefetched messages locked, so each round empties the queue.
   await measure("send, one by one", MESSAGES / 2, () => sendOneByOne(sender, MESSAGES / 2));
   await measure("receive + complete, 16 concurrent", MESSAGES / 2, () =>
     receiveAll(client.createReceiver("bench"), MESSAGES / 2, 16),

@@ -14,7 +14,7 @@ const PEAK_JOBS = 3_000;
 const WARM_UP_JOBS = 1_500;
 const PEAK_IN_FLIGHT = 32;
 const SHARE_OF_PEAK = 0.8;
-/** As many as there may be behind, when the service stalls for a moment. */
+/** The most jobs that may be behind, when the service stalls for a moment. */
 const CONNECTIONS = 512;
 
 const minutes = minutesAsked();
@@ -96,7 +96,7 @@ async function soak(rate: number): Promise<Part[]> {
   return parts;
 }
 
-/** CPU time so far, ms: the app's, and that of all who are no part of this benchmark. */
+/** CPU time so far, ms: the app's, and that of all processes outside this benchmark. */
 function cpu(): { readonly app: number; readonly others: number } {
   const { app, emulators } = stack.cpu();
   return { app, others: machineCpuMs() - app - emulators - cpuMs(process.pid) };

@@ -6,11 +6,13 @@ import path from "node:path";
 import { cpuMs, rssMb } from "./measure.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
-/** Of what `npm start` prints, no more is kept: only the line with the address is looked for. */
+/** Output of `npm start` beyond this is dropped: only the line with the address is needed. */
 const MAX_KEPT_CHARS = 10_000;
 
 export interface StackOptions {
   readonly instances?: number;
+  /** Of the processes, as `npm start` is told. */
+  readonly layout?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -39,7 +41,8 @@ export class Stack {
     const folder = mkdtempSync(path.join(tmpdir(), "switchyard-bench-"));
     const ports = { PORT: "0", SERVICEBUS_PORT: "0", COSMOS_PORT: "0", MODEL_ENDPOINTS_PORT: "0" };
     const entry = path.join(root, "dist/local/start.js");
-    const child = spawn(process.execPath, [entry, "--instances", String(options.instances ?? 1)], {
+    const { instances = 1, layout = [] } = options;
+    const child = spawn(process.execPath, [entry, "--instances", String(instances), ...layout], {
       cwd: root,
       env: { ...process.env, ...ports, DATA_DIR: folder, MODEL_LATENCY_SCALE: "0", ...options.env },
       stdio: ["ignore", "pipe", "inherit"],

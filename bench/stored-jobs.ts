@@ -1,5 +1,5 @@
 import { type Container, CosmosClient, type JSONObject, type OperationInput } from "@azure/cosmos";
-/** Of the local stack, as everybody knows it. */
+/** The local stack's well-known key. */
 import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
 import { nextRecord } from "../shared/audit/record.ts";
 import { DATABASE, JOBS_CONTAINER } from "../shared/azure/cosmos/client.ts";

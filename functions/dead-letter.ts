@@ -29,13 +29,20 @@ function register(name: string, queue: string, deps: Deps): void {
         id: deadLetterId(from, context.triggerMetadata?.sequenceNumber ?? context.invocationId),
         message_id: messageId,
         nudge: nudgeOf(message) ?? null,
-        reason: text("deadLetterReason") ?? "unknown",
-        description: text("deadLetterErrorDescription") ?? "",
+        reason: why(context, "deadLetterReason") ?? "unknown",
+        description: why(context, "deadLetterErrorDescription") ?? "",
         at_ms: deps.clock.now(),
       };
       await settleDeadLetter({ ...deps, log: logOf(context) }, letter);
     },
   });
+}
+
+/** The broker says why among the message's properties; the library has begun their names with a small letter. */
+function why(context: InvocationContext, name: string): string | undefined {
+  const properties = context.triggerMetadata?.applicationProperties as Record<string, unknown> | undefined;
+  const value = properties?.[name];
+  return typeof value === "string" && value !== "" ? value.slice(0, MAX_DEAD_LETTER_TEXT_CHARS) : undefined;
 }
 
 function metadata(context: InvocationContext, name: string): string | undefined {

@@ -14,6 +14,7 @@ import { createModelClient } from "../shared/model/client.ts";
 import { composeService } from "../shared/service.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
+import { registerEnding } from "./ending.ts";
 import { processLog as log } from "./log.ts";
 import { registerRoutes } from "./register.ts";
 import { registerRunJob } from "./run-job.ts";
@@ -60,7 +61,12 @@ app.setup({ enableHttpStream: true });
 registerRoutes({
   ...service,
   authenticator: createAuthenticator({ ...service, entra: settings.entra }),
-  throttle: createThrottle({ ...settings, maxInFlight: settings.maxRequestsInFlight, clock }),
+  throttle: createThrottle({
+    ...settings,
+    maxInFlight: settings.maxRequestsInFlight,
+    maxHeld: settings.maxHeldCalls,
+    clock,
+  }),
   dependencies: [
     { name: "cosmos", check: () => service.store.read({ tenant_id: "health", job_id: "health" }) },
     { name: "service_bus", check: (patienceMs) => nudges.check(patienceMs) },
@@ -74,3 +80,4 @@ registerSweep({
 });
 registerDeadLetter(service);
 registerSeal(service);
+registerEnding(service);

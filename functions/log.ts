@@ -1,7 +1,7 @@
 import type { InvocationContext } from "@azure/functions";
 import type { Log, LogFields } from "../shared/log.ts";
 
-/** For what happens outside of any invocation: the worker hands its standard output to the host's log. */
+/** The log of what happens outside any invocation: the worker passes its standard output to the host's log. */
 export const processLog: Log = {
   info: (event, fields) => console.info(JSON.stringify({ event, ...fields })),
   warn: (event, fields) => console.warn(JSON.stringify({ event, ...fields })),

@@ -38,7 +38,7 @@ param instanceMemoryMB int = 2048
 @maxValue(1000)
 param maximumInstanceCount int = 100
 
-@description('HTTP requests that an instance takes at once, held calls included. It should exceed MAX_REQUESTS_IN_FLIGHT and the held calls that you expect.')
+@description('HTTP requests that an instance takes at once, held calls included. It should be no less than MAX_REQUESTS_IN_FLIGHT and MAX_HELD_CALLS together.')
 @minValue(16)
 @maxValue(1000)
 param httpConcurrency int = 1000

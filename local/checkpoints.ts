@@ -6,9 +6,9 @@ import { type Clock, systemClock } from "./clock.ts";
 export interface CheckpointBounds {
   /** Pages of the log that are not in the store's file yet, above which they are copied there. */
   readonly uncopiedPages: number;
-  /** Pages of the whole log, above which it is written from its start again whoever waits. */
+  /** Pages of the whole log, above which it is written from its start again even if callers wait. */
   readonly logPages: number;
-  /** Nobody waits when nothing was committed for so long. */
+  /** No caller waits when nothing was committed for so long. */
   readonly quietMs: number;
 }
 
@@ -46,7 +46,7 @@ export class Checkpoints {
     this.#look = db.prepare("PRAGMA wal_checkpoint(NOOP)");
   }
 
-  /** To be told of each commit, once those who waited for it have heard. */
+  /** Call this after each commit, once its callers have heard of it. */
   committed(): void {
     if (this.#due) this.#finish();
     if (++this.#commits % COMMITS_A_LOOK !== 0 || this.#busy || this.#db.isTransaction) return;

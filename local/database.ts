@@ -29,10 +29,10 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
   const { name, file, migrations } = options;
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(file);
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000");
-    db.exec("PRAGMA temp_store = MEMORY");
-    const version = Number(db.prepare("PRAGMA user_version").get()?.user_version ?? 0);
+    // Patience first: several hosts of a stack may open one file at the same moment.
+    db = new DatabaseSync(file, { timeout: 5_000 });
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY");
+    const version = versionOf(db);
     if (version > migrations.length) {
       throw new DatabaseUnusable(
         `${name}: ${file} was written by a newer version (${version}; this one knows ${migrations.length}). Use that version, or another DATA_DIR.`,
@@ -40,7 +40,10 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
     }
     checkPages(db);
     for (let v = version; v < migrations.length; v++) {
-      db.exec(`BEGIN IMMEDIATE; ${migrations[v]}; PRAGMA user_version = ${v + 1}; COMMIT`);
+      db.exec("BEGIN IMMEDIATE");
+      // Another process may have been quicker.
+      if (versionOf(db) === v) db.exec(`${migrations[v]}; PRAGMA user_version = ${v + 1}`);
+      db.exec("COMMIT");
     }
     return db;
   } catch (thrown) {
@@ -52,6 +55,10 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
       { cause: thrown },
     );
   }
+}
+
+function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare("PRAGMA user_version").get()?.user_version ?? 0);
 }
 
 /** Throws when the file is damaged: better now than in the middle of work. */
@@ -69,7 +76,7 @@ interface Enlisted {
   readonly failed: (why: Error) => void;
 }
 
-/** Callers that share a commit, at most: nobody waits longer for others. */
+/** The most callers that share a commit: none waits longer for others. */
 const MAX_TOGETHER = 24;
 
 /**
@@ -165,14 +172,14 @@ export class GroupCommit {
       this.#waiting = [];
       this.#flushLater(this.#waiting, 1);
     }
-    // A full disk makes SQLite roll back by itself: what is written after that would be stored one by one.
+    // A full disk makes SQLite roll back on its own. What is written after that would be stored one by one.
     if (!this.#db.isTransaction)
       this.#doomed ??= new Error("The transaction was rolled back by the database.");
     if (this.#doomed !== undefined) throw this.#doomed;
     return this.#waiting;
   }
 
-  /** At the end of the first turn after which no more than `seen` share the open transaction: alone, at once. */
+  /** Flushes at the end of the first turn in which no caller joined the `seen` ones; a single caller's at once. */
   #flushLater(open: readonly Enlisted[], seen: number): void {
     setImmediate(() => {
       if (this.#waiting !== open) return; // flushed meanwhile
@@ -192,7 +199,7 @@ export class GroupCommit {
       try {
         this.#db.exec("ROLLBACK");
       } catch {
-        // SQLite has rolled back by itself (a full disk does that); there is nothing left to undo.
+        // SQLite has rolled back on its own (a full disk does that); nothing is left to undo.
       }
       return thrown instanceof Error ? thrown : new Error(String(thrown));
     }

@@ -4,6 +4,7 @@ import { AzuriteNotStarted, startAzurite, storageConnection } from "./stack/azur
 import { StartFailed } from "./stack/child.ts";
 import { startEmulators } from "./stack/emulator-set.ts";
 import { lockFolderSoon } from "./stack/folder-lock.ts";
+import { continueFrozen } from "./stack/processes-file.ts";
 import type { StackSettings } from "./stack/settings.ts";
 import { stackSettings } from "./stack/settings-files.ts";
 
@@ -47,13 +48,12 @@ async function main(): Promise<void> {
       (thrown) => fail(thrown),
     );
   };
-  onEnd(end);
-
   const settings = stackSettings(process.env, folder);
+  onEnd(end, settings.dataDir);
   const log = createHostLog({});
   process.on("exit", () => log.flush());
   const lock = await lockFolderSoon(settings.dataDir, "emulators", PATIENCE_MS);
-  // For `func start` every emulator is wanted, whatever the app's own connection strings say.
+  // `func start` needs every emulator, whatever the app's own connection strings say.
   const emulators = await startEmulators(
     owned ? settings : { ...settings, emulateServiceBus: !onlyModels, emulateCosmos: !onlyModels },
     folder,
@@ -64,16 +64,17 @@ async function main(): Promise<void> {
     await Promise.all([emulators.close(), azurite?.then((running) => running?.close())]);
     lock.release();
   };
-  const { serviceBusPort, cosmosPort, modelEndpointsPort } = emulators;
+  const { serviceBusPort, cosmosPort, modelEndpointsPort, controlPort } = emulators;
   if (wanted) end();
-  else if (owned) process.send?.({ ready: true, serviceBusPort, cosmosPort, modelEndpointsPort });
+  else if (owned)
+    process.send?.({ ready: true, serviceBusPort, cosmosPort, modelEndpointsPort, controlPort });
   else {
     if (!onlyModels) {
       process.stdout.write(`Service Bus     sb://127.0.0.1:${serviceBusPort}\n`);
       process.stdout.write(`Cosmos DB       http://127.0.0.1:${cosmosPort}/\n`);
     }
     process.stdout.write(`Model endpoints http://127.0.0.1:${modelEndpointsPort}/\n`);
-    process.stdout.write(`Control         http://127.0.0.1:${emulators.controlPort}/ (counters, faults)\n`);
+    process.stdout.write(`Control         http://127.0.0.1:${controlPort}/ (counters, faults)\n`);
     process.stdout.write("Ctrl-C ends them; their data stays.\n");
     if (!onlyModels) azurite = startStorage(settings, log);
   }
@@ -92,7 +93,7 @@ async function startStorage({ azuritePort, dataDir }: StackSettings, log: HostLo
   }
 }
 
-function onEnd(end: () => void): void {
+function onEnd(end: () => void, dataDir: string): void {
   if (!owned) {
     process.on("SIGINT", end);
     process.on("SIGTERM", end);
@@ -107,7 +108,11 @@ function onEnd(end: () => void): void {
   process.on("message", (message: { stop?: boolean }) => {
     if (message.stop === true) end();
   });
-  process.on("disconnect", end);
+  process.on("disconnect", () => {
+    // The stack was killed; the hosts that it had frozen hear of it only when they go on.
+    continueFrozen(dataDir);
+    end();
+  });
 }
 
 function fail(thrown: unknown): never {

@@ -7,9 +7,9 @@ export interface FaultRule {
   readonly operation: string;
   /** Chance of each operation to be hit, 0 to 1 (1). */
   readonly probability?: number;
-  /** So many operations that match pass first (0). */
+  /** How many matching operations pass first (0). */
   readonly skip?: number;
-  /** At most so many are hit (no limit). */
+  /** How many are hit at most (no limit). */
   readonly count?: number;
 }
 

@@ -1,22 +1,12 @@
-import { parseArgs } from "node:util";
+import { randomInt } from "node:crypto";
 import { createHostLog } from "./host/host-log.ts";
 import { lockFolderSoon } from "./stack/folder-lock.ts";
+import { HELP, readLayout } from "./stack/layout.ts";
 import { stackSettings } from "./stack/settings-files.ts";
 import { Stack } from "./stack/stack.ts";
 
-const MAX_INSTANCES = 64;
-const HELP = `Usage: npm start [-- --instances N]
-
-Runs the whole service on this machine: emulators, simulated models and N Functions hosts behind one port.
-Prints "ready http://127.0.0.1:PORT" once it serves; SIGINT or SIGTERM end it, a second SIGINT at once.
-
-  --instances N   host processes, 1 to ${MAX_INSTANCES} (1)
-  --help          this text
-
-Settings (environment, then local.settings.json): PORT (7071), DATA_DIR (.switchyard), SERVICEBUS_PORT (5672),
-COSMOS_PORT (8081), MODEL_ENDPOINTS_PORT (7072), MODEL_LATENCY_SCALE (1), SERVICEBUS_CONFIG, MODELS_FILE,
-TENANTS_FILE, SERVICEBUS, COSMOS, DRAIN_SECONDS (10), HOST_CUT_SECONDS (none). A port of 0 takes a free one.
-`;
+/** A seed that is easily typed again. */
+const MAX_RANDOM_SEED = 1_000_000;
 /** A stack that has just been killed lets go of its folder within this time. */
 const PATIENCE_MS = 2_000;
 /** Ctrl-C under npm arrives twice, from the terminal and from npm: only a later one is a second one. */
@@ -25,13 +15,16 @@ const SECOND_SIGINT_MS = 500;
 const PARENT_LOOK_MS = 500;
 
 async function main(): Promise<void> {
-  const instances = readInstances();
-  if (instances === undefined) return;
+  const layout = readLayout(process.argv.slice(2), () => randomInt(MAX_RANDOM_SEED));
+  if (layout === undefined) {
+    process.stdout.write(HELP);
+    return;
+  }
   const folder = process.cwd();
   const settings = stackSettings(process.env, folder);
   const log = createHostLog({});
   const lock = await lockFolderSoon(settings.dataDir, "start", PATIENCE_MS);
-  const stack = new Stack({ settings, folder, instances, log });
+  const stack = new Stack({ settings, folder, layout, log });
 
   let stoppedAt: number | undefined;
   const end = () => {
@@ -68,22 +61,6 @@ async function main(): Promise<void> {
     log.flush();
     fail(thrown, stack);
   }
-}
-
-/** Undefined when help was asked for. */
-function readInstances(): number | undefined {
-  const { values } = parseArgs({
-    options: { instances: { type: "string", default: "1" }, help: { type: "boolean", short: "h" } },
-  });
-  if (values.help === true) {
-    process.stdout.write(HELP);
-    return undefined;
-  }
-  const instances = Number(values.instances);
-  if (!/^\d+$/.test(values.instances) || instances < 1 || instances > MAX_INSTANCES) {
-    throw new RangeError(`--instances must be 1 to ${MAX_INSTANCES}; it is "${values.instances}".`);
-  }
-  return instances;
 }
 
 /** A shell between npm and this process may die of a signal alone, and npm of SIGKILL: nobody would ever stop us. */

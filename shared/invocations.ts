@@ -16,7 +16,7 @@ export interface InvocationsDeps {
 /** What goes on in this process while any invocation runs, and at no other time: it may be frozen then, or taken away. */
 export class Invocations {
   readonly #deps: InvocationsDeps;
-  #running = 0;
+  readonly #running = new Set<Promise<unknown>>();
   #cancel: () => void = () => undefined;
 
   constructor(deps: InvocationsDeps) {
@@ -25,15 +25,22 @@ export class Invocations {
 
   /** Runs one. @throws StoreUnavailable where it is not known what is in force, and what `work` throws */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running++ === 0) this.#lookLater();
+    if (this.#running.size === 0) this.#lookLater();
+    const running = this.#deps.fresh().then(work);
+    this.#running.add(running);
     try {
-      await this.#deps.fresh();
-      return await work();
+      return await running;
     } finally {
       // The last one takes along what nobody would send after it.
-      if (this.#running === 1) await this.#deps.flush();
-      if (--this.#running === 0) this.#cancel();
+      if (this.#running.size === 1) await this.#deps.flush();
+      this.#running.delete(running);
+      if (this.#running.size === 0) this.#cancel();
     }
+  }
+
+  /** Resolves once those that run now have ended, however they do. */
+  async idle(): Promise<void> {
+    await Promise.allSettled([...this.#running]);
   }
 
   #lookLater(): void {

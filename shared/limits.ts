@@ -26,10 +26,8 @@ export const MAX_LOST_ATTEMPTS = 20;
 export const MAX_RETRY_AFTER_SECONDS = 600;
 /** Faults listed in one problem: enough to correct a form, no more than a page. */
 export const MAX_FAULTS = 20;
-/** Of an instance's requests in flight, the part that one tenant may have: the rest is there for the others. */
+/** The part of an instance's requests in flight that one tenant may have: the rest is for the others. */
 export const MAX_TENANT_SHARE_IN_FLIGHT = 0.75;
-/** Calls that an instance holds until a job's end: each costs a socket and at most a read a second. */
-export const MAX_HELD_CALLS = 2_000;
 /** For the response of a job that has ended, at replicas that lag: 0.75 s with the pauses between, then the client asks again. */
 export const MAX_RESPONSE_LOOKS = 5;
 /** A submit's body is in memory while its client waits: with a longer one it is answered at once. */
@@ -40,7 +38,7 @@ export const TURNED_AWAY_LOG_EVERY_MS = 10_000;
 export const MAX_STATUS_JOBS = 2_000;
 /** Jobs before a job in its line are counted up to here: each is an item that the store reads. */
 export const MAX_AHEAD = 100;
-/** Of a dead letter's id, reason and description: they are whatever its sender wrote. */
+/** Length of a dead letter's id, reason and description, which are whatever its sender wrote. */
 export const MAX_DEAD_LETTER_TEXT_CHARS = 1_024;
 /** Jobs a sweep looks at in a page, and pages in a round: the next round goes on with the rest. */
 export const SWEEP_PAGE_JOBS = 100;

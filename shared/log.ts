@@ -7,9 +7,24 @@ export interface Log {
   error(event: string, fields?: LogFields): void;
 }
 
-/** What an unknown thrown value says of itself, for a log line or an error's message. */
+/** Causes of causes, and errors of an aggregate, that are told: what is deeper or comes later says no more. */
+const MAX_DEPTH = 5;
+const MAX_TOGETHER = 5;
+
+/** What an unknown thrown value says of itself and of what caused it, for a log line or an error's message. */
 export function reasonOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  const cause = thrown.cause instanceof Error ? ` (${thrown.cause.message})` : "";
-  return `${thrown.name}: ${thrown.message}${cause}`;
+  return withCauses(`${thrown.name}: ${thrown.message}`, thrown, MAX_DEPTH);
+}
+
+function withCauses(text: string, thrown: unknown, depth: number): string {
+  if (!(thrown instanceof Error) || depth === 0) return text;
+  const together: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [];
+  const causes = [...together.slice(0, MAX_TOGETHER), ...(thrown.cause === undefined ? [] : [thrown.cause])];
+  const told = causes
+    .map((cause) => withCauses(cause instanceof Error ? cause.message : String(cause), cause, depth - 1))
+    // An error often says of its cause what that says itself.
+    .filter((cause) => cause !== "" && !text.includes(cause));
+  const rest = together.length > MAX_TOGETHER ? [`${together.length - MAX_TOGETHER} more`] : [];
+  return told.length === 0 ? text : `${text} (${[...told, ...rest].join("; ")})`;
 }

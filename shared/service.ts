@@ -10,6 +10,7 @@ import type { FreshCopy } from "./fresh-copy.ts";
 import { Invocations } from "./invocations.ts";
 import { SWITCHED_OFF } from "./job/after-call.ts";
 import type { LiveJobs } from "./job/backlog.ts";
+import { UsualDurations } from "./job/ending/look-times.ts";
 import type { IntakeDeps } from "./job/intake/intake.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
@@ -19,10 +20,10 @@ import type { RunDeps } from "./job/run/run-deps.ts";
 import { createRunningJobs } from "./job/running-jobs.ts";
 import { budgetChange, ChangedWaits, catalogueChange, type WaitingJobs } from "./job/sweep/changed-waits.ts";
 import type { LeaseWatch } from "./job/sweep/lease-watch.ts";
-import type { SweepParts } from "./job/sweep/parts.ts";
+import { type SweepParts, sharedAnswer } from "./job/sweep/parts.ts";
 import { type SweepRounds, toldRounds } from "./job/sweep/round.ts";
-import { Sweeper } from "./job/sweep/sweep.ts";
-import type { Log } from "./log.ts";
+import { NOTHING_SWEPT, Sweeper } from "./job/sweep/sweep.ts";
+import { type Log, reasonOf } from "./log.ts";
 import type { Catalogue } from "./model/catalogue.ts";
 import type { ModelClient } from "./model/client.ts";
 import { createLatencies } from "./model/latency.ts";
@@ -66,7 +67,7 @@ export interface ServicePorts extends StorePorts {
   /** Hex digits that nobody can guess, two for each byte. */
   readonly randomHex: (bytes: number) => string;
   readonly newId: () => string;
-  /** Of what happens outside of any invocation. */
+  /** The log of what happens outside any invocation. */
   readonly log: Log;
 }
 
@@ -135,8 +136,9 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     jobs: ports.sweptJobs,
     watch: ports.leaseWatch,
   });
+  const anyLives = sharedAnswer(() => ports.liveJobs.isAny());
   const rounds = toldRounds({
-    sweep: (of) => sweeper.sweep(of),
+    sweep: async (of) => ((await anyLives()) ? sweeper.sweep(of) : NOTHING_SWEPT),
     rounds: ports.sweepRounds,
     ...{ clock, instance },
   });
@@ -148,12 +150,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   );
   const changedBudgets = new ChangedWaits(waits, budgetChange(waitingJobs, tenants));
 
+  const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
-    ...{ store, nudges, running, budgets, clock, nudgeGraceMs, catalogue, settings },
+    ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, catalogue, settings },
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
     ...{ store, nudges, catalogue, tenants, quota, budgets, running, clock, random, nudgeGraceMs },
+    urgent: releases,
     models: ports.models,
     latencies: createLatencies(clock),
     newClaimId: ports.newId,
@@ -175,13 +179,23 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     ...{ clock, fresh, flush: () => reporter.flush() },
     look: async () => void (await Promise.all(copies.map((copy) => copy.look()))),
   });
-  /** What one turn of the sweep timer does; each part whatever becomes of the others. */
+  /**
+   * What one turn of the sweep timer does; each part whatever becomes of the others. While no job lives a turn asks that
+   * one question, and no part has anything to do, but for money that was put aside and not settled.
+   */
   const sweep: SweepParts = {
     sweep: rounds,
-    changed_catalogue: (of) => changedCatalogue.nudge(of),
-    changed_budgets: (of) => changedBudgets.nudge(of),
+    changed_catalogue: async (of) => (await anyLives()) && changedCatalogue.nudge(of),
+    changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
-    dispatcher: () => dispatcher.tend(),
+    dispatcher: async () => (await anyLives()) && dispatcher.tend(),
+  };
+  let handedOver: Promise<void> | undefined;
+  const handOver = async () => {
+    const whats = await Promise.allSettled([dispatcher.handOver(), invocations.idle()]);
+    for (const { reason } of whats.filter((what) => what.status === "rejected"))
+      log.warn("not_handed_over", { reason: reasonOf(reason) });
+    await reporter.flush();
   };
   const seal = (of: Log) =>
     sealDays({
@@ -193,14 +207,15 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     });
   return {
     ...ports,
-    ...{ settings, catalogue, tenants, running, budgets, quota, dispatcher },
+    ...{ settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
     ...{ intake, run, redrive, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
-    /** This process is told to end: others go on with what it does for all of them. Resolves once they can. */
-    handOver: async () => {
-      await dispatcher.handOver();
-      await reporter.flush();
+    /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */
+    handOver: () => {
+      running.endInstance();
+      handedOver ??= handOver();
+      return handedOver;
     },
     /** What operators have set, as this instance sees it. */
     overridesWatch: overrides,

@@ -20,7 +20,9 @@ export interface Settings {
   readonly auditRetentionDays: number;
   /** Requests of tenants that one instance works on at once; more are answered 429. */
   readonly maxRequestsInFlight: number;
-  /** Of a tenant whose limits say nothing, on one instance; 0: no limit. */
+  /** Calls that one instance holds until a job's end, besides; one more ends the wait of another. */
+  readonly maxHeldCalls: number;
+  /** Submits a second of a tenant without limits of its own, on one instance; 0: no limit. */
   readonly submitsPerSecond: number;
   /** How this process is called in audit records, reports and logs. */
   readonly instance: string;
@@ -80,7 +82,8 @@ export const settingsSchema = z.object({
   MAX_DEADLINE_SECONDS: whole({ min: 1, max: 31_536_000, default: 604_800 }),
   CONTENT_RETENTION_DAYS: whole({ min: 1, max: 3650, default: 30 }),
   AUDIT_RETENTION_DAYS: whole({ min: 0, max: 36_500, default: 0 }),
-  MAX_REQUESTS_IN_FLIGHT: whole({ min: 1, max: 100_000, default: 512 }),
+  MAX_REQUESTS_IN_FLIGHT: whole({ min: 1, max: 100_000, default: 400 }),
+  MAX_HELD_CALLS: whole({ min: 1, max: 100_000, default: 600 }),
   SUBMITS_PER_SECOND: whole({ min: 0, max: 1_000_000, default: 0 }),
   WEBSITE_INSTANCE_ID: text.optional(),
   WEBSITE_POD_NAME: text.optional(),
@@ -130,6 +133,7 @@ export function parseSettings(
     contentRetentionDays: s.CONTENT_RETENTION_DAYS,
     auditRetentionDays: s.AUDIT_RETENTION_DAYS,
     maxRequestsInFlight: s.MAX_REQUESTS_IN_FLIGHT,
+    maxHeldCalls: s.MAX_HELD_CALLS,
     submitsPerSecond: s.SUBMITS_PER_SECOND,
     instance: instanceOf(s.WEBSITE_INSTANCE_ID ?? s.WEBSITE_POD_NAME ?? s.CONTAINER_NAME, random()),
     local:

@@ -20,7 +20,7 @@ export interface JobKey {
 
 export interface Stored<T> {
   readonly value: T;
-  /** Of the stored version; a write that names an older one is refused. */
+  /** The etag of the stored version. A write that names an older one is refused. */
   readonly etag: string;
 }
 

@@ -66,6 +66,14 @@ export const HOSTINGS: readonly Hosting[] = [
   ...[SHARED, SPLIT, KILLED, FROZEN].map((layout) => ({
     ...{ name: "4 at a time", layout, ...FEW_AT_A_TIME },
   })),
+  {
+    ...{ name: "4 at a time, the leader told to end, three times", layout: SPLIT, ...FEW_AT_A_TIME },
+    leader: { end: "told to end", atSeconds: [10, 20, 30] },
+  },
+  {
+    ...{ name: "4 at a time, the leader killed", layout: SPLIT, ...FEW_AT_A_TIME },
+    leader: { end: "killed", atSeconds: [15] },
+  },
   ...[SHARED, SPLIT, FROZEN].map((layout) => ({ name: "2 at a time", layout, ...TWO_AT_A_TIME })),
 ];
 

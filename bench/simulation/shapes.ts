@@ -29,11 +29,6 @@ export const SHAPES: readonly Shape[] = [
   { name: "window, configured twice too high", limits: window, configured: 2 },
   { name: "bucket, no headers", limits: { ...bucket, headers: false } },
   { name: "window, no headers", limits: { ...window, headers: false }, says: { window_seconds: 20 } },
-  {
-    name: "window, no headers, said",
-    limits: { ...window, headers: false },
-    says: { window_seconds: 20, shape: "window" },
-  },
   { name: "bucket, one dead from second 10", limits: bucket, deadFromMs: 10_000 },
   {
     name: "window of a second",

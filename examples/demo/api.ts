@@ -1,4 +1,4 @@
-/** The service's HTTP contract, as far as the demo uses it. */
+/** The part of the service's HTTP contract that the demo uses. */
 export interface Job {
   readonly id: string;
   readonly status: "queued" | "in_progress" | "completed" | "failed" | "cancelled" | "expired";

@@ -5,8 +5,8 @@ import type { AuditRecord } from "./api.ts";
 const GENESIS_HASH = "0".repeat(64);
 
 /**
- * What is wrong with each record, undefined where it holds: its hash must be that of its content and of the record
- * before, as any client can reckon it: SHA-256 over the RFC 8785 canonical JSON of all its fields but `hash`.
+ * What is wrong with each record; undefined where it holds. Its hash must be the one of its content and of the record
+ * before, which any client can compute: SHA-256 over the RFC 8785 canonical JSON of all its fields except `hash`.
  */
 export function chainFaults(records: readonly AuditRecord[]): (string | undefined)[] {
   return records.map(({ hash, ...fields }, index) => {

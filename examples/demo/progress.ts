@@ -8,7 +8,7 @@ export interface ProgressState {
 }
 
 const BAR_CHARS = 10;
-/** Without a terminal a line is written each time another such share has ended. */
+/** Without a terminal, a line is written each time another share of this size has ended. */
 const PLAIN_STEPS = 8;
 
 export function progressLine(state: ProgressState): string {

@@ -79,7 +79,7 @@ function labRow(lab: string, outcomes: readonly Outcome[]): string[] {
   ];
 }
 
-/** Of jobs in one currency, as the demo's are. */
+/** The sum of jobs in one currency, which all of the demo's have. */
 export function costOf(outcomes: readonly Outcome[]): string {
   return sum(outcomes.flatMap(({ job }) => (job.cost === null ? [] : [job.cost.amount])));
 }

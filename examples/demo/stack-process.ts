@@ -61,7 +61,7 @@ export async function startStack(options: {
     if (stopping) return new Promise<never>(() => undefined);
     throw new Error(`The stack ended (${signal ?? `exit code ${code}`}):\n${said.slice(-SHOWN_LOG_CHARS)}`);
   });
-  // It is heard of by whoever races against it; until then it is no unhandled rejection.
+  // A caller that races against it hears of it. Until then it must not be an unhandled rejection.
   failed.catch(() => undefined);
 
   const ready = new Promise<string>((resolve) => {

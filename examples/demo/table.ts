@@ -9,7 +9,7 @@ export interface Column {
 const GAP = "  ";
 const MIN_FLEXIBLE_CHARS = 20;
 
-/** Rows under their titles, a rule between them. No line is wider than `width`, as far as fixed columns leave room. */
+/** Rows under their titles, a rule between them. No line is wider than `width`, if fixed columns leave room. */
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -34,7 +34,7 @@ export function table(
   return [line(columns.map(({ title }) => title)), rule, ...rows.map(line)].join("\n");
 }
 
-/** On one line, in at most so many characters. */
+/** The text on one line, in at most so many characters. */
 export function shorten(text: string, width: number): string {
   const flat = text.replace(/\s+/g, " ").trim();
   const points = [...flat];

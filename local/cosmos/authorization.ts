@@ -10,7 +10,7 @@ export const EMULATOR_KEY =
 /** Signatures seen to be good and kept: all batches of a container in one second carry the same one. */
 const MAX_KNOWN = 100;
 
-/** A promise where a token has to be verified; a key is checked at once. @throws CosmosError 401, 403 */
+/** A promise if a token must be verified; a key is checked at once. @throws CosmosError 401, 403 */
 export type Authorize = (
   route: Route,
   authorization: string | undefined,
@@ -22,7 +22,7 @@ export type Authorize = (
  * token, where those are configured.
  */
 export function createAuthorization(key: string, verifyToken?: VerifyToken): Authorize {
-  // A key object, for a bare buffer is made into one at each use, which costs more than the hash.
+  // A key object, because a bare buffer is made into one at each use, which costs more than the hash.
   const secret = createSecretKey(Buffer.from(key, "base64"));
   const known = new Map<string, string>();
   return (route, authorization = "", date) => {

@@ -141,7 +141,7 @@ function outcome(
   return { statusCode: FAILED_DEPENDENCY, operation, ...work };
 }
 
-/** Each operation by itself, with the key it names; the ones behind a failure only where it `goesOn`. */
+/** Each operation alone, with the key it names. Those after a failure run only if it `goesOn`. */
 export function bulk(container: ContainerStore, text: string, goesOn: boolean): BatchResult {
   const results: OperationResult[] = [];
   let failed = false;

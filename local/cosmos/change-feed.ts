@@ -16,7 +16,7 @@ export interface FeedPage {
 }
 
 const DEFAULT_PAGE_ITEMS = 100;
-/** As the service: a page is at most 4 MB. */
+/** A page is at most 4 MB, as in the service. */
 const MAX_PAGE_CHARS = 4 * 1024 * 1024;
 
 /** Items of a container as they stand, or their changes. @throws CosmosError 400 for a feed it does not serve */
@@ -28,7 +28,7 @@ export function feedPage(container: ContainerView, headers: IncomingHttpHeaders)
   return changeFeed(container, headers);
 }
 
-/** As many items as a page holds, and whether there may be more: a full page does not know. */
+/** The items that fit a page, and whether there may be more: a full page does not know. */
 function fill(items: Iterable<StoredItem>, headers: IncomingHttpHeaders) {
   const asked = Number(header(headers, "x-ms-max-item-count") ?? -1);
   const most = asked > 0 ? asked : DEFAULT_PAGE_ITEMS;

@@ -26,14 +26,14 @@ const TABLE: readonly (readonly [kilobytes: number, read: number, write: number]
 const READ = 1;
 const WRITE = 2;
 
-/** Of each term that goes into an index or out of it. */
+/** The price of each term that is added to an index or removed from it. */
 const TERM_RU = 0.2;
-/** Of each property that a patch changes, besides what a replace would cost. */
+/** The price of each property that a patch changes, on top of what a replace would cost. */
 const PATCHED_RU = 0.4;
 /** Not documented: what a query costs that finds nothing, and each item it looks at. */
 const QUERY_BASE_RU = 2.3;
 const QUERY_RU_PER_ITEM = 0.1;
-/** Of a page of a feed that has nothing new. */
+/** The price of a feed page that has nothing new. */
 const EMPTY_RU = 1;
 
 /** What the price of an item's write depends on: its size as it is stored, and its terms in the indexes, as hashes. */
@@ -54,9 +54,9 @@ export type Work =
     };
 
 export interface Prices {
-  /** Of a point read, or a write. */
+  /** The price of a point read or a write. */
   of(work: Work): number;
-  /** Of a page of a feed: what reading its items one by one costs. */
+  /** The price of a feed page: that of reading its items one by one. */
   feed(texts: readonly string[]): number;
   query(looked: number, answer: string): number;
 }

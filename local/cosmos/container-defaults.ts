@@ -23,7 +23,7 @@ function indexingWithDefaults(policy: IndexingPolicy): IndexingPolicy {
   if (mode === "none")
     return { automatic: false, ...policy, indexingMode: mode, includedPaths: [], excludedPaths: [] };
   const excluded = excludedPaths ?? [];
-  // Without either list all is indexed; a list of exclusions alone stands for itself.
+  // Without either list everything is indexed. A list of exclusions alone is taken as it is.
   const included = includedPaths ?? (excluded.some(({ path }) => path === "/*") ? [] : [{ path: "/*" }]);
   return {
     automatic: true,

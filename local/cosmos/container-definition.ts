@@ -31,7 +31,7 @@ const MAX_NAME_CHARS = 255;
 const MAX_TTL_SECONDS = 2_147_483_647;
 const MAX_KEY_PATHS = 3;
 
-/** Settings whose effect this emulator has none of: a container that asks for one is refused. */
+/** Settings that this emulator does not implement: a container that asks for one is refused. */
 const NOT_SERVED = [
   "vectorEmbeddingPolicy",
   "fullTextPolicy",

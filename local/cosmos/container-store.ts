@@ -166,7 +166,7 @@ export class ContainerStore implements ContainerView {
     return row === undefined ? undefined : storedItem(row);
   }
 
-  /** For a write that only has to know whether there is an item, and which version. */
+  /** What a write needs that only has to know whether there is an item, and which version. */
   version(key: string, id: string): Version | undefined {
     const row = this.#version.get(key, id, this.#clock.now());
     if (row === undefined) return undefined;

@@ -68,7 +68,7 @@ function makeSortIndexes(db: DatabaseSync, table: string, { composites }: IndexP
   }
 }
 
-/** Version 1 had no `born`: there its lsn stands for it. Up to version 3, resource ids were others. */
+/** Version 1 had no `born`: its lsn is used instead. Up to version 3, resource ids were different. */
 function rebuild(
   db: DatabaseSync,
   table: string,

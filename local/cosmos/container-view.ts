@@ -63,9 +63,9 @@ export interface Selection extends KeyScope {
   /** SQL over the columns of indexed paths, which need not tell everything: a query looks again. */
   readonly where?: string;
   readonly values?: readonly SQLInputValue[];
-  /** As created, as last written, or by columns. */
+  /** The order: as created, as last written, or by columns. */
   readonly order: "born" | "lsn" | Sorted;
-  /** From the item created with this lsn on. */
+  /** Starts with the item created with this lsn. */
   readonly fromBorn?: number | undefined;
   /** Written after this lsn. */
   readonly afterLsn?: number | undefined;

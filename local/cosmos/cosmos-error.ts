@@ -39,7 +39,7 @@ const CODES: Readonly<Record<number, string>> = {
 
 export const badRequest = (message: string, substatus?: number) =>
   new CosmosError(400, message, substatus === undefined ? {} : { substatus });
-/** As the service words it: its clients look for this text. */
+/** The service's own words: its clients look for this text. */
 export const tooLarge = (why: string) =>
   new CosmosError(413, `Message: {"Errors":["Request size is too large"]}\r\n${why}.`);
 export const notFound = (what: string) => new CosmosError(404, `Resource Not Found: ${what}`);

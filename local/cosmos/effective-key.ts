@@ -3,7 +3,7 @@ import { type KeyPart, keyOfText } from "./partition-key.ts";
 /**
  * The effective key of a partition key: where it lies in the hash range that physical partitions divide among
  * themselves, as upper-case hexadecimal digits that compare as text. Version 2 of the service's hashing, in which each
- * component is hashed by itself: the effective key of a prefix is a prefix of the whole one's.
+ * component is hashed on its own: the effective key of a prefix is a prefix of the whole key's.
  */
 export function effectiveKey(parts: readonly KeyPart[]): string {
   return parts.map(hashed).join("");

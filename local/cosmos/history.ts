@@ -11,7 +11,7 @@ export interface Change {
 }
 
 export interface Bounds {
-  /** At most so many writes behind; a batch counts as one. */
+  /** Stale reads are at most so many writes behind; a batch counts as one. */
   readonly writes?: number | undefined;
   /** No state that ended longer than so many ms ago. */
   readonly ms?: number | undefined;
@@ -22,7 +22,7 @@ export interface Bounds {
 /** What a container held a while ago: the changes since, undone. */
 export interface Past {
   readonly lsn: number;
-  /** By key and id: items as they were, for those that changed since. */
+  /** Items as they were, by key and id, for those that changed since. */
   readonly before: ReadonlyMap<string, Change>;
 }
 

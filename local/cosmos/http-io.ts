@@ -6,7 +6,7 @@ import { tooLarge } from "./cosmos-error.ts";
 /** A batch of 2 MB, with its envelope. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
-/** The client is gone: there is nobody to answer. */
+/** The client is gone: no one is left to answer. */
 export class Gone extends Error {
   override readonly name = "Gone";
 }
@@ -48,7 +48,7 @@ export function answer(
   } else {
     all["content-type"] = typeof body === "string" ? "application/json" : "application/octet-stream";
     all["content-length"] = Buffer.byteLength(body);
-    // As text: Node then writes head and body as one.
+    // Text, because Node then writes head and body together.
     response.writeHead(status, all).end(body);
   }
 }

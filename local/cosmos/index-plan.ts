@@ -56,9 +56,9 @@ function compositesOf(policy: NonNullable<IndexingPolicy["compositeIndexes"]>): 
 }
 
 /**
- * What a container's indexing policy comes to in SQLite: a column for each indexed scalar path, filled from the item
+ * What a container's indexing policy means in SQLite: a column for each indexed scalar path, filled from the item
  * as it is written; an index for each composite index, inside the first component of the partition key. The index of
- * a single path is made when a query first needs it, for a write pays for each.
+ * a single path is made when a query first needs it, because each index costs every write.
  */
 export class IndexPlan {
   readonly paths: readonly string[];
@@ -120,7 +120,7 @@ export class IndexPlan {
     return [...this.#columns.values()];
   }
 
-  /** An item's values for the columns. Only texts and numbers are kept: a query looks at the rest by itself. */
+  /** An item's values for the columns. Only texts and numbers are kept: a query reads the rest from the item. */
   values(item: Record<string, unknown>): Indexed[] {
     return this.#parts.map((names) => {
       let value: unknown = item;

@@ -4,7 +4,7 @@ import { SYSTEM_FIELDS } from "./item-text.ts";
 /** What a path means to the indexes. */
 interface Place {
   readonly path: string;
-  /** Of the path: where the hashes of its terms begin. */
+  /** The path's hash, from which the hashes of its terms begin. */
   readonly hash: number;
   /** Whether a value here is a term. */
   readonly isIndexed: boolean;
@@ -36,7 +36,7 @@ export class IndexTerms {
     this.#root = this.#place("");
   }
 
-  /** As hashes: whether two writes share a term is all there is to ask. `columns`: the values of the plan's own. */
+  /** The terms as hashes: only whether two writes share a term matters. `columns`: the values of the plan's columns. */
   of(item: Record<string, unknown>, columns: readonly unknown[]): Int32Array {
     if (this.#places > MAX_PLACES) this.#root = this.#place("");
     const terms = new Set<number>();

@@ -18,7 +18,7 @@ export function checkItem(item: Record<string, unknown>, text: string): void {
     !(Number.isInteger(ttl) && (ttl === -1 || (Number(ttl) > 0 && Number(ttl) <= MAX_TTL_SECONDS)))
   )
     throw badRequest("The property ttl must be -1 or a positive whole number.");
-  // At most 3 bytes a character: most items need not be measured.
+  // A character takes at most 3 bytes, so most items need not be measured.
   if (text.length > MAX_ITEM_BYTES / 3 && Buffer.byteLength(text) > MAX_ITEM_BYTES)
     throw tooLarge("An item is at most 2 MB");
   if (text.length > 2 * MAX_NESTING && depthOver(item, MAX_NESTING))

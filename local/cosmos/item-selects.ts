@@ -3,11 +3,11 @@ import type { PartitionScope, Selection, StoredItem } from "./container-view.ts"
 
 /** Prepared queries kept for the next time. */
 const MAX_KEPT = 200;
-/** In SQL: whether a key's effective key lies in a range. */
+/** SQL: whether a key's effective key lies in a range. */
 export const IN_RANGE = "is_in_range";
 /** What is read of an item. */
 export const COLUMNS = "born, lsn, id, body, etag";
-/** Of items that have not expired; takes the time. */
+/** SQL that selects items which have not expired; its parameter is the time. */
 export const LIVE = "(expires_ms IS NULL OR expires_ms > ?)";
 
 /** Reads the items of a container's table that a selection means. */

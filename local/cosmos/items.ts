@@ -19,7 +19,7 @@ export interface ItemResult {
   readonly work: Work;
 }
 
-/** An item as a client sent it: parsed, and its own text where it came by itself. */
+/** An item as a client sent it: parsed, and its own text if it came alone. */
 export interface SentItem {
   readonly value: unknown;
   readonly text?: string;

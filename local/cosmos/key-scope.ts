@@ -56,8 +56,8 @@ function boundOf(headers: IncomingHttpHeaders, name: string): string {
 }
 
 /**
- * Of `0`, or `AAAAAYAAAAE=,0` as the .NET SDK has it: whether the range and the container are still there.
- * @throws CosmosError 400, or 410 whereupon an SDK looks them up anew
+ * Checks that the range and the container still exist: `0`, or `AAAAAYAAAAE=,0` as the .NET SDK sends it.
+ * @throws CosmosError 400, or 410, after which an SDK looks them up again
  */
 export function checkRange(container: ContainerView, headers: IncomingHttpHeaders): void {
   for (const name of NOT_SERVED)

@@ -23,7 +23,7 @@ function offerOf(resource: string, throughput: number, autoscale: boolean): Offe
   return { id: Buffer.from(rid).toString("hex"), resource, rid, throughput, autoscale };
 }
 
-/** The offers of an account, and the budgets they come to. */
+/** The offers of an account, and the budgets that follow from them. */
 export class Offers {
   readonly #db: DatabaseSync;
   readonly #clock: Clock;
@@ -35,7 +35,7 @@ export class Offers {
     this.reload();
   }
 
-  /** Reads them anew: the open transaction was undone. */
+  /** Reads them again: the open transaction was rolled back. */
   reload(): void {
     this.#byResource.clear();
     for (const row of this.#db.prepare("SELECT resource, throughput, autoscale FROM offers").all()) {

@@ -75,7 +75,7 @@ const ITEM_VERBS: Readonly<Record<string, FaultOperation>> = {
   delete: "delete",
 };
 
-/** What a request is called in fault plans; undefined for one that is no operation. */
+/** What a request is called in fault plans; undefined if it is not an operation. */
 export function operationOf({ route, headers, body }: CosmosRequest): FaultOperation | undefined {
   if (route.kind === "item") return ITEM_VERBS[route.verb];
   if (route.kind !== "items") return route.kind;

@@ -16,7 +16,7 @@ const TIMES = [
   "writeOutputTimeInMs",
 ];
 
-/** What a page took, for a query that asks for it: counts and sizes; times are not measured, and 0. */
+/** What a page took, for a query that asks for it: counts and sizes. Times are not measured and are 0. */
 export function queryMetrics({ looked, lookedChars, count, text }: QueryPage): string {
   const counts = {
     retrievedDocumentCount: looked,

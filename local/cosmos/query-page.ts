@@ -18,7 +18,7 @@ export interface QueryPage {
 }
 
 const DEFAULT_PAGE_ITEMS = 100;
-/** As the service: a page is at most 4 MB. */
+/** A page is at most 4 MB, as in the service. */
 const MAX_PAGE_CHARS = 4 * 1024 * 1024;
 
 /**

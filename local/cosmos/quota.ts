@@ -1,6 +1,6 @@
 import type { ContainerStore } from "./container-store.ts";
 
-/** As the service words it: 10 GB in KB, and no limit of the number of items. */
+/** The service's own words: 10 GB in KB, and no limit on the number of items. */
 const QUOTA =
   "functions=25;storedProcedures=100;triggers=25;documentSize=10240;documentsSize=10485760;documentsCount=-1;collectionSize=10485760;";
 const KB = 1024;

@@ -28,7 +28,7 @@ const QUERY_ENGINE = JSON.stringify({
   ...{ sqlDisableQueryILOptimization: false, sqlDisableFilterPlanOptimization: false },
 });
 
-/** The partition key ranges of a container never change here: whoever has read them once has nothing new to read. */
+/** The partition key ranges of a container never change here: a client need not read them twice. */
 const RANGES_ETAG = '"1"';
 
 /** Requests about the account, its databases and containers. */

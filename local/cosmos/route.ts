@@ -39,7 +39,7 @@ const ITEM = /^\/+dbs\/[^/?]+\/colls\/[^/?]+\/docs\/./;
 
 const COLLECTIONS = ["dbs", "colls", "docs"];
 
-/** @throws CosmosError 404 for a path that is none of Cosmos DB's */
+/** @throws CosmosError 404 for a path that does not belong to Cosmos DB */
 export function routeOf(method: string, url: string): Route {
   const end = ITEM.test(url) ? -1 : url.indexOf("?");
   const path = (end < 0 ? url : url.slice(0, end)).replace(/^\/+|\/+$/g, "");

@@ -8,7 +8,7 @@ const ADVICE: Readonly<Record<number, string>> = {
   26: "it is damaged: it is no database",
 };
 
-/** What is wrong with the store, for a failure that is the store's; undefined for any other. */
+/** What is wrong with the store, if the failure is the store's; undefined for any other. */
 export function storeFailure(thrown: unknown): string | undefined {
   const { code, errcode, message } = (thrown ?? {}) as {
     code?: unknown;

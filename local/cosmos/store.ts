@@ -74,7 +74,7 @@ export class CosmosStore {
     return container;
   }
 
-  /** Stale reads can go back as far as to here. */
+  /** Stale reads can go back to here. */
   keepHistory(keep: boolean): void {
     this.#keepHistory = keep;
     for (const container of this.#containers.values()) container.keepHistory(keep);
@@ -197,7 +197,7 @@ export class CosmosStore {
     },
     rollBack: (container) => {
       container.batchRolledBack();
-      // A full disk makes SQLite roll everything back by itself: the savepoint is gone with it.
+      // A full disk makes SQLite roll everything back on its own, the savepoint included.
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK TO batch; RELEASE batch");
     },
   };

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { announcedBytes } from "./request-body.ts";
 
 /**
- * What the host answers by itself, before or instead of a function: a status and no body, as the cloud's host does.
+ * The host's own answer, before or instead of a function's: a status and no body, as the cloud's host gives it.
  */
 export function answerBare(response: ServerResponse, status: number): void {
   response.writeHead(status, { "content-length": 0 }).end();

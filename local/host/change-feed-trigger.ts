@@ -57,7 +57,7 @@ export class ChangeFeedTrigger {
     this.#after(0);
   }
 
-  /** Resolves once a page in hand is handled and the lease given back. */
+  /** Resolves once the current page is handled and the lease is given back. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancel();

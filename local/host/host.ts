@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
+import { systemClock } from "../clock.ts";
 import type { Env } from "./app-settings.ts";
+import type { RegisteredFunction } from "./core-api.ts";
+import { Freezer, type FreezerOptions } from "./freezer.ts";
+import { type FunctionGroup, groupsOf, targeted } from "./function-groups.ts";
 import { readHostJson } from "./host-json.ts";
 import { createHostLog, type HostLog } from "./host-log.ts";
 import { homePageOf } from "./hosts-own.ts";
@@ -18,10 +22,14 @@ export interface HostOptions {
   readonly root: string;
   readonly env: Env;
   readonly port: number;
+  /** How to freeze this process when it is idle; undefined: it stays awake. */
+  readonly freeze?: Omit<FreezerOptions, "invoker" | "triggers" | "clock">;
 }
 
 export interface Host {
   readonly port: number;
+  /** The groups that the app's functions scale by. */
+  readonly groups: readonly FunctionGroup[];
   readonly log: HostLog;
   /** Serves a connection that another process has accepted. */
   accept(socket: Socket): void;
@@ -34,13 +42,13 @@ export interface Host {
 
 /** The cloud's own default of FUNCTIONS_REQUEST_BODY_SIZE_LIMIT. */
 const DEFAULT_MAX_BODY_BYTES = 104_857_600;
-/** A Service Bus that does not answer is not waited for: what it sends later finds nobody and comes again. */
+/** How long to wait for a Service Bus that does not answer: what it sends later is not received and comes again. */
 const STOP_MS = 1_000;
 /** A connection that does not close in this time is left to the end of the process. */
 const CLOSE_MS = 1_000;
 
 /** Loads the app and serves its functions. Rejects with what is wrong with the app, its settings or the port. */
-export async function startHost({ root, env, port }: HostOptions): Promise<Host> {
+export async function startHost({ root, env, port, freeze }: HostOptions): Promise<Host> {
   const config = readHostJson(readFileSync(join(root, "host.json"), "utf8"), env);
   const log = createHostLog(config.logLevels);
   const ids = new InvocationIds();
@@ -64,15 +72,22 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
     homePage: homePageOf(env),
     streams: proxy === undefined ? undefined : { proxy, ids },
   });
-  const triggers = startTriggers(functions, { config: config.serviceBus, invoker, log, env });
+  const listening = targeted(functions, env.FUNCTIONS_TARGET_GROUP);
+  const triggers = startTriggers(listening, { config: config.serviceBus, invoker, log, env });
   log.write("information", "Host.Startup", `${functions.length} functions on http://127.0.0.1:${http.port}`);
 
+  const freezer =
+    freeze === undefined || listening.some(readsFeed)
+      ? undefined
+      : new Freezer({ ...freeze, invoker, triggers, clock: systemClock });
   return {
     port: http.port,
+    groups: groupsOf(functions, config.serviceBus, env),
     log,
     accept: (socket) => http.accept(socket),
     async drain(withinMs) {
       log.write("information", "Host.Shutdown", `Draining; ${invoker.running} invocation(s) running.`);
+      freezer?.stop();
       http.stopAccepting();
       const stopped = within(triggers.stop(), STOP_MS);
       const drained = stopped.then(() => invoker.idle()).then(() => triggers.idle());
@@ -88,6 +103,11 @@ export async function startHost({ root, env, port }: HostOptions): Promise<Host>
       return clean;
     },
   };
+}
+
+/** What a change feed brings is not asked from outside: whoever reads one is never frozen. */
+function readsFeed({ trigger }: RegisteredFunction): boolean {
+  return trigger.type.toLowerCase() === "cosmosdbtrigger";
 }
 
 function bodyLimit(env: Env): number {

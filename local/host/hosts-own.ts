@@ -17,7 +17,7 @@ export function homePageOf({ AzureWebJobsDisableHomepage: disabled }: Env): Home
   };
 }
 
-/** The status of what is the cloud host's own, and never a function's: it asks for a key that nobody has here. */
+/** The status of paths that belong to the cloud's host, never to a function: it asks for a key that no one has here. */
 export function hostsOwnAnswer(path: string): 401 | undefined {
   return /^\/(admin(\/|$)|runtime\/webhooks\/[^/])/i.test(path) ? 401 : undefined;
 }

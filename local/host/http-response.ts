@@ -15,7 +15,7 @@ export function writeFunctionResponse(response: ServerResponse, data: HttpData |
   }
   if (status !== 204 && status !== 304) headers["content-length"] = body?.length ?? 0;
   response.writeHead(status, headers);
-  // Node leaves the body out by itself where there must be none (HEAD, 204, 304).
+  // Node leaves out the body where there must be none (HEAD, 204, 304).
   response.end(body);
 }
 

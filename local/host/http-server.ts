@@ -68,7 +68,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpF
   };
   server.on("request", onRequest);
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    // Told to wait with the body, the client sends none of one that will be refused anyway.
+    // A client that is told to wait sends nothing of a body that will be refused anyway.
     if ((announcedBytes(request) ?? 0) <= maxBodyBytes) response.writeContinue();
     onRequest(request, response);
   });
@@ -80,7 +80,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpF
   return {
     port,
     accept(socket) {
-      // As of those it accepts itself: a client that has said all may still listen.
+      // The same as for connections it accepts itself: a client that has sent everything may still listen.
       socket.allowHalfOpen = true;
       server.emit("connection", socket);
     },

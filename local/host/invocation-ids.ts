@@ -13,8 +13,8 @@ interface RequestStart {
 
 /**
  * Gives each request of one server the id of its invocation, as a streamed request has it when it reaches the cloud's
- * worker: an app that listens to Node's channel finds it there. To be made before the app loads, for whoever listens
- * first hears first. A client's own id stays, as it does in the cloud.
+ * worker: an app that listens to Node's channel finds it there. Create it before the app loads, because the first
+ * listener hears first. A client's own id stays, as it does in the cloud.
  */
 export class InvocationIds {
   #server: Server | undefined;
@@ -27,7 +27,7 @@ export class InvocationIds {
     subscribe(REQUEST_START, this.#give);
   }
 
-  /** For the requests of this server from now on. */
+  /** Gives ids to the requests of this server from now on. */
   serve(server: Server): void {
     this.#server = server;
   }

@@ -9,7 +9,7 @@ import type {
 } from "./core-api.ts";
 import type { HostLog } from "./host-log.ts";
 
-/** host.json's `functionTimeout` passed; the handler may still be running, nobody waits for it. */
+/** host.json's `functionTimeout` passed. The handler may still be running; the host no longer waits for it. */
 export class FunctionTimeout extends Error {
   override readonly name = "FunctionTimeout";
 }
@@ -29,6 +29,7 @@ export class Invoker {
   readonly #log: HostLog;
   readonly #timeoutMs: number | undefined;
   #running = 0;
+  #idleSince = Date.now();
   #whenIdle: (() => void)[] = [];
 
   constructor(registry: Registry, log: HostLog, timeoutMs: number | undefined) {
@@ -39,6 +40,11 @@ export class Invoker {
 
   get running(): number {
     return this.#running;
+  }
+
+  /** When the last run ended that was alone, Unix ms; before the first, when this was made. */
+  get idleSince(): number {
+    return this.#idleSince;
   }
 
   /** Resolves once nothing runs. */
@@ -56,6 +62,7 @@ export class Invoker {
     } finally {
       this.#running -= 1;
       if (this.#running === 0) {
+        this.#idleSince = Date.now();
         const waiting = this.#whenIdle;
         this.#whenIdle = [];
         for (const resolve of waiting) resolve();

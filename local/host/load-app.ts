@@ -15,8 +15,8 @@ export class AppNotLoaded extends Error {
 const CORE_MODULE = "@azure/functions-core";
 
 /**
- * Loads the app below `root` as the cloud's worker does: `@azure/functions-core` is there for whoever requires it,
- * then every file that package.json's `main` (a glob) names is imported. A file that fails to load stops the start.
+ * Loads the app below `root` as the cloud's worker does: `@azure/functions-core` can be required, then every file that
+ * package.json's `main` (a glob) names is imported. A file that fails to load stops the start.
  */
 export async function loadApp(root: string, log: HostLog): Promise<Registry> {
   const registry = new Registry();
@@ -44,7 +44,7 @@ export async function loadApp(root: string, log: HostLog): Promise<Registry> {
 
 /**
  * The server that the library opens for requests and answers that stream, where the app is set up for it; undefined
- * otherwise. Here nobody need connect to it (see answerStreamed), and it would listen beyond this machine: it is closed.
+ * otherwise. Here nothing connects to it (see answerStreamed), and it would listen beyond this machine: it is closed.
  */
 async function proxyOf({ model }: Registry): Promise<Server | undefined> {
   let proxy: Server | undefined;
@@ -66,7 +66,7 @@ async function proxyOf({ model }: Registry): Promise<Server | undefined> {
   return proxy;
 }
 
-/** The way the real worker does it: whoever requires the name gets the object, ES modules' dependencies included. */
+/** The real worker's way: every `require` of the name gets the object, in dependencies of ES modules too. */
 function supplyCoreModule(core: object): void {
   const prototype = Module.prototype as unknown as { require(this: unknown, id: string): unknown };
   const original = prototype.require;

@@ -8,7 +8,7 @@ const MAX_RENEW_MS = 150_000;
 /**
  * Renews the lock of one message until told to stop, for at most `maxMs`. The SDK's own renewal (7.9.5) remembers
  * messages by link and message id: after a link was opened again it no longer finds those it should stop, and a
- * message whose settlement failed stays locked, by nobody, for all of `maxMs`.
+ * message whose settlement failed stays locked for all of `maxMs`, although no one works on it.
  */
 export function renewLock(
   receiver: Pick<ServiceBusReceiver, "renewMessageLock">,
@@ -30,7 +30,7 @@ export function renewLock(
     try {
       schedule(await receiver.renewMessageLock(message));
     } catch (thrown) {
-      // Lost or unreachable: the message comes again by itself, and the function must bear that anyway.
+      // Lost or unreachable: the message comes again, and the function must bear that anyway.
       if (!stopped) onError(thrown);
     }
   };

@@ -1,9 +1,13 @@
 import type { Socket } from "node:net";
-import { type Host, startHost } from "./host.ts";
+import { FREEZE_AFTER_MS } from "./freezer.ts";
+import { type Host, type HostOptions, startHost } from "./host.ts";
 
 /**
  * A Functions host process: loads the app of the working folder (or AzureWebJobsScriptRoot), serves it on PORT, tells
  * its parent `{ready: true, port}`. SIGTERM, SIGINT and the parent's death drain and end it.
+ *
+ * `{ready: true}` names the app's function groups as well. With HOST_FREEZE (`drain` or `hard`) an idle process says
+ * `{frozen: true}` and stops itself, and `{frozen: false}` when it was continued.
  *
  * The parent may hand it connections of another port as `{connection: id}`, each with its socket; the answer is
  * `{taken: id}`, or `{refused: id}` when it takes none any more.
@@ -26,18 +30,31 @@ async function main(): Promise<void> {
     root: env.AzureWebJobsScriptRoot ?? process.cwd(),
     env,
     port: Number(env.PORT ?? DEFAULT_PORT),
+    ...(env.HOST_FREEZE === undefined ? {} : { freeze: freezing(env.HOST_FREEZE) }),
   });
-  const { log, port } = host;
+  const { log, port, groups } = host;
   process.on("exit", () => log.flush());
   if (ending) await drain(host);
-  else process.send?.({ ready: true, port });
+  else process.send?.({ ready: true, port, groups });
+}
+
+function freezing(mode: string): NonNullable<HostOptions["freeze"]> {
+  return {
+    mode: mode === "hard" ? "hard" : "drain",
+    afterMs: FREEZE_AFTER_MS * Number(env.FREEZE_TIME_SCALE ?? 1),
+    // Where the parent is gone nobody would continue this process: then it is about to end.
+    tell: (message, then) => process.send?.(message, () => then?.()),
+    stopSelf: () => {
+      if (process.connected) process.kill(process.pid, "SIGSTOP");
+    },
+  };
 }
 
 function end(): void {
   if (ending) return;
   ending = true;
   cutLater();
-  // Before it has started there is nothing to drain; main() does it then.
+  // A host that has not started has nothing to drain; main() does it then.
   if (host !== undefined) void drain(host);
 }
 
@@ -60,7 +77,7 @@ async function drain(started: Host): Promise<void> {
   }
 }
 
-/** As Flex Consumption on scale-in, which cuts Service Bus invocations after 1 to 3 s (azure-functions-host#12007). */
+/** Cuts invocations as Flex Consumption does on scale-in, after 1 to 3 s (azure-functions-host#12007). */
 function cutLater(): void {
   if (env.HOST_CUT_SECONDS === undefined) return;
   setTimeout(() => process.exit(0), seconds("HOST_CUT_SECONDS", 0) * 1000);

@@ -11,9 +11,9 @@ import { type Outcome, Settlements } from "./settlement.ts";
 /** One connection to Service Bus and one link that messages arrive on. */
 export interface Opened {
   readonly client: ServiceBusClient;
-  /** Without a lock renewal of its own. */
+  /** A receiver without a lock renewal of its own. */
   readonly receiver: ServiceBusReceiver;
-  /** For how long a message's lock is renewed while its function runs; 0: not at all. */
+  /** How long a message's lock is renewed while its function runs; 0: not at all. */
   readonly maxLockRenewalMs: number;
 }
 
@@ -32,9 +32,9 @@ interface OpeningHandlers extends MessageHandlers {
 }
 
 /**
- * Receives on one link until stopped. The SDK opens the link again by itself when it is lost, but a server that dies
- * while it is being opened leaves it waiting for minutes (7.9.5: 60 s for each of several steps): `stuckFor` tells how
- * long, and whoever holds the reception replaces it.
+ * Receives on one link until stopped. The SDK reopens a lost link, but a server that dies while it is being opened
+ * leaves it waiting for minutes (7.9.5: 60 s for each of several steps). `stuckFor` tells how long, and the owner
+ * replaces the reception.
  */
 export class Reception {
   readonly #opened: Opened;
@@ -70,7 +70,7 @@ export class Reception {
     });
   }
 
-  /** For how long it has been opening its link, ms; 0 when that is open, infinite when it has given up. */
+  /** How long it has been opening its link, ms; 0 when that is open, infinite when it has given up. */
   get stuckFor(): number {
     if (this.#ended) return Number.POSITIVE_INFINITY;
     return this.#openingSince === undefined ? 0 : performance.now() - this.#openingSince;
@@ -91,7 +91,7 @@ export class Reception {
     return this.#opened.client.close();
   }
 
-  /** Never rejects: the SDK would then abandon by itself, past the settlement queue. */
+  /** Never rejects: the SDK would then abandon the message itself, bypassing the settlement queue. */
   async #process(message: ServiceBusReceivedMessage): Promise<void> {
     const { receiver, maxLockRenewalMs } = this.#opened;
     const stopRenewal = renewLock(receiver, message, maxLockRenewalMs, (thrown) =>

@@ -15,7 +15,7 @@ export function readBody(request: IncomingMessage): Promise<Buffer | undefined> 
       const [first] = chunks;
       resolve(chunks.length === 1 && first ? first : Buffer.concat(chunks));
     });
-    // "close" without "end" is how Node tells of a client that went away; "error" comes with it and says no more.
+    // "close" without "end" means that the client went away; "error" comes with it and says nothing more.
     request.on("close", () => resolve(undefined)).on("error", () => resolve(undefined));
   });
 }

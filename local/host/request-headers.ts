@@ -7,7 +7,7 @@ const MAX_HEADERS_BYTES = 32_768;
 /** What Node is told to read of a head: enough for the host to see which of its limits it breaks. */
 export const MAX_HEAD_BYTES = 262_144;
 
-/** By this header the host tells the worker whose request it is, where answers stream. */
+/** The header by which the host tells the worker which request it is, where answers stream. */
 export const INVOCATION_ID = "x-ms-invocation-id";
 
 /** What the host needs to know of a request's head. */
@@ -18,7 +18,7 @@ export interface Head {
   readonly isAscii: boolean;
   /** The client has sent a header of the host's own. */
   readonly claimsInvocation: boolean;
-  /** By lower-case name; the values of a name that comes several times are joined by commas. */
+  /** Headers by lower-case name. The values of a repeated name are joined by commas. */
   readonly headers: Record<string, string>;
 }
 
@@ -52,9 +52,9 @@ export function readHead(request: IncomingMessage): Head {
   return { refusal, bytes, isAscii, claimsInvocation, headers };
 }
 
-/** As .NET does it: text is UTF-8, and the values of a name are joined by commas alone. */
+/** .NET's way: text is UTF-8, and the values of a name are joined by commas without blanks. */
 function joinHeaders(rawHeaders: readonly string[]): Record<string, string> {
-  // Without a prototype: a header may be called "constructor".
+  // No prototype, because a header may be called "constructor".
   const headers: Record<string, string> = Object.create(null);
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? "").toLowerCase();

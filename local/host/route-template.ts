@@ -75,12 +75,12 @@ export function covers(segments: readonly Segment[], other: readonly Segment[]):
   return segments.length === other.length;
 }
 
-/** An empty segment ("/jobs//cancel") is no value for a parameter. */
+/** An empty segment ("/jobs//cancel") is not a value for a parameter. */
 function takes(segment: Exclude<Segment, { kind: "rest" }>, part: string): boolean {
   return segment.kind === "literal" ? part.toLowerCase() === segment.text : part !== "";
 }
 
-/** As ASP.NET: "%2F" stays encoded, so that a value can never look like two segments; a broken escape stays as it is. */
+/** ASP.NET's way: "%2F" stays encoded, so that a value never looks like two segments. A broken escape stays too. */
 function decodeSegment(text: string): string {
   if (!text.includes("%")) return text;
   try {

@@ -70,7 +70,7 @@ export class RouteTable {
   }
 }
 
-/** As .NET compares names without regard to case. */
+/** Names compared as .NET does, without regard to case. */
 const ordinal = (name: string) => name.toUpperCase();
 
 /** "/a/./b/../c" is "/a/c" to the cloud's server before anything else sees it, escaped dots too. */

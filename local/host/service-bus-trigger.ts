@@ -23,6 +23,9 @@ export interface TriggerHandle {
   stop(): Promise<void>;
   /** Resolves once every message taken is settled. */
   idle(): Promise<void>;
+  /** Takes nothing until `resume`; resolves once all that was taken is settled and its connection closed. */
+  pause(): Promise<void>;
+  resume(): void;
   close(): Promise<void>;
 }
 
@@ -51,7 +54,7 @@ const REPEAT_AFTER_MS = 30_000;
 /** Texts remembered for that; errors that name ids could be many. */
 const MAX_TROUBLES = 20;
 
-/** Starts to receive for one function; connecting goes on in the background, for ever. */
+/** Starts to receive for one function. It keeps trying to connect in the background, for ever. */
 export function startServiceBusTrigger(
   fn: RegisteredFunction,
   dependencies: TriggerDependencies,
@@ -115,6 +118,7 @@ class Subscriber implements TriggerHandle {
   #patienceMs: number;
   #watch: NodeJS.Timeout | undefined;
   #stopped = false;
+  #paused = false;
   /** What has gone wrong since the link was last opened, and when it was last said. */
   readonly #troubles = new Map<string, number>();
 
@@ -145,6 +149,19 @@ class Subscriber implements TriggerHandle {
     await Promise.all([...this.#receptions].map((reception) => reception.idle()));
   }
 
+  async pause(): Promise<void> {
+    this.#paused = true;
+    clearTimeout(this.#watch);
+    this.#current = undefined;
+    await Promise.all([...this.#receptions].map((reception) => this.#end(reception)));
+  }
+
+  resume(): void {
+    if (!this.#paused || this.#stopped) return;
+    this.#paused = false;
+    void this.#receive();
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#receptions].map((reception) => reception.close()));
   }
@@ -153,7 +170,7 @@ class Subscriber implements TriggerHandle {
   async #receive(): Promise<void> {
     try {
       const opened = await this.#open();
-      if (this.#stopped) return await opened.client.close();
+      if (this.#stopped || this.#paused) return await opened.client.close();
       this.#current = new Reception(opened, this.#maxConcurrentCalls, {
         run: (message) => this.#run(message),
         trouble: (text) => this.#trouble(text),
@@ -167,7 +184,7 @@ class Subscriber implements TriggerHandle {
   }
 
   #lookLater(): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#paused) return;
     this.#watch = setTimeout(() => {
       const current = this.#current;
       if (current !== undefined && current.stuckFor < this.#patienceMs) return this.#lookLater();
@@ -181,6 +198,10 @@ class Subscriber implements TriggerHandle {
   async #retire(reception: Reception): Promise<void> {
     this.#current = undefined;
     this.#trouble("The connection does not open; trying a new one.");
+    await this.#end(reception);
+  }
+
+  async #end(reception: Reception): Promise<void> {
     const stopped = reception.stop();
     await reception.idle();
     this.#receptions.delete(reception);
@@ -192,7 +213,7 @@ class Subscriber implements TriggerHandle {
   }
 
   async #run(message: ServiceBusReceivedMessage): Promise<Outcome | undefined> {
-    // After a reconnection a whole new window is asked for while earlier messages still run.
+    // A reconnection asks for a whole new window while earlier messages still run.
     await this.#slots.take();
     try {
       const data = messageData(message.body);

@@ -10,8 +10,8 @@ interface Waiting {
 }
 
 /**
- * Completes wait this long for others: nobody waits for them, and a frame, a socket write and a commit of the broker's
- * are then shared by many. A host killed meanwhile has its messages run again, as at any moment before.
+ * Completes wait this long for others. No caller waits for them, and many then share a frame, a socket write and a
+ * commit of the broker. If the host is killed meanwhile, its messages run again, as at any moment before.
  */
 const GATHER_MS = 20;
 
@@ -57,7 +57,7 @@ export class Settlements {
     const [first] = this.#waiting;
     if (first === undefined) return;
     this.#turnTaken = true;
-    // By the time an immediate runs, rhea (process.nextTick) has written what this turn settled.
+    // When an immediate runs, rhea (process.nextTick) has written what this turn settled.
     setImmediate(() => {
       this.#turnTaken = false;
       this.#turn();

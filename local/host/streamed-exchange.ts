@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { type IncomingMessage, maxHeaderSize, type Server, type ServerResponse } from "node:http";
 import { refuse } from "./bare-answer.ts";
-import type { TypedData } from "./core-api.ts";
 import { describe, type Exchange, type ExchangeDependencies } from "./exchange.ts";
-import { announcedBytes } from "./request-body.ts";
+import { httpMetadata } from "./http-metadata.ts";
+import { announcedBytes, readBody } from "./request-body.ts";
 import { INVOCATION_ID } from "./request-headers.ts";
 
 export interface StreamDependencies extends ExchangeDependencies {
@@ -23,21 +23,28 @@ type StreamedRequest = Pick<IncomingMessage, "headers" | "url" | "method"> & Asy
  * forwards the request to a server that the library has opened in the worker. Here both are one process, and the
  * library's server is given the client's own request and response: its code reads and writes them as it does there.
  *
- * What follows for a client that goes away is what follows in the cloud: a body it was still sending breaks off for
- * the function, nothing else tells it; its answer is taken to the end and thrown away.
+ * As there, a body that announces its length is read before the function is called, any other as the function reads
+ * it. What follows for a client that goes away is what follows there, too: a body that the function was reading breaks
+ * off, nothing else tells it; its answer is taken to the end and thrown away.
  */
 export async function answerStreamed(exchange: Exchange, dependencies: StreamDependencies): Promise<void> {
   const { match, head, request, response, authority } = exchange;
-  const { invoker, log } = dependencies;
+  const { invoker, log, proxy, maxBodyBytes } = dependencies;
   const { fn, params } = match;
+  let body: Buffer | undefined;
+  if ((announcedBytes(request) ?? 0) > 0) {
+    body = await readBody(request);
+    // The client went away in the middle of it: there is nobody to answer.
+    if (body === undefined) return;
+  }
   // Under an id that the client has made up the library keeps a request that no invocation asks for.
   const invocationId = head.claimsInvocation ? randomUUID() : String(request.headers[INVOCATION_ID]);
   const { [INVOCATION_ID]: _, ...sent } = head.headers;
   const headers = head.claimsInvocation ? head.headers : sent;
-  const triggerMetadata = metadataOf(request.url ?? "/", params, headers);
+  const triggerMetadata = httpMetadata({ target: request.url ?? "/", params, headers, body });
   request.headers["x-forwarded-host"] = authority;
   request.headers["x-forwarded-proto"] = "http";
-  if (reachesWorker(exchange)) dependencies.proxy.emit("request", bodyOf(exchange, dependencies), response);
+  if (reachesWorker(exchange)) proxy.emit("request", asStreamed(exchange, body, maxBodyBytes), response);
   try {
     await invoker.invoke(fn, {
       invocationId,
@@ -68,43 +75,20 @@ function reachesWorker({ head }: Exchange): boolean {
   return head.isAscii && head.bytes + ADDED_BYTES <= maxHeaderSize;
 }
 
-/**
- * The trigger metadata of an HTTP request, of which the library makes the function's `params` and headers. As in the
- * cloud the query's names are among them, names are the same whatever their case, and the route's values win. A query
- * that names `headers` leaves the function without any other.
- */
-function metadataOf(
-  target: string,
-  params: Record<string, string>,
-  headers: Record<string, string>,
-): Record<string, TypedData> {
-  const metadata: Record<string, TypedData> = Object.create(null);
-  const question = target.indexOf("?");
-  if (question < 0) {
-    for (const name in params) metadata[name] = { string: params[name] ?? "" };
-    metadata.Headers = { json: JSON.stringify(headers) };
-    return metadata;
-  }
-  const names = new Map<string, string>();
-  const set = (name: string, value: string) => {
-    const known = names.get(name.toLowerCase()) ?? name;
-    names.set(name.toLowerCase(), known);
-    metadata[known] = { string: value };
-  };
-  for (const [name, value] of new URLSearchParams(target.slice(question + 1))) {
-    if (name.toLowerCase() !== "code") set(name, value);
-  }
-  for (const [name, value] of Object.entries(params)) set(name, value);
-  if (!names.has("headers")) metadata.Headers = { json: JSON.stringify(headers) };
-  return metadata;
+/** The request as the library is given it; its body, where it has one, whole or as it comes, but for what is too long. */
+function asStreamed(
+  { request, response }: Exchange,
+  body: Buffer | undefined,
+  maxBodyBytes: number,
+): StreamedRequest {
+  const { headers, url, method } = request;
+  if (body !== undefined) return { headers, url, method, [Symbol.asyncIterator]: () => once(body) };
+  if (headers["transfer-encoding"] === undefined) return request;
+  return { headers, url, method, [Symbol.asyncIterator]: () => bounded(request, response, maxBodyBytes) };
 }
 
-/** The request as the library is given it: itself, or one whose body is cut where it is longer than the host takes. */
-function bodyOf({ request, response }: Exchange, { maxBodyBytes }: StreamDependencies): StreamedRequest {
-  if (announcedBytes(request) !== undefined || request.headers["transfer-encoding"] === undefined)
-    return request;
-  const { headers, url, method } = request;
-  return { headers, url, method, [Symbol.asyncIterator]: () => bounded(request, response, maxBodyBytes) };
+async function* once(body: Buffer): AsyncGenerator<Buffer> {
+  yield body;
 }
 
 async function* bounded(

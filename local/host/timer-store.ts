@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { openDatabase } from "../database.ts";
 
 /** What the stack knows of a timer, times in Unix ms. */
@@ -16,6 +16,11 @@ const MIGRATIONS = [
    ) STRICT`,
 ];
 
+/** A frozen process could hold SQLite's own lock: rather miss a turn than stop the whole host with it. */
+const PATIENCE_MS = 50;
+/** At the start, when every process of a stack writes at once: without its row a timer could not be. */
+const START_PATIENCE_MS = 5_000;
+
 /**
  * Which process runs which timer, shared by every host process of a stack through a small file, as the cloud's hosts
  * share a blob lease. A lock that is not renewed lapses: a killed or frozen holder is replaced.
@@ -27,13 +32,17 @@ export class TimerStore {
   /** `holder`: a name no other process has, not even one with the same pid later. */
   constructor(file: string, holder: string) {
     this.#db = openDatabase({ name: "Timers", file, migrations: MIGRATIONS });
-    // A frozen process could hold SQLite's own lock: rather miss this turn than stop the whole host with it.
-    this.#db.exec("PRAGMA busy_timeout = 50");
+    this.#waitAtMost(PATIENCE_MS);
     this.#holder = holder;
   }
 
-  /** The timer's status; its row is made, with `firstMs` as the next run, where there is none for this schedule. */
+  #waitAtMost(ms: number): void {
+    this.#db.exec(`PRAGMA busy_timeout = ${ms}`);
+  }
+
+  /** At the start of a process: the timer's status; its row is made, with `firstMs` as the next run, where there is none for this schedule. */
   status(name: string, schedule: string, firstMs: number | undefined): TimerStatus {
+    this.#waitAtMost(START_PATIENCE_MS);
     this.#db
       .prepare(
         `INSERT INTO timers (name, schedule, next_ms) VALUES (?, ?, ?)
@@ -41,12 +50,13 @@ export class TimerStore {
            WHERE timers.schedule <> excluded.schedule`,
       )
       .run(name, schedule, firstMs ?? null);
+    this.#waitAtMost(PATIENCE_MS);
     return this.#read(name);
   }
 
   /**
-   * The right to run the timer, with its status before the run, if it is due at `nowMs` (or `evenEarly`) and nobody
-   * else holds it. When another process has run it meanwhile it is no longer due.
+   * The right to run the timer, with its status before the run, if it is due at `nowMs` (or `evenEarly`) and no other
+   * process holds it. If another process has run it meanwhile, it is no longer due.
    */
   tryLock(name: string, nowMs: number, lockMs: number, evenEarly: boolean): TimerStatus | undefined {
     const taken = this.#db
@@ -94,5 +104,27 @@ export class TimerStore {
       nextMs: time(row?.next_ms),
       updatedMs: time(row?.updated_ms),
     };
+  }
+}
+
+/** Looks from outside which timers want a process. */
+export class DueTimers {
+  readonly #db: DatabaseSync;
+
+  /** Throws what opening throws while no host has made the file. */
+  constructor(file: string) {
+    this.#db = new DatabaseSync(file, { readOnly: true, timeout: 50 });
+  }
+
+  /** The names of those that are due and that nobody runs. */
+  at(nowMs: number): Set<string> {
+    const rows = this.#db
+      .prepare("SELECT name FROM timers WHERE next_ms <= ?1 AND (holder IS NULL OR expires_ms <= ?1)")
+      .all(nowMs);
+    return new Set(rows.map(({ name }) => String(name)));
+  }
+
+  close(): void {
+    this.#db.close();
   }
 }

@@ -69,7 +69,7 @@ export class TimerTrigger {
     this.#cancel = this.#deps.clock.after(delayMs, () => this.#turn(false));
   }
 
-  /** Its time has come, for this process: take the lock and run, or leave it to who has it and look again. */
+  /** Its time has come for this process: it takes the lock and runs, or leaves it to the holder and looks again. */
   #turn(evenEarly: boolean): void {
     if (this.#stopped) return;
     const { store, clock } = this.#deps;

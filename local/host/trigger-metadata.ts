@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { ServiceBusReceivedMessage } from "@azure/service-bus";
 import type { TypedData } from "./core-api.ts";
+import { jsonProperties } from "./json-properties.ts";
 
 /**
  * A message as the Functions host hands it to a function: text where the bytes are UTF-8, else the bytes. The receiver
@@ -77,29 +78,11 @@ function momentOf(date: Date | undefined): string | undefined {
     .replace(/(\.\d*?)0*Z$/, (_, fraction: string) => (fraction === "." ? "" : fraction));
 }
 
-/**
- * The host takes a message that is a JSON object apart: each property but lists and nulls is metadata too, over what
- * has the same name, whatever its case.
- */
+/** The properties of a message that is a JSON object are metadata too, over what has the same name in any case. */
 function addBody(metadata: Record<string, TypedData>, text: string | undefined): void {
-  const trimmed = text?.trim() ?? "";
-  if (!trimmed.startsWith("{") || !trimmed.endsWith("}")) return;
-  let body: Record<string, unknown>;
-  try {
-    body = JSON.parse(trimmed) as Record<string, unknown>;
-  } catch {
-    // Text in braces; the host takes it for that, too.
-    return;
-  }
-  for (const [name, value] of Object.entries(body)) {
-    if (value === null || Array.isArray(value)) continue;
+  if (text === undefined) return;
+  for (const [name, value] of jsonProperties(text)) {
     const known = NAMES.get(name.toLowerCase());
-    metadata[known !== undefined && known in metadata ? known : name] =
-      typeof value === "object" ? { json: JSON.stringify(value) } : { string: textOf(value) };
+    metadata[known !== undefined && known in metadata ? known : name] = value;
   }
-}
-
-/** As .NET writes it: True, False. */
-function textOf(value: unknown): string {
-  return typeof value === "boolean" ? (value ? "True" : "False") : String(value);
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { systemClock } from "../clock.ts";
 import type { Env } from "./app-settings.ts";
 import { ChangeFeedTrigger, feedOpener } from "./change-feed-trigger.ts";
@@ -10,6 +10,7 @@ import type { HostConfig } from "./host-json.ts";
 import type { HostLog } from "./host-log.ts";
 import type { Invoker } from "./invocation.ts";
 import { startServiceBusTrigger, type TriggerHandle } from "./service-bus-trigger.ts";
+import { feedsFile, timersFile } from "./shared-stores.ts";
 import { TimerStore } from "./timer-store.ts";
 import { TimerTrigger } from "./timers.ts";
 
@@ -43,6 +44,10 @@ export function startTriggers(
   return {
     stop: () => all((handle) => handle.stop()),
     idle: () => all((handle) => handle.idle()),
+    pause: () => all((handle) => handle.pause()),
+    resume: () => {
+      for (const handle of handles) handle.resume();
+    },
     close: () => all((handle) => handle.close()),
   };
 }
@@ -52,7 +57,7 @@ function startTimers(
   folder: string,
   { invoker, log, env }: TriggerDependencies,
 ): TriggerHandle {
-  const store = new TimerStore(join(folder, "timers.db"), randomUUID());
+  const store = new TimerStore(timersFile(folder), randomUUID());
   const timers = functions.map(
     (fn) => new TimerTrigger(fn, { store, invoker, clock: systemClock, log, env }),
   );
@@ -61,8 +66,11 @@ function startTimers(
     async stop() {
       for (const timer of timers) timer.stop();
     },
-    // A run in hand is one of the invoker's.
+    // A run under way belongs to the invoker.
     idle: async () => undefined,
+    // A timer waits in the process; when that is frozen it does not come due.
+    pause: async () => undefined,
+    resume: () => undefined,
     close: async () => store.close(),
   };
 }
@@ -72,7 +80,7 @@ function startFeeds(
   folder: string,
   { invoker, log, env }: TriggerDependencies,
 ): TriggerHandle {
-  const store = new FeedStore(join(folder, "feeds.db"), randomUUID());
+  const store = new FeedStore(feedsFile(folder), randomUUID());
   const feeds = functions.map(
     (fn) => new ChangeFeedTrigger(fn, { store, invoker, clock: systemClock, log, open: feedOpener(fn, env) }),
   );
@@ -85,6 +93,9 @@ function startFeeds(
     async idle() {
       await stopped;
     },
+    // A process that reads a feed is never frozen.
+    pause: async () => undefined,
+    resume: () => undefined,
     close: async () => store.close(),
   };
 }

@@ -13,7 +13,7 @@ export async function answerWhole(exchange: Exchange, { invoker, log }: Exchange
   let bytes: Buffer | undefined;
   if ((announcedBytes(request) ?? 0) > 0) {
     bytes = await readBody(request);
-    // The client went away in the middle of it: there is nobody to answer.
+    // The client went away in the middle of it: no one is left to answer.
     if (bytes === undefined) return;
   }
   const { traceparent } = head.headers;

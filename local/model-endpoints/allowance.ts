@@ -3,9 +3,9 @@ export interface Allowance {
   /** Lets time pass; nothing else looks at the clock. */
   moveTo(nowMs: number): void;
   readonly left: number;
-  /** Until all of it is there again. */
+  /** Time until all of it is there again. */
   readonly resetMs: number;
-  /** Until `amount` would fit, if nobody takes any of it meanwhile; at least 1. */
+  /** Time until `amount` would fit, if no other call takes any of it meanwhile; at least 1. */
   waitMs(amount: number): number;
   take(amount: number): void;
 }
@@ -45,7 +45,7 @@ export class Bucket implements Allowance {
   }
 
   take(amount: number): void {
-    // Calls that are refused and count all the same must not dig a hole nobody gets out of.
+    // Refused calls that count all the same must not dig a hole from which no call gets out.
     this.#left = Math.max(this.#left - amount, -this.#capacity);
   }
 }

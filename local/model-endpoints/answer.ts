@@ -25,7 +25,7 @@ export interface Reply {
   readonly body: string;
   readonly inputTokens: number;
   readonly outputTokens: number;
-  /** Before scaling. */
+  /** Latency before scaling. */
   readonly latencyMs: number;
 }
 
@@ -89,7 +89,7 @@ export function refusal(error: ApiError): Reply {
   return { status: error.status, body: error.body, inputTokens: 0, outputTokens: 0, latencyMs: REFUSAL_MS };
 }
 
-/** What is reckoned for a call that sets no max_tokens. Azure's own figure is not published. */
+/** Output counted for a call that sets no max_tokens. Azure's own figure is not published. */
 const DEFAULT_OUTPUT_TOKENS = 1_000;
 const BYTES_PER_TOKEN = 4;
 

@@ -4,7 +4,7 @@ import type { ModelProfile } from "./profiles.ts";
 
 /** What a chat or a responses request asks for, in one shape. */
 export interface Ask {
-  /** Of system and developer. */
+  /** Text of the system and developer messages. */
   readonly instructions: string;
   /** The text of the user's last message, without directives. */
   readonly prompt: string;

@@ -6,12 +6,12 @@ export interface CallRecord {
   /** Order of arrival, from 1, without gaps. */
   readonly seq: number;
   readonly profile: string;
-  /** As the request named it; null where it could not be read. */
+  /** The model as the request named it; null if it could not be read. */
   readonly model: string | null;
   readonly endpoint: string;
   /** Unix time, ms. */
   readonly received_at_ms: number;
-  /** Of the body's bytes, lower-case hex. */
+  /** Hash of the body's bytes, lower-case hex. */
   readonly request_sha256: string;
   /** The headers x-switchyard-job and x-switchyard-attempt. */
   readonly job: string | null;
@@ -28,7 +28,7 @@ export type CallOutcome = Pick<CallRecord, "status" | "input_tokens" | "output_t
 
 export interface CallCounters {
   readonly calls: number;
-  /** By profile, then by status ("none" where nothing was answered). */
+  /** Counts by profile, then by status ("none" if nothing was answered). */
   readonly by_profile: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 

@@ -11,7 +11,7 @@ export interface Draft {
   readonly reasoning: string;
   readonly finish: "stop" | "length" | "tool_calls" | "content_filter";
   readonly reasoningTokens: number;
-  /** Without the reasoning. */
+  /** The text without the reasoning. */
   readonly textTokens: number;
 }
 

@@ -41,7 +41,7 @@ export class FaultRules {
     return undefined;
   }
 
-  /** For GET /_control. */
+  /** The rules as GET /_control shows them. */
   list(): object[] {
     return this.#rules.map(({ id, rule, hits, struck }) => ({
       id,

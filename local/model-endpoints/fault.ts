@@ -16,13 +16,13 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 
 export interface Fault {
   readonly kind: FaultKind;
-  /** Of `status` and `html`. */
+  /** The status that `status` and `html` answer. */
   readonly status: number;
-  /** Of `status`: sent as retry-after-ms and retry-after. */
+  /** What `status` sends as retry-after-ms and retry-after. */
   readonly retryAfterMs: number | undefined;
   /** Instead of the model's own latency; not scaled. */
   readonly latencyMs: number | undefined;
-  /** Of `huge`. */
+  /** The size of `huge`. */
   readonly bytes: number;
 }
 

@@ -19,7 +19,7 @@ export function wrongType(param: string, expected: string, value: unknown): Erro
   );
 }
 
-/** @throws ApiError 400 when it is no number, or out of bounds */
+/** @throws ApiError 400 when it is not a number, or out of bounds */
 export function numberOf(
   body: Json,
   param: string,

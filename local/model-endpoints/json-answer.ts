@@ -22,7 +22,7 @@ interface Context {
   values: number;
 }
 
-/** A value that fits the JSON schema, made of the passage as far as names of fields say what they want. */
+/** A value that fits the JSON schema, made from the passage where field names say what they want. */
 export function valueForSchema(schema: Json, passage: Passage, random: Random): unknown {
   return valueFor(schema, "", { passage, random, root: schema, values: 0 }, 0);
 }

@@ -2,7 +2,7 @@ import { FaultRuleInvalid } from "./fault.ts";
 import { isObject } from "./fields.ts";
 import { type DeploymentLimits, LIMIT_SHAPES, type LimitShape } from "./profiles.ts";
 
-/** New limits for the deployments it names; none of a name: for all. */
+/** New limits for the deployments it names; without a name: for all. */
 export interface LimitOrder {
   readonly profile: string | undefined;
   readonly model: string | undefined;

@@ -8,9 +8,9 @@ export interface Passage {
   readonly weights: ReadonlyMap<string, number>;
 }
 
-/** Of a long text the beginning is read: an answer is composed for every call, and must stay cheap. */
+/** Only the beginning of a long text is read: an answer is composed for every call, and must stay cheap. */
 const MAX_TEXT_CHARS = 8_000;
-/** Shorter than this, the part after a colon is no text to work on. */
+/** The part after a colon must be at least this long to be a text to work on. */
 const MIN_TEXT_CHARS = 25;
 const MAX_TASK_CHARS = 300;
 

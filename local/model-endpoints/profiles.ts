@@ -5,7 +5,7 @@
 export const ENDPOINT_PATHS = ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"] as const;
 export type EndpointPath = (typeof ENDPOINT_PATHS)[number];
 
-/** Of one deployment, as Azure enforces them; see rate-limit.ts. */
+/** The limits of one deployment, as Azure enforces them; see rate-limit.ts. */
 export interface DeploymentLimits {
   readonly requestsPerMinute: number;
   readonly tokensPerMinute: number;
@@ -46,7 +46,7 @@ export interface ModelProfile {
   readonly vision: boolean;
   /** Sampling parameters it refuses, whatever their value. */
   readonly refusedParameters: readonly string[];
-  /** Of an embedding model. */
+  /** Length of an embedding model's vectors. */
   readonly dimensions?: number;
   readonly speed: Speed;
   /** Left out: unlimited. */

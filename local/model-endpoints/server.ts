@@ -22,7 +22,7 @@ export interface ModelEndpointsOptions {
   readonly log?: (event: { readonly event: string; readonly reason: string }) => void;
   /** 1: as slow as the real thing, 0: no delay. */
   readonly latencyScale?: number;
-  /** Without them the labs of profiles.ts; those have no rate limits at a latencyScale of 0. */
+  /** The labs; those of profiles.ts if left out, which have no rate limits at a latencyScale of 0. */
   readonly profiles?: readonly LabProfile[];
   /** Rate limits instead of the profiles' own. */
   readonly limits?: readonly LimitOrder[];
@@ -124,7 +124,7 @@ function fail(res: ServerResponse, thrown: unknown, log: NonNullable<ModelEndpoi
     if (!res.headersSent) send(res, thrown.status, SIMULATED, thrown.body);
     return;
   }
-  // The caller is gone: nobody is left to be told.
+  // The caller is gone: no one is left to be told.
   if (res.destroyed) return;
   log({
     event: "model_endpoints_failed",

@@ -14,7 +14,7 @@ export function tokensOf(text: string): number {
   return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN);
 }
 
-/** As much of the text, from its beginning, as `tokens` hold; whole characters only. */
+/** The beginning of the text that `tokens` hold, in whole characters. */
 export function cutToTokens(text: string, tokens: number): string {
   const limitBytes = Math.max(0, tokens) * BYTES_PER_TOKEN;
   if (Buffer.byteLength(text) <= limitBytes) return text;

@@ -1,6 +1,6 @@
 /**
  * Word for word from a tiny glossary: enough for an answer that differs from its prompt in the way a translation
- * does. It is no translation, and words it does not know stay as they are.
+ * does. It is not a translation, and words it does not know stay as they are.
  */
 const ENGLISH =
   "the a an and or but of in on to for with from by is are was were be been not no all that this it he she they we you my your our his her their have has had will shall who which when there here now more little great good old new man men woman wife world life time day night year years people nation god earth heaven heart water sea ship house father mother sister brother friend death love war truth light dark first one two three very some without so as if at upon".split(

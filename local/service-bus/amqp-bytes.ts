@@ -5,7 +5,7 @@ import { CONDITION, Refusal } from "./errors.ts";
  * must give back the rest to the byte (specification part 1, "Types").
  */
 
-/** Described values nest; what nests deeper is no honest message. */
+/** Described values nest; a message that nests deeper is malicious. */
 const MAX_DESCRIPTORS = 8;
 
 function malformed(what: string): Refusal {

@@ -20,7 +20,7 @@ export function sentMessage(message: SentMessage, arrival: Arrival): StoredMessa
   const dueAt = message.scheduledAt !== undefined && message.scheduledAt > now ? message.scheduledAt : null;
   const ttlMs = grantedTtl(message.ttlMs, settings);
   const expiresAt = dueAt === null && ttlMs !== null ? now + ttlMs : null;
-  // What it says itself of its expiry is true but for the time on the way, unless it asked for more than it got.
+  // Its own expiry is right, apart from the time on the way, unless it asked for more than it got.
   const isCut = ttlMs !== null && message.ttlMs !== undefined && ttlMs < message.ttlMs;
   return {
     id: rowId(queueNumber, dueAt === null ? PLACE.ready : PLACE.scheduled, sequence),
@@ -52,7 +52,7 @@ export function forwardedMessage(from: StoredMessage, content: Buffer, arrival: 
   };
 }
 
-/** A message that another place held until now: its life begins anew. */
+/** A message that was in another place until now: its time to live starts again. */
 function readyMessage(from: StoredMessage, { queueNumber, settings, sequence, now }: Arrival): StoredMessage {
   const ttlMs = grantedTtl(from.ttlMs, settings);
   const expiresAt = ttlMs === null ? null : now + ttlMs;

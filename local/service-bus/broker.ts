@@ -17,7 +17,7 @@ export interface BrokerOptions {
   readonly clock: Clock;
   readonly queues: readonly QueueSettings[];
   readonly log: (line: string) => void;
-  /** What was promised in memory is gone (a commit failed): every connection must start anew. */
+  /** What was promised in memory is lost (a commit failed): every connection must start again. */
   readonly onReset: () => void;
 }
 
@@ -51,7 +51,7 @@ export class Broker implements QueueContext {
     return this.#clock.now();
   }
 
-  /** By name, `name/$DeadLetterQueue` or `name/$Transfer/$DeadLetterQueue`, whatever the case of the letters. */
+  /** Queues by name, `name/$DeadLetterQueue` or `name/$Transfer/$DeadLetterQueue`, in any case of letters. */
   queue(address: string): Queue | undefined {
     const key = address.toLowerCase();
     const [, name = "", transfer, dead] = ADDRESS.exec(key) ?? [];
@@ -67,7 +67,7 @@ export class Broker implements QueueContext {
     return this.#queues.values();
   }
 
-  /** Where messages sent to a queue come to lie. */
+  /** The queue in which messages sent to a queue end up. */
   forwardTarget(queue: Queue): Queue {
     const { forwardTo } = queue.settings;
     const next = forwardTo === undefined ? undefined : this.queue(forwardTo);
@@ -111,7 +111,7 @@ export class Broker implements QueueContext {
     this.#commit.begin();
   }
 
-  /** Calls back once all that was written so far is stored; not at all when it could not be. */
+  /** Calls back once everything written so far is stored; not at all if it could not be. */
   whenStored(then: () => void): void {
     this.#commit.enlist(then, () => undefined);
   }

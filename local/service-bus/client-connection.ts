@@ -30,7 +30,7 @@ export interface ConnectionParts {
   readonly connection: Connection;
   readonly faults: Faults;
   readonly log: (line: string) => void;
-  /** By which tokens expire. */
+  /** The clock by which tokens expire. */
   readonly tokenClock: Clock;
 }
 
@@ -39,7 +39,7 @@ const CANNOT_OPEN: AmqpError = {
   description: "This link cannot be opened here: it names no address, or there are too many of its session.",
 };
 
-/** A link that may be opened: what it is for, and whom it goes to. */
+/** A link that may be opened: its purpose and its peer. */
 interface Opening {
   readonly io: DeliveryIo;
   readonly address: Address;
@@ -86,7 +86,7 @@ export class ClientConnection {
     this.#authorization.showKey();
   }
 
-  /** The socket is gone, or will be: nobody hears us any more. */
+  /** The socket is gone, or will be: the client no longer hears us. */
   drop(): void {
     this.#authorization.close();
     this.#dropAll(false);
@@ -193,7 +193,7 @@ export class ClientConnection {
     return unauthorized(link.is_receiver() ? "Send" : "Listen", entity, this.#connection.hostname);
   }
 
-  /** A token has run out: the links that it let in are closed. A client opens them again with a new one. */
+  /** A token has expired: the links that it allowed are closed. A client opens them again with a new one. */
   #closeUnauthorized(): void {
     const links = [...this.#ios.keys()].flatMap((session) => Object.values(insideSession(session).links));
     for (const link of links) {

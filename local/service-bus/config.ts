@@ -37,7 +37,7 @@ const count =
     faults.push(`${where} must be a whole number`);
     return {};
   };
-/** "" stands for "none" in the official file. */
+/** "" means "none" in the official file. */
 const queueName =
   (key: keyof QueueSettings): Read =>
   (value, where, faults) => {

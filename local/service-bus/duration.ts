@@ -5,7 +5,7 @@ const DURATION =
 /** "Never": what .NET's TimeSpan.MaxValue looks like, and anything longer than a century. */
 const FOREVER_MS = 100 * 365 * 86_400_000;
 
-/** Milliseconds; Infinity for what stands for "never"; undefined when the text is no duration. */
+/** Milliseconds; Infinity for the text that means "never"; undefined when the text is not a duration. */
 export function parseDuration(text: string): number | undefined {
   const match = DURATION.exec(text);
   if (match === null) return undefined;

@@ -90,7 +90,7 @@ export class LinkOut implements Consumer {
   onFlow(): void {
     this.#sendBacklog();
     this.#broker.attempt(() => this.#queue.pump());
-    // After the attach reply, which rhea writes at the end of this turn.
+    // This follows the attach reply, which rhea writes at the end of this turn.
     if (this.#link._draining) setImmediate(() => this.#drainIfDone());
   }
 

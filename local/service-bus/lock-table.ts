@@ -7,7 +7,7 @@ import type { Meta } from "./ready-list.ts";
 export class LockTable {
   readonly #context: QueueContext;
   readonly #durationMs: number;
-  /** By token, the first to run out first: all last equally long, and a renewed one goes to the end. */
+  /** Locks by token, the first to expire first: all last equally long, and a renewed one goes to the end. */
   readonly #locks = new Map<string, Lock>();
 
   constructor(context: QueueContext, durationMs: number) {
@@ -25,7 +25,7 @@ export class LockTable {
     return this.#locks.get(tokenKey(token));
   }
 
-  /** In a queue with sessions the lock lasts as long as its session's. */
+  /** The lock of a message in a queue with sessions lasts as long as its session's. */
   add(meta: Meta, now: number, deferred: boolean, hold: SessionHold | undefined): Lock {
     const token = newToken();
     const until = hold?.until ?? now + this.#durationMs;

@@ -63,7 +63,7 @@ export function deadLetterProperties(
   return changes;
 }
 
-/** The entries of a map, each value as it is written. Throws Refusal for what is no map. */
+/** The entries of a map, each value as it is written. Throws Refusal if it is not a map. */
 export function readEntries(bytes: Buffer, at: number): Map<string, Buffer> {
   const entries = new Map<string, Buffer>();
   const map = readCompound(bytes, at);

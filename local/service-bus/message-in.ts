@@ -26,7 +26,7 @@ export interface SentMessage {
   readonly header: number | undefined;
   /** The sender's annotations: 4 bytes count of keys and values, then those. */
   readonly annotations: Buffer | undefined;
-  /** From the properties on, with a message id if it came without one. */
+  /** The message from its properties on, with a message id if it came without one. */
   readonly content: Buffer;
 }
 

@@ -35,7 +35,7 @@ export interface DeliveryFacts {
   readonly state: MessageState;
 }
 
-/** The message as it goes out: header and annotations written anew, the rest as it was sent. */
+/** The message as it goes out: header and annotations are written again, the rest is as it was sent. */
 export function encodeMessage(stored: StoredMessage, facts: DeliveryFacts, withBody = true): Buffer {
   const { annotations, content, deadLetterSource } = stored;
   const source = deadLetterSource === null ? undefined : encodeText(deadLetterSource);
@@ -78,7 +78,7 @@ export function encodeMessage(stored: StoredMessage, facts: DeliveryFacts, withB
   return buffer.subarray(0, at);
 }
 
-/** In the queue it was scheduled in, a message says so even when it has become ready. */
+/** A message says that it was scheduled, in its own queue, even when it has become ready. */
 function stateOf({ header, deadLetterSource }: StoredMessage, state: MessageState): MessageState {
   const arrived = state === MESSAGE_STATE.active && deadLetterSource === null;
   return arrived && wasScheduled(header) ? MESSAGE_STATE.scheduled : state;

@@ -61,7 +61,7 @@ function rejectionProperties(error: TypedValue | null | undefined): PropertyChan
     ? (error.value as (TypedValue | null)[])
     : [];
   const changes = new Map(mapEntries(info));
-  // The SDK writes nulls where the application gave none: that is no reason.
+  // The SDK writes nulls where the application gave no reason.
   for (const key of ["DeadLetterReason", "DeadLetterErrorDescription"]) {
     if (changes.get(key)?.[0] === AMQP_NULL) changes.delete(key);
   }

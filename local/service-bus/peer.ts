@@ -9,7 +9,7 @@ export interface Peer {
   readonly log: (line: string) => void;
   /** Breaks the connection without a word. */
   readonly drop: () => void;
-  /** There is no such entity, in the words of this connection. */
+  /** The error for an entity that does not exist, in the words of this connection. */
   readonly notFound: (entity: string) => AmqpError;
 }
 

@@ -8,7 +8,7 @@ export interface QueueContext {
   now(): number;
   /** Opens this turn's transaction if there is none. */
   beginWrite(): void;
-  /** Calls back once all that was written so far is stored; not at all when it could not be. */
+  /** Calls back once everything written so far is stored; not at all if it could not be. */
   whenStored(then: () => void): void;
   /** Something falls due then. */
   alarm(at: number): void;

@@ -26,7 +26,7 @@ export function metaOf(row: ReadyRow): Meta {
 export class ReadyList {
   readonly #load: (after: number, limit: number) => ReadyRow[];
   readonly #before: number;
-  /** In order; `#head` is the next. */
+  /** The messages in order; `#head` is the next. */
   #window: Meta[] = [];
   #head = 0;
   /** What came back (abandoned, lock run out): few, sorted, the lowest last. */
@@ -79,7 +79,7 @@ export class ReadyList {
     list.splice(low, 0, meta);
   }
 
-  /** The next message, or undefined. What has expired by `now` is passed over: expiry sees to it. */
+  /** The next message, or undefined. Messages expired by `now` are skipped: expiry removes them. */
   take(now: number): Meta | undefined {
     for (;;) {
       const meta = this.#takeAny();

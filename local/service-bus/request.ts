@@ -8,7 +8,7 @@ export interface Request {
   readonly reply_to?: string;
   readonly application_properties?: Record<string, unknown>;
   readonly body?: unknown;
-  /** As it came: rhea's values no longer tell an int from a long, say. */
+  /** The body as it came: rhea's values no longer tell an int from a long, for example. */
   readonly bytes: Buffer;
 }
 
@@ -18,7 +18,7 @@ export function decodeRequest(bytes: Buffer): Request {
   return { ...(rhea.message.decode(bytes) as object), bytes };
 }
 
-/** `properties-to-modify` of a request's body, each value as it came. Throws Refusal for what is no map. */
+/** `properties-to-modify` of a request's body, each value as it came. Throws Refusal if it is not a map. */
 export function propertiesToModify({ bytes }: Request): PropertyChanges {
   for (let at = 0; at < bytes.length; ) {
     const section = readSection(bytes, at);

@@ -60,7 +60,7 @@ export class Requests {
   #intake({ io, node, refuse }: RequestLink, answer: (request: Request, reply: Reply) => void): Intake {
     const receive = ({ fault, deliveryId, settled, bytes }: IncomingMessage) => {
       if (fault !== undefined) {
-        // What was sent settled cannot be rejected: the peer would wait for its reply in vain.
+        // A request that was sent settled cannot be rejected: the peer would wait for a reply that never comes.
         if (settled) refuse(fault);
         else io.reject(deliveryId, fault);
         return;

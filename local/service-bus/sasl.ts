@@ -2,7 +2,7 @@
 
 /** One login under way, as rhea asks for it. */
 interface Login {
-  /** Whether it is let in; known once `start` has returned. */
+  /** Whether the login succeeded; known once `start` has returned. */
   outcome: boolean;
   username: string | undefined;
   start(response: Buffer | undefined): void;
@@ -15,9 +15,8 @@ export interface SaslEvents {
 }
 
 /**
- * Mechanisms by name, in the order they are offered. `MSSBCBS` is the .NET SDK's own: it says no more than ANONYMOUS,
- * and the tokens follow over `$cbs`. PLAIN is what other AMQP clients have: its user is a key's name, its password the
- * key.
+ * Mechanisms by name, in the order they are offered. `MSSBCBS` is the .NET SDK's own: it says as little as ANONYMOUS,
+ * and the tokens follow over `$cbs`. Other AMQP clients use PLAIN: its user is a key's name, its password the key.
  */
 export function saslMechanisms({ onKey, onRefused }: SaslEvents): Record<string, () => Login> {
   const anonymous = (): Login => ({ outcome: true, username: undefined, start: () => undefined });

@@ -21,7 +21,7 @@ export interface ServiceBusOptions {
   readonly databaseFile: string;
   readonly queues: readonly QueueSettings[];
   readonly clock?: Clock;
-  /** By which tokens expire: clients write real time into them, whatever clock the queues have. */
+  /** The clock by which tokens expire: clients write real time into them, whatever clock the queues have. */
   readonly tokenClock?: Clock;
   readonly log?: (line: string) => void;
   readonly faults?: FaultPlan;

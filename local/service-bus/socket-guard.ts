@@ -37,7 +37,7 @@ export function guardSocket(
     if (socket.destroyed) return;
     if (!writes.owed) {
       writes.owed = true;
-      // After this turn's commit, whose answers acknowledge as well.
+      // This comes after the turn's commit, whose answers acknowledge as well.
       input(bytes);
       setImmediate(acknowledge);
     } else {

@@ -170,7 +170,7 @@ export class Store {
     this.#dropProgress.run(id);
   }
 
-  /** Gives a row its new place; its progress is the caller's to write anew. */
+  /** Gives a row its new place; the caller writes its progress again. */
   move(id: number, to: number): void {
     this.#run("UPDATE message SET id = ? WHERE id = ?", to, id);
     this.#dropProgress.run(id);

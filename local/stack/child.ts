@@ -1,13 +1,14 @@
 import type { ChildProcess } from "node:child_process";
+import type { FunctionGroup } from "../host/function-groups.ts";
 import type { HostLog } from "../host/host-log.ts";
 
-/** The process ended by itself before it was ever ready: starting it again would change nothing. */
+/** The process ended before it was ever ready: starting it again would change nothing. */
 export class StartFailed extends Error {
   override readonly name = "StartFailed";
 }
 
 export interface ChildOptions {
-  /** For log lines: "host 1", "emulators". */
+  /** The name in log lines: "host 1", "emulators". */
   readonly name: string;
   /** Starts the process; `known` is what its last ready message said, so that it takes the same ports again. */
   readonly spawn: (known: ReadyMessage | undefined) => ChildProcess;
@@ -15,7 +16,7 @@ export interface ChildOptions {
   /** Its pid has changed. */
   readonly onChange: () => void;
   /** It serves, for the first time or again. */
-  readonly onReady?: (child: ChildProcess) => void;
+  readonly onReady?: (child: ChildProcess, message: ReadyMessage) => void;
 }
 
 /** What a child sends once it serves; the ports are those of a host, of the emulators or of Azurite. */
@@ -28,6 +29,9 @@ export interface ReadyMessage {
   readonly blobPort?: number;
   readonly queuePort?: number;
   readonly tablePort?: number;
+  readonly controlPort?: number;
+  /** Of a host: the groups its functions scale by. */
+  readonly groups?: readonly FunctionGroup[];
 }
 
 /** A process that dies sooner than this after its start is started again with growing delays. */
@@ -88,7 +92,7 @@ export class Child {
       if (this.#known !== undefined)
         log.write("information", "Start", `${name} serves again (pid ${child.pid}).`);
       this.#known = message;
-      this.#options.onReady?.(child);
+      this.#options.onReady?.(child, message);
       resolve(message);
     });
     // A child that could not even be spawned has no "exit".
@@ -115,6 +119,6 @@ export class Child {
   }
 }
 
-function isReady(message: unknown): message is ReadyMessage {
+export function isReady(message: unknown): message is ReadyMessage {
   return typeof message === "object" && message !== null && (message as { ready?: unknown }).ready === true;
 }

@@ -18,7 +18,7 @@ export interface Emulators {
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /**
- * The emulators' own door, on loopback alone, for whoever wants to see what they did or what happens when they fail:
+ * The emulators' control address, on loopback only. It shows what they did, and makes them fail:
  * `GET /` answers their counters, `POST /faults` takes `{"service_bus": plan, "cosmos": plan}`. The simulated models
  * have theirs at `/_control` of their own port.
  */

@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { createServer, type Server, type Socket } from "node:net";
 
-/** What a host process says of a connection it was handed; `id` is that of the message it came with. */
+/** What a host process says of a connection it was handed. `id` is the id of the message it came with. */
 interface Answer {
   readonly taken?: number;
   readonly refused?: number;
@@ -15,7 +15,7 @@ interface HandOver {
 /**
  * One port for several host processes: connections are handed to them in turn, each to a process that has taken its
  * last one, so that a frozen process gets at most one more. A connection stays open here until the process has it: when
- * that dies first, nobody knows how much of the request it has read, and the client is told by a reset.
+ * that dies first, no one knows how much of the request it has read, and the client is told by a reset.
  */
 export class FrontDoor {
   readonly #server: Server;
@@ -28,7 +28,7 @@ export class FrontDoor {
 
   constructor() {
     this.#server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
-      // Whoever it is handed to hears of its errors.
+      // The process that it is handed to hears of its errors.
       socket.on("error", () => undefined);
       this.#waiting.push(socket);
       this.#handOver();

@@ -24,6 +24,8 @@ export interface StackSettings {
   readonly emulateServiceBus: boolean;
   readonly emulateCosmos: boolean;
   readonly drainSeconds: number;
+  /** All times of `--freeze` are multiplied by it. */
+  readonly freezeTimeScale: number;
   /** Of each host process: the cloud's own setting of that name. */
   readonly nodeArguments: string[];
   /** Every setting, merged: what the child processes get besides what start adds. */
@@ -38,12 +40,8 @@ export class SettingsInvalid extends Error {
 export const DEFAULT_MODEL_ENDPOINTS_PORT = 7072;
 export const DEFAULT_AZURITE_PORT = 10_000;
 
-/** On one machine a lost worker should be noticed at once; one MiB is the app's own limit of a request. */
-const LOCAL_DEFAULTS: Readonly<Record<string, string>> = {
-  LEASE_SECONDS: "3",
-  SWEEP_SECONDS: "1",
-  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: "1048576",
-};
+/** On one machine a lost worker should be noticed at once. */
+const LOCAL_DEFAULTS: Readonly<Record<string, string>> = { LEASE_SECONDS: "3", SWEEP_SECONDS: "1" };
 
 /** Any of them says that an account is the user's own. */
 const SERVICE_BUS_SETTINGS = ["SERVICEBUS", "SERVICEBUS__fullyQualifiedNamespace"];
@@ -79,6 +77,10 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
   ] as const) {
     if (!/^\d{1,5}$/.test(text)) faults.push(`${name} must be a whole number; it is "${text}"`);
   }
+  const freezeTimeScale = Number(env.FREEZE_TIME_SCALE ?? "1");
+  if (!(freezeTimeScale > 0 && freezeTimeScale <= 100)) {
+    faults.push(`FREEZE_TIME_SCALE must be a number over 0, up to 100; it is "${env.FREEZE_TIME_SCALE}"`);
+  }
   let modelEndpoints = modelEndpointSettings({});
   try {
     modelEndpoints = modelEndpointSettings(env);
@@ -101,6 +103,7 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
     emulateServiceBus: SERVICE_BUS_SETTINGS.every((name) => env[name] === undefined),
     emulateCosmos: COSMOS_SETTINGS.every((name) => env[name] === undefined),
     drainSeconds: Number(drainText),
+    freezeTimeScale,
     nodeArguments: (env.languageWorkers__node__arguments ?? "").split(/\s+/).filter(Boolean),
     env,
   };

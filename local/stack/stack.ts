@@ -1,23 +1,31 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
-import { extname, join } from "node:path";
+import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { EMULATOR_KEY } from "../cosmos/authorization.ts";
 import type { HostLog } from "../host/host-log.ts";
+import { makeSharedStores } from "../host/shared-stores.ts";
 import { TERMINATE_GRACE_MS } from "../host/termination.ts";
+import { BacklogLook } from "./backlog-look.ts";
 import { Child, type ReadyMessage } from "./child.ts";
-import { FrontDoor } from "./front-door.ts";
-import { withModelEndpointsPort } from "./models-file.ts";
-import { onPort } from "./ports.ts";
+import { FlexHosts } from "./flex-hosts.ts";
+import { hostEnv } from "./host-env.ts";
+import { HostSet } from "./host-set.ts";
+import type { Hosts, HostsOptions } from "./hosts.ts";
+import type { Layout } from "./layout.ts";
+import { removeProcesses, writeProcesses } from "./processes-file.ts";
+import { platformTimes } from "./scale-controller.ts";
 import type { StackSettings } from "./settings.ts";
-import { writeWhole } from "./written-file.ts";
 
 export interface StackOptions {
   readonly settings: StackSettings;
   /** The app's folder, and where infra/resources.json is. */
   readonly folder: string;
-  readonly instances: number;
+  readonly layout: Layout;
   readonly log: HostLog;
+}
+
+/** A layout that these settings cannot have. */
+export class LayoutNotPossible extends Error {
+  override readonly name = "LayoutNotPossible";
 }
 
 /** Compiled, the children are .js files; run from source, .ts. */
@@ -33,59 +41,52 @@ const GROUP_SIGNAL_MS = 300;
 const HEALTH_PATIENCE_MS = 60_000;
 const HEALTH_LOOK_MS = 50;
 
-/** Name and key of the local stack's own accounts: what is known to everybody protects nothing but loopback. */
-const SERVICE_BUS_KEY = "SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE";
-
-/** The processes of `npm start`: the emulators, and N hosts behind one port. */
+/** The processes of `npm start`: the emulators, and hosts behind one port. */
 export class Stack {
   readonly #options: StackOptions;
   #emulators: Child | undefined;
-  readonly #hosts: Child[] = [];
-  /** Where several hosts share a port; a single one listens itself. */
-  #door: FrontDoor | undefined;
-  #port: number;
+  #controlPort: number | undefined;
+  #hosts: Hosts | undefined;
   #stopping: Promise<void> | undefined;
   /** How many host processes were started so far. */
   #started = 0;
 
   constructor(options: StackOptions) {
     this.#options = options;
-    this.#port = options.settings.port;
   }
 
-  /** Resolves with the port once every host serves and the app says that it is healthy. Rejects with StartFailed. */
+  /**
+   * Resolves with the port once every host serves and the app says that it is healthy. Rejects with StartFailed,
+   * PortTaken or LayoutNotPossible.
+   */
   async start(): Promise<number> {
-    const { instances, log } = this.#options;
+    const { settings, layout, log } = this.#options;
+    if (layout.freeze !== undefined && !settings.emulateServiceBus) {
+      throw new LayoutNotPossible(
+        "--freeze asks the local Service Bus what waits in its queues, and SERVICEBUS names another one.",
+      );
+    }
     this.#emulators = new Child({
       name: "emulators",
       spawn: (known) => this.#spawnEmulators(known),
       log,
       onChange: () => this.#writeProcesses(),
+      onReady: (_, { controlPort }) => {
+        this.#controlPort = controlPort;
+      },
     });
-    const ports = await this.#emulators.start();
-    const env = this.#hostEnv(ports);
-    if (instances > 1) {
-      const door = new FrontDoor();
-      this.#port = await onPort("PORT", this.#port, (port) => door.listen(port));
-      this.#door = door;
-    }
-    for (let i = 1; i <= instances; i++) {
-      const host = new Child({
-        name: instances === 1 ? "host" : `host ${i}`,
-        spawn: () => this.#spawnHost({ ...env, PORT: String(instances === 1 ? this.#port : 0) }),
-        log,
-        onChange: () => this.#writeProcesses(),
-        onReady: (child) => this.#door?.open(child),
-      });
-      this.#hosts.push(host);
-    }
-    // The first alone: it tells of a fault in the configuration once, and its port is kept over restarts.
-    const [first, ...others] = this.#hosts;
-    const port = (await first?.start())?.port;
-    if (instances === 1) this.#port = port ?? this.#port;
-    await Promise.all(others.map((host) => host.start()));
-    await this.#untilHealthy();
-    return this.#port;
+    const env = hostEnv(settings, await this.#emulators.start());
+    makeSharedStores(settings.dataDir);
+    this.#hosts = this.#layOut({
+      instances: layout.instances,
+      port: settings.port,
+      spawn: (own) => this.#spawnHost({ ...env, ...own }),
+      log,
+      onChange: () => this.#writeProcesses(),
+    });
+    const port = await this.#hosts.start();
+    await this.#untilHealthy(port);
+    return port;
   }
 
   /** Ends the hosts, then the emulators. */
@@ -96,17 +97,29 @@ export class Stack {
 
   /** Ends everything at once. */
   kill(): void {
-    for (const child of [...this.#hosts, this.#emulators]) child?.kill();
-    this.#removeProcesses();
+    this.#hosts?.kill();
+    this.#emulators?.kill();
+    removeProcesses(this.#options.settings.dataDir);
   }
 
   async #stop(): Promise<void> {
-    this.#door?.close();
-    const drainMs = Math.max(this.#options.settings.drainSeconds * 1000, TERMINATE_GRACE_MS);
-    const graceMs = drainMs + HOST_CLOSE_MS;
-    await Promise.all(this.#hosts.map((host) => host.stop((child) => child.kill("SIGTERM"), graceMs)));
+    await this.#hosts?.stop(this.#graceMs);
     await this.#emulators?.stop((child) => tell(child, { stop: true }), EMULATORS_CLOSE_MS);
-    this.#removeProcesses();
+    removeProcesses(this.#options.settings.dataDir);
+  }
+
+  /** What a host has to end in order. */
+  get #graceMs(): number {
+    return Math.max(this.#options.settings.drainSeconds * 1000, TERMINATE_GRACE_MS) + HOST_CLOSE_MS;
+  }
+
+  #layOut(options: HostsOptions): Hosts {
+    const { layout, settings } = this.#options;
+    const { split, freeze, seed } = layout;
+    if (freeze === undefined) return new HostSet({ ...options, split });
+    const backlog = new BacklogLook(settings.dataDir, () => this.#controlPort);
+    const times = platformTimes(settings.freezeTimeScale);
+    return new FlexHosts({ ...options, freeze, seed, times, backlog, graceMs: this.#graceMs });
   }
 
   #spawnEmulators(known: ReadyMessage | undefined): ChildProcess {
@@ -137,48 +150,13 @@ export class Stack {
   #spawnHost(settings: Record<string, string>): ChildProcess {
     // Each has the next number: a fault campaign tells its hosts apart by it.
     const env = { ...settings, HOST_NUMBER: String(++this.#started) };
-    return fork(HOST_ENTRY, [], { cwd: this.#options.folder, env, execArgv: this.#nodeArguments });
+    // As the cloud's host gives them to its worker process.
+    const execArgv = this.#options.settings.nodeArguments;
+    return fork(HOST_ENTRY, [], { cwd: this.#options.folder, env, execArgv });
   }
 
-  /** As the cloud's host gives them to its worker process. */
-  get #nodeArguments(): string[] {
-    return this.#options.settings.nodeArguments;
-  }
-
-  #hostEnv(ports: ReadyMessage): Record<string, string> {
-    const { settings } = this.#options;
-    const env: Record<string, string> = { ...settings.env, DATA_DIR: settings.dataDir };
-    if (settings.emulateServiceBus) {
-      env.SERVICEBUS = `Endpoint=sb://127.0.0.1:${ports.serviceBusPort};${SERVICE_BUS_KEY};UseDevelopmentEmulator=true;`;
-    }
-    if (settings.emulateCosmos) {
-      env.COSMOS = `AccountEndpoint=http://127.0.0.1:${ports.cosmosPort}/;AccountKey=${EMULATOR_KEY};`;
-    }
-    const modelsFile = this.#localModelsFile(ports.modelEndpointsPort);
-    if (modelsFile !== undefined) env.MODELS_FILE = modelsFile;
-    return env;
-  }
-
-  /** The catalogue with the model endpoints' real port, where that is not the one the file has. */
-  #localModelsFile(port: number | undefined): string | undefined {
-    const { settings } = this.#options;
-    if (port === undefined) return undefined;
-    let text: string;
-    try {
-      text = readFileSync(settings.modelsFile, "utf8");
-    } catch {
-      // The app says which file it misses.
-      return undefined;
-    }
-    const changed = withModelEndpointsPort(text, port);
-    if (changed === undefined || changed === text) return undefined;
-    const file = join(settings.dataDir, "models.json");
-    writeWhole(file, changed);
-    return file;
-  }
-
-  async #untilHealthy(): Promise<void> {
-    const url = `http://127.0.0.1:${this.#port}/api/health`;
+  async #untilHealthy(port: number): Promise<void> {
+    const url = `http://127.0.0.1:${port}/api/health`;
     const deadline = performance.now() + HEALTH_PATIENCE_MS;
     for (;;) {
       const why = await healthOf(url);
@@ -188,18 +166,9 @@ export class Stack {
     }
   }
 
-  get #processesFile(): string {
-    return join(this.#options.settings.dataDir, "processes.json");
-  }
-
   #writeProcesses(): void {
-    const host = this.#hosts.map((child) => child.pid).filter((pid) => pid !== undefined);
-    const emulators = this.#emulators?.pid ?? null;
-    writeWhole(this.#processesFile, `${JSON.stringify({ host, emulators })}\n`);
-  }
-
-  #removeProcesses(): void {
-    rmSync(this.#processesFile, { force: true });
+    const hosts = this.#hosts?.processes() ?? { host: [] };
+    writeProcesses(this.#options.settings.dataDir, { ...hosts, emulators: this.#emulators?.pid ?? null });
   }
 }
 

@@ -61,8 +61,8 @@ export interface ControlChange {
   /** Ids of the items the decision needs. */
   readonly reads: readonly string[];
   /**
-   * Decides from what is there; pure, for it is asked again when something moved on meanwhile. Undefined: there is
-   * nothing to change. What it throws (a Problem) goes to the caller.
+   * Decides from what is there. It must be pure, because it is asked again when something moved on meanwhile.
+   * Undefined: there is nothing to change. What it throws (a Problem) goes to the caller.
    */
   readonly decide: (items: ControlView["items"]) => ControlDecision | undefined;
 }
@@ -76,7 +76,7 @@ export type ControlOutcome =
   | { readonly kind: "changed"; readonly record: ControlRecord; readonly repeated: boolean }
   | { readonly kind: "unchanged"; readonly items: ControlView["items"] };
 
-/** Operators are few: whoever loses this often is told to try again. */
+/** Operators are few: one who loses this often is told to try again. */
 const MAX_TRIES = 8;
 
 /**

@@ -38,13 +38,13 @@ export interface AuditRecord {
   readonly reason: string | null;
   readonly usage: Usage | null;
   readonly cost: Cost | null;
-  /** Of a call that the lab may bill, and nobody can say how much: why. Absent in all others, and in old records. */
+  /** Why the cost of a call that the lab may bill is unknown. Absent for all other calls, and in old records. */
   readonly cost_unknown?: CostUnknown;
   /** What the lab itself says that the call costs; absent: nothing. */
   readonly lab_cost?: Cost;
-  /** Of a call that did not succeed: the lab's words, shortened. Absent in all others, and in old records. */
+  /** The lab's words about a call that did not succeed, shortened. Absent for all other calls, and in old records. */
   readonly message?: string;
-  /** Of `attempt_lost` alone: what the call whose cost nobody knows may have cost; null: its price is gone too. */
+  /** What a lost call may have cost, in `attempt_lost` only; null: its price is gone too. */
   readonly estimate?: Cost | null;
   readonly latency_ms: number | null;
   /** SHA-256 of the bytes sent to the deployment; in `accepted`, of the canonical envelope. */

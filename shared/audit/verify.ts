@@ -20,7 +20,7 @@ export interface JobHead extends JobKey {
   readonly etag: string;
 }
 
-/** A record as it is stored, and the number that its item's id bears. */
+/** A record as it is stored, and the number in its item's id. */
 export interface StoredRecord<R> {
   readonly record: R;
   readonly storedAs: number;

@@ -1,18 +1,19 @@
+import { dayOf, monthOf, nextDayMs, nextMonthMs } from "../day.ts";
 import { decimalOf, unitsOf } from "../decimal.ts";
-import { type Budget, dayOf, monthOf, nextDayMs, nextMonthMs } from "../tenant/budget.ts";
+import type { Budget } from "../tenant/budget.ts";
 
 /** Money put aside for one call, from before its claim until it is known what the call cost. */
 export interface Reservation {
   readonly job_id: string;
   readonly attempt: number;
-  /** Of the claim it is for: two workers that try for the same attempt have one each, and only one of them calls. */
+  /** The claim it is for. Two workers that try for one attempt have one each, and only one of them calls. */
   readonly claim_id: string;
   /** The UTC day it counts in. */
   readonly day: string;
   /** Decimal; 0 once the worker is taken for gone, and it is only remembered in case a late cost comes. */
   readonly amount: string;
   readonly since_ms: number;
-  /** When somebody looks at the job's own record, should nobody have settled it by then. */
+  /** When the job's own record is looked at, if no worker has settled it by then. */
   readonly look_at_ms: number;
 }
 
@@ -110,9 +111,9 @@ export interface Ask {
   readonly amount: string;
 }
 
-/** A reservation nobody settles is looked at after this long. */
+/** A reservation that no worker settles is looked at after this long. */
 export const LOOK_AFTER_MS = 60_000;
-/** A lost worker's late cost may come as long as a call can last, and its answer be kept in hand: see limits.ts, saving.ts. */
+/** A lost worker's cost comes as late as a call may last and its answer is kept: see limits.ts, saving.ts. */
 export const REMEMBER_MS = 60 * 60_000;
 
 export type Reserved =
@@ -177,7 +178,7 @@ export function found(account: Account, claimId: string, finding: Finding, nowMs
   return { ...account, reservations: account.reservations.with(at, changed) };
 }
 
-/** Reservations that nobody has settled in their time, the oldest first. */
+/** Reservations that were not settled in time, the oldest first. */
 export function dueOf(account: Account, nowMs: number): readonly Reservation[] {
   return account.reservations.filter(({ look_at_ms }) => look_at_ms <= nowMs);
 }

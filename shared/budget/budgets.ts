@@ -1,10 +1,11 @@
 import type { Clock } from "../clock.ts";
+import { dayOf, monthOf } from "../day.ts";
 import { unitsOf } from "../decimal.ts";
 import type { Problem } from "../errors.ts";
 import { type Log, reasonOf } from "../log.ts";
 import type { Priority } from "../priority.ts";
 import type { JobKey } from "../store.ts";
-import { type Budget, dayOf, monthOf } from "../tenant/budget.ts";
+import type { Budget } from "../tenant/budget.ts";
 import type { Tenants } from "../tenant/tenants.ts";
 import {
   type Account,
@@ -45,13 +46,13 @@ const MAX_DUE_ACCOUNTS = 50;
 const TEND_EVERY_MS = 10_000;
 
 /** What a worker needs of budgets. */
-export type BudgetDoor = Pick<
+export type CallBudgets = Pick<
   Budgets,
   "budgetOf" | "knownOver" | "reserve" | "settle" | "lost" | "leave" | "waits" | "refusal"
 >;
 
 /** What accepting jobs needs of budgets. */
-export type BudgetGate = Pick<Budgets, "refusal">;
+export type SubmitBudgets = Pick<Budgets, "refusal">;
 
 /** The budgets of all tenants, as one instance keeps them with the others. A tenant without one costs nothing. */
 export class Budgets {
@@ -213,7 +214,7 @@ export class Budgets {
     return fresh.apply((current) => ({ account: current, answer: current }));
   }
 
-  /** The sweeper's part: reservations that nobody settled. @throws StoreUnavailable */
+  /** The sweeper's part: reservations that no worker settled. @throws StoreUnavailable */
   async tend(): Promise<void> {
     const { clock, ledger, tenants, random } = this.#deps;
     if (tenants().budgeted.length === 0) return;
@@ -225,7 +226,7 @@ export class Budgets {
     }
   }
 
-  /** Asks the jobs themselves what became of reservations nobody settled. Answers whether any were looked at. */
+  /** Asks the jobs themselves what became of unsettled reservations. Answers whether any were looked at. */
   async #look(account: SharedAccount): Promise<boolean> {
     const { clock, claims, log } = this.#deps;
     const { tenant_id } = account.key;
@@ -255,7 +256,7 @@ export class Budgets {
     const key = { tenant_id: tenantId, month: monthOf(dayOf(nowMs)), currency: budget.currency };
     let account = this.#accounts.get(nameOf(key));
     if (account === undefined) {
-      // Of months that are over; claims still open keep theirs.
+      // Accounts of past months go; claims that are still open keep theirs.
       for (const [name, { key: old }] of this.#accounts)
         if (old.tenant_id === tenantId && old.month < key.month) this.#accounts.delete(name);
       account = new SharedAccount(key, this.#deps);

@@ -19,7 +19,7 @@ export interface BudgetLedger {
   due(nowMs: number, limit: number): Promise<readonly AccountKey[]>;
 }
 
-/** What jobs' own records say of reservations that nobody settled. */
+/** What jobs' own records say of reservations that no worker settled. */
 export interface ClaimRecords {
   find(tenantId: string, reservation: Reservation): Promise<Finding>;
 }

@@ -8,7 +8,7 @@ const RUNNING_RETRY_AFTER_SECONDS = 5;
 /**
  * Why a submit is refused, where the budget says so rather than to wait. It is 402, not 429: clients repeat a 429 by
  * themselves, and nothing they can wait for in a request brings money back.
- * @param notBeforeMs when the job may start: one that is due in the next period is no matter of this one
+ * @param notBeforeMs when the job may start: a job that is due in the next period does not concern this one
  */
 export function refusalOf(
   budget: Budget,

@@ -3,7 +3,7 @@ import { type Stored, StoreUnavailable } from "../store.ts";
 import { type Account, newAccount } from "./account.ts";
 import type { AccountKey, BudgetLedger } from "./ports.ts";
 
-/** What a change makes of an account, and its answer to whoever asked for it. */
+/** What a change makes of an account, and its answer to the caller. */
 export interface Changed<A> {
   /** The very same object where nothing changes. */
   readonly account: Account;

@@ -39,8 +39,8 @@ const routeWeights = z.looseObject({
 const tenantWeight = z.looseObject({ tenant: z.string(), weight: z.number(), ...setting });
 
 /**
- * As it is stored. What a version to come adds is kept; a switch that this version does not understand makes all of it
- * unreadable, for it may say that nothing is to be called.
+ * The stored form. What a later version adds is kept. A switch that this version does not understand makes all of it
+ * unreadable, because the switch may say that nothing may be called.
  */
 const overridesSchema = z.looseObject({
   /** Counts up with each change: who holds a lower number knows less. */

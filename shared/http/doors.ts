@@ -3,7 +3,7 @@ import type { Door } from "./door.ts";
 
 const DOORS: readonly Door[] = [apiDoor];
 
-/** The door that a path belongs to. The native door answers for what is no door's, too. */
+/** The door that a path belongs to. The native door also answers for paths of no door. */
 export function doorOf(pathname: string): Door {
   const isBelow = (prefix: string) => `${pathname}/`.toLowerCase().startsWith(`/${prefix}/`);
   return DOORS.find(({ prefixes }) => prefixes.some(isBelow)) ?? apiDoor;

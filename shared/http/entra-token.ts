@@ -19,8 +19,8 @@ const ALGORITHMS = ["RS256", "PS256", "ES256"];
 const CLOCK_TOLERANCE_SECONDS = 60;
 const ISSUER_TIMEOUT_MS = 5_000;
 /**
- * After a key id that was not found the keys are not fetched again for this long, whoever asks: a key the issuer
- * has just begun to sign with is refused no longer, and forged key ids cost the issuer no more than that.
+ * After a key id was not found, the keys are not fetched again for this long, whatever token asks. A key that the
+ * issuer has just begun to sign with is refused no longer than that, and forged key ids cost the issuer no more.
  */
 const COOL_DOWN_MS = 5_000;
 /** A key the issuer has withdrawn is believed for so long at most. */

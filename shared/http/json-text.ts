@@ -6,7 +6,7 @@ import { jsonPointer } from "./json-pointer.ts";
 
 export interface ReadJson {
   readonly value: unknown;
-  /** The text of the top-level member `body`, exactly as received; undefined when it is no object. */
+  /** The text of the top-level member `body`, exactly as received; undefined when it is not an object. */
   readonly bodyText: string | undefined;
   /** Numbers that lose digits when they are read: where they are, and as they were written; in order of their place. */
   readonly lostNumbers: readonly (readonly [pointer: string, written: string])[];

@@ -1,6 +1,6 @@
 import { Problem } from "../errors.ts";
 
-/** A request as the host hands it over, as far as the service looks at it. */
+/** The parts of the host's request that the service looks at. */
 export interface HttpRequest {
   readonly method: string;
   readonly url: string;
@@ -17,7 +17,7 @@ interface BodyReader {
 }
 
 /**
- * The whole body, of which no more is read than may be taken.
+ * The whole body. Reading stops when it is more than may be accepted.
  * @throws Problem request_too_large, before anything is read where the length was declared
  */
 export async function readBytes(request: HttpRequest, maxBytes: number): Promise<Uint8Array> {

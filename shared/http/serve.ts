@@ -41,7 +41,7 @@ export async function serve<Deps extends Entrance>(
   return { ...answer, headers: { ...answer.headers, "x-request-id": visit.requestId } };
 }
 
-/** Operators, and what anyone may ask, are never turned away for want of room. */
+/** Operators, and routes for anyone, are never refused for lack of room. */
 async function admitted<Deps extends Entrance>(
   route: Route<Deps>,
   deps: Deps,
@@ -67,7 +67,7 @@ async function admitted<Deps extends Entrance>(
   }
 }
 
-/** Refusals are answered as they are; an outage as 503; anything else is a bug, logged with all that is known of it. */
+/** Refusals are answered as they are, an outage as 503. Anything else is a bug, logged with all that is known. */
 function problemOf(thrown: unknown, request: HttpRequest, log: Log): Problem {
   if (thrown instanceof Problem) return thrown;
   const at = { method: request.method, path: new URL(request.url).pathname, reason: reasonOf(thrown) };

@@ -1,6 +1,6 @@
 import { Problem } from "../errors.ts";
 import type { HeldCalls } from "../job/intake/held-call.ts";
-import { MAX_HELD_CALLS, MAX_TENANT_SHARE_IN_FLIGHT, TURNED_AWAY_LOG_EVERY_MS } from "../limits.ts";
+import { MAX_TENANT_SHARE_IN_FLIGHT, TURNED_AWAY_LOG_EVERY_MS } from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { Tenant } from "../tenant/tenants.ts";
 import { type Bucket, type BucketLimits, takeToken } from "../tenant/token-bucket.ts";
@@ -8,6 +8,8 @@ import { type Bucket, type BucketLimits, takeToken } from "../tenant/token-bucke
 export interface ThrottleDeps {
   /** Requests of tenants that this instance works on at once. */
   readonly maxInFlight: number;
+  /** Calls that this instance holds until a job's end, besides. */
+  readonly maxHeld: number;
   /** For a tenant whose `limits` say nothing; 0: no limit. */
   readonly submitsPerSecond: number;
   readonly clock: { monotonic(): number };
@@ -16,7 +18,7 @@ export interface ThrottleDeps {
 /**
  * Turns away what is too much, before anything is read, stored or sent. Each instance counts for itself: asking the
  * others first would take longer than the work it refuses. Only counts are remembered, so it recovers at once. A held
- * call is no work: while it waits it is not one of the requests in flight.
+ * call is not work: while it waits, it does not count as a request in flight.
  */
 export interface Throttle extends HeldCalls {
   /** Lets a request in; the function returned must be called once it has been answered. @throws Problem too_many_requests */
@@ -31,7 +33,7 @@ export interface Throttle extends HeldCalls {
 const IN_FLIGHT_RETRY_AFTER_SECONDS = 1;
 
 export function createThrottle(deps: ThrottleDeps): Throttle {
-  const { maxInFlight, clock } = deps;
+  const { maxInFlight, maxHeld, clock } = deps;
   const maxOfTenant = Math.max(1, Math.floor(maxInFlight * MAX_TENANT_SHARE_IN_FLIGHT));
   const buckets = new Map<string, Bucket>();
   const byTenant = new Map<string, number>();
@@ -41,7 +43,7 @@ export function createThrottle(deps: ThrottleDeps): Throttle {
     else byTenant.set(id, mine);
   };
   let inFlight = 0;
-  let held = 0;
+  const held = new HeldWaits();
   const refuse = refusals(clock);
   return {
     enter(log) {
@@ -77,19 +79,47 @@ export function createThrottle(deps: ThrottleDeps): Throttle {
       const detail = `${tenant.id} may submit ${limits.perSecond} jobs a second, ${limits.burst} at once.`;
       throw refuse(log, detail, Math.ceil(taken.waitMs / 1000), "submits", tenant.id);
     },
-    beginWait({ id }) {
-      if (held >= MAX_HELD_CALLS) return undefined;
-      held++;
+    beginWait({ id }, endEarly) {
+      if (held.size >= maxHeld) held.endOne();
+      const leave = held.add(id, endEarly);
       inFlight--;
       count(id, -1);
       return () => {
-        held--;
+        leave();
         // Only the answer is left to write: nothing to refuse it for.
         inFlight++;
         count(id, 1);
       };
     },
   };
+}
+
+/** Calls that wait, by tenant, the longest first. */
+class HeldWaits {
+  readonly #byTenant = new Map<string, Set<() => void>>();
+  size = 0;
+
+  add(tenant: string, endEarly: () => void): () => void {
+    const mine = this.#byTenant.get(tenant) ?? new Set();
+    this.#byTenant.set(tenant, mine.add(endEarly));
+    this.size++;
+    return () => this.#remove(tenant, mine, endEarly);
+  }
+
+  /** The one that has waited longest, of the tenant that holds most: a new one waits in its place. */
+  endOne(): void {
+    const [most] = [...this.#byTenant].sort(([, a], [, b]) => b.size - a.size);
+    const [longest] = most?.[1] ?? [];
+    if (most === undefined || longest === undefined) return;
+    this.#remove(...most, longest);
+    longest();
+  }
+
+  #remove(tenant: string, mine: Set<() => void>, endEarly: () => void): void {
+    if (!mine.delete(endEarly)) return;
+    this.size--;
+    if (mine.size === 0) this.#byTenant.delete(tenant);
+  }
 }
 
 /** Undefined: no limit. Without a burst, a second's worth. */

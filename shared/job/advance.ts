@@ -58,6 +58,8 @@ export type Plan =
   | { readonly draft: Draft<Queued>; readonly next: "wait"; readonly deployments: readonly string[] }
   /** It waits until running calls leave money over. */
   | { readonly draft: Draft<Queued>; readonly next: "money" }
+  /** This process ends: another one takes it. */
+  | { readonly draft: Draft<Queued>; readonly next: "hand_back" }
   /** Decided on anew, as it is stored then. */
   | { readonly draft: Draft<Queued>; readonly next: "again" }
   | { readonly draft: Draft<Queued | Ended>; readonly next: "done" };

@@ -19,6 +19,7 @@ import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "
 import { end } from "./ending/end.ts";
 import type { InProgress, Job, StoredResponse } from "./job.ts";
 import { type CallFacts, draftOf, failAttempt } from "./life-cycle.ts";
+import { INSTANCE_ENDING } from "./running-jobs.ts";
 
 /** A call that ended while the attempt still holds the job. */
 export interface EndedCall {
@@ -265,6 +266,20 @@ function switchedOff(job: InProgress, call: EndedCall, c: Circumstances): Plan {
   return advance(draft, c);
 }
 
+/** Its process was told to end: no attempt is spent, and another process goes on. */
+function handedBack(job: InProgress, call: EndedCall, c: Circumstances): Plan {
+  const draft = failAttempt(draftOf(job), callFacts(call), {
+    nowMs: c.nowMs,
+    actor: c.actor,
+    reason: INSTANCE_ENDING,
+    failure: `${call.deployment.name}: the instance was told to end during the call`,
+    retryAtMs: null,
+    wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
+    spent: false,
+  });
+  return { draft, next: "hand_back" };
+}
+
 function aborted(job: InProgress, call: EndedCall, c: Circumstances, reason: string): Plan {
   // The timer that aborts at the deadline may be a moment early by the clock.
   if (reason === "deadline" || c.nowMs >= job.deadline_ms) {
@@ -278,5 +293,6 @@ function aborted(job: InProgress, call: EndedCall, c: Circumstances, reason: str
     return { draft, next: "done" };
   }
   if (reason === SWITCHED_OFF) return switchedOff(job, call, c);
+  if (reason === INSTANCE_ENDING) return handedBack(job, call, c);
   return retry(job, call, c, { reason, message: `the call was aborted (${reason})`, retryAfterMs: null });
 }

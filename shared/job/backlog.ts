@@ -23,6 +23,8 @@ export interface RunningCall {
 
 /** Live jobs, without the ended ones costing anything. Every method throws StoreUnavailable. */
 export interface LiveJobs {
+  /** Whether there is any: the cheapest question of all. */
+  isAny(): Promise<boolean>;
   /** How many there are, exactly; read from the index. */
   count(): Promise<{ queued: number; running: number }>;
   /** At most `limit` of them, those whose `wake_at_ms` comes first. */
@@ -39,7 +41,7 @@ export interface BacklogRow {
   /** Queued jobs whose `not_before` is still to come. */
   readonly scheduled: number;
   readonly running: number;
-  /** Of the job that waits longest, since it was submitted or since its `not_before`; null where none waits. */
+  /** How long the oldest has waited, since it was submitted or since its `not_before`; null where none waits. */
   readonly oldest_wait_seconds: number | null;
 }
 

@@ -39,7 +39,7 @@ export interface InProgress extends JobFacts {
 export interface Ended extends JobFacts {
   readonly status: TerminalStatus;
   readonly completed_at_ms: number;
-  /** Of the call that ended the job; each attempt's own is in the audit trail. */
+  /** What the call that ended the job used; each attempt's own is in the audit trail. */
   readonly usage: Usage | null;
   readonly error: JobError | null;
   /** Why its answer is not whole, in the lab's word: `length`, `content_filter`, …; absent: it is, or there is none. */
@@ -61,7 +61,7 @@ export interface JobFacts {
   readonly model: string;
   readonly priority: Priority;
   readonly metadata: Readonly<Record<string, string>>;
-  /** SHA-256 of the canonical envelope (RFC 8785), held against a repeated idempotency key. */
+  /** SHA-256 of the canonical envelope (RFC 8785), compared when an idempotency key is repeated. */
   readonly envelope_sha256: string;
   readonly created_at_ms: number;
   readonly not_before_ms: number | null;
@@ -87,7 +87,7 @@ export interface JobFacts {
   readonly simulated: boolean;
   /** All known attempts together; null while none is known. */
   readonly cost: Cost | null;
-  /** Of attempts whose cost is not in that sum, why; by attempt. Absent: none, or stored before there was this field. */
+  /** Why an attempt's cost is not in that sum, by attempt. Absent: none, or stored before there was this field. */
   readonly unknown_costs?: Readonly<Record<string, CostUnknown>>;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */
   readonly last_failure: string | null;

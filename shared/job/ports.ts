@@ -31,7 +31,7 @@ export interface JobStore {
   readWithRequest(
     key: JobKey,
   ): Promise<{ job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined } | undefined>;
-  /** Of a job that was read before: undefined may also mean that this replica does not have it yet. */
+  /** Undefined may also mean that this replica does not have it yet. */
   readResponse(key: JobKey): Promise<StoredResponse | undefined>;
   /** Job and response of one moment; undefined where this replica does not have the job. */
   readWithResponse(

@@ -19,6 +19,9 @@ export interface RunningCall {
   abort(reason: string): void;
 }
 
+/** Why calls are aborted where their process is told to end. */
+export const INSTANCE_ENDING = "instance_ending";
+
 /**
  * What this process knows first-hand: the calls it runs, so that a cancel here aborts at once, and the clients that
  * wait here for a job to end. A short cut only: other processes learn the same from the store, a little later.
@@ -44,13 +47,19 @@ export interface RunningJobs {
   endedElsewhere(key: JobKey): void;
   /** Whether the last jobs accepted here all ended here: then their end is heard of, and need not be looked for. */
   endHere(): boolean;
-  /** Calls `run` once when the job ends in this process; the function returned stops waiting. */
-  onEnded(jobId: string, run: (ended: EndedJob) => void): () => void;
+  /**
+   * Calls `run` once when the job ends in this process, or with undefined when the process is told to end. The function
+   * returned stops waiting.
+   */
+  onEnded(jobId: string, run: (ended: EndedJob | undefined) => void): () => void;
+  /** This process is told to end: calls are aborted, also those that begin from now on, and nobody waits here any more. */
+  endInstance(): void;
+  readonly isEnding: boolean;
 }
 
 /** Live jobs remembered; a forgotten one costs a read. */
 const MAX_LIVE_JOBS = 10_000;
-/** Of the requests of live jobs, in characters. */
+/** Characters of live jobs' requests. */
 const MAX_KEPT_CHARS = 16 * 1024 * 1024;
 /** With two instances that share the work evenly, so many in a row would be one chance in a million. */
 const MANY_IN_A_ROW = 20;
@@ -75,10 +84,12 @@ export function createRunningJobs(): RunningJobs {
     return live.delete(name);
   };
   const calls = new Map<string, RunningCall>();
-  const waiting = new Map<string, Set<(ended: EndedJob) => void>>();
+  const waiting = new Map<string, Set<(ended: EndedJob | undefined) => void>>();
+  let isEnding = false;
   return {
     add(jobId, call) {
       calls.set(jobId, call);
+      if (isEnding) call.abort(INSTANCE_ENDING);
       return () => {
         if (calls.get(jobId) === call) calls.delete(jobId);
       };
@@ -112,6 +123,14 @@ export function createRunningJobs(): RunningJobs {
       if (forget(nameOf(key))) endedHereInARow = 0;
     },
     endHere: () => endedHereInARow >= MANY_IN_A_ROW,
+    endInstance() {
+      isEnding = true;
+      for (const call of calls.values()) call.abort(INSTANCE_ENDING);
+      for (const runs of waiting.values()) for (const run of runs) run(undefined);
+    },
+    get isEnding() {
+      return isEnding;
+    },
     onEnded(jobId, run) {
       const runs = waiting.get(jobId) ?? new Set();
       runs.add(run);

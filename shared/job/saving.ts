@@ -40,7 +40,7 @@ export async function save(store: JobStore, draft: Draft, etag: string, nowMs: n
 }
 
 /**
- * Whether `stored` holds what the draft would have written. A claim is only worth something while it is held, so it
+ * Whether `stored` holds what the draft would have written. A claim is worth something only while it is the last, so it
  * must be there itself; a record is there even when others have followed it: then it is the one to be looked for.
  */
 export function isApplied({ job: mine, records }: Draft, stored: Job): boolean | AuditRecord {

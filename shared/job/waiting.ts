@@ -14,7 +14,7 @@ export interface QuotaWait extends Kept {
   readonly tokens: number;
   /** Those that can serve it, the preferred first. */
   readonly deployments: readonly string[];
-  /** Of the catalogue that they were chosen from; absent: an older version did not say. */
+  /** The revision of the catalogue they were chosen from; absent: an older version did not say. */
   readonly revision?: number;
 }
 
@@ -35,7 +35,7 @@ export interface DeploymentWait extends Since {
 /** For an operator, who has switched off what it would go to. */
 export interface SwitchWait extends Kept, Since {
   readonly for: "switch";
-  /** Of the catalogue when it was last looked at: with a newer one it may go. */
+  /** The catalogue's when the job was last looked at: with a newer one it may go. */
   readonly revision: number;
 }
 

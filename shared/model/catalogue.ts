@@ -132,7 +132,7 @@ export interface Catalogue {
   readonly deployments: readonly Deployment[];
   readonly routes: readonly Route[];
   readonly models: readonly Model[];
-  /** Of what operators have set over the file; 0: nothing. */
+  /** The revision of what operators have set over the file; 0: nothing. */
   readonly revision: number;
   model(id: string): Model | undefined;
   deployment(name: string): Deployment | undefined;

@@ -166,7 +166,7 @@ function none(reason: NoChoice, notes: readonly string[] = []): Choice {
   return { kind: "none", reason, detail: inWords(reason, notes), passedOver: cut(notes.join(", ")) };
 }
 
-/** Of the reasons in an audit record; a route may have many targets. */
+/** Length of the reasons in an audit record; a route may have many targets. */
 const MAX_REASON_CHARS = 300;
 
 function noteOf(target: Target, why: string): string {

@@ -35,7 +35,7 @@ export interface ModelClientDeps {
   readonly clock: Clock;
 }
 
-/** Of a refusal no more is read: some repeat the request, and say the reason before or after it. */
+/** The most that is read of a refusal: some repeat the request, and give the reason before or after it. */
 const MAX_REFUSAL_BYTES = 1024 * 1024;
 /** An answer that comes later is asked for after a second, then ever more rarely. */
 const FIRST_POLL_MS = 1_000;
@@ -231,8 +231,9 @@ function failureOf(
   { isSent, timeoutSeconds }: { readonly isSent: boolean; readonly timeoutSeconds: number },
 ): Outcome {
   if (thrown instanceof BodyTooLarge) return { kind: "too_large", bytes: thrown.limitBytes };
+  const billed = isSent ? "maybe" : "no";
   if (signal.aborted && signal.reason !== CALL_TIMEOUT)
-    return { kind: "aborted", reason: String(signal.reason) };
+    return { kind: "aborted", reason: String(signal.reason), billed };
   const isLate = signal.aborted;
   return {
     kind: "retry",
@@ -240,7 +241,7 @@ function failureOf(
     statusCode: null,
     message: isLate ? `no answer within ${timeoutSeconds} s` : causeOf(thrown),
     retryAfterMs: null,
-    billed: isSent ? "maybe" : "no",
+    billed,
     usage: null,
   };
 }

@@ -102,6 +102,7 @@ export interface TooLarge {
 export interface Aborted {
   readonly kind: "aborted";
   readonly reason: string;
+  readonly billed: Exclude<Billed, "known">;
 }
 
 /** Whether the lab bills for the call. */
@@ -110,13 +111,13 @@ export function billedOf(outcome: Outcome): Billed {
   switch (outcome.kind) {
     case "turned_away":
     case "retry":
+    case "aborted":
       return outcome.billed;
     case "rejected":
     case "rate_limited":
       return "no";
     case "completed":
     case "too_large":
-    case "aborted":
       return "maybe";
   }
 }

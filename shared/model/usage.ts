@@ -8,12 +8,12 @@ export interface Usage {
   /** All that is billed as output, reasoning included. */
   readonly output_tokens: number | null;
   readonly total_tokens: number | null;
-  /** Of the input: read from the lab's cache, and written to it. */
+  /** Parts of the input: read from the lab's cache, and written to it. */
   readonly cached_input_tokens?: number;
   readonly cache_write_tokens?: number;
   readonly audio_input_tokens?: number;
   readonly image_input_tokens?: number;
-  /** Of the output. */
+  /** Parts of the output. */
   readonly audio_output_tokens?: number;
   readonly reasoning_tokens?: number;
   /** The tier that served the call, where it is not the ordinary one. */

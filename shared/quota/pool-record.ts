@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ILLNESSES } from "../model/wait-cause.ts";
-import { type Belief, capacityOf } from "./belief/belief.ts";
+import type { Belief } from "./belief/belief.ts";
 import type { Breaker } from "./belief/breaker.ts";
 import { poolSchema } from "./belief/pool.ts";
 import { slotsSchema } from "./slots.ts";
@@ -46,7 +46,6 @@ const EXPECTED = {
 
 /** As it is stored, so that a neighbouring version can read it. */
 export function storedPoolRecord({ pool, ...record }: PoolRecord): object {
-  const stored = (belief: Belief | null) =>
-    belief === null ? null : { ...EXPECTED, capacity: capacityOf(belief), ...belief };
+  const stored = (belief: Belief | null) => (belief === null ? null : { ...EXPECTED, ...belief });
   return { ...record, pool: { ...pool, requests: stored(pool.requests), tokens: stored(pool.tokens) } };
 }

@@ -55,7 +55,9 @@ export interface DispatcherLease {
   /** Counts up with each write. */
   readonly renewals: number;
   /** Jobs wait, and none can go before then: somebody is told to go on at that time. Unix ms. */
-  readonly resumes_ms?: number;
+  readonly resumes_ms?: number | undefined;
+  /** Jobs were let go then that nobody may have begun yet. */
+  readonly granted_ms?: number | undefined;
 }
 
 export interface StoredLease extends Stored<DispatcherLease> {

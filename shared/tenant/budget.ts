@@ -34,28 +34,6 @@ export const budgetSchema = z
 /** The most that a tenant's calls may cost in a day and in a month, both of UTC. Amounts are decimals as text. */
 export type Budget = Readonly<z.infer<typeof budgetSchema>>;
 
-/** The UTC day of a time: `2026-11-24`. */
-export function dayOf(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10);
-}
-
-/** The UTC month of a day: `2026-11`. */
-export function monthOf(day: string): string {
-  return day.slice(0, 7);
-}
-
-/** When the UTC day after a time begins, Unix ms. */
-export function nextDayMs(ms: number): number {
-  const at = new Date(ms);
-  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate() + 1);
-}
-
-/** When the UTC month after a time begins, Unix ms. */
-export function nextMonthMs(ms: number): number {
-  const at = new Date(ms);
-  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1);
-}
-
 /** Tells a tenant's budget from any other: a job that waits for one of another name may go. */
 export function budgetName(tenantId: string, budget: Budget | undefined): string {
   const { currency = "-", per_day = "-", per_month = "-" } = budget ?? {};

@@ -46,7 +46,7 @@ export interface Tenants {
   byKeyHash(sha256: string): Principal | undefined;
   /** The tenant of an Entra application. */
   byAppId(appId: string): Tenant | undefined;
-  /** The operator that one of these Entra roles stands for. */
+  /** The operator that one of these Entra roles belongs to. */
   byRoles(roles: readonly string[]): Operator | undefined;
   get(id: string): Tenant | undefined;
   /** Those with a budget. */
@@ -61,7 +61,7 @@ const LOCAL_KEY_HASHES = new Set(["local-team-a", "local-team-b", "local-operato
 export interface TenantsOptions {
   /** Whether this is the local stack, where its well-known keys are fine. */
   readonly local: boolean;
-  /** Of an operator whom the file need not name: `first-operator`. */
+  /** Hash of the key of `first-operator`, an operator that the file need not name. */
   readonly operatorKeySha256?: string | undefined;
 }
 

@@ -1,4 +1,5 @@
 import type { AuditRecord } from "../audit/record.ts";
+import { dayOf } from "../day.ts";
 import { addCosts, type Cost } from "../model/cost.ts";
 import { TOKEN_PARTS, type TokenPart, type Usage } from "../model/usage.ts";
 
@@ -22,7 +23,7 @@ export interface BilledCall {
   readonly cost: Cost | null;
 }
 
-/** Tokens of several calls together, as far as they are known. */
+/** Tokens of several calls together; unknown ones add nothing. */
 export type TokenSums = {
   readonly [name in "input_tokens" | "output_tokens" | "total_tokens"]: number;
 } & { readonly [part in TokenPart]?: number };
@@ -37,7 +38,7 @@ export interface UsageRow {
   readonly simulated: boolean;
   /** Those that reported usage. */
   readonly calls: number;
-  /** Those that the lab may have billed, and nobody knows how much: lost, aborted, answered without a count. */
+  /** Calls that the lab may have billed at an unknown cost: lost, aborted, answered without a count. */
   readonly unknown_cost_calls: number;
   readonly usage: TokenSums;
   /** Exact; null where no call has one. */
@@ -47,7 +48,7 @@ export interface UsageRow {
 const NO_USAGE: TokenSums = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
 
 const UNKNOWN_OUTCOMES: ReadonlySet<string | null> = new Set(["lost", "aborted", "completed", "too_large"]);
-/** Of outcome `retry`, in records that are older than `cost_unknown`: it had reached the lab, and nothing was told. */
+/** Reasons of a `retry` that had reached the lab without an answer, in records older than `cost_unknown`. */
 const UNKNOWN_REASONS: ReadonlySet<string | null> = new Set(["call_timeout", "invalid_response"]);
 
 /** Whether an audit record is about a call that used something, or may have. */
@@ -73,7 +74,13 @@ export class UsageReport {
 
   add(call: BilledCall): void {
     const { tenant_id, model, provider, usage, cost } = call;
-    const alike = { day: dayOf(call.at), tenant_id, model, provider, simulated: call.simulated ?? false };
+    const alike = {
+      day: dayOf(call.at * 1000),
+      tenant_id,
+      model,
+      provider,
+      simulated: call.simulated ?? false,
+    };
     const name = `${call.job_id}/${call.attempt}`;
     if (cost === null) {
       if (!this.#knownLate.has(name)) this.#unknown.set(name, alike);
@@ -149,11 +156,6 @@ function addUsage(sum: TokenSums, usage: Usage | TokenSums | null): TokenSums {
     if (before !== undefined || more !== undefined) sums[part] = (before ?? 0) + (more ?? 0);
   }
   return sums;
-}
-
-/** The UTC day of a time in Unix seconds. */
-export function dayOf(atSeconds: number): string {
-  return new Date(atSeconds * 1000).toISOString().slice(0, 10);
 }
 
 /** The calls recorded in a span of time, page by page. */

@@ -1,5 +1,6 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { begin } from "../../bench/simulation/beginning.ts";
+import { HOSTINGS, host } from "../../bench/simulation/hosting.ts";
 import { plotOf } from "../../bench/simulation/plot.ts";
 import { type Run, run } from "../../bench/simulation/run.ts";
 import { partOf, SCENARIOS } from "../../bench/simulation/scenarios.ts";
@@ -53,6 +54,26 @@ it("begins with the real parts of all instances: each job is called, for few wri
   expect(begun.straight).toBeGreaterThan(0);
   expect((begun.refusedStraight + begun.refusedGranted) / 300).toBeLessThan(0.015);
   expect((begun.jobWrites + lease + dispatcher + instances + reports) / 300).toBeLessThan(5);
+});
+
+describe("as the platform runs it", () => {
+  const rows = HOSTINGS.filter((_, n) => process.env.LONG === "1" || n % 2 === 1);
+  it.each(rows.map((row) => [row.name, row.layout.name, row] as const))(
+    "%s: %s",
+    async (_name, _layout, row) => {
+      const { done, seconds, ideal, longestGap, refused, mostRunning } = await host(row, "1");
+      expect(done).toBe(row.jobs);
+      expect(mostRunning).toBeLessThanOrEqual(row.concurrency ?? Infinity);
+      expect(refused / row.jobs).toBeLessThan(0.01);
+      // Two starts, one after the other; the death of the leader; slots that instances hold as a line begins.
+      if (row.layout.fromZero === true) expect(seconds).toBeLessThan(ideal + 2 * 40 + 3);
+      else if (row.leader?.end === "killed") expect(longestGap).toBeLessThan(row.concurrency ? 16 : 7);
+      else if (row.concurrency === undefined) expect(longestGap).toBeLessThan(1);
+      else expect(seconds).toBeLessThan(ideal + (row.leader === undefined ? 8 : 13));
+      if (row.perMinute !== undefined && row.leader === undefined && row.layout.fromZero !== true)
+        expect(seconds / ideal).toBeLessThan(1.02);
+    },
+  );
 });
 
 it("gives the same run for the same seed, another for another", () => {

@@ -4,9 +4,11 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readHostJson } from "../../local/host/host-json.ts";
+import { RouteTable } from "../../local/host/routes.ts";
 import { parseSchedule } from "../../local/host/schedule.ts";
 import { queuesFromConfig, queuesFromResources } from "../../local/service-bus/config.ts";
 import { apiDocument } from "../../shared/http/api/routes.ts";
+import { fakeFunction } from "../local/host/functions.ts";
 
 /** What `func start` needs of the project, as far as it can be proved without Core Tools. */
 const root = resolve(import.meta.dirname, "../..");
@@ -76,19 +78,26 @@ describe("func start", () => {
     expect(new Set(triggers.map(({ name }) => name)).size).toBe(triggers.length);
   });
 
-  it("routes are those of the OpenAPI document, and one that takes whatever they leave", () => {
+  it("routes are those of the OpenAPI document, below host.json's prefix", () => {
     const { routePrefix } = readHostJson(readFileSync(join(root, "host.json"), "utf8"), {});
-    expect(routePrefix).toBe("");
-    const served = of("httpTrigger").flatMap(({ route = "", methods = [] }) =>
-      // `{*name}` takes the rest of the path; OpenAPI has no word for that.
-      route === "{*path}" ? [] : methods.map((method) => `${method} /${route}`.replace("{*", "{")),
-    );
-    expect(of("httpTrigger").filter(({ route }) => route === "{*path}")).toHaveLength(1);
+    const served = of("httpTrigger")
+      // One that takes all that is left is no route of the API.
+      .filter(({ route }) => !/^\{\*\w+\}$/.test(route ?? ""))
+      .flatMap(({ route, methods }) => {
+        const path = [routePrefix, route].filter((part) => part !== "").join("/");
+        // `{*name}` takes the rest of the path; OpenAPI has no word for that.
+        return (methods ?? []).map((method) => `${method} /${path}`.replace("{*", "{"));
+      });
     const { paths, servers } = apiDocument();
     const documented = Object.entries(paths).flatMap(([path, item]) =>
       Object.keys(item).map((method) => `${method.toUpperCase()} ${servers[0]?.url}${path}`),
     );
     expect(served.sort()).toEqual(documented.sort());
+  });
+
+  it("every function is reached: the host tries them in the order of their names", () => {
+    const functions = triggers.map((trigger) => fakeFunction(trigger.name, { ...trigger, direction: "in" }));
+    expect(new RouteTable(functions, "").unreachable()).toEqual([]);
   });
 
   it("queues are those of infra/resources.json and of the official emulator's Config.json", () => {

@@ -87,7 +87,7 @@ describe("stopping and starting", () => {
   const stack = new Stack({ DRAIN_SECONDS: "1" });
   afterAll(() => stack.remove());
 
-  it("continues every unfinished job after Ctrl-C and a new start", async () => {
+  it("continues every unfinished job after Ctrl-C and a new start", { tags: ["long"] }, async () => {
     await stack.start();
     const cutOff = await stack.submit(chat("[[sim:hang,times=1]] the first call never ends"));
     const queued: string[] = [];

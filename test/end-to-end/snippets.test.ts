@@ -22,7 +22,7 @@ function blocks(page: string, language: string): string[] {
     .map(([, , code = ""]) => code);
 }
 
-/** Of each request that a snippet makes: its status, and the JSON that came back. */
+/** The status of each request that a snippet makes, and the JSON that came back. */
 async function run(snippet: string): Promise<{ status: number; body: Record<string, unknown> }[]> {
   const curl = String.raw`curl() { command curl --silent --write-out '\n%{http_code}\n' "$@"; }`;
   const script = `set -eu\n${curl}\n${snippet.replaceAll(DOCUMENTED_URL, stack.url)}`;

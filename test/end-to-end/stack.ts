@@ -85,7 +85,12 @@ export class Stack {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  processes(): { host: number[]; emulators: number } {
+  processes(): {
+    host: number[];
+    emulators: number;
+    groups?: Record<string, number[]>;
+    frozen?: number[];
+  } {
     return JSON.parse(readFileSync(path.join(this.folder, "processes.json"), "utf8"));
   }
 

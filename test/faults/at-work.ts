@@ -4,10 +4,12 @@ interface Turn {
   readonly isUp: boolean;
 }
 
-const LINE = /^\{"time":"([^"]+)".*"message":"(host \d+|host|emulators) (died|serves again)/;
+/** A host is called by its group, and by its number where there are several. */
+const LINE =
+  /^\{"time":"([^"]+)".*"message":"((?:host|http|function:[\w-]+|emulators)(?: \d+)?) (died|serves again)/;
 
 /**
- * When there was anybody to recover a job: a host and the emulators, as the stack's own output tells of its processes.
+ * When there was anybody to recover a job: the emulators and a host of each group of functions, as the stack's own output tells of its processes.
  * A recovery's length counts from there; how soon processes start is the machine's.
  */
 export class AtWork {
@@ -38,11 +40,12 @@ function turnsOf(output: string): Turn[] {
   });
   // In a long run every host dies sooner or later, so that each is in some line.
   const hosts = new Set(told.map(({ name }) => name).filter((name) => name !== "emulators"));
+  const groups = [...Map.groupBy(hosts, (host) => host.replace(/ \d+$/, "")).values()];
   const down = new Set<string>();
   return told.map(({ time, name, what }) => {
     if (what === "died") down.add(name);
     else down.delete(name);
-    const hostsDown = [...hosts].every((host) => down.has(host));
-    return { at: Date.parse(time) / 1000, isUp: !down.has("emulators") && !hostsDown };
+    const isGroupDown = groups.some((group) => group.every((host) => down.has(host)));
+    return { at: Date.parse(time) / 1000, isUp: !down.has("emulators") && !isGroupDown };
   });
 }

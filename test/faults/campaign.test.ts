@@ -3,7 +3,10 @@ import { campaign } from "./campaign.ts";
 import { printReport } from "./report.ts";
 
 /** The short form of `npm run test:faults`: some of every kind of fault, in a time that every test run can bear. */
-it("keeps every promise while its processes are killed at random moments", { timeout: 240_000 }, async () => {
+it("keeps every promise while its processes are killed at random moments", {
+  timeout: 240_000,
+  tags: ["long"],
+}, async () => {
   // The same plan in every run, so that a failure is a change's doing; `npm run test:faults` takes a fresh seed.
   const seed = 1;
   const lines: string[] = [];

@@ -17,7 +17,10 @@ export interface CampaignOptions {
   readonly kills: number;
   /** Faults of other kinds. */
   readonly others: number;
+  /** Host processes; of each group of functions where the layout splits them. */
   readonly instances: number;
+  /** What `npm start` is told of the processes' layout besides. */
+  readonly layout?: readonly string[];
   /** Jobs at the same time, at most. */
   readonly inFlight: number;
   /** Between two submits, ms: jobs that wait long then hold nobody up. */
@@ -52,7 +55,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
   const { seed, jobs, say } = options;
   const app = await appWith([...NAMED_HOSTS, ...(options.isLong ? mixedHosts(seed) : [])]);
   const environment = { AzureWebJobsScriptRoot: app.folder, MAX_ATTEMPTS: String(MAX_ATTEMPTS) };
-  const service = new Service({ ...environment, ...options.environment }, options.instances);
+  const service = new Service({ ...environment, ...options.environment }, options.instances, options.layout);
   const startedAt = performance.now();
   try {
     await service.stack.start();

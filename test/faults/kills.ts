@@ -25,12 +25,15 @@ function killEmulators({ service, tally }: World): boolean {
   return true;
 }
 
+/** Any, of whichever group of functions. */
+function killSome(world: World, c: Chances): boolean {
+  const { host } = world.service.processes();
+  return host.length > 0 && killHost(world, c.pick(host));
+}
+
 const oneHost: Injector = {
   name: "kill -9 of a host",
-  run: async (world, c) => {
-    const { host } = world.service.processes();
-    return host.length > 0 && killHost(world, c.pick(host));
-  },
+  run: async (world, c) => killSome(world, c),
 };
 
 const everyHost: Injector = {
@@ -119,7 +122,7 @@ export async function letGo({ service }: World): Promise<void> {
 /** What is killed while it waits: whoever of the hosts is held up is among all of them. */
 const VICTIMS: readonly (readonly [weight: number, kill: (world: World, c: Chances) => boolean])[] = [
   [3, (world) => killEveryHost(world)],
-  [4, (world, c) => killHost(world, world.service.processes().host.at(c.whole(0, 2)))],
+  [4, (world, c) => killSome(world, c)],
   [2, (world) => killEmulators(world)],
 ];
 

@@ -54,3 +54,21 @@ it("a recovery counts from when there is anybody at work", () => {
   expect(atWork.seconds(13, 19)).toBe(0);
   expect(atWork.seconds(0, 40)).toBe(12 + 4 + 10);
 });
+
+it("a recovery wants a host of each group of functions", () => {
+  const line = (second: number, name: string, message: string) =>
+    JSON.stringify({ time: new Date(second * 1000).toISOString(), message: `${name} ${message}` });
+  const dies = "died (pid 1, SIGKILL); starting it again in 0 ms.";
+  const atWork = new AtWork(
+    [
+      line(10, "function:sweep 1", dies),
+      line(12, "http 1", dies),
+      line(20, "function:sweep 2", dies),
+      line(23, "function:sweep 1", "serves again (pid 3)."),
+      line(25, "http 2", dies),
+      line(26, "http 1", "serves again (pid 4)."),
+    ].join("\n"),
+  );
+  expect(atWork.seconds(0, 20)).toBe(20);
+  expect(atWork.seconds(20, 30)).toBe(2 + 4);
+});

@@ -9,16 +9,21 @@ import { printReport } from "./report.ts";
  * same faults; how they meet is up to the machine.
  */
 const HELP = `Usage: npm run test:faults [-- --long] [--seed N] [--seeds N] [--jobs N] [--kills N] [--others N] [--instances N]
+                              [--split [--freeze[=hard]]]
 
   --long          the long form: at least 1,000 jobs accepted, 60 kills and every kind of fault, or it ends as «not
                   shown»; else 120 jobs and 8 kills
   --seed N        the first seed (by chance where it is left out; printed, so that a run can be repeated)
   --seeds N       so many seeds, one after another (1)
   --jobs N, --kills N, --others N, --instances N   jobs, kills (short form), faults of other kinds, host processes
+  --split         each group of functions in processes of its own, two of each, as Flex Consumption runs them
+  --freeze        with --split: idle processes are frozen, taken away and started again, as it may do (--freeze=hard:
+                  without warning)
   --output        prints what the service itself wrote
 `;
 
 const { values } = parseArgs({
+  args: process.argv.slice(2).map((arg) => (arg === "--freeze" ? "--freeze=drain" : arg)),
   options: {
     long: { type: "boolean", default: false },
     seed: { type: "string", default: String(Math.floor(Math.random() * 1_000_000)) },
@@ -26,7 +31,9 @@ const { values } = parseArgs({
     jobs: { type: "string" },
     kills: { type: "string" },
     others: { type: "string" },
-    instances: { type: "string", default: "3" },
+    instances: { type: "string" },
+    split: { type: "boolean", default: false },
+    freeze: { type: "string" },
     output: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -35,6 +42,30 @@ const { values } = parseArgs({
 /** Some submits are refused or never answered, some kills find nobody: over 1,000 jobs accepted, 60 processes killed. */
 const LONG = { jobs: 1_300, kills: 60, others: 30, inFlight: 300, paceMs: 110 };
 const SHORT = { jobs: 120, kills: 8, others: 4, inFlight: 24, paceMs: 0 };
+
+/** Split, it is of each of seven groups. */
+const INSTANCES = { whole: 3, split: 2 };
+
+function flags(): string[] {
+  const { long, split, freeze } = values;
+  return [
+    ...(long ? ["--long"] : []),
+    ...(split ? ["--split"] : []),
+    ...(freeze === undefined ? [] : [`--freeze=${freeze}`]),
+  ];
+}
+
+function layout(seed: number): { instances: number; layout: string[] } {
+  const { split, freeze } = values;
+  const given = values.instances ?? String(split ? INSTANCES.split : INSTANCES.whole);
+  return {
+    instances: wholeOf(given, "instances"),
+    layout: [
+      ...(split ? ["--split"] : []),
+      ...(freeze === undefined ? [] : [`--freeze=${freeze}`, "--seed", String(seed)]),
+    ],
+  };
+}
 
 function wholeOf(text: string, name: string): number {
   if (!/^\d{1,7}$/.test(text)) throw new RangeError(`--${name} must be a whole number; it is "${text}".`);
@@ -49,7 +80,7 @@ else {
   const reports: { seed: number; report: CampaignReport }[] = [];
   for (let seed = first; seed < first + wholeOf(values.seeds, "seeds"); seed++) {
     console.log(
-      `seed ${seed}: npm run test:faults -- ${values.long ? "--long " : ""}--seed ${seed} runs it again`,
+      `seed ${seed}: npm run test:faults -- ${[...flags(), "--seed", seed].join(" ")} runs it again`,
     );
     const report = await campaign({
       seed,
@@ -59,7 +90,7 @@ else {
       inFlight: form.inFlight,
       paceMs: form.paceMs,
       isLong: values.long,
-      instances: wholeOf(values.instances, "instances"),
+      ...layout(seed),
       say: (line) => console.log(`  ${line}`),
     });
     printReport(seed, report, (line) => console.log(line), values.long);

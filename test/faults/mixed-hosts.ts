@@ -27,11 +27,17 @@ export function mixedHosts(seed: number): readonly Patch[] {
     ],
     [
       "job/intake/accept.ts",
-      "const job: Job = {",
-      "const job: Job = { ...(STORED_VERSION === 2 ? { of_the_next: true } : {}),",
+      "others: { v: STORED_VERSION }",
+      "others: { v: STORED_VERSION, ...(STORED_VERSION === 2 ? { of_the_next: true } : {}) }",
     ],
   ];
 }
 
 /** Instances called after their process, so that one can be killed by name. */
-export const NAMED_HOSTS: readonly Patch[] = [["settings.ts", "?? random()", '?? ("p" + process.pid)']];
+export const NAMED_HOSTS: readonly Patch[] = [
+  [
+    "settings.ts",
+    "return platforms === undefined",
+    'return "p" + process.pid; return platforms === undefined',
+  ],
+];

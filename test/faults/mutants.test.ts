@@ -47,7 +47,7 @@ describe("a bug in each promise is caught by the checker", () => {
     expect(new Set(MUTANTS.map(({ promise }) => promise))).toEqual(new Set(PROMISES));
   });
 
-  it.each(chosen)("$promise: $bug", { timeout: 180_000 }, async (mutant) => {
+  it.each(chosen)("$promise: $bug", { timeout: 180_000, tags: ["long"] }, async (mutant) => {
     const promises = (await verdictOn(mutant)).map(({ promise }) => promise);
     expect(promises).toContain(mutant.promise);
   });

@@ -14,7 +14,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: "a_202_ends",
     bug: "a worker takes every job for ended",
-    patches: [["job/run/run.ts", '  if (hasEnded(job.status)) return "done";', '  return "done";']],
+    patches: [["job/run/run.ts", '  if (isEnded(job)) return "done";', '  return "done";']],
     wish: {},
   },
   {
@@ -51,8 +51,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       [
         "job/run/run.ts",
-        "  const late = { attempt: held.attempts,",
-        "  if (held.attempts > 0) return;\n  const late = { attempt: held.attempts,",
+        "  const late = { attempt: claimed.attempts,",
+        "  if (claimed.attempts > 0) return;\n  const late = { attempt: claimed.attempts,",
       ],
     ],
     wish: { prompt: "[[sim:latency_ms=1500]]", cancelAfterMs: 300 },
@@ -62,9 +62,9 @@ export const MUTANTS: readonly Mutant[] = [
     bug: "the cost of the call that ends a job counts twice",
     patches: [
       [
-        "job/life-cycle.ts",
-        "cost: addCosts(job.cost, ending.call.cost)",
-        "cost: addCosts(addCosts(job.cost, ending.call.cost), ending.call.cost)",
+        "job/ending/end.ts",
+        "withCost(job, job.attempts, call)",
+        "withCost({ ...job, ...withCost(job, job.attempts, call) }, job.attempts, call)",
       ],
     ],
     wish: {},
@@ -93,13 +93,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       [
         "job/ending/cancel.ts",
-        "    hasEnded(job.status)\n      ? undefined",
+        "    isEnded(job)\n      ? undefined",
         "    job === undefined\n      ? undefined",
-      ],
-      [
-        "job/life-cycle.ts",
-        "if (hasEnded(job.status)) throw new IllegalTransition(`end",
-        "if (false) throw new IllegalTransition(`end",
       ],
     ],
     wish: { cancelAfterMs: 2_500 },
@@ -120,13 +115,12 @@ export const MUTANTS: readonly Mutant[] = [
     promise: "neighbours_are_borne",
     bug: "a field of the next version is lost when a job is written again",
     patches: [
-      ["job/intake/accept.ts", "const job: Job = {", "const job: Job = { of_the_next: true,"],
-      ["job/intake/accept.ts", "v: STORED_VERSION,", "v: 2,"],
+      ["job/intake/accept.ts", "others: { v: STORED_VERSION }", "others: { v: 2, of_the_next: true }"],
       // In the write, for a worker that accepted the job itself does not read it.
       [
         "azure/cosmos/job-store.ts",
         "resourceBody: itemBody(this.#jobItem(job, nowMs))",
-        "resourceBody: itemBody(this.#jobItem({ ...job, of_the_next: undefined }, nowMs))",
+        "resourceBody: itemBody(this.#jobItem({ ...job, others: { v: 2 } }, nowMs))",
       ],
     ],
     wish: {},

@@ -71,9 +71,9 @@ const PAGE = 1_000;
 export class Service {
   readonly stack: Stack;
 
-  constructor(environment: Record<string, string>, instances: number) {
+  constructor(environment: Record<string, string>, instances: number, layout: readonly string[] = []) {
     const files = { SERVICEBUS_CONFIG: "", MODELS_FILE: "", MODEL_LIMITS };
-    this.stack = new Stack(Object.assign(files, environment), ["--instances", String(instances)]);
+    this.stack = new Stack(Object.assign(files, environment), ["--instances", String(instances), ...layout]);
     files.SERVICEBUS_CONFIG = path.join(this.stack.folder, "service-bus.json");
     writeFileSync(files.SERVICEBUS_CONFIG, JSON.stringify(QUEUES));
     files.MODELS_FILE = path.join(this.stack.folder, "catalogue.json");

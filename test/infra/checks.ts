@@ -62,7 +62,7 @@ export function assignments(template: Evaluated): string[] {
   return faults;
 }
 
-/** Of the host and of Azure's own SDKs: the app does not read them. */
+/** Settings of the host and of Azure's own SDKs: the app does not read them. */
 const OF_THE_PLATFORM =
   /^(AzureWebJobs|APPLICATIONINSIGHTS_|languageWorkers__|FUNCTIONS_REQUEST_BODY_SIZE_LIMIT|AZURE_CLIENT_ID|SERVICEBUS__credential$)/;
 /** On Flex Consumption these are refused, or ignored. */

@@ -18,7 +18,7 @@ const everything = (template: Evaluated): string[] => [
   ...models(template),
 ];
 
-describe.runIf(bicep !== undefined)("the template", () => {
+describe.runIf(bicep !== undefined)("the template", { tags: ["long"] }, () => {
   it("compiles, and its linter has nothing to say", () => {
     expect(lint()).toBe("");
   });
@@ -107,7 +107,7 @@ const BREAKS: readonly (readonly [what: string, found: RegExp, breaks: readonly 
   ],
 ];
 
-describe.runIf(bicep !== undefined)("a template with a fault is refused", () => {
+describe.runIf(bicep !== undefined)("a template with a fault is refused", { tags: ["long"] }, () => {
   it.each(BREAKS)("%s", (_what, found, breaks) => {
     const template = evaluate("default.bicepparam", breaks);
     expect([...everything(template), ...assignments(template)].join("\n")).toMatch(found);

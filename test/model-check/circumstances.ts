@@ -36,7 +36,7 @@ export function outcomeOf(kind: string, attempt: number): Outcome {
   if (kind === "completed") return { kind, ...answer, usage };
   if (kind === "rejected")
     return { kind, code: "content_filtered", ...answer, statusCode: 400, message: "no", usage: null };
-  if (kind === "aborted") return { kind, reason: "deadline" };
+  if (kind === "aborted") return { kind, reason: "deadline", billed: "maybe" };
   const fault = { statusCode: 500, message: "no", retryAfterMs: null };
   return kind === "rate_limited"
     ? { kind, cause: "rate", ...fault }

@@ -1,19 +1,19 @@
 /** Whole numbers, one after the other, four bytes each: an array of arrays would not hold millions of steps. */
 class Numbers {
-  #held = new Int32Array(1024);
+  #values = new Int32Array(1024);
   length = 0;
 
   push(value: number): void {
-    if (this.length === this.#held.length) {
+    if (this.length === this.#values.length) {
       const larger = new Int32Array(this.length * 2);
-      larger.set(this.#held);
-      this.#held = larger;
+      larger.set(this.#values);
+      this.#values = larger;
     }
-    this.#held[this.length++] = value;
+    this.#values[this.length++] = value;
   }
 
   at(index: number): number {
-    return this.#held[index] ?? 0;
+    return this.#values[index] ?? 0;
   }
 }
 

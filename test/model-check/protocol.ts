@@ -132,7 +132,7 @@ function carryOut(s: State, index: number, nudge: Nudge, plan: Plan, version: nu
   )
     violation(`attempt ${attempt} is sent before the record that it will be`);
   if (s.sent.includes(attempt)) violation(`attempt ${attempt} is sent twice`);
-  const claim = { nudge, held: { job, version }, attempt, lease: job.lease, superseded: false };
+  const claim = { nudge, stored: { job, version }, attempt, lease: job.lease, superseded: false };
   return set(s, index, { at: "call", claim }, { sent: [...s.sent, attempt] });
 }
 
@@ -155,20 +155,20 @@ function callSteps(s: State, model: Model, index: number, claim: Claim, add: Add
     add("its call is refused", false, settle(refused, model, index, claim, outcome));
   }
   if (s.budget.renewals === 0 || claim.superseded) return;
-  const draft = draftOf(renewLease(claim.held.job, s.nowMs));
+  const draft = draftOf(renewLease(claim.stored.job, s.nowMs));
   const purpose: Purpose = { kind: "renew", claim };
   add("renews its lease", false, {
-    ...set(s, index, { at: "write", draft, version: claim.held.version, purpose }),
+    ...set(s, index, { at: "write", draft, version: claim.stored.version, purpose }),
     budget: spend(s, "renewals"),
   });
 }
 
 function settle(s: State, model: Model, index: number, claim: Claim, outcome: Outcome): State {
   if (claim.superseded) return late(s, model, index, claim, outcome);
-  const plan = afterCall(claim.held.job, endedCall(outcome), circumstances(s, model));
+  const plan = afterCall(claim.stored.job, endedCall(outcome), circumstances(s, model));
   const purpose: Purpose = { kind: "settle", claim, plan, outcome };
   const next = { ...s, claims: s.claims + 1 };
-  return set(next, index, { at: "write", draft: plan.draft, version: claim.held.version, purpose });
+  return set(next, index, { at: "write", draft: plan.draft, version: claim.stored.version, purpose });
 }
 
 function late(s: State, model: Model, index: number, claim: Claim, outcome: Outcome): State {
@@ -282,7 +282,7 @@ function adopt(s: State, model: Model, claim: Claim): Claim {
   const { job, version } = s;
   const current = job === undefined ? undefined : { value: job, etag: String(version) };
   const mine = adopted(current, claim.lease.claim_id);
-  if (mine !== undefined) return { ...claim, held: { job: mine.value, version } };
+  if (mine !== undefined) return { ...claim, stored: { job: mine.value, version } };
   const whose = model.mutant === "settles_whoever_holds_the_claim" && job?.status === "in_progress";
-  return whose ? { ...claim, held: { job, version } } : { ...claim, superseded: true };
+  return whose ? { ...claim, stored: { job, version } } : { ...claim, superseded: true };
 }

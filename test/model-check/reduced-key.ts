@@ -91,10 +91,10 @@ function processKey(p: Process, s: State, name: Name): string {
 }
 
 /** What a superseded claim holds is asked for no more; what a current one holds is the job as it is stored. */
-function claimKey({ held, superseded, attempt, nudge, lease }: Claim, s: State, name: Name): string {
+function claimKey({ stored, superseded, attempt, nudge, lease }: Claim, s: State, name: Name): string {
   const who = `${attempt}${nudgeKey(nudge, name)}`;
   if (superseded) return `x${who}`;
-  const what = held.version === s.version ? "=" : jobKey(held.job, s, name);
+  const what = stored.version === s.version ? "=" : jobKey(stored.job, s, name);
   return `${who}:${name(lease.claim_id)}:${what}`;
 }
 

@@ -64,10 +64,10 @@ function processKey(p: Process, s: State, name: Name): string {
   }
 }
 
-function claimKey({ held, superseded, attempt, nudge }: Claim, s: State, name: Name): string[] {
+function claimKey({ stored, superseded, attempt, nudge }: Claim, s: State, name: Name): string[] {
   return [
-    `${held.version === s.version}${superseded}${attempt}${nudgeKey(nudge, name)}`,
-    jobKey(held.job, s, name),
+    `${stored.version === s.version}${superseded}${attempt}${nudgeKey(nudge, name)}`,
+    jobKey(stored.job, s, name),
   ];
 }
 

@@ -43,13 +43,13 @@ export interface LeaseName {
   readonly renewals: number;
 }
 
-export interface Held {
+export interface StoredJob {
   readonly job: InProgress;
   readonly version: number;
 }
 export interface Claim {
   readonly nudge: Nudge;
-  readonly held: Held;
+  readonly stored: StoredJob;
   readonly attempt: number;
   readonly lease: InProgress["lease"];
   readonly superseded: boolean;

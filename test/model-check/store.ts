@@ -25,7 +25,7 @@ export function write(s: State, draft: Draft, version: number, model: Model): St
   if (answeredBy !== undefined && s.answeredBy !== undefined && !ignoring) return undefined;
   const { job } = draft;
   const trail = [...s.trail, ...draft.records];
-  if (s.job !== undefined) held(s, s.job, draft, trail, answeredBy);
+  if (s.job !== undefined) checkWrite(s, s.job, draft, trail, answeredBy);
   const costs = new Set(draft.records.filter(({ cost }) => cost !== null).map(({ attempt }) => attempt));
   return {
     ...s,
@@ -40,7 +40,7 @@ export function write(s: State, draft: Draft, version: number, model: Model): St
 const attemptIn = (body: string) => (JSON.parse(body) as { attempt: number }).attempt;
 
 /** What every write must keep. */
-function held(
+function checkWrite(
   s: State,
   before: Job,
   draft: Draft,

@@ -72,7 +72,7 @@ export class MessageList implements Nudges, Releases {
     for (const key of jobs) await this.send({ v: 1, ...key, late: true });
   }
 
-  /** Of the messages to dispatch the world sees to: World.turnUntil. */
+  /** The world delivers messages to dispatch: World.turnUntil. */
   async dispatch(): Promise<void> {}
 
   /** What is on the list and due, which is then on it no more. */

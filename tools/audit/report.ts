@@ -26,7 +26,7 @@ function countsText(counts: Readonly<Counts>): string {
   ].join(", ");
 }
 
-/** How often the line is written anew, ms. On a terminal it stays in its place; in a log a line is for good. */
+/** How often the line is rewritten, ms. On a terminal it stays in its place; in a log each line stays. */
 const EVERY_MS = { terminal: 200, log: 10_000 };
 
 /** Progress on a stream that is not the report's own. */

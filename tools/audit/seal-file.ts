@@ -11,7 +11,7 @@ type Line =
   | { readonly seal: Seal }
   | { readonly leaves: readonly SealLeaf[] };
 
-/** A file that is no export, or was cut off. */
+/** A file that is not an export, or was cut off. */
 export class SealFileInvalid extends Error {
   override readonly name = "SealFileInvalid";
 }

@@ -18,7 +18,7 @@ export async function bundleApp(entry: string, folder: string): Promise<void> {
     input: { index: entry },
     platform: "node",
     external: [LIBRARY, FROM_THE_WORKER],
-    // Of packages that name both, the ES module: some CommonJS builds require by names that only exist at run time.
+    // Prefers the ES module of packages that name both: some CommonJS builds require names that only exist at run time.
     resolve: { mainFields: ["module", "main"] },
     logLevel: "warn",
     onLog: (level, log, say) => {

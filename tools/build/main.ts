@@ -4,7 +4,7 @@ import path from "node:path";
 import { bundleApp, bundleLibrary } from "./bundle.ts";
 
 /**
- * `npm run build`: dist/ anew. dist/functions is the app as it is deployed, bundled, with the one library that stays
+ * `npm run build`: makes dist/ from scratch. dist/functions is the app as it is deployed, bundled, with the one library that stays
  * outside in dist/node_modules; dist/local and dist/examples are compiled file by file.
  */
 const root = path.resolve(import.meta.dirname, "../..");

@@ -60,7 +60,7 @@ export function licencesSection(): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** The page with that section written anew. */
+/** The page with that section rewritten. */
 export function withLicences(page: string): string {
   const start = page.indexOf("## Licences");
   const before = start < 0 ? page : page.slice(0, start);

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-/** Of the project's folder, what the deployed app consists of; .funcignore says the same to Azure's own tools. */
+/** The files of the project that the deployed app consists of. .funcignore says the same to Azure's own tools. */
 export const DEPLOYED = [
   "host.json",
   "models.json",

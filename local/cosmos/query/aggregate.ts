@@ -10,7 +10,7 @@ interface Fold {
   value(): Value;
 }
 
-/** One that is no number makes SUM and AVG undefined. */
+/** A value that is not a number makes SUM and AVG undefined. */
 function numbers(result: (sum: number, count: number) => Value): Fold {
   let [sum, count, pure] = [0, 0, true];
   return {

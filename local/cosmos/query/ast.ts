@@ -40,7 +40,7 @@ export type Expression =
   | { readonly kind: "constant"; readonly value: unknown }
   | { readonly kind: "parameter"; readonly name: string }
   | { readonly kind: "name"; readonly name: string }
-  /** The item itself: what the first name of a FROM stands for. */
+  /** The item itself: the meaning of the first name of a FROM. */
   | { readonly kind: "root" }
   | { readonly kind: "member"; readonly of: Expression; readonly name: Expression }
   | { readonly kind: "call"; readonly name: string; readonly parts: readonly Expression[] }

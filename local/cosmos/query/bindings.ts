@@ -7,7 +7,7 @@ import type { Value } from "./values.ts";
 /** Adds what a FROM or a JOIN names to each row; none, one or many rows come of one. */
 export type Bind = (scope: Scope) => Scope[];
 
-/** `root`: the first name stands for the item itself. @throws CosmosError 400 */
+/** `root`: the first name means the item itself. @throws CosmosError 400 */
 export function bindingOf(binding: Binding, context: CompileContext, root: boolean): Bind {
   const { alias, source, each } = binding;
   const bound = (scope: Scope, value: Value): Scope => ({
@@ -31,7 +31,7 @@ export function bindingOf(binding: Binding, context: CompileContext, root: boole
   };
 }
 
-/** A path whose first name is an alias, or stands for the item. */
+/** A path whose first name is an alias, or means the item. */
 export function resolved(path: Expression, aliases: ReadonlySet<string>, root: boolean): Expression {
   if (path.kind === "member") return { ...path, of: resolved(path.of, aliases, root) };
   if (path.kind !== "name" || aliases.has(path.name)) return path;

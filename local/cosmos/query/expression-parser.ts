@@ -17,7 +17,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["*", "/", "%"],
 ];
 const COMPARISON_LEVEL = 3;
-/** As in Azure's grammar, in lower case only. */
+/** Lower case only, as in Azure's grammar. */
 const CONSTANTS: Readonly<Record<string, unknown>> = {
   true: true,
   false: false,

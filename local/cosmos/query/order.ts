@@ -47,7 +47,7 @@ export class Ordering {
     return 0;
   }
 
-  /** Below 0: the row was given before the position; 0: it is of the position's own item. */
+  /** Below 0: the row was returned before the position. 0: it belongs to the position's own item. */
   toPosition({ scope, keys }: Keyed, position: Position): number {
     const order = this.compare(keys, position.keys);
     return order === 0 ? (scope.born ?? 0) - position.born : order;

@@ -72,8 +72,8 @@ export class RunningQuery {
   }
 
   /**
-   * The rows as far as `take` wants them. SQLite orders numbers and texts as Azure does, but not what has neither:
-   * where that turns up, everything is sorted here and `take` starts anew.
+   * The rows that `take` asks for. SQLite orders numbers and texts as Azure does, but not other values. If such a value
+   * turns up, everything is sorted here and `take` starts again.
    */
   rows<T>(after: Position | undefined, take: (rows: Iterable<Row>) => T): T {
     const selection = narrow(this.#query, this.#scope, this.#view, this.#parameters);

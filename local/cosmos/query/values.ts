@@ -29,7 +29,7 @@ export function equal(left: Value, right: Value): boolean {
   );
 }
 
-/** By UTF-8 bytes would be Azure's; by code point is the same order. */
+/** Azure orders by UTF-8 bytes; the order by code point is the same. */
 function compareText(left: string, right: string): number {
   if (left === right) return 0;
   return Buffer.compare(Buffer.from(left), Buffer.from(right));

@@ -36,7 +36,7 @@ export interface Seal {
   readonly chunks: number;
   /** Names the leaves' items: two instances that seal at the same time write apart, and one of them wins. */
   readonly run: string;
-  /** Unix time, seconds, when the stored leaves may go, for no trail in them is kept longer; null: never. */
+  /** Unix time, seconds, when the stored leaves may go, because no trail in them is kept longer; null: never. */
   readonly until: number | null;
   /** RFC 6962 over the leaves in their order, each as RFC 8785 canonical JSON. */
   readonly root: string;
@@ -99,7 +99,7 @@ export function sealDay(seal: Pick<Seal, "to_ts">): string {
   return new Date((seal.to_ts - 1) * 1000).toISOString().slice(0, 10);
 }
 
-/** For a message: the name of the chain a leaf is about. */
+/** The name of a leaf's chain, for messages. */
 export function chainName(leaf: SealLeaf): string {
   return "scope" in leaf ? `control/${leaf.scope}` : `${leaf.tenant_id}/${leaf.job_id}`;
 }

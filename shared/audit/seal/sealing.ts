@@ -39,7 +39,7 @@ export interface SealingDeps {
   readonly clock: { now(): number };
   readonly newRun: () => string;
   readonly log: Log;
-  /** For how long, at most, an audit record written now is kept, in seconds; null: for ever. */
+  /** How long, at most, an audit record written now is kept, in seconds; null: for ever. */
   readonly keptSeconds: number | null;
   /** Leaves of a seal before it is closed ahead of its day's end: then what a dead run has to do again is bounded. */
   readonly maxLeaves?: number;

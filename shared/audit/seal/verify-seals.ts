@@ -82,7 +82,7 @@ class SealWalk {
 
   end(head: SealHead | undefined): void {
     this.#close();
-    // A seal made since the head was read is no fault.
+    // A seal made since the head was read is not a fault.
     if (head === undefined || !this.#chained || this.#last.n > head.n) return;
     if (this.#last.n < head.n) this.#report(this.#last.n + 1, "the seal is missing: there are later ones");
     else if (this.#last.hash !== head.hash) this.#report(head.n, "its hash is not that of the latest seal");

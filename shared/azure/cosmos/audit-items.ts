@@ -22,7 +22,7 @@ const recordOf = (item: Readonly<Record<string, unknown>>): AuditRecord =>
 
 /** A job's trail, oldest first. A record that cannot be read is missing from it, which its neighbours show. */
 export async function readTrail(jobs: StoredItems, key: JobKey): Promise<readonly AuditRecord[]> {
-  // By their ids, so that the job's content is not loaded to be passed over.
+  // Found by their ids, so that the job's content is not loaded only to be skipped.
   const query = { where: ITEMS.audit.ids };
   const found = await jobs.find(ITEMS.audit, query, ITEMS.audit.document, { partition: partitionOf(key) });
   return found.map(recordOf).sort((a, b) => a.seq - b.seq);
@@ -37,13 +37,13 @@ export async function readTrailRaw(
   return inOrder(found.map((item) => ({ record: recordOf(item), storedAs: numberOf(ITEMS.audit, item) })));
 }
 
-/** The number that the item's id bears; NaN for an item that nobody reads as a record. */
+/** The number in the item's id; NaN for an item that is not read as a record. */
 export function numberOf({ document }: ItemKind, item: { readonly id: string }): number {
   const [, digits] = /^audit-(\d+)$/.exec(item.id) ?? [];
   return document.safeParse(item).success ? Number(digits) : Number.NaN;
 }
 
-/** By the numbers they are stored under, what has none at the end. */
+/** Ordered by the numbers they are stored under, those without one last. */
 export function inOrder<R>(records: readonly StoredRecord<R>[]): readonly StoredRecord<R>[] {
   const orLast = ({ storedAs }: StoredRecord<R>) => (Number.isNaN(storedAs) ? Infinity : storedAs);
   return records.toSorted((a, b) => (orLast(a) < orLast(b) ? -1 : 1));

@@ -23,7 +23,7 @@ export class CosmosBudgetLedger implements BudgetLedger {
     return this.#control.write(ITEMS.budget, budgetPlace(key), fields, etag);
   }
 
-  /** Whole accounts, so that one which cannot be read keeps nobody from the others. */
+  /** Whole accounts, so that one that cannot be read does not hide the others. */
   due(nowMs: number, limit: number): Promise<readonly AccountKey[]> {
     const query = {
       ...{ top: limit, where: "c.look_at_ms <= @now", orderBy: "c.look_at_ms" },

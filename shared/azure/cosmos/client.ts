@@ -7,7 +7,7 @@ import { keySigner } from "./key.ts";
 import { undiciHttpClient } from "./undici-http-client.ts";
 import { withinTime } from "./within-time.ts";
 
-/** As infra/resources.json names them. */
+/** Names as in infra/resources.json. */
 export const DATABASE = "switchyard";
 export const JOBS_CONTAINER = "jobs";
 export const CONTROL_CONTAINER = "control";
@@ -65,7 +65,7 @@ export function statusOf(thrown: unknown): number | undefined {
   return undefined;
 }
 
-/** Runs one operation within its time; all that a cloud can do to it becomes StoreUnavailable. */
+/** Runs one operation within its time. Whatever a cloud can do to it becomes StoreUnavailable. */
 export async function storeOperation<T>(
   what: string,
   run: (abortSignal: AbortSignal) => Promise<T>,

@@ -13,7 +13,7 @@ import {
 import { ownFields, type StoredItems, withoutStoreFields } from "./stored-items.ts";
 import { createOf, isSuperseded, itemBody, unexpected } from "./transaction.ts";
 
-/** Control's audit trail on Cosmos DB: kept for ever, for an operator's changes are few. */
+/** Control's audit trail on Cosmos DB. It is kept for ever, because operators change little. */
 export class CosmosControlTrail implements ControlTrailStore {
   readonly #control: StoredItems;
 
@@ -81,7 +81,7 @@ export class CosmosControlTrail implements ControlTrailStore {
     return { records, hasMore: first > 1 };
   }
 
-  /** Of any kind, as it is stored: whoever asked for it reads it. */
+  /** An item of any kind, as it is stored: the caller checks it. */
   async #item(place: Place) {
     const found = await this.#control.readRaw({ kind: "control" }, place);
     return found && { value: withoutStoreFields(found.value) as ControlItem, etag: found.etag };

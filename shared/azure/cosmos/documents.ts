@@ -26,7 +26,7 @@ export const responseDocument = document("response", {
 });
 export const outboxDocument = document("outbox", { ...jobKey.shape, event: text, at_ms: z.number() });
 
-const usage = z.looseObject(each(z.number(), "input_tokens", "output_tokens", "total_tokens"));
+const usage = z.looseObject(each(z.number().nullable(), "input_tokens", "output_tokens", "total_tokens"));
 const cost = z.looseObject({ amount: decimal, currency: text });
 const billed = z.looseObject({ at: z.number(), model: text });
 /** Events and outcomes are shown and hashed as they are, whatever version told them. */

@@ -71,7 +71,7 @@ export const ITEMS = {
   },
   outbox: {
     ...{ ...OF_A_JOB, kind: "outbox", id: "`outbox-` and its event", ...WITH_CONTENT },
-    holds: "something that is to be told of the job's end; nobody writes such items yet",
+    holds: "an event to announce with the job's end; nothing writes such items yet",
     document: documents.outboxDocument,
   },
   audit: {
@@ -118,7 +118,7 @@ export const ITEMS = {
   },
   watched_leases: {
     ...{ ...OF_THE_SWEEPER, kind: "watched_leases", id: "`watched-leases`" },
-    // Nobody is late any more: what is left of the list goes by itself.
+    // When no lease is late any more, what is left of the list expires.
     ...{ until: "an hour after its last write", ttlSeconds: 3_600 },
     holds: "the leases that are late, some 150 bytes each",
     document: documents.watchedLeasesDocument,

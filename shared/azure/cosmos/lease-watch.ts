@@ -10,7 +10,7 @@ export class CosmosLeaseWatch implements LeaseWatch {
     this.#control = control;
   }
 
-  /** A list that cannot be read is begun anew: that costs time and nothing else. */
+  /** A list that cannot be read is begun again: that costs time and nothing else. */
   async read(): Promise<readonly WatchedLease[]> {
     const found = await this.#control.readOrTell(ITEMS.watched_leases, watchedLeasesPlace);
     return found?.value?.leases ?? [];

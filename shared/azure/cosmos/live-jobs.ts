@@ -30,6 +30,14 @@ export class CosmosLiveJobs implements LiveJobs {
     this.#jobs = jobs;
   }
 
+  async isAny(): Promise<boolean> {
+    const query = queryOf(ITEMS.job, { top: 1, select: "c.job_id", where: "c.wake_at_ms >= 0" });
+    const found = await storeOperation("any live job", (abortSignal) =>
+      this.#jobs.items.query<{ job_id: string }>(query, { maxItemCount: 1, abortSignal }).fetchAll(),
+    );
+    return found.resources.length > 0;
+  }
+
   async count(): Promise<{ queued: number; running: number }> {
     const of = async (status: string) => {
       const query = countOf(ITEMS.job, { where: "c.status = @status", parameters: { "@status": status } });

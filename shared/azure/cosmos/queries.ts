@@ -8,7 +8,7 @@ export interface KindQuery {
   readonly where?: string;
   readonly orderBy?: string;
   readonly top?: number;
-  /** Whatever bears an id of the kind, though it says another kind or none: what is damaged must not pass for gone. */
+  /** Every item with an id of the kind, even if it names another kind or none: a damaged item must not seem gone. */
   readonly byIds?: true;
   readonly parameters?: Readonly<Record<`@${string}`, JSONValue>>;
 }

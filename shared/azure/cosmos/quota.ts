@@ -51,7 +51,7 @@ export class CosmosQuotaLedger implements QuotaLedger {
   }
 }
 
-/** A lease that cannot be read is free: whoever takes it does so by its etag, and a live holder hears of that. */
+/** A lease that cannot be read is free. It is taken by its etag, and a live holder hears of that. */
 const FREE: DispatcherLease = { holder: null, renewals: 0 };
 const LEASE_FIELDS =
   "c.id, c.scope, c.v, c.kind, c['value'], c._etag, c._ts, GetCurrentTimestamp() AS read_ms";
@@ -64,7 +64,7 @@ export class CosmosDispatcherLeases implements DispatcherLeases {
     this.#control = control;
   }
 
-  /** By a query, which tells the store's own clock as well. */
+  /** Reads it by a query, which tells the store's own clock as well. */
   async read(): Promise<StoredLease | undefined> {
     const where = { partition: QUOTA_SCOPE };
     const [found] = await this.#control.findOrTell(ITEMS.dispatcher_lease, { select: LEASE_FIELDS }, where);

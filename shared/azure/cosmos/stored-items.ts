@@ -48,8 +48,8 @@ export class StoredItems {
   }
 
   /**
-   * The same for what may be begun anew: where the item cannot be read that is told, once, and its etag is good for
-   * writing over it. @throws StoreUnavailable
+   * The same for items that may be begun again. One that cannot be read is logged once, and its etag allows it to be
+   * overwritten. @throws StoreUnavailable
    */
   async readOrTell<D extends z.ZodObject>(
     kind: ItemKind<D>,
@@ -260,7 +260,7 @@ export const withoutStoreFields = (item: Row): Row => without(item, OF_THE_STORE
 export const ownFields = (item: Row, ...added: readonly string[]): Row =>
   without(item, [...OF_THE_STORE, "id", "v", "kind", "ttl", ...added]);
 
-/** Where an item is, for a log: its partition and its id, as far as it tells them. */
+/** Where an item is, for a log: its partition and id, or the parts of them that it has. */
 export function nameOf({ scope, tenant_id, job_id, id }: Row): string {
   return [scope, tenant_id, job_id, id].filter((part) => typeof part === "string").join("/");
 }

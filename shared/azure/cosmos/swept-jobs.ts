@@ -12,7 +12,7 @@ const NOBODY = ["sweeper", "clock"];
 /** Steady clocks part by far less than a millisecond in so long. */
 const ASK_AGAIN_MS = 60_000;
 
-/** Bounded on both sides, for an index is read term by term. */
+/** The time is bounded on both sides, because an index is read term by term. */
 const WRITTEN = "c._ts >= @from AND c._ts <= @to";
 
 const parametersOf = (nowMs: number, { fromMs, toMs }: Stretch) => ({
@@ -35,7 +35,7 @@ export class CosmosSweptJobs implements SweptJobs {
     this.#clock = clock;
   }
 
-  /** Asked for now and then, and reckoned on from there by this process's steady clock. */
+  /** Asked now and then; in between, this process's steady clock counts on from there. */
   async now(): Promise<number> {
     const known = this.#told;
     if (known === undefined || this.#clock.monotonic() - known.at >= ASK_AGAIN_MS) {

@@ -50,7 +50,7 @@ function untilOf({ audit_until_ms, ttl, _ts }: z.infer<typeof headFields>): numb
   return ttl === undefined || ttl < 0 ? null : _ts + ttl - DAY_SECONDS;
 }
 
-/** Trails as they are stored, for the audit's proof. It only reads. */
+/** Trails as they are stored, for the proof of the audit trail. It only reads. */
 export class CosmosTrails implements TrailReader {
   readonly #jobs: StoredItems;
   readonly #control: StoredItems;

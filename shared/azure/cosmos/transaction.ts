@@ -41,7 +41,7 @@ export function transaction(
   });
 }
 
-/** A newer version is there: the item of a replace has moved on or gone, or that of a create is there already. */
+/** A newer version exists: the item to replace has moved on or is gone, or the item to create exists already. */
 export function isSuperseded(status: number): boolean {
   return status === 412 || status === 409 || status === 404;
 }

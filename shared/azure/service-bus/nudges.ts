@@ -16,7 +16,7 @@ export const NUDGES_QUEUE = "nudges";
 /** Below 1 KB each, well within the 256 KB of one send. */
 const MAX_GROUP = 200;
 
-/** The sender's patience where nobody waits for it. */
+/** The sender's patience when no client waits for it. */
 const SEND_TIMEOUT_MS = 10_000;
 
 export function openServiceBus(
@@ -55,8 +55,8 @@ interface Link {
 }
 
 /**
- * Nudges on a Service Bus queue. One sender for the process, one send at a time; no message id, for duplicates are no
- * harm.
+ * Nudges on a Service Bus queue. One sender for the process, one send at a time. No message id, because duplicates do
+ * no harm.
  */
 export class ServiceBusNudges implements Nudges {
   readonly #open: () => ServiceBusClient;
@@ -110,9 +110,9 @@ export class ServiceBusNudges implements Nudges {
   }
 
   /**
-   * Runs one operation on the link there is, and again on the next when that is given up meanwhile: a nudge sent
-   * twice is no harm. It is not aborted when patience is over, for an abort in the middle of opening would begin the
-   * opening anew for each sender in turn; it then comes late, or fails unheard.
+   * Runs one operation on the current link, and again on the next if that link is given up meanwhile: a nudge sent
+   * twice does no harm. It is not aborted when patience is over, because an abort in the middle of opening would
+   * restart the opening for each sender in turn. It then comes late, or its failure is ignored.
    */
   async #ask(patienceMs: number, run: (link: Link) => Promise<unknown>): Promise<void> {
     const over = Promise.withResolvers<"over">();
@@ -170,7 +170,7 @@ export class ServiceBusNudges implements Nudges {
     this.#stuckMs = Math.min(this.#stuckMs * 2, MAX_STUCK_MS);
     this.#link = this.#opened();
     for (const tell of link.waiting) tell();
-    // What is stuck may not even close: nobody waits for it.
+    // A stuck client may not even close, so nothing waits for it.
     link.client.close().catch(() => undefined);
   }
 }

@@ -17,7 +17,7 @@ export function isDispatch(body: unknown): boolean {
   return typeof v === "number" && dispatch === true;
 }
 
-/** Of 400 bytes each, well below the 256 KB of one send. */
+/** Messages of one send: at 400 bytes each, well below its 256 KB. */
 const BATCH_MESSAGES = 200;
 
 /** Nudges of the dispatcher, many in one send, and those for jobs whose worker died. */

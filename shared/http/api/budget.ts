@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { type Account, newAccount, type Standing, standingsOf } from "../../budget/account.ts";
+import { dayOf, monthOf, nextDayMs, nextMonthMs } from "../../day.ts";
 import { decimalOf } from "../../decimal.ts";
-import { type Budget, dayOf, monthOf, nextDayMs, nextMonthMs, OVER } from "../../tenant/budget.ts";
+import { type Budget, OVER } from "../../tenant/budget.ts";
 import { text, whole } from "./fields.ts";
 
 const decimal = text("Decimal, exact.");

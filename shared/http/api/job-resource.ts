@@ -23,7 +23,7 @@ export const tokenCounts = z
     ...parts,
   })
   .describe("As the deployments counted them, as far as they did.");
-/** Of one call. */
+/** The usage of one call. */
 export const callUsage = z
   .object({
     input_tokens: whole("Tokens of the prompt, the parts below included; null: not told.").nullable(),

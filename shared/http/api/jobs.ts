@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { EndDeps } from "../../job/ending/await-end.ts";
 import { cancelJob, type EndingDeps, jobNotFound } from "../../job/ending/cancel.ts";
 import { deleteJobContent } from "../../job/ending/delete-content.ts";
 import { holdCall } from "../../job/intake/held-call.ts";
@@ -28,7 +29,7 @@ import {
 import { pageOf, pageSchema } from "./page.ts";
 import { JOB_ID, jobInPath, limit, name, prefer } from "./parameters.ts";
 
-export interface JobRoutesDeps extends EndingDeps {
+export interface JobRoutesDeps extends EndingDeps, EndDeps {
   readonly throttle: Throttle;
   readonly parkedJobs: Pick<ParkedJobs, "inLine">;
 }

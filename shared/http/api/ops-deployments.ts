@@ -48,11 +48,13 @@ const deploymentSchema = z
     ).nullable(),
     in_flight: whole("Calls that run, on all instances."),
     longest_seconds: whole("How long the longest of them has run; null: none runs.").nullable(),
-    quota: z.object({
-      pool: text("Its quota's name; several deployments may share one."),
-      requests: limitSchema,
-      tokens: limitSchema,
-    }),
+    quota: z
+      .object({
+        pool: text("Its quota's name; several deployments may share one."),
+        requests: limitSchema,
+        tokens: limitSchema,
+      })
+      .describe("What is believed of it: learnt from the lab's answers, or of the catalogue."),
     last_error: z
       .object({
         illness: z.enum(ILLNESSES).describe("What it was ill with."),

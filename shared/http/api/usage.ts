@@ -1,8 +1,9 @@
 import { z } from "zod";
 import type { Budgets } from "../../budget/budgets.ts";
+import { dayOf } from "../../day.ts";
 import { Problem } from "../../errors.ts";
 import { MAX_USAGE_DAYS, MAX_USAGE_ROWS } from "../../limits.ts";
-import { type BilledCalls, dayOf, totalCosts, totalUsage, UsageReport } from "../../usage/usage-report.ts";
+import { type BilledCalls, totalCosts, totalUsage, UsageReport } from "../../usage/usage-report.ts";
 import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
@@ -138,7 +139,7 @@ const startOf = (day: string) => Date.parse(`${day}T00:00:00Z`) / 1000;
 
 /** The first and last day, UTC, both counted. */
 function spanOf(asked: Asked, nowMs: number): { from: string; to: string } {
-  const to = asked.to ?? dayOf(nowMs / 1000);
+  const to = asked.to ?? dayOf(nowMs);
   const from = asked.from ?? `${to.slice(0, 8)}01`;
   const days = (startOf(to) - startOf(from)) / DAY_SECONDS + 1;
   if (days >= 1 && days <= MAX_USAGE_DAYS) return { from, to };

@@ -1,19 +1,19 @@
 import type { JobKey } from "../../store.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
-import { awaitEnd } from "../ending/await-end.ts";
-import type { EndingDeps } from "../ending/cancel.ts";
+import { awaitEnd, type EndDeps } from "../ending/await-end.ts";
+import type { Job } from "../job.ts";
 import type { EndedJob } from "../running-jobs.ts";
 
 /** Counts the calls that this instance holds for their clients. */
 export interface HeldCalls {
   /**
-   * One more call waits; the function returned must be called once, when it goes on. Undefined: so many wait already
-   * that this one must not.
+   * One more call waits; the function returned must be called once, when it goes on.
+   * @param endEarly called where others need its room: it has then waited for long, or its tenant's calls for most
    */
-  beginWait(tenant: Pick<Tenant, "id">): (() => void) | undefined;
+  beginWait(tenant: Pick<Tenant, "id">, endEarly: () => void): () => void;
 }
 
-export interface HeldCallDeps extends EndingDeps {
+export interface HeldCallDeps extends EndDeps {
   readonly heldCalls: HeldCalls;
 }
 
@@ -25,19 +25,20 @@ export interface Awaited<Found extends EndedJob | undefined> {
 }
 
 /**
- * Holds a client's call until the job has ended or `askedSeconds` are over. It is answered at once where nothing was
- * asked, or where too many wait here.
+ * Holds a client's call until the job has ended or `askedSeconds` are over; for less where this instance is full or told
+ * to end. It is answered at once where nothing was asked.
  * @returns `found` undefined when there is no such job
  * @throws StoreUnavailable
  */
 export async function holdCall(
   deps: HeldCallDeps,
   tenant: Pick<Tenant, "id">,
-  key: JobKey,
+  job: JobKey & Partial<Pick<Job, "model">>,
   askedSeconds: number,
 ): Promise<Awaited<EndedJob | undefined>> {
-  const endWait = askedSeconds > 0 ? deps.heldCalls.beginWait(tenant) : undefined;
-  const waited = endWait !== undefined;
-  const found = await awaitEnd(deps, key, waited ? askedSeconds : 0).finally(endWait);
-  return { found, waited };
+  if (askedSeconds === 0) return { found: await awaitEnd(deps, job, 0), waited: false };
+  const early = new AbortController();
+  const endWait = deps.heldCalls.beginWait(tenant, () => early.abort());
+  const found = await awaitEnd(deps, job, askedSeconds, early.signal).finally(endWait);
+  return { found, waited: true };
 }

@@ -1,4 +1,4 @@
-import type { BudgetGate } from "../../budget/budgets.ts";
+import type { SubmitBudgets } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import { type Log, reasonOf } from "../../log.ts";
@@ -13,7 +13,7 @@ export interface SubmitDeps {
   readonly store: JobStore;
   readonly nudges: Nudges;
   readonly running: RunningJobs;
-  readonly budgets: BudgetGate;
+  readonly budgets: SubmitBudgets;
   readonly clock: Clock;
   readonly log: Log;
   readonly newJobId: () => string;

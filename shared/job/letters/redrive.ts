@@ -1,5 +1,5 @@
 import { type ControlTrailStore, changeControl } from "../../audit/control-trail.ts";
-import type { BudgetGate } from "../../budget/budgets.ts";
+import type { SubmitBudgets } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -16,7 +16,7 @@ export interface RedriveDeps {
   readonly nudges: Nudges;
   readonly deadLetters: DeadLetters;
   readonly trail: ControlTrailStore;
-  readonly budgets: BudgetGate;
+  readonly budgets: SubmitBudgets;
   readonly clock: Clock;
   readonly log: Log;
   readonly nudgeGraceMs: number;

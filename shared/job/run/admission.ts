@@ -9,16 +9,17 @@ import { type SaveResult, save } from "../saving.ts";
 import type { PreparedRequest } from "./prepared-request.ts";
 import type { RunDeps } from "./run-deps.ts";
 
-/** Quota that is held for a call: the dispatcher's grant, or of this instance's own slice. */
-export interface Held {
+/** Quota taken for one call: granted by the dispatcher, or of this instance's own slice. */
+export interface TakenQuota {
+  readonly deployment: string;
   readonly taken: Taken;
   readonly granted: boolean;
 }
 
-/** What a job does next, and what is held for it if that is a call. */
+/** What a job does next, and the quota taken for it if that is a call. */
 export interface Admitted {
   readonly plan: Plan;
-  readonly held: Held | undefined;
+  readonly quota: TakenQuota | undefined;
   /** What its call may cost, where there was no money for it; decimal. */
   readonly unpaid?: string;
 }
@@ -28,7 +29,7 @@ type Told = Omit<Circumstances["dispatch"], "tokens"> & Pick<Circumstances, "ove
 
 /**
  * What a job does next; a call only where there is quota for it, which is then taken, in the same moment, and money,
- * which is then put aside. Where this instance holds no quota it asks for some once: a job with free quota waits for
+ * which is then put aside. Where this instance has no quota it asks for some once: a job with free quota waits for
  * no timer.
  */
 export async function admitted(
@@ -45,18 +46,21 @@ export async function admitted(
   const decide = (over = budgets.knownOver(tenantId)) =>
     advance(start, circumstances(deps, tenantId, request, { ...told, over }));
   let plan = decide();
-  const isNew = plan.next === "wait" && start.job.waiting?.for !== "quota" && grant === undefined;
-  if (plan.next === "wait" && isNew)
-    if (await quota.prepare(plan.deployments, request.tokens)) plan = decide();
-  if (plan.next !== "call") return { plan, held: undefined };
+  const isNew = start.job.waiting?.for !== "quota" && grant === undefined;
+  if (plan.next === "wait" && isNew) {
+    await quota.prepare(plan.deployments, request.tokens);
+    // It may go now, or it is known by now why not.
+    plan = decide();
+  }
+  if (plan.next !== "call") return { plan, quota: undefined };
   const { deployment } = plan;
   const { job_id: jobId } = start.job;
-  const held =
-    grant === undefined ? takenHere(deps, deployment, request, jobId) : { taken: grant.taken, granted: true };
-  const { over, amount } = await reserved(deps, plan, deployment, request, held);
-  if (over === undefined) return { plan, held };
-  giveBack(deps, deployment, held, jobId);
-  return { plan: decide(over), held: undefined, unpaid: amount };
+  const taken =
+    grant === undefined ? takenHere(deps, deployment, request, jobId) : { ...grant, granted: true };
+  const { over, amount } = await reserved(deps, plan, deployment, request, taken);
+  if (over === undefined) return { plan, quota: taken };
+  giveBack(deps, taken, jobId);
+  return { plan: decide(over), quota: undefined, unpaid: amount };
 }
 
 /** Puts money aside for the claim that the plan makes. @throws StoreUnavailable, and what was taken goes back */
@@ -65,7 +69,7 @@ async function reserved(
   plan: Plan,
   deployment: Deployment,
   request: PreparedRequest,
-  held: Held,
+  taken: TakenQuota,
 ) {
   const { job } = plan.draft;
   if (deps.budgets.budgetOf(job.tenant_id) === undefined || plan.next !== "call") return NOTHING;
@@ -75,7 +79,7 @@ async function reserved(
   try {
     return { over: await deps.budgets.reserve(job.tenant_id, ask), amount };
   } catch (thrown) {
-    giveBack(deps, deployment, held, job.job_id);
+    giveBack(deps, taken, job.job_id);
     throw thrown;
   }
 }
@@ -87,19 +91,20 @@ export function takenHere(
   deployment: Deployment,
   request: PreparedRequest,
   jobId: string,
-): Held {
-  return { taken: deps.quota.take(deployment.name, request.tokens, jobId), granted: false };
+): TakenQuota {
+  const { name } = deployment;
+  return { deployment: name, taken: deps.quota.take(name, request.tokens, jobId), granted: false };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
-function giveBack(deps: RunDeps, deployment: Deployment, held: Held | undefined, jobId: string): void {
-  if (held?.granted === false) deps.quota.giveBack(deployment.name, held.taken, jobId);
+export function giveBack(deps: RunDeps, quota: TakenQuota | undefined, jobId: string): void {
+  if (quota?.granted === false) deps.quota.giveBack(quota.deployment, quota.taken, jobId);
 }
 
 /** What was taken for a call that is not made after all goes back. */
 export async function saveAdmitted(
   deps: RunDeps,
-  { plan, held }: Admitted,
+  { plan, quota }: Admitted,
   etag: string,
 ): Promise<SaveResult> {
   let saved: SaveResult | undefined;
@@ -108,7 +113,7 @@ export async function saveAdmitted(
     return saved;
   } finally {
     if (saved?.kind !== "written" && plan.next === "call") {
-      giveBack(deps, plan.deployment, held, plan.draft.job.job_id);
+      giveBack(deps, quota, plan.draft.job.job_id);
       // Where the answer was lost the claim may have been made.
       if (saved === undefined) deps.budgets.leave(plan.claimId);
       else await deps.budgets.settle(plan.claimId, null);

@@ -30,7 +30,7 @@ export function adopted(current: Stored<Job> | undefined, claimId: string): Stor
 }
 
 /**
- * A job held by this worker for one call. Every write of it goes one at a time with the latest etag. After a write
+ * A job that this worker has claimed for one call. Every write of it goes one at a time with the latest etag. After a write
  * that was refused or whose answer was lost it reads again: while the claim id is its own it goes on with what it
  * read, else the attempt is superseded and `signal` aborts the call.
  */
@@ -41,15 +41,15 @@ export class Claim {
   readonly #abort = new AbortController();
   readonly #cancelDeadline: () => void;
   #cancelRenewal: () => void = () => undefined;
-  #held: Stored<InProgress>;
+  #stored: Stored<InProgress>;
   #writes: Promise<void> = Promise.resolve();
   #settling = false;
   #superseded = false;
 
-  constructor(deps: ClaimDeps, held: Stored<InProgress>) {
-    const { lease, deadline_ms } = held.value;
+  constructor(deps: ClaimDeps, claimed: Stored<InProgress>) {
+    const { lease, deadline_ms } = claimed.value;
     this.#deps = deps;
-    this.#held = held;
+    this.#stored = claimed;
     this.#claimId = lease.claim_id;
     this.#renewEveryMs = (lease.seconds * 1000) / RENEWALS_PER_LEASE;
     this.#cancelDeadline = deps.clock.after(deadline_ms - deps.clock.now(), () => this.abort("deadline"));
@@ -62,7 +62,7 @@ export class Claim {
   }
 
   get job(): InProgress {
-    return this.#held.value;
+    return this.#stored.value;
   }
 
   abort(reason: string): void {
@@ -90,9 +90,9 @@ export class Claim {
   async #renew(): Promise<void> {
     if (this.#superseded || this.#settling) return;
     const { store, clock, log } = this.#deps;
-    const renewed = draftOf(renewLease(this.#held.value, clock.now()));
+    const renewed = draftOf(renewLease(this.#stored.value, clock.now()));
     try {
-      const saved = await save(store, renewed, this.#held.etag, clock.now());
+      const saved = await save(store, renewed, this.#stored.etag, clock.now());
       this.#adopt(saved.kind === "written" ? { value: saved.job, etag: saved.etag } : saved.current);
     } catch (thrown) {
       // The next renewal tries again; until somebody else can write, nobody else can take the job either.
@@ -104,7 +104,7 @@ export class Claim {
   #adopt(current: Stored<Job> | undefined): void {
     const mine = adopted(current, this.#claimId);
     if (mine !== undefined) {
-      this.#held = mine;
+      this.#stored = mine;
       return;
     }
     this.#superseded = true;
@@ -127,8 +127,8 @@ export class Claim {
     const { job_id, attempts: attempt } = this.job;
     while (!this.#superseded) {
       // Decided once for a version of the job, so that a write whose answer was lost is known again.
-      const plan = decide(this.#held.value);
-      const { etag } = this.#held;
+      const plan = decide(this.#stored.value);
+      const { etag } = this.#stored;
       const saved = await patiently(this.#deps, { job_id, attempt }, () =>
         save(store, plan.draft, etag, clock.now()),
       );

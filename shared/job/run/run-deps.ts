@@ -1,4 +1,4 @@
-import type { BudgetDoor } from "../../budget/budgets.ts";
+import type { CallBudgets } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
@@ -13,12 +13,14 @@ import type { RunningJobs } from "../running-jobs.ts";
 export interface RunDeps {
   readonly store: JobStore;
   readonly nudges: Nudges;
+  /** For jobs that another process is to go on with at once: they do not queue behind new ones. */
+  readonly urgent: Pick<Nudges, "send">;
   readonly models: ModelClient;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
   readonly latencies: Latencies;
   readonly quota: InstanceQuota;
-  readonly budgets: BudgetDoor;
+  readonly budgets: CallBudgets;
   readonly running: RunningJobs;
   readonly clock: Clock;
   readonly random: () => number;

@@ -18,8 +18,17 @@ import { nudgeFor, nudgeStored } from "../nudge.ts";
 import type { JobStore, Nudge } from "../ports.ts";
 import { change, patiently, save, type Tried } from "../saving.ts";
 import { inLine } from "../waits-for.ts";
-import { type Admitted, admitted, circumstances, type Held, saveAdmitted, takenHere } from "./admission.ts";
+import {
+  type Admitted,
+  admitted,
+  circumstances,
+  giveBack,
+  saveAdmitted,
+  type TakenQuota,
+  takenHere,
+} from "./admission.ts";
 import { adopted, Claim } from "./claim.ts";
+import { handBack, leaveToOthers } from "./hand-back.ts";
 import { PreparedRequest } from "./prepared-request.ts";
 import type { RunDeps } from "./run-deps.ts";
 import { lostCost, takeOver } from "./take-over.ts";
@@ -38,9 +47,10 @@ const MAX_READS = 3;
  * only when it could not even store what happened, so that it comes again.
  */
 export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
+  if (deps.running.isEnding) return leaveToOthers(deps, nudge);
   const accepted = deps.running.takeAccepted(nudge);
   // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is: one
-  // that the dispatcher nudges has been parked since.
+  // that the dispatcher nudges has begun to wait since.
   const isNew = nudge.grant === undefined && nudge.late !== true;
   if (accepted !== undefined && isNew && (await runFound(deps, nudge, accepted)) === "done") return;
   for (let tries = 0; tries < MAX_READS; tries++) {
@@ -126,21 +136,21 @@ async function carryOut(
   first: Stored<Job>,
   request: PreparedRequest,
 ): Promise<void> {
-  let { plan, held } = admission;
+  let { plan, quota } = admission;
   let stored = first;
   let paid: Promise<void> | undefined;
   while (plan.next === "call") {
     const claimed = adopted(stored, plan.claimId);
     if (claimed === undefined) throw new TypeError("a claim that was stored is not there");
-    held ??= takenHere(deps, plan.deployment, request, claimed.value.job_id);
-    const settled = await attempt(deps, claimed, plan.deployment, request, held);
+    quota ??= takenHere(deps, plan.deployment, request, claimed.value.job_id);
+    const settled = await attempt(deps, claimed, plan.deployment, request, quota);
     if (settled === undefined) return;
-    held = undefined;
-    ({ plan, stored, paid } = settled);
+    ({ plan, stored, paid, quota } = settled);
   }
   const { value: job } = stored;
   if (isEnded(job)) deps.running.ended({ job: stored, response: plan.draft.response });
   if (plan.next === "nudge") await nudgeStored(deps, job, { atMs: plan.atMs, isClientWaiting: false });
+  if (plan.next === "hand_back") await handBack(deps, job);
   await standBy(deps, { ...admission, plan }, job);
   await paid;
   if (plan.next !== "again") return;
@@ -150,17 +160,20 @@ async function carryOut(
 
 async function attempt(
   deps: RunDeps,
-  held: Stored<InProgress>,
+  claimed: Stored<InProgress>,
   deployment: Deployment,
   request: PreparedRequest,
-  quota: Held,
-): Promise<{ plan: Plan; stored: Stored<Job>; paid: Promise<void> } | undefined> {
-  const { job_id: jobId, tenant_id: tenantId, attempts, endpoint, lease } = held.value;
+  quota: TakenQuota,
+): Promise<
+  { plan: Plan; stored: Stored<Job>; paid: Promise<void>; quota: TakenQuota | undefined } | undefined
+> {
+  const { job_id: jobId, tenant_id: tenantId, attempts, endpoint, lease } = claimed.value;
   const { claim_id: claimId } = lease;
-  const claim = new Claim(deps, held);
+  const claim = new Claim(deps, claimed);
   const release = deps.running.add(jobId, claim);
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
+  let next: TakenQuota | undefined;
   try {
     const outcome = await deps.models.call({
       ...{ deployment, endpoint, jobId, attempt: attempts, signal: claim.signal },
@@ -168,27 +181,34 @@ async function attempt(
     });
     const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
-    logCall(deps, held.value, call);
+    logCall(deps, claimed.value, call);
     await deps.quota.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
-    const settled = await claim.settle((job) =>
-      afterCall(job, call, circumstances(deps, tenantId, request, told)),
-    );
-    if (settled.kind !== "settled") await recordLate(deps, held.value, lease, call);
+    const settled = await claim.settle((job) => {
+      giveBack(deps, next, jobId);
+      const plan = afterCall(job, call, circumstances(deps, tenantId, request, told));
+      // The next call counts from the moment it is decided on.
+      next = plan.next === "call" ? takenHere(deps, plan.deployment, request, jobId) : undefined;
+      return plan;
+    });
+    const taken = next;
+    if (settled.kind === "settled") next = undefined;
+    if (settled.kind !== "settled") await recordLate(deps, claimed.value, lease, call);
     const paid = deps.budgets.settle(claimId, costOfCall(call)?.amount ?? null);
-    if (settled.kind === "settled") return { ...settled, paid };
+    if (settled.kind === "settled") return { ...settled, paid, quota: taken };
     await paid;
     return undefined;
   } finally {
+    giveBack(deps, next, jobId);
     release();
     deps.budgets.leave(claimId);
   }
 }
 
 /** The job went to somebody else, or ended, during the call: its cost counts all the same. */
-async function recordLate(deps: RunDeps, held: Job, lease: Lease, call: EndedCall): Promise<void> {
-  const late = { attempt: held.attempts, lease, call: callFacts(call), actor: deps.actor };
+async function recordLate(deps: RunDeps, claimed: Job, lease: Lease, call: EndedCall): Promise<void> {
+  const late = { attempt: claimed.attempts, lease, call: callFacts(call), actor: deps.actor };
   const superseded = (job: Job) =>
     supersedeAttempt(draftOf(job), {
       ...late,
@@ -196,12 +216,12 @@ async function recordLate(deps: RunDeps, held: Job, lease: Lease, call: EndedCal
       reason: isEnded(job) ? job.status : "claimed_by_another",
     });
   const tried: Tried = {};
-  const stored = await patiently(deps, { job_id: held.job_id, attempt: held.attempts }, () =>
-    change(deps.store, held, deps.clock, superseded, tried),
+  const stored = await patiently(deps, { job_id: claimed.job_id, attempt: claimed.attempts }, () =>
+    change(deps.store, claimed, deps.clock, superseded, tried),
   );
   deps.log.warn("attempt_superseded", {
-    job_id: held.job_id,
-    attempt: held.attempts,
+    job_id: claimed.job_id,
+    attempt: claimed.attempts,
     status: stored?.job.status,
   });
 }

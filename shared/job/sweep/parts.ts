@@ -3,6 +3,17 @@ import { type Log, reasonOf } from "../../log.ts";
 /** What a sweep does besides sweeping: each is one of the nets that catch what was lost. */
 export type SweepParts = Readonly<Record<string, (log: Log) => Promise<unknown>>>;
 
+/** Whoever asks while the question is under way shares its answer: the parts of one turn ask at the same time. */
+export function sharedAnswer<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asking: Promise<T> | undefined;
+  return () => {
+    asking ??= ask().finally(() => {
+      asking = undefined;
+    });
+    return asking;
+  };
+}
+
 /** Some of a sweep's parts failed; each has been logged. */
 export class SweepFailed extends AggregateError {
   override readonly name = "SweepFailed";

@@ -33,9 +33,11 @@ export interface SweepReport {
   readonly overdue: number;
   readonly nudged: number;
   readonly watched: number;
-  /** Of the nudges, those for leases found dead. */
+  /** Nudges for leases found dead; they count as `nudged` too. */
   readonly lostLeases: number;
 }
+
+export const NOTHING_SWEPT: SweepReport = { overdue: 0, nudged: 0, watched: 0, lostLeases: 0 };
 
 /** After this many nudges of the sweeper's own the wait for the next one grows no more. */
 const MAX_DOUBLINGS = 6;

@@ -12,6 +12,8 @@ const KNOWN = {
   per_second: z.number().positive(),
   /** Over how long the limit is counted; null: not known. */
   window_ms: z.number().nullable(),
+  /** The most that may be there at once. */
+  capacity: z.number().positive(),
   /** There at `at_ms`; below zero after a call larger than all that can be there. */
   level: z.number(),
   at_ms: z.number(),
@@ -21,16 +23,14 @@ const KNOWN = {
 
 /** What was left just after a call had been let in. */
 const sighting = z.object({
-  at_ms: z.number(),
-  spent: z.number(),
-  left: z.number(),
+  ...{ at_ms: z.number(), spent: z.number(), left: z.number() },
   /** It tells no shape: what had been spent when the call arrived is not known, or nothing was seen at all. */
   rough: z.boolean().optional(),
   /** When all is there again, by the answer's own word. */
   full_ms: z.number().optional(),
 });
 
-/** From one sighting to the next: how quota flows back tells a bucket from a window. */
+/** Between sightings: how quota flows back tells a bucket from a window. */
 const EVIDENCE = {
   seen: sighting.nullable(),
   /** The most that was ever seen to be there. */
@@ -42,36 +42,25 @@ const EVIDENCE = {
 
 /** Not known yet how it is enforced: it is paced a little below its rate. */
 const unknown = z.object({
-  ...KNOWN,
-  ...EVIDENCE,
-  shape: z.literal("unknown"),
+  ...{ ...KNOWN, ...EVIDENCE, shape: z.literal("unknown") },
   /** Answers that said nothing of this quota, since one last did. */
   silent_answers: z.number(),
-  /** The shape that the catalogue names. */
-  said: z.enum(["bucket", "window"]).optional(),
-  /** Where a window may have begun, and what had been spent then. Absent: the length of one is not known. */
+  /** Where a window may have begun, and what had been spent then. Absent: how long one is is not known. */
   began: z.object({ at_ms: z.number(), spent: z.number() }).optional(),
 });
 
 /** What flows back steadily. */
 const bucket = z.object({
-  ...KNOWN,
-  ...EVIDENCE,
-  shape: z.literal("bucket"),
-  /** The most that can be there at once. */
-  capacity: z.number().positive(),
+  ...{ ...KNOWN, ...EVIDENCE, shape: z.literal("bucket") },
   /** What others take of it a second, and what estimates miss; below zero where estimates are too high. */
   drain_per_second: z.number(),
-  /** Nobody names the rate: refusals lower it, and it grows slowly. */
-  guessed: z.boolean().optional(),
+  /** Answers say nothing of this quota: refusals alone tell what is left. */
+  silent: z.boolean().optional(),
 });
 
 /** So much in each stretch of time: nothing flows back before its end. */
 const window = z.object({
-  ...KNOWN,
-  shape: z.literal("window"),
-  /** What a whole one holds for us. */
-  capacity: z.number().positive(),
+  ...{ ...KNOWN, shape: z.literal("window") },
   /** What the server counts for each unit estimated here. */
   factor: z.number().positive(),
   /** How far the server's count may be above ours, as a share: learnt from windows whose calls have all come back. */
@@ -85,14 +74,11 @@ const window = z.object({
   /** The running one; null before its first call. */
   window: z
     .object({
-      began_ms: z.number(),
-      began_spent: z.number(),
-      ends_ms: z.number(),
+      ...{ began_ms: z.number(), began_spent: z.number(), ends_ms: z.number() },
       /** Whether `ends_ms` is by a call whose arrival is known. */
       ends_exact: z.boolean(),
-      /** The least that was seen to be left of it; null: nothing was seen yet. */
+      /** The least that was seen to be left of it, and when the call was let go that saw it; null: nothing was seen. */
       least_left: z.number().nullable(),
-      /** When the call was let go that saw it. */
       least_ms: z.number(),
       /** Later calls that saw more: in a window there are none. */
       risen: z.number(),
@@ -105,7 +91,6 @@ export type Unknown = Readonly<z.infer<typeof unknown>>;
 export type Bucket = Readonly<z.infer<typeof bucket>>;
 export type Window = Readonly<z.infer<typeof window>>;
 export type Belief = Unknown | Bucket | Window;
-export type Sighting = Readonly<z.infer<typeof sighting>>;
 
 /** Before anything is known: what may go at once, in seconds of the rate; and the share of the rate used. */
 const CAREFUL_SECONDS = 0.5;
@@ -115,25 +100,25 @@ const PROBE_SHARE = 2;
 export const SILENT_ANSWERS = 5;
 /** What is not known to be there is not waited for any longer. */
 const MOST_NOTHING_MS = 3_000;
-/** Kept back of a bucket, in seconds of its rate: calls overtake each other on the way. */
+/** Kept back of a bucket, in seconds of its rate: calls overtake each other on the way. Of a window: a share. */
 const RESERVE_SECONDS = 0.12;
 const RESERVE_SHARE = 0.15;
-/** Kept back of a window, besides what is doubted of calls under way. */
 const WINDOW_RESERVE_SHARE = 0.003;
 /** After a window's end, before its next one is counted on. */
 const WINDOW_GUARD_MS = 60;
 /** Where nothing says how long a window is: limits are so much a minute. */
 export const DEFAULT_WINDOW_MS = 60_000;
 /** A window as short as this is spent as well by keeping to its rate. */
-export const SHORT_WINDOW_MS = 1_000;
+const SHORT_WINDOW_MS = 1_000;
 /** A silent window that was not found too small may hold more by so much, up to what the catalogue says. */
 const SILENT_GROWTH_SHARE = 0.01;
+/** A rate that nobody names, made up when it refused, grows by this share a second. */
+const GUESS_GROWTH_SHARE = 0.01;
 /** However much others take, this share of the rate is tried for. */
 export const LEAST_FLOW_SHARE = 0.05;
-/** Half of the drain is forgotten in so long without news of it. */
+/** Half of the drain is forgotten in so long without news of it; where refusals alone tell of it, in longer. */
 const DRAIN_HALF_LIFE_SECONDS = 60;
-/** Where nobody names a limit, a refusal made one up: it grows by this share a second. */
-const GUESS_GROWTH_SHARE = 0.01;
+const SILENT_HALF_LIFE_SECONDS = 300;
 /** No call is held back for more than this share of all there can be: else it would never go. */
 const MOST_NEEDED_SHARE = 0.98;
 /** Limits are so much a minute: what was asked for within it, however much, is forgotten after it. */
@@ -147,19 +132,46 @@ export interface Limit {
   /** What is believed to flow. */
   readonly perSecond: number;
   readonly windowSeconds?: number | undefined;
+  /** As the catalogue names it; a window is still looked for, for nobody knows when it began. */
   readonly shape?: "bucket" | "window" | undefined;
 }
 
-export function newBelief(limit: Limit, nowMs: number): Unknown {
-  const { ceilingPerSecond, perSecond, windowSeconds, shape } = limit;
-  const defaultMs = shape === "window" ? DEFAULT_WINDOW_MS : null;
-  const window_ms = windowSeconds === undefined ? defaultMs : windowSeconds * 1000;
-  return {
-    ...{ shape: "unknown", ceiling_per_second: ceilingPerSecond, per_second: perSecond, window_ms },
-    ...{ level: careful(perSecond), at_ms: nowMs, spent: 0 },
+export function newBelief(limit: Limit, nowMs: number): Belief {
+  const { perSecond, windowSeconds, shape } = limit;
+  const unnamedMs = shape === "window" ? DEFAULT_WINDOW_MS : null;
+  const careful = carefully(perSecond);
+  const belief: Unknown = {
+    ...{ shape: "unknown", ceiling_per_second: limit.ceilingPerSecond, per_second: perSecond },
+    window_ms: windowSeconds === undefined ? unnamedMs : windowSeconds * 1000,
+    ...{ capacity: careful, level: careful, at_ms: nowMs, spent: 0 },
     ...{ seen: null, most_seen: 0, expected: 0, grown: 0, silent_answers: 0 },
-    ...(shape === undefined ? {} : { said: shape }),
   };
+  return shape === "bucket" ? bucketOf(belief, wholeOf(belief)) : belief;
+}
+
+function carefully(perSecond: number): number {
+  return Math.max(1, perSecond * CAREFUL_SECONDS);
+}
+
+/** It is a bucket. */
+export function bucketOf(b: Belief, capacity: number): Bucket {
+  const { ceiling_per_second, per_second, window_ms, at_ms, spent } = b;
+  const whole = Math.max(1, capacity);
+  const { seen, most_seen } = b.shape === "window" ? { seen: null, most_seen: b.capacity } : b;
+  return {
+    ...{ shape: "bucket", ceiling_per_second, per_second, window_ms, at_ms, spent, capacity: whole },
+    ...{ level: Math.min(b.level, whole), drain_per_second: 0, seen, most_seen, expected: 0, grown: 0 },
+  };
+}
+
+/** What may be there at once, where only the catalogue tells over how long a limit is counted. */
+export function wholeOf({ per_second, window_ms }: Belief): number {
+  return (per_second * (window_ms ?? SHORT_WINDOW_MS)) / 1000;
+}
+
+/** Whether it is worth telling a window from a bucket. */
+export function isLong(windowMs: number | null): boolean {
+  return windowMs !== null && windowMs > SHORT_WINDOW_MS;
 }
 
 /**
@@ -174,71 +186,69 @@ export function fromNothing(b: Belief, nowMs: number): Belief {
   return { ...b, level, seen: { at_ms: nowMs, spent: b.spent, left, rough: true, full_ms } };
 }
 
-function careful(perSecond: number): number {
-  return Math.max(1, perSecond * CAREFUL_SECONDS);
-}
-
-/** The most that can be there at once; while the shape is unknown, what is safe to try. */
-export function capacityOf(b: Belief): number {
-  return b.shape === "unknown" ? careful(b.per_second) : b.capacity;
+/** Another rate than was believed. */
+export function withRate(b: Belief, perSecond: number): Belief {
+  if (Math.abs(perSecond - b.per_second) < b.per_second * 0.01) return b;
+  const capacity = Math.max(1, (b.capacity * perSecond) / b.per_second);
+  const rated = { per_second: perSecond, capacity, level: Math.min(b.level, capacity) };
+  if (b.shape === "window") return { ...b, ...rated };
+  const anew = { ...rated, expected: 0, grown: 0 };
+  return b.shape === "bucket" ? { ...b, ...anew, drain_per_second: 0 } : { ...b, ...anew };
 }
 
 function factorOf(b: Belief): number {
   return b.shape === "window" ? b.factor : 1;
 }
 
-/** Whether its answers say nothing, and a refusal is looked for that tells how long its window still is. */
-function isProbed(b: Unknown): boolean {
-  const isLong = b.window_ms !== null && b.window_ms > SHORT_WINDOW_MS;
-  return b.silent_answers >= SILENT_ANSWERS && isLong;
-}
-
 /** What flows back a second, as it is used. */
 export function flow(b: Unknown | Bucket): number {
-  if (b.shape === "unknown") return b.per_second * (isProbed(b) ? PROBE_SHARE : CAREFUL_SHARE);
-  return Math.max(b.per_second - b.drain_per_second, b.per_second * LEAST_FLOW_SHARE);
+  if (b.shape === "bucket")
+    return Math.max(b.per_second - b.drain_per_second, b.per_second * LEAST_FLOW_SHARE);
+  const isProbed = b.silent_answers >= SILENT_ANSWERS && isLong(b.window_ms);
+  return b.per_second * (isProbed ? PROBE_SHARE : CAREFUL_SHARE);
 }
 
 /** The same belief at a later time. */
 export function at(b: Belief, nowMs: number): Belief {
+  if (b.at_ms > nowMs + CLOCKS_APART_MS) {
+    const known = { at_ms: nowMs };
+    return b.shape === "window" ? { ...b, ...known, window: null } : { ...b, ...known, seen: null };
+  }
   // A clock a little behind the one that wrote this: nothing is known to have flowed back.
-  if (nowMs <= b.at_ms) return b.at_ms > nowMs + CLOCKS_APART_MS ? withoutTimes(b, nowMs) : b;
+  if (nowMs <= b.at_ms) return b;
   if (b.shape === "window") return windowAt(b, nowMs);
   const seconds = (nowMs - b.at_ms) / 1000;
-  const moved = {
-    ...b,
-    at_ms: nowMs,
-    level: Math.min(capacityOf(b), b.level + flow(b) * seconds),
-  };
-  if (moved.shape === "unknown") return moved;
-  return {
-    ...moved,
-    per_second: b.per_second * (moved.guessed === true ? 1 + GUESS_GROWTH_SHARE * seconds : 1),
-    drain_per_second: moved.drain_per_second * 0.5 ** (seconds / DRAIN_HALF_LIFE_SECONDS),
-  };
-}
-
-function withoutTimes(b: Belief, nowMs: number): Belief {
-  return b.shape === "window" ? { ...b, at_ms: nowMs, window: null } : { ...b, at_ms: nowMs, seen: null };
+  const moved = { at_ms: nowMs, level: Math.min(b.capacity, b.level + flow(b) * seconds) };
+  if (b.shape === "unknown") return { ...b, ...moved };
+  const isSilent = b.silent === true;
+  const halfLife = isSilent ? SILENT_HALF_LIFE_SECONDS : DRAIN_HALF_LIFE_SECONDS;
+  const growth = isSilent && b.ceiling_per_second === null ? GUESS_GROWTH_SHARE : 0;
+  const drain_per_second = b.drain_per_second * 0.5 ** (seconds / halfLife);
+  return { ...b, ...moved, drain_per_second, per_second: b.per_second * (1 + growth * seconds) };
 }
 
 /** At its end all of a window comes back: as much as this one turned out to hold for us. */
 function windowAt(b: Window, nowMs: number): Window {
   if (b.window === null || nowMs < b.window.ends_ms + WINDOW_GUARD_MS) return { ...b, at_ms: nowMs };
   const held = Math.max(1, b.level + (b.spent - b.window.began_spent) * b.factor);
-  const most = ((b.ceiling_per_second ?? b.per_second) * (b.window_ms ?? DEFAULT_WINDOW_MS)) / 1000;
-  const whole = b.silent === true ? Math.max(held, Math.min(most, held * (1 + SILENT_GROWTH_SHARE))) : held;
+  const more = b.silent === true ? Math.min(wholeOf(b), held * (1 + SILENT_GROWTH_SHARE)) : held;
+  const whole = Math.max(held, more);
   return { ...b, at_ms: nowMs, level: whole, capacity: whole, window: null, pending: 0, unsure: 0 };
+}
+
+/** When a running window ends, and all that was taken of it with it; Infinity: none runs. */
+export function endsMs(b: Belief | null): number {
+  return b?.shape === "window" && b.window !== null ? b.window.ends_ms : Infinity;
 }
 
 function reserve(b: Belief): number {
   if (b.shape === "window") return b.capacity * WINDOW_RESERVE_SHARE + b.unsure * b.factor * b.doubt;
-  return Math.min(b.per_second * RESERVE_SECONDS, capacityOf(b) * RESERVE_SHARE);
+  return Math.min(b.per_second * RESERVE_SECONDS, b.capacity * RESERVE_SHARE);
 }
 
 /** What must be there for a call: one larger than all that can be there goes once all is. */
 function needed(b: Belief, amount: number): number {
-  return Math.min(amount * factorOf(b) + reserve(b), capacityOf(b) * MOST_NEEDED_SHARE);
+  return Math.min(amount * factorOf(b) + reserve(b), b.capacity * MOST_NEEDED_SHARE);
 }
 
 function isUntouched(b: Belief): boolean {
@@ -253,8 +263,7 @@ function isUntouched(b: Belief): boolean {
 function inVainUntilMs(b: Belief, amount: number): number {
   if (b.shape !== "unknown" || b.seen === null) return 0;
   const { at_ms, spent, left, full_ms = Infinity } = b.seen;
-  const missing = amount + b.spent - spent - left;
-  return Math.min(at_ms + (missing / b.per_second) * 1000, full_ms);
+  return Math.min(at_ms + ((amount + b.spent - spent - left) / b.per_second) * 1000, full_ms);
 }
 
 /** @param b the belief at the time asked about */
@@ -270,36 +279,39 @@ export function roomIn(b: Belief): number {
 /** When there will be room, if nobody takes any meanwhile. @param b the belief at the time asked about */
 export function roomAtMs(b: Belief, amount: number): number {
   const missing = needed(b, amount) - b.level;
-  if (isUntouched(b)) return b.at_ms;
-  if (b.shape === "window") return missing > 0 ? (b.window?.ends_ms ?? b.at_ms) + WINDOW_GUARD_MS : b.at_ms;
+  if (isUntouched(b) || (b.shape === "window" && missing <= 0)) return b.at_ms;
+  if (b.shape === "window") return (b.window?.ends_ms ?? b.at_ms) + WINDOW_GUARD_MS;
   const flowsMs = Math.max(0, Math.ceil((missing / flow(b)) * 1000));
   return Math.max(b.at_ms + flowsMs, Math.ceil(inVainUntilMs(b, amount)));
+}
+
+/** How much of what there can be is used, as far as is known: 0 to 1, and more after a call larger than that. */
+export function usedShare(b: Belief): number {
+  if (b.shape !== "unknown" || b.began === undefined) return 1 - b.level / b.capacity;
+  return (b.spent - b.began.spent) / wholeOf(b);
 }
 
 /** What a call of that size counts: more than a minute's flow, or all that can be there, no server can hold against it. */
 export function counted(b: Belief, amount: number): number {
   const minute = (b.ceiling_per_second ?? b.per_second) * MOST_DEBT_SECONDS;
-  return Math.min(amount, Math.max(capacityOf(b), minute));
+  return Math.min(amount, Math.max(b.capacity, minute));
 }
 
-/** When a running window ends, and all that was taken of it with it; Infinity: none runs. */
-export function endsMs(b: Belief | null): number {
-  return b?.shape === "window" && b.window !== null ? b.window.ends_ms : Infinity;
-}
-
-/** How much of what there can be is used, as far as is known: 0 to 1, and more after a call larger than that. */
-export function usedShare(b: Belief): number {
-  if (b.shape !== "unknown") return 1 - b.level / b.capacity;
-  const whole = (b.per_second * (b.window_ms ?? SHORT_WINDOW_MS)) / 1000;
-  return b.began === undefined ? 1 - b.level / careful(b.per_second) : (b.spent - b.began.spent) / whole;
+/** What was taken after a call had been let go. */
+export function since(b: Belief, mark: { readonly spent: number }): number {
+  return b.spent - mark.spent;
 }
 
 /** @param b the belief at the time of the call */
 export function spend(b: Belief, amount: number): Belief {
   const taken = { level: b.level - amount * factorOf(b), spent: b.spent + amount };
   if (b.shape === "bucket") return { ...b, ...taken };
-  if (b.shape === "unknown") return { ...b, ...taken, ...begun(b) };
   const { at_ms, spent, window_ms } = b;
+  if (b.shape === "unknown") {
+    // Were it windows: one begins with the first call after the last one's end.
+    const begins = window_ms !== null && at_ms >= (b.began?.at_ms ?? 0) + window_ms;
+    return { ...b, ...taken, ...(begins ? { began: { at_ms, spent } } : {}) };
+  }
   const window = b.window ?? {
     ...{ began_ms: at_ms, began_spent: spent, ends_ms: at_ms + (window_ms ?? DEFAULT_WINDOW_MS) },
     ...{ ends_exact: false, least_left: null, least_ms: 0, risen: 0 },
@@ -307,15 +319,9 @@ export function spend(b: Belief, amount: number): Belief {
   return { ...b, ...taken, pending: b.pending + amount, unsure: b.unsure + amount, window };
 }
 
-/** Were it windows: one begins with the first call after the last one's end. */
-function begun({ window_ms, began, at_ms, spent }: Unknown): Pick<Unknown, "began"> {
-  if (window_ms === null || (began !== undefined && at_ms < began.at_ms + window_ms)) return {};
-  return { began: { at_ms, spent } };
-}
-
 /** What was taken and not used. */
 export function giveBack(b: Belief, amount: number): Belief {
-  const back = { level: Math.min(capacityOf(b), b.level + amount * factorOf(b)), spent: b.spent - amount };
+  const back = { level: Math.min(b.capacity, b.level + amount * factorOf(b)), spent: b.spent - amount };
   if (b.shape !== "window") return { ...b, ...back };
   const less = (of: number) => Math.max(0, of - amount);
   return { ...b, ...back, pending: less(b.pending), unsure: less(b.unsure) };
@@ -333,23 +339,4 @@ export function uncounted(b: Belief, amount: number): Belief {
   if (back.shape === "unknown" && back.began !== undefined)
     return { ...back, began: { ...back.began, spent: back.began.spent + amount } };
   return back;
-}
-
-/** What was taken after a call had been let go. */
-export function since(b: Belief, mark: { readonly spent: number }): number {
-  return b.spent - mark.spent;
-}
-
-/** Another rate than was believed. */
-export function withRate(b: Belief, perSecond: number): Belief {
-  if (Math.abs(perSecond - b.per_second) < b.per_second * 0.01) return b;
-  const rated = { per_second: perSecond };
-  if (b.shape === "unknown") {
-    const level = Math.min(b.level, careful(perSecond));
-    return { ...b, ...rated, level, expected: 0, grown: 0 };
-  }
-  const capacity = Math.max(1, (b.capacity * perSecond) / b.per_second);
-  const level = Math.min(b.level, capacity);
-  if (b.shape === "window") return { ...b, ...rated, capacity, level };
-  return { ...b, ...rated, capacity, level, drain_per_second: 0, expected: 0, grown: 0 };
 }

@@ -2,13 +2,15 @@ import type { LimitHeaders } from "../../model/quota-headers.ts";
 import {
   type Belief,
   type Bucket,
+  bucketOf,
   DEFAULT_WINDOW_MS,
   flow,
+  isLong,
   LEAST_FLOW_SHARE,
-  SHORT_WINDOW_MS,
   SILENT_ANSWERS,
   since,
   type Unknown,
+  wholeOf,
   withRate,
 } from "./belief.ts";
 import { EVIDENCE_CALLS, type Mark } from "./mark.ts";
@@ -48,6 +50,7 @@ const WINDOW_EVIDENCE_SECONDS = 1.4;
 const CHANGE_EVIDENCE = 8;
 /** A refusal tells a window's end where it asks to wait so many times as long as a bucket needs for the call. */
 const WINDOW_WAIT_TIMES = 4;
+const WINDOW_WAIT_MS = 250;
 
 /** Corrects a belief by what an answer's headers said. @param b the belief at the time the answer came */
 export function observe(b: Belief, headers: LimitHeaders, mark: Mark): Belief {
@@ -83,16 +86,6 @@ function saw<B extends Unknown | Bucket>(b: B, { left, reset_ms }: LimitHeaders,
   return { ...b, most_seen, seen: { at_ms, spent, left, rough: isRough(mark), ...full } };
 }
 
-function bucketOf(b: Belief, capacity: number): Bucket {
-  const { ceiling_per_second, per_second, window_ms, at_ms, spent } = b;
-  const whole = Math.max(1, capacity);
-  const { seen, most_seen } = b.shape === "window" ? { seen: null, most_seen: b.capacity } : b;
-  return {
-    ...{ shape: "bucket", ceiling_per_second, per_second, window_ms, at_ms, spent, capacity: whole },
-    ...{ level: Math.min(b.level, whole), drain_per_second: 0, seen, most_seen, expected: 0, grown: 0 },
-  };
-}
-
 /** Turned out to be a bucket, by what an answer told. */
 function turnedBucket(b: Belief, headers: LimitHeaders, mark: Mark, drain = 0): Bucket {
   const most = b.shape === "window" ? b.capacity : b.most_seen;
@@ -104,15 +97,13 @@ function turnedBucket(b: Belief, headers: LimitHeaders, mark: Mark, drain = 0): 
 /** Between two sightings of a bucket what is left grows by its rate besides what was taken; of a window it does not. */
 function judged(b: Unknown | Bucket, headers: LimitHeaders, mark: Mark): Belief {
   const { seen } = b;
-  const lengthMs = b.window_ms ?? DEFAULT_WINDOW_MS;
   const asWindow = (by: Unknown | Bucket): Belief => {
     // What looks like so short a window may be a bucket seen through calls that were long on their way.
-    if (lengthMs <= SHORT_WINDOW_MS) return b.shape === "bucket" ? by : turnedBucket(by, headers, mark);
+    if (!isLong(b.window_ms ?? DEFAULT_WINDOW_MS))
+      return b.shape === "bucket" ? by : turnedBucket(by, headers, mark);
     const level = headers.left - since(by, mark);
     return windowOf(by, { level, capacity: Math.max(level, by.most_seen, 1) }, headers, mark);
   };
-  if (b.shape === "unknown" && b.said !== undefined && !isRough(mark))
-    return b.said === "window" ? asWindow(b) : turnedBucket(b, headers, mark);
   if (seen === null || mark.arrived_ms < seen.at_ms || isRough(mark) || seen.rough === true) return b;
   const taken = mark.spent - seen.spent;
   const inTime = (b.per_second * (mark.arrived_ms - seen.at_ms)) / 1000;
@@ -196,17 +187,8 @@ export function unsaid(b: Belief, { amount }: Mark): Belief {
   const { window_ms, began, at_ms } = b;
   // Nobody has refused more than a window holds: it is none.
   const isOver = began !== undefined && window_ms !== null && at_ms >= began.at_ms + window_ms;
-  if (silent_answers < SILENT_ANSWERS || (mayBeWindow(b) && !isOver)) return { ...b, silent_answers };
-  return bucketOf(b, silentCapacity(b));
-}
-
-function mayBeWindow({ window_ms, said }: Unknown): boolean {
-  return said !== "bucket" && window_ms !== null && window_ms > SHORT_WINDOW_MS;
-}
-
-/** What may be there at once, where only the catalogue tells over how long a limit is counted. */
-function silentCapacity({ per_second, window_ms }: Unknown): number {
-  return (per_second * (window_ms ?? SHORT_WINDOW_MS)) / 1000;
+  if (silent_answers < SILENT_ANSWERS || (isLong(window_ms) && !isOver)) return { ...b, silent_answers };
+  return bucketOf(b, wholeOf(b));
 }
 
 /**
@@ -218,9 +200,9 @@ function silentCapacity({ per_second, window_ms }: Unknown): number {
 export function refused(b: Belief, retryAfterMs: number | null, mark: Mark, isCause: boolean): Belief {
   const waitMs = retryAfterMs ?? 0;
   if (b.shape === "unknown") {
-    const flowsMs = Math.max(SHORT_WINDOW_MS / WINDOW_WAIT_TIMES, (mark.amount / b.per_second) * 1000);
-    const isWindow = mayBeWindow(b) && waitMs > WINDOW_WAIT_TIMES * flowsMs;
-    const capacity = silentCapacity(b);
+    const flowsMs = Math.max(WINDOW_WAIT_MS, (mark.amount / b.per_second) * 1000);
+    const isWindow = isLong(b.window_ms) && waitMs > WINDOW_WAIT_TIMES * flowsMs;
+    const capacity = wholeOf(b);
     const level = capacity - (b.spent - (b.began?.spent ?? b.spent));
     const shaped = isWindow
       ? windowOf(b, { level, capacity }, { left: level, reset_ms: retryAfterMs }, mark)
@@ -239,7 +221,7 @@ export function refused(b: Belief, retryAfterMs: number | null, mark: Mark, isCa
   const left = fits - (waitMs / 1000) * b.per_second;
   const most = b.drain_per_second + b.per_second * DRAIN_STEP_SHARE;
   const drain = Math.min(most, drainBetween(b, left, mark) + b.per_second * SHY_SHARE);
-  const drained = { ...b, drain_per_second: drain };
+  const drained = { ...b, silent: true, drain_per_second: drain };
   const flowedMs = b.at_ms - mark.arrived_ms - waitMs;
   const level = Math.min(b.level, fits + (flow(drained) * flowedMs) / 1000 - since(b, mark));
   return saw({ ...drained, level }, { per_minute: null, left, reset_ms: null }, mark);
@@ -249,6 +231,6 @@ function lowered(b: Bucket, waitMs: number, mark: Mark): Bucket {
   const isNew = b.seen === null || mark.arrived_ms - b.seen.at_ms > LOWERED_EVERY_MS;
   const per_second = isNew ? b.per_second * LOWERED_FACTOR : b.per_second;
   const level = Math.min(b.level, (-flow(b) * Math.min(waitMs, LOWERED_EVERY_MS)) / 1000);
-  const next = { ...b, per_second, level, guessed: true };
+  const next = { ...b, per_second, level, silent: true };
   return isNew ? saw(next, { per_minute: null, left: 0, reset_ms: null }, mark) : next;
 }

@@ -5,6 +5,8 @@ import { type DispatcherDeps, Term } from "./term.ts";
 
 /** How often a process looks whether somebody dispatches. */
 const LOOK_EVERY_MS = 1_000;
+/** How often the sweeper's net is drawn while it finds nothing. */
+const TEND_EVERY_MS = 5_000;
 /** How soon it sends another message to dispatch where nobody has answered the one before. */
 const SEND_AGAIN_MS = 5_000;
 /** A process that ends has another dispatch, which may be itself that takes the message. */
@@ -20,9 +22,10 @@ const LAST_LOOK_MS = LOOK_EVERY_MS + 200;
 export class Dispatcher {
   readonly #deps: DispatcherDeps;
   #term: Term | undefined;
-  #running: Promise<void> = Promise.resolve();
+  readonly #runs = new Set<Promise<void>>();
   #isEnding = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  #nothingAt = Number.NEGATIVE_INFINITY;
   #sent: { readonly renewals: number; readonly at: number } | undefined;
 
   constructor(deps: DispatcherDeps) {
@@ -53,9 +56,11 @@ export class Dispatcher {
 
   /** The sweeper's net: a dispatcher that died left jobs waiting, or a message was lost. Throws StoreUnavailable. */
   async tend(): Promise<void> {
-    if (this.#term !== undefined) return;
+    const at = this.#deps.clock.monotonic();
+    if (this.#term !== undefined || at - this.#nothingAt < TEND_EVERY_MS) return;
     const [waiting] = await this.#deps.parked.parkedAfter(0, 1);
-    if (waiting !== undefined) await this.#call(true);
+    if (waiting === undefined) this.#nothingAt = at;
+    else await this.#call(true);
   }
 
   /** @param maySleep whether one that is to go on at some time may be left to that */
@@ -71,8 +76,8 @@ export class Dispatcher {
   }
 
   /** A job began to wait here. */
-  parkedHere(job: ParkedJob): void {
-    this.#term?.parkedHere(job);
+  joinedHere(job: ParkedJob): void {
+    this.#term?.joinedHere(job);
   }
 
   /** News of a call made here, where this instance dispatches. */
@@ -84,8 +89,9 @@ export class Dispatcher {
   run(): Promise<void> {
     if (this.#isEnding) return this.#deps.releases.dispatch(this.#deps.clock.now() + ELSEWHERE_MS);
     if (this.#term !== undefined) return Promise.resolve();
-    this.#running = this.#run();
-    return this.#running;
+    const run = this.#run().finally(() => this.#runs.delete(run));
+    this.#runs.add(run);
+    return run;
   }
 
   async #run(): Promise<void> {
@@ -95,14 +101,17 @@ export class Dispatcher {
       const acquired = await leadership.acquire();
       if (acquired === undefined || this.#term !== undefined) return;
       log.info("dispatching", { instance });
-      this.#term = new Term(this.#deps, leadership, clock.now() - (acquired.before?.age_ms ?? Infinity));
-      const ended = await this.#term.run().finally(() => {
+      const sinceMs = clock.now() - (acquired.before?.age_ms ?? Infinity);
+      const { holder = null, granted_ms } = acquired.before?.value ?? {};
+      const term = new Term(this.#deps, leadership, sinceMs, holder === null ? granted_ms : sinceMs);
+      this.#term = term;
+      const ended = await term.run().finally(() => {
         this.#term = undefined;
       });
       log.info("dispatched", { instance, ended: ended.kind });
       if (ended.kind === "lost") return;
       const atMs = ended.kind === "to_go_on" ? ended.atMs : undefined;
-      await leadership.release(atMs);
+      await leadership.release({ resumes_ms: atMs, granted_ms: term.grantedMs });
       if (ended.kind === "to_go_on") return releases.dispatch(atMs);
       // Whoever stored a job before this look is seen by it; whoever does later finds that nobody dispatches.
       await new Promise<void>((resolve) => clock.after(LAST_LOOK_MS, resolve));
@@ -115,6 +124,6 @@ export class Dispatcher {
   async handOver(): Promise<void> {
     this.#isEnding = true;
     this.#term?.end();
-    await this.#running;
+    await Promise.allSettled(this.#runs);
   }
 }

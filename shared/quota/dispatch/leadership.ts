@@ -53,9 +53,8 @@ export class Leadership {
     return this.#write({ holder: instance });
   }
 
-  /** @param resumesMs nobody need dispatch before */
-  async release(resumesMs?: number): Promise<void> {
-    await this.#write({ holder: null, ...(resumesMs === undefined ? {} : { resumes_ms: resumesMs }) });
+  async release(left: Pick<DispatcherLease, "resumes_ms" | "granted_ms">): Promise<void> {
+    await this.#write({ holder: null, ...left });
   }
 
   async #write(lease: Omit<DispatcherLease, "renewals">): Promise<boolean> {

@@ -13,16 +13,16 @@ const REFILLS_AT_ONCE = 4;
 const WALK_JOBS = 200;
 /** The whole line is walked through so often: what the looks in between missed is found by that. */
 const WALK_EVERY_MS = 60_000;
-/** How often the longest parked, and those whose deadline is near, are looked at. */
+/** How often the longest waiting, and those whose deadline is near, are looked at. */
 const STRAYS_EVERY_MS = 3_000;
 const NEAR_DEADLINE_MS = 40_000;
-/** Of jobs parked at about the same time, one may be stored later than another that says it was parked after it. */
+/** Of jobs that joined the line at about the same time, one may be stored later than another that says it came after it. */
 const OVERLAP_MS = 300;
 /** The same when the first look begins: clocks of instances differ. */
 const FIRST_OVERLAP_MS = 10_000;
 
 /**
- * What the dispatcher knows of the jobs that wait: the first of each lane, whatever was parked lately, and what has a
+ * What the dispatcher knows of the jobs that wait: the first of each lane, whatever joined lately, and what has a
  * deadline near. All reads are bounded, by pages and by lanes, however many jobs wait.
  */
 export class LineWatch {
@@ -35,8 +35,8 @@ export class LineWatch {
   #walkedTo: string | undefined = "";
   #walkedAtMs: number;
   #straysAtMs = 0;
-  #parkedCursorMs: number;
-  #newestParkedMs = 0;
+  #cursorMs: number;
+  #newestMs = 0;
 
   constructor(
     deps: { parked: ParkedJobs; clock: Clock; sizes?: typeof SIZES },
@@ -47,10 +47,10 @@ export class LineWatch {
     this.#add = add;
     this.#heads = new LineHeads(deps.sizes ?? SIZES);
     this.#walkedAtMs = deps.clock.now();
-    this.#parkedCursorMs = this.#walkedAtMs - FIRST_OVERLAP_MS;
+    this.#cursorMs = this.#walkedAtMs - FIRST_OVERLAP_MS;
   }
 
-  /** A job was parked, or is to be looked at again. */
+  /** A job has joined the line, or is to be looked at again. */
   heard(job: ParkedJob): void {
     if (this.#heads.admits(job.place) && this.#add(job)) this.#heads.held(job.place);
   }
@@ -63,7 +63,7 @@ export class LineWatch {
   /** Reads what has changed. Throws StoreUnavailable. */
   async look(): Promise<void> {
     await this.#walk();
-    await this.#readParked();
+    await this.#readNew();
     await this.#refill();
     const nowMs = this.#clock.now();
     if (nowMs - this.#straysAtMs < STRAYS_EVERY_MS) return;
@@ -91,8 +91,8 @@ export class LineWatch {
     }
   }
 
-  async #readParked(): Promise<void> {
-    const fromMs = this.#parkedCursorMs;
+  async #readNew(): Promise<void> {
+    const fromMs = this.#cursorMs;
     let readMs = fromMs;
     for (let reads = 0; reads < MOST_READS; reads++) {
       const jobs = await this.#parked.parkedAfter(readMs, PAGE_JOBS);
@@ -102,9 +102,9 @@ export class LineWatch {
       }
       if (jobs.length < PAGE_JOBS) break;
     }
-    const isNews = readMs > this.#newestParkedMs;
-    this.#newestParkedMs = Math.max(this.#newestParkedMs, readMs);
-    this.#parkedCursorMs = isNews ? Math.max(fromMs, readMs - OVERLAP_MS) : readMs;
+    const isNews = readMs > this.#newestMs;
+    this.#newestMs = Math.max(this.#newestMs, readMs);
+    this.#cursorMs = isNews ? Math.max(fromMs, readMs - OVERLAP_MS) : readMs;
   }
 
   async #refill(): Promise<void> {

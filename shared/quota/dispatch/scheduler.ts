@@ -1,4 +1,3 @@
-import { capacityOf } from "../belief/belief.ts";
 import {
   afterOutcome,
   type Breaker,
@@ -29,6 +28,8 @@ export interface Release {
   readonly job: Waiting;
   readonly deployment: string;
   readonly taken: Taken;
+  /** Whoever has not begun it by then must not. */
+  readonly lapses_ms: number;
 }
 
 export interface Decision {
@@ -39,10 +40,13 @@ export interface Decision {
   readonly nextAtMs: number;
 }
 
-/** A released job that is still waiting after this is released again; the grant has lapsed by then. */
-export const GRANT_MS = 30_000;
-/** A call whose grant has lapsed by the slowest clock is running, and the store knows of it, or it never will be. */
-const GRANT_SURELY_MS = GRANT_MS + 10_000;
+/** A job that was let go and still waits after this is let go again. Sooner where a call that may come counts as one. */
+const GRANT_MS = 30_000;
+const COUNTED_GRANT_MS = 10_000;
+/** A call whose grant has lapsed by the slowest clock runs, and the store knows of it, or it never will. */
+const GRANT_SURELY_MS = COUNTED_GRANT_MS + 5_000;
+/** No job's id begins like this. */
+const ELSEWHERE = "?";
 /** For so long after a call's end the store may still say that it runs. */
 const ENDED_MS = 5_000;
 /** Calls a second at full ramp where no limit says how many. */
@@ -61,6 +65,8 @@ interface State {
   served: Limited;
   /** Where only so many calls may run, those that were let go and have not ended, by job id: since when, and whether the store has said so. */
   readonly running: Map<string, { readonly sinceMs: number; readonly isStored: boolean }>;
+  /** Of those, how many another may have let go that nobody has begun yet. */
+  elsewhere: number;
   /** Calls that ended lately, by job id: when. */
   readonly ended: Map<string, number>;
   /** Calls that instances may begin by themselves; undefined: nobody has counted. */
@@ -97,7 +103,7 @@ export class Scheduler {
       if (known !== undefined) known.served = served;
       else
         this.#states.set(served.name, {
-          ...{ served, running: new Map(), ended: new Map(), slots: undefined, rampAtMs: 0 },
+          ...{ served, running: new Map(), elsewhere: 0, ended: new Map(), slots: undefined, rampAtMs: 0 },
         });
     }
   }
@@ -107,20 +113,34 @@ export class Scheduler {
    * more, nothing is let go to it.
    * @param running job ids, as the store told at `askedMs`
    * @param slots calls that instances may begin by themselves; undefined: it is not known
+   * @param grantedMs when another may have let jobs go last; undefined: none of them can still be on its way
    */
-  count(name: string, running: ReadonlySet<string>, slots: number | undefined, askedMs: number): void {
+  count(
+    name: string,
+    running: ReadonlySet<string>,
+    slots: number | undefined,
+    askedMs: number,
+    grantedMs?: number,
+  ): void {
     const state = this.#states.get(name);
     if (state === undefined) return;
+    const { ended, served } = state;
+    const isFirst = state.slots === undefined;
     state.slots = slots;
-    for (const [jobId, atMs] of state.ended) if (askedMs - atMs > ENDED_MS) state.ended.delete(jobId);
+    for (const [jobId, atMs] of ended) if (askedMs - atMs > ENDED_MS) ended.delete(jobId);
     for (const [jobId, { sinceMs, isStored }] of state.running)
       if (!running.has(jobId) && (isStored || askedMs - sinceMs > GRANT_SURELY_MS))
         state.running.delete(jobId);
-    for (const jobId of running)
-      if (!state.ended.has(jobId)) {
-        const sinceMs = state.running.get(jobId)?.sinceMs ?? askedMs;
-        state.running.set(jobId, { sinceMs, isStored: true });
-      }
+    for (const jobId of running) {
+      if (ended.has(jobId)) continue;
+      const known = state.running.get(jobId);
+      if (known === undefined) state.running.delete(`${ELSEWHERE}${state.elsewhere--}`);
+      state.running.set(jobId, { sinceMs: known?.sinceMs ?? askedMs, isStored: true });
+    }
+    if (!isFirst || grantedMs === undefined) return;
+    // As many as there was room for may be on their way to a worker.
+    while (state.running.size < (served.limits.concurrency ?? 0))
+      state.running.set(`${ELSEWHERE}${++state.elsewhere}`, { sinceMs: grantedMs, isStored: false });
   }
 
   /** Nobody watches any more what runs there. */
@@ -205,18 +225,11 @@ export class Scheduler {
 
   /** What goes to the same pool at the same time: its answers cannot tell in which order it came. */
   #asBursts(releases: readonly Release[]): Release[] {
-    const sums = new Map<string, { requests: number; tokens: number }>();
-    const poolOf = (release: Release) => this.#states.get(release.deployment)?.served.pool ?? "";
-    for (const release of releases) {
-      const sum = sums.get(poolOf(release)) ?? { requests: 0, tokens: 0 };
-      sum.requests++;
-      sum.tokens += release.taken.tokens;
-      sums.set(poolOf(release), sum);
-    }
-    return releases.map((release) => {
-      const sum = sums.get(poolOf(release)) ?? { requests: 1, tokens: release.taken.tokens };
-      const burst = { burst_requests: sum.requests, burst_tokens: sum.tokens };
-      return { ...release, taken: { ...release.taken, ...burst } };
+    const bursts = Map.groupBy(releases, ({ deployment }) => this.#states.get(deployment)?.served.pool);
+    return [...bursts.values()].flatMap((together) => {
+      const burst_tokens = together.reduce((sum, { taken }) => sum + taken.tokens, 0);
+      const burst = { burst_requests: together.length, burst_tokens };
+      return together.map((release) => ({ ...release, taken: { ...release.taken, ...burst } }));
     });
   }
 
@@ -283,7 +296,9 @@ export class Scheduler {
     this.queue.take(job, served.name);
     const taken =
       after === undefined ? takenOf(UNLIMITED, job.tokens, nowMs) : takenOf(after, job.tokens, nowMs);
-    return { job, deployment: served.name, taken };
+    const isCounted = served.limits.concurrency !== undefined;
+    const lapses_ms = nowMs + (isCounted ? COUNTED_GRANT_MS : GRANT_MS);
+    return { job, deployment: served.name, taken, lapses_ms };
   }
 
   /**
@@ -319,7 +334,7 @@ export class Scheduler {
       const belief = this.pools.get(pool)?.tokens;
       if (belief == null) return 0;
       perSecond += belief.per_second;
-      left -= Math.max(capacityOf(belief), belief.per_second);
+      left -= Math.max(belief.capacity, belief.per_second);
     }
     return left <= 0 || perSecond <= 0 ? 0 : (left / perSecond) * 1000;
   }

@@ -16,7 +16,7 @@ import type { Waiting } from "../turns/fair-queue.ts";
 import type { Leadership } from "./leadership.ts";
 import { LineWatch } from "./line-watch.ts";
 import { PoolKeeper } from "./pool-keeper.ts";
-import { GRANT_MS, type Release, Scheduler } from "./scheduler.ts";
+import { type Release, Scheduler } from "./scheduler.ts";
 
 export interface DispatcherDeps {
   readonly leases: DispatcherLeases;
@@ -47,8 +47,12 @@ const LONG_MS = 30_000;
 const QUIET_MS = 5_000;
 /** An invocation ends by itself, long before the host would end it with all others of its process. */
 const MOST_TERM_MS = 20 * 60_000;
-/** Clocks of instances differ: news are looked for from so long before. */
-const CLOCKS_DIFFER_MS = 60_000;
+/** Whoever goes on is there so long before. */
+const AHEAD_MS = 2_000;
+/** News are looked for from so long ago, at first and later: clocks of instances differ. */
+const FIRST_NEWS_MS = 60_000;
+const NEWS_MS = 15_000;
+const CLOCKS_DIFFER_MS = 2_000;
 
 /** How a term ended. */
 export type Ended =
@@ -69,6 +73,7 @@ export class Term {
   readonly #beganMs: number;
   /** Reports from before were heard by the one before; undefined: nobody heard any. */
   #heardUntilMs: number | undefined;
+  readonly #grantedMs: number | undefined;
   #isToldToEnd = false;
   #wake: () => void = () => undefined;
   #decideAtMs = Infinity;
@@ -81,13 +86,16 @@ export class Term {
   readonly #reportsHeard = new Map<string, number>();
   readonly #countedMs = new Map<string, number>();
   /** Jobs let go that may still be stored as waiting: since when they wait, and when they were let go. */
-  readonly #released = new Map<string, { parkedMs: number; atMs: number }>();
+  readonly #released = new Map<string, { joinedMs: number; atMs: number; lapsesMs: number }>();
   /** Of the jobs in the queue, as they are stored. */
-  readonly #parkedAs = new Map<string, { parkedMs: number; place: string }>();
+  readonly #places = new Map<string, { joinedMs: number; place: string }>();
   readonly #sends = new Set<Promise<void>>();
 
-  /** @param sinceMs when somebody else last led */
-  constructor(deps: DispatcherDeps, leadership: Leadership, sinceMs: number) {
+  /**
+   * @param sinceMs when somebody else last led
+   * @param grantedMs when that one may have let jobs go that nobody has begun yet
+   */
+  constructor(deps: DispatcherDeps, leadership: Leadership, sinceMs: number, grantedMs: number | undefined) {
     this.#deps = deps;
     this.#leadership = leadership;
     this.#scheduler = new Scheduler(deps.weightOf);
@@ -96,7 +104,8 @@ export class Term {
     this.#beganMs = deps.clock.now();
     this.#busyAtMs = this.#beganMs;
     this.#newsAtMs = this.#beganMs;
-    this.#heardUntilMs = sinceMs;
+    this.#heardUntilMs = sinceMs - CLOCKS_DIFFER_MS;
+    this.#grantedMs = grantedMs;
   }
 
   /** Jobs held in memory: the first of each lane, of however many wait. */
@@ -128,8 +137,17 @@ export class Term {
     this.#decideAtMs = Number.NEGATIVE_INFINITY;
     this.#cancelTimer();
     await Promise.all(this.#sends);
-    if (ended.kind !== "lost") await this.#keeper.write(ended.kind === "to_go_on", true);
+    try {
+      if (ended.kind !== "lost") await this.#keeper.write(ended.kind === "to_go_on", true);
+    } catch (thrown) {
+      log.warn("dispatcher_held_up", { reason: reasonOf(thrown) });
+    }
     return ended;
+  }
+
+  /** When the last of those was let go that nobody may have begun yet. */
+  get grantedMs(): number | undefined {
+    return [...this.#released.values()].at(-1)?.atMs;
   }
 
   end(): void {
@@ -145,7 +163,7 @@ export class Term {
       return nowMs - this.#busyAtMs > IDLE_MS ? { kind: "idle" } : undefined;
     const isLong = this.#nextAtMs < Infinity && this.#nextAtMs - nowMs > LONG_MS;
     return isLong && nowMs - this.#newsAtMs > QUIET_MS
-      ? { kind: "to_go_on", atMs: this.#nextAtMs }
+      ? { kind: "to_go_on", atMs: this.#nextAtMs - AHEAD_MS }
       : undefined;
   }
 
@@ -155,10 +173,10 @@ export class Term {
     this.#scheduler.serve(deployments);
     await this.#keeper.read(deployments);
     const nowMs = clock.now();
-    for (const report of await reports.since(nowMs - CLOCKS_DIFFER_MS)) this.#hear(report, nowMs);
+    const newsMs = this.#heardUntilMs === undefined ? NEWS_MS : FIRST_NEWS_MS;
+    for (const report of await reports.since(nowMs - newsMs)) this.#hear(report, nowMs);
     this.#heardUntilMs = undefined;
-    for (const [jobId, { atMs }] of this.#released)
-      if (nowMs - atMs >= GRANT_MS) this.#released.delete(jobId);
+    for (const [jobId, { lapsesMs }] of this.#released) if (nowMs >= lapsesMs) this.#released.delete(jobId);
     await this.#line.look();
     const isWaiting = this.#scheduler.queue.size > 0;
     if (isWaiting || this.#released.size > 0) this.#busyAtMs = clock.now();
@@ -181,7 +199,7 @@ export class Term {
         } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
           this.#countedMs.set(name, nowMs);
           const running = await parked.runningOn(name);
-          this.#scheduler.count(name, running, this.#keeper.slotsOf(deployment), nowMs);
+          this.#scheduler.count(name, running, this.#keeper.slotsOf(deployment), nowMs, this.#grantedMs);
         }
       }),
     );
@@ -193,6 +211,8 @@ export class Term {
   }
 
   #hear({ instance, seq, news }: Report, nowMs: number): void {
+    // What this instance reported before it led is news; since then it is told at once.
+    if (instance === this.#deps.instance && this.#heardUntilMs === undefined) return;
     const heard = this.#reportsHeard.get(instance) ?? 0;
     if (seq === heard) return;
     this.#reportsHeard.set(instance, seq);
@@ -216,7 +236,7 @@ export class Term {
   }
 
   /** A job began to wait here: it need not be looked for. */
-  parkedHere(job: ParkedJob): void {
+  joinedHere(job: ParkedJob): void {
     this.#line.heard(job);
     this.decideSoon();
   }
@@ -224,23 +244,29 @@ export class Term {
   #add(job: ParkedJob): boolean {
     const released = this.#released.get(job.job_id);
     // Let go already, and its worker has not got to it yet.
-    if (released !== undefined && released.parkedMs === job.parked_ms) return false;
+    if (released !== undefined && released.joinedMs === job.parked_ms) return false;
     this.#released.delete(job.job_id);
+    const before = this.#places.get(job.job_id);
+    // It was chosen for anew, and waits for others since.
+    if (before !== undefined && before.joinedMs < job.parked_ms) {
+      this.#scheduler.queue.remove(job.job_id);
+      this.#leftQueue(job);
+    }
     if (this.#scheduler.queue.has(job.job_id) || job.deployments.length === 0) return false;
-    const { parked_ms: parkedMs, place, ...waiting } = job;
-    this.#parkedAs.set(job.job_id, { parkedMs, place });
+    const { parked_ms: joinedMs, place, ...waiting } = job;
+    this.#places.set(job.job_id, { joinedMs, place });
     this.#scheduler.queue.add(waiting);
     this.#newsAtMs = this.#deps.clock.now();
     return true;
   }
 
   /** The job is in the queue no more: since when it waits. */
-  #leftQueue(job: Waiting): number {
-    const parked = this.#parkedAs.get(job.job_id);
+  #leftQueue(job: Pick<Waiting, "job_id">): number {
+    const parked = this.#places.get(job.job_id);
     if (parked === undefined) return 0;
-    this.#parkedAs.delete(job.job_id);
+    this.#places.delete(job.job_id);
     this.#line.left(parked.place);
-    return parked.parkedMs;
+    return parked.joinedMs;
   }
 
   decideSoon(atMs = this.#deps.clock.now()): void {
@@ -265,13 +291,9 @@ export class Term {
   }
 
   #release(releases: readonly Release[], nowMs: number): void {
-    const lapses_ms = nowMs + GRANT_MS;
-    for (const { job } of releases)
-      this.#released.set(job.job_id, { parkedMs: this.#leftQueue(job), atMs: nowMs });
-    const granted = releases.map(({ job, deployment, taken }) => ({
-      key: keyOf(job),
-      grant: { deployment, taken, lapses_ms },
-    }));
+    for (const { job, lapses_ms: lapsesMs } of releases)
+      this.#released.set(job.job_id, { joinedMs: this.#leftQueue(job), atMs: nowMs, lapsesMs });
+    const granted = releases.map(({ job, ...grant }) => ({ key: keyOf(job), grant }));
     this.#send(this.#deps.releases.release(granted), releases.length);
   }
 

@@ -158,7 +158,7 @@ export class InstanceQuota {
       state.wanting++;
       try {
         // What one brings others may have used up before this one's turn.
-        for (let tries = 0; tries < TRIES && this.waits(name, tokens)?.cause === "no_slice"; tries++) {
+        for (let tries = 0; tries < TRIES && this.#deps.clock.now() >= state.nothing.untilMs; tries++) {
           await this.#refill(name, tokens);
           if (this.waits(name, tokens) === undefined) return true;
         }
@@ -212,8 +212,10 @@ export class InstanceQuota {
     const isBad = outcome === "refused" || outcome === "failed";
     if (!call.granted && !isBad) return reporter.keep(news);
     await reporter.heard(news);
+    // It may have begun to lead meanwhile, and have read the reports before this one was written.
+    if (dispatcher.isLeading) dispatcher.heard(news);
     // Whoever dispatches learns from it, also where nothing waits.
-    if (outcome === "refused") await dispatcher.ensure();
+    else if (outcome === "refused") await dispatcher.ensure();
   }
 
   /** The dispatcher let the job go, and no call came of it. */
@@ -226,7 +228,7 @@ export class InstanceQuota {
 
   /** The job is stored as one that waits in line: somebody must dispatch. */
   async waitsInLine(job: ParkedJob): Promise<void> {
-    this.#deps.dispatcher.parkedHere(job);
+    this.#deps.dispatcher.joinedHere(job);
     await this.#deps.dispatcher.ensure();
   }
 

@@ -23,7 +23,9 @@ const options = (more: Record<string, string> = {}) => ({
   timeout: 110_000,
 });
 
-it("runs every prompt through every lab, verifies the trails and leaves nothing behind", async () => {
+it("runs every prompt through every lab, verifies the trails and leaves nothing behind", {
+  tags: ["long"],
+}, async () => {
   const { stdout } = await run(process.execPath, [main], options({ MODEL_LATENCY_SCALE: "0" }));
   expect(stdout).toContain("These models are SIMULATED");
   for (const lab of ["openai", "xai", "deepseek"])

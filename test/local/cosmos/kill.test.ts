@@ -86,6 +86,7 @@ async function start(): Promise<number> {
 }
 
 it(`keeps what it acknowledged over ${KILLS} kills under load (SEED=${SEED})`, {
+  tags: ["long"],
   timeout: KILLS * 30_000,
 }, async () => {
   const random = seeded(SEED);

@@ -19,7 +19,7 @@ export interface RawAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly bytes: Buffer;
-  /** Of an answer in JSON. */
+  /** The parsed JSON of an answer. */
   readonly json: () => never;
 }
 

@@ -85,7 +85,9 @@ const asked = fc.record({
   page: fc.integer({ min: 1, max: 70 }),
 });
 
-it("a composite index serves any filter of a tenant, page by page, as if all were sorted", async () => {
+it("a composite index serves any filter of a tenant, page by page, as if all were sorted", {
+  tags: ["long"],
+}, async () => {
   await fc.assert(
     fc.asyncProperty(asked, async ({ t, condition: groups, by, isDescending, page }) => {
       const expected = documents

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { connect } from "node:net";
 import type { Container } from "@azure/cosmos";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -25,7 +24,8 @@ async function sent(...parts: (string | Buffer)[]): Promise<string> {
   socket.on("error", () => undefined);
   for (const part of parts) socket.write(part);
   socket.end();
-  await once(socket, "close");
+  // Not by events.once, which rejects where the server closes before all of it is written.
+  await new Promise((resolve) => socket.once("close", resolve));
   return answer;
 }
 

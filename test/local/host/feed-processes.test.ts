@@ -53,7 +53,9 @@ function notes(): { pid: number; ids: string[] }[] {
     .map((line) => JSON.parse(line));
 }
 
-it("a second host process takes a killed one's change feed over: its page comes again, and nothing is left out", async () => {
+it("a second host process takes a killed one's change feed over: its page comes again, and nothing is left out", {
+  tags: ["long"],
+}, async () => {
   const client = new CosmosClient(connection);
   const { database } = await client.databases.create({ id: "d" });
   const { container } = await database.containers.create({ id: "c", partitionKey: { paths: ["/id"] } });

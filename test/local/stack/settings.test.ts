@@ -18,7 +18,8 @@ it("has its defaults", () => {
     emulateServiceBus: true,
     emulateCosmos: true,
     drainSeconds: 10,
-    env: { LEASE_SECONDS: "3", SWEEP_SECONDS: "1", FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: "1048576" },
+    freezeTimeScale: 1,
+    env: { LEASE_SECONDS: "3", SWEEP_SECONDS: "1" },
   });
 });
 
@@ -62,7 +63,10 @@ it("takes the sample's connection strings, and copies of them, for its own", () 
 });
 
 it("lists every fault", () => {
-  const env = { PORT: "seventy", COSMOS_PORT: "70000", DRAIN_SECONDS: "-1", HOST_CUT_SECONDS: "x" };
+  const env = {
+    ...{ PORT: "seventy", COSMOS_PORT: "70000", DRAIN_SECONDS: "-1", HOST_CUT_SECONDS: "x" },
+    FREEZE_TIME_SCALE: "0",
+  };
   expect(() => read(env)).toThrow(SettingsInvalid);
   for (const name of Object.keys(env)) expect(() => read(env)).toThrow(name);
   expect(read({ PORT: "0" }).port).toBe(0);

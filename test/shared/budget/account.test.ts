@@ -13,15 +13,10 @@ import {
   standingsOf,
 } from "../../../shared/budget/account.ts";
 import { refusalOf } from "../../../shared/budget/refusal.ts";
+import { nextDayMs, nextMonthMs } from "../../../shared/day.ts";
 import { decimalOf, unitsOf } from "../../../shared/decimal.ts";
 import { type JobRecord, reconcile } from "../../../shared/job/run/claim-finding.ts";
-import {
-  type Budget,
-  budgetName,
-  budgetSchema,
-  nextDayMs,
-  nextMonthMs,
-} from "../../../shared/tenant/budget.ts";
+import { type Budget, budgetName, budgetSchema } from "../../../shared/tenant/budget.ts";
 
 const NOW = Date.UTC(2026, 10, 24, 23, 59, 30);
 const budget: Budget = { currency: "USD", per_day: "1", per_month: "10", over: "wait" };

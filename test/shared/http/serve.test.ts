@@ -47,7 +47,7 @@ const things = route({
 
 const team = tenantsWith().get("team-a");
 if (team === undefined) throw new Error("no tenant");
-const throttle = createThrottle({ maxInFlight: 2, submitsPerSecond: 0, clock: new TestClock() });
+const throttle = createThrottle({ maxHeld: 10, maxInFlight: 2, submitsPerSecond: 0, clock: new TestClock() });
 const authenticator: Entrance["authenticator"] = {
   async authenticate(headers) {
     const key = headers.get("api-key");

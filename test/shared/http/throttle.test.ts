@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Problem } from "../../../shared/errors.ts";
 import { createThrottle, type ThrottleDeps } from "../../../shared/http/throttle.ts";
-import { MAX_HELD_CALLS } from "../../../shared/limits.ts";
 import type { LogFields } from "../../../shared/log.ts";
 import { parseTenants, type SubmitLimits, type Tenant } from "../../../shared/tenant/tenants.ts";
 import { type Bucket, takeToken } from "../../../shared/tenant/token-bucket.ts";
@@ -29,8 +28,11 @@ function refusal(run: () => unknown): { code: string; retryAfterSeconds: number 
 const full = (retryAfterSeconds: number) => ({ code: "too_many_requests", retryAfterSeconds });
 
 const clock = new TestClock();
+const neverEnded = () => {
+  throw new Error("ended early");
+};
 const throttle = (change: Partial<ThrottleDeps> = {}) =>
-  createThrottle({ maxInFlight: 8, submitsPerSecond: 0, clock, ...change });
+  createThrottle({ maxInFlight: 8, maxHeld: 4, submitsPerSecond: 0, clock, ...change });
 
 describe("a token bucket", () => {
   it("never lets more pass in any span than the burst and what was filled in since", () => {
@@ -125,19 +127,16 @@ describe("requests in flight", () => {
     expect(refusal(() => own.enterAs(a, silent))).toBeUndefined();
   });
 
-  it("do not count those that only wait for a job's end; too many of these do not wait", () => {
+  it("do not count those that only wait for a job's end", () => {
     const own = throttle({ maxInFlight: 1 });
     const a = tenant("a");
-    const waits = Array.from({ length: MAX_HELD_CALLS }, () => {
+    const waits = Array.from({ length: 4 }, () => {
       const leave = own.enter(silent);
       const leaveAs = own.enterAs(a, silent);
-      const endWait = own.beginWait(a);
-      if (endWait === undefined) throw new Error("not held");
-      return { leave, leaveAs, endWait };
+      return { leave, leaveAs, endWait: own.beginWait(a, neverEnded) };
     });
     own.enter(silent);
     own.enterAs(a, silent);
-    expect(own.beginWait(a)).toBeUndefined();
     expect(refusal(() => own.enter(silent))).toEqual(full(1));
     for (const { leave, leaveAs, endWait } of waits) {
       endWait();
@@ -145,8 +144,41 @@ describe("requests in flight", () => {
       leave();
     }
     expect(refusal(() => own.enter(silent))).toEqual(full(1));
-    expect(own.beginWait(a)).toBeTypeOf("function");
-    expect(refusal(() => own.enter(silent))).toBeUndefined();
+  });
+});
+
+describe("held calls beyond what an instance may hold", () => {
+  it("end the longest wait of the tenant that holds most, one for each that comes", () => {
+    const own = throttle({ maxInFlight: 100, maxHeld: 4 });
+    const ended: string[] = [];
+    const hold = (name: string) => own.beginWait(tenant(name[0] ?? ""), () => ended.push(name));
+    hold("b1");
+    hold("a1");
+    const endA2 = hold("a2");
+    hold("a3");
+    expect(ended).toEqual([]);
+    hold("b2");
+    expect(ended).toEqual(["a1"]);
+    // What has ended by itself makes room.
+    endA2();
+    hold("c1");
+    expect(ended).toEqual(["a1"]);
+    hold("c2");
+    hold("c3");
+    expect(ended).toEqual(["a1", "b1", "c1"]);
+  });
+
+  it("are counted once, however they end", () => {
+    const own = throttle({ maxInFlight: 100, maxHeld: 1 });
+    let ended = 0;
+    const end = own.beginWait(tenant("a"), () => ended++);
+    own.beginWait(tenant("a"), neverEnded)();
+    end();
+    expect(ended).toBe(1);
+    own.beginWait(tenant("a"), () => ended++);
+    expect(ended).toBe(1);
+    own.beginWait(tenant("a"), neverEnded);
+    expect(ended).toBe(2);
   });
 });
 

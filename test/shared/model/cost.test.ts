@@ -234,7 +234,16 @@ describe("a call's bill", () => {
       { kind: "retry", reason: "call_timeout", billed: "maybe", ...failed },
       { unknown: "no_answer" },
     ],
-    ["unknown for an aborted call", { kind: "aborted", reason: "deadline" }, { unknown: "no_answer" }],
+    [
+      "unknown for an aborted call",
+      { kind: "aborted", reason: "deadline", billed: "maybe" },
+      { unknown: "no_answer" },
+    ],
+    [
+      "nothing for a call aborted before it was sent",
+      { kind: "aborted", reason: "x", billed: "no" },
+      undefined,
+    ],
     ["unknown for one that is too large", { kind: "too_large", bytes: 1 }, { unknown: "no_answer" }],
     ["nothing for a 429", { kind: "rate_limited", cause: "rate", ...failed }, undefined],
     [

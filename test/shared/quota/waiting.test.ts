@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Nudge } from "../../../shared/job/ports.ts";
-import { answer, completion } from "../labs.ts";
+import { waitOf } from "../../../shared/job/waits-for.ts";
+import { answer, completion, silence } from "../labs.ts";
 import { type Instance, tenantsWith, World } from "../world.ts";
 
 /** Two instances on one store, and one deployment of 60 requests a minute. */
@@ -149,4 +150,31 @@ it("dispatches again after another had taken over meanwhile", async () => {
   world.releases.sent.length = 0;
   await tended(one);
   await nextReleases();
+});
+
+const failing = answer(503, { error: { message: "down" } });
+it.each([
+  { cause: "rate_limited", word: "quota", limits: {}, replies: [answer(429, {}, { "retry-after": "60" })] },
+  { cause: "deployment_failing", word: "deployment_failing", limits: {}, replies: [failing] },
+  { cause: "concurrency", word: "concurrency", limits: { concurrency: 1 }, replies: [silence] },
+])("says in the record, and to the client, that it waits for $word: $cause", async (row) => {
+  const { cause, word, limits, replies } = row;
+  world.labs.reply("openai-one", ...replies);
+  world.catalogue = world.labs.catalogue({ name: "openai-one", limits });
+  // A call that hangs, or enough that fail to shut a deployment.
+  const calls = cause === "concurrency" ? 1 : 6;
+  const before = await Promise.all(Array.from({ length: calls }, () => world.accepted()));
+  const runs = before.map((key) => one.run(key));
+  if (cause === "concurrency") await world.labs.nextCall();
+  else await world.turning(Promise.all(runs));
+  const last = await world.accepted();
+  await one.run(last);
+  const { job, trail } = await world.seen(last);
+  expect(trail.map(({ event, reason }) => [event, reason])).toEqual([
+    ["accepted", null],
+    ["waiting", cause],
+  ]);
+  expect(job.status === "queued" && waitOf(job, world.clock.now())?.reason).toBe(word);
+  for (const { job_id } of before) one.running.abort(job_id, "test_over");
+  await world.turning(Promise.all(runs));
 });

@@ -5,6 +5,7 @@ import path from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { tenantsOf } from "../../../shared/configuration.ts";
 import { FRESH_MS } from "../../../shared/fresh-copy.ts";
+import { createAuthenticator } from "../../../shared/http/authenticate.ts";
 import type { Log, LogFields } from "../../../shared/log.ts";
 import { sha256Hex } from "../../../shared/sha256.ts";
 import { type WatchedTenants, watchTenants } from "../../../shared/tenant/watched-tenants.ts";
@@ -71,6 +72,18 @@ describe("the tenants file while the service runs", () => {
     await watched.fresh();
     expect(whose("later")).toBeUndefined();
     expect(lines).toHaveLength(3);
+  });
+
+  it("a process that was frozen lets no key in that was taken out meanwhile", async () => {
+    const { fresh, current: tenants } = watched;
+    const authenticator = createAuthenticator({ fresh, tenants, entra: undefined, clock });
+    const authenticate = (key: string) =>
+      authenticator.authenticate(new Headers({ authorization: `Bearer ${key}` }));
+    await expect(authenticate("a-1")).resolves.toMatchObject({ tenant: { id: "a" } });
+    writeFileSync(file, written({ id: "a", keys: ["a-2"] }));
+    clock.advance(600_000);
+    const thawed = await Promise.allSettled([authenticate("a-1"), authenticate("a-1"), authenticate("a-2")]);
+    expect(thawed.map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled"]);
   });
 
   it("a version that is not valid is refused with every fault, once, and the one before stays", async () => {

@@ -1,15 +1,10 @@
 import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
+import { dayOf } from "../../../shared/day.ts";
 import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { draftOf, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
-import {
-  type BilledCall,
-  dayOf,
-  isBilled,
-  totalCosts,
-  UsageReport,
-} from "../../../shared/usage/usage-report.ts";
+import { type BilledCall, isBilled, totalCosts, UsageReport } from "../../../shared/usage/usage-report.ts";
 import { by, call, submission } from "../job/samples.ts";
 import { World } from "../world.ts";
 
@@ -51,7 +46,7 @@ it("adds exactly, whatever the order", () => {
       const [told] = totalCosts(rows);
       expect(Math.round(Number(told?.amount ?? 0) * 1e6)).toBe(total);
       expect(rows.reduce((sum, row) => sum + row.calls, 0)).toBe(made.length);
-      for (const row of rows) expect(all.some((each) => dayOf(each.at) === row.day)).toBe(true);
+      for (const row of rows) expect(all.some((each) => dayOf(each.at * 1000) === row.day)).toBe(true);
     }),
   );
 });
@@ -159,8 +154,8 @@ it("finds each call once in the store, late ones as well, by tenant and time", a
   const first = AT;
   const next = AT + 86_400;
   const both = [
-    [dayOf(first), 1, "0.0001"],
-    [dayOf(next), 1, "0.0001"],
+    [dayOf(first * 1000), 1, "0.0001"],
+    [dayOf(next * 1000), 1, "0.0001"],
   ];
   expect(await found("team-a", first, next + 1)).toEqual(both);
   expect(await found(undefined, first, next + 1)).toEqual(both);

@@ -38,7 +38,7 @@ it(".funcignore lets Azure's own tools upload the same files, but for package.js
   expect(kept).toEqual([...packageContents(root).keys()].sort());
 });
 
-it("the app starts from the zip alone, and answers a job", async () => {
+it("the app starts from the zip alone, and answers a job", { tags: ["long"] }, async () => {
   const packed = execFileSync(process.execPath, ["tools/package/main.ts"], { cwd: root, encoding: "utf8" });
   const zip = /^(\S+\.zip):/.exec(packed)?.[1] ?? "";
   for (const [file, bytes] of Object.entries(unzipSync(readFileSync(path.join(root, zip))))) {

@@ -15,7 +15,7 @@ function slice(list: readonly Value[], start: Value, length: Value): Value {
   return list.slice(first, length === undefined ? undefined : first + Math.max(0, length));
 }
 
-/** A function of an array of numbers; undefined for an empty one or where one is no number. */
+/** A function of an array of numbers; undefined if it is empty or holds anything else. */
 const ofNumberArray = (run: (numbers: readonly number[]) => number): Entry =>
   ofArray(1, 1, (list) =>
     list.length > 0 && list.every((each) => typeof each === "number") ? run(list) : undefined,

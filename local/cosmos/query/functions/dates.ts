@@ -1,7 +1,7 @@
 import type { Value } from "../values.ts";
 import { type Entries, entry, isWhole } from "./entry.ts";
 
-/** A tick is 100 ns; times are held as ticks since 1970, for texts have 7 digits behind the second. */
+/** A tick is 100 ns. Times are held as ticks since 1970, because texts have 7 digits after the second. */
 const TICKS_PER_MS = 10_000n;
 
 type Part =

@@ -11,7 +11,7 @@ export interface Entry {
 
 export type Entries = Readonly<Record<string, Entry>>;
 
-/** As many arguments as anyone writes. */
+/** More arguments than any query has. */
 export const ANY_NUMBER = 1_000;
 
 export const entry = (least: number, most: number, run: Run): Entry => ({ least, most, run });
@@ -30,7 +30,7 @@ export const ofArray = (
   run: (list: readonly Value[], ...rest: readonly Value[]) => Value,
 ): Entry => entry(least, most, ([list, ...rest]) => (Array.isArray(list) ? run(list, ...rest) : undefined));
 
-/** A function of numbers alone; undefined for anything else, or where the result is no number. */
+/** A function of numbers only; undefined for anything else, or if the result is not a number. */
 export const ofNumbers = (least: number, most: number, run: (...numbers: number[]) => number): Entry =>
   entry(least, most, (parts) => {
     if (!parts.every((part) => typeof part === "number")) return undefined;

@@ -57,7 +57,7 @@ const BY_CODE: ReadonlyMap<string, Fault> = new Map(
   Object.entries(CODES).flatMap(([fault, codes]) => codes.map((code) => [code, fault as Fault] as const)),
 );
 
-/** Of several codes the one that is told apart first: a lab's general `rate_limit_error` says less than its reason. */
+/** Which of several codes counts, the first of these: a lab's general `rate_limit_error` says less than its reason. */
 const BY_WEIGHT: readonly Fault[] = [
   "content",
   "too_long",

@@ -187,7 +187,7 @@ const RULES: readonly Rule[] = [
 ];
 
 function meaningOf(r: Refused): Outcome {
-  // Of a server that broke words are not believed: they may be anything that was on its way.
+  // The words of a server that broke are not believed: they may be anything that was on its way.
   const fault = r.status >= 500 ? faultByCode(r.refusal) : faultOf(r.refusal);
   const rule = RULES.find(([when]) => when(r.status, fault));
   return rule === undefined ? rejected(r, "upstream_bad_request") : rule[1](r, fault);

@@ -31,7 +31,7 @@ export function retryAfterMsOf(headers: Headers, nowMs: number): number | null {
   return after?.trim().startsWith("-") ? null : untilMs(after, nowMs);
 }
 
-/** Of the quotas that are used up, the one that is there again last. */
+/** When the last of the used-up quotas is back. */
 function resetMsOf(headers: Headers, nowMs: number): number | null {
   const quota = quotaHeadersOf(headers, nowMs);
   const resets = [quota?.requests, quota?.tokens].flatMap((limit) =>

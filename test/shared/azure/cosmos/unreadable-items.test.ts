@@ -82,7 +82,7 @@ const request = async ({ store }: Adapters) => {
   return found?.request;
 };
 
-/** Of every kind but the job itself: a kind that is added has to be added here. */
+/** An example of every kind except the job itself: a new kind must be added here. */
 const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
   request: {
     place: contentPlace(KEY, "request"),

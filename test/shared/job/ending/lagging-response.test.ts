@@ -2,6 +2,7 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { CosmosFaultRule } from "../../../../local/cosmos/fault-plan.ts";
 import { awaitEnd, showsEnd } from "../../../../shared/job/ending/await-end.ts";
 import { deleteJobContent } from "../../../../shared/job/ending/delete-content.ts";
+import { UsualDurations } from "../../../../shared/job/ending/look-times.ts";
 import type { Job } from "../../../../shared/job/job.ts";
 import type { Nudge } from "../../../../shared/job/ports.ts";
 import { createRunningJobs } from "../../../../shared/job/running-jobs.ts";
@@ -27,7 +28,9 @@ const impatient = {
     return () => undefined;
   },
 };
-const asked = (key: Nudge) => awaitEnd({ store, running: createRunningJobs(), clock: impatient }, key, 0);
+const durations = new UsualDurations();
+const asked = (key: Nudge) =>
+  awaitEnd({ store, running: createRunningJobs(), durations, clock: impatient }, key, 0);
 const faults = (...rules: CosmosFaultRule[]) => world.cosmos.setFaults({ rules });
 const stale = (
   operation: "read" | "query" | "changes",

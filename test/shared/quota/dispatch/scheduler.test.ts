@@ -103,10 +103,24 @@ describe("of a deployment that bears three calls at a time", () => {
     const s = three();
     s.count("one", none, 0, NOW);
     expect(ids(s, NOW)).toHaveLength(3);
-    s.count("one", none, 0, NOW + 39_000);
-    expect(ids(s, NOW + 39_000)).toEqual([]);
-    s.count("one", none, 0, NOW + 41_000);
-    expect(ids(s, NOW + 41_000)).toHaveLength(3);
+    s.count("one", none, 0, NOW + 14_000);
+    expect(ids(s, NOW + 14_000)).toEqual([]);
+    s.count("one", none, 0, NOW + 16_000);
+    expect(ids(s, NOW + 16_000)).toHaveLength(3);
+  });
+
+  it("reckons with calls that another let go before it was gone, until they can be on their way no more", () => {
+    const s = three();
+    s.count("one", new Set(["a"]), 0, NOW, NOW - 6_000);
+    expect(ids(s, NOW)).toEqual([]);
+    // One of them has begun, and another ends.
+    s.count("one", new Set(["a", "b"]), 0, NOW + 1_000, NOW - 6_000);
+    expect(ids(s, NOW + 1_000)).toEqual([]);
+    s.count("one", new Set(["b"]), 0, NOW + 2_000, NOW - 6_000);
+    const own = ids(s, NOW + 2_000);
+    expect(own).toHaveLength(1);
+    s.count("one", new Set(["b", ...own]), 0, NOW + 10_000, NOW - 6_000);
+    expect(ids(s, NOW + 10_000)).toHaveLength(1);
   });
 
   it("does not count a call again that has ended and is stored as running for a moment more", () => {
