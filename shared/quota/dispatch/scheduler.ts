@@ -2,6 +2,7 @@ import {
   afterOutcome,
   type Breaker,
   CLOSED,
+  detailsOf,
   permits,
   permitsAtMs,
   probing,
@@ -177,7 +178,9 @@ export class Scheduler<J extends Waiting = Waiting> {
     if (news.outcome === "aborted") return;
     const breaker = this.breakers.get(news.deployment) ?? CLOSED;
     const health = news.outcome === "failed" ? "failed" : "ok";
-    this.breakers.set(news.deployment, afterOutcome(breaker, health, news.latency_ms, news.job_id, nowMs));
+    const { latency_ms, job_id } = news;
+    const after = afterOutcome(breaker, health, latency_ms, job_id, nowMs, detailsOf(news));
+    this.breakers.set(news.deployment, after);
   }
 
   /** Where the sending was not seen here, as long after the release as is usual, and then some. */
