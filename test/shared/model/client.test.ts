@@ -278,9 +278,10 @@ describe("a call that goes wrong", () => {
       const outcome = call({}, abort.signal);
       await called;
       abort.abort("cancelled");
-      expect(await outcome).toEqual({ kind: "aborted", reason: "cancelled" });
+      expect(await outcome).toEqual({ kind: "aborted", reason: "cancelled", billed: "maybe" });
     }
-    expect(await call({}, AbortSignal.abort("before"))).toEqual({ kind: "aborted", reason: "before" });
+    const before = await call({}, AbortSignal.abort("before"));
+    expect(before).toEqual({ kind: "aborted", reason: "before", billed: "no" });
   });
 
   it.each([
