@@ -278,9 +278,13 @@ describe("a call that goes wrong", () => {
       const outcome = call({}, abort.signal);
       await called;
       abort.abort("cancelled");
-      expect(await outcome).toEqual({ kind: "aborted", reason: "cancelled" });
+      expect(await outcome).toEqual({ kind: "aborted", reason: "cancelled", billed: "maybe" });
     }
-    expect(await call({}, AbortSignal.abort("before"))).toEqual({ kind: "aborted", reason: "before" });
+    expect(await call({}, AbortSignal.abort("before"))).toEqual({
+      kind: "aborted",
+      reason: "before",
+      billed: "no",
+    });
   });
 
   it.each([
