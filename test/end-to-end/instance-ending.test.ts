@@ -4,16 +4,24 @@ import { chat, Stack } from "./stack.ts";
 /** An instance that hands nothing back is found by a lease that is over, and not within this time. */
 const NEVER_FOUND = { LEASE_SECONDS: "60", SWEEP_SECONDS: "60" };
 const JOBS = 8;
-/** Within 2 s by the clock of an idle machine (test/shared/job/run/instance-ending.test.ts); this one may be busy. */
-const AGAIN_SECONDS = 15;
-
-/** Connections to a host that ends are closed; a client that keeps them must be ready to ask again. */
-const ANEW = { headers: { connection: "close" } };
+/** Half a lease: what is called again sooner was handed back, however busy the machine is. */
+const AGAIN_SECONDS = 30;
 
 interface Entry {
   readonly event: string;
   readonly reason: string | null;
   readonly at: number;
+}
+
+/** A connection may be one of those that the ending host closes: as any client would, it is tried again. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask();
+    } catch (thrown) {
+      if (!(thrown instanceof TypeError) || tries === 3) throw thrown;
+    }
+  }
 }
 
 describe.each([
@@ -34,16 +42,16 @@ describe.each([
     process.kill(workers[0] ?? 0, "SIGTERM");
     let handedBack = 0;
     for (const id of ids) {
-      const { json } = await stack.ended(id, ANEW);
+      const { json } = await patiently(() => stack.ended(id));
       expect(json.status).toBe("completed");
-      const trail: Entry[] = (await stack.call(`/api/jobs/${id}/audit`, ANEW)).json.data;
+      const trail: Entry[] = (await patiently(() => stack.call(`/api/jobs/${id}/audit`))).json.data;
       const failed = trail.findIndex(({ event }) => event === "attempt_failed");
       if (failed < 0) continue;
       handedBack++;
       const [before, after] = [trail[failed], trail[failed + 1]];
       expect(before?.reason).toBe("instance_ending");
       expect(after?.event).toBe("attempt_started");
-      expect((after?.at ?? 0) - (before?.at ?? 0)).toBeLessThanOrEqual(AGAIN_SECONDS);
+      expect((after?.at ?? 0) - (before?.at ?? 0)).toBeLessThan(AGAIN_SECONDS);
     }
     expect(handedBack).toBeGreaterThan(0);
   });
