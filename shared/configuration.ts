@@ -1,8 +1,10 @@
+import { findNodeAtLocation, type ParseError, parse as parseTolerantly, parseTree } from "jsonc-parser";
 import { ConfigurationError } from "./errors.ts";
 import { reasonOf } from "./log.ts";
 import { type Catalogue, parseCatalogue } from "./model/catalogue.ts";
+import { nearMiss } from "./near-miss.ts";
 import { type Environment, parseSettings, type Settings } from "./settings.ts";
-import { parseTenants, type Tenants, type TenantsOptions } from "./tenant/tenants.ts";
+import { parseTenants, type Tenant, type Tenants, type TenantsOptions } from "./tenant/tenants.ts";
 
 export interface Configuration {
   readonly settings: Settings;
@@ -37,10 +39,31 @@ export function loadConfiguration(
     const parsed = tenantsOf(tenantsFile, text, options);
     return "faults" in parsed ? parsed : { ...parsed, text };
   });
+  if (catalogue !== undefined && tenants !== undefined)
+    faults.push(
+      ...misspelt(tenants.tenants.all, catalogue.catalogue).map((fault) => `${tenantsFile}: ${fault}`),
+    );
   if (settings === undefined || catalogue === undefined || tenants === undefined || faults.length > 0) {
     throw new ConfigurationError(faults);
   }
   return { settings, catalogue: catalogue.catalogue, tenants: tenants.tenants, tenantsText: tenants.text };
+}
+
+/** Names that are in no catalogue but like one that is: a denial that is misspelt would deny nothing. */
+function misspelt(tenants: readonly Tenant[], { deployments, models }: Catalogue): string[] {
+  const providers = deployments.map(({ provider }) => provider);
+  const names = models.map(({ id }) => id);
+  const faultsOf = (tenant: Tenant, list: "deny_providers" | "allow_models", known: readonly string[]) =>
+    tenant[list].flatMap((name) => {
+      const meant = name.includes("*") ? undefined : nearMiss(name, known);
+      return meant === undefined
+        ? []
+        : [`tenant ${tenant.id}: ${list}: there is no ${name}; is it ${meant}?`];
+    });
+  return tenants.flatMap((tenant) => [
+    ...faultsOf(tenant, "deny_providers", providers),
+    ...faultsOf(tenant, "allow_models", names),
+  ]);
 }
 
 /**
@@ -63,12 +86,35 @@ function parsedFile<T extends object>(
   try {
     json = JSON.parse(text);
   } catch (thrown) {
-    // The parser's own words may quote the file.
-    const position = /position \d+/.exec(reasonOf(thrown))?.[0] ?? "its end";
-    return { faults: [`${file}: is not valid JSON, at ${position}`] };
+    // The parser's own words may quote the file, and do not always say where.
+    if (!(thrown instanceof SyntaxError)) throw thrown;
+    const faults: ParseError[] = [];
+    parseTolerantly(text, faults, { disallowComments: true });
+    return { faults: [`${file}: is not valid JSON, at ${lineAt(text, faults[0]?.offset ?? text.length)}`] };
   }
   const parsed = parse(json);
-  return "faults" in parsed ? { faults: parsed.faults.map((fault) => `${file}: ${fault}`) } : parsed;
+  return "faults" in parsed
+    ? { faults: parsed.faults.map((fault) => `${file}: ${fault}${placeOf(text, fault)}`) }
+    : parsed;
+}
+
+/** Where a fault that begins with the path of a value is in the text: that value, or what it should be in. */
+function placeOf(text: string, fault: string): string {
+  const pointer = /^\/(\S*?):\s/.exec(fault)?.[1];
+  const root = pointer === undefined ? undefined : parseTree(text);
+  if (root === undefined || pointer === undefined) return "";
+  const path =
+    pointer === "" ? [] : pointer.split("/").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  for (; path.length > 0; path.pop()) {
+    const node = findNodeAtLocation(root, path);
+    if (node !== undefined) return ` (${lineAt(text, node.offset)})`;
+  }
+  return ` (${lineAt(text, root.offset)})`;
+}
+
+function lineAt(text: string, offset: number): string {
+  const lines = text.slice(0, offset).split("\n");
+  return `line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
 function fromFile<T extends object>(

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { nearMiss } from "./near-miss.ts";
 
 /** App settings: read from the environment once, at the start, by functions/index.ts alone. */
 export interface Settings {
@@ -102,6 +103,7 @@ export function parseSettings(
   const faults = parsed.success
     ? []
     : parsed.error.issues.map((issue) => `setting ${issue.path.join(".")}: ${issue.message}`);
+  faults.push(...misspelt(Object.keys(present)));
   const serviceBus = serviceBusOf(present, faults);
   const cosmos = cosmosOf(present, faults);
   const entra = entraOf(present, faults);
@@ -141,6 +143,18 @@ export function parseSettings(
       /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString),
   };
   return { settings };
+}
+
+/** The platform's own variables are many: only what is like a setting of some length is taken for one misspelt. */
+const LEAST_MISSPELT_CHARS = 10;
+
+function misspelt(names: readonly string[]): string[] {
+  const own = Object.keys(settingsSchema.shape);
+  const long = own.filter((name) => name.length >= LEAST_MISSPELT_CHARS);
+  return names.flatMap((name) => {
+    const meant = own.includes(name) ? undefined : nearMiss(name, long);
+    return meant === undefined ? [] : [`setting ${name}: there is none; is it ${meant}?`];
+  });
 }
 
 /** One for each process: several may share the platform's name for their instance, at the same time or in turns. */

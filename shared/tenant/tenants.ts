@@ -51,6 +51,8 @@ export interface Tenants {
   get(id: string): Tenant | undefined;
   /** Those with a budget. */
   readonly budgeted: readonly Tenant[];
+  /** Operators left out. */
+  readonly all: readonly Tenant[];
   /** How many there are, operators left out. */
   readonly count: number;
 }
@@ -121,6 +123,7 @@ function index(tenants: readonly Tenant[], operators: readonly Operator[]): Tena
     byRoles: (roles) => operators.find((each) => each.entra_roles.some((role) => roles.includes(role))),
     get: (tenantId) => byId.get(tenantId),
     budgeted: tenants.filter((each) => each.budget !== undefined),
+    all: tenants,
     count: tenants.length,
   };
 }

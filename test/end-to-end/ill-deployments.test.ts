@@ -103,26 +103,22 @@ it("an operator finds and cancels any tenant's job, and sees none of its content
   const { json: mine } = await stack.submit(chat("SECRET", "m-is-down"), {
     envelope: { metadata: { note: "SECRET" } },
   });
-  await stack.submit(chat("SECRET", "m-is-down"), { key: "local-team-b" });
+  const { json: other } = await stack.submit(chat("SECRET", "m-is-down"), { key: "local-team-b" });
   await waitingJob(mine.id);
-  const { json: all, text } = await stack.call("/api/ops/jobs?status=queued&model=m-is-down", operator);
-  expect(all.data.map(({ tenant_id }: { tenant_id: string }) => tenant_id).sort()).toEqual([
-    "team-a",
-    "team-b",
-  ]);
+  const ids = (page: { data: { id: string }[] }) => page.data.map(({ id }) => id);
+  const { json: all, text } = await stack.call("/api/ops/jobs?model=m-is-down", operator);
+  expect(ids(all)).toEqual(expect.arrayContaining([mine.id, other.id]));
   expect(text).not.toContain("SECRET");
-  const { json: first } = await stack.call("/api/ops/jobs?status=queued&limit=1", operator);
+  const { json: first } = await stack.call("/api/ops/jobs?limit=1", operator);
   expect(first.has_more).toBe(true);
-  const { json: second } = await stack.call(
-    `/api/ops/jobs?status=queued&limit=1&after=${first.last_id}`,
-    operator,
-  );
-  expect(second.data[0].id).not.toBe(first.data[0].id);
-  const { json: ofA } = await stack.call("/api/ops/jobs?tenant=team-a&status=queued", operator);
-  expect(ofA.data.map(({ id }: { id: string }) => id)).toEqual([mine.id]);
+  const { json: second } = await stack.call(`/api/ops/jobs?limit=1&after=${first.last_id}`, operator);
+  expect(ids(second)).not.toEqual(ids(first));
+  const { json: ofA } = await stack.call("/api/ops/jobs?tenant=team-a&model=m-is-down", operator);
+  expect(ids(ofA)).toContain(mine.id);
+  expect(ids(ofA)).not.toContain(other.id);
 
   const one = await stack.call(`/api/ops/jobs/${mine.id}`, operator);
-  expect(one.json).toMatchObject({ id: mine.id, tenant_id: "team-a", status: "queued" });
+  expect(one.json).toMatchObject({ id: mine.id, tenant_id: "team-a" });
   const cancelled = await stack.call(`/api/ops/jobs/${mine.id}/cancel`, { ...operator, method: "POST" });
   expect(cancelled.json).toMatchObject({ status: "cancelled", waiting: null });
   const { json: trail } = await stack.call(`/api/jobs/${mine.id}/audit`);

@@ -1,0 +1,59 @@
+import { expect, it } from "vitest";
+import { loadConfiguration } from "../../shared/configuration.ts";
+import { ConfigurationError } from "../../shared/errors.ts";
+
+const DEPLOYMENT = {
+  ...{ name: "d", provider: "openai", model: "gpt-sim", base_url: "http://127.0.0.1:1/v1" },
+  ...{ auth: { kind: "none" }, endpoints: ["/v1/chat/completions"], simulated: true },
+  price: { currency: "USD", input_per_million: 1, output_per_million: 1 },
+};
+const ENVIRONMENT = {
+  SERVICEBUS: "Endpoint=sb://127.0.0.1;UseDevelopmentEmulator=true;",
+  COSMOS: "AccountEndpoint=http://127.0.0.1/;AccountKey=k",
+};
+
+/** Why the start is refused. */
+function faultsOf(change: {
+  models?: string;
+  tenant?: object;
+  environment?: Record<string, string>;
+}): string {
+  const files: Record<string, string> = {
+    "models.json": change.models ?? JSON.stringify({ deployments: [DEPLOYMENT] }),
+    "tenants.json": JSON.stringify({ tenants: [{ id: "team-a", ...change.tenant }] }),
+  };
+  const environment = { ...ENVIRONMENT, ...change.environment };
+  try {
+    loadConfiguration(
+      environment,
+      (file) => files[file] ?? "",
+      () => "1",
+    );
+    return "";
+  } catch (thrown) {
+    if (thrown instanceof ConfigurationError) return thrown.message;
+    throw thrown;
+  }
+}
+
+it("refuses a name that is like a known one, and names that", () => {
+  expect(faultsOf({})).toBe("");
+  expect(faultsOf({ tenant: { deny_providers: ["opneai"] } })).toContain("is it openai?");
+  expect(faultsOf({ tenant: { allow_models: ["gpt-smi"] } })).toContain("is it gpt-sim?");
+  expect(faultsOf({ environment: { MAX_ATEMPTS: "3" } })).toContain("is it MAX_ATTEMPTS?");
+});
+
+it("takes names that are unlike any: a lab may be denied before it is there", () => {
+  const tenant = { deny_providers: ["anthropic"], allow_models: ["claude-5", "gpt-*"] };
+  expect(faultsOf({ tenant, environment: { WEBSITE_SKU: "Flex" } })).toBe("");
+});
+
+it("says in which line and column a file is wrong", () => {
+  const wrong = { ...DEPLOYMENT, endpoints: "all" };
+  const models = JSON.stringify({ deployments: [DEPLOYMENT, wrong] }, null, 2);
+  const lines = models.split("\n");
+  const line = lines.findIndex((each) => each.includes('"all"')) + 1;
+  const column = (lines[line - 1] ?? "").indexOf('"all"') + 1;
+  expect(faultsOf({ models })).toContain(`(line ${line}, column ${column})`);
+  expect(faultsOf({ models: '{\n  "deployments": [,]\n}' })).toContain("line 2, column 19");
+});
