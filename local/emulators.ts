@@ -4,7 +4,7 @@ import { AzuriteNotStarted, startAzurite, storageConnection } from "./stack/azur
 import { StartFailed } from "./stack/child.ts";
 import { startEmulators } from "./stack/emulator-set.ts";
 import { lockFolderSoon } from "./stack/folder-lock.ts";
-import { continueFrozen } from "./stack/processes-file.ts";
+import { outliveFrozenHosts } from "./stack/processes-file.ts";
 import type { StackSettings } from "./stack/settings.ts";
 import { stackSettings } from "./stack/settings-files.ts";
 
@@ -109,9 +109,8 @@ function onEnd(end: () => void, dataDir: string): void {
     if (message.stop === true) end();
   });
   process.on("disconnect", () => {
-    // The stack was killed; the hosts that it had frozen hear of it only when they go on.
-    continueFrozen(dataDir);
-    end();
+    // The stack was killed; hosts that it had frozen hear of it only when they go on.
+    void outliveFrozenHosts(dataDir).then(end);
   });
 }
 

@@ -101,6 +101,11 @@ export const ERRORS = {
     title: "The job has already ended",
     advice: "Nothing is left to cancel; GET the job for its result.",
   },
+  none_waits: {
+    status: 409,
+    title: "No job waits for it",
+    advice: "A probe is a real job: there is none to send.",
+  },
   job_not_ended: {
     status: 409,
     title: "The job has not ended",

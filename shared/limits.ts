@@ -20,6 +20,8 @@ export const DEFAULT_LIST_LIMIT = 20;
 export const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 /** Foundry's reasoning calls may take 29 minutes. */
 export const MAX_CALL_SECONDS = 30 * 60;
+/** Attempts that a job may lose with their workers: a job that kills its worker each time ends, one that meets many restarts does not. */
+export const MAX_LOST_ATTEMPTS = 20;
 /** Longest wait a Retry-After can ask for in one go; after it the job looks again. */
 export const MAX_RETRY_AFTER_SECONDS = 600;
 /** Faults listed in one problem: enough to correct a form, no more than a page. */
@@ -34,6 +36,8 @@ export const MAX_HELD_SUBMIT_BYTES = 256 * 1024;
 export const TURNED_AWAY_LOG_EVERY_MS = 10_000;
 /** Live jobs that GET /api/ops/status looks at: about one request unit each, whatever the backlog. */
 export const MAX_STATUS_JOBS = 2_000;
+/** Jobs before a job in its line are counted up to here: each is an item that the store reads. */
+export const MAX_AHEAD = 100;
 /** Length of a dead letter's id, reason and description, which are whatever its sender wrote. */
 export const MAX_DEAD_LETTER_TEXT_CHARS = 1_024;
 /** Jobs a sweep looks at in a page, and pages in a round: the next round goes on with the rest. */

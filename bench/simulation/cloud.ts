@@ -54,7 +54,7 @@ interface Unreported {
 /** The service in virtual time: its scheduler is the real one, its delays and its deployments are played. */
 export class Cloud {
   readonly events: Events;
-  readonly scheduler: Scheduler;
+  readonly scheduler: Scheduler<SimJob>;
   readonly counts = machinery.noCounts();
   /** CPU ms of this thread in the scheduler: its queue, its decisions, what it learns. */
   schedulerCpuMs = 0;
@@ -205,10 +205,10 @@ export class Cloud {
     const { releases, late, nextAtMs } = this.#measured(() =>
       this.scheduler.decide(nowMs, machinery.MOST_RELEASES),
     );
-    for (const job of late) this.#giveUp(job as SimJob);
+    for (const job of late) this.#giveUp(job);
     for (const release of releases) {
       this.counts.nudges++;
-      this.#watch.released?.(release.job as SimJob);
+      this.#watch.released?.(release.job);
       this.events.after(this.#delay(machinery.DELAYS.nudge), () => this.#call(release));
     }
     if (nextAtMs < Infinity) this.#decideSoon(nextAtMs);
@@ -223,10 +223,10 @@ export class Cloud {
     this.#watch.late?.(job);
   }
 
-  #call(release: Release): void {
+  #call(release: Release<SimJob>): void {
     const to = this.#deployments.get(release.deployment);
     if (to === undefined) return;
-    const job = release.job as SimJob;
+    const { job } = release;
     const sentMs = this.events.nowMs;
     const counted = to.counted(job.tokens);
     const admission = to.dead ? undefined : to.limiter.admit(sentMs, counted);
@@ -244,7 +244,7 @@ export class Cloud {
     this.events.after(callMs, () => this.#answered(release, sentMs, admission));
   }
 
-  #answered(release: Release, sentMs: number, admission: Admission | undefined): void {
+  #answered(release: Release<SimJob>, sentMs: number, admission: Admission | undefined): void {
     const { nowMs } = this.events;
     const outcome = admission === undefined ? "failed" : admission.admitted ? "ok" : "refused";
     const headers = quotaHeadersOf({ get: (name) => admission?.headers[name] ?? null });
@@ -258,7 +258,7 @@ export class Cloud {
       headers: headers ?? { requests: null, tokens: null },
       retry_after_ms: admission?.admitted === false ? admission.retryAfterMs : null,
     });
-    const job = release.job as SimJob;
+    const { job } = release;
     this.counts.jobWrites++; // its end, or that it waits again
     if (outcome === "ok") {
       this.counts.done++;

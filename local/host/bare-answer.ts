@@ -1,5 +1,4 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
-import type { Socket } from "node:net";
 import { announcedBytes } from "./request-body.ts";
 
 /**
@@ -41,18 +40,24 @@ export function refuse(request: IncomingMessage, response: ServerResponse, statu
   // Past `response`: it would destroy the socket as soon as the answer is written.
   const { socket } = request;
   socket.end(bareText(status));
-  linger(request, socket);
+  takeRest(request);
+  request.once("end", () => socket.destroy());
 }
 
-/** Takes what a refused client still sends, within bounds, and then closes the connection. */
-function linger(request: IncomingMessage, socket: Socket): void {
+/**
+ * Takes what a client still sends of a request that has its answer, within bounds: the connection ends with whoever
+ * sends more than that.
+ */
+export function takeRest(request: IncomingMessage): void {
+  const { socket } = request;
   let bytes = 0;
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once("close", () => clearTimeout(timer));
+  const done = () => clearTimeout(timer);
+  socket.once("close", done);
+  request.once("end", done);
   request.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes > LINGER_BYTES) request.pause();
   });
-  request.once("end", () => socket.destroy());
   request.resume();
 }

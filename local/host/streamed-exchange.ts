@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type IncomingMessage, maxHeaderSize, type Server, type ServerResponse } from "node:http";
-import { refuse } from "./bare-answer.ts";
+import { refuse, takeRest } from "./bare-answer.ts";
 import { describe, type Exchange, type ExchangeDependencies } from "./exchange.ts";
 import { httpMetadata } from "./http-metadata.ts";
 import { announcedBytes, readBody } from "./request-body.ts";
@@ -58,6 +58,7 @@ export async function answerStreamed(exchange: Exchange, dependencies: StreamDep
   } catch (thrown) {
     log.write("error", `Function.${fn.name}`, `The function failed: ${describe(thrown)}`);
   }
+  if (response.writableEnded && !request.complete && !request.destroyed) takeRest(request);
   if (response.writableEnded || response.destroyed) return;
   log.write(
     "error",

@@ -23,26 +23,37 @@ export function removeProcesses(dataDir: string): void {
   rmSync(fileOf(dataDir), { force: true });
 }
 
+/** How often the hosts of a dead stack are continued: one may freeze itself just after. */
+const CONTINUE_MS = 100;
+/** A host drains, and closes; what has not ended by then is left. */
+const PATIENCE_MS = 30_000;
+
 /**
- * Continues every process that the stack of this folder had frozen when it was killed: nobody else would, and none
- * could end.
+ * Lets the hosts of this folder's stack end after that was killed: those that it had frozen would stay so for ever, for
+ * nobody else continues them. Resolves once they are gone; at once where the stack froze none.
  */
-export function continueFrozen(dataDir: string): void {
-  for (const pid of frozenOf(dataDir)) {
-    try {
-      process.kill(pid, "SIGCONT");
-    } catch {
-      // It has ended already.
-    }
+export async function outliveFrozenHosts(dataDir: string): Promise<void> {
+  const { host, frozen } = readProcesses(dataDir);
+  if (frozen === undefined) return;
+  for (let waitedMs = 0; waitedMs < PATIENCE_MS && host.filter(goesOn).length > 0; waitedMs += CONTINUE_MS) {
+    await new Promise((resolve) => setTimeout(resolve, CONTINUE_MS));
   }
 }
 
-function frozenOf(dataDir: string): readonly number[] {
+/** Continues a process; false when it has ended. */
+function goesOn(pid: number): boolean {
   try {
-    const { frozen = [] } = JSON.parse(readFileSync(fileOf(dataDir), "utf8")) as Processes;
-    return frozen;
+    return process.kill(pid, "SIGCONT");
+  } catch {
+    return false;
+  }
+}
+
+function readProcesses(dataDir: string): Processes {
+  try {
+    return JSON.parse(readFileSync(fileOf(dataDir), "utf8")) as Processes;
   } catch {
     // The stack has never got so far as to write it.
-    return [];
+    return { host: [], emulators: null };
   }
 }

@@ -1,12 +1,15 @@
 import { type JSONPath, visit } from "jsonc-parser";
 import { type Fault, Problem } from "../errors.ts";
 import { MAX_FAULTS, MAX_NESTING_LEVELS } from "../limits.ts";
+import { lostNumber } from "./exact-number.ts";
 import { jsonPointer } from "./json-pointer.ts";
 
 export interface ReadJson {
   readonly value: unknown;
   /** The text of the top-level member `body`, exactly as received; undefined when it is not an object. */
   readonly bodyText: string | undefined;
+  /** Numbers that lose digits when they are read: where they are, and as they were written; in order of their place. */
+  readonly lostNumbers: readonly (readonly [pointer: string, written: string])[];
 }
 
 /**
@@ -18,11 +21,12 @@ export function readJson(bytes: Uint8Array): ReadJson {
   const text = decode(bytes);
   refuseDepth(text);
   const value = parse(text);
-  const { faults, bodySpan } = inspect(text);
+  const { faults, bodySpan, lostNumbers } = inspect(text);
   if (faults.length > 0) {
     throw new Problem("invalid_request", "The JSON holds what cannot be stored or told apart.", { faults });
   }
-  return { value, bodyText: bodySpan === undefined ? undefined : text.slice(bodySpan.start, bodySpan.end) };
+  const bodyText = bodySpan === undefined ? undefined : text.slice(bodySpan.start, bodySpan.end);
+  return { value, bodyText, lostNumbers };
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -80,7 +84,12 @@ function refuseDepth(text: string): void {
 const pointerOf = (path: JSONPath): string => jsonPointer(path).toWellFormed();
 
 /** One walk over a text that is known to parse. */
-function inspect(text: string): { faults: Fault[]; bodySpan: { start: number; end: number } | undefined } {
+function inspect(text: string): {
+  faults: Fault[];
+  bodySpan: { start: number; end: number } | undefined;
+  lostNumbers: [string, string][];
+} {
+  const lostNumbers: [string, string][] = [];
   const faults: Fault[] = [];
   const fault = (path: () => JSONPath, message: string) => {
     if (faults.length < MAX_FAULTS) faults.push({ path: pointerOf(path()), message });
@@ -121,11 +130,14 @@ function inspect(text: string): { faults: Fault[]; bodySpan: { start: number; en
       if (keys?.has(name)) fault(path, "is there more than once");
       keys?.add(name);
     },
-    onLiteralValue: (value, _offset, _length, _line, _column, path) => {
+    onLiteralValue: (value, offset, length, _line, _column, path) => {
+      const lost = typeof value === "number" ? lostNumber(text.slice(offset, offset + length)) : undefined;
+      if (lost !== undefined) lostNumbers.push([pointerOf(path()), lost]);
       if (typeof value === "string") check(value, path);
       if (typeof value === "number" && !Number.isFinite(value))
         fault(path, "is a number beyond the range of JSON readers");
     },
   });
-  return { faults, bodySpan };
+  lostNumbers.sort(([one], [other]) => (one < other ? -1 : 1));
+  return { faults, bodySpan, lostNumbers };
 }

@@ -1,5 +1,6 @@
 import type { Over } from "../budget/account.ts";
 import type { JobErrorCode } from "../errors.ts";
+import { MAX_LOST_ATTEMPTS } from "../limits.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Choice, chooseDeployment } from "../model/choice.ts";
 import type { RequestAsk } from "../model/request-ask.ts";
@@ -24,6 +25,8 @@ export interface Circumstances {
   readonly nudgeGraceMs: number;
   /** Why a call of a deployment must wait; undefined: it may go now. */
   readonly waitCause: (deployment: string) => WaitCause | undefined;
+  /** Whether a call of another job ended well there since, as far as this instance knows. */
+  readonly hasServedOthers: (deployment: string, jobId: string, sinceMs: number) => boolean;
   /** How long its calls took lately, ms; undefined: not measured. */
   readonly latencyMs: (deployment: string) => number | undefined;
   readonly dispatch: Dispatch;
@@ -77,9 +80,9 @@ export function queuedWakeAtMs(job: Job, dueMs: number, nudgeGraceMs: number): n
 export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
   const { job } = draft;
   if (c.nowMs >= job.deadline_ms) return expire(draft, c);
-  const dueMs = Math.max(job.not_before_ms ?? 0, job.waiting?.for === "time" ? job.waiting.until_ms : 0);
+  if (isExhausted(job, c)) return exhausted(draft, c);
+  const dueMs = Math.max(job.not_before_ms ?? 0, backOffEndMs(job, c));
   if (c.nowMs < dueMs) return { draft, next: "nudge", atMs: dueMs };
-  if (job.attempts_spent >= c.maxAttempts) return exhausted(draft, c);
 
   const inLine = job.waiting?.for === "quota" && c.dispatch.granted === undefined ? job.waiting : undefined;
   if (inLine !== undefined && c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS)
@@ -98,6 +101,16 @@ export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
     case "none":
       return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.detail);
   }
+}
+
+function isExhausted(job: Job, { maxAttempts }: Pick<Circumstances, "maxAttempts">): boolean {
+  return job.attempts_spent >= maxAttempts || (job.attempts_lost ?? 0) >= MAX_LOST_ATTEMPTS;
+}
+
+/** When it need not wait by itself any more. The deployment's next probe may be it, whatever it waits for. */
+function backOffEndMs({ waiting }: Queued, { dispatch }: Circumstances): number {
+  if (waiting?.for === "time") return waiting.until_ms;
+  return waiting?.for === "deployment" && dispatch.granted === undefined ? waiting.until_ms : 0;
 }
 
 /** Whether the job would go where it waits already: no nudge but the dispatcher's gets it past the others there. */
@@ -197,7 +210,7 @@ function switchedOff(draft: Draft<Queued>, c: Circumstances, reason: string): Pl
   const { job } = draft;
   if (job.waiting?.for === "switch" && draft.records.length === 0)
     return stay({ draft, next: "done" }, c, job.waiting.revision);
-  const waiting = { for: "switch", revision: c.catalogue.revision } as const;
+  const waiting = { for: "switch", revision: c.catalogue.revision, since_ms: c.nowMs } as const;
   const wakeAtMs = queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs);
   return { draft: wait(draft, { ...by(c), waiting, reason, wakeAtMs }), next: "done" };
 }
@@ -208,7 +221,7 @@ function overBudget(draft: Draft<Queued>, c: Circumstances, over: Over): Plan {
   const { untilMs } = over;
   const next = untilMs === null ? "money" : "done";
   const waiting: BudgetWait = {
-    ...{ for: "budget", revision: c.catalogue.revision, until_ms: untilMs },
+    ...{ for: "budget", revision: c.catalogue.revision, until_ms: untilMs, since_ms: c.nowMs },
     budget: budgetName(job.tenant_id, c.tenant?.budget),
   };
   const { waiting: before } = job;
@@ -249,7 +262,9 @@ function tooLate(draft: Draft<Queued>, c: Circumstances): Plan {
 
 function exhausted(draft: Draft<Queued>, c: Circumstances): Plan {
   const last = draft.job.last_failure ?? "no attempt said why";
-  const message = `${draft.job.attempts_spent} attempts failed; the last one: ${last}`;
+  const { attempts_spent: spent, attempts_lost: lost = 0 } = draft.job;
+  const how = spent >= c.maxAttempts ? `${spent} attempts failed` : `${lost} attempts were lost`;
+  const message = `${how}; the last one: ${last}`;
   return ended(draft, c, "failed", "attempts_exhausted", message);
 }
 

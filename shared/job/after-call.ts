@@ -4,7 +4,17 @@ import { MAX_RETRY_AFTER_SECONDS } from "../limits.ts";
 import { billOfCall } from "../model/bill.ts";
 import type { Deployment } from "../model/catalogue.ts";
 import type { Cost } from "../model/cost.ts";
-import { backOffMs, type Outcome, type TurnedAway } from "../model/outcome.ts";
+import {
+  backOffMs,
+  billedOf,
+  illnessOf,
+  isPerhapsTheJobs,
+  type Outcome,
+  type Retry,
+  spentBackOffMs,
+  type TurnedAway,
+} from "../model/outcome.ts";
+import { type Illness, isIllness } from "../model/wait-cause.ts";
 import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "./advance.ts";
 import { end } from "./ending/end.ts";
 import type { InProgress, Job, StoredResponse } from "./job.ts";
@@ -41,6 +51,8 @@ export function callFacts({ outcome, deployment, latencyMs }: EndedCall): CallFa
 /** What the call's outcome means for the job: it ends, goes to another deployment, or waits. Pure. */
 export function afterCall(job: InProgress, call: EndedCall, c: Circumstances): Plan {
   const { outcome } = call;
+  const illness = illnessOf(outcome);
+  if (illness !== undefined) return setBack(job, call, c, illness);
   switch (outcome.kind) {
     case "completed":
       return completed(job, call, c, outcome);
@@ -51,7 +63,7 @@ export function afterCall(job: InProgress, call: EndedCall, c: Circumstances): P
     case "turned_away":
       return tryAnother(job, call, c, outcome);
     case "retry":
-      return retry(job, call, c, outcome.reason, outcome.message, outcome.retryAfterMs);
+      return retry(job, call, c, outcome);
     case "rate_limited":
       return rateLimited(job, call, c, outcome);
     case "aborted":
@@ -137,24 +149,60 @@ function tryAnother(job: InProgress, call: EndedCall, c: Circumstances, outcome:
     failure: `${call.deployment.name}: ${outcome.message}`,
     retryAtMs: null,
     wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
-    spent: true,
+    spent: spends(outcome),
     refusedBy,
   });
   return advance(draft, c);
 }
 
-/** A passing fault: at once to a deployment not yet tried, else again after a back-off. */
+/** What was certainly not billed spends no attempt. */
+const spends = (outcome: Outcome) => billedOf(outcome) !== "no";
+
+/**
+ * The deployment is ill, and the call was not billed: at once to a deployment not yet tried, else the job waits by
+ * itself, ever longer, and no attempt is spent. Where the deployment served others meanwhile and this job alone fails,
+ * that is the job's own doing, and it spends one. docs/reliability.md has the table.
+ */
+function setBack(job: InProgress, call: EndedCall, c: Circumstances, illness: Illness): Plan {
+  const { outcome, deployment } = call;
+  const { job_id, lease, setbacks = { pauses: 0, since_ms: c.nowMs, last_ms: lease.started_at_ms } } = job;
+  const isOwn = isPerhapsTheJobs(outcome) && c.hasServedOthers(deployment.name, job_id, setbacks.last_ms);
+  const tried = [...job.tried, deployment.name];
+  const another = hasUntried(job, tried, c);
+  const pauses = setbacks.pauses + (another ? 0 : 1);
+  const asked = "retryAfterMs" in outcome ? outcome.retryAfterMs : null;
+  const pauseMs = isOwn ? spentBackOffMs(job.attempts_spent, c.random) : backOffMs(pauses, c.random);
+  const retryAtMs = another ? null : Math.ceil(c.nowMs + Math.max(pauseMs, boundedWaitMs(asked ?? 0)));
+  const draft = failAttempt(draftOf(job), callFacts(call), {
+    nowMs: c.nowMs,
+    actor: c.actor,
+    reason: reasonOf(outcome),
+    failure: `${deployment.name}: ${"message" in outcome ? outcome.message : outcome.kind}`,
+    retryAtMs,
+    wakeAtMs: queuedWakeAtMs(job, retryAtMs ?? c.nowMs, c.nudgeGraceMs),
+    spent: isOwn,
+    illness,
+    setbacks: { ...setbacks, pauses, last_ms: c.nowMs },
+    tried: another ? tried : [],
+  });
+  return advance(draft, c);
+}
+
+function reasonOf(outcome: Outcome): string {
+  if (outcome.kind === "retry") return outcome.reason;
+  return "cause" in outcome ? outcome.cause : outcome.kind;
+}
+
+/** A passing fault of a call that may be billed: at once to a deployment not yet tried, else after a back-off. */
 function retry(
   job: InProgress,
   call: EndedCall,
   c: Circumstances,
-  reason: string,
-  message: string,
-  retryAfterMs: number | null,
+  { reason, message, retryAfterMs }: Pick<Retry, "reason" | "message" | "retryAfterMs">,
 ): Plan {
   const tried = [...job.tried, call.deployment.name];
   const another = hasUntried(job, tried, c);
-  const waitMs = Math.max(backOffMs(job.attempts_spent, c.random), boundedWaitMs(retryAfterMs ?? 0));
+  const waitMs = Math.max(spentBackOffMs(job.attempts_spent, c.random), boundedWaitMs(retryAfterMs ?? 0));
   const retryAtMs = another ? null : Math.ceil(c.nowMs + waitMs);
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
@@ -166,9 +214,7 @@ function retry(
     spent: true,
     tried: another ? tried : [],
   });
-  // An exhausted job ends now, not after a back-off that nobody will use.
-  const last = draft.job.attempts_spent >= c.maxAttempts;
-  return advance(last ? { ...draft, job: { ...draft.job, waiting: null } } : draft, c);
+  return advance(draft, c);
 }
 
 function boundedWaitMs(ms: number): number {
@@ -178,9 +224,9 @@ function boundedWaitMs(ms: number): number {
 function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boolean {
   const choice = choose(job, tried, c);
   if (choice.kind === "call") return !tried.includes(choice.deployment.name);
-  // It waits for the quota of another: the dispatcher lets it go there.
-  const waits = choice.kind === "wait" && choice.cause !== "switched_off";
-  return waits && choice.deployments.some(({ name }) => !tried.includes(name));
+  // It waits for the quota of another: the dispatcher lets it go there. One that is ill may be so for longer.
+  if (choice.kind !== "wait" || choice.cause === "switched_off" || isIllness(choice.cause)) return false;
+  return choice.deployments.some(({ name }) => !tried.includes(name));
 }
 
 /** 429: quota knows by now that the deployment is to be left alone; another target, or wait, and no attempt is spent. */
@@ -188,16 +234,17 @@ function rateLimited(
   job: InProgress,
   call: EndedCall,
   c: Circumstances,
-  { cause, message }: Extract<Outcome, { kind: "rate_limited" }>,
+  { message }: Extract<Outcome, { kind: "rate_limited" }>,
 ): Plan {
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
-    reason: cause === "rate" ? "rate_limited" : cause,
+    reason: "rate_limited",
     failure: `${call.deployment.name}: ${message}`,
     retryAtMs: null,
     wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
     spent: false,
+    setbacks: undefined,
   });
   return advance(draft, c);
 }
@@ -247,5 +294,5 @@ function aborted(job: InProgress, call: EndedCall, c: Circumstances, reason: str
   }
   if (reason === SWITCHED_OFF) return switchedOff(job, call, c);
   if (reason === INSTANCE_ENDING) return handedBack(job, call, c);
-  return retry(job, call, c, reason, `the call was aborted (${reason})`, null);
+  return retry(job, call, c, { reason, message: `the call was aborted (${reason})`, retryAfterMs: null });
 }

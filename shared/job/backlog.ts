@@ -1,13 +1,24 @@
 import type { Status } from "../status.ts";
+import type { Waiting } from "./waiting.ts";
+import { type WaitReason, waitOf } from "./waits-for.ts";
 
 /** What the service's status needs of a job that has not ended. Times in Unix ms. */
 export interface LiveJob {
   readonly tenant_id: string;
+  readonly job_id: string;
   readonly model: string;
   readonly status: Status;
   readonly created_at_ms: number;
   readonly not_before_ms: number | null;
   readonly wake_at_ms: number;
+  /** What it waits for; null: for a worker, or it runs. */
+  readonly waiting: Waiting | null;
+}
+
+/** A call that runs. */
+export interface RunningCall {
+  readonly deployment: string;
+  readonly started_at_ms: number;
 }
 
 /** Live jobs, without the ended ones costing anything. Every method throws StoreUnavailable. */
@@ -18,6 +29,8 @@ export interface LiveJobs {
   count(): Promise<{ queued: number; running: number }>;
   /** At most `limit` of them, those whose `wake_at_ms` comes first. */
   soonest(limit: number): Promise<readonly LiveJob[]>;
+  /** Calls that run, at most `limit` of them. */
+  running(limit: number): Promise<readonly RunningCall[]>;
 }
 
 export interface BacklogRow {
@@ -36,6 +49,8 @@ export interface Backlog {
   /** Longest wait first. */
   readonly rows: readonly BacklogRow[];
   readonly oldestWaitSeconds: number | null;
+  /** Queued jobs by why they wait; those that wait for nothing but a worker are not among them. */
+  readonly waiting: Readonly<Partial<Record<WaitReason, number>>>;
   /** Running jobs whose lease is past its end and was not renewed: their worker is gone, or frozen. */
   readonly lostLeases: number;
 }
@@ -43,6 +58,7 @@ export interface Backlog {
 /** Sums live jobs up by tenant and model. */
 export function backlogOf(jobs: readonly LiveJob[], nowMs: number): Backlog {
   const rows = new Map<string, BacklogRow>();
+  const waiting: Partial<Record<WaitReason, number>> = {};
   let lostLeases = 0;
   for (const job of jobs) {
     const { tenant_id, model } = job;
@@ -52,11 +68,13 @@ export function backlogOf(jobs: readonly LiveJob[], nowMs: number): Backlog {
       oldest_wait_seconds: null,
     };
     rows.set(name, counted(row, job, nowMs));
+    const reason = job.status === "queued" ? waitOf(job, nowMs)?.reason : undefined;
+    if (reason !== undefined) waiting[reason] = (waiting[reason] ?? 0) + 1;
     if (job.status === "in_progress" && job.wake_at_ms < nowMs) lostLeases++;
   }
   const wait = (row: BacklogRow) => row.oldest_wait_seconds ?? -1;
   const sorted = [...rows.values()].sort((a, b) => wait(b) - wait(a));
-  return { rows: sorted, oldestWaitSeconds: sorted[0]?.oldest_wait_seconds ?? null, lostLeases };
+  return { rows: sorted, oldestWaitSeconds: sorted[0]?.oldest_wait_seconds ?? null, waiting, lostLeases };
 }
 
 function counted(row: BacklogRow, job: LiveJob, nowMs: number): BacklogRow {

@@ -46,6 +46,8 @@ export interface Ended extends JobFacts {
   readonly incomplete?: string;
   readonly has_response: boolean;
   readonly content_deleted: boolean;
+  /** Absent: it was not, or an older version did it. */
+  readonly content_deleted_at_ms?: number;
   /** The job that was made of this one; absent: none. */
   readonly redriven_to?: string;
 }
@@ -67,8 +69,12 @@ export interface JobFacts {
   readonly started_at_ms: number | null;
   /** Claims so far: the number of the latest attempt, which fences it. */
   readonly attempts: number;
-  /** Attempts that count against MAX_ATTEMPTS: all but those refused with 429. */
+  /** Attempts that count against MAX_ATTEMPTS: all but those certainly not billed, and those lost. */
   readonly attempts_spent: number;
+  /** Attempts lost with their worker, which have an allowance of their own; absent: none. */
+  readonly attempts_lost?: number;
+  /** Its failures for which deployments were ill; absent: none since one was well. */
+  readonly setbacks?: Setbacks;
   /** The claims of its last attempts that had money put aside, by attempt; absent: its tenant has no budget. */
   readonly budget_claims?: Readonly<Record<string, string>>;
   /** Deployments not to be asked again: they turned the job away for good. */
@@ -96,6 +102,14 @@ export interface JobFacts {
   readonly audit_until_ms?: number | null;
   /** What else its stored item holds, its version first: a neighbouring version's fields survive a read and a write. */
   readonly others: Readonly<Record<string, unknown>>;
+}
+
+/** Failures in a row that were a deployment's. Times in Unix ms. */
+export interface Setbacks {
+  /** After how many of them it had to wait: each makes the next pause longer. */
+  readonly pauses: number;
+  readonly since_ms: number;
+  readonly last_ms: number;
 }
 
 export interface JobError {

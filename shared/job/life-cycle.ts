@@ -1,8 +1,19 @@
 import { type AuditEntry, type AuditRecord, nextRecord } from "../audit/record.ts";
 import { addCosts, type Cost, type CostUnknown } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
+import type { Illness } from "../model/wait-cause.ts";
 import type { OutboxItem } from "./ending/outbox.ts";
-import type { Ended, InProgress, Job, JobFacts, Lease, Live, Queued, StoredResponse } from "./job.ts";
+import type {
+  Ended,
+  InProgress,
+  Job,
+  JobFacts,
+  Lease,
+  Live,
+  Queued,
+  Setbacks,
+  StoredResponse,
+} from "./job.ts";
 import type { Waiting } from "./waiting.ts";
 
 /**
@@ -183,8 +194,14 @@ export interface Requeue {
   /** When the next attempt may start; null: at once. */
   readonly retryAtMs: number | null;
   readonly wakeAtMs: number;
-  /** False for a 429, which spends none of MAX_ATTEMPTS. */
+  /** False: it spends none of MAX_ATTEMPTS. */
   readonly spent: boolean;
+  /** It spends one of MAX_LOST_ATTEMPTS. */
+  readonly lost?: boolean;
+  /** What the deployment is ill with that it waits for; absent: it waits for the time alone. */
+  readonly illness?: Illness;
+  /** Undefined: there are none any more. Absent: as before. */
+  readonly setbacks?: Setbacks | undefined;
   readonly refusedBy?: readonly string[];
   readonly tried?: readonly string[];
 }
@@ -226,18 +243,29 @@ export function loseAttempt(
 }
 
 function requeued(job: InProgress, requeue: Requeue): Queued {
-  const { retryAtMs } = requeue;
+  const { setbacks: before, ...facts } = factsOf(job);
+  const setbacks = "setbacks" in requeue ? requeue.setbacks : before;
   return {
-    ...factsOf(job),
+    ...facts,
+    ...(setbacks === undefined ? {} : { setbacks }),
     status: "queued",
-    waiting: retryAtMs === null ? null : { for: "time", until_ms: retryAtMs },
+    waiting: waitAfter(job, requeue),
     wake_at_ms: requeue.wakeAtMs,
     nudges_resent: 0,
     last_failure: requeue.failure,
     attempts_spent: requeue.spent ? job.attempts_spent : job.attempts_spent - 1,
+    ...(requeue.lost === true ? { attempts_lost: (job.attempts_lost ?? 0) + 1 } : {}),
     refused_by: requeue.refusedBy ?? job.refused_by,
     tried: requeue.tried ?? job.tried,
   };
+}
+
+function waitAfter({ lease }: InProgress, requeue: Requeue): Waiting | null {
+  const { retryAtMs: until_ms, illness, setbacks, nowMs } = requeue;
+  if (until_ms === null) return null;
+  if (illness === undefined) return { for: "time", until_ms, since_ms: nowMs };
+  const since_ms = setbacks?.since_ms ?? nowMs;
+  return { for: "deployment", cause: illness, deployment: lease.deployment, until_ms, since_ms };
 }
 
 /** A queued job waits for somebody: no attempt, no lease, no worker. */
@@ -266,12 +294,19 @@ export function supersedeAttempt<J extends Job>(
   return recorded(draft, late.nowMs, entry, { ...draft.job, ...sums });
 }
 
-/** An ended job's request and response are erased; its audit trail stays. */
+const ERASED = "Erased with the request and the response.";
+
+/** An ended job's request and response are erased, and what else came from its tenant or repeats it; its trail stays. */
 export function deleteContent(draft: Draft<Ended>, by: { nowMs: number; actor: string }): Draft<Ended> {
   const { job } = draft;
   const entry: AuditEntry = { event: "content_deleted", actor: by.actor };
   return {
-    ...recorded(draft, by.nowMs, entry, { ...job, has_response: false, content_deleted: true }),
+    ...recorded(draft, by.nowMs, entry, {
+      ...job,
+      ...{ has_response: false, content_deleted: true, content_deleted_at_ms: by.nowMs },
+      ...{ metadata: {}, last_failure: null },
+      error: job.error && { ...job.error, message: ERASED },
+    }),
     erase: job.has_response ? ["request", "response"] : ["request"],
   };
 }

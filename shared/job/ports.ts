@@ -39,8 +39,10 @@ export interface JobStore {
   ): Promise<{ job: Stored<Job>; response: StoredResponse | undefined } | undefined>;
   /** The draft's job, records and content in one batch, if the job is still at `etag`. */
   write(draft: Draft, etag: string, nowMs: number): Promise<WriteResult>;
-  /** A tenant's jobs, newest first. */
-  list(tenantId: string, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }>;
+  /** The job of that id, whosever it is; for operators. */
+  find(jobId: string): Promise<Stored<Job> | undefined>;
+  /** A tenant's jobs, newest first; undefined: all tenants'. */
+  list(tenantId: string | undefined, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }>;
   audit(key: JobKey): Promise<readonly AuditRecord[]>;
   /** Whether this very record is stored at its place in the job's chain. */
   hasRecord(key: JobKey, record: AuditRecord): Promise<boolean>;

@@ -1,6 +1,7 @@
+import { isIllness } from "../model/wait-cause.ts";
 import type { ParkedJob } from "../quota/ports.ts";
 import { lineSinceMs, placeOf } from "../quota/turns/line.ts";
-import type { Job, Queued } from "./job.ts";
+import type { Queued } from "./job.ts";
 
 /** A job in a line, as the dispatcher knows it; undefined: it is in none. */
 export function inLine(job: Queued): ParkedJob | undefined {
@@ -19,33 +20,54 @@ export function inLine(job: Queued): ParkedJob | undefined {
   return { ...placed, parked_ms, place: placeOf(placed) };
 }
 
-/** What a job waits for, in a client's words. */
-export type WaitsFor =
-  | "scheduled"
-  | "back_off"
-  | "quota"
-  | "deployment_failing"
-  | "concurrency"
-  | "switched_off"
-  | "budget";
+/** Why a job waits, in a client's words. */
+export const WAIT_REASONS = [
+  "quota",
+  "deployment_failing",
+  "credential_refused",
+  "account_empty",
+  "concurrency",
+  "budget",
+  "switched_off",
+  "scheduled",
+  "back_off",
+] as const;
+export type WaitReason = (typeof WAIT_REASONS)[number];
 
-/** Null: for nothing but a worker, or it waits no more. */
-export function waitsFor(job: Job, nowMs: number): WaitsFor | null {
-  if (job.status !== "queued") return null;
-  const { waiting, not_before_ms } = job;
-  if (not_before_ms !== null && not_before_ms > nowMs) return "scheduled";
-  switch (waiting?.for) {
-    case undefined:
-      return null;
+/** How a job waits. Times in Unix ms. */
+export interface Wait {
+  readonly reason: WaitReason;
+  /** That it waits for, the preferred one of several; null: it waits for no deployment. */
+  readonly deployment: string | null;
+  readonly since_ms: number;
+  /** Null: nobody can say. */
+  readonly until_ms: number | null;
+}
+
+type Waits = Pick<Queued, "created_at_ms" | "not_before_ms" | "waiting">;
+
+/** Null: for nothing but a worker. */
+export function waitOf({ created_at_ms, not_before_ms, waiting }: Waits, nowMs: number): Wait | null {
+  if (not_before_ms !== null && not_before_ms > nowMs)
+    return { reason: "scheduled", deployment: null, since_ms: created_at_ms, until_ms: not_before_ms };
+  if (waiting === null) return null;
+  const since_ms = waiting.since_ms ?? created_at_ms;
+  switch (waiting.for) {
     case "time":
-      return waiting.until_ms > nowMs ? "back_off" : null;
+      if (waiting.until_ms <= nowMs) return null;
+      return { reason: "back_off", deployment: null, since_ms, until_ms: waiting.until_ms };
+    case "deployment": {
+      const { cause: reason, deployment, until_ms } = waiting;
+      return { reason, deployment, since_ms, until_ms: Math.max(until_ms, nowMs) };
+    }
     case "switch":
-      return "switched_off";
+      return { reason: "switched_off", deployment: null, since_ms, until_ms: null };
     case "budget":
-      return "budget";
-    case "quota":
-      return waiting.cause === "deployment_failing" || waiting.cause === "concurrency"
-        ? waiting.cause
-        : "quota";
+      return { reason: "budget", deployment: null, since_ms, until_ms: waiting.until_ms };
+    case "quota": {
+      const { cause = "quota", deployments } = waiting;
+      const reason = isIllness(cause) || cause === "concurrency" ? cause : "quota";
+      return { reason, deployment: deployments[0] ?? null, since_ms, until_ms: null };
+    }
   }
 }

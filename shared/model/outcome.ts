@@ -1,6 +1,7 @@
 import type { Cost } from "./cost.ts";
 import type { QuotaHeaders } from "./quota-headers.ts";
 import type { Usage } from "./usage.ts";
+import type { Illness } from "./wait-cause.ts";
 
 /** How a call ended, as far as the job is concerned. docs/answers.md has the table for users. */
 export type Outcome = (Completed | Rejected | TurnedAway | Retry | RateLimited | TooLarge | Aborted) & {
@@ -121,14 +122,65 @@ export function billedOf(outcome: Outcome): Billed {
   }
 }
 
+/**
+ * What a call that was certainly not billed says of its deployment; undefined: it was billed, or may have been, or the
+ * fault is not the deployment's.
+ */
+export function illnessOf(outcome: Outcome): Illness | undefined {
+  if (billedOf(outcome) !== "no") return undefined;
+  if (outcome.kind === "retry") return "deployment_failing";
+  if (outcome.kind === "rate_limited") return outcome.cause === "account_empty" ? outcome.cause : undefined;
+  if (outcome.kind !== "turned_away") return undefined;
+  switch (outcome.cause) {
+    case "credential_refused":
+    case "account_empty":
+      return outcome.cause;
+    case "deployment_unknown":
+    case "not_permitted":
+      return "deployment_failing";
+    case "redirected":
+    case "over_limit":
+    case "unreadable_answer":
+      return undefined;
+  }
+}
+
+/** Whether the job itself may have brought the failure about: the deployment had it, and answered. */
+export function isPerhapsTheJobs(outcome: Outcome): boolean {
+  const hasAnswered = "statusCode" in outcome && outcome.statusCode !== null;
+  return hasAnswered && illnessOf(outcome) === "deployment_failing";
+}
+
 const FIRST_BACK_OFF_MS = 500;
 const MAX_BACK_OFF_MS = 60_000;
+/** After so many pauses the outage is a long one: each pause is a twentieth longer than the one before. */
+const LONG_AFTER = 27;
+const LONG_FACTOR = 1.05;
+const MAX_LONG_BACK_OFF_MS = 15 * 60_000;
 
 /**
- * The wait before attempt number `attempt` + 1: doubled each time, spread over its upper half, so that jobs that
- * failed together do not come back together, nor at once.
+ * The pause after failure number `failures` in a row, where none of them costs anything: doubled each time up to a
+ * minute. It is spread over its upper half, so that jobs that failed together do not come back together, nor at once.
  */
-export function backOffMs(attempt: number, random: () => number): number {
-  const most = Math.min(FIRST_BACK_OFF_MS * 2 ** Math.max(0, attempt - 1), MAX_BACK_OFF_MS);
-  return Math.ceil(most / 2 + (most / 2) * random());
+export function backOffMs(failures: number, random: () => number): number {
+  const most = Math.min(FIRST_BACK_OFF_MS * 2 ** Math.max(0, failures - 1), MAX_BACK_OFF_MS);
+  const long = Math.min(most * LONG_FACTOR ** Math.max(0, failures - LONG_AFTER), MAX_LONG_BACK_OFF_MS);
+  return spread(long, random);
+}
+
+const FIRST_SPENT_BACK_OFF_MS = 1_000;
+const SPENT_FACTOR = 5;
+const MAX_SPENT_BACK_OFF_MS = 120_000;
+
+/**
+ * The pause after spent attempt number `spent`. A job has few of them, so the pauses grow fast: five attempts last over
+ * an outage of a minute.
+ */
+export function spentBackOffMs(spent: number, random: () => number): number {
+  const most = FIRST_SPENT_BACK_OFF_MS * SPENT_FACTOR ** Math.max(0, spent - 1);
+  return spread(Math.min(most, MAX_SPENT_BACK_OFF_MS), random);
+}
+
+function spread(mostMs: number, random: () => number): number {
+  return Math.ceil(mostMs / 2 + (mostMs / 2) * random());
 }

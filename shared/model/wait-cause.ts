@@ -12,7 +12,17 @@ export const WAIT_CAUSES = [
   "not_granted",
   /** As many calls run as the deployment bears. */
   "concurrency",
-  /** Its calls failed lately. */
+  /** It is ill: its calls failed lately, its credential was refused, or its account was empty. */
   "deployment_failing",
+  "credential_refused",
+  "account_empty",
 ] as const;
 export type WaitCause = (typeof WAIT_CAUSES)[number];
+
+/** What is wrong with a deployment that is ill. No job's fault: an operator, a lab or time cures it. */
+export const ILLNESSES = ["deployment_failing", "credential_refused", "account_empty"] as const;
+export type Illness = (typeof ILLNESSES)[number];
+
+export function isIllness(cause: string): cause is Illness {
+  return (ILLNESSES as readonly string[]).includes(cause);
+}

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ILLNESSES } from "../model/wait-cause.ts";
 import type { Belief } from "./belief/belief.ts";
 import type { Breaker } from "./belief/breaker.ts";
 import { poolSchema } from "./belief/pool.ts";
@@ -9,6 +10,7 @@ const breakerSchema: z.ZodType<Breaker> = z.object({
   state: z.enum(["closed", "open", "half_open"]),
   failing_jobs: z.array(z.string()),
   ...{ calls: number, failures: number, counted_ms: number, latency_ms: number.nullable() },
+  fault: z.object({ illness: z.enum(ILLNESSES), message: z.string(), at_ms: number }).exactOptional(),
   ...{ opened_ms: number, open_for_ms: number, probing_until_ms: number, ramp_from_ms: number.nullable() },
 });
 

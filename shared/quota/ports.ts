@@ -1,6 +1,7 @@
 import type { QuotaHeaders } from "../model/quota-headers.ts";
 import type { Priority } from "../priority.ts";
 import type { JobKey, Stored, WriteResult } from "../store.ts";
+import type { CallFault } from "./belief/breaker.ts";
 import type { Taken } from "./belief/pool.ts";
 import type { Grant } from "./grant.ts";
 import type { PoolRecord } from "./pool-record.ts";
@@ -22,6 +23,8 @@ export interface CallNews {
   readonly sent_ms: number | null;
   readonly headers: QuotaHeaders;
   readonly retry_after_ms: number | null;
+  /** Where it failed, why; absent: an older version does not say. */
+  readonly fault?: CallFault;
   /** An instance made it out of its own slice, without asking the dispatcher. */
   readonly straight?: boolean;
 }

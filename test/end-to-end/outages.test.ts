@@ -102,12 +102,12 @@ describe("stopping and starting", () => {
       const { json } = await stack.call(`/api/jobs/${id}/audit`);
       expect(verifyChain(json.data).intact).toBe(true);
     }
-    // Its worker ended in the middle of the call: found by its lease, and called again.
+    // Its worker was told to end in the middle of the call: it handed the job back, which was called again.
     const trail = await stack.call(`/api/jobs/${cutOff.json.id}/audit`);
     expect(trail.json.data.map((record: { event: string }) => record.event)).toEqual([
       "accepted",
       "attempt_started",
-      "attempt_lost",
+      "attempt_failed",
       "attempt_started",
       "completed",
     ]);

@@ -40,7 +40,7 @@ export function outcomeOf(kind: string, attempt: number): Outcome {
   const fault = { statusCode: 500, message: "no", retryAfterMs: null };
   return kind === "rate_limited"
     ? { kind, cause: "rate", ...fault }
-    : { kind: "retry", reason: "server_error", billed: "no", usage: null, ...fault };
+    : { kind: "retry", reason: "server_error", billed: "maybe", usage: null, ...fault };
 }
 
 export const endedCall = (outcome: Outcome): EndedCall => {
@@ -56,6 +56,7 @@ export function circumstances(s: State, model: Model, isGranted = false): Circum
     dispatch: { granted: isGranted ? "d" : undefined, late: false, tokens: 1 },
     ...{ over: undefined, callsAnew: false },
     waitCause: () => (s.isLimited && !isGranted ? "rate_limited" : undefined),
+    hasServedOthers: () => false,
     latencyMs: () => undefined,
     requestSha256: () => "0".repeat(64),
     newClaimId: () => `claim-${s.claims}`,

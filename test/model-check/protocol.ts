@@ -102,7 +102,12 @@ function decide(s: State, model: Model, index: number, nudge: Nudge): State {
   if (job === undefined || isEnded(job)) return set(s, index, IDLE);
   const isGranted = nudge === "grant";
   const dead = nudge === null || isGranted ? {} : { dead_lease: nudge };
-  const start = takeOver(job, dead, { nowMs: s.nowMs, actor: "worker:1", nudgeGraceMs: GRACE_MS });
+  const start = takeOver(job, dead, {
+    nowMs: s.nowMs,
+    actor: "worker:1",
+    nudgeGraceMs: GRACE_MS,
+    random: () => 0,
+  });
   if (start === undefined) return set(s, index, IDLE);
   const plan = advance(start, circumstances(s, model, isGranted));
   if (plan.next === "nudge" && plan.draft.records.length === 0)

@@ -12,12 +12,16 @@ export interface Step {
   /** A body of so many bytes, zeros between its two ends. */
   readonly fill?: { readonly bytes: number; readonly prefix: string; readonly suffix: string };
   readonly behaviour?: "hang";
+  /** It answers so for so long after the first call that it answered so, however often it is called. */
+  readonly for_ms?: number;
 }
 
 /** A lab on loopback that answers step by step, for each target by itself; a target's calls go below its name. */
 export class Upstream {
   readonly #server: Server = createServer((request, response) => this.#answer(request, response));
   readonly #steps = new Map<string, readonly Step[]>();
+  /** By target: which step it is at, and since when. */
+  readonly #at = new Map<string, { step: number; sinceMs: number }>();
   /** Calls of each target so far. */
   readonly calls = new Map<string, number>();
 
@@ -38,13 +42,23 @@ export class Upstream {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
+  #next(target: string): Step | undefined {
+    const steps = this.#steps.get(target) ?? [];
+    const nowMs = performance.now();
+    let { step, sinceMs } = this.#at.get(target) ?? { step: 0, sinceMs: nowMs };
+    const lasts = steps[step]?.for_ms;
+    if (lasts !== undefined && nowMs - sinceMs >= lasts) [step, sinceMs] = [step + 1, nowMs];
+    const isLast = step >= steps.length - 1;
+    const stays = steps[step]?.for_ms !== undefined || isLast;
+    this.#at.set(target, stays ? { step, sinceMs } : { step: step + 1, sinceMs: nowMs });
+    return steps[step];
+  }
+
   #answer(request: IncomingMessage, response: ServerResponse): void {
     request.resume().on("end", () => {
       const target = (request.url ?? "").split("/")[1] ?? "";
-      const call = this.calls.get(target) ?? 0;
-      this.calls.set(target, call + 1);
-      const steps = this.#steps.get(target) ?? [];
-      const step = steps[Math.min(call, steps.length - 1)];
+      this.calls.set(target, (this.calls.get(target) ?? 0) + 1);
+      const step = this.#next(target);
       if (step?.behaviour === "hang") return;
       response.writeHead(step?.status ?? 200, { "content-type": "application/json", ...step?.headers });
       response.end(bytesOf(step ?? {}));

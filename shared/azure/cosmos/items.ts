@@ -52,7 +52,7 @@ export const ITEMS = {
   job: {
     ...{ ...OF_A_JOB, kind: "job", id: "`job`", ids: "c.id = 'job'" },
     foundBy: [
-      ...["/status", "/model", "/created_at_ms", "/wake_at_ms", "/_ts"],
+      ...["/status", "/model", "/job_id", "/created_at_ms", "/wake_at_ms", "/_ts"],
       ...["/parked_at_ms", "/parked/place", "/parked/deadline_ms", "/held/revision"],
     ],
     until: "a day after its audit trail",

@@ -14,7 +14,7 @@ import type { SwitchWait, Waiting } from "../../job/waiting.ts";
 import { inLine } from "../../job/waits-for.ts";
 import type { CostUnknown } from "../../model/cost.ts";
 import type { Usage } from "../../model/usage.ts";
-import { WAIT_CAUSES, type WaitCause } from "../../model/wait-cause.ts";
+import { ILLNESSES, type Illness, isIllness, WAIT_CAUSES, type WaitCause } from "../../model/wait-cause.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { type Status, TERMINAL_STATUSES } from "../../status.ts";
 import { isKnownVersion, STORED_VERSION, UnreadableItem } from "../../store.ts";
@@ -35,6 +35,7 @@ export interface JobDocument extends Omit<JobFacts, "others">, WaitFields {
   readonly error: Ended["error"];
   readonly has_response: boolean;
   readonly content_deleted: boolean;
+  readonly content_deleted_at_ms?: number;
   readonly incomplete?: string;
   readonly redriven_to?: string;
   /** Absent once it has ended. */
@@ -46,6 +47,10 @@ export interface JobDocument extends Omit<JobFacts, "others">, WaitFields {
 interface WaitFields {
   /** For a time. */
   readonly retry_at_ms: number | null;
+  /** For a deployment that is ill, until then. */
+  readonly ill?: { readonly cause: Illness; readonly deployment: string };
+  /** Since when, but for quota. */
+  readonly wait_since_ms?: number;
   /** For what a change may bring. With `parked` only so that it is found once it is to be chosen for anew. */
   readonly held?: {
     readonly cause: (typeof HELD_FOR)[number];
@@ -59,6 +64,8 @@ interface WaitFields {
     readonly tokens: number;
     readonly deployments: readonly string[];
     readonly cause?: WaitCause;
+    /** More of the cause, which the version before does not know. */
+    readonly illness?: Illness;
     /** In the line of all that wait (quota/turns/line.ts), and the job's deadline; absent: an older version stored it. */
     readonly place?: string;
     readonly deadline_ms?: number;
@@ -70,7 +77,7 @@ const HELD_FOR = ["switched_off", "over_budget", "quota"] as const;
 export function documentOf(job: Job): JobDocument {
   const queued = job.status === "queued" ? job : undefined;
   const ended = isEnded(job) ? job : undefined;
-  const { parked_at_ms, parked, held, retry_at_ms }: WaitFields = waitFields(queued);
+  const { parked_at_ms, parked, held, retry_at_ms, ill, wait_since_ms }: WaitFields = waitFields(queued);
   const document = {
     v: STORED_VERSION,
     kind: "job",
@@ -89,9 +96,11 @@ export function documentOf(job: Job): JobDocument {
     completed_at_ms: ended?.completed_at_ms ?? null,
     wake_at_ms: isEnded(job) ? undefined : job.wake_at_ms,
     nudges_resent: queued?.nudges_resent ?? 0,
-    ...{ retry_at_ms, held, parked_at_ms, parked },
+    ...{ retry_at_ms, ill, wait_since_ms, held, parked_at_ms, parked },
     attempts: job.attempts,
     attempts_spent: job.attempts_spent,
+    attempts_lost: job.attempts_lost,
+    setbacks: job.setbacks,
     lease: leaseOf(job),
     budget_claims: job.budget_claims,
     refused_by: job.refused_by,
@@ -107,6 +116,7 @@ export function documentOf(job: Job): JobDocument {
     error: ended?.error ?? null,
     has_response: ended?.has_response ?? false,
     content_deleted: ended?.content_deleted ?? false,
+    content_deleted_at_ms: ended?.content_deleted_at_ms,
     redriven_from: job.redriven_from,
     redriven_to: ended?.redriven_to,
     audit_seq: job.audit_seq,
@@ -122,9 +132,14 @@ function waitFields(job: Queued | undefined): WaitFields {
     case undefined:
       return { retry_at_ms: null };
     case "time":
-      return { retry_at_ms: waiting.until_ms };
+      return { retry_at_ms: waiting.until_ms, ...sinceOf(waiting) };
+    case "deployment": {
+      const { until_ms, cause, deployment } = waiting;
+      return { retry_at_ms: until_ms, ill: { cause, deployment }, ...sinceOf(waiting) };
+    }
     case "quota": {
-      const { for: _, since_ms, revision, others, ...how } = waiting;
+      const { for: _, since_ms, revision, others, cause, ...rest } = waiting;
+      const how = { ...rest, ...causeOf(cause) };
       const { place = "", deadline_ms = 0 } = (job && inLine(job)) ?? {};
       return {
         retry_at_ms: null,
@@ -135,14 +150,27 @@ function waitFields(job: Queued | undefined): WaitFields {
     }
     case "switch": {
       const { revision, others } = waiting;
-      return { retry_at_ms: null, held: { ...others, cause: "switched_off", revision } };
+      const held = { ...others, cause: "switched_off", revision } as const;
+      return { retry_at_ms: null, held, ...sinceOf(waiting) };
     }
     case "budget": {
       const { revision, budget, until_ms, others } = waiting;
       const held = { ...others, cause: "over_budget", revision, budget } as const;
-      return { retry_at_ms: null, held: until_ms === null ? held : { ...held, until_ms } };
+      const since = sinceOf(waiting);
+      return { retry_at_ms: null, held: until_ms === null ? held : { ...held, until_ms }, ...since };
     }
   }
+}
+
+const sinceOf = ({ since_ms }: { readonly since_ms?: number }): Pick<WaitFields, "wait_since_ms"> =>
+  since_ms === undefined ? {} : { wait_since_ms: since_ms };
+
+/** The version before knows but one cause of a deployment that is ill. To be made simple by the next. */
+function causeOf(cause: WaitCause | undefined): { cause?: WaitCause; illness?: Illness } {
+  if (cause === undefined) return {};
+  return isIllness(cause) && cause !== "deployment_failing"
+    ? { cause: "deployment_failing", illness: cause }
+    : { cause };
 }
 
 const whatever = <T>(type: "string" | "object") =>
@@ -165,6 +193,8 @@ const FACTS = z.object({
   },
   ...{ metadata: z.record(text, text), envelope_sha256: text, created_at_ms: number, deadline_ms: number },
   ...{ not_before_ms: number.nullable(), started_at_ms: number.nullable(), attempts: number },
+  attempts_lost: number.exactOptional(),
+  setbacks: z.looseObject({ pauses: number, since_ms: number, last_ms: number }).exactOptional(),
   ...{ attempts_spent: number, budget_claims: z.record(text, text).exactOptional() },
   ...{ refused_by: z.array(text), tried: z.array(text), deployment: text.nullable() },
   ...{
@@ -180,6 +210,8 @@ const FACTS = z.object({
 const QUEUED = z.object({ status: z.literal("queued"), wake_at_ms: number, nudges_resent: number });
 const WAITS = z.object({
   retry_at_ms: number.nullable(),
+  ill: z.looseObject({ cause: z.enum(ILLNESSES), deployment: text }).optional(),
+  wait_since_ms: number.optional(),
   held: z
     .looseObject({ cause: z.enum(HELD_FOR), revision: number, budget: text.optional() })
     .extend({ until_ms: number.optional() })
@@ -187,6 +219,7 @@ const WAITS = z.object({
   parked_at_ms: number.optional(),
   parked: z
     .looseObject({ tokens: number, deployments: z.array(text), cause: z.enum(WAIT_CAUSES).optional() })
+    .extend({ illness: z.enum(ILLNESSES).optional() })
     .optional(),
 });
 const IN_PROGRESS = z.object({ status: z.literal("in_progress"), wake_at_ms: number, lease });
@@ -195,6 +228,7 @@ const ENDED = z.object({
   ...{ completed_at_ms: number, has_response: z.boolean(), content_deleted: z.boolean() },
   usage: whatever<Usage>("object").nullable(),
   error: z.looseObject({ code: whatever<JobErrorCode>("string"), message: text }).nullable(),
+  content_deleted_at_ms: number.exactOptional(),
   incomplete: text.exactOptional(),
   redriven_to: text.exactOptional(),
 });
@@ -226,9 +260,20 @@ export function jobOf(item: unknown): Job {
   }
 }
 
-function waitingOf({ retry_at_ms, held, parked, parked_at_ms }: z.infer<typeof WAITS>): Waiting | null {
+/** How a queued job waits, by fields of its item. @throws ZodError */
+export function waitOfFields(fields: unknown): Waiting | null {
+  return waitingOf(WAITS.parse(fields));
+}
+
+/** The fields of an item that say so. */
+export const WAIT_FIELDS = Object.keys(WAITS.shape);
+
+function waitingOf(fields: z.infer<typeof WAITS>): Waiting | null {
+  const { retry_at_ms, ill, wait_since_ms, held, parked, parked_at_ms } = fields;
+  const since = wait_since_ms === undefined ? {} : { since_ms: wait_since_ms };
   if (parked !== undefined && parked_at_ms !== undefined) {
-    const { place: _, deadline_ms: _deadline, tokens, deployments, cause, ...others } = parked;
+    const { place: _, deadline_ms: _deadline, tokens, deployments, illness, ...rest } = parked;
+    const { cause = illness, ...others } = illness === undefined ? rest : { ...rest, cause: illness };
     return {
       ...{ for: "quota", since_ms: parked_at_ms, tokens, deployments, ...kept(others) },
       ...(cause === undefined ? {} : { cause }),
@@ -237,10 +282,14 @@ function waitingOf({ retry_at_ms, held, parked, parked_at_ms }: z.infer<typeof W
   }
   if (held !== undefined) {
     const { cause, revision, budget = "", until_ms = null, ...others } = held;
-    if (cause === "over_budget") return { for: "budget", revision, budget, until_ms, ...kept(others) };
-    return { for: "switch", revision, ...kept(others) };
+    if (cause === "over_budget")
+      return { for: "budget", revision, budget, until_ms, ...since, ...kept(others) };
+    return { for: "switch", revision, ...since, ...kept(others) };
   }
-  return retry_at_ms === null ? null : { for: "time", until_ms: retry_at_ms };
+  if (retry_at_ms === null) return null;
+  if (ill === undefined) return { for: "time", until_ms: retry_at_ms, ...since };
+  const { cause, deployment } = ill;
+  return { for: "deployment", cause, deployment, until_ms: retry_at_ms, ...since };
 }
 
 function kept(others: Readonly<Record<string, unknown>>): Pick<SwitchWait, "others"> {

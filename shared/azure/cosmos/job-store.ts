@@ -176,7 +176,22 @@ export class CosmosJobStore implements JobStore {
     }
   }
 
-  async list(tenantId: string, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }> {
+  async find(jobId: string): Promise<Stored<Job> | undefined> {
+    const query = queryOf(ITEMS.job, {
+      ...{ top: 1, select: "c.tenant_id, c.job_id", where: "c.job_id = @id" },
+      parameters: { "@id": jobId },
+    });
+    const found = await storeOperation("find", (abortSignal) =>
+      this.#jobs.container.items.query<JobKey>(query, { maxItemCount: 1, abortSignal }).fetchAll(),
+    );
+    const [key] = found.resources;
+    return key && (await this.read(key));
+  }
+
+  async list(
+    tenantId: string | undefined,
+    filter: ListFilter,
+  ): Promise<{ jobs: readonly Job[]; hasMore: boolean }> {
     const conditions: string[] = [];
     const parameters: Record<`@${string}`, string | number> = {};
     const where = (condition: string, name: `@${string}`, value: string | number | undefined) => {
@@ -201,7 +216,10 @@ export class CosmosJobStore implements JobStore {
     });
     const found = await storeOperation("list", (abortSignal) =>
       this.#jobs.container.items
-        .query<object>(query, { partitionKey: [tenantId], maxItemCount: filter.limit + 1, abortSignal })
+        .query<object>(query, {
+          ...(tenantId === undefined ? {} : { partitionKey: [tenantId] }),
+          ...{ maxItemCount: filter.limit + 1, abortSignal },
+        })
         .fetchAll(),
     );
     const { resources } = found;

@@ -1,8 +1,26 @@
 import type { Container } from "@azure/cosmos";
-import type { LiveJob, LiveJobs } from "../../job/backlog.ts";
+import { z } from "zod";
+import type { LiveJob, LiveJobs, RunningCall } from "../../job/backlog.ts";
 import { storeOperation } from "./client.ts";
 import { ITEMS } from "./items.ts";
+import { WAIT_FIELDS, waitOfFields } from "./job-document.ts";
 import { countOf, queryOf } from "./queries.ts";
+
+const FIELDS = [
+  ...["tenant_id", "job_id", "model", "status", "created_at_ms", "not_before_ms", "wake_at_ms"],
+] as const;
+type Row = Readonly<Record<string, unknown>>;
+
+/** Of an item that this version cannot read nobody can say why it waits. */
+function waitingIn(row: Row): LiveJob["waiting"] {
+  if (row.status !== "queued") return null;
+  try {
+    return waitOfFields(row);
+  } catch (thrown) {
+    if (thrown instanceof z.ZodError) return null;
+    throw thrown;
+  }
+}
 
 /** Live jobs of all tenants by the indexed `status` and `wake_at_ms`, which ended jobs do not have. */
 export class CosmosLiveJobs implements LiveJobs {
@@ -35,10 +53,24 @@ export class CosmosLiveJobs implements LiveJobs {
   async soonest(limit: number): Promise<readonly LiveJob[]> {
     const query = queryOf(ITEMS.job, {
       ...{ top: limit, where: "c.wake_at_ms >= 0", orderBy: "c.wake_at_ms" },
-      select: "c.tenant_id, c.model, c.status, c.created_at_ms, c.not_before_ms, c.wake_at_ms",
+      select: [...FIELDS, ...WAIT_FIELDS].map((name) => `c.${name}`).join(", "),
     });
     const found = await storeOperation("live jobs", (abortSignal) =>
-      this.#jobs.items.query<LiveJob>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
+      this.#jobs.items.query<Row>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
+    );
+    return found.resources.map((row) => {
+      const fields = Object.fromEntries(FIELDS.map((name) => [name, row[name]])) as unknown;
+      return { ...(fields as Omit<LiveJob, "waiting">), waiting: waitingIn(row) };
+    });
+  }
+
+  async running(limit: number): Promise<readonly RunningCall[]> {
+    const query = queryOf(ITEMS.job, {
+      ...{ top: limit, where: "c.status = 'in_progress'" },
+      select: "c.lease.deployment, c.lease.started_at_ms",
+    });
+    const found = await storeOperation("running calls", (abortSignal) =>
+      this.#jobs.items.query<RunningCall>(query, { maxItemCount: limit, abortSignal }).fetchAll(),
     );
     return found.resources;
   }

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { ENDPOINTS, isEnded, type Job, type StoredResponse } from "../../job/job.ts";
+import { WAIT_REASONS, waitOf } from "../../job/waits-for.ts";
+import { MAX_AHEAD } from "../../limits.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { STATUSES } from "../../status.ts";
 import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
@@ -39,7 +41,23 @@ export const costSchema = z
   })
   .describe("By the catalogue's prices.");
 
-const withoutResponse = z.object({
+const waitingSchema = z
+  .object({
+    reason: z
+      .enum(WAIT_REASONS)
+      .describe(
+        "`quota`: of the deployment; `deployment_failing`, `credential_refused`, `account_empty`: the deployment is ill, and jobs try it ever more rarely until it is well; `concurrency`: it bears so many calls at a time; `budget`: the tenant's money; `switched_off`: by an operator; `scheduled`: `not_before`; `back_off`: after a failed attempt.",
+      ),
+    deployment: text("That it waits for, the preferred one of several.").nullable(),
+    since: unixTime("When it began to wait so."),
+    until: unixTime("When it is looked at again; null: when what it waits for has come.").nullable(),
+    ahead: whole(
+      `In line for quota: the tenant's own jobs before it there, ${MAX_AHEAD} at most; null: it is in no line, or this is a list.`,
+    ).nullable(),
+  })
+  .describe("Why it waits, where it waits for more than a worker.");
+
+export const jobWithoutContent = z.object({
   id: z
     .string()
     .regex(/^job_[0-9a-f]{32}$/)
@@ -57,6 +75,7 @@ const withoutResponse = z.object({
   provider: text("The lab that made its model.").nullable(),
   simulated: flag("True: the answer is made up."),
   attempts: whole("Calls of a deployment so far, those refused with 429 included."),
+  waiting: waitingSchema.nullable(),
   created_at: unixTime("When it was accepted, Unix time, seconds."),
   not_before: unixTime("As submitted.").nullable(),
   started_at: unixTime("When it was first claimed for a call.").nullable(),
@@ -77,7 +96,8 @@ const withoutResponse = z.object({
     })
     .nullable()
     .describe("Why it failed or expired."),
-  metadata: z.record(z.string(), z.string()).describe("As submitted."),
+  metadata: z.record(z.string(), z.string()).describe("As submitted; empty once the content was deleted."),
+  content_deleted_at: unixTime("When its request, response and metadata were deleted.").nullable(),
   redriven_from: text("The ended job that an operator made this one of.").nullable(),
   redriven_to: text("The job that an operator made of this one after it had ended.").nullable(),
   urls: z
@@ -91,7 +111,13 @@ const withoutResponse = z.object({
 
 export const jobSchema = z
   .object({
-    ...withoutResponse.shape,
+    ...jobWithoutContent.shape,
+    response_absent: z
+      .enum(["listed", "not_ended", "no_answer", "deleted", "expired"])
+      .nullable()
+      .describe(
+        "Why `response` is null: `listed`, a list has none; `not_ended`; `no_answer`, no deployment's answer ended the job; `deleted`, by DELETE; `expired`, after its retention. Null: it is there.",
+      ),
     response: z
       .object({
         status_code: whole("The deployment's HTTP status."),
@@ -109,8 +135,26 @@ export const jobSchema = z
 
 const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : secondsOf(ms));
 
-/** A job as a client sees it, without its response. */
-export function jobResource(job: Job): z.input<typeof withoutResponse> {
+function waitingResource(
+  job: Job,
+  nowMs: number,
+  ahead: number | null,
+): z.input<typeof waitingSchema> | null {
+  const wait = job.status === "queued" ? waitOf(job, nowMs) : null;
+  if (wait === null) return null;
+  const { reason, deployment, since_ms, until_ms } = wait;
+  return { reason, deployment, since: secondsOf(since_ms), until: secondsOrNull(until_ms), ahead };
+}
+
+/**
+ * A job as a client sees it, without its response.
+ * @param ahead jobs before it in its line; null: it is not known
+ */
+export function jobResource(
+  job: Job,
+  nowMs: number,
+  ahead: number | null = null,
+): z.input<typeof jobWithoutContent> {
   const path = `/api/jobs/${job.job_id}`;
   const ended = isEnded(job) ? job : undefined;
   return {
@@ -124,6 +168,7 @@ export function jobResource(job: Job): z.input<typeof withoutResponse> {
     provider: job.provider,
     simulated: job.simulated,
     attempts: job.attempts,
+    waiting: waitingResource(job, nowMs, ahead),
     created_at: secondsOf(job.created_at_ms),
     not_before: secondsOrNull(job.not_before_ms),
     started_at: secondsOrNull(job.started_at_ms),
@@ -135,6 +180,7 @@ export function jobResource(job: Job): z.input<typeof withoutResponse> {
     incomplete: ended?.incomplete ?? null,
     error: ended?.error ?? null,
     metadata: job.metadata,
+    content_deleted_at: secondsOrNull(ended?.content_deleted_at_ms ?? null),
     redriven_from: job.redriven_from ?? null,
     redriven_to: ended?.redriven_to ?? null,
     urls: { get: path, cancel: `${path}/cancel`, audit: `${path}/audit` },
@@ -147,9 +193,21 @@ type Answered = Pick<StoredResponse, "status_code" | "request_id" | "body">;
  * The whole job as JSON text. The deployment's answer is put in as it came, never parsed and written again, so that
  * its numbers and its hash stay what they were.
  */
-export function jobJson(job: Job, response: Answered | undefined): string {
-  const head = JSON.stringify(jobResource(job));
-  return `${head.slice(0, -1)},"response":${responseJson(response)}}`;
+export function jobJson(
+  job: Job,
+  response: Answered | undefined,
+  nowMs: number,
+  ahead: number | null = null,
+): string {
+  const head = JSON.stringify(jobResource(job, nowMs, ahead));
+  const absent = JSON.stringify(response === undefined ? absenceOf(job) : null);
+  return `${head.slice(0, -1)},"response_absent":${absent},"response":${responseJson(response)}}`;
+}
+
+function absenceOf(job: Job): "not_ended" | "no_answer" | "deleted" | "expired" {
+  if (!isEnded(job)) return "not_ended";
+  if (job.content_deleted) return "deleted";
+  return job.has_response ? "expired" : "no_answer";
 }
 
 function responseJson(response: Answered | undefined): string {
@@ -172,14 +230,20 @@ export function matchesEtag(ifNoneMatch: string | undefined, etag: string): bool
 }
 
 const POLL_SECONDS = 1;
-const MAX_POLL_SECONDS = 60;
+const MAX_POLL_SECONDS = 30;
+/** What has lasted so long will last a quarter of that on, as far as anybody knows. */
+const LASTS_ON = 0.25;
 
-/** When to ask again: soon for a job that may end any moment, later for one that waits for a known time. */
+/**
+ * When to ask again: soon for a job that may end any moment, when its wait is over where that is known, else the later
+ * the longer it has waited or run.
+ */
 export function retryAfterSeconds(job: Job, nowMs: number): number {
   if (isEnded(job)) return 0;
-  const retryMs = job.status === "queued" && job.waiting?.for === "time" ? job.waiting.until_ms : 0;
-  const dueMs = Math.max(job.not_before_ms ?? 0, retryMs);
-  return Math.min(Math.max(Math.ceil((dueMs - nowMs) / 1000), POLL_SECONDS), MAX_POLL_SECONDS);
+  const wait = job.status === "queued" ? waitOf(job, nowMs) : null;
+  const sinceMs = wait?.since_ms ?? (job.status === "queued" ? job.created_at_ms : job.lease.started_at_ms);
+  const lastsMs = wait?.until_ms == null ? (nowMs - sinceMs) * LASTS_ON : wait.until_ms - nowMs;
+  return Math.min(Math.max(Math.ceil(lastsMs / 1000), POLL_SECONDS), MAX_POLL_SECONDS);
 }
 
 /** What the contract says of the headers of a job's answers. */

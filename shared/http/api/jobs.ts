@@ -3,8 +3,12 @@ import type { EndDeps } from "../../job/ending/await-end.ts";
 import { cancelJob, type EndingDeps, jobNotFound } from "../../job/ending/cancel.ts";
 import { deleteJobContent } from "../../job/ending/delete-content.ts";
 import { holdCall } from "../../job/intake/held-call.ts";
+import type { Job } from "../../job/job.ts";
 import type { JobStore } from "../../job/ports.ts";
-import { MAX_WAIT_SECONDS } from "../../limits.ts";
+import { inLine } from "../../job/waits-for.ts";
+import { MAX_AHEAD, MAX_WAIT_SECONDS } from "../../limits.ts";
+import type { ParkedJobs } from "../../quota/ports.ts";
+import { laneOf } from "../../quota/turns/line.ts";
 import { hasEnded, STATUSES } from "../../status.ts";
 import type { JobKey } from "../../store.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
@@ -27,6 +31,7 @@ import { JOB_ID, jobInPath, limit, name, prefer } from "./parameters.ts";
 
 export interface JobRoutesDeps extends EndingDeps, EndDeps {
   readonly throttle: Throttle;
+  readonly parkedJobs: Pick<ParkedJobs, "inLine">;
 }
 
 const list = route({
@@ -49,13 +54,13 @@ const list = route({
       .describe("The `last_id` of the page before."),
   }),
   answers: { 200: { description: "A page.", schema: pageSchema(jobSchema) } },
-  handle: async ({ store }: JobRoutesDeps, { query: { after: afterId, ...filter } }, { tenant }) => {
+  handle: async ({ store, clock }: JobRoutesDeps, { query: { after: afterId, ...filter } }, { tenant }) => {
     const after = afterId === undefined ? undefined : await cursor(store, tenant.id, afterId);
     const { jobs, hasMore } = await store.list(tenant.id, { ...filter, after });
     return json(
       200,
       pageOf(
-        jobs.map((job) => ({ ...jobResource(job), response: null })),
+        jobs.map((job) => ({ ...jobResource(job, clock.now()), response_absent: "listed", response: null })),
         hasMore,
       ),
     );
@@ -74,6 +79,14 @@ const keyOf = ({ id: tenant_id }: Tenant, { id: job_id }: { readonly id: string 
   tenant_id,
   job_id,
 });
+
+/** How many of its tenant's jobs are before it in its line; null: it is in none. */
+async function aheadOf({ parkedJobs }: JobRoutesDeps, job: Job): Promise<number | null> {
+  const place = job.status === "queued" ? inLine(job)?.place : undefined;
+  if (place === undefined) return null;
+  const before = await parkedJobs.inLine({ after: `${laneOf(place)}/`, before: place }, MAX_AHEAD);
+  return before.length;
+}
 
 const get = route({
   name: "get-job",
@@ -98,14 +111,16 @@ const get = route({
     if (found === undefined) throw jobNotFound(key);
     const { value: job } = found.job;
     const etag = etagOf(found.job.etag);
+    const nowMs = deps.clock.now();
     const headers = {
       ...(waited ? { "preference-applied": `wait=${asked.Prefer}` } : {}),
-      ...(hasEnded(job.status) ? {} : { "retry-after": String(retryAfterSeconds(job, deps.clock.now())) }),
+      ...(hasEnded(job.status) ? {} : { "retry-after": String(retryAfterSeconds(job, nowMs)) }),
       "cache-control": "private, no-cache",
       etag,
     };
     if (matchesEtag(asked["If-None-Match"], etag)) return { status: 304, headers };
-    return jsonText(200, jobJson(job, found.response), headers);
+    const ahead = await aheadOf(deps, job);
+    return jsonText(200, jobJson(job, found.response, nowMs, ahead), headers);
   },
 });
 
@@ -114,7 +129,7 @@ const remove = route({
   method: "DELETE",
   path: "api/jobs/{id}",
   who: "tenant",
-  summary: "Erase an ended job's request and response; its audit trail stays",
+  summary: "Erase an ended job's request, response and metadata; its audit trail stays",
   params: jobInPath,
   answers: { 204: { description: "Erased, now or before." } },
   errors: ["job_not_found", "job_not_ended"],
@@ -135,7 +150,7 @@ const cancel = route({
   errors: ["job_not_found", "job_ended"],
   handle: async (deps: JobRoutesDeps, { path }, { tenant, actor }) => {
     const { value: job, etag } = await cancelJob(deps, keyOf(tenant, path), actor);
-    return jsonText(200, jobJson(job, undefined), { etag: etagOf(etag) });
+    return jsonText(200, jobJson(job, undefined, deps.clock.now()), { etag: etagOf(etag) });
   },
 });
 

@@ -9,6 +9,8 @@ import { type HealthDeps, healthRoute } from "./health.ts";
 import { type JobRoutesDeps, jobRoutes } from "./jobs.ts";
 import { type ModelsDeps, modelsRoute } from "./models.ts";
 import { openapiDocument } from "./openapi.ts";
+import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
+import { opsJobRoutes } from "./ops-jobs.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
 import { problemAnswer } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
@@ -27,6 +29,7 @@ export type ApiDeps = SubmitRouteDeps &
   ControlAuditDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
+  OpsDeploymentsDeps &
   UsageRoutesDeps;
 
 let document: string | undefined;
@@ -53,6 +56,8 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   healthRoute,
   openapiRoute,
   statusRoute,
+  ...opsJobRoutes,
+  ...opsDeploymentRoutes,
   controlAuditRoute,
   ...deadLetterRoutes,
   ...overridesRoutes,

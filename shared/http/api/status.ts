@@ -3,6 +3,7 @@ import type { Clock } from "../../clock.ts";
 import { backlogOf, type LiveJob, type LiveJobs } from "../../job/backlog.ts";
 import type { DeadLetters } from "../../job/ports.ts";
 import type { SweepRound, SweepRounds } from "../../job/sweep/round.ts";
+import { WAIT_REASONS } from "../../job/waits-for.ts";
 import { MAX_STATUS_JOBS } from "../../limits.ts";
 import { json } from "../answer.ts";
 import { route } from "../route.ts";
@@ -28,6 +29,9 @@ const statusSchema = z
           "False: there are more live jobs than were read, so the rest of this answer is a part only.",
         ),
         jobs_read: whole(`At most ${MAX_STATUS_JOBS}, those first whose time to be looked at comes first.`),
+        waiting: z
+          .partialRecord(z.enum(WAIT_REASONS), z.int().min(0))
+          .describe("Of the jobs read, how many wait for what besides a worker, as a job's `waiting` says."),
         by_tenant_and_model: z
           .array(
             z.object({
@@ -111,6 +115,7 @@ function statusResource({
       oldest_wait_seconds: backlog.oldestWaitSeconds,
       exact: jobs.length < MAX_STATUS_JOBS,
       jobs_read: jobs.length,
+      waiting: backlog.waiting,
       by_tenant_and_model: [...backlog.rows],
     },
     running: counts.running,

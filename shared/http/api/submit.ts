@@ -17,6 +17,7 @@ import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
+import type { ReadJson } from "../json-text.ts";
 import { route } from "../route.ts";
 import type { Throttle } from "../throttle.ts";
 import { etagOf, JOB_HEADERS, jobJson, jobSchema, retryAfterSeconds } from "./job-resource.ts";
@@ -107,14 +108,14 @@ export const submitRoute = route({
       ...{ endpoint, model: body.model, body, priority, metadata, ...timesOf(envelope) },
       bodyText: sent.bodyText,
       // The envelope as it was sent, before defaults: a client that sends the same has the same hash.
-      envelopeSha256: sha256Hex(canonicalize(sent.value) ?? ""),
+      envelopeSha256: envelopeSha256(sent),
       idempotencyKey: headers["Idempotency-Key"] ?? null,
       refusal: untimely,
     };
     const intake = { ...deps.intake, log, heldCalls: deps.throttle };
     const { found, waited } = await takeIn(intake, submit, by, headers.Prefer);
     const { value: job, etag } = found.job;
-    return jsonText(202, jobJson(job, found.response), {
+    return jsonText(202, jobJson(job, found.response, deps.intake.clock.now()), {
       location: `/api/jobs/${job.job_id}`,
       etag: etagOf(etag),
       "retry-after": String(retryAfterSeconds(job, deps.intake.clock.now())),
@@ -122,6 +123,12 @@ export const submitRoute = route({
     });
   },
 });
+
+/** Of the canonical envelope (RFC 8785), and of the digits that its numbers lose there. */
+function envelopeSha256({ value, lostNumbers }: ReadJson): string {
+  const canonical = canonicalize(value) ?? "";
+  return sha256Hex(lostNumbers.length === 0 ? canonical : canonical + JSON.stringify(lostNumbers));
+}
 
 function timesOf({ not_before, deadline }: Pick<Envelope, "not_before" | "deadline">) {
   const ms = (seconds: number | undefined) => (seconds === undefined ? null : Math.round(seconds * 1000));

@@ -23,7 +23,12 @@ export function jobNotFound(key: JobKey): Problem {
  * knows: at once in this process, with its next renewal elsewhere.
  * @throws Problem job_not_found, job_ended
  */
-export async function cancelJob(deps: EndingDeps, key: JobKey, actor: string): Promise<Stored<Job>> {
+export async function cancelJob(
+  deps: EndingDeps,
+  key: JobKey,
+  actor: string,
+  reason = "cancelled_by_client",
+): Promise<Stored<Job>> {
   const result = await change(deps.store, key, deps.clock, (job) =>
     isEnded(job)
       ? undefined
@@ -31,7 +36,7 @@ export async function cancelJob(deps: EndingDeps, key: JobKey, actor: string): P
           status: "cancelled",
           nowMs: deps.clock.now(),
           actor,
-          reason: "cancelled_by_client",
+          reason,
         }),
   );
   if (result === undefined) throw jobNotFound(key);

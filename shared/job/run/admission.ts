@@ -145,6 +145,7 @@ export function circumstances(
     leaseSeconds: deps.leaseSeconds,
     nudgeGraceMs: deps.nudgeGraceMs,
     waitCause,
+    hasServedOthers: (deployment, jobId, sinceMs) => deps.quota.hasServedOthers(deployment, jobId, sinceMs),
     latencyMs: (deployment) => deps.latencies.latencyMs(deployment),
     requestSha256: (deployment) => request.sha256For(deployment),
     newClaimId: deps.newClaimId,

@@ -91,9 +91,9 @@ async function runFound(
     return "done";
   }
   const stored = kept instanceof UnreadableItem ? undefined : kept;
-  const { actor, nudgeGraceMs } = deps;
+  const { actor, nudgeGraceMs, random } = deps;
   const estimate = ({ deployment }: Lease) => lostCost(deps.catalogue().deployment(deployment), job, stored);
-  const start = takeOver(job, nudge, { nowMs: deps.clock.now(), actor, nudgeGraceMs, estimate });
+  const start = takeOver(job, nudge, { nowMs: deps.clock.now(), actor, nudgeGraceMs, random, estimate });
   if (start === undefined) return "done"; // a live lease: its holder, or the sweeper, sees to it
   const lost = leaseOf(job);
   if (lost !== null) {

@@ -1,10 +1,11 @@
 import type { Deployment } from "../../model/catalogue.ts";
 import { type Cost, costAtMost } from "../../model/cost.ts";
+import { backOffMs } from "../../model/outcome.ts";
 import { readAsk } from "../../model/protocol/protocols.ts";
 import { admissionTokens } from "../../model/token-estimate.ts";
 import { queuedWakeAtMs } from "../advance.ts";
 import type { Job, Lease, Live, Queued, StoredRequest } from "../job.ts";
-import { type Draft, draftOf, loseAttempt } from "../life-cycle.ts";
+import { type Draft, draftOf, loseAttempt, type Requeue } from "../life-cycle.ts";
 import type { Nudge } from "../ports.ts";
 
 /**
@@ -18,6 +19,7 @@ export function takeOver(
     readonly nowMs: number;
     readonly actor: string;
     readonly nudgeGraceMs: number;
+    readonly random: () => number;
     /** What the lost call may have cost; absent: nobody can tell. */
     readonly estimate?: (lease: Lease) => Cost | null;
   },
@@ -26,16 +28,26 @@ export function takeOver(
   const { lease } = job;
   const dead = nudge.dead_lease;
   if (dead?.claim_id !== lease.claim_id || dead.renewals !== lease.renewals) return undefined;
-  const requeue = {
+  const retryAtMs = retryLostAtMs(job, by);
+  const requeue: Requeue = {
     nowMs: by.nowMs,
     actor: by.actor,
     reason: "lease_expired",
     failure: `${lease.deployment}: the worker was lost during the call`,
-    retryAtMs: null,
-    wakeAtMs: queuedWakeAtMs(job, by.nowMs, by.nudgeGraceMs),
-    spent: true,
+    retryAtMs,
+    wakeAtMs: queuedWakeAtMs(job, retryAtMs ?? by.nowMs, by.nudgeGraceMs),
+    spent: false,
+    lost: true,
   };
   return loseAttempt(draftOf(job), requeue, by.estimate?.(lease) ?? null);
+}
+
+/** At once after the first loss, which is nobody's fault; then after ever longer pauses, for it may be the job's. */
+function retryLostAtMs(
+  { attempts_lost: before = 0 }: Job,
+  by: { readonly nowMs: number; readonly random: () => number },
+): number | null {
+  return before === 0 ? null : by.nowMs + backOffMs(before, by.random);
 }
 
 /** What a call that nobody knows the end of may have cost: as reckoned when it was let in, at its deployment's price. */

@@ -1,3 +1,14 @@
+import type { Illness } from "../../model/wait-cause.ts";
+
+/** Why a call failed, for operators. */
+export interface CallFault {
+  readonly illness: Illness;
+  /** In the lab's words, shortened. */
+  readonly message: string;
+  /** Unix ms. */
+  readonly at_ms: number;
+}
+
 /** A deployment's health, as calls tell it. Plain data, for it is shared; times in Unix ms. */
 export interface Breaker {
   readonly state: "closed" | "open" | "half_open";
@@ -16,6 +27,8 @@ export interface Breaker {
   readonly probing_until_ms: number;
   /** When it closed again: from then on more and more calls are let through. Null: all are. */
   readonly ramp_from_ms: number | null;
+  /** Of the last call that failed; absent: none has, or an older version saw it. */
+  readonly fault?: CallFault;
 }
 
 export const CLOSED: Breaker = {
@@ -50,6 +63,21 @@ const LATENCY_GAIN = 0.1;
 
 export type Health = "ok" | "failed";
 
+/** What more is known of a call. */
+export interface CallDetails {
+  readonly fault?: CallFault;
+  /** When it was let go, Unix ms. */
+  readonly takenMs?: number;
+}
+
+export function detailsOf(call: {
+  readonly fault?: CallFault;
+  readonly taken: { readonly at_ms: number };
+}): CallDetails {
+  const { fault, taken } = call;
+  return { takenMs: taken.at_ms, ...(fault === undefined ? {} : { fault }) };
+}
+
 /** After a call ended. @param jobId whose it was */
 export function afterOutcome(
   b: Breaker,
@@ -57,6 +85,7 @@ export function afterOutcome(
   latencyMs: number,
   jobId: string,
   nowMs: number,
+  { fault, takenMs = 0 }: CallDetails = {},
 ): Breaker {
   const fade = 0.5 ** (Math.max(0, nowMs - b.counted_ms) / RECENT_MS);
   const slow = b.latency_ms !== null && latencyMs > Math.max(SLOW_MS, SLOW_FACTOR * b.latency_ms);
@@ -70,9 +99,14 @@ export function afterOutcome(
     failures: b.failures * fade + (failed || slow ? 1 : 0),
     counted_ms: Math.max(b.counted_ms, nowMs),
     latency_ms: latency,
+    ...(failed && fault !== undefined ? { fault } : {}),
     failing_jobs: failed ? [...b.failing_jobs.filter((id) => id !== jobId), jobId].slice(-JOBS_IN_A_ROW) : [],
   };
-  if (b.state !== "closed") return failed ? opened(next, nowMs) : closedAgain(next, nowMs);
+  // One that an operator let through: an answer to a call from before it opened would say nothing new.
+  const isNew = takenMs > b.opened_ms;
+  if (b.state === "half_open" || (b.state === "open" && isNew))
+    return failed ? opened(next, nowMs) : closedAgain(next, nowMs);
+  if (b.state === "open") return failed ? opened(next, nowMs) : next;
   const many = next.calls >= LEAST_CALLS && next.failures >= next.calls * FAILED_SHARE;
   return next.failing_jobs.length >= JOBS_IN_A_ROW || (many && failed) ? opened(next, nowMs) : next;
 }
@@ -93,7 +127,6 @@ function opened(b: Breaker, nowMs: number): Breaker {
 }
 
 function closedAgain(b: Breaker, nowMs: number): Breaker {
-  if (b.state === "open") return b;
   return {
     ...b,
     state: "closed",

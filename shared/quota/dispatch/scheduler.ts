@@ -2,6 +2,7 @@ import {
   afterOutcome,
   type Breaker,
   CLOSED,
+  detailsOf,
   permits,
   permitsAtMs,
   probing,
@@ -23,18 +24,18 @@ import type { CallNews } from "../ports.ts";
 import { FairQueue, type Waiting } from "../turns/fair-queue.ts";
 
 /** A job let go to a deployment. */
-export interface Release {
-  readonly job: Waiting;
+export interface Release<J extends Waiting = Waiting> {
+  readonly job: J;
   readonly deployment: string;
   readonly taken: Taken;
   /** Whoever has not begun it by then must not. */
   readonly lapses_ms: number;
 }
 
-export interface Decision {
-  readonly releases: readonly Release[];
+export interface Decision<J extends Waiting> {
+  readonly releases: readonly Release<J>[];
   /** Jobs that no call could end in time. */
-  readonly late: readonly Waiting[];
+  readonly late: readonly J[];
   /** When to decide again, should nothing happen before; Infinity: when something does. */
   readonly nextAtMs: number;
 }
@@ -78,8 +79,8 @@ interface State {
  * Decides which waiting job goes where and when: pure but for its own memory, with the time handed in. The
  * dispatcher feeds it what waits and what answers say; the simulation runs the same code under its own clock.
  */
-export class Scheduler {
-  readonly queue: FairQueue;
+export class Scheduler<J extends Waiting = Waiting> {
+  readonly queue: FairQueue<J>;
   readonly pools = new Map<string, Pool>();
   readonly breakers = new Map<string, Breaker>();
   /** Pools that were taken from, or that an answer told of. */
@@ -177,7 +178,9 @@ export class Scheduler {
     if (news.outcome === "aborted") return;
     const breaker = this.breakers.get(news.deployment) ?? CLOSED;
     const health = news.outcome === "failed" ? "failed" : "ok";
-    this.breakers.set(news.deployment, afterOutcome(breaker, health, news.latency_ms, news.job_id, nowMs));
+    const { latency_ms, job_id } = news;
+    const after = afterOutcome(breaker, health, latency_ms, job_id, nowMs, detailsOf(news));
+    this.breakers.set(news.deployment, after);
   }
 
   /** Where the sending was not seen here, as long after the release as is usual, and then some. */
@@ -189,12 +192,12 @@ export class Scheduler {
   }
 
   /** @param most releases in this decision; what is left goes in the next, at once */
-  decide(nowMs: number, most: number): Decision {
-    const releases: Release[] = [];
+  decide(nowMs: number, most: number): Decision<J> {
+    const releases: Release<J>[] = [];
     const late = this.#takeLate(nowMs);
     for (const [name, pool] of this.pools) this.pools.set(name, poolAt(pool, nowMs));
     let nextAtMs = Infinity;
-    const done = (nextAtMs: number): Decision => ({ releases: this.#asBursts(releases), late, nextAtMs });
+    const done = (nextAtMs: number): Decision<J> => ({ releases: this.#asBursts(releases), late, nextAtMs });
     // Each takes what it has room for; where a job prefers another with room, that one's turn comes first.
     let open = [...this.#states.values()];
     while (open.length > 0) {
@@ -221,7 +224,7 @@ export class Scheduler {
   }
 
   /** What goes to the same pool at the same time: its answers cannot tell in which order it came. */
-  #asBursts(releases: readonly Release[]): Release[] {
+  #asBursts(releases: readonly Release<J>[]): Release<J>[] {
     const bursts = Map.groupBy(releases, ({ deployment }) => this.#states.get(deployment)?.served.pool);
     return [...bursts.values()].flatMap((together) => {
       const burst_tokens = together.reduce((sum, { taken }) => sum + taken.tokens, 0);
@@ -234,7 +237,7 @@ export class Scheduler {
   #serveNext(
     state: State,
     open: readonly State[],
-    releases: Release[],
+    releases: Release<J>[],
     nowMs: number,
     most: number,
   ): number | "deferred" {
@@ -253,12 +256,12 @@ export class Scheduler {
     return nowMs;
   }
 
-  #isOpen(name: string, open: readonly State[], job: Waiting, nowMs: number): boolean {
+  #isOpen(name: string, open: readonly State[], job: J, nowMs: number): boolean {
     const state = this.#states.get(name);
     return state !== undefined && open.includes(state) && this.#roomAtMs(state, job, nowMs) <= nowMs;
   }
 
-  #roomAtMs(state: State, job: Waiting, nowMs: number): number {
+  #roomAtMs(state: State, job: J, nowMs: number): number {
     const { served, running } = state;
     if (served.off === true) return Infinity;
     const breaker = this.breakers.get(served.name);
@@ -273,7 +276,7 @@ export class Scheduler {
     return Math.max(poolRoomAtMs(pool, job.tokens, nowMs), nowMs + 1);
   }
 
-  #release(state: State, job: Waiting, nowMs: number): Release {
+  #release(state: State, job: J, nowMs: number): Release<J> {
     const { served, running } = state;
     const breaker = this.breakers.get(served.name);
     if (breaker !== undefined && permits(breaker, nowMs) === "probe")
@@ -302,8 +305,8 @@ export class Scheduler {
    * Jobs whose deadline leaves no time for a call, as long as calls usually take, nor for what is before them: of their
    * own tenant's with nearer deadlines at least, even if it had all the quota.
    */
-  #takeLate(nowMs: number): Waiting[] {
-    const late: Waiting[] = [];
+  #takeLate(nowMs: number): J[] {
+    const late: J[] = [];
     if (nowMs < this.#lookedForLateMs + LATE_EVERY_MS) return late;
     this.#lookedForLateMs = nowMs;
     const before = new Map<string, number>();

@@ -12,7 +12,6 @@ import type {
   Report,
   Reports,
 } from "../ports.ts";
-import type { Waiting } from "../turns/fair-queue.ts";
 import type { Leadership } from "./leadership.ts";
 import { LineWatch } from "./line-watch.ts";
 import { PoolKeeper } from "./pool-keeper.ts";
@@ -67,7 +66,7 @@ export type Ended =
 export class Term {
   readonly #deps: DispatcherDeps;
   readonly #leadership: Leadership;
-  readonly #scheduler: Scheduler;
+  readonly #scheduler: Scheduler<ParkedJob>;
   readonly #keeper: PoolKeeper;
   readonly #line: LineWatch;
   readonly #beganMs: number;
@@ -87,8 +86,6 @@ export class Term {
   readonly #countedMs = new Map<string, number>();
   /** Jobs let go that may still be stored as waiting: since when they wait, and when they were let go. */
   readonly #released = new Map<string, { joinedMs: number; atMs: number; lapsesMs: number }>();
-  /** Of the jobs in the queue, as they are stored. */
-  readonly #places = new Map<string, { joinedMs: number; place: string }>();
   readonly #sends = new Set<Promise<void>>();
 
   /**
@@ -246,27 +243,16 @@ export class Term {
     // Let go already, and its worker has not got to it yet.
     if (released !== undefined && released.joinedMs === job.parked_ms) return false;
     this.#released.delete(job.job_id);
-    const before = this.#places.get(job.job_id);
+    const before = this.#scheduler.queue.get(job.job_id);
     // It was chosen for anew, and waits for others since.
-    if (before !== undefined && before.joinedMs < job.parked_ms) {
+    if (before !== undefined && before.parked_ms < job.parked_ms) {
       this.#scheduler.queue.remove(job.job_id);
-      this.#leftQueue(job);
-    }
-    if (this.#scheduler.queue.has(job.job_id) || job.deployments.length === 0) return false;
-    const { parked_ms: joinedMs, place, ...waiting } = job;
-    this.#places.set(job.job_id, { joinedMs, place });
-    this.#scheduler.queue.add(waiting);
+      this.#line.left(before.place);
+    } else if (before !== undefined) return false;
+    if (job.deployments.length === 0) return false;
+    this.#scheduler.queue.add(job);
     this.#newsAtMs = this.#deps.clock.now();
     return true;
-  }
-
-  /** The job is in the queue no more: since when it waits. */
-  #leftQueue(job: Pick<Waiting, "job_id">): number {
-    const parked = this.#places.get(job.job_id);
-    if (parked === undefined) return 0;
-    this.#places.delete(job.job_id);
-    this.#line.left(parked.place);
-    return parked.joinedMs;
   }
 
   decideSoon(atMs = this.#deps.clock.now()): void {
@@ -286,13 +272,15 @@ export class Term {
     this.#nextAtMs = nextAtMs;
     if (releases.length > 0) this.#release(releases, nowMs);
     if (late.length > 0) this.#send(this.#deps.releases.giveUp(late.map(keyOf)), late.length);
-    for (const job of late) this.#leftQueue(job);
+    for (const { place } of late) this.#line.left(place);
     if (nextAtMs < Infinity) this.decideSoon(nextAtMs);
   }
 
-  #release(releases: readonly Release[], nowMs: number): void {
-    for (const { job, lapses_ms: lapsesMs } of releases)
-      this.#released.set(job.job_id, { joinedMs: this.#leftQueue(job), atMs: nowMs, lapsesMs });
+  #release(releases: readonly Release<ParkedJob>[], nowMs: number): void {
+    for (const { job, lapses_ms: lapsesMs } of releases) {
+      this.#released.set(job.job_id, { joinedMs: job.parked_ms, atMs: nowMs, lapsesMs });
+      this.#line.left(job.place);
+    }
     const granted = releases.map(({ job, ...grant }) => ({ key: keyOf(job), grant }));
     this.#send(this.#deps.releases.release(granted), releases.length);
   }
@@ -308,6 +296,6 @@ export class Term {
   }
 }
 
-function keyOf({ tenant_id, job_id }: Waiting): JobKey {
+function keyOf({ tenant_id, job_id }: JobKey): JobKey {
   return { tenant_id, job_id };
 }

@@ -1,4 +1,5 @@
-import type { Outcome } from "../../model/outcome.ts";
+import { illnessOf, type Outcome } from "../../model/outcome.ts";
+import type { CallFault } from "../belief/breaker.ts";
 import type { Taken } from "../belief/pool.ts";
 import type { CallNews } from "../ports.ts";
 
@@ -15,7 +16,8 @@ export interface HeardCall {
   readonly outcome: Outcome;
 }
 
-const UNAUTHORIZED = 401;
+/** Of a lab's words, in a report of many calls. */
+const MAX_FAULT_CHARS = 200;
 const NO_HEADERS = { requests: null, tokens: null };
 
 /** Of a job that was let go, and no call came of it. */
@@ -39,11 +41,20 @@ export function newsOf({
     sent_ms: sentMs,
     headers: ("quota" in outcome ? outcome.quota : undefined) ?? NO_HEADERS,
     retry_after_ms: "retryAfterMs" in outcome ? outcome.retryAfterMs : null,
+    ...faultOf(outcome, sentMs + Math.round(latencyMs)),
     ...(granted ? {} : { straight: true }),
   };
 }
 
+function faultOf(outcome: Outcome, at_ms: number): { readonly fault?: CallFault } {
+  if (outcomeOf(outcome) !== "failed" || !("message" in outcome)) return {};
+  const message = outcome.message.slice(0, MAX_FAULT_CHARS).toWellFormed();
+  return { fault: { illness: illnessOf(outcome) ?? "deployment_failing", message, at_ms } };
+}
+
 function outcomeOf(outcome: Outcome): CallNews["outcome"] {
+  // An empty account among them: that is no limit of its rate, and a wait does not cure it.
+  if (illnessOf(outcome) !== undefined) return "failed";
   switch (outcome.kind) {
     case "rate_limited":
       return "refused";
@@ -51,9 +62,6 @@ function outcomeOf(outcome: Outcome): CallNews["outcome"] {
       return "failed";
     case "aborted":
       return "aborted";
-    case "turned_away":
-      // Its key is refused: that is the deployment's fault. All else may be the request's own.
-      return outcome.statusCode === UNAUTHORIZED ? "failed" : "ok";
     default:
       return "ok";
   }

@@ -7,6 +7,7 @@ import {
   afterOutcome,
   type Breaker,
   CLOSED,
+  detailsOf,
   permits,
   permitsAtMs,
   probing,
@@ -29,7 +30,7 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Grant } from "../grant.ts";
 import type { Limited } from "../limited.ts";
 import type { PoolRecord } from "../pool-record.ts";
-import type { ParkedJob, ParkedJobs, QuotaLedger } from "../ports.ts";
+import type { CallNews, ParkedJob, ParkedJobs, QuotaLedger } from "../ports.ts";
 import { slotsOfOthers, withSlots } from "../slots.ts";
 import type { Wait } from "../wait.ts";
 import { type HeardCall, NO_CALL, newsOf } from "./call-news.ts";
@@ -104,6 +105,8 @@ export class InstanceQuota {
   readonly #pools = new Map<string, State>();
   readonly #slots = new Map<string, OwnSlots>();
   readonly #breakers = new Map<string, Breaker>();
+  /** By deployment, the last calls that ended well, of two jobs: whose, and when. */
+  readonly #served = new Map<string, readonly { readonly jobId: string; readonly atMs: number }[]>();
 
   constructor(deps: InstanceQuotaDeps) {
     this.#deps = deps;
@@ -132,7 +135,10 @@ export class InstanceQuota {
     const breaker = this.#breakers.get(deployment);
     // As it recovers the dispatcher lets calls go, few at first.
     if (breaker !== undefined && (permits(breaker, nowMs) === "no" || rampShare(breaker, nowMs) < 1))
-      return { cause: "deployment_failing", untilMs: Math.max(permitsAtMs(breaker, nowMs), nowMs + 1) };
+      return {
+        cause: breaker.fault?.illness ?? "deployment_failing",
+        untilMs: Math.max(permitsAtMs(breaker, nowMs), nowMs + 1),
+      };
     const limited = this.#limited(deployment);
     const { isLimited, slice, notBeforeMs, nothing } = this.#stateOf(limited);
     if (nowMs < notBeforeMs) return { cause: "rate_limited", untilMs: notBeforeMs };
@@ -193,7 +199,8 @@ export class InstanceQuota {
     const { deployment, job_id: jobId, outcome } = news;
     const limited = this.#limited(deployment);
     this.#slots.get(deployment)?.begun.delete(jobId);
-    if (outcome !== "aborted") this.#judge(deployment, outcome === "failed", news.latency_ms, jobId);
+    if (call.outcome.kind === "completed") this.#hasServed(deployment, jobId);
+    if (outcome !== "aborted") this.#judge(news);
     if (outcome === "refused") {
       const state = this.#stateOf(limited);
       const waitMs = Math.min(news.retry_after_ms ?? UNKNOWN_WAIT_MS, MAX_RETRY_AFTER_SECONDS * 1000);
@@ -225,11 +232,29 @@ export class InstanceQuota {
     await this.#deps.dispatcher.ensure();
   }
 
+  #hasServed(deployment: string, jobId: string): void {
+    const before = (this.#served.get(deployment) ?? []).filter((each) => each.jobId !== jobId);
+    this.#served.set(deployment, [...before.slice(-1), { jobId, atMs: this.#deps.clock.now() }]);
+  }
+
+  /** Whether a call of another job ended well there, here and since then. */
+  hasServedOthers(deployment: string, jobId: string, sinceMs: number): boolean {
+    const served = this.#served.get(deployment) ?? [];
+    return served.some((each) => each.jobId !== jobId && each.atMs >= sinceMs);
+  }
+
+  /** How this instance sees a deployment's health; undefined: it has not called it. */
+  breakerOf(deployment: string): Breaker | undefined {
+    return this.#breakers.get(deployment);
+  }
+
   /** This instance's own view of a deployment's health: it need not wait for anybody's to stop calling it. */
-  #judge(deployment: string, hasFailed: boolean, latencyMs: number, jobId: string): void {
+  #judge(news: CallNews): void {
+    const { deployment, job_id: jobId, latency_ms: latencyMs } = news;
     const before = this.#breakers.get(deployment) ?? CLOSED;
     const nowMs = this.#deps.clock.now();
-    const after = afterOutcome(before, hasFailed ? "failed" : "ok", latencyMs, jobId, nowMs);
+    const health = news.outcome === "failed" ? "failed" : "ok";
+    const after = afterOutcome(before, health, latencyMs, jobId, nowMs, detailsOf(news));
     this.#breakers.set(deployment, after);
     if (after.state !== before.state) this.#deps.log.warn("breaker", { deployment, state: after.state });
   }

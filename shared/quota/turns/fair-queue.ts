@@ -23,18 +23,18 @@ const PASSED_OVER = 16;
 const PASSED_OVER_NEAR = 4;
 
 /** A tenant's next job of one place, and why it is. */
-interface Turn {
-  readonly job: Waiting;
+interface Turn<J> {
+  readonly job: J;
   /** Its priority was passed over too often. */
   readonly isStarved: boolean;
   readonly isNear: boolean;
 }
 
 /** One tenant's jobs that the same deployments can serve, whichever they prefer, by priority. */
-class TenantJobs {
+class TenantJobs<J extends Waiting> {
   /** Of those deployments. */
   readonly key: string;
-  readonly lanes: Readonly<Record<Priority, Lane<Waiting>>> = {
+  readonly lanes: Readonly<Record<Priority, Lane<J>>> = {
     high: new Lane(),
     standard: new Lane(),
     low: new Lane(),
@@ -49,8 +49,8 @@ class TenantJobs {
     return ORDER.every((priority) => this.lanes[priority].size === 0);
   }
 
-  next(nowMs: number): Turn | undefined {
-    let best: Turn | undefined;
+  next(nowMs: number): Turn<J> | undefined {
+    let best: Turn<J> | undefined;
     for (const priority of ORDER) {
       const lane = this.lanes[priority];
       const job = lane.next(nowMs);
@@ -71,7 +71,7 @@ class TenantJobs {
 }
 
 /** What starves, the lowest priority of it first; else the higher priority, then a near deadline, then the longer wait. */
-function isBefore(a: Turn, b: Turn): boolean {
+function isBefore(a: Turn<Waiting>, b: Turn<Waiting>): boolean {
   if (a.isStarved !== b.isStarved) return a.isStarved;
   const rank = ORDER.indexOf(a.job.priority) - ORDER.indexOf(b.job.priority);
   if (rank !== 0) return a.isStarved ? rank > 0 : rank < 0;
@@ -79,7 +79,7 @@ function isBefore(a: Turn, b: Turn): boolean {
   return a.isNear ? a.job.deadline_ms < b.job.deadline_ms : a.job.since_ms < b.job.since_ms;
 }
 
-interface Service {
+interface Service<J extends Waiting> {
   /** What each tenant was served here, in tokens for one unit of weight; its place in the order of turns. */
   readonly turns: Map<string, number>;
   /** Where the order has got to: who comes anew begins here, not at what it did not use in the past. */
@@ -87,7 +87,7 @@ interface Service {
   /** The tenants that wait for it, by turn. */
   readonly order: Ranking<string>;
   /** Of each tenant that waits: its jobs, apart where other deployments can serve them as well. */
-  readonly waiting: Map<string, Set<TenantJobs>>;
+  readonly waiting: Map<string, Set<TenantJobs<J>>>;
 }
 
 /**
@@ -96,13 +96,13 @@ interface Service {
  * what would else miss its deadline; which need not wait for more than a few turns of higher priorities either.
  * Whatever waits, a step costs no more than a logarithm of it.
  */
-export class FairQueue {
+export class FairQueue<J extends Waiting = Waiting> {
   readonly #weightOf: (tenantId: string) => number;
-  readonly #services = new Map<string, Service>();
+  readonly #services = new Map<string, Service<J>>();
   /** By the deployments that can serve them, then by tenant; those that are empty are forgotten. */
-  readonly #groups = new Map<string, Map<string, TenantJobs>>();
-  readonly #jobs = new Map<string, { readonly job: Waiting; readonly among: TenantJobs }>();
-  readonly #byDeadline = new Ranking<Waiting>();
+  readonly #groups = new Map<string, Map<string, TenantJobs<J>>>();
+  readonly #jobs = new Map<string, { readonly job: J; readonly among: TenantJobs<J> }>();
+  readonly #byDeadline = new Ranking<J>();
 
   constructor(weightOf: (tenantId: string) => number) {
     this.#weightOf = weightOf;
@@ -112,11 +112,11 @@ export class FairQueue {
     return this.#jobs.size;
   }
 
-  has(jobId: string): boolean {
-    return this.#jobs.has(jobId);
+  get(jobId: string): J | undefined {
+    return this.#jobs.get(jobId)?.job;
   }
 
-  add(job: Waiting): void {
+  add(job: J): void {
     if (this.#jobs.has(job.job_id) || job.deployments.length === 0) return;
     const key = keyOf(job.deployments);
     const among = this.#groups.get(key)?.get(job.tenant_id) ?? this.#begin(job, key);
@@ -125,7 +125,7 @@ export class FairQueue {
     among.lanes[job.priority].add(job);
   }
 
-  remove(jobId: string): Waiting | undefined {
+  remove(jobId: string): J | undefined {
     const held = this.#jobs.get(jobId);
     if (held === undefined) return undefined;
     const { job, among } = held;
@@ -137,17 +137,17 @@ export class FairQueue {
   }
 
   /** All whose deadline is near, the nearest first. */
-  nearDeadline(nowMs: number): Waiting[] {
+  nearDeadline(nowMs: number): J[] {
     return this.#byDeadline.below(nowMs + NEAR_DEADLINE_MS);
   }
 
   /** Whose turn it is on a deployment. */
-  next(deployment: string, nowMs: number): Waiting | undefined {
+  next(deployment: string, nowMs: number): J | undefined {
     const service = this.#services.get(deployment);
     const tenantId = service?.order.first();
     if (service === undefined || tenantId === undefined) return undefined;
     // A tenant's jobs may be in several places.
-    let best: Turn | undefined;
+    let best: Turn<J> | undefined;
     for (const jobs of service.waiting.get(tenantId) ?? []) {
       const turn = jobs.next(nowMs);
       if (turn !== undefined && (best === undefined || isBefore(turn, best))) best = turn;
@@ -156,7 +156,7 @@ export class FairQueue {
   }
 
   /** The job goes to this deployment: its tenant has had that much of it. */
-  take(job: Waiting, deployment: string): void {
+  take(job: J, deployment: string): void {
     const { tenant_id } = job;
     const service = this.#serviceOf(deployment);
     const start = Math.max(service.turns.get(tenant_id) ?? 0, service.now);
@@ -171,8 +171,8 @@ export class FairQueue {
   }
 
   /** The first job of a tenant that just these deployments can serve. */
-  #begin({ deployments, tenant_id }: Waiting, key: string): TenantJobs {
-    const jobs = new TenantJobs(key);
+  #begin({ deployments, tenant_id }: J, key: string): TenantJobs<J> {
+    const jobs = new TenantJobs<J>(key);
     const group = this.#groups.get(key);
     if (group === undefined) this.#groups.set(key, new Map([[tenant_id, jobs]]));
     else group.set(tenant_id, jobs);
@@ -191,7 +191,7 @@ export class FairQueue {
     return jobs;
   }
 
-  #end({ deployments, tenant_id }: Waiting, jobs: TenantJobs): void {
+  #end({ deployments, tenant_id }: J, jobs: TenantJobs<J>): void {
     const group = this.#groups.get(jobs.key);
     group?.delete(tenant_id);
     if (group?.size === 0) this.#groups.delete(jobs.key);
@@ -205,7 +205,7 @@ export class FairQueue {
     }
   }
 
-  #serviceOf(deployment: string): Service {
+  #serviceOf(deployment: string): Service<J> {
     let service = this.#services.get(deployment);
     if (service === undefined) {
       service = { turns: new Map(), now: 0, order: new Ranking(), waiting: new Map() };

@@ -118,7 +118,7 @@ export class LineHeads {
     if (lane === undefined) return;
     const last = places.at(-1);
     if (last !== undefined && last > lane.tail) lane.tail = last;
-    // One parked meanwhile was not held, and may have come too late for what was read.
+    // One that joined meanwhile was not held, and may have come too late for what was read.
     lane.more = places.length >= refill.limit || lane.seen;
     this.#forgetEmpty(refill.lane, lane);
   }

@@ -131,6 +131,16 @@ it("takes a body up to the limit: the announced fails at once, the chunked where
   expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
 });
 
+it("sends an answer that comes before the end of the body, and then takes no more than a bit of that", async () => {
+  const chunk = `${(30_000).toString(16)}\r\n${"x".repeat(30_000)}\r\n`;
+  const head = "POST /early HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+  // Never ended: the connection is.
+  expect(await raw(head, chunk, chunk)).toMatch(/^HTTP\/1\.1 413 /);
+  // Ended: the connection goes on.
+  const both = await raw(head, chunk, chunk, "0\r\n\r\n", `GET /whole HTTP/1.1\r\n${CLOSE}\r\n`);
+  expect(both.match(/^HTTP\/1\.1 \d+/gm)).toEqual(["HTTP/1.1 413", "HTTP/1.1 201"]);
+});
+
 it("tells a function of a client that goes away in the middle of its body, and of no other", async () => {
   const socket = connect(host.port, "127.0.0.1");
   const half = `POST /length HTTP/1.1\r\n${CLOSE}transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n`;

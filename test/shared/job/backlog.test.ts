@@ -16,7 +16,7 @@ const { clock } = world;
 const { store, liveJobs, sweepRounds: rounds } = world.ports;
 const NOW_MS = 1_800_000_000_000;
 const live = (change: Partial<LiveJob> = {}): LiveJob => ({
-  ...{ tenant_id: "a", model: "m", status: "queued" },
+  ...{ tenant_id: "a", job_id: "j", model: "m", status: "queued", waiting: null },
   ...{ created_at_ms: NOW_MS - 5_000, not_before_ms: null, wake_at_ms: NOW_MS + 1_000 },
   ...change,
 });
@@ -41,6 +41,7 @@ describe("the backlog", () => {
         { tenant_id: "b", model: "m", waiting: 0, scheduled: 0, running: 2, oldest_wait_seconds: null },
       ],
       oldestWaitSeconds: 20,
+      waiting: { scheduled: 1 },
       lostLeases: 1,
     });
   });
@@ -53,6 +54,8 @@ describe("the backlog", () => {
       created_at_ms: fc.integer({ min: NOW_MS - 100_000, max: NOW_MS + 100_000 }),
       not_before_ms: fc.option(fc.integer({ min: NOW_MS - 100_000, max: NOW_MS + 100_000 })),
       wake_at_ms: fc.integer({ min: 0, max: 2 * NOW_MS }),
+      job_id: fc.constant("j"),
+      waiting: fc.constant(null),
     });
     fc.assert(
       fc.property(fc.array(job), (jobs) => {
@@ -102,6 +105,8 @@ describe("in the store", () => {
     expect(soonest.map((job) => (job.wake_at_ms - nowMs) / 1000)).toEqual([1, 2, 4, 30]);
     expect(soonest[0]).toEqual({
       tenant_id: "team-b",
+      job_id: soonest[0]?.job_id,
+      waiting: null,
       model: "gpt-sim",
       status: "queued",
       created_at_ms: nowMs,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Nudge } from "../../../shared/job/ports.ts";
-import { waitsFor } from "../../../shared/job/waits-for.ts";
+import { waitOf } from "../../../shared/job/waits-for.ts";
 import { answer, completion, silence } from "../labs.ts";
 import { type Instance, tenantsWith, World } from "../world.ts";
 
@@ -174,7 +174,7 @@ it.each([
     ["accepted", null],
     ["waiting", cause],
   ]);
-  expect(waitsFor(job, world.clock.now())).toBe(word);
+  expect(job.status === "queued" && waitOf(job, world.clock.now())?.reason).toBe(word);
   for (const { job_id } of before) one.running.abort(job_id, "test_over");
   await world.turning(Promise.all(runs));
 });

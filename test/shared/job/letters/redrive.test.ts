@@ -275,6 +275,7 @@ function readsOf(store: RedriveDeps["store"]): RedriveDeps["store"] {
     readResponse: (...args) => store.readResponse(...args),
     readWithResponse: (...args) => store.readWithResponse(...args),
     write: (...args) => store.write(...args),
+    find: (...args) => store.find(...args),
     list: (...args) => store.list(...args),
     audit: (...args) => store.audit(...args),
     hasRecord: (...args) => store.hasRecord(...args),

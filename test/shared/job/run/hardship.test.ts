@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { nudgeOf } from "../../../../shared/azure/service-bus/nudges.ts";
 import { settleDeadLetter } from "../../../../shared/job/letters/dead-letter.ts";
+import { MAX_LOST_ATTEMPTS } from "../../../../shared/limits.ts";
 import { POISON } from "../../../faults/courier.ts";
 import { answer, completion, silence } from "../../labs.ts";
 import { GRACE_MS, type Instance, silent, World } from "../../world.ts";
@@ -8,7 +9,6 @@ import { GRACE_MS, type Instance, silent, World } from "../../world.ts";
 const world = await World.open();
 afterAll(() => world.close());
 const { clock, labs, nudges, releases } = world;
-const { maxAttempts } = world.instance().service.settings;
 let worker: Instance;
 
 beforeEach(() => {
@@ -19,11 +19,11 @@ beforeEach(() => {
 describe("a job that kills every worker that takes it", () => {
   it("ends as failed, with a reason and a record of each loss, after its attempts", async () => {
     labs.reply("openai-one", silence);
-    const key = await world.accepted();
+    const key = await world.accepted({ deadlineMs: clock.now() + 86_400_000 });
     const stuck: Promise<void>[] = [];
     const dead: Instance[] = [];
     let nudge = key;
-    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    for (let attempt = 1; attempt <= MAX_LOST_ATTEMPTS; attempt++) {
       const taker = world.frozen();
       dead.push(taker);
       const called = labs.nextCall();
@@ -34,20 +34,28 @@ describe("a job that kills every worker that takes it", () => {
         await worker.sweep();
       }
       nudge = releases.of(key).at(-1) ?? key;
+      if (attempt === 1) continue;
+      await worker.run(nudge);
+      const { waiting } = (await world.job(key)) as { waiting?: { until_ms: number } };
+      clock.advance(Math.max(0, (waiting?.until_ms ?? 0) - clock.now()));
+      nudge = key;
     }
-    await worker.run(nudge);
     expect(await world.job(key)).toMatchObject({
       status: "failed",
-      attempts: maxAttempts,
+      attempts: MAX_LOST_ATTEMPTS,
+      attempts_spent: 0,
       error: {
         code: "attempts_exhausted",
         message: expect.stringContaining("the worker was lost during the call"),
       },
     });
-    const pair = ["attempt_started", "attempt_lost"];
-    expect(await world.eventsOf(key)).toEqual(["accepted", ...pair, ...pair, ...pair, "failed"]);
-    for (const taker of dead) taker.running.abort(key.job_id, "over");
-    await Promise.all(stuck);
+    const events = await world.eventsOf(key);
+    expect(events.filter((event) => event === "attempt_lost")).toHaveLength(MAX_LOST_ATTEMPTS);
+    expect(events.slice(-2)).toEqual(["attempt_lost", "failed"]);
+    for (const [n, taker] of dead.entries()) {
+      taker.running.abort(key.job_id, "over");
+      await stuck[n];
+    }
     expect((await world.job(key)).status).toBe("failed");
   });
 });

@@ -98,15 +98,16 @@ describe("a job's run", () => {
       status: "completed",
       deployment: "xai-two",
       attempts: 2,
-      refused_by: ["openai-one"],
+      attempts_spent: 1,
+      refused_by: [],
     });
     expect(events).toEqual(["accepted", "attempt_started", "attempt_failed", "attempt_started", "completed"]);
-    expect(trail[3]?.reason).toBe("target 2; passed over: openai-one (turned it away)");
+    expect(trail[3]?.reason).toBe("target 2; passed over: openai-one (failed)");
   });
 
   it("fails when every deployment turns it away", async () => {
-    labs.reply("openai-one", answer(403, {}));
-    labs.reply("xai-two", answer(404, {}));
+    labs.reply("openai-one", answer(307, {}, { location: "/elsewhere" }));
+    labs.reply("xai-two", answer(307, {}, { location: "/elsewhere" }));
     const key = await world.accepted({ model: "both" });
     await worker.run(key);
     expect((await world.seen(key)).job).toMatchObject({
@@ -116,7 +117,7 @@ describe("a job's run", () => {
   });
 
   it("backs off after a passing fault, and gives up after its attempts", async () => {
-    labs.reply("openai-one", answer(503, "<html>busy</html>"));
+    labs.reply("openai-one", answer(200, {}));
     const key = await world.accepted();
     await worker.run(key);
     expect((await world.seen(key)).job).toMatchObject({

@@ -1,0 +1,170 @@
+import { z } from "zod";
+import type { Clock } from "../../clock.ts";
+import { Problem } from "../../errors.ts";
+import type { LiveJobs } from "../../job/backlog.ts";
+import { type ProbeDeps, probe } from "../../job/probe.ts";
+import { MAX_STATUS_JOBS } from "../../limits.ts";
+import type { Catalogue, Deployment } from "../../model/catalogue.ts";
+import { ILLNESSES } from "../../model/wait-cause.ts";
+import type { Belief } from "../../quota/belief/belief.ts";
+import { type Breaker, CLOSED, permitsAtMs } from "../../quota/belief/breaker.ts";
+import { type Pool, poolAt, poolRoom } from "../../quota/belief/pool.ts";
+import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
+import { limitedOf } from "../../quota/limited.ts";
+import type { PoolRecord } from "../../quota/pool-record.ts";
+import type { QuotaLedger } from "../../quota/ports.ts";
+import { json } from "../answer.ts";
+import { type Route, route } from "../route.ts";
+import { secondsOf, text, unixTime, whole } from "./fields.ts";
+import { listSchema } from "./page.ts";
+
+export interface OpsDeploymentsDeps extends ProbeDeps {
+  readonly catalogue: () => Catalogue;
+  readonly quotaLedger: Pick<QuotaLedger, "read">;
+  readonly quota: Pick<InstanceQuota, "breakerOf">;
+  readonly liveJobs: Pick<LiveJobs, "soonest" | "running">;
+  readonly clock: Clock;
+}
+
+const limitSchema = z
+  .object({
+    per_minute: z.number().describe("As it is believed now."),
+    left: z.number().describe("Of it, now."),
+  })
+  .nullable()
+  .describe("Null: no limit is known.");
+
+const deploymentSchema = z
+  .object({
+    name: text("As in the catalogue."),
+    object: z.literal("deployment"),
+    provider: text("The lab that made its model."),
+    model: text("Its model."),
+    breaker: z
+      .enum(["closed", "open", "half_open"])
+      .describe("`open`: it is shut. `half_open`: a probe is under way."),
+    next_probe: unixTime(
+      "When one job is let through to see whether it is well; null: it is not shut.",
+    ).nullable(),
+    in_flight: whole("Calls that run, on all instances."),
+    longest_seconds: whole("How long the longest of them has run; null: none runs.").nullable(),
+    quota: z
+      .object({
+        pool: text("Its quota's name; several deployments may share one."),
+        requests: limitSchema,
+        tokens: limitSchema,
+      })
+      .describe("What is believed of it: learnt from the lab's answers, or of the catalogue."),
+    last_error: z
+      .object({
+        illness: z.enum(ILLNESSES).describe("What it was ill with."),
+        message: text("In the lab's words."),
+        at: unixTime(),
+      })
+      .nullable()
+      .describe("Of the last call that failed, as far as this instance or the quota's ledger knows."),
+  })
+  .meta({ id: "OpsDeployment", title: "A deployment, as operators see it" });
+
+const list = route({
+  name: "list-ops-deployments",
+  method: "GET",
+  path: "api/ops/deployments",
+  who: "operator",
+  summary: "Operators: how each deployment is, what runs there, and what is believed of its quota",
+  answers: { 200: { description: "All of the catalogue.", schema: listSchema(deploymentSchema) } },
+  handle: async (deps: OpsDeploymentsDeps) => {
+    const { deployments } = deps.catalogue();
+    const pools = [...new Set(deployments.map((each) => limitedOf(each).pool))];
+    const [calls, ...records] = await Promise.all([
+      deps.liveJobs.running(MAX_STATUS_JOBS),
+      ...pools.map(async (pool) => [pool, (await deps.quotaLedger.read(pool))?.value] as const),
+    ]);
+    const known = new Map(records);
+    const nowMs = deps.clock.now();
+    const data = deployments.map((deployment) => {
+      const since = calls.filter((call) => call.deployment === deployment.name);
+      const record = known.get(limitedOf(deployment).pool);
+      const own = deps.quota.breakerOf(deployment.name);
+      return resource(deployment, { record, own, since: since.map((call) => call.started_at_ms), nowMs });
+    });
+    return json(200, { object: "list", data }, { "cache-control": "no-store" });
+  },
+});
+
+interface Known {
+  readonly record: PoolRecord | undefined;
+  /** As this instance sees it. */
+  readonly own: Breaker | undefined;
+  /** When each call that runs there began, Unix ms. */
+  readonly since: readonly number[];
+  readonly nowMs: number;
+}
+
+function resource(
+  { name, provider, model, limits }: Deployment,
+  { record, own, since, nowMs }: Known,
+): z.input<typeof deploymentSchema> {
+  const breaker = later(own, record?.breakers[name]);
+  const { fault } = breaker;
+  const pool = record === undefined ? undefined : poolAt(record.pool, nowMs);
+  return {
+    ...{ name, object: "deployment", provider, model, breaker: breaker.state },
+    next_probe: breaker.state === "closed" ? null : secondsOf(permitsAtMs(breaker, nowMs)),
+    in_flight: since.length,
+    longest_seconds: since.length === 0 ? null : Math.max(0, secondsOf(nowMs - Math.min(...since))),
+    quota: {
+      pool: limitedOf({ name, limits }).pool,
+      requests: limitOf(pool, "requests", limits.requests_per_minute),
+      tokens: limitOf(pool, "tokens", limits.tokens_per_minute),
+    },
+    last_error:
+      fault === undefined
+        ? null
+        : { illness: fault.illness, message: fault.message, at: secondsOf(fault.at_ms) },
+  };
+}
+
+/** Of two views of a deployment the one with the newer news. */
+function later(one: Breaker = CLOSED, other: Breaker = CLOSED): Breaker {
+  return other.counted_ms > one.counted_ms ? other : one;
+}
+
+function limitOf(pool: Pool | undefined, kind: "requests" | "tokens", named: number | undefined) {
+  const belief: Belief | null = pool?.[kind] ?? null;
+  if (pool === undefined) return named === undefined ? null : { per_minute: named, left: named };
+  if (belief === null) return null;
+  const left = Math.max(0, Math.floor(poolRoom(pool)[kind]));
+  return { per_minute: Math.round(belief.per_second * 60), left };
+}
+
+const probeSchema = z
+  .object({
+    object: z.literal("probe"),
+    deployment: text("What is probed."),
+    tenant_id: text("Whose job it is."),
+    job_id: text("The job that goes there now."),
+  })
+  .meta({ id: "Probe", title: "What a probe answers" });
+
+const probeRoute = route({
+  name: "probe-deployment",
+  method: "POST",
+  path: "api/ops/deployments/{name}/probe",
+  who: "operator",
+  summary: "Operators: let the job that waits longest for an ill deployment go there now",
+  params: {
+    schema: z.object({ name: text("The deployment's name.") }),
+    absent: "setting_not_found",
+  },
+  answers: { 202: { description: "The job is on its way.", schema: probeSchema } },
+  errors: ["setting_not_found", "none_waits"],
+  handle: async (deps: OpsDeploymentsDeps, { path: { name } }) => {
+    const deployment = decodeURIComponent(name);
+    if (deps.catalogue().deployment(deployment) === undefined)
+      throw new Problem("setting_not_found", `The catalogue has no deployment ${deployment}.`);
+    return json(202, { object: "probe", deployment, ...(await probe(deps, deployment)) });
+  },
+});
+
+export const opsDeploymentRoutes: readonly Route<OpsDeploymentsDeps>[] = [list, probeRoute];
