@@ -44,11 +44,10 @@ export interface Watch {
   readonly late?: (job: SimJob) => void;
 }
 
-/** What one instance has to report, and when the first of it happened. */
+/** What one instance has to report, and when it will. */
 interface Unreported {
   news: CallNews[];
-  /** Counts reports, so that one that was made already is not made again when its time comes. */
-  number: number;
+  dueMs: number;
 }
 
 /** The service in virtual time: its scheduler is the real one, its delays and its deployments are played. */
@@ -284,28 +283,27 @@ export class Cloud {
       this.#decideSoon(this.events.nowMs);
       return;
     }
-    const unreported = this.#unreported.get(instance) ?? { news: [], number: 0 };
+    const unreported = this.#unreported.get(instance) ?? { news: [], dueMs: Infinity };
     this.#unreported.set(instance, unreported);
     unreported.news.push({ ...news, sent_ms: null });
-    const { number } = unreported;
-    if (news.outcome !== "ok" || unreported.news.length >= machinery.REPORT_CALLS) this.#report(unreported);
-    else if (unreported.news.length === 1)
-      this.events.after(machinery.REPORT_MS, () => this.#reportLate(unreported, number));
-  }
-
-  #reportLate(unreported: Unreported, number: number): void {
-    if (unreported.number !== number) return;
-    const say = () => {
-      if (unreported.number === number) this.#report(unreported);
-    };
-    if (unreported.news.length >= machinery.FEW_CALLS) say();
-    else this.events.after(machinery.REPORT_FEW_MS - machinery.REPORT_MS, say);
+    const { length } = unreported.news;
+    if (news.outcome !== "ok" || length >= machinery.REPORT_CALLS) {
+      this.#report(unreported);
+      return;
+    }
+    const afterMs = length >= machinery.FEW_CALLS ? machinery.REPORT_MS : machinery.REPORT_FEW_MS;
+    const dueMs = this.events.nowMs + afterMs;
+    if (dueMs >= unreported.dueMs) return;
+    unreported.dueMs = dueMs;
+    this.events.at(dueMs, () => {
+      if (unreported.dueMs === dueMs) this.#report(unreported);
+    });
   }
 
   #report(unreported: Unreported): void {
     const { news } = unreported;
     unreported.news = [];
-    unreported.number++;
+    unreported.dueMs = Infinity;
     this.counts.quotaWrites++;
     this.events.after(this.#delay(machinery.DELAYS.store), () => this.#reported.push(...news));
   }

@@ -11,7 +11,7 @@ export const STRAYS_MS = 3_000;
 export const RENEW_MS = 1_500;
 /** Pools that it writes in one batch. */
 export const MOST_AT_ONCE = 100;
-/** An instance reports after so many calls, or so long after the first; of few calls, later. */
+/** An instance reports after so many calls, so long after the fourth, or as long after the first of few. */
 export const REPORT_CALLS = 24;
 export const REPORT_MS = 1_000;
 export const FEW_CALLS = 4;
