@@ -231,7 +231,8 @@ export function at(b: Belief, nowMs: number): Belief {
 function windowAt(b: Window, nowMs: number): Window {
   if (b.window === null || nowMs < b.window.ends_ms + WINDOW_GUARD_MS) return { ...b, at_ms: nowMs };
   const held = Math.max(1, b.level + (b.spent - b.window.began_spent) * b.factor);
-  const more = b.silent === true ? Math.min(wholeOf(b), held * (1 + SILENT_GROWTH_SHARE)) : held;
+  const wasEnough = b.silent === true && b.level > 0;
+  const more = wasEnough ? Math.min(wholeOf(b), held * (1 + SILENT_GROWTH_SHARE)) : held;
   const whole = Math.max(held, more);
   return { ...b, at_ms: nowMs, level: whole, capacity: whole, window: null, pending: 0, unsure: 0 };
 }

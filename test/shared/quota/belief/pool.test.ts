@@ -158,6 +158,32 @@ describe("learns how a deployment is limited, and uses nearly all of it", () => 
     expect(run.refused / run.sent).toBeLessThan(0.1);
   });
 
+  it("a fixed window whose answers say nothing, where its length is known, by one early refusal in each", () => {
+    const limits = { ...window, headers: false };
+    const configured = { requests_per_minute: 600, tokens_per_minute: 540_000, window_seconds: 20 };
+    const runs = ["1", "2", "3"].map((seed) =>
+      drive({ limits, configured, seconds: 58, factor: 1.04, seed }),
+    );
+    for (const run of runs) {
+      expect(run.pool.tokens?.shape).toBe("window");
+      expect(used(run, 60)).toBeGreaterThan(0.97);
+    }
+    expect(runs.reduce((sum, run) => sum + run.refused / run.sent, 0) / runs.length).toBeLessThan(0.01);
+  });
+
+  it.each([
+    { says: {}, what: "nothing" },
+    { says: { window_seconds: 20 }, what: "that it is counted over 20 s" },
+    { says: { shape: "bucket" as const }, what: "that it is one" },
+  ])("a bucket of a second whose answers say nothing, where the catalogue says $what", ({ says }) => {
+    const limits = { ...bucket, headers: false };
+    const configured = { requests_per_minute: 600, tokens_per_minute: 540_000, ...says };
+    const run = drive({ limits, configured, seconds: 60, factor: 1.04 });
+    expect(run.pool.tokens?.shape).toBe("bucket");
+    expect(used(run, 60)).toBeGreaterThan(0.97);
+    expect(run.refused / run.sent).toBeLessThan(0.015);
+  });
+
   it("no more than the catalogue's, where the true one is larger", () => {
     const configured = { requests_per_minute: 300, tokens_per_minute: 270_000 };
     const run = drive({ limits: bucket, configured, seconds: 40 });
@@ -353,6 +379,33 @@ it("does not take a window for over that began as a call met the end of the one 
   const later = windowOf(poolAt(pool, nextMs + 1_500));
   expect(later.window?.began_ms).toBe(nextMs);
   expect(later.level).toBeCloseTo(whole);
+});
+
+it("is not shut for longer than a wrong clock was believed, or by what no header can mean", () => {
+  const told = { per_minute: 1e-7, left: -1e11, reset_ms: 8e15 };
+  const limits = { requests_per_minute: 600, tokens_per_minute: 60_000 };
+  for (const named of [limits, {}]) {
+    let pool = takeFrom(newPool(named, START), 1, 100);
+    for (const refused of [false, true]) {
+      const news = { taken: takenOf(pool, 100, START), refused, retry_after_ms: 1_000, exact: true };
+      const headers = { requests: told, tokens: told };
+      pool = learn(pool, { ...news, headers, arrived_ms: START }, START);
+    }
+    expect(poolRoomAtMs(pool, 100, START)).toBeLessThan(START + 120_000);
+  }
+  // Two hours ahead, it learnt and was refused.
+  const aheadMs = START + 7_200_000;
+  const ahead = learn(
+    takeFrom(newPool(limits, aheadMs), 1, 100),
+    {
+      ...{ taken: takenOf(newPool(limits, aheadMs), 100, aheadMs), refused: true, retry_after_ms: 5_000 },
+      ...{ headers: NOTHING, arrived_ms: aheadMs, exact: true },
+    },
+    aheadMs,
+  );
+  const now = poolAt(ahead, START);
+  expect(poolRoomAtMs(now, 100, START)).toBeLessThan(START + 601_000);
+  expect(poolHasRoom(poolAt(now, START + 601_000), 100, START + 601_000)).toBe(true);
 });
 
 it("bears a clock that is behind the one that wrote it", () => {
