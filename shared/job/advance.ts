@@ -1,6 +1,5 @@
 import type { Over } from "../budget/account.ts";
 import type { JobErrorCode } from "../errors.ts";
-import { MAX_LOST_ATTEMPTS } from "../limits.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Choice, chooseDeployment } from "../model/choice.ts";
 import type { RequestAsk } from "../model/request-ask.ts";
@@ -21,6 +20,8 @@ export interface Circumstances {
   readonly tenant: Tenant | undefined;
   readonly ask: RequestAsk;
   readonly maxAttempts: number;
+  /** Attempts that may be lost with their worker. */
+  readonly maxLostAttempts: number;
   readonly leaseSeconds: number;
   readonly nudgeGraceMs: number;
   /** Why a call of a deployment must wait; undefined: it may go now. */
@@ -103,8 +104,8 @@ export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
   }
 }
 
-function isExhausted(job: Job, { maxAttempts }: Pick<Circumstances, "maxAttempts">): boolean {
-  return job.attempts_spent >= maxAttempts || (job.attempts_lost ?? 0) >= MAX_LOST_ATTEMPTS;
+function isExhausted(job: Job, c: Pick<Circumstances, "maxAttempts" | "maxLostAttempts">): boolean {
+  return job.attempts_spent >= c.maxAttempts || (job.attempts_lost ?? 0) >= c.maxLostAttempts;
 }
 
 /** When it need not wait by itself any more. The deployment's next probe may be it, whatever it waits for. */

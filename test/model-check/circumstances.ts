@@ -52,6 +52,8 @@ export const endedCall = (outcome: Outcome): EndedCall => {
 export function circumstances(s: State, model: Model, isGranted = false): Circumstances {
   return {
     ...{ nowMs: s.nowMs, actor: "worker:1", catalogue, tenant, ask, maxAttempts: model.maxAttempts },
+    // Lost ones have an allowance of their own; as small a one, so that the states have an end.
+    ...{ maxLostAttempts: model.maxAttempts },
     ...{ leaseSeconds: 3, nudgeGraceMs: GRACE_MS, random: () => 0 },
     dispatch: { granted: isGranted ? "d" : undefined, late: false, tokens: 1 },
     ...{ over: undefined, callsAnew: false },

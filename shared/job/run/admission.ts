@@ -1,4 +1,5 @@
 import { unitsOf } from "../../decimal.ts";
+import { MAX_LOST_ATTEMPTS } from "../../limits.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import type { Taken } from "../../quota/belief/pool.ts";
 import { advance, type Circumstances, type Plan } from "../advance.ts";
@@ -142,6 +143,7 @@ export function circumstances(
     tenant: deps.tenants().get(tenantId),
     ask: request.ask,
     maxAttempts: deps.maxAttempts,
+    maxLostAttempts: MAX_LOST_ATTEMPTS,
     leaseSeconds: deps.leaseSeconds,
     nudgeGraceMs: deps.nudgeGraceMs,
     waitCause,
