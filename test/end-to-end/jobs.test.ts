@@ -163,7 +163,7 @@ describe("a job, as a client sees it", () => {
     });
     const waiting = await stack.call(`/api/jobs/${json.id}`);
     expect(waiting.json).toMatchObject({ status: "queued", attempts: 0 });
-    expect(Number(waiting.headers.get("retry-after"))).toBe(60);
+    expect(Number(waiting.headers.get("retry-after"))).toBe(30);
     const cancel = () => stack.call(`/api/jobs/${json.id}/cancel`, { method: "POST" });
     expect(await cancel()).toMatchObject({ status: 200, json: { status: "cancelled" } });
     expect(await cancel()).toMatchObject({ status: 200, json: { status: "cancelled" } });
