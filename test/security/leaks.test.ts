@@ -99,11 +99,11 @@ const body = (model: string, extra: object = {}) => ({
   messages: [{ role: "user", content: CANARY.prompt }],
   ...extra,
 });
-async function job(model: string, extra: object = {}) {
+async function job(model: string, extra: object = {}, envelope: object = {}) {
   const submitted = await stack.submit(body(model, extra), {
     ...key,
     headers: { "idempotency-key": `${CANARY.idempotency}-${model}` },
-    envelope: { metadata: { note: CANARY.metadata } },
+    envelope: { metadata: { note: CANARY.metadata }, ...envelope },
   });
   expect(submitted.status).toBe(202);
   return (await stack.ended(submitted.json.id, key)).json;
@@ -159,16 +159,21 @@ describe("what a deployment can do", () => {
     expect(sent).toBeLessThan(4 * MAX_RESPONSE_BYTES);
   });
 
-  it("fail in every way: each is a job that failed, told to its tenant alone", async () => {
+  it("fail in every way: each is a job that failed or ran out of time, told to its tenant alone", async () => {
     labs.reply("refusing", echo(400));
     labs.reply("failing", echo(500));
     labs.reply("html", ({ body: sent, response }) => {
       response.writeHead(200, { "content-type": "text/html" }).end(`<h1>Sign in</h1>${sent}`);
     });
     labs.reply("resetting", ({ request }) => void request.socket.destroy());
-    for (const model of ["refusing", "failing", "html", "resetting", "nobody"]) {
+    for (const model of ["refusing", "html", "resetting"]) {
       expect([model, (await job(model)).status]).toEqual([model, "failed"]);
     }
+    // An outage is waited out, until the deadline.
+    const soon = { deadline: Math.ceil(Date.now() / 1000) + 4 };
+    const waited = ["failing", "nobody"].map(async (model) => [model, (await job(model, {}, soon)).status]);
+    for (const [model, status] of await Promise.all(waited))
+      expect([model, status]).toEqual([model, "expired"]);
   });
 });
 

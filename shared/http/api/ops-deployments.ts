@@ -17,6 +17,7 @@ import { json } from "../answer.ts";
 import { type Route, route } from "../route.ts";
 import { secondsOf, text, unixTime, whole } from "./fields.ts";
 import { listSchema } from "./page.ts";
+import { named } from "./parameters.ts";
 
 export interface OpsDeploymentsDeps extends ProbeDeps {
   readonly catalogue: () => Catalogue;
@@ -154,16 +155,15 @@ const probeRoute = route({
   who: "operator",
   summary: "Operators: let the job that waits longest for an ill deployment go there now",
   params: {
-    schema: z.object({ name: text("The deployment's name.") }),
+    schema: z.object({ name: named("deployment") }),
     absent: "setting_not_found",
   },
   answers: { 202: { description: "The job is on its way.", schema: probeSchema } },
   errors: ["setting_not_found", "none_waits"],
   handle: async (deps: OpsDeploymentsDeps, { path: { name } }) => {
-    const deployment = decodeURIComponent(name);
-    if (deps.catalogue().deployment(deployment) === undefined)
-      throw new Problem("setting_not_found", `The catalogue has no deployment ${deployment}.`);
-    return json(202, { object: "probe", deployment, ...(await probe(deps, deployment)) });
+    if (deps.catalogue().deployment(name) === undefined)
+      throw new Problem("setting_not_found", `The catalogue has no deployment ${name}.`);
+    return json(202, { object: "probe", deployment: name, ...(await probe(deps, name)) });
   },
 });
 

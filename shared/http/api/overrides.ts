@@ -10,7 +10,7 @@ import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
 import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
-import { idempotencyKey } from "./parameters.ts";
+import { idempotencyKey, named } from "./parameters.ts";
 
 export interface OverridesRoutesDeps extends ChangeDeps {
   readonly catalogue: () => Catalogue;
@@ -193,21 +193,6 @@ async function make(deps: OverridesRoutesDeps, setting: Setting, by: Parameters<
 }
 
 const reason = z.string().min(1).max(MAX_OPS_REASON_CHARS).optional().describe("For the audit trail.");
-/** Names may hold slashes, which a client may have encoded. */
-const named = (what: string) =>
-  z
-    .string("The path names nothing.")
-    .transform((text, context) => {
-      try {
-        return decodeURIComponent(text);
-      } catch {
-        context.addIssue("The name in the path is not well encoded.");
-        return z.NEVER;
-      }
-    })
-    .pipe(z.string())
-    .describe(`The name of the ${what}.`);
-
 const switches = settable({
   name: "switch",
   path: "switches/{kind}/{*name}",

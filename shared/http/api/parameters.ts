@@ -54,3 +54,18 @@ export function waitSeconds(prefer: string | undefined): number {
   }
   return 0;
 }
+
+/** Names may hold slashes, which a client may have encoded. */
+export const named = (what: string) =>
+  z
+    .string("The path names nothing.")
+    .transform((text, context) => {
+      try {
+        return decodeURIComponent(text);
+      } catch {
+        context.addIssue("The name in the path is not well encoded.");
+        return z.NEVER;
+      }
+    })
+    .pipe(z.string())
+    .describe(`The name of the ${what}.`);
