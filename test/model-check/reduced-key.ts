@@ -65,7 +65,7 @@ function jobKey(job: Job | undefined, s: State, name: Name): string {
   const wait = job.status === "queued" ? job.waiting : null;
   const retry = wait?.for === "time" && wait.until_ms > s.nowMs;
   const times = Number(retry) + 2 * Number(job.wake_at_ms > s.nowMs) + 4 * Number(wait?.for === "quota");
-  return `${job.status}${job.attempts}.${job.attempts_spent}:${holder}:${times}`;
+  return `${job.status}${job.attempts}.${job.attempts_spent}.${job.attempts_lost ?? 0}:${holder}:${times}`;
 }
 
 const nudgeKey = (nudge: Nudge, name: Name) =>

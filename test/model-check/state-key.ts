@@ -36,7 +36,14 @@ function jobKey(job: Job | undefined, s: State, name: Name): string {
   const lease = leaseOf(job);
   const wait = job.status === "queued" ? job.waiting : null;
   return [
-    ...[job.status, job.attempts, job.attempts_spent, lease && name(lease.claim_id), lease?.renewals],
+    ...[
+      job.status,
+      job.attempts,
+      job.attempts_spent,
+      job.attempts_lost,
+      lease && name(lease.claim_id),
+      lease?.renewals,
+    ],
     ...[wait?.for === "time" && wait.until_ms > s.nowMs, wait?.for === "quota", job.audit_seq],
     ...(isEnded(job) ? [job.has_response, job.content_deleted] : [job.wake_at_ms > s.nowMs]),
   ].join();
