@@ -87,7 +87,7 @@ const BREAKS: readonly (readonly [what: string, found: RegExp, breaks: readonly 
   ],
   [
     "a setting that the app does not know",
-    /does not know SWEEP_SECOND$/,
+    /does not know SWEEP_SECOND$/m,
     [["modules/app.bicep", "SWEEP_SECONDS: string", "SWEEP_SECOND: string"]],
   ],
   [
