@@ -78,7 +78,7 @@ export class Figures {
         this.#bin().refused++;
         this.#bin().calls++;
       },
-      parkedAgain: (job) => this.#count(job, 1),
+      waitsAgain: (job) => this.#count(job, 1),
       released: (job) => this.#count(job, -1),
       completed: (job, startedMs) => this.#waited(job as WorldJob, startedMs),
     };

@@ -40,7 +40,7 @@ class Instance extends Process {
     const store = service.store.of(turn);
     const by = { clock: this.clock, log: SILENT, instance: name, reports: store.reports };
     this.dispatcher = new Dispatcher({
-      ...{ ...by, leases: store.leases, ledger: store.dispatcherLedger, parked: store.parked },
+      ...{ ...by, leases: store.leases, ledger: store.dispatcherLedger, line: store.line },
       releases: {
         release: async (jobs) => {
           await turn();
@@ -57,7 +57,7 @@ class Instance extends Process {
     });
     this.reporter = new Reporter(by);
     this.quota = new InstanceQuota({
-      ...{ ...by, ledger: store.instanceLedger, jobs: store.parked },
+      ...{ ...by, ledger: store.instanceLedger, jobs: store.line },
       ...{ dispatcher: this.dispatcher, reporter: this.reporter },
       deployment: (deployment) => deployments.get(deployment),
     });
@@ -173,10 +173,10 @@ export class PlayedService {
   async #wait(instance: Instance, work: Work): Promise<void> {
     const { tenant_id, job_id, priority, tokens, deployments, since_ms, deadline_ms } = work.job;
     const waiting = { tenant_id, job_id, priority, tokens, deployments, since_ms, deadline_ms };
-    const parked_ms = this.events.nowMs;
+    const joined_ms = this.events.nowMs;
     this.jobWrites++;
     await instance.pass(this.around(2 * STORE_TURN_MS));
-    const stored = { ...waiting, parked_ms, place: placeOf(waiting) };
+    const stored = { ...waiting, joined_ms, place: placeOf(waiting) };
     this.store.waiting.set(job_id, stored);
     await instance.quota.waitsInLine(stored);
   }

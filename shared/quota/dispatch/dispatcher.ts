@@ -1,5 +1,5 @@
 import { reasonOf } from "../../log.ts";
-import type { CallNews, ParkedJob } from "../ports.ts";
+import type { CallNews, JobInLine } from "../ports.ts";
 import { Leadership } from "./leadership.ts";
 import { type DispatcherDeps, Term } from "./term.ts";
 
@@ -58,7 +58,7 @@ export class Dispatcher {
   async tend(): Promise<void> {
     const at = this.#deps.clock.monotonic();
     if (this.#term !== undefined || at - this.#nothingAt < TEND_EVERY_MS) return;
-    const [waiting] = await this.#deps.parked.parkedAfter(0, 1);
+    const [waiting] = await this.#deps.line.joinedAfter(0, 1);
     if (waiting === undefined) this.#nothingAt = at;
     else await this.#call(true);
   }
@@ -76,7 +76,7 @@ export class Dispatcher {
   }
 
   /** A job began to wait here. */
-  joinedHere(job: ParkedJob): void {
+  joinedHere(job: JobInLine): void {
     this.#term?.joinedHere(job);
   }
 
@@ -95,7 +95,7 @@ export class Dispatcher {
   }
 
   async #run(): Promise<void> {
-    const { clock, log, parked, releases, instance } = this.#deps;
+    const { clock, log, line, releases, instance } = this.#deps;
     const leadership = new Leadership(this.#deps);
     for (;;) {
       const acquired = await leadership.acquire();
@@ -115,7 +115,7 @@ export class Dispatcher {
       if (ended.kind === "to_go_on") return releases.dispatch(atMs);
       // Whoever stored a job before this look is seen by it; whoever does later finds that nobody dispatches.
       await new Promise<void>((resolve) => clock.after(LAST_LOOK_MS, resolve));
-      const [waiting] = await parked.parkedAfter(0, 1);
+      const [waiting] = await line.joinedAfter(0, 1);
       if (waiting === undefined) return;
     }
   }

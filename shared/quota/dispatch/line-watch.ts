@@ -1,5 +1,5 @@
 import type { Clock } from "../../clock.ts";
-import type { ParkedJob, ParkedJobs } from "../ports.ts";
+import type { JobInLine, JobsInLine } from "../ports.ts";
 import { afterLane, LineHeads, laneOf, type Refill } from "../turns/line.ts";
 
 /** Jobs held in memory, in all and of one lane: some hundred bytes each, and enough between two looks. */
@@ -26,10 +26,10 @@ const FIRST_OVERLAP_MS = 10_000;
  * deadline near. All reads are bounded, by pages and by lanes, however many jobs wait.
  */
 export class LineWatch {
-  readonly #parked: ParkedJobs;
+  readonly #store: JobsInLine;
   readonly #clock: Clock;
   /** Takes a job into memory; false: it is there, or was let go already. */
-  readonly #add: (job: ParkedJob) => boolean;
+  readonly #add: (job: JobInLine) => boolean;
   readonly #heads: LineHeads;
   /** Where the walk has got to; undefined: at its end. */
   #walkedTo: string | undefined = "";
@@ -39,10 +39,10 @@ export class LineWatch {
   #newestMs = 0;
 
   constructor(
-    deps: { parked: ParkedJobs; clock: Clock; sizes?: typeof SIZES },
-    add: (job: ParkedJob) => boolean,
+    deps: { line: JobsInLine; clock: Clock; sizes?: typeof SIZES },
+    add: (job: JobInLine) => boolean,
   ) {
-    this.#parked = deps.parked;
+    this.#store = deps.line;
     this.#clock = deps.clock;
     this.#add = add;
     this.#heads = new LineHeads(deps.sizes ?? SIZES);
@@ -51,7 +51,7 @@ export class LineWatch {
   }
 
   /** A job has joined the line, or is to be looked at again. */
-  heard(job: ParkedJob): void {
+  heard(job: JobInLine): void {
     if (this.#heads.admits(job.place) && this.#add(job)) this.#heads.held(job.place);
   }
 
@@ -68,8 +68,8 @@ export class LineWatch {
     const nowMs = this.#clock.now();
     if (nowMs - this.#straysAtMs < STRAYS_EVERY_MS) return;
     this.#straysAtMs = nowMs;
-    for (const job of await this.#parked.parkedAfter(0, PAGE_JOBS)) this.heard(job);
-    for (const job of await this.#parked.dueBefore(nowMs + NEAR_DEADLINE_MS, PAGE_JOBS))
+    for (const job of await this.#store.joinedAfter(0, PAGE_JOBS)) this.heard(job);
+    for (const job of await this.#store.dueBefore(nowMs + NEAR_DEADLINE_MS, PAGE_JOBS))
       if (this.#add(job)) this.#heads.held(job.place, false);
   }
 
@@ -79,7 +79,7 @@ export class LineWatch {
     if (this.#walkedTo === undefined && nowMs - this.#walkedAtMs >= WALK_EVERY_MS) this.#walkedTo = "";
     for (let reads = 0; reads < MOST_READS && this.#walkedTo !== undefined; reads++) {
       this.#walkedAtMs = nowMs;
-      const jobs = await this.#parked.inLine({ after: this.#walkedTo }, WALK_JOBS);
+      const jobs = await this.#store.inLine({ after: this.#walkedTo }, WALK_JOBS);
       for (const job of jobs) this.heard(job);
       const last = jobs.at(-1)?.place;
       if (last === undefined || jobs.length < WALK_JOBS) {
@@ -95,10 +95,10 @@ export class LineWatch {
     const fromMs = this.#cursorMs;
     let readMs = fromMs;
     for (let reads = 0; reads < MOST_READS; reads++) {
-      const jobs = await this.#parked.parkedAfter(readMs, PAGE_JOBS);
+      const jobs = await this.#store.joinedAfter(readMs, PAGE_JOBS);
       for (const job of jobs) {
         this.heard(job);
-        readMs = Math.max(readMs, job.parked_ms);
+        readMs = Math.max(readMs, job.joined_ms);
       }
       if (jobs.length < PAGE_JOBS) break;
     }
@@ -115,7 +115,7 @@ export class LineWatch {
 
   async #fill(refill: Refill): Promise<void> {
     const { after, lane, limit } = refill;
-    const jobs = await this.#parked.inLine({ after, before: afterLane(lane) }, limit);
+    const jobs = await this.#store.inLine({ after, before: afterLane(lane) }, limit);
     for (const job of jobs) if (this.#add(job)) this.#heads.held(job.place);
     this.#heads.filled(
       refill,

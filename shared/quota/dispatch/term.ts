@@ -5,8 +5,8 @@ import type { Limited } from "../limited.ts";
 import type {
   CallNews,
   DispatcherLeases,
-  ParkedJob,
-  ParkedJobs,
+  JobInLine,
+  JobsInLine,
   QuotaLedger,
   Releases,
   Report,
@@ -20,7 +20,7 @@ import { type Release, Scheduler } from "./scheduler.ts";
 export interface DispatcherDeps {
   readonly leases: DispatcherLeases;
   readonly ledger: QuotaLedger;
-  readonly parked: ParkedJobs;
+  readonly line: JobsInLine;
   readonly reports: Reports;
   readonly releases: Releases;
   readonly deployments: () => readonly Limited[];
@@ -66,7 +66,7 @@ export type Ended =
 export class Term {
   readonly #deps: DispatcherDeps;
   readonly #leadership: Leadership;
-  readonly #scheduler: Scheduler<ParkedJob>;
+  readonly #scheduler: Scheduler<JobInLine>;
   readonly #keeper: PoolKeeper;
   readonly #line: LineWatch;
   readonly #beganMs: number;
@@ -184,7 +184,7 @@ export class Term {
 
   /** Of deployments that jobs wait for and that bear only so many calls, what runs there. */
   async #count(): Promise<void> {
-    const { clock, parked } = this.#deps;
+    const { clock, line } = this.#deps;
     const nowMs = clock.now();
     await Promise.all(
       this.#deps.deployments().map(async (deployment) => {
@@ -195,7 +195,7 @@ export class Term {
           this.#scheduler.uncount(name);
         } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
           this.#countedMs.set(name, nowMs);
-          const running = await parked.runningOn(name);
+          const running = await line.runningOn(name);
           this.#scheduler.count(name, running, this.#keeper.slotsOf(deployment), nowMs, this.#grantedMs);
         }
       }),
@@ -233,19 +233,19 @@ export class Term {
   }
 
   /** A job began to wait here: it need not be looked for. */
-  joinedHere(job: ParkedJob): void {
+  joinedHere(job: JobInLine): void {
     this.#line.heard(job);
     this.decideSoon();
   }
 
-  #add(job: ParkedJob): boolean {
+  #add(job: JobInLine): boolean {
     const released = this.#released.get(job.job_id);
     // Let go already, and its worker has not got to it yet.
-    if (released !== undefined && released.joinedMs === job.parked_ms) return false;
+    if (released !== undefined && released.joinedMs === job.joined_ms) return false;
     this.#released.delete(job.job_id);
     const before = this.#scheduler.queue.get(job.job_id);
     // It was chosen for anew, and waits for others since.
-    if (before !== undefined && before.parked_ms < job.parked_ms) {
+    if (before !== undefined && before.joined_ms < job.joined_ms) {
       this.#scheduler.queue.remove(job.job_id);
       this.#line.left(before.place);
     } else if (before !== undefined) return false;
@@ -276,9 +276,9 @@ export class Term {
     if (nextAtMs < Infinity) this.decideSoon(nextAtMs);
   }
 
-  #release(releases: readonly Release<ParkedJob>[], nowMs: number): void {
+  #release(releases: readonly Release<JobInLine>[], nowMs: number): void {
     for (const { job, lapses_ms: lapsesMs } of releases) {
-      this.#released.set(job.job_id, { joinedMs: job.parked_ms, atMs: nowMs, lapsesMs });
+      this.#released.set(job.job_id, { joinedMs: job.joined_ms, atMs: nowMs, lapsesMs });
       this.#line.left(job.place);
     }
     const granted = releases.map(({ job, ...grant }) => ({ key: keyOf(job), grant }));

@@ -30,7 +30,7 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Grant } from "../grant.ts";
 import type { Limited } from "../limited.ts";
 import type { PoolRecord } from "../pool-record.ts";
-import type { CallNews, ParkedJob, ParkedJobs, QuotaLedger } from "../ports.ts";
+import type { CallNews, JobInLine, JobsInLine, QuotaLedger } from "../ports.ts";
 import { slotsOfOthers, withSlots } from "../slots.ts";
 import type { Wait } from "../wait.ts";
 import { type HeardCall, NO_CALL, newsOf } from "./call-news.ts";
@@ -87,7 +87,7 @@ export interface InstanceQuotaDeps {
   /** Undefined: the catalogue no longer has it. */
   readonly deployment: (name: string) => Limited | undefined;
   readonly ledger: QuotaLedger;
-  readonly jobs: Pick<ParkedJobs, "runningOn">;
+  readonly jobs: Pick<JobsInLine, "runningOn">;
   readonly dispatcher: Dispatcher;
   readonly reporter: Reporter;
   readonly clock: Clock;
@@ -227,7 +227,7 @@ export class InstanceQuota {
   }
 
   /** The job is stored as one that waits in line: somebody must dispatch. */
-  async waitsInLine(job: ParkedJob): Promise<void> {
+  async waitsInLine(job: JobInLine): Promise<void> {
     this.#deps.dispatcher.joinedHere(job);
     await this.#deps.dispatcher.ensure();
   }
