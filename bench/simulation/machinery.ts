@@ -1,4 +1,4 @@
-/** Of the service's machinery, as it is played: shared/quota/dispatch/dispatcher.ts, reporter.ts and pool-keeper.ts have the real ones. */
+/** The service's machinery, as it is played: shared/quota/dispatch/dispatcher.ts, reporter.ts and pool-keeper.ts have the real ones. */
 
 /** The least the dispatcher waits between two decisions, and the most it lets go in one. */
 export const LEAST_TICK_MS = 25;
@@ -37,9 +37,9 @@ export const DELAYS: Delays = { join: 15, nudge: 25, store: 8, spread: 0.5 };
 
 /** Operations of the whole service so far. */
 export interface Counts {
-  /** Of jobs: submit, wait, claim, what became of the call. */
+  /** For jobs: submit, wait, claim, what became of the call. */
   jobWrites: number;
-  /** Of quota: the dispatcher's lease, batches of pools, instances' reports. */
+  /** For quota: the dispatcher's lease, batches of pools, instances' reports. */
   quotaWrites: number;
   /** Pools in those batches. */
   poolItems: number;

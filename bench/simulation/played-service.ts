@@ -13,7 +13,7 @@ import { REFUSED_MS } from "./machinery.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { type Layout, Platform, Process } from "./platform.ts";
 
-/** Of an operation of the store, each way, and from a message's sending until it is taken: medians, ms. */
+/** An operation of the store, each way, and a message from its sending until it is taken: medians, ms. */
 const STORE_TURN_MS = 2.5;
 const MESSAGE_MS = 15;
 /** What a process that is told to end has left. */

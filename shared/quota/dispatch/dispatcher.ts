@@ -3,21 +3,19 @@ import type { CallNews, JobInLine } from "../ports.ts";
 import { Leadership } from "./leadership.ts";
 import { type DispatcherDeps, Term } from "./term.ts";
 
-/** How often a process looks whether somebody dispatches. */
+/** How often a process looks whether somebody dispatches, and how often the sweeper does while nothing waits. */
 const LOOK_EVERY_MS = 1_000;
-/** How often the sweeper's net is drawn while it finds nothing. */
 const TEND_EVERY_MS = 5_000;
-/** How soon it sends another message to dispatch where nobody has answered the one before. */
+/** How soon another message to dispatch is sent where nobody has answered the one before. */
 const SEND_AGAIN_MS = 5_000;
-/** A process that ends has another dispatch, which may be itself that takes the message. */
+/** A process that ends may itself take the message by which another is to dispatch: it sends it on. */
 const ELSEWHERE_MS = 200;
-/** After the lease was given up, so long for those who have just seen it held. */
+/** Whoever has just seen a live lease looks no more: so long after it is given up, the line is looked at again. */
 const LAST_LOOK_MS = LOOK_EVERY_MS + 200;
 
 /**
- * The one of all instances that lets waiting jobs go, as long as any wait: inside the invocation of a message, for
- * nothing may be decided outside of one. Whoever stores a job as waiting makes sure that somebody dispatches. If the
- * one that does dies, its message comes again, and everything is found in the store: that costs time alone.
+ * The one of all instances that lets waiting jobs go, inside the invocation of a message. Whoever puts a job in line
+ * makes sure that somebody dispatches. If the one that does dies, its message comes again, and all is in the store.
  */
 export class Dispatcher {
   readonly #deps: DispatcherDeps;
@@ -36,12 +34,12 @@ export class Dispatcher {
     return this.#term !== undefined;
   }
 
-  /** Jobs held in memory: the first of each lane, of however many wait. */
-  get held(): number {
-    return this.#term?.held ?? 0;
+  /** Jobs in memory: the first of each lane, however many wait. */
+  get jobs(): number {
+    return this.#term?.jobs ?? 0;
   }
 
-  /** Makes sure that somebody dispatches; called by whoever stores a job as waiting. */
+  /** Makes sure that somebody dispatches. */
   async ensure(): Promise<void> {
     const { clock, log } = this.#deps;
     // A live holder finds what began to wait since by itself.
@@ -80,7 +78,7 @@ export class Dispatcher {
     this.#term?.joinedHere(job);
   }
 
-  /** News of a call made here, where this instance dispatches. */
+  /** News of a call that was made here. */
   heard(news: CallNews): void {
     this.#term?.heard(news);
   }

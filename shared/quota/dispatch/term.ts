@@ -36,33 +36,29 @@ const LEAST_TICK_MS = 25;
 const POLL_MS = 200;
 /** Releases in one decision. */
 const MOST_RELEASES = 400;
-/** How often the store is asked what runs, where only so many calls may: in so large a part of the time calls take. */
+/** Where only so many calls may run, the store is asked what runs: in this part of the time that calls take. */
 const COUNT_EVERY_SHARE = 0.1;
 const COUNT_EVERY_MOST_MS = 2_000;
-/** With nothing waiting for so long it ends. */
+/** It ends once nothing has waited for so long. */
 const IDLE_MS = 2_500;
-/** With nothing to let go for longer than this, and nothing new for so long, somebody is told to go on then. */
+/** Where none can go for longer than this, and nothing is new for so long, somebody is told to go on then. */
 const LONG_MS = 30_000;
 const QUIET_MS = 5_000;
-/** An invocation ends by itself, long before the host would end it with all others of its process. */
-const MOST_TERM_MS = 20 * 60_000;
 /** Whoever goes on is there so long before. */
 const AHEAD_MS = 2_000;
+/** The host would end a longer invocation, with all others of its process. */
+const MOST_TERM_MS = 20 * 60_000;
 /** News are looked for from so long ago, at first and later: clocks of instances differ. */
 const FIRST_NEWS_MS = 60_000;
 const NEWS_MS = 15_000;
 const CLOCKS_DIFFER_MS = 2_000;
 
-/** How a term ended. */
+/** How a term ended. `lost`: another leads. `to_go_on`: somebody else is to, at once or at that time. */
 export type Ended =
-  /** Nothing waits. */
-  | { readonly kind: "idle" }
-  /** Another leads. */
-  | { readonly kind: "lost" }
-  /** Jobs wait, and somebody else is to go on: at once, or at some time before which none can go. */
+  | { readonly kind: "idle" | "lost" }
   | { readonly kind: "to_go_on"; readonly atMs?: number };
 
-/** What the one that dispatches knows and does, as long as it holds the lease: everything it finds is in the store. */
+/** What the one that dispatches knows and does as long as the lease is its own. */
 export class Term {
   readonly #deps: DispatcherDeps;
   readonly #leadership: Leadership;
@@ -70,7 +66,7 @@ export class Term {
   readonly #keeper: PoolKeeper;
   readonly #line: LineWatch;
   readonly #beganMs: number;
-  /** Reports from before were heard by the one before; undefined: nobody heard any. */
+  /** Reports from before were heard by the dispatcher before; undefined: this one has heard them by now. */
   #heardUntilMs: number | undefined;
   readonly #grantedMs: number | undefined;
   #isToldToEnd = false;
@@ -105,8 +101,7 @@ export class Term {
     this.#grantedMs = grantedMs;
   }
 
-  /** Jobs held in memory: the first of each lane, of however many wait. */
-  get held(): number {
+  get jobs(): number {
     return this.#scheduler.queue.size;
   }
 
@@ -182,7 +177,7 @@ export class Term {
     this.decideSoon();
   }
 
-  /** Of deployments that jobs wait for and that bear only so many calls, what runs there. */
+  /** Counts what runs on deployments that jobs wait for and that bear only so many calls. */
   async #count(): Promise<void> {
     const { clock, line } = this.#deps;
     const nowMs = clock.now();

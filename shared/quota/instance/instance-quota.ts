@@ -32,7 +32,6 @@ import type { Limited } from "../limited.ts";
 import type { PoolRecord } from "../pool-record.ts";
 import type { CallNews, JobInLine, JobsInLine, QuotaLedger } from "../ports.ts";
 import { slotsOfOthers, withSlots } from "../slots.ts";
-import type { Wait } from "../wait.ts";
 import { type HeardCall, NO_CALL, newsOf } from "./call-news.ts";
 import type { Reporter } from "./reporter.ts";
 import { MOST_SHARE, NO_SLICE, type Slice, sliceSize, together } from "./slice.ts";
@@ -41,14 +40,20 @@ import { MOST_SHARE, NO_SLICE, type Slice, sliceSize, together } from "./slice.t
 const TRIES = 4;
 /** What is known of a pool that had no room, or a line, is believed for so long. */
 const ASK_AGAIN_MS = 400;
-/** Of a slice, when so much is left the next is fetched meanwhile. */
+/** When so much of a slice is left, the next is fetched meanwhile. */
 const REFILL_SHARE = 0.3;
 /** Slots lapse so soon: until then the calls begun from them count twice, once it is stored that they run. */
 const SLOTS_LAPSE_MS = 2_000;
 /** From a call's beginning until it is stored that it runs. */
 const CLAIM_MS = 1_000;
 
-/** What this instance holds of a pool. */
+/** A call must wait: `untilMs` (Unix ms, never before now) it is worth asking again. */
+export interface Wait {
+  readonly cause: WaitCause;
+  readonly untilMs: number;
+}
+
+/** What this instance has of a pool. */
 interface State {
   /** As the slice was taken from it. */
   pool: Pool;

@@ -90,7 +90,7 @@ it("holds no more of a lane than its share, and asks for the rest from where it 
   const places = Array.from({ length: 9 }, (_, n) => waiting({ since_ms: n }).place);
   const hold = (place: string) => {
     const admitted = heads.admits(place);
-    if (admitted) heads.held(place);
+    if (admitted) heads.taken(place);
     return admitted;
   };
   expect(places.map(hold)).toEqual([true, true, true, true, false, false, false, false, false]);
@@ -105,12 +105,12 @@ it("holds no more of a lane than its share, and asks for the rest from where it 
 it("asks again for a lane in which a job joined while it was being read", () => {
   const heads = new LineHeads({ most: 10, least: 2, mostInLane: 4 });
   const places = Array.from({ length: 6 }, (_, n) => waiting({ since_ms: n }).place);
-  for (const place of places.slice(0, 5)) if (heads.admits(place)) heads.held(place);
+  for (const place of places.slice(0, 5)) if (heads.admits(place)) heads.taken(place);
   for (const place of places.slice(0, 4)) heads.left(place);
   const [refill] = heads.refills();
   if (refill === undefined) throw new Error("nothing is asked for");
   expect(heads.admits(places[5] ?? "")).toBe(false);
-  heads.held(places[4] ?? "");
+  heads.taken(places[4] ?? "");
   heads.filled(refill, places.slice(4, 5));
   heads.left(places[4] ?? "");
   expect(heads.refills()).toMatchObject([{ after: places[4] }]);
@@ -249,5 +249,5 @@ it("begins with a bounded part of a backlog of 20,000, every tenant's first jobs
     clock.advance(50);
   }
   expect(tenants).toEqual(new Set(["big", "small-0", "small-200", "small-400", "small-600", "small-800"]));
-  expect(dispatcher.held).toBeLessThan(1_200);
+  expect(dispatcher.jobs).toBeLessThan(1_200);
 });
