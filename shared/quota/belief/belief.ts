@@ -230,8 +230,10 @@ export function flow(b: Unknown | Bucket): number {
 
 export function at(b: Belief, nowMs: number): Belief {
   if (b.at_ms > nowMs + CLOCKS_APART_MS) {
-    const known = { at_ms: nowMs };
-    return b.shape === "window" ? { ...b, ...known, window: null } : { ...b, ...known, seen: null };
+    // How long ago that was nobody knows: it begins anew.
+    const known = { at_ms: nowMs, level: Math.min(b.capacity, Math.max(b.level, carefully(b.per_second))) };
+    if (b.shape !== "window") return { ...b, ...known, seen: null };
+    return { ...b, ...known, level: b.capacity, window: null, pending: 0, unsure: 0 };
   }
   // A clock a little behind the one that wrote this: nothing is known to have flowed back.
   if (nowMs <= b.at_ms) return b;

@@ -159,6 +159,11 @@ export function permits(b: Breaker, nowMs: number, tenant?: string): "yes" | "pr
   return nowMs >= untilMs(b, nowMs) ? "probe" : "no";
 }
 
+/** Whether no tenant's call may go. */
+export function isShutForAll(b: Breaker, nowMs: number): boolean {
+  return permits(b, nowMs) === "no" && (b.state === "half_open" || !failedAlone(b, ""));
+}
+
 /** When it is worth asking again. */
 export function permitsAtMs(b: Breaker, nowMs: number): number {
   return b.state === "closed" ? nowMs : Math.max(nowMs, untilMs(b, nowMs));

@@ -1,4 +1,4 @@
-import { type Breaker, CLOSED, lastFailed, rampShare } from "../belief/breaker.ts";
+import { type Breaker, CLOSED, isShutForAll, lastFailed, permitsAtMs, rampShare } from "../belief/breaker.ts";
 import { Health } from "../belief/health.ts";
 import {
   costOf,
@@ -237,6 +237,9 @@ export class Scheduler<J extends Waiting = Waiting> {
     most: number,
   ): number | "deferred" {
     const { name } = state.served;
+    const breaker = this.breakers.get(name);
+    if (breaker !== undefined && isShutForAll(breaker, nowMs))
+      return this.queue.isWaitedFor(name) ? permitsAtMs(breaker, nowMs) : Infinity;
     while (releases.length < most) {
       const job = this.#nextOn(state, nowMs);
       if (job === undefined) return this.#health.permitsAtMs(name, nowMs);

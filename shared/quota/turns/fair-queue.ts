@@ -47,6 +47,7 @@ class Lane<J extends Waiting> {
   passedOver = 0;
 
   next(nowMs: number): Turn<J> | undefined {
+    if (this.bySince.size === 0) return undefined;
     const isNear = this.byDeadline.firstKey() < nowMs + NEAR_DEADLINE_MS;
     const job = isNear ? this.byDeadline.first() : this.bySince.first();
     const most = isNear ? PASSED_OVER_NEAR : PASSED_OVER;
@@ -70,7 +71,8 @@ class TenantJobs<J extends Waiting> {
   }
 
   next(nowMs: number): Turn<J> | undefined {
-    return first(ORDER.map((priority) => this.lanes[priority].next(nowMs)));
+    const { high, standard, low } = this.lanes;
+    return before(low.next(nowMs), before(standard.next(nowMs), high.next(nowMs)));
   }
 
   /** Its tenant has had a turn where these wait as well. */
@@ -80,11 +82,11 @@ class TenantJobs<J extends Waiting> {
   }
 }
 
-function first<J extends Waiting>(turns: Iterable<Turn<J> | undefined>): Turn<J> | undefined {
-  let best: Turn<J> | undefined;
-  for (const turn of turns)
-    if (turn !== undefined && (best === undefined || isBefore(turn, best))) best = turn;
-  return best;
+function before<J extends Waiting>(
+  turn: Turn<J> | undefined,
+  best: Turn<J> | undefined,
+): Turn<J> | undefined {
+  return turn !== undefined && (best === undefined || isBefore(turn, best)) ? turn : best;
 }
 
 interface Service<J extends Waiting> {
@@ -154,13 +156,17 @@ export class FairQueue<J extends Waiting = Waiting> {
   next(deployment: string, nowMs: number, may?: (tenantId: string) => boolean): J | undefined {
     const service = this.#services.get(deployment);
     let tenantId = service?.order.first();
-    if (tenantId !== undefined && may?.(tenantId) === false)
-      tenantId = service?.order.below(Infinity).find(may);
+    if (service === undefined || tenantId === undefined) return undefined;
+    if (may?.(tenantId) === false) {
+      const turnOf = (id: string | undefined) => (id === undefined ? Infinity : (service.turns.get(id) ?? 0));
+      tenantId = undefined;
+      for (const id of service.waiting.keys()) if (turnOf(id) < turnOf(tenantId) && may(id)) tenantId = id;
+    }
     return tenantId === undefined ? undefined : this.#turnOf(service, tenantId, nowMs)?.job;
   }
 
-  /** Whether jobs of any tenant but this one wait for a deployment. */
-  isWaitedFor(deployment: string, unlike: string | undefined): boolean {
+  /** Whether jobs wait for a deployment. @param unlike of any tenant but this one */
+  isWaitedFor(deployment: string, unlike?: string): boolean {
     const waiting = this.#services.get(deployment)?.waiting;
     return waiting !== undefined && waiting.size > (unlike !== undefined && waiting.has(unlike) ? 1 : 0);
   }
@@ -186,7 +192,9 @@ export class FairQueue<J extends Waiting = Waiting> {
 
   /** A tenant's jobs may be in several places. */
   #turnOf(service: Service<J> | undefined, tenantId: string, nowMs: number): Turn<J> | undefined {
-    return first([...(service?.waiting.get(tenantId) ?? [])].map((jobs) => jobs.next(nowMs)));
+    let best: Turn<J> | undefined;
+    for (const jobs of service?.waiting.get(tenantId) ?? []) best = before(jobs.next(nowMs), best);
+    return best;
   }
 
   /** The job goes to this deployment: its tenant has had that much of it. @param cost above 0, in one unit for all calls there */

@@ -113,6 +113,23 @@ it("costs nothing where there is no limit, until there is a refusal, which it re
   expect(quota.waits("free", 100, "a")?.cause).toBe("no_slice");
 });
 
+it("forgets what it was told while its clock was ahead, once that is put right", async () => {
+  let aheadMs = 7_200_000;
+  class SetClock extends TestClock {
+    override now = () => super.now() + aheadMs;
+    override monotonic = () => super.now();
+  }
+  clock = new SetClock();
+  const quota = instance();
+  for (let n = 0; n < 100; n++) await admit(quota, "small");
+  await refused(quota, "free", 600_000);
+  expect(quota.waits("free", 100, "a")?.cause).toBe("rate_limited");
+  aheadMs = 0;
+  clock.advance(2_000);
+  expect(quota.waits("free", 100, "a")).toBeUndefined();
+  expect(await admit(quota, "small")).toBeDefined();
+});
+
 it("learns nothing by itself: what is believed is the dispatcher's business", async () => {
   const quota = instance();
   await admit(quota, "small");
