@@ -2,6 +2,7 @@ import { app, type HttpHandler, type HttpMethod } from "@azure/functions";
 import { type ApiDeps, apiDoor, apiRoutes } from "../shared/http/api/routes.ts";
 import type { Door } from "../shared/http/door.ts";
 import { doorOf } from "../shared/http/doors.ts";
+import { type OpenaiDeps, openaiDoor, openaiRoutes } from "../shared/http/openai/routes.ts";
 import type { Route } from "../shared/http/route.ts";
 import { type Entrance, serve } from "../shared/http/serve.ts";
 import { unrouted } from "../shared/http/unrouted.ts";
@@ -12,9 +13,10 @@ import { logOf } from "./log.ts";
 const authLevel = "anonymous";
 
 /** Registers a function for each route of each door, and one for whatever no route takes. */
-export function registerRoutes(deps: ApiDeps & Entrance): void {
+export function registerRoutes(deps: ApiDeps & OpenaiDeps & Entrance): void {
   register(apiDoor, apiRoutes, deps);
-  registerUnrouted(apiRoutes);
+  register(openaiDoor, openaiRoutes, deps);
+  registerUnrouted([...apiRoutes, ...openaiRoutes]);
 }
 
 function register<Deps extends Entrance>(door: Door, routes: readonly Route<Deps>[], deps: Deps): void {
