@@ -189,9 +189,7 @@ export class Cloud {
     const { queue, pools } = this.scheduler;
     let items = 0;
     for (const [name, pool] of pools) {
-      const isWaitedFor = (this.#members.get(name) ?? []).some(
-        (each) => queue.next(each, nowMs) !== undefined,
-      );
+      const isWaitedFor = (this.#members.get(name) ?? []).some((each) => queue.isWaitedFor(each));
       if (!isDue(this.#told.get(name) ?? TOLD_NOTHING, pool, isWaitedFor, nowMs)) continue;
       const backlog_until_ms = isWaitedFor ? nowMs + BACKLOG_MS : 0;
       this.#told.set(name, { at_ms: nowMs, pool, backlog_until_ms });

@@ -192,7 +192,7 @@ export class Term {
       this.#deps.deployments().map(async (deployment) => {
         const { name, limits } = deployment;
         if (limits.concurrency === undefined) return;
-        if (this.#scheduler.queue.next(name, nowMs) === undefined) {
+        if (!this.#scheduler.queue.isWaitedFor(name)) {
           this.#countedMs.delete(name);
           this.#scheduler.uncount(name);
         } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
