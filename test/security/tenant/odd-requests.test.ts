@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { chat, Stack } from "../end-to-end/stack.ts";
-import { type Route, registeredRoutes } from "./registered-routes.ts";
+import { chat, Stack } from "../../end-to-end/stack.ts";
+import { type Route, registeredRoutes } from "../registered-routes.ts";
 
 /** Requests no client of ours sends, as bytes on a socket: whatever they are, the service never fails at them. */
 const stack = new Stack();
