@@ -2,6 +2,7 @@ import { z } from "zod";
 import { jsonText } from "../answer.ts";
 import type { Door } from "../door.ts";
 import { type Route, route } from "../route.ts";
+import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
@@ -30,7 +31,8 @@ export type ApiDeps = SubmitRouteDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
-  UsageRoutesDeps;
+  UsageRoutesDeps &
+  AccountCorrectionDeps;
 
 let document: string | undefined;
 
@@ -62,6 +64,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...deadLetterRoutes,
   ...overridesRoutes,
   ...usageRoutes,
+  accountCorrectionRoute,
 ];
 
 /** The contract, as GET /api/openapi.json answers it. */

@@ -86,7 +86,7 @@ export const statusRoute = route({
       sweepRounds.last(),
     ]);
     const facts = { counts, jobs, deadLetters: letters, round, nowMs: clock.now() };
-    return json(200, statusResource(facts), { "cache-control": "no-store" });
+    return json(200, statusResource(facts));
   },
 });
 
