@@ -142,15 +142,9 @@ async function handle(
   // HTTP/1.0 may leave the host out; the cloud's host then fails to put a URL together, as it fails over its limit.
   if (authority === "" || (announcedBytes(request) ?? 0) > maxBodyBytes)
     return refuse(request, response, 500);
-  if (!isAuthority(authority)) return refuse(request, response, 400);
   const exchange: Exchange = { match, head, request, response, authority };
   if (streams === undefined) await answerWhole(exchange, options);
   else await answerStreamed(exchange, { ...options, proxy: streams.proxy });
-}
-
-/** A host with or without a port, and nothing else. */
-function isAuthority(authority: string): boolean {
-  return !/[\s/?#@\\]/.test(authority) && URL.canParse(`http://${authority}/`);
 }
 
 function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {

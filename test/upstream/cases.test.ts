@@ -196,7 +196,6 @@ function waitsAgain(records: number): (seen: Seen) => boolean {
 const LOOKED_AT: Readonly<Record<string, (seen: Seen) => boolean>> = {
   "e14-insufficient-quota": waitsAgain(2),
   "e21-reset-duration": waitsAgain(3),
-  "s21-hash-of-the-bytes": ({ trail }) => trail.length > 2,
   "s13-responses-queued": ({ calls }) => (calls.a ?? 0) > 1,
   "s15-xai-deferred": ({ calls }) => (calls.a ?? 0) > 1,
 };
