@@ -89,6 +89,10 @@ export interface JobFacts {
   readonly cost: Cost | null;
   /** Why an attempt's cost is not in that sum, by attempt. Absent: none, or stored before there was this field. */
   readonly unknown_costs?: Readonly<Record<string, CostUnknown>>;
+  /** The most that it may cost, all attempts together; decimal. Absent: whatever. */
+  readonly max_cost?: string;
+  /** With `max_cost`, what attempts of unknown cost may have cost at most, by attempt; decimals. Absent: none. */
+  readonly may_have_cost?: Readonly<Record<string, string>>;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */
   readonly last_failure: string | null;
   /** The ended job whose dead letter an operator made this one of; absent: none. */

@@ -176,6 +176,7 @@ async function create(
       bodyText: request.body,
       priority: job.priority,
       metadata: job.metadata,
+      maxCost: job.max_cost,
       notBeforeMs: null,
       deadlineMs: nowMs + lengthMs,
       envelopeSha256: job.envelope_sha256,
