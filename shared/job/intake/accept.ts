@@ -2,7 +2,7 @@ import { type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.t
 import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
-import type { Endpoint, Queued, StoredRequest } from "../job.ts";
+import type { Endpoint, Queued, StoredRequest, TraceFields } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -15,6 +15,8 @@ export interface Submission {
   readonly notBeforeMs: number | null;
   readonly deadlineMs: number;
   readonly envelopeSha256: string;
+  /** The caller's, where it sent one. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface Accepted {
@@ -44,6 +46,7 @@ export interface AcceptedBy {
   readonly actor: string;
   readonly nowMs: number;
   readonly nudgeGraceMs: number;
+  readonly trace?: TraceFields;
   /** The ended job that this one is made of. */
   readonly redrivenFrom?: string;
 }
@@ -83,6 +86,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     simulated: false,
     cost: null,
     last_failure: null,
+    ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
     audit_seq: record.seq,
     audit_hash: record.hash,

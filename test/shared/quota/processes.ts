@@ -14,6 +14,7 @@ import { type Catalogue, parseCatalogue } from "../../../shared/model/catalogue.
 import { createModelClient } from "../../../shared/model/client.ts";
 import type { Releases } from "../../../shared/quota/ports.ts";
 import { composeService, type Service } from "../../../shared/service.ts";
+import { noTelemetry } from "../../../shared/telemetry/telemetry.ts";
 import { parseTenants, type Tenants } from "../../../shared/tenant/tenants.ts";
 import { resources, silent, TestClock } from "../world.ts";
 
@@ -50,7 +51,7 @@ export class Process {
       ...{ sweepSeconds: 5, maxAttempts: 5, defaultDeadlineSeconds: 86_400, maxDeadlineSeconds: 86_400 },
       ...{ auditRetentionDays: 0, contentRetentionDays: 30 },
     } as const;
-    const { ports, dispose } = cosmosPorts(settings, world.nobody, clock, silent);
+    const { ports, dispose } = cosmosPorts(settings, world.nobody, clock, silent, () => undefined);
     world.closing.push(dispose);
     const send =
       (queue: Queue) =>
@@ -71,6 +72,7 @@ export class Process {
       {
         ...{ ...ports, releases, nudges: { send: send("nudges") }, clock, log: silent, random: () => 0.5 },
         models: createModelClient({ settings: {}, credential: world.nobody, clock }),
+        telemetry: noTelemetry,
         newId: () => `${name}-${world.ids++}`,
         randomHex: (bytes) => String(world.ids++).padStart(2 * bytes, "0"),
       },
