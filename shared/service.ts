@@ -204,7 +204,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   telemetry.gauge("switchyard.sweeper.age", () =>
     sweptAt === undefined ? [] : [{ value: (clock.monotonic() - sweptAt) / 1000 }],
   );
-  telemetry.gauge("switchyard.line.held", () => [{ value: dispatcher.held }]);
+  telemetry.gauge("switchyard.line.jobs", () => [{ value: dispatcher.jobs }]);
   telemetry.gauge("switchyard.breaker.open", () =>
     catalogue().deployments.map(({ name }) => ({
       value: isIllness(quota.waits(name, 0)?.cause ?? "") ? 1 : 0,

@@ -16,7 +16,7 @@ export interface Reading {
 /** Gauges: what is read whenever metrics are exported. */
 export const GAUGES = {
   "switchyard.breaker.open": "1: calls of the deployment are held back here, by its breaker",
-  "switchyard.line.held": "waiting jobs that this instance, as the dispatcher, holds in memory",
+  "switchyard.line.jobs": "waiting jobs that this instance, as the dispatcher, holds in memory",
   "switchyard.sweeper.age": "seconds since a sweep ended on this instance",
 } as const;
 
