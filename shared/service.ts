@@ -33,12 +33,15 @@ import { type Log, reasonOf } from "./log.ts";
 import type { Catalogue } from "./model/catalogue.ts";
 import type { ModelClient } from "./model/client.ts";
 import { createLatencies } from "./model/latency.ts";
+import { isIllness } from "./model/wait-cause.ts";
 import { Dispatcher } from "./quota/dispatch/dispatcher.ts";
 import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
+import type { Telemetry } from "./telemetry/telemetry.ts";
+import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
 import type { BilledCalls } from "./usage/usage-report.ts";
 
@@ -67,6 +70,7 @@ export interface ServicePorts extends StorePorts {
   readonly nudges: Nudges;
   readonly releases: Releases & Pick<Nudges, "send">;
   readonly models: ModelClient;
+  readonly telemetry: Telemetry;
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
@@ -100,7 +104,8 @@ export type Service = ReturnType<typeof composeService>;
 
 /** Every use case, composed once: what ships is what is tested. Nothing in it is optional. */
 export function composeService(ports: ServicePorts, configuration: ServiceConfiguration) {
-  const { store, nudges, releases, clock, random, log } = ports;
+  const { nudges, releases, telemetry, clock, random, log } = ports;
+  const store = toldStore(ports.store, telemetry, clock);
   const { settings } = configuration;
   const { instance, leaseSeconds } = settings;
   const nudgeGraceMs = graceOf(settings);
@@ -166,6 +171,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
     ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, catalogue, settings },
+    traces: telemetry,
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
@@ -181,6 +187,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const redrive: Omit<RedriveDeps, "log"> = {
     ...{ store, nudges, budgets, clock, nudgeGraceMs },
     deadLetters: ports.deadLetters,
+    traces: telemetry,
     trail: ports.trail,
     defaultDeadlineSeconds: settings.defaultDeadlineSeconds,
     maxDeadlineSeconds: settings.maxDeadlineSeconds,
@@ -197,18 +204,32 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
    * one question, and no part has anything to do, but for money that was put aside and not settled.
    */
   const sweep: SweepParts = {
-    sweep: rounds,
+    sweep: async (of) => {
+      await rounds(of);
+      sweptAt = clock.monotonic();
+    },
     changed_catalogue: async (of) => (await anyLives()) && changedCatalogue.nudge(of),
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
   };
+  let sweptAt: number | undefined;
+  telemetry.gauge("switchyard.sweeper.age", () =>
+    sweptAt === undefined ? [] : [{ value: (clock.monotonic() - sweptAt) / 1000 }],
+  );
+  telemetry.gauge("switchyard.line.jobs", () => [{ value: dispatcher.jobs }]);
+  telemetry.gauge("switchyard.breaker.open", () =>
+    catalogue().deployments.map(({ name }) => ({
+      value: isIllness(quota.waits(name, 0)?.cause ?? "") ? 1 : 0,
+      attributes: { deployment: name },
+    })),
+  );
   let handedOver: Promise<void> | undefined;
   const handOver = async () => {
     const whats = await Promise.allSettled([dispatcher.handOver(), invocations.idle()]);
     for (const { reason } of whats.filter((what) => what.status === "rejected"))
       log.warn("not_handed_over", { reason: reasonOf(reason) });
-    await reporter.flush();
+    await Promise.all([reporter.flush(), telemetry.flush()]);
   };
   const seal = (of: Log) =>
     sealDays({
@@ -220,7 +241,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     });
   return {
     ...ports,
-    ...{ settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
+    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
     ...{ intake, run, redrive, accounts, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),

@@ -95,6 +95,10 @@ export interface JobFacts {
   readonly may_have_cost?: Readonly<Record<string, string>>;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */
   readonly last_failure: string | null;
+  /** Its trace, as W3C writes it: all that is told of the job is under that span; absent: it is not traced. */
+  readonly traceparent?: string;
+  /** The span of the caller's that the job's own is under; absent: it began the trace. */
+  readonly caller_span_id?: string;
   /** The ended job whose dead letter an operator made this one of; absent: none. */
   readonly redriven_from?: string;
   readonly audit_seq: number;
@@ -107,6 +111,9 @@ export interface JobFacts {
   /** What else its stored item holds, its version first: a neighbouring version's fields survive a read and a write. */
   readonly others: Readonly<Record<string, unknown>>;
 }
+
+/** What a job's item keeps of its trace. */
+export type TraceFields = Pick<JobFacts, "traceparent" | "caller_span_id">;
 
 /** Failures in a row that were a deployment's. Times in Unix ms. */
 export interface Setbacks {

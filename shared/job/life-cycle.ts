@@ -28,6 +28,8 @@ export interface Draft<J extends Job = Job> {
   /** Content to be deleted in the same batch, as far as it has not lapsed. */
   readonly erase?: readonly ("request" | "response")[];
   readonly outbox?: readonly OutboxItem[];
+  /** The job as it was before the first of the records. */
+  readonly from?: Job;
 }
 
 export function draftOf<J extends Job>(job: J): Draft<J> {
@@ -39,7 +41,7 @@ export function recorded<J extends Job>(draft: Draft, nowMs: number, entry: Audi
   const { audit_seq: seq, audit_hash: hash, job_id } = draft.job;
   const record = nextRecord({ seq, hash }, job_id, nowMs, entry);
   return {
-    ...draft,
+    ...{ from: draft.job, ...draft },
     job: { ...job, audit_seq: record.seq, audit_hash: record.hash },
     records: [...draft.records, record],
   };

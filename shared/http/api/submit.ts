@@ -22,7 +22,7 @@ import type { ReadJson } from "../json-text.ts";
 import { route } from "../route.ts";
 import type { Throttle } from "../throttle.ts";
 import { etagOf, JOB_HEADERS, jobJson, jobSchema, retryAfterSeconds } from "./job-resource.ts";
-import { idempotencyKey, prefer } from "./parameters.ts";
+import { idempotencyKey, prefer, traceparent } from "./parameters.ts";
 
 /** Unix seconds as such: a number this large was meant in milliseconds. */
 const MAX_UNIX_SECONDS = 1e11;
@@ -84,6 +84,7 @@ export const submitRoute = route({
     Prefer: prefer.describe(
       `\`wait=N\` holds the answer until the job ends, up to ${MAX_WAIT_SECONDS} s; it then has the response. For bodies up to ${MAX_HELD_SUBMIT_BYTES / 1024} KiB. Send an \`Idempotency-Key\` with it, to ask again should the connection break.`,
     ),
+    traceparent,
   }),
   body: { schema: envelopeSchema, maxBytes: MAX_REQUEST_BYTES },
   untimely: ({ intake }: SubmitRouteDeps, envelope) =>
@@ -118,6 +119,7 @@ export const submitRoute = route({
       envelopeSha256: envelopeSha256(sent),
       idempotencyKey: headers["Idempotency-Key"] ?? null,
       maxCost: envelope.max_cost,
+      traceparent: headers.traceparent,
       refusal: untimely,
     };
     const intake = { ...deps.intake, log, heldCalls: deps.throttle };

@@ -2,7 +2,7 @@ import { type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.t
 import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
-import type { Endpoint, Queued, StoredRequest } from "../job.ts";
+import type { Endpoint, Queued, StoredRequest, TraceFields } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -17,6 +17,8 @@ export interface Submission {
   readonly envelopeSha256: string;
   /** Decimal. Absent: it may cost whatever it costs. */
   readonly maxCost?: string | undefined;
+  /** The caller's, where it sent one. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface Accepted {
@@ -46,6 +48,7 @@ export interface AcceptedBy {
   readonly actor: string;
   readonly nowMs: number;
   readonly nudgeGraceMs: number;
+  readonly trace?: TraceFields;
   /** The ended job that this one is made of. */
   readonly redrivenFrom?: string;
 }
@@ -91,6 +94,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     cost: null,
     ...(maxCost === undefined ? {} : { max_cost: maxCost }),
     last_failure: null,
+    ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
     audit_seq: record.seq,
     audit_hash: record.hash,
