@@ -89,6 +89,7 @@ export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
   if (inLine !== undefined && c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS)
     return tooLate(draft, c);
   const choice = choose(job, job.tried, c);
+  if (job.coalesce !== undefined && needsOperator(choice, c)) return unserved(draft, c, choice.reason);
   if (inLine !== undefined && isOfLine(choice, inLine))
     return stay({ draft, next: "wait", deployments: inLine.deployments }, c, inLine.revision);
   if (c.over !== undefined && costs(choice)) return overBudget(draft, c, c.over);
@@ -161,6 +162,21 @@ interface TenantGone {
   readonly detail: string;
 }
 
+/** What only an operator can cure, or the lab's bill being paid. */
+export function isForOperator(cause: WaitCause): boolean {
+  return cause === "credential_refused" || cause === "account_empty";
+}
+
+/** Whether all that could serve it waits for an operator. */
+function needsOperator(
+  choice: Choice | TenantGone,
+  c: Circumstances,
+): choice is Extract<Choice, { kind: "wait" }> {
+  if (choice.kind !== "wait") return false;
+  if (choice.cause === "switched_off") return true;
+  return choice.deployments.every(({ name }) => isForOperator(c.waitCause(name) ?? "quota"));
+}
+
 /** Whether it leads to a call that costs something. */
 function costs(choice: Choice | TenantGone): boolean {
   if (choice.kind === "call") return hasPrice(choice.deployment);
@@ -220,6 +236,14 @@ function switchedOff(draft: Draft<Queued>, c: Circumstances, reason: string): Pl
 function overBudget(draft: Draft<Queued>, c: Circumstances, over: Over): Plan {
   const { job } = draft;
   const { untilMs } = over;
+  if (job.coalesce !== undefined && untilMs !== null)
+    return ended(
+      draft,
+      c,
+      "failed",
+      "budget_used_up",
+      `The budget of ${job.tenant_id} is spent: ${over.reason}.`,
+    );
   const next = untilMs === null ? "money" : "done";
   const waiting: BudgetWait = {
     ...{ for: "budget", revision: c.catalogue.revision, until_ms: untilMs, since_ms: c.nowMs },
@@ -272,6 +296,12 @@ function exhausted(draft: Draft<Queued>, c: Circumstances): Plan {
 function turnedAway(draft: Draft<Queued>, c: Circumstances): Plan {
   const last = draft.job.last_failure ?? "no deployment said why";
   const message = `Every deployment of ${draft.job.model} turned the job away; the last one: ${last}`;
+  return ended(draft, c, "failed", "no_deployment_available", message);
+}
+
+/** Its client waits on its connection, and what it waits for comes in minutes or days: better told at once. */
+export function unserved(draft: Draft<Queued>, c: Circumstances, why: string): Plan {
+  const message = `${draft.job.model} can be called only once an operator has seen to it: ${why}.`;
   return ended(draft, c, "failed", "no_deployment_available", message);
 }
 

@@ -119,6 +119,8 @@ export function documentOf(job: Job): JobDocument {
     content_deleted_at_ms: ended?.content_deleted_at_ms,
     redriven_from: job.redriven_from,
     redriven_to: ended?.redriven_to,
+    coalesce: job.coalesce,
+    joined_by: job.joined_by,
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
     audit_until_ms: job.audit_until_ms,
@@ -194,7 +196,14 @@ const FACTS = z.object({
   ...{ metadata: z.record(text, text), envelope_sha256: text, created_at_ms: number, deadline_ms: number },
   ...{ not_before_ms: number.nullable(), started_at_ms: number.nullable(), attempts: number },
   attempts_lost: number.exactOptional(),
-  setbacks: z.looseObject({ pauses: number, since_ms: number, last_ms: number }).exactOptional(),
+  setbacks: z
+    .looseObject({
+      pauses: number,
+      since_ms: number,
+      last_ms: number,
+      needs_operator: z.boolean().exactOptional(),
+    })
+    .exactOptional(),
   ...{ attempts_spent: number, budget_claims: z.record(text, text).exactOptional() },
   ...{ refused_by: z.array(text), tried: z.array(text), deployment: text.nullable() },
   ...{
@@ -204,6 +213,7 @@ const FACTS = z.object({
     last_failure: text.nullable(),
   },
   ...{ redriven_from: text.exactOptional(), audit_seq: number, audit_hash: text },
+  ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   audit_until_ms: number.nullable().exactOptional(),
 });

@@ -15,6 +15,8 @@ export interface Submission {
   readonly notBeforeMs: number | null;
   readonly deadlineMs: number;
   readonly envelopeSha256: string;
+  /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
+  readonly coalesce?: string;
 }
 
 export interface Accepted {
@@ -84,6 +86,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     cost: null,
     last_failure: null,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
+    ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
     audit_seq: record.seq,
     audit_hash: record.hash,
   };
