@@ -16,7 +16,8 @@ import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerEnding } from "./ending.ts";
 import { processLog as log } from "./log.ts";
-import { registerRoutes } from "./register.ts";
+import { malformedRequest, registerRoutes } from "./register.ts";
+import { guardRequests } from "./request-guard.ts";
 import { registerRunJob } from "./run-job.ts";
 import { registerSeal } from "./seal.ts";
 import { registerSweep } from "./sweep.ts";
@@ -81,3 +82,4 @@ registerSweep({
 registerDeadLetter(service);
 registerSeal(service);
 registerEnding(service);
+guardRequests({ lookMs: 1_000, malformed: malformedRequest });

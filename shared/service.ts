@@ -31,7 +31,7 @@ import { Dispatcher } from "./quota/dispatch/dispatcher.ts";
 import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
-import type { DispatcherLeases, ParkedJobs, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
+import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Tenants } from "./tenant/tenants.ts";
 import type { BilledCalls } from "./usage/usage-report.ts";
@@ -40,7 +40,7 @@ import type { BilledCalls } from "./usage/usage-report.ts";
 export interface StorePorts {
   readonly store: JobStore;
   readonly sweptJobs: SweptJobs;
-  readonly parkedJobs: ParkedJobs;
+  readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
   readonly liveJobs: LiveJobs;
   readonly billedCalls: BilledCalls;
@@ -113,13 +113,13 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
   const dispatcher = new Dispatcher({
-    ...{ ...shared, releases, leases: ports.dispatcherLeases, parked: ports.parkedJobs },
+    ...{ ...shared, releases, leases: ports.dispatcherLeases, line: ports.jobsInLine },
     deployments: () => limitedIn(catalogue()),
     weightOf: (tenantId) => tenants().get(tenantId)?.weight ?? 1,
   });
   const reporter = new Reporter(shared);
   const quota = new InstanceQuota({
-    ...{ ...shared, dispatcher, reporter, jobs: ports.parkedJobs },
+    ...{ ...shared, dispatcher, reporter, jobs: ports.jobsInLine },
     deployment: (name) => {
       const deployment = catalogue().deployment(name);
       return deployment && limitedOf(deployment);

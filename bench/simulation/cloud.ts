@@ -37,7 +37,7 @@ export interface Watch {
   readonly admitted?: (job: SimJob, to: SimDeployment, counted: number) => void;
   readonly refused?: (job: SimJob, to: SimDeployment) => void;
   /** It waits again, after a call that was refused or failed. */
-  readonly parkedAgain?: (job: SimJob) => void;
+  readonly waitsAgain?: (job: SimJob) => void;
   /** It was told to go. */
   readonly released?: (job: SimJob) => void;
   readonly completed?: (job: SimJob, startedMs: number) => void;
@@ -69,7 +69,7 @@ export class Cloud {
   #straysAtMs = 0;
   #renewedMs = 0;
   /** What the next look will find. */
-  #parked: SimJob[] = [];
+  #joined: SimJob[] = [];
   #reported: CallNews[] = [];
   readonly #unreported = new Map<number, Unreported>();
   readonly #told = new Map<string, PoolTold>();
@@ -121,20 +121,20 @@ export class Cloud {
   /** Submitted now: 202, and its nudge is under way. */
   submit(job: SimJob): void {
     this.#offered++;
-    this.counts.jobWrites += 2; // created, parked
+    this.counts.jobWrites += 2; // created, in line
     this.counts.jobReads++;
     this.counts.nudges++;
-    this.#parkIn(job, this.#delay(machinery.DELAYS.park));
+    this.#joinIn(job, this.#delay(machinery.DELAYS.join));
   }
 
   /** The dispatcher's own instance tells it at once, the others' jobs are found by its next look. */
-  #parkIn(job: SimJob, afterMs: number): void {
+  #joinIn(job: SimJob, afterMs: number): void {
     const here = this.#instance() === 0;
     this.events.after(afterMs, () => {
       if (here) {
         this.#measured(() => this.scheduler.queue.add(job));
         this.#decideSoon(this.events.nowMs);
-      } else this.#parked.push(job);
+      } else this.#joined.push(job);
       this.#keepLooking();
     });
   }
@@ -151,8 +151,8 @@ export class Cloud {
 
   #look(): void {
     const { nowMs } = this.events;
-    const [parked, reported] = [this.#parked, this.#reported];
-    this.#parked = [];
+    const [joined, reported] = [this.#joined, this.#reported];
+    this.#joined = [];
     this.#reported = [];
     this.counts.queries += 2;
     if (nowMs - this.#straysAtMs >= machinery.STRAYS_MS) {
@@ -164,7 +164,7 @@ export class Cloud {
       this.counts.quotaWrites++;
     }
     this.#measured(() => {
-      for (const job of parked) this.scheduler.queue.add(job);
+      for (const job of joined) this.scheduler.queue.add(job);
       for (const news of reported) this.scheduler.heard(news, nowMs);
     });
     this.#writePools(nowMs);
@@ -271,8 +271,8 @@ export class Cloud {
       this.counts.failed++;
       return;
     }
-    this.#watch.parkedAgain?.(next);
-    this.#parkIn(next, this.#delay(machinery.DELAYS.store));
+    this.#watch.waitsAgain?.(next);
+    this.#joinIn(next, this.#delay(machinery.DELAYS.store));
   }
 
   /** The dispatcher's own instance hears of a call at once, of others' by their reports; bad news are not kept. */

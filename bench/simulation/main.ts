@@ -13,7 +13,7 @@ import { runShape, SHAPES } from "./shapes.ts";
 /** The scheduler's own code under a virtual clock; the machinery around it, labs and tenants are played. */
 const DEFAULT_SEED = "1";
 const SCALE = [1_000, 10_000, 100_000, 1_000_000];
-/** Of deployments, instances, tenants, routes and quota. */
+/** How many deployments, instances, tenants and routes, and how much quota. */
 const PARTS = [0.1, 0.02];
 const OTHERS: Readonly<Record<string, string>> = {
   shapes:

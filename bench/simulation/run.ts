@@ -13,13 +13,13 @@ export interface Run {
   readonly world: World;
   readonly counts: Counts;
   readonly figures: Figures;
-  /** Of virtual time, until the last job had ended. */
+  /** Virtual time until the last job had ended. */
   readonly seconds: number;
   readonly utilisation: number;
   readonly jainLowest: number;
   readonly jainMedian: number;
   readonly mostWaiting: number;
-  /** Of this machine: differs from run to run. */
+  /** This machine's, which differs from run to run. */
   readonly schedulerCpuMs: number;
 }
 

@@ -86,7 +86,7 @@ export interface Reports {
 }
 
 /** A job that waits for quota, as it is stored. */
-export interface ParkedJob extends JobKey {
+export interface JobInLine extends JobKey {
   readonly priority: Priority;
   readonly tokens: number;
   readonly deployments: readonly string[];
@@ -94,21 +94,21 @@ export interface ParkedJob extends JobKey {
   readonly since_ms: number;
   readonly deadline_ms: number;
   /** When it began to wait, by the clock of whoever stored that. */
-  readonly parked_ms: number;
+  readonly joined_ms: number;
   /** In the line of all that wait: turns/line.ts. */
   readonly place: string;
 }
 
-export interface ParkedJobs {
+export interface JobsInLine {
   /** Those that wait since some time, the longest first. */
-  parkedAfter(parkedMs: number, limit: number): Promise<readonly ParkedJob[]>;
+  joinedAfter(joinedMs: number, limit: number): Promise<readonly JobInLine[]>;
   /** By place, from after one text to before another, or to the end. */
   inLine(
     range: { readonly after: string; readonly before?: string },
     limit: number,
-  ): Promise<readonly ParkedJob[]>;
+  ): Promise<readonly JobInLine[]>;
   /** Those whose deadline comes before some time, the nearest first. */
-  dueBefore(deadlineMs: number, limit: number): Promise<readonly ParkedJob[]>;
+  dueBefore(deadlineMs: number, limit: number): Promise<readonly JobInLine[]>;
   /** Ids of the jobs whose call of this deployment runs: those that hold a lease for it. */
   runningOn(deployment: string): Promise<ReadonlySet<string>>;
 }

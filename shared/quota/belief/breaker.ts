@@ -27,7 +27,7 @@ export interface Breaker {
   readonly probing_until_ms: number;
   /** When it closed again: from then on more and more calls are let through. Null: all are. */
   readonly ramp_from_ms: number | null;
-  /** Of the last call that failed; absent: none has, or an older version saw it. */
+  /** The last call's that failed; absent: none has, or an older version saw it. */
   readonly fault?: CallFault;
 }
 

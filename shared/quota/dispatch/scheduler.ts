@@ -65,7 +65,7 @@ interface State {
   served: Limited;
   /** Where only so many calls may run, those that were let go and have not ended, by job id: since when, and whether the store has said so. */
   readonly running: Map<string, { readonly sinceMs: number; readonly isStored: boolean }>;
-  /** Of those, how many another may have let go that nobody has begun yet. */
+  /** How many of those another may have let go that nobody has begun yet. */
   elsewhere: number;
   /** Calls that ended lately, by job id: when. */
   readonly ended: Map<string, number>;

@@ -16,11 +16,11 @@ export interface HeardCall {
   readonly outcome: Outcome;
 }
 
-/** Of a lab's words, in a report of many calls. */
+/** The most of a lab's words: a report holds many calls. */
 const MAX_FAULT_CHARS = 200;
 const NO_HEADERS = { requests: null, tokens: null };
 
-/** Of a job that was let go, and no call came of it. */
+/** A job was let go, and no call came of it. */
 export const NO_CALL: Omit<CallNews, "deployment" | "job_id" | "taken"> = {
   ...{ outcome: "unused", latency_ms: 0, sent_ms: null, headers: NO_HEADERS, retry_after_ms: null },
 };

@@ -30,9 +30,8 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Grant } from "../grant.ts";
 import type { Limited } from "../limited.ts";
 import type { PoolRecord } from "../pool-record.ts";
-import type { CallNews, ParkedJob, ParkedJobs, QuotaLedger } from "../ports.ts";
+import type { CallNews, JobInLine, JobsInLine, QuotaLedger } from "../ports.ts";
 import { slotsOfOthers, withSlots } from "../slots.ts";
-import type { Wait } from "../wait.ts";
 import { type HeardCall, NO_CALL, newsOf } from "./call-news.ts";
 import type { Reporter } from "./reporter.ts";
 import { MOST_SHARE, NO_SLICE, type Slice, sliceSize, together } from "./slice.ts";
@@ -41,14 +40,20 @@ import { MOST_SHARE, NO_SLICE, type Slice, sliceSize, together } from "./slice.t
 const TRIES = 4;
 /** What is known of a pool that had no room, or a line, is believed for so long. */
 const ASK_AGAIN_MS = 400;
-/** Of a slice, when so much is left the next is fetched meanwhile. */
+/** When so much of a slice is left, the next is fetched meanwhile. */
 const REFILL_SHARE = 0.3;
 /** Slots lapse so soon: until then the calls begun from them count twice, once it is stored that they run. */
 const SLOTS_LAPSE_MS = 2_000;
 /** From a call's beginning until it is stored that it runs. */
 const CLAIM_MS = 1_000;
 
-/** What this instance holds of a pool. */
+/** A call must wait: `untilMs` (Unix ms, never before now) it is worth asking again. */
+export interface Wait {
+  readonly cause: WaitCause;
+  readonly untilMs: number;
+}
+
+/** What this instance has of a pool. */
 interface State {
   /** As the slice was taken from it. */
   pool: Pool;
@@ -87,7 +92,7 @@ export interface InstanceQuotaDeps {
   /** Undefined: the catalogue no longer has it. */
   readonly deployment: (name: string) => Limited | undefined;
   readonly ledger: QuotaLedger;
-  readonly jobs: Pick<ParkedJobs, "runningOn">;
+  readonly jobs: Pick<JobsInLine, "runningOn">;
   readonly dispatcher: Dispatcher;
   readonly reporter: Reporter;
   readonly clock: Clock;
@@ -227,7 +232,7 @@ export class InstanceQuota {
   }
 
   /** The job is stored as one that waits in line: somebody must dispatch. */
-  async waitsInLine(job: ParkedJob): Promise<void> {
+  async waitsInLine(job: JobInLine): Promise<void> {
     this.#deps.dispatcher.joinedHere(job);
     await this.#deps.dispatcher.ensure();
   }

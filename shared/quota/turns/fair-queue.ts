@@ -32,7 +32,7 @@ interface Turn<J> {
 
 /** One tenant's jobs that the same deployments can serve, whichever they prefer, by priority. */
 class TenantJobs<J extends Waiting> {
-  /** Of those deployments. */
+  /** Stands for those deployments. */
   readonly key: string;
   readonly lanes: Readonly<Record<Priority, Lane<J>>> = {
     high: new Lane(),
@@ -86,7 +86,7 @@ interface Service<J extends Waiting> {
   now: number;
   /** The tenants that wait for it, by turn. */
   readonly order: Ranking<string>;
-  /** Of each tenant that waits: its jobs, apart where other deployments can serve them as well. */
+  /** By tenant: its jobs, apart where other deployments can serve them as well. */
   readonly waiting: Map<string, Set<TenantJobs<J>>>;
 }
 
@@ -126,9 +126,9 @@ export class FairQueue<J extends Waiting = Waiting> {
   }
 
   remove(jobId: string): J | undefined {
-    const held = this.#jobs.get(jobId);
-    if (held === undefined) return undefined;
-    const { job, among } = held;
+    const known = this.#jobs.get(jobId);
+    if (known === undefined) return undefined;
+    const { job, among } = known;
     this.#jobs.delete(jobId);
     this.#byDeadline.delete(job);
     among.lanes[job.priority].remove(job);

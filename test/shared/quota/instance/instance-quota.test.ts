@@ -22,7 +22,7 @@ let jobs = 0;
 
 /** An instance with a part of its own of what all share. */
 function instance(name = "one"): InstanceQuota {
-  const { leases, parked, reports, instanceLedger: ledger } = store.of(async () => undefined);
+  const { leases, line, reports, instanceLedger: ledger } = store.of(async () => undefined);
   const by = { clock, log: silent, instance: name, reports };
   const releases = {
     release: async () => undefined,
@@ -31,10 +31,10 @@ function instance(name = "one"): InstanceQuota {
   };
   const deployments = () => DEPLOYMENTS;
   const dispatcher = new Dispatcher({
-    ...{ ...by, leases, ledger, parked, releases, deployments, weightOf: () => 1 },
+    ...{ ...by, leases, ledger, line, releases, deployments, weightOf: () => 1 },
   });
   return new InstanceQuota({
-    ...{ ...by, ledger, jobs: parked, dispatcher, reporter: new Reporter(by) },
+    ...{ ...by, ledger, jobs: line, dispatcher, reporter: new Reporter(by) },
     deployment: (wanted) => DEPLOYMENTS.find((each) => each.name === wanted),
   });
 }

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { apiDocument } from "../../shared/http/api/routes.ts";
-import { sha256Hex } from "../../shared/sha256.ts";
-import { type Answer, chat, Stack } from "../end-to-end/stack.ts";
-import { AUDIENCE, LocalIssuer } from "./local-issuer.ts";
-import { type Route, registeredRoutes } from "./registered-routes.ts";
+import { apiDocument } from "../../../shared/http/api/routes.ts";
+import { sha256Hex } from "../../../shared/sha256.ts";
+import { type Answer, chat, Stack } from "../../end-to-end/stack.ts";
+import { AUDIENCE, LocalIssuer } from "../local-issuer.ts";
+import { type Route, registeredRoutes } from "../registered-routes.ts";
 
 /** Every route x every credential, over HTTP, against a real issuer; the routes are those the app registers. */
 const OWNER_APP = "11111111-1111-4111-8111-111111111111";
