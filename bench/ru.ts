@@ -151,9 +151,9 @@ const { catalogue } = valid(
 );
 const { tenants } = valid(parseTenants({ tenants: [{ id: "team-a" }] }, { local: true }));
 
-function valid<T extends object>(parsed: T | { readonly faults: readonly string[] }): T {
-  if ("faults" in parsed) throw new Error(parsed.faults.join("; "));
-  return parsed;
+function valid<T extends object>(parsed: T): Exclude<T, { readonly faults: unknown }> {
+  if ("faults" in parsed) throw new Error(String(parsed.faults));
+  return parsed as Exclude<T, { readonly faults: unknown }>;
 }
 
 interface Message {

@@ -58,6 +58,7 @@ export function toldStore(store: JobStore, telemetry: Telemetry, clock: Pick<Clo
     readResponse: (key) => store.readResponse(key),
     readWithResponse: (key) => store.readWithResponse(key),
     find: (jobId) => store.find(jobId),
+    coalescing: (tenantId, coalesce, sinceMs) => store.coalescing(tenantId, coalesce, sinceMs),
     list: (tenantId, filter) => store.list(tenantId, filter),
     audit: (key) => store.audit(key),
   };
