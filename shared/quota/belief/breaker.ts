@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { ILLNESSES } from "../../model/wait-cause.ts";
-import type { CallNews } from "../ports.ts";
 
 const number = z.number();
 const fault = z.object({
@@ -62,9 +61,15 @@ const LATENCY_GAIN = 0.1;
 /** A moment further ahead than this is of a clock that was wrong. */
 const CLOCKS_APART_MS = 120_000;
 
-type Ended = Pick<CallNews, "job_id" | "tenant_id" | "outcome" | "latency_ms" | "fault"> & {
+/** As far as a call's news tell of health. */
+interface Ended {
+  readonly job_id: string;
+  readonly tenant_id?: string;
+  readonly outcome: string;
+  readonly latency_ms: number;
+  readonly fault?: CallFault;
   readonly taken: { readonly at_ms: number };
-};
+}
 
 /** After a call ended. */
 export function afterCall(b: Breaker, call: Ended, nowMs: number): Breaker {

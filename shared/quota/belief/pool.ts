@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { clamped, numberIn } from "../../bounds.ts";
 import type { LimitHeaders, QuotaHeaders } from "../../model/quota-headers.ts";
-import type { CallNews } from "../ports.ts";
 import {
   at,
   type Belief,
@@ -53,8 +52,11 @@ export interface Taken {
   readonly burst_tokens: number;
 }
 
-export interface QuotaNews extends Pick<CallNews, "taken" | "headers" | "retry_after_ms"> {
+export interface QuotaNews {
+  readonly taken: Taken;
   readonly refused: boolean;
+  readonly headers: QuotaHeaders;
+  readonly retry_after_ms: number | null;
   /** When the call reached the deployment, and whether that is known or reckoned. */
   readonly arrived_ms: number;
   readonly exact: boolean;
