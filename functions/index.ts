@@ -16,7 +16,7 @@ import { startTelemetry } from "../shared/telemetry/start.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerEnding } from "./ending.ts";
-import { processLog as log } from "./log.ts";
+import { processLog as log, logAs } from "./log.ts";
 import { malformedRequest, registerRoutes } from "./register.ts";
 import { guardRequests } from "./request-guard.ts";
 import { registerRunJob } from "./run-job.ts";
@@ -34,6 +34,7 @@ const configuration = loadConfiguration(
   () => randomHex(4),
 );
 const { settings } = configuration;
+logAs(settings.instance);
 const { tenantsFile } = settings;
 const tenants = watchTenants(
   { tenants: configuration.tenants, text: configuration.tenantsText },
@@ -66,7 +67,12 @@ const service: Service = composeService(
 app.setup({ enableHttpStream: true });
 registerRoutes({
   ...service,
-  authenticator: createAuthenticator({ ...service, entra: settings.entra }),
+  authenticator: createAuthenticator({
+    ...service,
+    // Who calls is known by the file alone: an operator is let in while the store is away.
+    fresh: tenants.fresh,
+    entra: settings.entra,
+  }),
   throttle: createThrottle({
     ...settings,
     maxInFlight: settings.maxRequestsInFlight,

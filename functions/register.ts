@@ -10,6 +10,7 @@ import type { Answer } from "../shared/http/answer.ts";
 import { type ApiDeps, apiDoor, apiRoutes } from "../shared/http/api/routes.ts";
 import type { Door } from "../shared/http/door.ts";
 import { doorOf } from "../shared/http/doors.ts";
+import { type OpenaiDeps, openaiDoor, openaiRoutes } from "../shared/http/openai/routes.ts";
 import type { Route, Visit } from "../shared/http/route.ts";
 import { type Entrance, problemOf, serve } from "../shared/http/serve.ts";
 import { unrouted } from "../shared/http/unrouted.ts";
@@ -20,9 +21,10 @@ import { logOf } from "./log.ts";
 const authLevel = "anonymous";
 
 /** Registers a function for each route of each door, and one for whatever no route takes. */
-export function registerRoutes(deps: ApiDeps & Entrance): void {
+export function registerRoutes(deps: ApiDeps & OpenaiDeps & Entrance): void {
   registerDoor(apiDoor, apiRoutes, deps);
-  registerUnrouted(apiRoutes);
+  registerDoor(openaiDoor, openaiRoutes, deps);
+  registerUnrouted([...apiRoutes, ...openaiRoutes]);
 }
 
 export function registerDoor<Deps extends Entrance>(

@@ -18,7 +18,13 @@ import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
 import { claimRecords } from "./job/run/claim-finding.ts";
 import type { RunDeps } from "./job/run/run-deps.ts";
 import { createRunningJobs } from "./job/running-jobs.ts";
-import { budgetChange, ChangedWaits, catalogueChange, type WaitingJobs } from "./job/sweep/changed-waits.ts";
+import {
+  accountChange,
+  budgetChange,
+  ChangedWaits,
+  catalogueChange,
+  type WaitingJobs,
+} from "./job/sweep/changed-waits.ts";
 import type { LeaseWatch } from "./job/sweep/lease-watch.ts";
 import { type SweepParts, sharedAnswer } from "./job/sweep/parts.ts";
 import { type SweepRounds, toldRounds } from "./job/sweep/round.ts";
@@ -155,6 +161,13 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   );
   const changedBudgets = new ChangedWaits(waits, budgetChange(waitingJobs, tenants));
 
+  /** As operators correct accounts of tenants. */
+  const accounts = {
+    ...{ trail: ports.trail, clock, budgets },
+    letGo: async (tenantId: string) => {
+      await new ChangedWaits(waits, accountChange(waitingJobs, tenants, tenantId)).nudge(log);
+    },
+  };
   const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
     ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, catalogue, settings },
@@ -229,7 +242,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   return {
     ...ports,
     ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
-    ...{ intake, run, redrive, sweep, seal, fresh },
+    ...{ intake, run, redrive, accounts, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
     /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */

@@ -1,4 +1,5 @@
 import type { Over } from "../budget/account.ts";
+import { decimalOf, unitsOf } from "../decimal.ts";
 import type { JobErrorCode } from "../errors.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Choice, chooseDeployment } from "../model/choice.ts";
@@ -100,6 +101,7 @@ export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
         ? switchedOff(draft, c, choice.reason)
         : waitForQuota(draft, c, choice);
     case "none":
+      if (choice.reason === "too_dear") return tooDear(draft, c, choice.passedOver);
       return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.detail);
   }
 }
@@ -146,11 +148,19 @@ export function choose(job: Job, tried: readonly string[], c: Circumstances): Ch
     refusedBy: job.refused_by,
     tried,
     waitCause: c.waitCause,
+    costLeft: costLeftOf(job),
     nowMs: c.nowMs,
     latencyMs: c.latencyMs,
     // The number that the attempt will have: the same draw however often the job is looked at before.
     seed: `${job.job_id}/${job.attempts + 1}`,
   });
+}
+
+/** What a job's next attempt may cost; undefined: whatever. */
+function costLeftOf({ max_cost, cost, may_have_cost }: Job): bigint | undefined {
+  if (max_cost === undefined) return undefined;
+  const spent = [cost?.amount ?? "0", ...Object.values(may_have_cost ?? {})];
+  return spent.reduce((left, amount) => left - unitsOf(amount), unitsOf(max_cost));
 }
 
 type QuotaChoice = Extract<Choice, { kind: "wait"; deployments: unknown }>;
@@ -273,6 +283,13 @@ function turnedAway(draft: Draft<Queued>, c: Circumstances): Plan {
   const last = draft.job.last_failure ?? "no deployment said why";
   const message = `Every deployment of ${draft.job.model} turned the job away; the last one: ${last}`;
   return ended(draft, c, "failed", "no_deployment_available", message);
+}
+
+function tooDear(draft: Draft<Queued>, c: Circumstances, why: string): Plan {
+  const { max_cost } = draft.job;
+  const left = decimalOf(costLeftOf(draft.job) ?? 0n);
+  const message = `${left} of the max_cost ${max_cost} is left, and another attempt may cost more: ${why}.`;
+  return ended(draft, c, "failed", "max_cost_reached", message);
 }
 
 function withdrawn(draft: Draft<Queued>, c: Circumstances, why: string): Plan {

@@ -89,6 +89,10 @@ export interface JobFacts {
   readonly cost: Cost | null;
   /** Why an attempt's cost is not in that sum, by attempt. Absent: none, or stored before there was this field. */
   readonly unknown_costs?: Readonly<Record<string, CostUnknown>>;
+  /** The most that it may cost, all attempts together; decimal. Absent: whatever. */
+  readonly max_cost?: string;
+  /** With `max_cost`, what attempts of unknown cost may have cost at most, by attempt; decimals. Absent: none. */
+  readonly may_have_cost?: Readonly<Record<string, string>>;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */
   readonly last_failure: string | null;
   /** Its trace, as W3C writes it: all that is told of the job is under that span; absent: it is not traced. */
@@ -117,6 +121,8 @@ export interface Setbacks {
   readonly pauses: number;
   readonly since_ms: number;
   readonly last_ms: number;
+  /** They were refusals for its rate (429). */
+  readonly refused?: boolean;
 }
 
 export interface JobError {

@@ -15,6 +15,8 @@ export interface Submission {
   readonly notBeforeMs: number | null;
   readonly deadlineMs: number;
   readonly envelopeSha256: string;
+  /** Decimal. Absent: it may cost whatever it costs. */
+  readonly maxCost?: string | undefined;
   /** The caller's, where it sent one. */
   readonly traceparent?: string | undefined;
 }
@@ -53,12 +55,17 @@ export interface AcceptedBy {
 
 export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
   const { nowMs } = by;
+  const { maxCost } = submission;
+  const reasons = [
+    ...(by.redrivenFrom === undefined ? [] : [`redriven from ${by.redrivenFrom}`]),
+    ...(maxCost === undefined ? [] : [`max_cost ${maxCost}`]),
+  ];
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
   const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, {
     event: "accepted",
     actor: by.actor,
     request_sha256: submission.envelopeSha256,
-    reason: by.redrivenFrom === undefined ? null : `redriven from ${by.redrivenFrom}`,
+    reason: reasons.length === 0 ? null : reasons.join("; "),
   });
   const job: Queued = {
     others: { v: STORED_VERSION },
@@ -85,6 +92,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     provider: null,
     simulated: false,
     cost: null,
+    ...(maxCost === undefined ? {} : { max_cost: maxCost }),
     last_failure: null,
     ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
