@@ -104,7 +104,7 @@ export type Service = ReturnType<typeof composeService>;
 /** Every use case, composed once: what ships is what is tested. Nothing in it is optional. */
 export function composeService(ports: ServicePorts, configuration: ServiceConfiguration) {
   const { nudges, releases, telemetry, clock, random, log } = ports;
-  const store = toldStore(ports.store, telemetry, clock);
+  const store = toldStore(ports.store, { telemetry, clock, log });
   const { settings } = configuration;
   const { instance, leaseSeconds } = settings;
   const nudgeGraceMs = graceOf(settings);
