@@ -27,7 +27,7 @@ export interface Settings {
   readonly submitsPerSecond: number;
   /** How this process is called in audit records, reports and logs. */
   readonly instance: string;
-  /** Whether Service Bus is an emulator, so that the local stack's well-known keys are accepted. */
+  /** Whether Service Bus and Cosmos DB are emulators, so that the local stack's well-known keys are accepted. */
   readonly local: boolean;
 }
 
@@ -138,11 +138,18 @@ export function parseSettings(
     maxHeldCalls: s.MAX_HELD_CALLS,
     submitsPerSecond: s.SUBMITS_PER_SECOND,
     instance: instanceOf(s.WEBSITE_INSTANCE_ID ?? s.WEBSITE_POD_NAME ?? s.CONTAINER_NAME, random()),
-    local:
-      serviceBus.kind === "connection_string" &&
-      /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString),
+    local: isEmulated(serviceBus, cosmos),
   };
   return { settings };
+}
+
+const ON_LOOPBACK = /(^|;)AccountEndpoint=https?:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(\/|;|$)/i;
+
+/** What is stored in an account of one's own is not for keys that anybody can read. */
+function isEmulated(serviceBus: ServiceBusConnection, cosmos: CosmosConnection): boolean {
+  if (serviceBus.kind !== "connection_string" || cosmos.kind !== "connection_string") return false;
+  const isEmulator = /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString);
+  return isEmulator && ON_LOOPBACK.test(cosmos.connectionString);
 }
 
 /** The platform's own variables are many: only what is like a setting of some length is taken for one misspelt. */
