@@ -1,6 +1,7 @@
-import { mkdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { privateFolder } from "./private-folder.ts";
 
 /** Another process works in this folder; the message names it. */
 export class FolderInUse extends Error {
@@ -25,7 +26,7 @@ export interface FolderLock {
  * however that ends, so there is no stale lock to clean up; and others can still read whose it is.
  */
 export function lockFolder(folder: string, role: string): FolderLock {
-  mkdirSync(folder, { recursive: true });
+  privateFolder(folder);
   const file = join(folder, `${role}.lock`);
   const db = new DatabaseSync(file);
   try {
