@@ -29,7 +29,7 @@ export interface Settings {
   readonly instance: string;
   /** Where telemetry goes, and the share of jobs that are traced, 0 to 1. */
   readonly telemetry: { readonly to: "nowhere" | "collector" | "lines"; readonly share: number };
-  /** Whether Service Bus is an emulator, so that the local stack's well-known keys are accepted. */
+  /** Whether Service Bus and Cosmos DB are emulators, so that the local stack's well-known keys are accepted. */
   readonly local: boolean;
 }
 
@@ -152,11 +152,18 @@ export function parseSettings(
       to: telemetryOf(s.OTEL_SDK_DISABLED, s.OTEL_TRACES_EXPORTER, s.OTEL_EXPORTER_OTLP_ENDPOINT),
       share: s.OTEL_TRACES_SAMPLER_ARG,
     },
-    local:
-      serviceBus.kind === "connection_string" &&
-      /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString),
+    local: isEmulated(serviceBus, cosmos),
   };
   return { settings };
+}
+
+const ON_LOOPBACK = /(^|;)AccountEndpoint=https?:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(\/|;|$)/i;
+
+/** What is stored in an account of one's own is not for keys that anybody can read. */
+function isEmulated(serviceBus: ServiceBusConnection, cosmos: CosmosConnection): boolean {
+  if (serviceBus.kind !== "connection_string" || cosmos.kind !== "connection_string") return false;
+  const isEmulator = /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString);
+  return isEmulator && ON_LOOPBACK.test(cosmos.connectionString);
 }
 
 /** By OpenTelemetry's own settings: nowhere, unless one of them says where. */
