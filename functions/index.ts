@@ -15,7 +15,7 @@ import { composeService } from "../shared/service.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerEnding } from "./ending.ts";
-import { processLog as log } from "./log.ts";
+import { processLog as log, logAs } from "./log.ts";
 import { malformedRequest, registerRoutes } from "./register.ts";
 import { guardRequests } from "./request-guard.ts";
 import { registerRunJob } from "./run-job.ts";
@@ -33,6 +33,7 @@ const configuration = loadConfiguration(
   () => randomHex(4),
 );
 const { settings } = configuration;
+logAs(settings.instance);
 const { tenantsFile } = settings;
 const tenants = watchTenants(
   { tenants: configuration.tenants, text: configuration.tenantsText },
@@ -61,7 +62,12 @@ const service = composeService(
 app.setup({ enableHttpStream: true });
 registerRoutes({
   ...service,
-  authenticator: createAuthenticator({ ...service, entra: settings.entra }),
+  authenticator: createAuthenticator({
+    ...service,
+    // Who calls is known by the file alone: an operator is let in while the store is away.
+    fresh: tenants.fresh,
+    entra: settings.entra,
+  }),
   throttle: createThrottle({
     ...settings,
     maxInFlight: settings.maxRequestsInFlight,

@@ -12,6 +12,8 @@ import type { PoolRecord } from "./pool-record.ts";
 export interface CallNews {
   readonly deployment: string;
   readonly job_id: string;
+  /** Absent: an older version does not say. */
+  readonly tenant_id?: string;
   readonly taken: Taken;
   /**
    * `refused`: 429. `failed`: the deployment's fault. `aborted`: nobody's. `unused`: it was let go, and no call was made.
@@ -23,6 +25,8 @@ export interface CallNews {
   readonly sent_ms: number | null;
   readonly headers: QuotaHeaders;
   readonly retry_after_ms: number | null;
+  /** What it used, by the answer's own word; absent: that does not say. */
+  readonly used_tokens?: number;
   /** Where it failed, why; absent: an older version does not say. */
   readonly fault?: CallFault;
   /** An instance made it out of its own slice, without asking the dispatcher. */

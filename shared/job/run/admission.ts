@@ -4,6 +4,7 @@ import { MAX_CLOCKS_APART_MS, MAX_LOST_ATTEMPTS } from "../../limits.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import type { Taken } from "../../quota/belief/pool.ts";
 import { GRANT_MS, type Grant } from "../../quota/grant.ts";
+import type { JobKey } from "../../store.ts";
 import { advance, type Circumstances, type Plan } from "../advance.ts";
 import type { Queued } from "../job.ts";
 import type { Draft } from "../life-cycle.ts";
@@ -50,7 +51,7 @@ export async function admitted(
   let plan = decide();
   const isNew = start.job.waiting?.for !== "quota" && grant === undefined;
   if (plan.next === "wait" && isNew) {
-    await quota.prepare(plan.deployments, request.tokens);
+    await quota.prepare(plan.deployments, request.tokens, tenantId);
     // It may go now, or it is known by now why not.
     plan = decide();
   }
@@ -58,7 +59,7 @@ export async function admitted(
   const { deployment } = plan;
   const { job_id: jobId } = start.job;
   const taken =
-    grant === undefined ? takenHere(deps, deployment, request, jobId) : { ...grant, granted: true };
+    grant === undefined ? takenHere(deps, deployment, request, start.job) : { ...grant, granted: true };
   const { over, ask } = await reserved(deps, plan, deployment, request, taken);
   if (over === undefined) return { plan, quota: taken };
   giveBack(deps, taken, jobId);
@@ -100,10 +101,11 @@ export function takenHere(
   deps: RunDeps,
   deployment: Deployment,
   request: PreparedRequest,
-  jobId: string,
+  { job_id, tenant_id }: JobKey,
 ): TakenQuota {
   const { name } = deployment;
-  return { deployment: name, taken: deps.quota.take(name, request.tokens, jobId), granted: false };
+  const taken = deps.quota.take(name, request.tokens, job_id, tenant_id);
+  return { deployment: name, taken, granted: false };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
@@ -141,7 +143,7 @@ export function circumstances(
   const { tokens } = request;
   const waitCause = (deployment: string) => {
     if (granted === deployment) return undefined;
-    return granted === undefined ? deps.quota.waits(deployment, tokens)?.cause : "not_granted";
+    return granted === undefined ? deps.quota.waits(deployment, tokens, tenantId)?.cause : "not_granted";
   };
   return {
     dispatch: { granted, late, tokens },

@@ -5,7 +5,7 @@ import { plausible } from "../../model/plausible.ts";
 import type { Usage } from "../../model/usage.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
-import { afterCall, callFacts, type EndedCall, spentIn } from "../after-call.ts";
+import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
 import { end } from "../ending/end.ts";
 import {
   type InProgress,
@@ -143,7 +143,7 @@ async function carryOut(
   while (plan.next === "call") {
     const claimed = adopted(stored, plan.claimId);
     if (claimed === undefined) throw new TypeError("a claim that was stored is not there");
-    quota ??= takenHere(deps, plan.deployment, request, claimed.value.job_id);
+    quota ??= takenHere(deps, plan.deployment, request, claimed.value);
     const settled = await attempt(deps, claimed, plan.deployment, request, quota);
     if (settled === undefined) return;
     ({ plan, stored, paid, quota } = settled);
@@ -176,24 +176,26 @@ async function attempt(
   const sentMs = deps.clock.now();
   let next: TakenQuota | undefined;
   try {
-    const heard = await deps.models.call({
+    const answered = await deps.models.call({
       ...{ deployment, endpoint, jobId, attempt: attempts, signal: claim.signal },
       body: request.textFor(deployment),
     });
-    const { outcome, implausible } = plausible(heard, request.ask, deployment);
+    const { outcome, implausible } = plausible(answered, request.ask, deployment);
     if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);
     const { ask } = request;
     const call: EndedCall = { outcome, deployment, ask, latencyMs: deps.clock.monotonic() - startedAt };
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
     logCall(deps, claimed.value, call);
-    await deps.quota.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
+    const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
+    const heard = { ...call, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
+    await deps.quota.heard(heard);
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) => {
       giveBack(deps, next, jobId);
       const plan = afterCall(job, call, circumstances(deps, tenantId, request, told));
       // The next call counts from the moment it is decided on.
-      next = plan.next === "call" ? takenHere(deps, plan.deployment, request, jobId) : undefined;
+      next = plan.next === "call" ? takenHere(deps, plan.deployment, request, job) : undefined;
       return plan;
     });
     const taken = next;

@@ -1,6 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { JobKey } from "../../store.ts";
+import { CLOCKS_APART_MS } from "../belief/belief.ts";
 import type { Limited } from "../limited.ts";
 import type {
   CallNews,
@@ -66,6 +67,7 @@ export class Term {
   readonly #keeper: PoolKeeper;
   readonly #line: LineWatch;
   readonly #beganMs: number;
+  readonly #beganAt: number;
   /** Reports from before were heard by the dispatcher before; undefined: this one has heard them by now. */
   #heardUntilMs: number | undefined;
   readonly #grantedMs: number | undefined;
@@ -95,6 +97,7 @@ export class Term {
     this.#keeper = new PoolKeeper(deps, this.#scheduler);
     this.#line = new LineWatch(deps, (job) => this.#add(job));
     this.#beganMs = deps.clock.now();
+    this.#beganAt = deps.clock.monotonic();
     this.#busyAtMs = this.#beganMs;
     this.#newsAtMs = this.#beganMs;
     this.#heardUntilMs = sinceMs - CLOCKS_DIFFER_MS;
@@ -148,8 +151,12 @@ export class Term {
   }
 
   #isOver(): Ended | undefined {
-    const nowMs = this.#deps.clock.now();
-    if (this.#isToldToEnd || nowMs - this.#beganMs > MOST_TERM_MS) return { kind: "to_go_on" };
+    const { clock } = this.#deps;
+    const nowMs = clock.now();
+    const ranMs = clock.monotonic() - this.#beganAt;
+    // Where this host's clock was set, every moment in memory is of another time: all is read anew.
+    const isSet = Math.abs(nowMs - this.#beganMs - ranMs) > CLOCKS_APART_MS;
+    if (this.#isToldToEnd || isSet || ranMs > MOST_TERM_MS) return { kind: "to_go_on" };
     if (this.#released.size > 0) return undefined;
     if (this.#scheduler.queue.size === 0)
       return nowMs - this.#busyAtMs > IDLE_MS ? { kind: "idle" } : undefined;
@@ -185,7 +192,7 @@ export class Term {
       this.#deps.deployments().map(async (deployment) => {
         const { name, limits } = deployment;
         if (limits.concurrency === undefined) return;
-        if (this.#scheduler.queue.next(name, nowMs) === undefined) {
+        if (!this.#scheduler.queue.isWaitedFor(name)) {
           this.#countedMs.delete(name);
           this.#scheduler.uncount(name);
         } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
