@@ -170,6 +170,16 @@ export const ERRORS = {
     title: "The answer is too large to store",
     advice: "Ask for less output. What the call cost is in `cost`, or `cost_unknown` says why nobody knows.",
   },
+  answer_broken_off: {
+    status: null,
+    title: "The answer broke off after its beginning had been passed on",
+    advice: "Ask again: what came is lost, and may be billed.",
+  },
+  budget_used_up: {
+    status: null,
+    title: "The tenant's budget was spent, and the client was waiting",
+    advice: "Have the budget raised, or ask again in its next period; GET /api/usage shows it.",
+  },
   no_deployment_available: {
     status: null,
     title: "Every deployment of the model turned the job away",

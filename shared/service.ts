@@ -33,7 +33,6 @@ import { type Log, reasonOf } from "./log.ts";
 import type { Catalogue } from "./model/catalogue.ts";
 import type { ModelClient } from "./model/client.ts";
 import { createLatencies } from "./model/latency.ts";
-import { isIllness } from "./model/wait-cause.ts";
 import { Dispatcher } from "./quota/dispatch/dispatcher.ts";
 import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
@@ -220,7 +219,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   telemetry.gauge("switchyard.line.jobs", () => [{ value: dispatcher.jobs }]);
   telemetry.gauge("switchyard.breaker.open", () =>
     catalogue().deployments.map(({ name }) => ({
-      value: isIllness(quota.waits(name, 0)?.cause ?? "") ? 1 : 0,
+      value: (quota.breakerOf(name)?.state ?? "closed") === "closed" ? 0 : 1,
       attributes: { deployment: name },
     })),
   );

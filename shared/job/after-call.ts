@@ -16,9 +16,17 @@ import {
 } from "../model/outcome.ts";
 import type { RequestAsk } from "../model/request-ask.ts";
 import { type Illness, isIllness } from "../model/wait-cause.ts";
-import { advance, type Circumstances, choose, type Plan, queuedWakeAtMs } from "./advance.ts";
+import {
+  advance,
+  type Circumstances,
+  choose,
+  isForOperator,
+  type Plan,
+  queuedWakeAtMs,
+  unserved,
+} from "./advance.ts";
 import { end } from "./ending/end.ts";
-import type { InProgress, Job, StoredResponse } from "./job.ts";
+import type { InProgress, Job, Setbacks, StoredResponse } from "./job.ts";
 import { type CallFacts, draftOf, failAttempt } from "./life-cycle.ts";
 import { INSTANCE_ENDING } from "./running-jobs.ts";
 
@@ -174,12 +182,14 @@ const spends = (outcome: Outcome) => billedOf(outcome) !== "no";
 function setBack(job: InProgress, call: EndedCall, c: Circumstances, illness: Illness): Plan {
   const { outcome, deployment } = call;
   const { job_id, lease, setbacks: before } = job;
-  const first = { pauses: 0, since_ms: c.nowMs, last_ms: lease.started_at_ms };
+  const first: Setbacks = { pauses: 0, since_ms: c.nowMs, last_ms: lease.started_at_ms };
   const setbacks = before === undefined || before.refused === true ? first : before;
   const isOwn = isPerhapsTheJobs(outcome) && c.hasServedOthers(deployment.name, job_id, setbacks.last_ms);
   const tried = [...job.tried, deployment.name];
   const another = hasUntried(job, tried, c);
   const pauses = setbacks.pauses + (another ? 0 : 1);
+  const isFirst = setbacks.pauses === 0 && job.tried.length === 0;
+  const needs_operator = isForOperator(illness) && (isFirst || setbacks.needs_operator === true);
   const asked = "retryAfterMs" in outcome ? outcome.retryAfterMs : null;
   const pauseMs = isOwn ? spentBackOffMs(job.attempts_spent, c.random) : backOffMs(pauses, c.random);
   const retryAtMs = another ? null : Math.ceil(c.nowMs + Math.max(pauseMs, boundedWaitMs(asked ?? 0)));
@@ -192,9 +202,10 @@ function setBack(job: InProgress, call: EndedCall, c: Circumstances, illness: Il
     wakeAtMs: queuedWakeAtMs(job, retryAtMs ?? c.nowMs, c.nudgeGraceMs),
     spent: isOwn,
     illness,
-    setbacks: { ...setbacks, pauses, last_ms: c.nowMs },
+    setbacks: { ...setbacks, pauses, last_ms: c.nowMs, needs_operator },
     tried: another ? tried : [],
   });
+  if (job.coalesce !== undefined && needs_operator && !another) return unserved(draft, c, illness);
   return advance(draft, c);
 }
 

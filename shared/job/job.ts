@@ -101,6 +101,13 @@ export interface JobFacts {
   readonly caller_span_id?: string;
   /** The ended job whose dead letter an operator made this one of; absent: none. */
   readonly redriven_from?: string;
+  /**
+   * Names the call of a client that waits for the answer on its connection: what its automatic retry is known by.
+   * Absent: nobody waits so.
+   */
+  readonly coalesce?: string;
+  /** The request that has taken the place of the one that made the job; absent: none. */
+  readonly joined_by?: string;
   readonly audit_seq: number;
   readonly audit_hash: string;
   /**
@@ -123,6 +130,8 @@ export interface Setbacks {
   readonly last_ms: number;
   /** They were refusals for its rate (429). */
   readonly refused?: boolean;
+  /** Whether all since the last pause were what only an operator can cure; absent: an older version did not say. */
+  readonly needs_operator?: boolean;
 }
 
 export interface JobError {

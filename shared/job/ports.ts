@@ -49,6 +49,8 @@ export interface JobStore {
   find(jobId: string): Promise<Stored<Job> | undefined>;
   /** A tenant's jobs, newest first; undefined: all tenants'. */
   list(tenantId: string | undefined, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }>;
+  /** A tenant's jobs with this `coalesce` that were made since then, the oldest first. */
+  coalescing(tenantId: string, coalesce: string, sinceMs: number): Promise<readonly Job[]>;
   audit(key: JobKey): Promise<readonly AuditRecord[]>;
   /** Whether this very record is stored at its place in the job's chain. */
   hasRecord(key: JobKey, record: AuditRecord): Promise<boolean>;

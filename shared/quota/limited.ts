@@ -18,7 +18,6 @@ export function limitedOf({ name, limits }: Pick<Deployment, "name" | "limits">)
   return { name, pool: limits.pool ?? name, limits };
 }
 
-/** All of a catalogue's. */
 export function limitedIn({ deployments, models }: Catalogue): Limited[] {
   const targets = models.flatMap((model) => model.targets);
   const on = new Set(targets.flatMap(({ deployment, off }) => (off === undefined ? [deployment.name] : [])));

@@ -67,6 +67,7 @@ export function toldStore(
     readResponse: (key) => store.readResponse(key),
     readWithResponse: (key) => store.readWithResponse(key),
     find: (jobId) => store.find(jobId),
+    coalescing: (tenantId, coalesce, sinceMs) => store.coalescing(tenantId, coalesce, sinceMs),
     list: (tenantId, filter) => store.list(tenantId, filter),
     audit: (key) => store.audit(key),
   };

@@ -123,6 +123,8 @@ export function documentOf(job: Job): JobDocument {
     caller_span_id: job.caller_span_id,
     redriven_from: job.redriven_from,
     redriven_to: ended?.redriven_to,
+    coalesce: job.coalesce,
+    joined_by: job.joined_by,
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
     audit_until_ms: job.audit_until_ms,
@@ -200,7 +202,10 @@ const FACTS = z.object({
   ...{ not_before_ms: number.nullable(), started_at_ms: number.nullable(), attempts: number },
   attempts_lost: number.exactOptional(),
   setbacks: z
-    .looseObject({ pauses: number, since_ms: number, last_ms: number, refused: z.boolean().exactOptional() })
+    .looseObject({
+      ...{ pauses: number, since_ms: number, last_ms: number },
+      ...{ refused: z.boolean().exactOptional(), needs_operator: z.boolean().exactOptional() },
+    })
     .exactOptional(),
   ...{ attempts_spent: number, budget_claims: z.record(text, text).exactOptional() },
   ...{ refused_by: z.array(text), tried: z.array(text), deployment: text.nullable() },
@@ -212,6 +217,7 @@ const FACTS = z.object({
   },
   ...{ traceparent: text.exactOptional(), caller_span_id: text.exactOptional() },
   ...{ redriven_from: text.exactOptional(), audit_seq: number, audit_hash: text },
+  ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   max_cost: decimal.exactOptional(),
   may_have_cost: z.record(text, decimal).exactOptional(),

@@ -19,6 +19,8 @@ export interface Submission {
   readonly maxCost?: string | undefined;
   /** The caller's, where it sent one. */
   readonly traceparent?: string | undefined;
+  /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
+  readonly coalesce?: string;
 }
 
 export interface Accepted {
@@ -96,6 +98,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     last_failure: null,
     ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
+    ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
     audit_seq: record.seq,
     audit_hash: record.hash,
   };

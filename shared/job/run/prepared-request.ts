@@ -24,7 +24,7 @@ export class PreparedRequest {
   #prepared(deployment: Deployment): { text: string; sha256: string } {
     let prepared = this.#texts.get(deployment.name);
     if (prepared === undefined) {
-      const text = protocolOf(deployment).bodyFor(this.stored.body, deployment);
+      const text = protocolOf(deployment).bodyFor(this.stored.body, deployment, false);
       prepared = { text, sha256: sha256Hex(text) };
       this.#texts.set(deployment.name, prepared);
     }

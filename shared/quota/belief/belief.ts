@@ -68,7 +68,6 @@ const window = z.object({
   unsure: z.number(),
   /** Answers say nothing of this quota: a refusal alone tells how much there was, and when it ends. */
   silent: z.boolean().optional(),
-  /** The running one; null before its first call. */
   window: z
     .object({
       ...{ began_ms: z.number(), began_spent: z.number(), ends_ms: z.number() },
@@ -127,9 +126,7 @@ const MOST_DEBT_SECONDS = 60;
 export const CLOCKS_APART_MS = 60_000;
 
 export interface Limit {
-  /** What the catalogue names; null: nothing. */
   readonly ceilingPerSecond: number | null;
-  /** What is believed to flow. */
   readonly perSecond: number;
   readonly windowSeconds?: number | undefined;
   /** The catalogue's. A window is still looked for: nobody knows when it began. */

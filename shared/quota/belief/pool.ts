@@ -34,7 +34,6 @@ export const poolSchema = z.object({
 });
 export type Pool = Readonly<z.infer<typeof poolSchema>>;
 
-/** What the catalogue says of a pool. */
 export interface PoolLimits {
   readonly requests_per_minute?: number | undefined;
   readonly tokens_per_minute?: number | undefined;
@@ -63,7 +62,6 @@ export interface QuotaNews {
   readonly exact: boolean;
 }
 
-/** Where a refusal does not say when to come again. */
 export const UNKNOWN_WAIT_MS = 1_000;
 /** Longest wait a refusal can ask for in one go. */
 export const MOST_WAIT_MS = 600_000;
@@ -168,7 +166,6 @@ const UNLIMITED_COST = 0.02;
 const LEAST_COST = 1e-6;
 const MOST_COST = 60;
 
-/** What could be taken at once. */
 export function poolRoom({ requests, tokens }: Pool): { requests: number; tokens: number } {
   return {
     requests: requests === null ? Infinity : roomIn(requests),
@@ -176,7 +173,6 @@ export function poolRoom({ requests, tokens }: Pool): { requests: number; tokens
   };
 }
 
-/** @param pool at that time */
 export function takeFrom(pool: Pool, requests: number, tokens: number): Pool {
   const taken = eachLimit(pool, (belief, kind) =>
     spend(belief, kind === "requests" ? requests : counted(belief, tokens)),
