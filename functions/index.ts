@@ -13,6 +13,7 @@ import { createThrottle } from "../shared/http/throttle.ts";
 import { createModelClient } from "../shared/model/client.ts";
 import { composeService } from "../shared/service.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
+import { watchClients } from "./clients.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerEnding } from "./ending.ts";
 import { processLog as log } from "./log.ts";
@@ -58,6 +59,7 @@ const service = composeService(
 );
 // Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
 app.setup({ enableHttpStream: true });
+watchClients();
 registerRoutes({
   ...service,
   authenticator: createAuthenticator({ ...service, entra: settings.entra }),
@@ -65,6 +67,7 @@ registerRoutes({
     ...settings,
     maxInFlight: settings.maxRequestsInFlight,
     maxHeld: settings.maxHeldCalls,
+    maxBodyBytes: settings.bodyMemoryBytes,
     clock,
   }),
   dependencies: [

@@ -2,9 +2,10 @@ import { app, type HttpHandler, type HttpMethod } from "@azure/functions";
 import { type ApiDeps, apiDoor, apiRoutes } from "../shared/http/api/routes.ts";
 import type { Door } from "../shared/http/door.ts";
 import { doorOf } from "../shared/http/doors.ts";
-import type { Route } from "../shared/http/route.ts";
+import type { Route, Visit } from "../shared/http/route.ts";
 import { type Entrance, serve } from "../shared/http/serve.ts";
 import { unrouted } from "../shared/http/unrouted.ts";
+import { onLeft } from "./clients.ts";
 import { toHostResponse } from "./host-response.ts";
 import { logOf } from "./log.ts";
 
@@ -21,7 +22,12 @@ function register<Deps extends Entrance>(door: Door, routes: readonly Route<Deps
   for (const route of routes) {
     const { name, method, path } = route;
     const handler: HttpHandler = async (request, context) => {
-      const visit = { log: logOf(context), requestId: context.invocationId };
+      const { invocationId } = context;
+      const visit: Visit = {
+        log: logOf(context),
+        requestId: invocationId,
+        onLeft: (run) => onLeft(invocationId, run),
+      };
       return toHostResponse(await serve(door, route, deps, request, visit));
     };
     app.http(name, { methods: [method], route: path, authLevel, handler });

@@ -27,6 +27,8 @@ export interface CallNews {
   readonly fault?: CallFault;
   /** An instance made it out of its own slice, without asking the dispatcher. */
   readonly straight?: boolean;
+  /** `unused` for want of a slot: the job waits on in its line. */
+  readonly waits_on?: boolean;
 }
 
 /** A pool to be written, over the version of that etag; undefined: it is new. */
@@ -109,8 +111,8 @@ export interface ParkedJobs {
   ): Promise<readonly ParkedJob[]>;
   /** Those whose deadline comes before some time, the nearest first. */
   dueBefore(deadlineMs: number, limit: number): Promise<readonly ParkedJob[]>;
-  /** Ids of the jobs whose call of this deployment runs: those that hold a lease for it. */
-  runningOn(deployment: string): Promise<ReadonlySet<string>>;
+  /** The jobs whose call of this deployment runs, those that hold a lease for it: tenants by job id. */
+  runningOn(deployment: string): Promise<ReadonlyMap<string, string>>;
 }
 
 export interface Releases {

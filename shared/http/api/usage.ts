@@ -7,6 +7,7 @@ import { type BilledCalls, totalCosts, totalUsage, UsageReport } from "../../usa
 import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
+import type { Throttle } from "../throttle.ts";
 import { budgetResource, budgetSchema } from "./budget.ts";
 import { flag, text, whole } from "./fields.ts";
 import { costSchema, tokenCounts } from "./job-resource.ts";
@@ -16,6 +17,7 @@ export interface UsageRoutesDeps {
   readonly billedCalls: BilledCalls;
   readonly budgets: Pick<Budgets, "budgetOf" | "account">;
   readonly clock: { now(): number };
+  readonly throttle: Pick<Throttle, "ask">;
 }
 
 const usageSchema = z
@@ -73,7 +75,10 @@ const own = route({
   summary: "The tenant's tokens and cost by day, model and lab: the sum of its audit records",
   query: z.object(filters),
   answers,
-  handle: async (deps: UsageRoutesDeps, { query }, { tenant }) => usage(deps, query, tenant.id),
+  handle: async (deps: UsageRoutesDeps, { query }, { tenant }, { log }) => {
+    const answered = deps.throttle.ask(tenant, log);
+    return usage(deps, query, tenant.id).finally(answered);
+  },
 });
 
 const everyones = route({

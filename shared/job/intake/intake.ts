@@ -42,20 +42,35 @@ export interface IntakeDeps extends SubmitDeps, HeldCallDeps {
  *   capability_not_supported, idempotency_key_reused, budget_exceeded, and the door's own refusal
  * @throws StoreUnavailable
  */
-export async function takeIn(
+export function takeIn(
   deps: IntakeDeps,
-  submit: Submit,
+  { body, ...submit }: Submit,
   by: SubmittedBy,
   waitSeconds: number,
 ): Promise<Awaited<EndedJob>> {
   refuseStoredSize(submit.bodyText);
+  const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), by.tenant, { ...submit, body });
+  // From here on nothing holds what the body was parsed into: it may be much larger, and the store may take its time.
+  return takenIn(deps, { ...submit, refusal }, by, waitSeconds);
+}
+
+async function takenIn(
+  deps: IntakeDeps,
+  submit: Omit<Submit, "body">,
+  by: SubmittedBy,
+  waitSeconds: number,
+): Promise<Awaited<EndedJob>> {
   const job = await accepted(deps, submit, by);
   return waitFor(deps, by.tenant, job, waitSeconds > 0 && isLong(submit.bodyText) ? 0 : waitSeconds);
 }
 
-async function accepted(deps: IntakeDeps, submit: Submit, by: SubmittedBy): Promise<Stored<Job>> {
+async function accepted(
+  deps: IntakeDeps,
+  submit: Omit<Submit, "body">,
+  by: SubmittedBy,
+): Promise<Stored<Job>> {
   const { tenant, actor } = by;
-  const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), tenant, submit);
+  const { refusal } = submit;
   if (refusal !== undefined) {
     // What was accepted once stays so: its time may be over by now, or its model gone.
     const before = await submittedBefore(deps.store, tenant.id, submit);

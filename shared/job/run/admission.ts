@@ -2,6 +2,8 @@ import { unitsOf } from "../../decimal.ts";
 import { MAX_LOST_ATTEMPTS } from "../../limits.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import type { Taken } from "../../quota/belief/pool.ts";
+import type { Grant } from "../../quota/grant.ts";
+import type { JobKey } from "../../store.ts";
 import { advance, type Circumstances, type Plan } from "../advance.ts";
 import type { Queued } from "../job.ts";
 import type { Draft } from "../life-cycle.ts";
@@ -15,6 +17,8 @@ export interface TakenQuota {
   readonly deployment: string;
   readonly taken: Taken;
   readonly granted: boolean;
+  /** Gives back the call's slot of this instance. */
+  readonly leave: () => void;
 }
 
 /** What a job does next, and the quota taken for it if that is a call. */
@@ -49,15 +53,14 @@ export async function admitted(
   let plan = decide();
   const isNew = start.job.waiting?.for !== "quota" && grant === undefined;
   if (plan.next === "wait" && isNew) {
-    await quota.prepare(plan.deployments, request.tokens);
+    await quota.prepare(plan.deployments, request.tokens, tenantId);
     // It may go now, or it is known by now why not.
     plan = decide();
   }
   if (plan.next !== "call") return { plan, quota: undefined };
   const { deployment } = plan;
   const { job_id: jobId } = start.job;
-  const taken =
-    grant === undefined ? takenHere(deps, deployment, request, jobId) : { ...grant, granted: true };
+  const taken = takenFor(deps, start.job, deployment, request, grant);
   const { over, amount } = await reserved(deps, plan, deployment, request, taken);
   if (over === undefined) return { plan, quota: taken };
   giveBack(deps, taken, jobId);
@@ -87,19 +90,23 @@ async function reserved(
 
 const NOTHING = { over: undefined, amount: "0" } as const;
 
-export function takenHere(
+/** Takes for a call what it needs of this instance: a slot, and quota where none was granted. */
+export function takenFor(
   deps: RunDeps,
-  deployment: Deployment,
-  request: PreparedRequest,
-  jobId: string,
+  { tenant_id: tenant, job_id: jobId }: JobKey,
+  { name: deployment }: Deployment,
+  { tokens, bytes }: PreparedRequest,
+  grant?: Grant,
 ): TakenQuota {
-  const { name } = deployment;
-  return { deployment: name, taken: deps.quota.take(name, request.tokens, jobId), granted: false };
+  const leave = deps.bulkhead.begin({ tenant, deployment, bytes });
+  if (grant !== undefined) return { ...grant, granted: true, leave };
+  return { deployment, taken: deps.quota.take(deployment, tokens, jobId, tenant), granted: false, leave };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
 export function giveBack(deps: RunDeps, quota: TakenQuota | undefined, jobId: string): void {
   if (quota?.granted === false) deps.quota.giveBack(quota.deployment, quota.taken, jobId);
+  quota?.leave();
 }
 
 /** What was taken for a call that is not made after all goes back. */
@@ -129,10 +136,13 @@ export function circumstances(
   request: PreparedRequest,
   { granted, late, over, callsAnew }: Told,
 ): Circumstances {
-  const { tokens } = request;
+  const { tokens, bytes } = request;
   const waitCause = (deployment: string) => {
-    if (granted === deployment) return undefined;
-    return granted === undefined ? deps.quota.waits(deployment, tokens)?.cause : "not_granted";
+    if (granted !== undefined && granted !== deployment) return "not_granted";
+    const cause = granted === undefined ? deps.quota.waits(deployment, tokens, tenantId)?.cause : undefined;
+    if (cause !== undefined || deps.bulkhead.mayBegin({ tenant: tenantId, deployment, bytes })) return cause;
+    deps.quota.crowded(deployment);
+    return "concurrency";
   };
   return {
     dispatch: { granted, late, tokens },

@@ -57,7 +57,7 @@ export function lostCost(
   request: StoredRequest | undefined,
 ): Cost | null {
   if (deployment === undefined || request === undefined) return null;
-  const { tokens, serviceTier, capabilities } = readAsk(job.endpoint, JSON.parse(request.body));
+  const { tokens, serviceTier, capabilities } = readAsk(job.endpoint, () => JSON.parse(request.body));
   const output = admissionTokens(tokens, deployment.max_output_tokens) - tokens.promptTokens;
   return costAtMost(
     { input: tokens.promptTokens, output, serviceTier },

@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { JobKey } from "../../store.ts";
-import type { Limited } from "../limited.ts";
+import { concurrencyOf, type Limited } from "../limited.ts";
 import type {
   CallNews,
   DispatcherLeases,
@@ -85,7 +85,7 @@ export class Term {
   readonly #reportsHeard = new Map<string, number>();
   readonly #countedMs = new Map<string, number>();
   /** Jobs let go that may still be stored as waiting: since when they wait, and when they were let go. */
-  readonly #released = new Map<string, { joinedMs: number; atMs: number; lapsesMs: number }>();
+  readonly #released = new Map<string, { job: ParkedJob; atMs: number; lapsesMs: number }>();
   readonly #sends = new Set<Promise<void>>();
 
   /**
@@ -189,14 +189,16 @@ export class Term {
     await Promise.all(
       this.#deps.deployments().map(async (deployment) => {
         const { name, limits } = deployment;
-        if (limits.concurrency === undefined) return;
+        if (concurrencyOf(deployment) === undefined) return;
         if (this.#scheduler.queue.next(name, nowMs) === undefined) {
           this.#countedMs.delete(name);
           this.#scheduler.uncount(name);
         } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
           this.#countedMs.set(name, nowMs);
           const running = await parked.runningOn(name);
-          this.#scheduler.count(name, running, this.#keeper.slotsOf(deployment), nowMs, this.#grantedMs);
+          // Of one whose limits name no concurrency, instances take no slots.
+          const slots = limits.concurrency === undefined ? 0 : this.#keeper.slotsOf(deployment);
+          this.#scheduler.count(name, running, slots, nowMs, this.#grantedMs);
         }
       }),
     );
@@ -228,8 +230,10 @@ export class Term {
   }
 
   #learn(news: CallNews, nowMs: number): void {
+    const released = this.#released.get(news.job_id);
     this.#released.delete(news.job_id);
     this.#scheduler.heard(news, nowMs);
+    if (news.waits_on === true && released !== undefined) this.#line.heard(released.job);
   }
 
   /** A job began to wait here: it need not be looked for. */
@@ -241,7 +245,7 @@ export class Term {
   #add(job: ParkedJob): boolean {
     const released = this.#released.get(job.job_id);
     // Let go already, and its worker has not got to it yet.
-    if (released !== undefined && released.joinedMs === job.parked_ms) return false;
+    if (released !== undefined && released.job.parked_ms === job.parked_ms) return false;
     this.#released.delete(job.job_id);
     const before = this.#scheduler.queue.get(job.job_id);
     // It was chosen for anew, and waits for others since.
@@ -278,7 +282,7 @@ export class Term {
 
   #release(releases: readonly Release<ParkedJob>[], nowMs: number): void {
     for (const { job, lapses_ms: lapsesMs } of releases) {
-      this.#released.set(job.job_id, { joinedMs: job.parked_ms, atMs: nowMs, lapsesMs });
+      this.#released.set(job.job_id, { job, atMs: nowMs, lapsesMs });
       this.#line.left(job.place);
     }
     const granted = releases.map(({ job, ...grant }) => ({ key: keyOf(job), grant }));

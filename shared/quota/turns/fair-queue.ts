@@ -141,10 +141,12 @@ export class FairQueue<J extends Waiting = Waiting> {
     return this.#byDeadline.below(nowMs + NEAR_DEADLINE_MS);
   }
 
-  /** Whose turn it is on a deployment. */
-  next(deployment: string, nowMs: number): J | undefined {
+  /** Whose turn it is on a deployment. @param may whether a tenant may be next; absent: all may */
+  next(deployment: string, nowMs: number, may?: (tenantId: string) => boolean): J | undefined {
     const service = this.#services.get(deployment);
-    const tenantId = service?.order.first();
+    let tenantId = service?.order.first();
+    if (tenantId !== undefined && may?.(tenantId) === false)
+      tenantId = service?.order.below(Infinity).find(may);
     if (service === undefined || tenantId === undefined) return undefined;
     // A tenant's jobs may be in several places.
     let best: Turn<J> | undefined;

@@ -172,7 +172,12 @@ describe("the dispatcher", () => {
     await one.take(other);
     // The deployment asks to be left alone for five minutes.
     await one.service.quota.heard({
-      ...{ deployment: "one", jobId: "job", taken: one.service.quota.take("one", 1, "job"), granted: false },
+      ...{
+        deployment: "one",
+        jobId: "job",
+        taken: one.service.quota.take("one", 1, "job", "team-a"),
+        granted: false,
+      },
       ...{ sentMs: world.clock.now(), latencyMs: 5 },
       outcome: {
         kind: "rate_limited",

@@ -47,7 +47,14 @@ export class Process {
         instance: name,
         leaseSeconds: 20,
       },
-      ...{ sweepSeconds: 5, maxAttempts: 5, defaultDeadlineSeconds: 86_400, maxDeadlineSeconds: 86_400 },
+      ...{
+        sweepSeconds: 5,
+        maxAttempts: 5,
+        maxCalls: 512,
+        bodyMemoryBytes: 2 ** 28,
+        defaultDeadlineSeconds: 86_400,
+        maxDeadlineSeconds: 86_400,
+      },
       ...{ auditRetentionDays: 0, contentRetentionDays: 30 },
     } as const;
     const { ports, dispose } = cosmosPorts(settings, world.nobody, clock, silent);

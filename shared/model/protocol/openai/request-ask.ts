@@ -6,12 +6,13 @@ import { serviceTierOf } from "./usage.ts";
 
 type Json = unknown;
 
-export function readAsk(endpoint: Endpoint, body: Json): RequestAsk {
+export function readAsk(endpoint: Endpoint, body: () => Json): RequestAsk {
+  const parsed = body();
   return {
     endpoint,
-    capabilities: capabilitiesAsked(endpoint, body),
-    tokens: estimateTokens(endpoint, body),
-    serviceTier: serviceTierOf(body),
+    capabilities: capabilitiesAsked(endpoint, parsed),
+    tokens: estimateTokens(endpoint, parsed),
+    serviceTier: serviceTierOf(parsed),
     body,
   };
 }

@@ -45,7 +45,7 @@ class Parked implements ParkedJobs {
   }
 
   runningOn() {
-    return Promise.resolve(new Set<string>());
+    return Promise.resolve(new Map<string, string>());
   }
 
   dueBefore(deadlineMs: number, limit: number) {
