@@ -25,6 +25,11 @@ const BENCHMARKS: readonly Benchmark[] = [
     alone: true,
   },
   {
+    name: "turns",
+    what: "this build and the one of another checkout (--against FOLDER), in turns: jobs a second, CPU a job, latency",
+    alone: true,
+  },
+  {
     name: "quota",
     what: "2,000 jobs over three limited deployments, two instances, for each way of limiting",
     alone: true,

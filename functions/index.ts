@@ -16,8 +16,9 @@ import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { watchClients } from "./clients.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerEnding } from "./ending.ts";
-import { processLog as log } from "./log.ts";
-import { registerRoutes } from "./register.ts";
+import { processLog as log, logAs } from "./log.ts";
+import { malformedRequest, registerRoutes } from "./register.ts";
+import { guardRequests } from "./request-guard.ts";
 import { registerRunJob } from "./run-job.ts";
 import { registerSeal } from "./seal.ts";
 import { registerSweep } from "./sweep.ts";
@@ -33,6 +34,7 @@ const configuration = loadConfiguration(
   () => randomHex(4),
 );
 const { settings } = configuration;
+logAs(settings.instance);
 const { tenantsFile } = settings;
 const tenants = watchTenants(
   { tenants: configuration.tenants, text: configuration.tenantsText },
@@ -62,7 +64,12 @@ app.setup({ enableHttpStream: true });
 watchClients();
 registerRoutes({
   ...service,
-  authenticator: createAuthenticator({ ...service, entra: settings.entra }),
+  authenticator: createAuthenticator({
+    ...service,
+    // Who calls is known by the file alone: an operator is let in while the store is away.
+    fresh: tenants.fresh,
+    entra: settings.entra,
+  }),
   throttle: createThrottle({
     ...settings,
     maxInFlight: settings.maxRequestsInFlight,
@@ -84,3 +91,4 @@ registerSweep({
 registerDeadLetter(service);
 registerSeal(service);
 registerEnding(service);
+guardRequests({ lookMs: 1_000, malformed: malformedRequest });

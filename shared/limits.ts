@@ -44,6 +44,8 @@ export const TURNED_AWAY_LOG_EVERY_MS = 10_000;
 export const MAX_STATUS_JOBS = 2_000;
 /** Jobs before a job in its line are counted up to here: each is an item that the store reads. */
 export const MAX_AHEAD = 100;
+/** Dead letters that one request redrives or dismisses: a batch holds a hundred operations. */
+export const MAX_LETTERS_AT_ONCE = 50;
 /** Length of a dead letter's id, reason and description, which are whatever its sender wrote. */
 export const MAX_DEAD_LETTER_TEXT_CHARS = 1_024;
 /** Jobs a sweep looks at in a page, and pages in a round: the next round goes on with the rest. */

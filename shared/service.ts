@@ -32,7 +32,7 @@ import { Dispatcher } from "./quota/dispatch/dispatcher.ts";
 import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
-import type { DispatcherLeases, ParkedJobs, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
+import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Tenants } from "./tenant/tenants.ts";
 import type { BilledCalls } from "./usage/usage-report.ts";
@@ -41,7 +41,7 @@ import type { BilledCalls } from "./usage/usage-report.ts";
 export interface StorePorts {
   readonly store: JobStore;
   readonly sweptJobs: SweptJobs;
-  readonly parkedJobs: ParkedJobs;
+  readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
   readonly liveJobs: LiveJobs;
   readonly billedCalls: BilledCalls;
@@ -117,13 +117,13 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
   const dispatcher = new Dispatcher({
-    ...{ ...shared, releases, leases: ports.dispatcherLeases, parked: ports.parkedJobs },
+    ...{ ...shared, releases, leases: ports.dispatcherLeases, line: ports.jobsInLine },
     deployments: () => limitedIn(catalogue(), Math.ceil(settings.maxCalls / 2)),
     weightOf,
   });
   const reporter = new Reporter(shared);
   const quota = new InstanceQuota({
-    ...{ ...shared, dispatcher, reporter, weightOf, jobs: ports.parkedJobs },
+    ...{ ...shared, dispatcher, reporter, weightOf, jobs: ports.jobsInLine },
     deployment: (name) => {
       const deployment = catalogue().deployment(name);
       return deployment && limitedOf(deployment);

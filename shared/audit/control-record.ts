@@ -12,6 +12,7 @@ export type ControlScope = (typeof CONTROL_SCOPES)[number];
 /** What operators do. */
 export const CONTROL_EVENTS = [
   "redriven",
+  "dismissed",
   "switched_off",
   "switched_on",
   "drained",

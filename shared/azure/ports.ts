@@ -9,10 +9,10 @@ import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
+import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
 import { CosmosLeaseWatch } from "./cosmos/lease-watch.ts";
 import { CosmosLiveJobs } from "./cosmos/live-jobs.ts";
 import { CosmosOverrides } from "./cosmos/overrides.ts";
-import { CosmosParkedJobs } from "./cosmos/parked-jobs.ts";
 import { CosmosDispatcherLeases, CosmosQuotaLedger, CosmosQuotaReports } from "./cosmos/quota.ts";
 import { CosmosSeals } from "./cosmos/seals.ts";
 import { StoredItems } from "./cosmos/stored-items.ts";
@@ -35,7 +35,7 @@ export function cosmosPorts(
   const ports: StorePorts = {
     store: new CosmosJobStore(jobs, { contentDays, auditDays }, inlineContent),
     sweptJobs: new CosmosSweptJobs(jobs.container, clock),
-    parkedJobs: new CosmosParkedJobs(jobs.container),
+    jobsInLine: new CosmosJobsInLine(jobs.container),
     waitingJobs: new CosmosWaitingJobs(jobs),
     liveJobs: new CosmosLiveJobs(jobs.container),
     billedCalls: new CosmosBilledCalls(jobs),

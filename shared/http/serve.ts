@@ -90,7 +90,7 @@ async function begun<Deps extends Entrance>(
 }
 
 /** Refusals are answered as they are, an outage as 503. Anything else is a bug, logged with all that is known. */
-function problemOf(thrown: unknown, request: HttpRequest, log: Log): Problem {
+export function problemOf(thrown: unknown, request: HttpRequest, log: Log): Problem {
   if (thrown instanceof Problem) return thrown;
   const at = { method: request.method, path: new URL(request.url).pathname, reason: reasonOf(thrown) };
   if (thrown instanceof StoreUnavailable) {

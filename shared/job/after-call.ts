@@ -165,7 +165,9 @@ const spends = (outcome: Outcome) => billedOf(outcome) !== "no";
  */
 function setBack(job: InProgress, call: EndedCall, c: Circumstances, illness: Illness): Plan {
   const { outcome, deployment } = call;
-  const { job_id, lease, setbacks = { pauses: 0, since_ms: c.nowMs, last_ms: lease.started_at_ms } } = job;
+  const { job_id, lease, setbacks: before } = job;
+  const first = { pauses: 0, since_ms: c.nowMs, last_ms: lease.started_at_ms };
+  const setbacks = before === undefined || before.refused === true ? first : before;
   const isOwn = isPerhapsTheJobs(outcome) && c.hasServedOthers(deployment.name, job_id, setbacks.last_ms);
   const tried = [...job.tried, deployment.name];
   const another = hasUntried(job, tried, c);
@@ -229,22 +231,40 @@ function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boole
   return choice.deployments.some(({ name }) => !tried.includes(name));
 }
 
-/** 429: quota knows by now that the deployment is to be left alone; another target, or wait, and no attempt is spent. */
+/** Refused again though others went through meanwhile: that says nothing of the deployment. */
+export function isRefusedAlone(
+  { job_id, setbacks }: Job,
+  { outcome, deployment }: EndedCall,
+  hasServedOthers: Circumstances["hasServedOthers"],
+): boolean {
+  if (outcome.kind !== "rate_limited" || setbacks?.refused !== true) return false;
+  return hasServedOthers(deployment.name, job_id, setbacks.last_ms);
+}
+
+/**
+ * 429: another target, or wait in line, for quota knows by now that the deployment is to be left alone. A job that is
+ * alone in being refused waits by itself, longer each time. No attempt is spent.
+ */
 function rateLimited(
   job: InProgress,
   call: EndedCall,
   c: Circumstances,
-  { message }: Extract<Outcome, { kind: "rate_limited" }>,
+  { message, retryAfterMs }: Extract<Outcome, { kind: "rate_limited" }>,
 ): Plan {
+  const isAlone = isRefusedAlone(job, call, c.hasServedOthers);
+  const { pauses = 0, since_ms = c.nowMs } = job.setbacks?.refused === true ? job.setbacks : {};
+  const askedMs = boundedWaitMs((retryAfterMs ?? 0) * 2 ** pauses);
+  const waits = isAlone && !hasUntried(job, [...job.tried, call.deployment.name], c);
+  const retryAtMs = waits ? Math.ceil(c.nowMs + Math.max(backOffMs(pauses + 1, c.random), askedMs)) : null;
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
     reason: "rate_limited",
     failure: `${call.deployment.name}: ${message}`,
-    retryAtMs: null,
-    wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
+    retryAtMs,
+    wakeAtMs: queuedWakeAtMs(job, retryAtMs ?? c.nowMs, c.nudgeGraceMs),
     spent: false,
-    setbacks: undefined,
+    setbacks: { pauses: pauses + (isAlone ? 1 : 0), since_ms, last_ms: c.nowMs, refused: true },
   });
   return advance(draft, c);
 }

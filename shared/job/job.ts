@@ -110,6 +110,8 @@ export interface Setbacks {
   readonly pauses: number;
   readonly since_ms: number;
   readonly last_ms: number;
+  /** They were refusals for its rate (429). */
+  readonly refused?: boolean;
 }
 
 export interface JobError {

@@ -61,6 +61,7 @@ export const deadLetterDocument = document("dead_letter", {
   ...{ ...inScope, ...each(text, "message_id", "reason", "description"), at_ms: z.number() },
   nudge: z.looseObject({ v: z.number(), ...jobKey.shape }).nullable(),
   redriven: redriven.exactOptional(),
+  dismissed: z.looseObject({ actor: text, at_ms: z.number() }).exactOptional(),
 });
 
 const reservation = z.looseObject({

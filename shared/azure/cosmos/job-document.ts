@@ -194,7 +194,9 @@ const FACTS = z.object({
   ...{ metadata: z.record(text, text), envelope_sha256: text, created_at_ms: number, deadline_ms: number },
   ...{ not_before_ms: number.nullable(), started_at_ms: number.nullable(), attempts: number },
   attempts_lost: number.exactOptional(),
-  setbacks: z.looseObject({ pauses: number, since_ms: number, last_ms: number }).exactOptional(),
+  setbacks: z
+    .looseObject({ pauses: number, since_ms: number, last_ms: number, refused: z.boolean().exactOptional() })
+    .exactOptional(),
   ...{ attempts_spent: number, budget_claims: z.record(text, text).exactOptional() },
   ...{ refused_by: z.array(text), tried: z.array(text), deployment: text.nullable() },
   ...{

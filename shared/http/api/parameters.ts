@@ -4,6 +4,7 @@ import {
   MAX_IDEMPOTENCY_KEY_CHARS,
   MAX_LIST_LIMIT,
   MAX_MODEL_NAME_CHARS,
+  MAX_OPS_REASON_CHARS,
   MAX_WAIT_SECONDS,
 } from "../../limits.ts";
 
@@ -54,6 +55,14 @@ export function waitSeconds(prefer: string | undefined): number {
   }
   return 0;
 }
+
+/** Why an operator changes something. */
+export const operatorsReason = z
+  .string()
+  .min(1)
+  .max(MAX_OPS_REASON_CHARS)
+  .optional()
+  .describe("For the audit trail.");
 
 /** Names may hold slashes, which a client may have encoded. */
 export const named = (what: string) =>

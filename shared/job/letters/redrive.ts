@@ -33,16 +33,22 @@ export interface RedriveResult {
   readonly nudged: boolean;
 }
 
-const SCOPE = "dead_letters";
+export const DEAD_LETTERS = "dead_letters";
 
 /**
  * What an operator asks for with a dead letter. A live job is nudged: its own record says what is due. Of an ended
  * job a new one is made, with the same request, for the same tenant; always the same new one, whichever of the ended
  * job's letters is redriven and however often. Each step can be taken again, so that a redrive that was cut off is
  * finished by the next.
+ * @param newJobs false: an ended job is left alone (Problem job_ended)
  * @throws Problem dead_letter_not_found, dead_letter_unreadable, request_gone, budget_exceeded; StoreUnavailable
  */
-export async function redrive(deps: RedriveDeps, letterId: string, actor: string): Promise<RedriveResult> {
+export async function redrive(
+  deps: RedriveDeps,
+  letterId: string,
+  actor: string,
+  newJobs = true,
+): Promise<RedriveResult> {
   const letter = await deps.deadLetters.read(letterId);
   if (letter === undefined)
     throw new Problem("dead_letter_not_found", `There is no dead letter ${letterId}.`);
@@ -53,7 +59,9 @@ export async function redrive(deps: RedriveDeps, letterId: string, actor: string
   if (found === undefined) throw gone(nudge, "there is no such job, or no longer");
   const job = found.job.value;
   if (found.request instanceof UnreadableItem) throw found.request;
-  return isEnded(job) ? anew(deps, letter, job, found.request, actor) : again(deps, letter, job, actor);
+  if (!isEnded(job)) return again(deps, letter, job, actor);
+  if (!newJobs) throw new Problem("job_ended", `${job.job_id} is ${job.status}.`);
+  return anew(deps, letter, job, found.request, actor);
 }
 
 /** Nudges a live job. Recorded once for each state of the job it was asked for in. */
@@ -120,7 +128,7 @@ async function record(
   const { outcome, jobId: job_id, actor } = said;
   const redriven: Redriven = { outcome, job_id, actor, at_ms: deps.clock.now() };
   const changed = await changeControl(deps, {
-    scope: SCOPE,
+    scope: DEAD_LETTERS,
     changeId: said.changeId,
     actor,
     reads: [letter.id],

@@ -2,7 +2,7 @@ import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
-import { afterCall, callFacts, costOfCall, type EndedCall } from "../after-call.ts";
+import { afterCall, callFacts, costOfCall, type EndedCall, isRefusedAlone } from "../after-call.ts";
 import { end } from "../ending/end.ts";
 import {
   type InProgress,
@@ -189,7 +189,9 @@ async function attempt(
     const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
     logCall(deps, claimed.value, call);
-    await deps.quota.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
+    const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
+    const heard = { ...call, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
+    await deps.quota.heard(heard);
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) => {

@@ -1,15 +1,8 @@
 import { mayTake, relativeWeight, SEVEN_EIGHTHS } from "../../part.ts";
+import { type Breaker, CLOSED, isShutForAll, lastFailed, permitsAtMs, rampShare } from "../belief/breaker.ts";
+import { Health } from "../belief/health.ts";
 import {
-  afterOutcome,
-  type Breaker,
-  CLOSED,
-  detailsOf,
-  permits,
-  permitsAtMs,
-  probing,
-  rampShare,
-} from "../belief/breaker.ts";
-import {
+  costOf,
   giveBackTo,
   learn,
   type Pool,
@@ -76,7 +69,7 @@ interface State {
   >;
   /** By tenant, where an instance had no slot for its call. */
   readonly gaps: Map<string, { readonly gapMs: number; readonly untilMs: number }>;
-  /** Of those, how many another may have let go that nobody has begun yet. */
+  /** How many of those running another may have let go that nobody has begun yet. */
   elsewhere: number;
   /** Calls that ended lately, by job id: when. */
   readonly ended: Map<string, number>;
@@ -93,7 +86,8 @@ interface State {
 export class Scheduler<J extends Waiting = Waiting> {
   readonly queue: FairQueue<J>;
   readonly pools = new Map<string, Pool>();
-  readonly breakers = new Map<string, Breaker>();
+  readonly #health = new Health();
+  readonly breakers: Map<string, Breaker> = this.#health.breakers;
   /** Pools that were taken from, or that an answer told of. */
   readonly learnt = new Set<string>();
   readonly #states = new Map<string, State>();
@@ -182,22 +176,23 @@ export class Scheduler<J extends Waiting = Waiting> {
         this.pools.set(state.served.pool, giveBackTo(poolAt(pool, nowMs), 1, news.taken.tokens));
       return;
     }
-    if (pool !== undefined && (news.straight !== true || news.outcome === "refused")) {
-      const { taken, headers, retry_after_ms } = news;
-      const quota = {
-        ...{ taken, headers, retry_after_ms },
-        refused: news.outcome === "refused",
-        arrived_ms: this.#arrivedMs(news, nowMs),
-        exact: news.sent_ms !== null,
-      };
-      this.pools.set(state.served.pool, learn(poolAt(pool, nowMs), quota, nowMs));
+    const { taken, headers, retry_after_ms, tenant_id, used_tokens } = news;
+    const refused = news.outcome === "refused";
+    if (news.outcome !== "aborted") this.#health.heard(news, nowMs);
+    const now = poolAt(pool ?? UNLIMITED, nowMs);
+    const othersWait = () => this.queue.isWaitedFor(news.deployment, tenant_id);
+    if (refused && this.#health.refused(news, othersWait(), nowMs)) {
+      if (pool !== undefined) this.pools.set(state.served.pool, giveBackTo(now, 1, taken.tokens));
+      return;
     }
-    if (news.outcome === "aborted") return;
-    const breaker = this.breakers.get(news.deployment) ?? CLOSED;
-    const health = news.outcome === "failed" ? "failed" : "ok";
-    const { latency_ms, job_id } = news;
-    const after = afterOutcome(breaker, health, latency_ms, job_id, nowMs, detailsOf(news));
-    this.breakers.set(news.deployment, after);
+    if (tenant_id !== undefined && used_tokens !== undefined && news.straight !== true) {
+      const more = costOf(now, used_tokens) - costOf(now, taken.tokens);
+      this.queue.settle(tenant_id, news.deployment, more);
+    }
+    if (pool === undefined || (news.straight === true && !refused)) return;
+    const arrived = { arrived_ms: this.#arrivedMs(news, nowMs), exact: news.sent_ms !== null };
+    const quota = { ...{ taken, headers, retry_after_ms, refused }, ...arrived };
+    this.pools.set(state.served.pool, learn(now, quota, nowMs));
   }
 
   /** Where an instance had no slot for a tenant's call, the next ones are tried one at a time, until they are begun again. */
@@ -273,9 +268,12 @@ export class Scheduler<J extends Waiting = Waiting> {
     most: number,
   ): number | "deferred" {
     const { name } = state.served;
+    const breaker = this.breakers.get(name);
+    if (breaker !== undefined && isShutForAll(breaker, nowMs))
+      return this.queue.isWaitedFor(name) ? permitsAtMs(breaker, nowMs) : Infinity;
     while (releases.length < most) {
-      const job = this.queue.next(name, nowMs, this.#mayHaveMore(state, nowMs));
-      if (job === undefined) return Infinity;
+      const job = this.#nextOn(state, nowMs);
+      if (job === undefined) return this.#health.permitsAtMs(name, nowMs);
       const roomAtMs = this.#roomAtMs(state, job, nowMs);
       if (roomAtMs > nowMs) return roomAtMs;
       const prefers = job.deployments.find(
@@ -287,6 +285,17 @@ export class Scheduler<J extends Waiting = Waiting> {
     return nowMs;
   }
 
+  /** Whose turn it is there. A deployment that may be ill is tried by another tenant than the one whose call failed last. */
+  #nextOn(state: State, nowMs: number): J | undefined {
+    const { name } = state.served;
+    const breaker = this.breakers.get(name) ?? CLOSED;
+    const mayHaveMore = this.#mayHaveMore(state, nowMs);
+    const may = (tenantId: string) => mayHaveMore(tenantId) && this.#health.mayCall(name, tenantId, nowMs);
+    return breaker.state === "closed"
+      ? this.queue.next(name, nowMs, may)
+      : this.queue.probe(name, nowMs, may, lastFailed(breaker));
+  }
+
   #isOpen(name: string, open: readonly State[], job: J, nowMs: number): boolean {
     const state = this.#states.get(name);
     return state !== undefined && open.includes(state) && this.#roomAtMs(state, job, nowMs) <= nowMs;
@@ -295,11 +304,11 @@ export class Scheduler<J extends Waiting = Waiting> {
   #roomAtMs(state: State, job: J, nowMs: number): number {
     const { served, running } = state;
     if (served.off === true) return Infinity;
-    const breaker = this.breakers.get(served.name);
-    if (breaker !== undefined) {
-      if (permits(breaker, nowMs) === "no") return permitsAtMs(breaker, nowMs);
-      if (rampShare(breaker, nowMs) < 1 && nowMs < state.rampAtMs) return state.rampAtMs;
-    }
+    const { name } = served;
+    if (this.#health.permits(name, job.tenant_id, nowMs) === "no")
+      return this.#health.permitsAtMs(name, nowMs, job.tenant_id);
+    if (rampShare(this.breakers.get(name) ?? CLOSED, nowMs) < 1 && nowMs < state.rampAtMs)
+      return state.rampAtMs;
     const concurrency = concurrencyOf(served);
     if (concurrency !== undefined && running.size + (state.slots ?? Infinity) >= concurrency) return Infinity;
     const pool = this.pools.get(served.pool);
@@ -308,10 +317,9 @@ export class Scheduler<J extends Waiting = Waiting> {
   }
 
   /** Whether a tenant may have one more call there: no more than its part of those that the deployment bears. */
-  #mayHaveMore(state: State, nowMs: number): ((tenantId: string) => boolean) | undefined {
-    const { running, gaps, slots, served } = state;
+  #mayHaveMore({ running, gaps, slots, served }: State, nowMs: number): (tenantId: string) => boolean {
     const concurrency = concurrencyOf(served);
-    if (concurrency === undefined) return undefined;
+    if (concurrency === undefined) return () => true;
     const calls = new Map<string, number>();
     for (const { tenant } of running.values()) calls.set(tenant, (calls.get(tenant) ?? 0) + 1);
     calls.delete(ELSEWHERE);
@@ -325,9 +333,8 @@ export class Scheduler<J extends Waiting = Waiting> {
 
   #release(state: State, job: J, nowMs: number): Release<J> {
     const { served, running } = state;
+    this.#health.begins(served.name, job.tenant_id, nowMs);
     const breaker = this.breakers.get(served.name);
-    if (breaker !== undefined && permits(breaker, nowMs) === "probe")
-      this.breakers.set(served.name, probing(breaker, nowMs));
     const pool = this.pools.get(served.pool);
     const after = pool === undefined ? undefined : takeFrom(pool, 1, job.tokens);
     if (after !== undefined) this.pools.set(served.pool, after);
@@ -342,7 +349,7 @@ export class Scheduler<J extends Waiting = Waiting> {
       const gap = state.gaps.get(job.tenant_id);
       if (gap !== undefined) state.gaps.set(job.tenant_id, { ...gap, untilMs: nowMs + gap.gapMs });
     }
-    this.queue.take(job, served.name);
+    this.queue.take(job, served.name, costOf(after ?? UNLIMITED, job.tokens));
     const taken =
       after === undefined ? takenOf(UNLIMITED, job.tokens, nowMs) : takenOf(after, job.tokens, nowMs);
     const isExact = served.limits.concurrency !== undefined;

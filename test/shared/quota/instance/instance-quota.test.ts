@@ -22,7 +22,7 @@ let jobs = 0;
 
 /** An instance with a part of its own of what all share. */
 function instance(name = "one"): InstanceQuota {
-  const { leases, parked, reports, instanceLedger: ledger } = store.of(async () => undefined);
+  const { leases, line, reports, instanceLedger: ledger } = store.of(async () => undefined);
   const by = { clock, log: silent, instance: name, reports };
   const releases = {
     release: async () => undefined,
@@ -31,10 +31,10 @@ function instance(name = "one"): InstanceQuota {
   };
   const deployments = () => DEPLOYMENTS;
   const dispatcher = new Dispatcher({
-    ...{ ...by, leases, ledger, parked, releases, deployments, weightOf: () => 1 },
+    ...{ ...by, leases, ledger, line, releases, deployments, weightOf: () => 1 },
   });
   return new InstanceQuota({
-    ...{ ...by, ledger, jobs: parked, dispatcher, reporter: new Reporter(by) },
+    ...{ ...by, ledger, jobs: line, dispatcher, reporter: new Reporter(by) },
     deployment: (wanted) => DEPLOYMENTS.find((each) => each.name === wanted),
     weightOf: () => 1,
   });
@@ -96,7 +96,7 @@ it("leaves a pool that others wait for to the dispatcher, and says so", async ()
 const refused = (quota: InstanceQuota, deployment: string, retryAfterMs: number) => {
   const jobId = `job-${++jobs}`;
   return quota.heard({
-    ...{ deployment, jobId, taken: quota.take(deployment, 100, jobId, "a"), granted: false },
+    ...{ deployment, jobId, tenantId: "a", taken: quota.take(deployment, 100, jobId, "a"), granted: false },
     ...{ sentMs: clock.now(), latencyMs: 5 },
     outcome: { kind: "rate_limited", cause: "rate", statusCode: 429, message: "too many", retryAfterMs },
   });
@@ -112,6 +112,23 @@ it("costs nothing where there is no limit, until there is a refusal, which it re
   expect(quota.waits("free", 100, "a")).toEqual({ cause: "rate_limited", untilMs: clock.now() + 2_000 });
   clock.advance(2_000);
   expect(quota.waits("free", 100, "a")?.cause).toBe("no_slice");
+});
+
+it("forgets what it was told while its clock was ahead, once that is put right", async () => {
+  let aheadMs = 7_200_000;
+  class SetClock extends TestClock {
+    override now = () => super.now() + aheadMs;
+    override monotonic = () => super.now();
+  }
+  clock = new SetClock();
+  const quota = instance();
+  for (let n = 0; n < 100; n++) await admit(quota, "small");
+  await refused(quota, "free", 600_000);
+  expect(quota.waits("free", 100, "a")?.cause).toBe("rate_limited");
+  aheadMs = 0;
+  clock.advance(2_000);
+  expect(quota.waits("free", 100, "a")).toBeUndefined();
+  expect(await admit(quota, "small")).toBeDefined();
 });
 
 it("learns nothing by itself: what is believed is the dispatcher's business", async () => {
@@ -135,7 +152,13 @@ it("says why a call must wait", async () => {
   for (let n = 0; n < 5; n++) {
     const jobId = `job-${++jobs}`;
     await quota.heard({
-      ...{ deployment: "free", jobId, taken: quota.take("free", 100, jobId, "a"), granted: true },
+      ...{
+        deployment: "free",
+        jobId,
+        tenantId: "a",
+        taken: quota.take("free", 100, jobId, "a"),
+        granted: true,
+      },
       ...{ sentMs: clock.now(), latencyMs: 5 },
       outcome: {
         ...{ kind: "retry", reason: "http_503", statusCode: 503, message: "down", retryAfterMs: null },

@@ -3,17 +3,17 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { ServiceBusClient } from "@azure/service-bus";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
-import { cosmosResources } from "../../local/cosmos/resources.ts";
-import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
-import { queuesFromResources } from "../../local/service-bus/config.ts";
-import { type RunningServiceBus, startServiceBus } from "../../local/service-bus/server.ts";
-import { MAX_RESPONSE_BYTES } from "../../shared/limits.ts";
-import { sha256Hex } from "../../shared/sha256.ts";
-import { type Call, Stack } from "../end-to-end/stack.ts";
-import { answer, completion, Labs, type Reply } from "../shared/labs.ts";
-import { resources } from "../shared/world.ts";
-import { AUDIENCE, LocalIssuer } from "./local-issuer.ts";
+import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
+import { cosmosResources } from "../../../local/cosmos/resources.ts";
+import { type RunningCosmos, startCosmos } from "../../../local/cosmos/server.ts";
+import { queuesFromResources } from "../../../local/service-bus/config.ts";
+import { type RunningServiceBus, startServiceBus } from "../../../local/service-bus/server.ts";
+import { MAX_RESPONSE_BYTES } from "../../../shared/limits.ts";
+import { sha256Hex } from "../../../shared/sha256.ts";
+import { type Call, Stack } from "../../end-to-end/stack.ts";
+import { answer, completion, Labs, type Reply } from "../../shared/labs.ts";
+import { resources } from "../../shared/world.ts";
+import { AUDIENCE, LocalIssuer } from "../local-issuer.ts";
 
 /**
  * Real traffic with marked secrets through the whole stack, failures of every kind included; then all that its
