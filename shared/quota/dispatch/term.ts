@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { JobKey } from "../../store.ts";
-import { CLOCKS_APART_MS } from "../belief/belief.ts";
 import { concurrencyOf, type Limited } from "../limited.ts";
 import type {
   CallNews,
@@ -155,7 +155,7 @@ export class Term {
     const nowMs = clock.now();
     const ranMs = clock.monotonic() - this.#beganAt;
     // Where this host's clock was set, every moment in memory is of another time: all is read anew.
-    const isSet = Math.abs(nowMs - this.#beganMs - ranMs) > CLOCKS_APART_MS;
+    const isSet = Math.abs(nowMs - this.#beganMs - ranMs) > MAX_CLOCKS_APART_MS;
     if (this.#isToldToEnd || isSet || ranMs > MOST_TERM_MS) return { kind: "to_go_on" };
     if (this.#released.size > 0) return undefined;
     if (this.#scheduler.queue.size === 0)
