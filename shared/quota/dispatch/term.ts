@@ -231,7 +231,12 @@ export class Term {
 
   #learn(news: CallNews, nowMs: number): void {
     this.#released.delete(news.job_id);
+    const { deployment } = news;
+    const stateOf = () => this.#scheduler.breakers.get(deployment)?.state ?? "closed";
+    const before = stateOf();
     this.#scheduler.heard(news, nowMs);
+    const state = stateOf();
+    if (state !== before) this.#deps.log.warn("breaker", { deployment, state, by: "dispatcher" });
   }
 
   /** A job began to wait here: it need not be looked for. */
