@@ -234,8 +234,13 @@ export class Term {
   #learn(news: CallNews, nowMs: number): void {
     const released = this.#released.get(news.job_id);
     this.#released.delete(news.job_id);
+    const { deployment } = news;
+    const stateOf = () => this.#scheduler.breakers.get(deployment)?.state ?? "closed";
+    const before = stateOf();
     this.#scheduler.heard(news, nowMs);
     if (news.waits_on === true && released !== undefined) this.#line.heard(released.job);
+    const state = stateOf();
+    if (state !== before) this.#deps.log.warn("breaker", { deployment, state, by: "dispatcher" });
   }
 
   /** A job began to wait here: it need not be looked for. */

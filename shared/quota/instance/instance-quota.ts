@@ -291,7 +291,8 @@ export class InstanceQuota {
     const stateOf = () => (this.#health.breakers.get(deployment) ?? CLOSED).state;
     const before = stateOf();
     this.#health.heard(news, this.#deps.clock.now());
-    if (stateOf() !== before) this.#deps.log.warn("breaker", { deployment, state: stateOf() });
+    if (stateOf() !== before)
+      this.#deps.log.warn("breaker", { deployment, state: stateOf(), by: "instance" });
   }
 
   /** One at a time for a pool: whoever wants more meanwhile shares what it brings. */
