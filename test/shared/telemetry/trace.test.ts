@@ -111,7 +111,8 @@ describe("the trace of a job", () => {
     expect(waiting.waiting).toMatchObject({ for: "deployment" });
     clock.advance((waiting.waiting?.until_ms ?? 0) - clock.now());
     await worker.run(nudge);
-    expect(await world.job(nudge)).toMatchObject({ status: "completed", attempts: 3 });
+    const kept = { traceparent: job.traceparent };
+    expect(await world.job(nudge)).toMatchObject({ status: "completed", attempts: 3, ...kept });
 
     const [, traceId, rootId] = job.traceparent?.split("-") ?? [];
     expect(
