@@ -252,3 +252,8 @@ it("gauges tell of this instance when they are read", async () => {
   expect(await metric("switchyard.cosmos.request_units", { container: "jobs" })).toBe(13.5);
   expect(await metric("switchyard.cosmos.throttled")).toBe(1);
 });
+
+it("a collector that does not answer holds up no process that is told to end", async () => {
+  const stuck: Telemetry = { ...telemetry, flush: () => new Promise(() => undefined) };
+  await world.turning(world.instance("ending", { telemetry: stuck }).service.handOver());
+});
