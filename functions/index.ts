@@ -11,7 +11,8 @@ import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
 import { createThrottle } from "../shared/http/throttle.ts";
 import { createModelClient } from "../shared/model/client.ts";
-import { composeService } from "../shared/service.ts";
+import { composeService, type Service } from "../shared/service.ts";
+import { startTelemetry } from "../shared/telemetry/start.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { watchClients } from "./clients.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
@@ -47,13 +48,17 @@ const tenants = watchTenants(
 const credentials = credentialsOf(process.env.AZURE_CLIENT_ID);
 const serviceBus = () => openServiceBus(settings.serviceBus, credentials);
 const nudges = new ServiceBusNudges(serviceBus);
-const service = composeService(
+const telemetry = await startTelemetry(settings.telemetry, {
+  ...{ instance: settings.instance, random: Math.random, randomHex },
+  deployment: (name) => service.catalogue().deployment(name),
+});
+const service: Service = composeService(
   {
-    ...cosmosPorts(settings, credentials, clock, log).ports,
+    ...cosmosPorts(settings, credentials, clock, log, telemetry.charged).ports,
     nudges,
     releases: new ServiceBusReleases(serviceBus),
     models: createModelClient({ settings: process.env, credential: () => credentials(undefined), clock }),
-    ...{ clock, log, randomHex },
+    ...{ telemetry, clock, log, randomHex },
     random: Math.random,
     newId: randomUUID,
   },

@@ -26,6 +26,8 @@ export const MAX_CALL_SECONDS = 30 * 60;
 export const MAX_LOST_ATTEMPTS = 20;
 /** Longest wait a Retry-After can ask for in one go; after it the job looks again. */
 export const MAX_RETRY_AFTER_SECONDS = 600;
+/** A job that cannot be found after this many looks, each twice as late (about an hour and a half), does not exist. */
+export const MAX_NUDGE_LOOKS = 12;
 /** Faults listed in one problem: enough to correct a form, no more than a page. */
 export const MAX_FAULTS = 20;
 /** Requests whose caller is not known yet, on one instance: a known key is not among them, whatever a token's issuer does. */

@@ -6,7 +6,7 @@ import { GENESIS_HASH } from "./record.ts";
  * The logical partitions of the `control` container whose changes are recorded. Each has a chain of its own, for a
  * change and its record go in one batch, which one logical partition can hold.
  */
-export const CONTROL_SCOPES = ["dead_letters", "switches"] as const;
+export const CONTROL_SCOPES = ["dead_letters", "switches", "accounts"] as const;
 export type ControlScope = (typeof CONTROL_SCOPES)[number];
 
 /** What operators do. */
@@ -18,6 +18,7 @@ export const CONTROL_EVENTS = [
   "drained",
   "limits_changed",
   "weights_changed",
+  "account_corrected",
 ] as const;
 export type ControlEvent = (typeof CONTROL_EVENTS)[number];
 

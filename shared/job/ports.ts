@@ -3,7 +3,7 @@ import type { Grant } from "../quota/grant.ts";
 import type { Status } from "../status.ts";
 import type { JobKey, Stored, UnreadableItem, WriteResult } from "../store.ts";
 import type { Accepted } from "./intake/accept.ts";
-import type { Job, StoredRequest, StoredResponse } from "./job.ts";
+import type { Job, StoredRequest, StoredResponse, TraceFields } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
 
 /** What the pipeline needs of the world; shared/azure implements it on Cosmos DB and Service Bus. */
@@ -14,6 +14,12 @@ export interface ListFilter {
   readonly limit: number;
   /** Only jobs that come after this one in the list. */
   readonly after?: { readonly created_at_ms: number; readonly job_id: string } | undefined;
+}
+
+/** Whether a job is traced is decided once, when it is accepted. */
+export interface Traces {
+  /** @param caller the `traceparent` of whoever submits it */
+  begin(caller: string | undefined): TraceFields;
 }
 
 /**
@@ -43,6 +49,8 @@ export interface JobStore {
   find(jobId: string): Promise<Stored<Job> | undefined>;
   /** A tenant's jobs, newest first; undefined: all tenants'. */
   list(tenantId: string | undefined, filter: ListFilter): Promise<{ jobs: readonly Job[]; hasMore: boolean }>;
+  /** A tenant's jobs with this `coalesce` that were made since then, the oldest first. */
+  coalescing(tenantId: string, coalesce: string, sinceMs: number): Promise<readonly Job[]>;
   audit(key: JobKey): Promise<readonly AuditRecord[]>;
   /** Whether this very record is stored at its place in the job's chain. */
   hasRecord(key: JobKey, record: AuditRecord): Promise<boolean>;

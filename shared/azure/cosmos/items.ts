@@ -42,7 +42,7 @@ const OF_A_JOB = { container: JOBS_CONTAINER, partition: "tenant id, job id" } a
 const WITH_CONTENT = { until: "the job's deadline + `CONTENT_RETENTION_DAYS`", foundBy: [] };
 const IN_CONTROL = { container: CONTROL_CONTAINER } as const;
 /** A chain of its own for each scope that operators change. */
-const OF_A_TRAIL = { ...IN_CONTROL, partition: "`dead_letters`, `switches`", ...NEVER };
+const OF_A_TRAIL = { ...IN_CONTROL, partition: "`dead_letters`, `switches`, `accounts`", ...NEVER };
 const OF_THE_SWEEPER = { ...IN_CONTROL, partition: "`sweeper`", foundBy: [] };
 const OF_QUOTA = { ...IN_CONTROL, partition: "`quota`", foundBy: [], ...NEVER };
 const OF_SEALS = { ...IN_CONTROL, partition: "`seals`", foundBy: [], ...NEVER };
@@ -53,7 +53,7 @@ export const ITEMS = {
     ...{ ...OF_A_JOB, kind: "job", id: "`job`", ids: "c.id = 'job'" },
     foundBy: [
       ...["/status", "/model", "/job_id", "/created_at_ms", "/wake_at_ms", "/_ts"],
-      ...["/parked_at_ms", "/parked/place", "/parked/deadline_ms", "/held/revision"],
+      ...["/parked_at_ms", "/parked/place", "/parked/deadline_ms", "/held/revision", "/coalesce"],
     ],
     until: "a day after its audit trail",
     holds: "status and scheduling, the head of the audit chain; no prompt, no answer",

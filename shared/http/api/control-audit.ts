@@ -56,7 +56,9 @@ export const controlAuditRoute = route({
     scope: z
       .enum(CONTROL_SCOPES, `must be one of ${scopes}`)
       .default("switches")
-      .describe("Redrives of dead letters, or switches, limits and weights."),
+      .describe(
+        "Redrives of dead letters; switches, limits and weights; or corrections of tenants' accounts.",
+      ),
     limit,
     before: z
       .string()
@@ -77,6 +79,6 @@ export const controlAuditRoute = route({
       last_seq: records.at(-1)?.seq ?? null,
       has_more: hasMore,
     };
-    return json(200, page, { "cache-control": "no-store" });
+    return json(200, page);
   },
 });

@@ -119,7 +119,7 @@ const list = route({
     const data = await Promise.all(
       letters.map(async (letter) => deadLetterResource(letter, await statusOf(store, letter))),
     );
-    return json(200, pageOf(data, hasMore), { "cache-control": "no-store" });
+    return json(200, pageOf(data, hasMore));
   },
 });
 

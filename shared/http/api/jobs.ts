@@ -115,7 +115,6 @@ const get = route({
     const headers = {
       ...(waited ? { "preference-applied": `wait=${asked.Prefer}` } : {}),
       ...(hasEnded(job.status) ? {} : { "retry-after": String(retryAfterSeconds(job, nowMs)) }),
-      "cache-control": "private, no-cache",
       etag,
     };
     if (matchesEtag(asked["If-None-Match"], etag)) return { status: 304, headers };

@@ -89,7 +89,7 @@ const list = route({
       const own = deps.quota.breakerOf(deployment.name);
       return resource(deployment, { record, own, since: since.map((call) => call.started_at_ms), nowMs });
     });
-    return json(200, { object: "list", data }, { "cache-control": "no-store" });
+    return json(200, { object: "list", data });
   },
 });
 

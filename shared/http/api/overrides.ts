@@ -117,7 +117,7 @@ const getSwitches = route({
 });
 
 function answer(resource: z.input<typeof overridesSchema>) {
-  return json(200, resource, { "cache-control": "no-store" });
+  return json(200, resource);
 }
 
 /** Something that operators can set: `PUT` sets it, `DELETE` takes it back. */

@@ -44,6 +44,12 @@ export const idempotencyKey = z
   .max(MAX_IDEMPOTENCY_KEY_CHARS, WHICH_KEY)
   .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/, WHICH_KEY);
 
+/** W3C Trace Context; one that cannot be read is none, as it says. */
+export const traceparent = z
+  .string()
+  .optional()
+  .describe("The caller's trace, which the job then belongs to.");
+
 /** How long a client prefers to wait, seconds. */
 export const prefer = z.string().optional().transform(waitSeconds);
 

@@ -4,6 +4,7 @@ import { jsonText } from "../answer.ts";
 import type { Door } from "../door.ts";
 import { openaiDoor, openaiRoutes } from "../openai/routes.ts";
 import { type Route, route } from "../route.ts";
+import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
@@ -40,7 +41,8 @@ export type ApiDeps = SubmitRouteDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
-  UsageRoutesDeps;
+  UsageRoutesDeps &
+  AccountCorrectionDeps;
 
 let document: string | undefined;
 
@@ -72,6 +74,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...deadLetterRoutes,
   ...overridesRoutes,
   ...usageRoutes,
+  accountCorrectionRoute,
 ];
 
 /** The contract of both doors, as GET /api/openapi.json answers it. */

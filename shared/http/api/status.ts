@@ -122,7 +122,7 @@ export const statusRoute = route({
       dead_letters: letters === undefined ? null : lettersOf(letters),
       sweeper: round === undefined ? null : sweeper(round, nowMs),
     };
-    return json(200, resource, { "cache-control": "no-store" });
+    return json(200, resource);
   },
 });
 

@@ -40,7 +40,8 @@ const list = route({
 });
 
 const get = route({
-  name: "get-model",
+  // The host tries functions in the order of their names, and this one's path would take the list's.
+  name: "retrieve-model",
   method: "GET",
   path: "models/{*model}",
   who: "tenant",

@@ -8,7 +8,7 @@ export function atPaths<Deps>(each: Route<Deps>, more: { readonly azure?: string
   const { name, path } = each;
   return [
     { ...each, name: `openai-${name}`, path: `openai/v1/${path}` },
-    { ...each, name: `v1-${name}`, path: `v1/${path}` },
-    ...(more.azure === undefined ? [] : [{ ...each, name: `azure-${name}`, path: more.azure }]),
+    { ...each, name: `openai-v1-${name}`, path: `v1/${path}` },
+    ...(more.azure === undefined ? [] : [{ ...each, name: `openai-azure-${name}`, path: more.azure }]),
   ];
 }

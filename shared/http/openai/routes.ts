@@ -1,5 +1,6 @@
 import type { Door } from "../door.ts";
 import type { Route } from "../route.ts";
+import { type CallDeps, callRoutes } from "./calls.ts";
 import { errorSchema, refusal, statusOf } from "./envelope.ts";
 import { modelRoutes, type OpenaiModelsDeps } from "./models.ts";
 
@@ -11,6 +12,6 @@ export const openaiDoor: Door = {
 };
 
 /** What its handlers need, all together. */
-export type OpenaiDeps = OpenaiModelsDeps;
+export type OpenaiDeps = CallDeps & OpenaiModelsDeps;
 
-export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...modelRoutes];
+export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...callRoutes, ...modelRoutes];

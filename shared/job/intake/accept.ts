@@ -2,7 +2,7 @@ import { type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.t
 import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
-import type { Endpoint, Queued, StoredRequest } from "../job.ts";
+import type { Endpoint, Queued, StoredRequest, TraceFields } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -15,6 +15,12 @@ export interface Submission {
   readonly notBeforeMs: number | null;
   readonly deadlineMs: number;
   readonly envelopeSha256: string;
+  /** Decimal. Absent: it may cost whatever it costs. */
+  readonly maxCost?: string | undefined;
+  /** The caller's, where it sent one. */
+  readonly traceparent?: string | undefined;
+  /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
+  readonly coalesce?: string;
 }
 
 export interface Accepted {
@@ -44,18 +50,24 @@ export interface AcceptedBy {
   readonly actor: string;
   readonly nowMs: number;
   readonly nudgeGraceMs: number;
+  readonly trace?: TraceFields;
   /** The ended job that this one is made of. */
   readonly redrivenFrom?: string;
 }
 
 export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
   const { nowMs } = by;
+  const { maxCost } = submission;
+  const reasons = [
+    ...(by.redrivenFrom === undefined ? [] : [`redriven from ${by.redrivenFrom}`]),
+    ...(maxCost === undefined ? [] : [`max_cost ${maxCost}`]),
+  ];
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
   const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, {
     event: "accepted",
     actor: by.actor,
     request_sha256: submission.envelopeSha256,
-    reason: by.redrivenFrom === undefined ? null : `redriven from ${by.redrivenFrom}`,
+    reason: reasons.length === 0 ? null : reasons.join("; "),
   });
   const job: Queued = {
     others: { v: STORED_VERSION },
@@ -82,8 +94,11 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     provider: null,
     simulated: false,
     cost: null,
+    ...(maxCost === undefined ? {} : { max_cost: maxCost }),
     last_failure: null,
+    ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
+    ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
     audit_seq: record.seq,
     audit_hash: record.hash,
   };

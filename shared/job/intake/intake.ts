@@ -36,32 +36,39 @@ export interface IntakeDeps extends SubmitDeps, HeldCallDeps {
 }
 
 /**
- * Takes a job in: stored before this returns, and never twice for one idempotency key. Then waits up to `waitSeconds`
- * for its end; whatever goes wrong with the waiting, the job was accepted.
+ * Takes a job in, and waits up to `waitSeconds` for its end; whatever goes wrong with the waiting, the job was accepted.
+ * @throws as `accept`
+ */
+export function takeIn(
+  deps: IntakeDeps,
+  submit: Submit,
+  by: SubmittedBy,
+  waitSeconds: number,
+): Promise<Awaited<EndedJob>> {
+  const seconds = waitSeconds > 0 && isLong(submit.bodyText) ? 0 : waitSeconds;
+  return waitedFor(deps, by.tenant, accept(deps, submit, by), seconds);
+}
+
+async function waitedFor(
+  deps: IntakeDeps,
+  tenant: Tenant,
+  job: Promise<Stored<Job>>,
+  waitSeconds: number,
+): Promise<Awaited<EndedJob>> {
+  return waitFor(deps, tenant, await job, waitSeconds);
+}
+
+/**
+ * Takes a job in: stored before this returns, and never twice for one idempotency key.
  * @throws Problem request_too_large, model_not_found, model_not_allowed, endpoint_not_supported,
  *   capability_not_supported, idempotency_key_reused, budget_exceeded, and the door's own refusal
  * @throws StoreUnavailable
  */
-export function takeIn(
-  deps: IntakeDeps,
-  { body, ...submit }: Submit,
-  by: SubmittedBy,
-  waitSeconds: number,
-): Promise<Awaited<EndedJob>> {
+export function accept(deps: IntakeDeps, { body, ...submit }: Submit, by: SubmittedBy): Promise<Stored<Job>> {
   refuseStoredSize(submit.bodyText);
   const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), by.tenant, { ...submit, body });
   // From here on nothing holds what the body was parsed into: it may be much larger, and the store may take its time.
-  return takenIn(deps, { ...submit, refusal }, by, waitSeconds);
-}
-
-async function takenIn(
-  deps: IntakeDeps,
-  submit: Omit<Submit, "body">,
-  by: SubmittedBy,
-  waitSeconds: number,
-): Promise<Awaited<EndedJob>> {
-  const job = await accepted(deps, submit, by);
-  return waitFor(deps, by.tenant, job, waitSeconds > 0 && isLong(submit.bodyText) ? 0 : waitSeconds);
+  return accepted(deps, { ...submit, refusal }, by);
 }
 
 async function accepted(

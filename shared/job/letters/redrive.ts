@@ -8,7 +8,7 @@ import { acceptJob, jobIdOfRedrive } from "../intake/accept.ts";
 import { type Ended, isEnded, type Job, type StoredRequest } from "../job.ts";
 import { draftOf, redriveEnded } from "../life-cycle.ts";
 import { nudgeStored } from "../nudge.ts";
-import type { DeadLetter, DeadLetters, JobStore, Nudges, Redriven } from "../ports.ts";
+import type { DeadLetter, DeadLetters, JobStore, Nudges, Redriven, Traces } from "../ports.ts";
 import { change } from "../saving.ts";
 
 export interface RedriveDeps {
@@ -17,6 +17,7 @@ export interface RedriveDeps {
   readonly deadLetters: DeadLetters;
   readonly trail: ControlTrailStore;
   readonly budgets: SubmitBudgets;
+  readonly traces: Traces;
   readonly clock: Clock;
   readonly log: Log;
   readonly nudgeGraceMs: number;
@@ -176,6 +177,7 @@ async function create(
       bodyText: request.body,
       priority: job.priority,
       metadata: job.metadata,
+      maxCost: job.max_cost,
       notBeforeMs: null,
       deadlineMs: nowMs + lengthMs,
       envelopeSha256: job.envelope_sha256,
@@ -186,6 +188,7 @@ async function create(
       actor,
       nowMs,
       nudgeGraceMs: deps.nudgeGraceMs,
+      trace: deps.traces.begin(job.traceparent),
       redrivenFrom: job.job_id,
     },
   );

@@ -1,8 +1,9 @@
+import { type Ask, NOTHING_SPENT } from "../../budget/account.ts";
 import { unitsOf } from "../../decimal.ts";
-import { MAX_LOST_ATTEMPTS } from "../../limits.ts";
+import { MAX_CLOCKS_APART_MS, MAX_LOST_ATTEMPTS } from "../../limits.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import type { Taken } from "../../quota/belief/pool.ts";
-import type { Grant } from "../../quota/grant.ts";
+import { GRANT_MS, type Grant } from "../../quota/grant.ts";
 import type { JobKey } from "../../store.ts";
 import { advance, type Circumstances, type Plan } from "../advance.ts";
 import type { Queued } from "../job.ts";
@@ -25,8 +26,8 @@ export interface TakenQuota {
 export interface Admitted {
   readonly plan: Plan;
   readonly quota: TakenQuota | undefined;
-  /** What its call may cost, where there was no money for it; decimal. */
-  readonly unpaid?: string;
+  /** What there was no money for. */
+  readonly unpaid?: Ask | undefined;
 }
 
 /** What the job's turn depends on besides the job: what a nudge tells, and money. */
@@ -45,8 +46,7 @@ export async function admitted(
 ): Promise<Admitted> {
   const { quota, budgets } = deps;
   const { tenant_id: tenantId } = start.job;
-  const grant =
-    nudge.grant !== undefined && nudge.grant.lapses_ms > deps.clock.now() ? nudge.grant : undefined;
+  const grant = currentGrant(nudge, deps.clock.now());
   const told = { granted: grant?.deployment, late: nudge.late === true, callsAnew: false };
   const decide = (over = budgets.knownOver(tenantId)) =>
     advance(start, circumstances(deps, tenantId, request, { ...told, over }));
@@ -61,10 +61,16 @@ export async function admitted(
   const { deployment } = plan;
   const { job_id: jobId } = start.job;
   const taken = takenFor(deps, start.job, deployment, request, grant);
-  const { over, amount } = await reserved(deps, plan, deployment, request, taken);
+  const { over, ask } = await reserved(deps, plan, deployment, request, taken);
   if (over === undefined) return { plan, quota: taken };
   giveBack(deps, taken, jobId);
-  return { plan: decide(over), quota: undefined, unpaid: amount };
+  return { plan: decide(over), quota: undefined, unpaid: ask };
+}
+
+/** A grant that has lapsed is none, nor is one that no dispatcher could have given yet. */
+function currentGrant({ grant }: Nudge, nowMs: number): Grant | undefined {
+  const latestMs = nowMs + GRANT_MS + MAX_CLOCKS_APART_MS;
+  return grant !== undefined && grant.lapses_ms > nowMs && grant.lapses_ms <= latestMs ? grant : undefined;
 }
 
 /** Puts money aside for the claim that the plan makes. @throws StoreUnavailable, and what was taken goes back */
@@ -77,18 +83,20 @@ async function reserved(
 ) {
   const { job } = plan.draft;
   if (deps.budgets.budgetOf(job.tenant_id) === undefined || plan.next !== "call") return NOTHING;
-  const amount = request.costAtMost(deployment);
-  if (unitsOf(amount) === 0n) return NOTHING;
-  const ask = { job_id: job.job_id, attempt: job.attempts, claim_id: plan.claimId, amount };
+  const ask: Ask = {
+    ...{ job_id: job.job_id, attempt: job.attempts, claim_id: plan.claimId },
+    ...request.money(deployment),
+  };
+  if (unitsOf(ask.amount) === 0n) return NOTHING;
   try {
-    return { over: await deps.budgets.reserve(job.tenant_id, ask), amount };
+    return { over: await deps.budgets.reserve(job.tenant_id, ask), ask };
   } catch (thrown) {
     giveBack(deps, taken, job.job_id);
     throw thrown;
   }
 }
 
-const NOTHING = { over: undefined, amount: "0" } as const;
+const NOTHING = { over: undefined, ask: undefined };
 
 /** Takes for a call what it needs of this instance: a slot, and quota where none was granted. */
 export function takenFor(
@@ -124,7 +132,7 @@ export async function saveAdmitted(
       giveBack(deps, quota, plan.draft.job.job_id);
       // Where the answer was lost the claim may have been made.
       if (saved === undefined) deps.budgets.leave(plan.claimId);
-      else await deps.budgets.settle(plan.claimId, null);
+      else await deps.budgets.settle(plan.claimId, NOTHING_SPENT);
     }
   }
 }

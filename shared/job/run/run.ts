@@ -1,8 +1,11 @@
+import { MAX_NUDGE_LOOKS } from "../../limits.ts";
 import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
+import { plausible } from "../../model/plausible.ts";
+import type { Usage } from "../../model/usage.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
-import { afterCall, callFacts, costOfCall, type EndedCall, isRefusedAlone } from "../after-call.ts";
+import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
 import { end } from "../ending/end.ts";
 import {
   type InProgress,
@@ -35,8 +38,6 @@ import { lostCost, takeOver } from "./take-over.ts";
 
 /** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
 const FIRST_LOOK_AGAIN_MS = 1_000;
-/** A job not found after this many looks (about an hour and a half) does not exist. */
-const MAX_LOOKS = 12;
 const MAX_LOOK_AGAIN_MS = 900_000;
 /** A claim that met a newer version (a sweep's, a cancel's) looks once more at what that left to do. */
 const MAX_READS = 3;
@@ -133,7 +134,7 @@ async function standBy(deps: RunDeps, { plan, unpaid }: Admitted, job: Job): Pro
   if (job.status !== "queued") return;
   const line = plan.next === "wait" ? inLine(job) : undefined;
   if (line !== undefined) await deps.quota.waitsInLine(line);
-  if (plan.next === "money") deps.budgets.waits(job, unpaid ?? "0");
+  if (plan.next === "money") deps.budgets.waits(job, unpaid);
 }
 
 /** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */
@@ -182,11 +183,14 @@ async function attempt(
   const sentMs = deps.clock.now();
   let next: TakenQuota | undefined;
   try {
-    const outcome = await deps.models.call({
+    const answered = await deps.models.call({
       ...{ deployment, endpoint, jobId, attempt: attempts, signal: claim.signal },
       body: request.textFor(deployment),
     });
-    const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
+    const { outcome, implausible } = plausible(answered, request.ask, deployment);
+    if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);
+    const { ask } = request;
+    const call: EndedCall = { outcome, deployment, ask, latencyMs: deps.clock.monotonic() - startedAt };
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
     logCall(deps, claimed.value, call);
     const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
@@ -204,7 +208,7 @@ async function attempt(
     const taken = next;
     if (settled.kind === "settled") next = undefined;
     if (settled.kind !== "settled") await recordLate(deps, claimed.value, lease, call);
-    const paid = deps.budgets.settle(claimId, costOfCall(call)?.amount ?? null);
+    const paid = deps.budgets.settle(claimId, spentIn(call));
     if (settled.kind === "settled") return { ...settled, paid, quota: taken };
     await paid;
     return undefined;
@@ -248,6 +252,13 @@ function logCall(deps: RunDeps, job: Job, call: EndedCall): void {
   });
 }
 
+function logImplausible(deps: RunDeps, job: Job, { name: deployment }: Deployment, usage: Usage): void {
+  const { job_id, attempts: attempt } = job;
+  const { input_tokens, output_tokens, total_tokens } = usage;
+  const told = { input_tokens, output_tokens, total_tokens };
+  deps.log.warn("usage_implausible", { job_id, attempt, deployment, ...told });
+}
+
 async function requestLost(deps: RunDeps, start: Draft<Queued>, etag: string): Promise<void> {
   const ended = end(start, {
     status: "failed",
@@ -270,7 +281,7 @@ function lookAgainMs(looks: number): number {
  */
 async function lookAgain(deps: RunDeps, nudge: Nudge): Promise<void> {
   const looks = nudge.looks ?? 0;
-  if (looks >= MAX_LOOKS) {
+  if (looks >= MAX_NUDGE_LOOKS) {
     deps.log.error("job_never_found", { job_id: nudge.job_id, looks });
     return;
   }
@@ -284,5 +295,8 @@ async function lookAgain(deps: RunDeps, nudge: Nudge): Promise<void> {
 async function lookWhenDue(deps: RunDeps, nudge: Nudge, dueMs: number): Promise<void> {
   const looks = nudge.looks ?? 0;
   const extraMs = looks === 0 ? 0 : lookAgainMs(looks - 1);
-  await deps.nudges.send({ ...nudge, looks: Math.min(looks + 1, MAX_LOOKS - 1) }, { atMs: dueMs + extraMs });
+  await deps.nudges.send(
+    { ...nudge, looks: Math.min(looks + 1, MAX_NUDGE_LOOKS - 1) },
+    { atMs: dueMs + extraMs },
+  );
 }

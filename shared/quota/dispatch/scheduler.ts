@@ -13,6 +13,7 @@ import {
   takeFrom,
   takenOf,
 } from "../belief/pool.ts";
+import { GRANT_MS } from "../grant.ts";
 import { concurrencyOf, type Limited } from "../limited.ts";
 import type { CallNews } from "../ports.ts";
 import { FairQueue, type Waiting } from "../turns/fair-queue.ts";
@@ -34,8 +35,7 @@ export interface Decision<J extends Waiting> {
   readonly nextAtMs: number;
 }
 
-/** A job that was let go and still waits after this is let go again. Sooner where a call that may come counts as one. */
-const GRANT_MS = 30_000;
+/** As GRANT_MS, where a call that may come counts as one. */
 const COUNTED_GRANT_MS = 10_000;
 /** A call whose grant has lapsed by the slowest clock runs, and the store knows of it, or it never will. */
 const GRANT_SURELY_MS = COUNTED_GRANT_MS + 5_000;

@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { JobKey } from "../../store.ts";
-import { CLOCKS_APART_MS } from "../belief/belief.ts";
 import { concurrencyOf, type Limited } from "../limited.ts";
 import type {
   CallNews,
@@ -155,7 +155,7 @@ export class Term {
     const nowMs = clock.now();
     const ranMs = clock.monotonic() - this.#beganAt;
     // Where this host's clock was set, every moment in memory is of another time: all is read anew.
-    const isSet = Math.abs(nowMs - this.#beganMs - ranMs) > CLOCKS_APART_MS;
+    const isSet = Math.abs(nowMs - this.#beganMs - ranMs) > MAX_CLOCKS_APART_MS;
     if (this.#isToldToEnd || isSet || ranMs > MOST_TERM_MS) return { kind: "to_go_on" };
     if (this.#released.size > 0) return undefined;
     if (this.#scheduler.queue.size === 0)
@@ -234,8 +234,13 @@ export class Term {
   #learn(news: CallNews, nowMs: number): void {
     const released = this.#released.get(news.job_id);
     this.#released.delete(news.job_id);
+    const { deployment } = news;
+    const stateOf = () => this.#scheduler.breakers.get(deployment)?.state ?? "closed";
+    const before = stateOf();
     this.#scheduler.heard(news, nowMs);
     if (news.waits_on === true && released !== undefined) this.#line.heard(released.job);
+    const state = stateOf();
+    if (state !== before) this.#deps.log.warn("breaker", { deployment, state, by: "dispatcher" });
   }
 
   /** A job began to wait here: it need not be looked for. */

@@ -1,9 +1,9 @@
 import type { Clock } from "../../clock.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { WaitCause } from "../../model/wait-cause.ts";
 import { mayTake, relativeWeight, SEVEN_EIGHTHS } from "../../part.ts";
 import type { Stored } from "../../store.ts";
-import { CLOCKS_APART_MS } from "../belief/belief.ts";
 import { type Breaker, CLOSED } from "../belief/breaker.ts";
 import { Health, type Wait } from "../belief/health.ts";
 import {
@@ -124,7 +124,7 @@ export class InstanceQuota {
   /** Where this host's clock was set, every moment in memory is of another time: all is asked and learnt anew. */
   #forgetOtherTimes(): void {
     const offsetMs = offsetOf(this.#deps.clock);
-    if (Math.abs(offsetMs - this.#offsetMs) > CLOCKS_APART_MS) {
+    if (Math.abs(offsetMs - this.#offsetMs) > MAX_CLOCKS_APART_MS) {
       this.#pools.clear();
       this.#slots.clear();
       this.#health = new Health();
@@ -291,7 +291,8 @@ export class InstanceQuota {
     const stateOf = () => (this.#health.breakers.get(deployment) ?? CLOSED).state;
     const before = stateOf();
     this.#health.heard(news, this.#deps.clock.now());
-    if (stateOf() !== before) this.#deps.log.warn("breaker", { deployment, state: stateOf() });
+    if (stateOf() !== before)
+      this.#deps.log.warn("breaker", { deployment, state: stateOf(), by: "instance" });
   }
 
   /** One at a time for a pool: whoever wants more meanwhile shares what it brings. */

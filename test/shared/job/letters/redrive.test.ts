@@ -278,6 +278,7 @@ function readsOf(store: RedriveDeps["store"]): RedriveDeps["store"] {
     find: (...args) => store.find(...args),
     list: (...args) => store.list(...args),
     audit: (...args) => store.audit(...args),
+    coalescing: (...args) => store.coalescing(...args),
     hasRecord: (...args) => store.hasRecord(...args),
   };
 }
