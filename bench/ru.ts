@@ -166,6 +166,7 @@ const dispatches: Promise<void>[] = [];
 const closing: (() => void)[] = [];
 const settings = {
   ...{ leaseSeconds: 20, sweepSeconds: 5, maxAttempts: 5, defaultDeadlineSeconds: 86_400 },
+  ...{ maxCalls: 512, bodyMemoryBytes: 2 ** 28 },
   ...{ maxDeadlineSeconds: 604_800, auditRetentionDays: 0, contentRetentionDays: 30 },
 };
 

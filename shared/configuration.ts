@@ -31,7 +31,11 @@ export function loadConfiguration(
   const modelsFile = settings?.modelsFile ?? (environment.MODELS_FILE || "models.json");
   const tenantsFile = settings?.tenantsFile ?? (environment.TENANTS_FILE || "tenants.json");
   const catalogue = fromFile(modelsFile, readText, faults, (text) =>
-    parsedFile(modelsFile, text, (json) => parseCatalogue(json, { settings: environment })),
+    parsedFile(modelsFile, text, (json) => {
+      const parsed = parseCatalogue(json, { settings: environment });
+      const over = "faults" in parsed ? [] : overSlots(parsed.catalogue, settings?.maxCalls ?? Infinity);
+      return over.length > 0 ? { faults: over } : parsed;
+    }),
   );
   // Where the settings are broken it is not known whether this is the local stack: do not add faults by guessing.
   const options = { local: settings?.local ?? true, operatorKeySha256: settings?.operatorKeySha256 };
@@ -47,6 +51,17 @@ export function loadConfiguration(
     throw new ConfigurationError(faults);
   }
   return { settings, catalogue: catalogue.catalogue, tenants: tenants.tenants, tenantsText: tenants.text };
+}
+
+/** More calls at the same time than one instance runs at all would take the slots of every other deployment. */
+function overSlots({ deployments }: Catalogue, maxCalls: number): string[] {
+  return deployments.flatMap(({ name, limits: { concurrency = 0 } }, n) =>
+    concurrency > maxCalls
+      ? [
+          `/deployments/${n}/limits/concurrency: ${concurrency} of ${name} is over MAX_CALLS, which is ${maxCalls}`,
+        ]
+      : [],
+  );
 }
 
 /** Names that are in no catalogue but like one that is: a denial that is misspelt would deny nothing. */

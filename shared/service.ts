@@ -15,6 +15,7 @@ import type { IntakeDeps } from "./job/intake/intake.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
 import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
+import { Bulkhead } from "./job/run/bulkhead.ts";
 import { claimRecords } from "./job/run/claim-finding.ts";
 import type { RunDeps } from "./job/run/run-deps.ts";
 import { createRunningJobs } from "./job/running-jobs.ts";
@@ -88,6 +89,8 @@ export interface ServiceConfiguration {
     | "leaseSeconds"
     | "sweepSeconds"
     | "maxAttempts"
+    | "maxCalls"
+    | "bodyMemoryBytes"
     | "defaultDeadlineSeconds"
     | "maxDeadlineSeconds"
     | "auditRetentionDays"
@@ -98,6 +101,9 @@ export interface ServiceConfiguration {
   /** What of it may change while the service runs. */
   readonly watched: readonly FreshCopy[];
 }
+
+/** A collector that does not answer holds up no process that is told to end. */
+const MOST_FLUSH_MS = 1_000;
 
 export type Service = ReturnType<typeof composeService>;
 
@@ -122,14 +128,15 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     overrides.current,
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
+  const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
   const dispatcher = new Dispatcher({
     ...{ ...shared, releases, leases: ports.dispatcherLeases, line: ports.jobsInLine },
-    deployments: () => limitedIn(catalogue()),
-    weightOf: (tenantId) => tenants().get(tenantId)?.weight ?? 1,
+    deployments: () => limitedIn(catalogue(), Math.ceil(settings.maxCalls / 2)),
+    weightOf,
   });
   const reporter = new Reporter(shared);
   const quota = new InstanceQuota({
-    ...{ ...shared, dispatcher, reporter, jobs: ports.jobsInLine },
+    ...{ ...shared, dispatcher, reporter, weightOf, jobs: ports.jobsInLine },
     deployment: (name) => {
       const deployment = catalogue().deployment(name);
       return deployment && limitedOf(deployment);
@@ -176,6 +183,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const run: Omit<RunDeps, "log"> = {
     ...{ store, nudges, catalogue, tenants, quota, budgets, running, clock, random, nudgeGraceMs },
     urgent: releases,
+    bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
     models: ports.models,
     latencies: createLatencies(clock),
     newClaimId: ports.newId,
@@ -228,7 +236,9 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     const whats = await Promise.allSettled([dispatcher.handOver(), invocations.idle()]);
     for (const { reason } of whats.filter((what) => what.status === "rejected"))
       log.warn("not_handed_over", { reason: reasonOf(reason) });
-    await Promise.all([reporter.flush(), telemetry.flush()]);
+    await reporter.flush();
+    const enough = new Promise<void>((resolve) => clock.after(MOST_FLUSH_MS, resolve));
+    await Promise.race([telemetry.flush(), enough]);
   };
   const seal = (of: Log) =>
     sealDays({

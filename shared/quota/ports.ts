@@ -30,6 +30,8 @@ export interface CallNews {
   readonly fault?: CallFault;
   /** An instance made it out of its own slice, without asking the dispatcher. */
   readonly straight?: boolean;
+  /** `unused` for want of a slot: the job waits on in its line. */
+  readonly waits_on?: boolean;
 }
 
 /** A pool to be written, over the version of that etag; undefined: it is new. */
@@ -101,8 +103,8 @@ export interface JobsInLine {
   ): Promise<readonly JobInLine[]>;
   /** Those whose deadline comes before some time, the nearest first. */
   dueBefore(deadlineMs: number, limit: number): Promise<readonly JobInLine[]>;
-  /** Ids of the jobs whose call of this deployment runs: those that hold a lease for it. */
-  runningOn(deployment: string): Promise<ReadonlySet<string>>;
+  /** The jobs whose call of this deployment runs, those that hold a lease for it: tenants by job id. */
+  runningOn(deployment: string): Promise<ReadonlyMap<string, string>>;
 }
 
 export interface Releases {

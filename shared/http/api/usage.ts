@@ -14,6 +14,7 @@ import {
 import { jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
+import type { Throttle } from "../throttle.ts";
 import { budgetResource, budgetSchema } from "./budget.ts";
 import { flag, text, whole } from "./fields.ts";
 import { costSchema, tokenCounts } from "./job-resource.ts";
@@ -23,6 +24,7 @@ export interface UsageRoutesDeps {
   readonly billedCalls: BilledCalls;
   readonly budgets: Pick<Budgets, "budgetOf" | "account">;
   readonly clock: { now(): number };
+  readonly throttle: Pick<Throttle, "ask">;
 }
 
 const usageSchema = z
@@ -80,7 +82,10 @@ const own = route({
   summary: "The tenant's tokens and cost by day, model and lab: the sum of its audit records",
   query: z.object(filters),
   answers,
-  handle: async (deps: UsageRoutesDeps, { query }, { tenant }) => usage(deps, query, tenant.id),
+  handle: async (deps: UsageRoutesDeps, { query }, { tenant }, { log }) => {
+    const answered = deps.throttle.ask(tenant, log);
+    return usage(deps, query, tenant.id).finally(answered);
+  },
 });
 
 const everyones = route({

@@ -8,6 +8,7 @@ import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
+import type { Bulkhead } from "./bulkhead.ts";
 
 /** What a worker runs jobs with. */
 export interface RunDeps {
@@ -22,6 +23,7 @@ export interface RunDeps {
   readonly quota: InstanceQuota;
   readonly budgets: CallBudgets;
   readonly running: RunningJobs;
+  readonly bulkhead: Bulkhead;
   readonly clock: Clock;
   readonly random: () => number;
   readonly newClaimId: () => string;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import { ILLNESSES } from "../../model/wait-cause.ts";
 
 const number = z.number();
@@ -58,8 +59,6 @@ const PROBE_MS = 30_000;
 const RAMP_MS = 8_000;
 const RAMP_START_SHARE = 0.1;
 const LATENCY_GAIN = 0.1;
-/** A moment further ahead than this is of a clock that was wrong. */
-const CLOCKS_APART_MS = 120_000;
 
 /** As far as a call's news tell of health. */
 interface Ended {
@@ -169,9 +168,9 @@ export function permitsAtMs(b: Breaker, nowMs: number): number {
 }
 
 function untilMs(b: Breaker, nowMs: number): number {
-  if (b.opened_ms > nowMs + CLOCKS_APART_MS) return nowMs;
+  if (b.opened_ms > nowMs + MAX_CLOCKS_APART_MS) return nowMs;
   const until = b.state === "open" ? b.opened_ms + b.open_for_ms : b.probing_until_ms;
-  return b.state === "half_open" && until > nowMs + PROBE_MS + CLOCKS_APART_MS ? nowMs : until;
+  return b.state === "half_open" && until > nowMs + PROBE_MS + MAX_CLOCKS_APART_MS ? nowMs : until;
 }
 
 /** The breaker once its probe was let go. */
@@ -181,6 +180,6 @@ export function probing(b: Breaker, nowMs: number): Breaker {
 
 /** What share of its usual calls it gets, 0 to 1: slowly more after it closed again. */
 export function rampShare(b: Breaker, nowMs: number): number {
-  if (b.ramp_from_ms === null || b.ramp_from_ms > nowMs + CLOCKS_APART_MS) return 1;
+  if (b.ramp_from_ms === null || b.ramp_from_ms > nowMs + MAX_CLOCKS_APART_MS) return 1;
   return Math.min(1, Math.max(RAMP_START_SHARE, (nowMs - b.ramp_from_ms) / RAMP_MS));
 }

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { clamped, numberIn } from "../../bounds.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import type { LimitHeaders, QuotaHeaders } from "../../model/quota-headers.ts";
 import {
   at,
   type Belief,
   beliefSchema,
-  CLOCKS_APART_MS,
   counted,
   fromNothing,
   giveBack,
@@ -122,7 +122,7 @@ export function eachLimit(
 /** The same pool at a later time: what all the questions below are asked of. */
 export function poolAt(pool: Pool, nowMs: number): Pool {
   // No refusal asks for longer: the clock of whoever wrote it was wrong.
-  const isWrong = pool.not_before_ms > nowMs + MOST_WAIT_MS + CLOCKS_APART_MS;
+  const isWrong = pool.not_before_ms > nowMs + MOST_WAIT_MS + MAX_CLOCKS_APART_MS;
   return eachLimit(pool, (belief) => at(belief, nowMs), isWrong ? nowMs : pool.not_before_ms);
 }
 
