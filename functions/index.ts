@@ -8,6 +8,7 @@ import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus/nu
 import { ServiceBusReleases } from "../shared/azure/service-bus/releases.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
+import { Secrets } from "../shared/control/secrets.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
 import { createThrottle } from "../shared/http/throttle.ts";
 import { createModelClient } from "../shared/model/client.ts";
@@ -44,12 +45,20 @@ const tenants = watchTenants(
 const credentials = credentialsOf(process.env.AZURE_CLIENT_ID);
 const serviceBus = () => openServiceBus(settings.serviceBus, credentials);
 const nudges = new ServiceBusNudges(serviceBus);
+const { ports } = cosmosPorts(settings, credentials, clock, log);
+const secrets = new Secrets({
+  ...{ trail: ports.trail, clock, log, randomHex },
+  actor: `instance:${settings.instance}`,
+});
 const service = composeService(
   {
-    ...cosmosPorts(settings, credentials, clock, log).ports,
+    ...{ ...ports, secrets },
     nudges,
     releases: new ServiceBusReleases(serviceBus),
-    models: createModelClient({ settings: process.env, credential: () => credentials(undefined), clock }),
+    models: createModelClient({
+      ...{ settings: process.env, credential: () => credentials(undefined), clock },
+      jobName: (provider, jobId) => secrets.jobName(provider, jobId),
+    }),
     ...{ clock, log, randomHex },
     random: Math.random,
     newId: randomUUID,

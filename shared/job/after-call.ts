@@ -42,7 +42,7 @@ export function callFacts({ outcome, deployment, latencyMs }: EndedCall): CallFa
     usage: "usage" in outcome ? outcome.usage : null,
     ...("cost" in bill ? { cost: bill.cost } : { cost: null, costUnknown: bill.unknown }),
     ...(outcome.labCost === undefined ? {} : { labCost: outcome.labCost }),
-    ...("message" in outcome ? { message: outcome.message } : {}),
+    ...("message" in outcome ? { message: outcome.trailMessage ?? outcome.message } : {}),
     latencyMs,
     responseSha256: outcome.responseSha256 ?? null,
   };

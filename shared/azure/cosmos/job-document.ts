@@ -122,6 +122,7 @@ export function documentOf(job: Job): JobDocument {
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
     audit_until_ms: job.audit_until_ms,
+    content_until_ms: job.content_until_ms,
   } satisfies Record<keyof JobDocument, unknown>;
   return Object.assign(document, job.others) as JobDocument;
 }
@@ -206,6 +207,7 @@ const FACTS = z.object({
   ...{ redriven_from: text.exactOptional(), audit_seq: number, audit_hash: text },
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   audit_until_ms: number.nullable().exactOptional(),
+  content_until_ms: number.exactOptional(),
 });
 const QUEUED = z.object({ status: z.literal("queued"), wake_at_ms: number, nudges_resent: number });
 const WAITS = z.object({

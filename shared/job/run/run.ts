@@ -1,5 +1,6 @@
 import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
+import { isDispatchers } from "../../quota/signed-grants.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, costOfCall, type EndedCall } from "../after-call.ts";
@@ -46,8 +47,9 @@ const MAX_READS = 3;
  * stores how it ended. Returns when there is nothing left to do for this nudge, so that it can be completed; throws
  * only when it could not even store what happened, so that it comes again.
  */
-export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
-  if (deps.running.isEnding) return leaveToOthers(deps, nudge);
+export async function runJob(deps: RunDeps, sent: Nudge): Promise<void> {
+  if (deps.running.isEnding) return leaveToOthers(deps, sent);
+  const nudge = await withTrueGrant(deps, sent);
   const accepted = deps.running.takeAccepted(nudge);
   // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is: one
   // that the dispatcher nudges has begun to wait since.
@@ -58,6 +60,14 @@ export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
     if (found === undefined) return lookAgain(deps, nudge);
     if ((await runFound(deps, nudge, found)) === "done") return;
   }
+}
+
+/** Whoever may send on the queue may send grants: one that the dispatcher did not make counts as none. */
+async function withTrueGrant({ secrets, log }: RunDeps, nudge: Nudge): Promise<Nudge> {
+  const { grant, ...rest } = nudge;
+  if (grant === undefined || (await isDispatchers(secrets, nudge, grant))) return nudge;
+  log.warn("grant_not_signed", { job_id: nudge.job_id });
+  return rest;
 }
 
 /** Undefined: it cannot be found, or not be read by this version: another may. */
@@ -176,7 +186,7 @@ async function attempt(
   let next: TakenQuota | undefined;
   try {
     const outcome = await deps.models.call({
-      ...{ deployment, endpoint, jobId, attempt: attempts, signal: claim.signal },
+      ...{ deployment, endpoint, tenantId, jobId, attempt: attempts, signal: claim.signal },
       body: request.textFor(deployment),
     });
     const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
@@ -235,6 +245,7 @@ function logCall(deps: RunDeps, job: Job, call: EndedCall): void {
     outcome: call.outcome.kind,
     status_code: "statusCode" in call.outcome ? call.outcome.statusCode : null,
     latency_ms: Math.round(call.latencyMs),
+    ...(call.outcome.operatorWords === undefined ? {} : { words: call.outcome.operatorWords }),
   });
 }
 

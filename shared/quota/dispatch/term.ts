@@ -228,7 +228,9 @@ export class Term {
   }
 
   #learn(news: CallNews, nowMs: number): void {
-    this.#released.delete(news.job_id);
+    const wasReleased = this.#released.delete(news.job_id);
+    // Given back once, and only what was let go here: a message may come twice.
+    if (news.outcome === "unused" && !wasReleased) return;
     this.#scheduler.heard(news, nowMs);
   }
 

@@ -5,6 +5,7 @@ import { cosmosResources } from "../../../local/cosmos/resources.ts";
 import { type RunningCosmos, startCosmos } from "../../../local/cosmos/server.ts";
 import { cosmosPorts } from "../../../shared/azure/ports.ts";
 import type { Clock } from "../../../shared/clock.ts";
+import { Secrets } from "../../../shared/control/secrets.ts";
 import type { FreshCopy } from "../../../shared/fresh-copy.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import type { Nudge } from "../../../shared/job/ports.ts";
@@ -67,12 +68,18 @@ export class Process {
       },
       dispatch: (atMs) => released({ dispatch: true }, atMs === undefined ? {} : { atMs }),
     };
+    const randomHex = (bytes: number) => String(world.ids++).padStart(2 * bytes, "0");
+    const secrets = new Secrets({ trail: ports.trail, clock, log: silent, randomHex, actor: name });
     this.service = composeService(
       {
         ...{ ...ports, releases, nudges: { send: send("nudges") }, clock, log: silent, random: () => 0.5 },
-        models: createModelClient({ settings: {}, credential: world.nobody, clock }),
+        models: createModelClient({
+          ...{ settings: {}, credential: world.nobody, clock },
+          jobName: (provider, jobId) => secrets.jobName(provider, jobId),
+        }),
+        secrets,
         newId: () => `${name}-${world.ids++}`,
-        randomHex: (bytes) => String(world.ids++).padStart(2 * bytes, "0"),
+        randomHex,
       },
       { settings, catalogue: () => world.catalogue, tenants: () => world.tenants, watched },
     );
@@ -187,7 +194,14 @@ export class Processes {
           bodyText: '{"model":"m","max_tokens":10,"messages":[{"role":"user","content":"Hi"}]}',
           ...{ notBeforeMs: null, deadlineMs: nowMs + 86_400_000, envelopeSha256: "e".repeat(64) },
         },
-        { tenantId: "team-a", jobId, actor: "team-a/key:1", nowMs, nudgeGraceMs: 10_000 },
+        {
+          tenantId: "team-a",
+          jobId,
+          actor: "team-a/key:1",
+          nowMs,
+          nudgeGraceMs: 10_000,
+          retention: { contentDays: 30, auditDays: 0 },
+        },
       );
       await by.service.store.create(accepted, nowMs);
       nudges.push({ v: 1, tenant_id: "team-a", job_id: jobId });
