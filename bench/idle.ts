@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { coldStarts } from "./cold-start.ts";
 import { cpuMs, head, median, row } from "./measure.ts";
 import { Stack } from "./stack.ts";
 
@@ -38,6 +39,7 @@ try {
   const after = stack.cpu();
   row("idle: CPU of the emulators, % of a core", percent(after.emulators - before.emulators));
   row("idle: CPU of the host, % of a core", percent(after.app - before.app));
+  await coldStarts(stack.hostPid());
 } finally {
   await stack.stop();
 }

@@ -25,6 +25,17 @@ const BENCHMARKS: readonly Benchmark[] = [
     alone: true,
   },
   {
+    name: "turns",
+    what: "this build and the one of another checkout (--against FOLDER), in turns: jobs a second, CPU a job, latency",
+    alone: true,
+  },
+  {
+    name: "telemetry",
+    what: "what telemetry costs in CPU when it is on: off, 10 % and all jobs traced, in turns",
+    alone: true,
+  },
+  { name: "ru", what: "request units of Cosmos DB by operation: what kinds of jobs cost" },
+  {
     name: "quota",
     what: "2,000 jobs over three limited deployments, two instances, for each way of limiting",
     alone: true,

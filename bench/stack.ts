@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { cpuMs, rssMb } from "./measure.ts";
 
-const root = path.resolve(import.meta.dirname, "..");
+const ownRoot = path.resolve(import.meta.dirname, "..");
 /** Output of `npm start` beyond this is dropped: only the line with the address is needed. */
 const MAX_KEPT_CHARS = 10_000;
 
@@ -14,6 +14,8 @@ export interface StackOptions {
   /** Of the processes, as `npm start` is told. */
   readonly layout?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Of a checkout with a built app; this one if left out. */
+  readonly root?: string;
 }
 
 /** CPU time used so far, ms. */
@@ -40,8 +42,8 @@ export class Stack {
   static async start(options: StackOptions = {}): Promise<Stack> {
     const folder = mkdtempSync(path.join(tmpdir(), "switchyard-bench-"));
     const ports = { PORT: "0", SERVICEBUS_PORT: "0", COSMOS_PORT: "0", MODEL_ENDPOINTS_PORT: "0" };
+    const { instances = 1, layout = [], root = ownRoot } = options;
     const entry = path.join(root, "dist/local/start.js");
-    const { instances = 1, layout = [] } = options;
     const child = spawn(process.execPath, [entry, "--instances", String(instances), ...layout], {
       cwd: root,
       env: { ...process.env, ...ports, DATA_DIR: folder, MODEL_LATENCY_SCALE: "0", ...options.env },
@@ -62,6 +64,11 @@ export class Stack {
   cpu(): Cpu {
     const { host, emulators } = this.#pids;
     return { app: host.reduce((sum, pid) => sum + cpuMs(pid), 0), emulators: cpuMs(emulators) };
+  }
+
+  /** Of the first host process. */
+  hostPid(): number {
+    return this.#pids.host[0] ?? 0;
   }
 
   /** Resident memory, MB: of the first host process and of the emulators. */

@@ -1,11 +1,11 @@
 import { HttpResponse, type HttpResponseInit } from "@azure/functions";
 import type { Answer } from "../shared/http/answer.ts";
 
-/** An answer as the host's library takes it, whether or not the app is set up to stream. */
-export function toHostResponse({ status, headers, body }: Answer): HttpResponse | HttpResponseInit {
-  if (body === undefined) return { status, headers };
+/** An answer as the host's library takes it, whether or not the app is set up to stream. Throws for a header that none can be. */
+export function toHostResponse({ status, headers, body }: Answer): HttpResponse {
+  if (body === undefined) return new HttpResponse({ status, headers });
   if (typeof body === "string") return new WholeResponse({ status, headers }, body);
-  return { status, headers, body: ReadableStream.from(body) };
+  return new HttpResponse({ status, headers, body: ReadableStream.from(body) });
 }
 
 /**

@@ -12,12 +12,14 @@ import { Secrets } from "../shared/control/secrets.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
 import { createThrottle } from "../shared/http/throttle.ts";
 import { createModelClient } from "../shared/model/client.ts";
-import { composeService } from "../shared/service.ts";
+import { composeService, type Service } from "../shared/service.ts";
+import { startTelemetry } from "../shared/telemetry/start.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerEnding } from "./ending.ts";
-import { processLog as log } from "./log.ts";
-import { registerRoutes } from "./register.ts";
+import { processLog as log, logAs } from "./log.ts";
+import { malformedRequest, registerRoutes } from "./register.ts";
+import { guardRequests } from "./request-guard.ts";
 import { registerRunJob } from "./run-job.ts";
 import { registerSeal } from "./seal.ts";
 import { registerSweep } from "./sweep.ts";
@@ -33,6 +35,7 @@ const configuration = loadConfiguration(
   () => randomHex(4),
 );
 const { settings } = configuration;
+logAs(settings.instance);
 const { tenantsFile } = settings;
 const tenants = watchTenants(
   { tenants: configuration.tenants, text: configuration.tenantsText },
@@ -45,12 +48,16 @@ const tenants = watchTenants(
 const credentials = credentialsOf(process.env.AZURE_CLIENT_ID);
 const serviceBus = () => openServiceBus(settings.serviceBus, credentials);
 const nudges = new ServiceBusNudges(serviceBus);
-const { ports } = cosmosPorts(settings, credentials, clock, log);
+const telemetry = await startTelemetry(settings.telemetry, {
+  ...{ instance: settings.instance, random: Math.random, randomHex },
+  deployment: (name) => service.catalogue().deployment(name),
+});
+const { ports } = cosmosPorts(settings, credentials, clock, log, telemetry.charged);
 const secrets = new Secrets({
   ...{ trail: ports.trail, clock, log, randomHex },
   actor: `instance:${settings.instance}`,
 });
-const service = composeService(
+const service: Service = composeService(
   {
     ...{ ...ports, secrets },
     nudges,
@@ -59,7 +66,7 @@ const service = composeService(
       ...{ settings: process.env, credential: () => credentials(undefined), clock },
       jobName: (provider, jobId) => secrets.jobName(provider, jobId),
     }),
-    ...{ clock, log, randomHex },
+    ...{ telemetry, clock, log, randomHex },
     random: Math.random,
     newId: randomUUID,
   },
@@ -69,7 +76,12 @@ const service = composeService(
 app.setup({ enableHttpStream: true });
 registerRoutes({
   ...service,
-  authenticator: createAuthenticator({ ...service, entra: settings.entra }),
+  authenticator: createAuthenticator({
+    ...service,
+    // Who calls is known by the file alone: an operator is let in while the store is away.
+    fresh: tenants.fresh,
+    entra: settings.entra,
+  }),
   throttle: createThrottle({
     ...settings,
     maxInFlight: settings.maxRequestsInFlight,
@@ -90,3 +102,4 @@ registerSweep({
 registerDeadLetter(service);
 registerSeal(service);
 registerEnding(service);
+guardRequests({ lookMs: 1_000, malformed: malformedRequest });

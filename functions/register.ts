@@ -1,9 +1,18 @@
-import { app, type HttpHandler, type HttpMethod } from "@azure/functions";
+import {
+  app,
+  type HttpHandler,
+  type HttpMethod,
+  type HttpRequest,
+  type HttpResponse,
+} from "@azure/functions";
+import { Problem } from "../shared/errors.ts";
+import type { Answer } from "../shared/http/answer.ts";
 import { type ApiDeps, apiDoor, apiRoutes } from "../shared/http/api/routes.ts";
 import type { Door } from "../shared/http/door.ts";
 import { doorOf } from "../shared/http/doors.ts";
-import type { Route } from "../shared/http/route.ts";
-import { type Entrance, serve } from "../shared/http/serve.ts";
+import { type OpenaiDeps, openaiDoor, openaiRoutes } from "../shared/http/openai/routes.ts";
+import type { Route, Visit } from "../shared/http/route.ts";
+import { type Entrance, problemOf, serve } from "../shared/http/serve.ts";
 import { unrouted } from "../shared/http/unrouted.ts";
 import { toHostResponse } from "./host-response.ts";
 import { logOf } from "./log.ts";
@@ -12,19 +21,20 @@ import { logOf } from "./log.ts";
 const authLevel = "anonymous";
 
 /** Registers a function for each route of each door, and one for whatever no route takes. */
-export function registerRoutes(deps: ApiDeps & Entrance): void {
-  register(apiDoor, apiRoutes, deps);
-  registerUnrouted(apiRoutes);
+export function registerRoutes(deps: ApiDeps & OpenaiDeps & Entrance): void {
+  registerDoor(apiDoor, apiRoutes, deps);
+  registerDoor(openaiDoor, openaiRoutes, deps);
+  registerUnrouted([...apiRoutes, ...openaiRoutes]);
 }
 
-function register<Deps extends Entrance>(door: Door, routes: readonly Route<Deps>[], deps: Deps): void {
+export function registerDoor<Deps extends Entrance>(
+  door: Door,
+  routes: readonly Route<Deps>[],
+  deps: Deps,
+): void {
   for (const route of routes) {
     const { name, method, path } = route;
-    const handler: HttpHandler = async (request, context) => {
-      const visit = { log: logOf(context), requestId: context.invocationId };
-      return toHostResponse(await serve(door, route, deps, request, visit));
-    };
-    app.http(name, { methods: [method], route: path, authLevel, handler });
+    register(name, [method], path, (request, visit) => serve(door, route, deps, request, visit));
   }
 }
 
@@ -33,9 +43,33 @@ const METHODS: HttpMethod[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", 
 
 /** The host's own 404 and 405 have no body. `{*path}` comes after every other route, for every method it leaves over. */
 function registerUnrouted(routes: readonly Route<never>[]): void {
-  app.http("unrouted", {
-    ...{ methods: METHODS, route: "{*path}", authLevel },
-    handler: async (request, { invocationId }) =>
-      toHostResponse(unrouted(routes, doorOf, request, invocationId)),
-  });
+  register("unrouted", METHODS, "{*path}", async (request, { requestId }) =>
+    unrouted(routes, doorOf, request, requestId),
+  );
+}
+
+/** Of a function that throws the host tells its client nothing: whatever goes wrong is answered here. */
+function register(
+  name: string,
+  methods: HttpMethod[],
+  route: string,
+  answer: (request: HttpRequest, visit: Visit) => Promise<Answer>,
+): void {
+  const handler: HttpHandler = async (request, context) => {
+    const visit = { log: logOf(context), requestId: context.invocationId };
+    try {
+      return toHostResponse(await answer(request, visit));
+    } catch (thrown) {
+      const { pathname } = new URL(request.url);
+      return toHostResponse(doorOf(pathname).refusal(problemOf(thrown, request, visit.log), visit.requestId));
+    }
+  };
+  app.http(name, { methods, route, authLevel, handler });
+}
+
+/** @param url the request's target, as it was sent */
+export function malformedRequest(url: string, requestId: string): HttpResponse {
+  const [pathname = "/"] = url.split("?");
+  const problem = new Problem("invalid_request", "The host could not read the request: check its headers.");
+  return toHostResponse(doorOf(pathname).refusal(problem, requestId));
 }

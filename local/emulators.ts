@@ -50,7 +50,7 @@ async function main(): Promise<void> {
   };
   const settings = stackSettings(process.env, folder);
   onEnd(end, settings.dataDir);
-  const log = createHostLog({});
+  const log = createHostLog({}, "emulators");
   process.on("exit", () => log.flush());
   const lock = await lockFolderSoon(settings.dataDir, "emulators", PATIENCE_MS);
   // `func start` needs every emulator, whatever the app's own connection strings say.

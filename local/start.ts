@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   }
   const folder = process.cwd();
   const settings = stackSettings(process.env, folder);
-  const log = createHostLog({});
+  const log = createHostLog({}, "start");
   const lock = await lockFolderSoon(settings.dataDir, "start", PATIENCE_MS);
   const stack = new Stack({ settings, folder, layout, log });
 

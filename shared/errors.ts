@@ -122,6 +122,12 @@ export const ERRORS = {
     advice:
       "Nothing was accepted. Submit it again after `Retry-After` seconds, or have the budget raised; GET /api/usage shows it.",
   },
+  max_cost_too_low: {
+    status: 402,
+    title: "The job may cost more than its `max_cost`",
+    advice:
+      "Raise `max_cost`, shorten the prompt, or limit the answer (`max_tokens`); `detail` tells what may be billed.",
+  },
   setting_not_found: {
     status: 404,
     title: "There is nothing of that name to set",
@@ -164,6 +170,16 @@ export const ERRORS = {
     title: "The answer is too large to store",
     advice: "Ask for less output. What the call cost is in `cost`, or `cost_unknown` says why nobody knows.",
   },
+  answer_broken_off: {
+    status: null,
+    title: "The answer broke off after its beginning had been passed on",
+    advice: "Ask again: what came is lost, and may be billed.",
+  },
+  budget_used_up: {
+    status: null,
+    title: "The tenant's budget was spent, and the client was waiting",
+    advice: "Have the budget raised, or ask again in its next period; GET /api/usage shows it.",
+  },
   no_deployment_available: {
     status: null,
     title: "Every deployment of the model turned the job away",
@@ -178,6 +194,11 @@ export const ERRORS = {
     status: null,
     title: "The deadline passed",
     advice: "Submit it again with a later deadline.",
+  },
+  max_cost_reached: {
+    status: null,
+    title: "Another attempt might have cost more than `max_cost` allows",
+    advice: "Submit it again, with a larger `max_cost`; `message` tells what was left of it.",
   },
   model_withdrawn: {
     status: null,

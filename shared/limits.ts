@@ -24,6 +24,8 @@ export const MAX_CALL_SECONDS = 30 * 60;
 export const MAX_LOST_ATTEMPTS = 20;
 /** Longest wait a Retry-After can ask for in one go; after it the job looks again. */
 export const MAX_RETRY_AFTER_SECONDS = 600;
+/** A job that cannot be found after this many looks, each twice as late (about an hour and a half), does not exist. */
+export const MAX_NUDGE_LOOKS = 12;
 /** Faults listed in one problem: enough to correct a form, no more than a page. */
 export const MAX_FAULTS = 20;
 /** The part of an instance's requests in flight that one tenant may have: the rest is for the others. */
@@ -38,6 +40,8 @@ export const TURNED_AWAY_LOG_EVERY_MS = 10_000;
 export const MAX_STATUS_JOBS = 2_000;
 /** Jobs before a job in its line are counted up to here: each is an item that the store reads. */
 export const MAX_AHEAD = 100;
+/** Dead letters that one request redrives or dismisses: a batch holds a hundred operations. */
+export const MAX_LETTERS_AT_ONCE = 50;
 /** Length of a dead letter's id, reason and description, which are whatever its sender wrote. */
 export const MAX_DEAD_LETTER_TEXT_CHARS = 1_024;
 /** Jobs a sweep looks at in a page, and pages in a round: the next round goes on with the rest. */

@@ -19,7 +19,13 @@ import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
 import { claimRecords } from "./job/run/claim-finding.ts";
 import type { RunDeps } from "./job/run/run-deps.ts";
 import { createRunningJobs } from "./job/running-jobs.ts";
-import { budgetChange, ChangedWaits, catalogueChange, type WaitingJobs } from "./job/sweep/changed-waits.ts";
+import {
+  accountChange,
+  budgetChange,
+  ChangedWaits,
+  catalogueChange,
+  type WaitingJobs,
+} from "./job/sweep/changed-waits.ts";
 import type { LeaseWatch } from "./job/sweep/lease-watch.ts";
 import { type SweepParts, sharedAnswer } from "./job/sweep/parts.ts";
 import { type SweepRounds, toldRounds } from "./job/sweep/round.ts";
@@ -32,9 +38,11 @@ import { Dispatcher } from "./quota/dispatch/dispatcher.ts";
 import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
-import type { DispatcherLeases, ParkedJobs, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
+import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { signedReleases } from "./quota/signed-grants.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
+import type { Telemetry } from "./telemetry/telemetry.ts";
+import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
 import type { BilledCalls } from "./usage/usage-report.ts";
 
@@ -42,7 +50,7 @@ import type { BilledCalls } from "./usage/usage-report.ts";
 export interface StorePorts {
   readonly store: JobStore;
   readonly sweptJobs: SweptJobs;
-  readonly parkedJobs: ParkedJobs;
+  readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
   readonly liveJobs: LiveJobs;
   readonly billedCalls: BilledCalls;
@@ -65,6 +73,7 @@ export interface ServicePorts extends StorePorts {
   readonly models: ModelClient;
   /** What all instances share, and nobody else knows. */
   readonly secrets: Secrets;
+  readonly telemetry: Telemetry;
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
@@ -98,7 +107,8 @@ export type Service = ReturnType<typeof composeService>;
 
 /** Every use case, composed once: what ships is what is tested. Nothing in it is optional. */
 export function composeService(ports: ServicePorts, configuration: ServiceConfiguration) {
-  const { store, nudges, releases, secrets, clock, random, log } = ports;
+  const { nudges, releases, secrets, telemetry, clock, random, log } = ports;
+  const store = toldStore(ports.store, telemetry, clock);
   const { settings } = configuration;
   const { instance, leaseSeconds } = settings;
   const retention = {
@@ -126,13 +136,13 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     dispatch: (atMs) => releases.dispatch(atMs),
   };
   const dispatcher = new Dispatcher({
-    ...{ ...shared, releases: signed, leases: ports.dispatcherLeases, parked: ports.parkedJobs },
+    ...{ ...shared, releases: signed, leases: ports.dispatcherLeases, line: ports.jobsInLine },
     deployments: () => limitedIn(catalogue()),
     weightOf: (tenantId) => tenants().get(tenantId)?.weight ?? 1,
   });
   const reporter = new Reporter(shared);
   const quota = new InstanceQuota({
-    ...{ ...shared, dispatcher, reporter, jobs: ports.parkedJobs },
+    ...{ ...shared, dispatcher, reporter, jobs: ports.jobsInLine },
     deployment: (name) => {
       const deployment = catalogue().deployment(name);
       return deployment && limitedOf(deployment);
@@ -163,9 +173,17 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   );
   const changedBudgets = new ChangedWaits(waits, budgetChange(waitingJobs, tenants));
 
+  /** As operators correct accounts of tenants. */
+  const accounts = {
+    ...{ trail: ports.trail, clock, budgets },
+    letGo: async (tenantId: string) => {
+      await new ChangedWaits(waits, accountChange(waitingJobs, tenants, tenantId)).nudge(log);
+    },
+  };
   const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
     ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, retention, catalogue, settings },
+    traces: telemetry,
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
@@ -181,6 +199,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const redrive: Omit<RedriveDeps, "log"> = {
     ...{ store, nudges, budgets, clock, nudgeGraceMs, retention },
     deadLetters: ports.deadLetters,
+    traces: telemetry,
     trail: ports.trail,
     defaultDeadlineSeconds: settings.defaultDeadlineSeconds,
     maxDeadlineSeconds: settings.maxDeadlineSeconds,
@@ -198,18 +217,32 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
    * one question, and no part has anything to do, but for money that was put aside and not settled.
    */
   const sweep: SweepParts = {
-    sweep: rounds,
+    sweep: async (of) => {
+      await rounds(of);
+      sweptAt = clock.monotonic();
+    },
     changed_catalogue: async (of) => (await anyLives()) && changedCatalogue.nudge(of),
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
   };
+  let sweptAt: number | undefined;
+  telemetry.gauge("switchyard.sweeper.age", () =>
+    sweptAt === undefined ? [] : [{ value: (clock.monotonic() - sweptAt) / 1000 }],
+  );
+  telemetry.gauge("switchyard.line.jobs", () => [{ value: dispatcher.jobs }]);
+  telemetry.gauge("switchyard.breaker.open", () =>
+    catalogue().deployments.map(({ name }) => ({
+      value: (quota.breakerOf(name)?.state ?? "closed") === "closed" ? 0 : 1,
+      attributes: { deployment: name },
+    })),
+  );
   let handedOver: Promise<void> | undefined;
   const handOver = async () => {
     const whats = await Promise.allSettled([dispatcher.handOver(), invocations.idle()]);
     for (const { reason } of whats.filter((what) => what.status === "rejected"))
       log.warn("not_handed_over", { reason: reasonOf(reason) });
-    await reporter.flush();
+    await Promise.all([reporter.flush(), telemetry.flush()]);
   };
   const seal = (of: Log) =>
     sealDays({
@@ -221,8 +254,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     });
   return {
     ...ports,
-    ...{ settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
-    ...{ intake, run, redrive, sweep, seal, fresh },
+    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
+    ...{ intake, run, redrive, accounts, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
     /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */

@@ -27,6 +27,8 @@ export interface Settings {
   readonly submitsPerSecond: number;
   /** How this process is called in audit records, reports and logs. */
   readonly instance: string;
+  /** Where telemetry goes, and the share of jobs that are traced, 0 to 1. */
+  readonly telemetry: { readonly to: "nowhere" | "collector" | "lines"; readonly share: number };
   /** Whether Service Bus is an emulator, so that the local stack's well-known keys are accepted. */
   readonly local: boolean;
 }
@@ -86,6 +88,14 @@ export const settingsSchema = z.object({
   MAX_REQUESTS_IN_FLIGHT: whole({ min: 1, max: 100_000, default: 400 }),
   MAX_HELD_CALLS: whole({ min: 1, max: 100_000, default: 600 }),
   SUBMITS_PER_SECOND: whole({ min: 0, max: 1_000_000, default: 0 }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
+  OTEL_TRACES_EXPORTER: text.optional(),
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .regex(/^(0|1|0?\.\d{1,6}|[01]\.0*)$/, "must be a share, 0 to 1")
+    .transform(Number)
+    .default(0.1),
+  OTEL_SDK_DISABLED: text.optional(),
   WEBSITE_INSTANCE_ID: text.optional(),
   WEBSITE_POD_NAME: text.optional(),
   CONTAINER_NAME: text.optional(),
@@ -138,11 +148,22 @@ export function parseSettings(
     maxHeldCalls: s.MAX_HELD_CALLS,
     submitsPerSecond: s.SUBMITS_PER_SECOND,
     instance: instanceOf(s.WEBSITE_INSTANCE_ID ?? s.WEBSITE_POD_NAME ?? s.CONTAINER_NAME, random()),
+    telemetry: {
+      to: telemetryOf(s.OTEL_SDK_DISABLED, s.OTEL_TRACES_EXPORTER, s.OTEL_EXPORTER_OTLP_ENDPOINT),
+      share: s.OTEL_TRACES_SAMPLER_ARG,
+    },
     local:
       serviceBus.kind === "connection_string" &&
       /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString),
   };
   return { settings };
+}
+
+/** By OpenTelemetry's own settings: nowhere, unless one of them says where. */
+function telemetryOf(disabled = "", exporter = "", endpoint = ""): Settings["telemetry"]["to"] {
+  if (disabled.toLowerCase() === "true") return "nowhere";
+  if (exporter === "console") return "lines";
+  return endpoint === "" ? "nowhere" : "collector";
 }
 
 /** The platform's own variables are many: only what is like a setting of some length is taken for one misspelt. */

@@ -78,7 +78,7 @@ export class Figures {
         this.#bin().refused++;
         this.#bin().calls++;
       },
-      parkedAgain: (job) => this.#count(job, 1),
+      waitsAgain: (job) => this.#count(job, 1),
       released: (job) => this.#count(job, -1),
       completed: (job, startedMs) => this.#waited(job as WorldJob, startedMs),
     };
@@ -112,7 +112,7 @@ export class Figures {
     period.used += used;
     period.offered += quota.perSecond;
     period.counts &&= isWaiting && waited;
-    // Of a window all is used at its beginning: only whole ones can be judged.
+    // All of a window is used at its beginning: only whole ones can be judged.
     const seconds = quota.limits.shape === "window" ? (quota.limits.tokensWindowSeconds ?? 60) : 1;
     if (period.samples < seconds) {
       this.#periods.set(quota.name, period);

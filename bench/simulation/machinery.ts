@@ -1,9 +1,9 @@
-/** Of the service's machinery, as it is played: shared/quota/dispatch/dispatcher.ts, reporter.ts and pool-keeper.ts have the real ones. */
+/** The service's machinery, as it is played: shared/quota/dispatch/dispatcher.ts, reporter.ts and pool-keeper.ts have the real ones. */
 
 /** The least the dispatcher waits between two decisions, and the most it lets go in one. */
 export const LEAST_TICK_MS = 25;
 export const MOST_RELEASES = 400;
-/** How often it looks at what was parked and reported elsewhere. */
+/** How often it looks at what joined the line and reported elsewhere. */
 export const LOOK_MS = 200;
 /** How often it looks at the longest waiting as well. */
 export const STRAYS_MS = 3_000;
@@ -24,8 +24,8 @@ export const REFUSED_MS = 5;
 
 /** Delays, ms: medians, each spread lognormally by `spread`. */
 export interface Delays {
-  /** From a submit's 202 until its job is parked. */
-  readonly park: number;
+  /** From a submit's 202 until its job is in line. */
+  readonly join: number;
   /** From the release until the call arrives: nudge, read, claim. */
   readonly nudge: number;
   /** Storing what became of a call. */
@@ -33,13 +33,13 @@ export interface Delays {
   readonly spread: number;
 }
 
-export const DELAYS: Delays = { park: 15, nudge: 25, store: 8, spread: 0.5 };
+export const DELAYS: Delays = { join: 15, nudge: 25, store: 8, spread: 0.5 };
 
 /** Operations of the whole service so far. */
 export interface Counts {
-  /** Of jobs: submit, park, claim, what became of the call. */
+  /** For jobs: submit, wait, claim, what became of the call. */
   jobWrites: number;
-  /** Of quota: the dispatcher's lease, batches of pools, instances' reports. */
+  /** For quota: the dispatcher's lease, batches of pools, instances' reports. */
   quotaWrites: number;
   /** Pools in those batches. */
   poolItems: number;

@@ -2,8 +2,8 @@ import type { PoolRecord } from "../../shared/quota/pool-record.ts";
 import type {
   DispatcherLease,
   DispatcherLeases,
-  ParkedJob,
-  ParkedJobs,
+  JobInLine,
+  JobsInLine,
   QuotaLedger,
   Report,
   Reports,
@@ -30,7 +30,7 @@ export interface StoreOf {
   readonly dispatcherLedger: QuotaLedger;
   readonly instanceLedger: QuotaLedger;
   readonly reports: Reports;
-  readonly parked: ParkedJobs;
+  readonly line: JobsInLine;
 }
 
 /** What the scheduler's parts ask of Cosmos DB, in memory: each operation takes its time and is counted. */
@@ -38,7 +38,7 @@ export class MemoryStore {
   readonly asked: Asked = {
     ...{ lease: 0, dispatcher: 0, items: 0, instances: 0, reports: 0, superseded: 0, reads: 0, queries: 0 },
   };
-  readonly waiting = new Map<string, ParkedJob>();
+  readonly waiting = new Map<string, JobInLine>();
   /** Deployments of calls that run, by job. */
   readonly running = new Map<string, string>();
   readonly #nowMs: () => number;
@@ -116,12 +116,12 @@ export class MemoryStore {
             [...this.#reports.values()].filter(({ atMs }) => atMs > sinceMs).map(({ report }) => report),
           ),
       },
-      parked: {
-        parkedAfter: (parkedMs, limit) =>
+      line: {
+        joinedAfter: (joinedMs, limit) =>
           query(() =>
             this.#jobs(
-              (job) => job.parked_ms > parkedMs,
-              (a, b) => a.parked_ms - b.parked_ms,
+              (job) => job.joined_ms > joinedMs,
+              (a, b) => a.joined_ms - b.joined_ms,
             ).slice(0, limit),
           ),
         inLine: ({ after, before }, limit) =>
@@ -144,7 +144,7 @@ export class MemoryStore {
     };
   }
 
-  #jobs(is: (job: ParkedJob) => boolean, order: (a: ParkedJob, b: ParkedJob) => number): ParkedJob[] {
+  #jobs(is: (job: JobInLine) => boolean, order: (a: JobInLine, b: JobInLine) => number): JobInLine[] {
     return [...this.waiting.values()].filter(is).sort(order);
   }
 }

@@ -35,7 +35,7 @@ export class Process {
   /** It was told to: nothing more is handed to it. */
   isEnding = false;
   readonly #events: Events;
-  #held: (() => void)[] = [];
+  #waiting: (() => void)[] = [];
 
   constructor(events: Events, name: string) {
     this.#events = events;
@@ -63,14 +63,14 @@ export class Process {
   #at(delayMs: number, run: () => void): void {
     this.#events.after(delayMs, () => {
       if (this.state === "alive") run();
-      if (this.state === "frozen") this.#held.push(run);
+      if (this.state === "frozen") this.#waiting.push(run);
     });
   }
 
   thaw(): void {
     if (this.state !== "frozen") return;
     this.state = "alive";
-    for (const run of this.#held.splice(0)) run();
+    for (const run of this.#waiting.splice(0)) run();
   }
 }
 

@@ -13,7 +13,7 @@ import { REFUSED_MS } from "./machinery.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { type Layout, Platform, Process } from "./platform.ts";
 
-/** Of an operation of the store, each way, and from a message's sending until it is taken: medians, ms. */
+/** An operation of the store, each way, and a message from its sending until it is taken: medians, ms. */
 const STORE_TURN_MS = 2.5;
 const MESSAGE_MS = 15;
 /** What a process that is told to end has left. */
@@ -40,7 +40,7 @@ class Instance extends Process {
     const store = service.store.of(turn);
     const by = { clock: this.clock, log: SILENT, instance: name, reports: store.reports };
     this.dispatcher = new Dispatcher({
-      ...{ ...by, leases: store.leases, ledger: store.dispatcherLedger, parked: store.parked },
+      ...{ ...by, leases: store.leases, ledger: store.dispatcherLedger, line: store.line },
       releases: {
         release: async (jobs) => {
           await turn();
@@ -57,7 +57,7 @@ class Instance extends Process {
     });
     this.reporter = new Reporter(by);
     this.quota = new InstanceQuota({
-      ...{ ...by, ledger: store.instanceLedger, jobs: store.parked },
+      ...{ ...by, ledger: store.instanceLedger, jobs: store.line },
       ...{ dispatcher: this.dispatcher, reporter: this.reporter },
       deployment: (deployment) => deployments.get(deployment),
     });
@@ -156,7 +156,7 @@ export class PlayedService {
   }
 
   async #run(instance: Instance, work: Work, grant: Grant | undefined): Promise<void> {
-    const { job_id, tokens, deployments } = work.job;
+    const { tenant_id, job_id, tokens, deployments } = work.job;
     if (work.isDone || this.store.running.has(job_id)) return;
     if (grant !== undefined) {
       if (grant.lapses_ms > this.events.nowMs) return this.#call(instance, work, grant.deployment, grant);
@@ -165,18 +165,18 @@ export class PlayedService {
     const waiting = this.store.waiting.get(job_id);
     if (waiting !== undefined) return instance.quota.waitsInLine(waiting);
     const { quota } = instance;
-    const free = () => deployments.find((name) => quota.waits(name, tokens) === undefined);
-    const found = free() ?? ((await quota.prepare(deployments, tokens)) ? free() : undefined);
+    const free = () => deployments.find((name) => quota.waits(name, tokens, tenant_id) === undefined);
+    const found = free() ?? ((await quota.prepare(deployments, tokens, tenant_id)) ? free() : undefined);
     return found === undefined ? this.#wait(instance, work) : this.#call(instance, work, found, undefined);
   }
 
   async #wait(instance: Instance, work: Work): Promise<void> {
     const { tenant_id, job_id, priority, tokens, deployments, since_ms, deadline_ms } = work.job;
     const waiting = { tenant_id, job_id, priority, tokens, deployments, since_ms, deadline_ms };
-    const parked_ms = this.events.nowMs;
+    const joined_ms = this.events.nowMs;
     this.jobWrites++;
     await instance.pass(this.around(2 * STORE_TURN_MS));
-    const stored = { ...waiting, parked_ms, place: placeOf(waiting) };
+    const stored = { ...waiting, joined_ms, place: placeOf(waiting) };
     this.store.waiting.set(job_id, stored);
     await instance.quota.waitsInLine(stored);
   }
@@ -186,7 +186,7 @@ export class PlayedService {
     const { quota } = instance;
     const to = this.deployments.get(name);
     if (to === undefined) return;
-    const taken = grant?.taken ?? quota.take(name, job.tokens, job.job_id);
+    const taken = grant?.taken ?? quota.take(name, job.tokens, job.job_id, job.tenant_id);
     if (grant === undefined) this.straight++;
     this.jobWrites++; // the claim
     await instance.pass(this.around(2 * STORE_TURN_MS));
@@ -216,11 +216,19 @@ export class PlayedService {
     admission: Admission,
     call: { name: string; taken: Grant["taken"]; sentMs: number; granted: boolean },
   ): Promise<void> {
-    const { job_id: jobId } = work.job;
+    const { job_id: jobId, tenant_id: tenantId } = work.job;
     const { name: deployment, taken, sentMs, granted } = call;
     const quota = quotaHeadersOf({ get: (header) => admission.headers[header] ?? null });
     const told = quota === undefined ? {} : { quota };
-    const heard = { deployment, jobId, taken, granted, sentMs, latencyMs: this.events.nowMs - sentMs };
+    const heard = {
+      deployment,
+      jobId,
+      tenantId,
+      taken,
+      granted,
+      sentMs,
+      latencyMs: this.events.nowMs - sentMs,
+    };
     this.jobWrites++; // its end, or that it waits
     if (admission.admitted) {
       const answer = { statusCode: 200, requestId: null, body: "{}", usage: null };

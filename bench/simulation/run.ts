@@ -13,13 +13,13 @@ export interface Run {
   readonly world: World;
   readonly counts: Counts;
   readonly figures: Figures;
-  /** Of virtual time, until the last job had ended. */
+  /** Virtual time until the last job had ended. */
   readonly seconds: number;
   readonly utilisation: number;
   readonly jainLowest: number;
   readonly jainMedian: number;
   readonly mostWaiting: number;
-  /** Of this machine: differs from run to run. */
+  /** This machine's, which differs from run to run. */
   readonly schedulerCpuMs: number;
 }
 
@@ -57,7 +57,7 @@ export function run(scenario: Scenario, seed: string): Run {
   const isDone = () => submitted === scenario.jobs && cloud.isDone;
   const everySecond = (): void => {
     mostWaiting = Math.max(mostWaiting, cloud.scheduler.queue.size);
-    figures.look((name) => cloud.scheduler.queue.next(name, events.nowMs) !== undefined);
+    figures.look((name) => cloud.scheduler.queue.isWaitedFor(name));
     if (!isDone()) events.after(1_000, everySecond);
   };
   events.after(1_000, everySecond);

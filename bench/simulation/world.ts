@@ -19,7 +19,7 @@ export interface Tenant {
   readonly id: string;
   readonly number: number;
   readonly weight: number;
-  /** Of all jobs, this one's share. */
+  /** Its share of all jobs. */
   readonly share: number;
   readonly routes: readonly number[];
 }
@@ -41,7 +41,7 @@ export interface WorldJob extends SimJob {
   readonly route: number;
 }
 
-/** Of a job, prompt and longest answer. */
+/** A job's prompt and longest answer. */
 export const MEAN_TOKENS = 1_000;
 const MOST_TOKENS = 6_000;
 /** What servers count more than is estimated. */

@@ -40,7 +40,9 @@ export class Reception {
   readonly #opened: Opened;
   readonly #handlers: ReceptionHandlers;
   readonly #settlements = new Settlements();
-  readonly #inHand = new Set<Promise<void>>();
+  /** What is being processed, the oldest first, and how many messages had come before it. */
+  readonly #inHand = new Map<Promise<void>, number>();
+  #came = 0;
   readonly #subscription: { close(): Promise<void> };
   #openingSince: number | undefined = performance.now();
   #ended = false;
@@ -59,7 +61,7 @@ export class Reception {
       },
       processMessage: (message) => {
         const processed = this.#process(message);
-        this.#inHand.add(processed);
+        this.#inHand.set(processed, this.#came++);
         return processed.finally(() => this.#inHand.delete(processed));
       },
       processError: async (args) => this.#onError(args),
@@ -76,6 +78,12 @@ export class Reception {
     return this.#openingSince === undefined ? 0 : performance.now() - this.#openingSince;
   }
 
+  /** How many messages have come since the oldest one that is still in hand. */
+  get span(): number {
+    const [oldest = this.#came] = this.#inHand.values();
+    return this.#came - oldest;
+  }
+
   /** Asks for no more messages; those that have come are still run and settled. */
   stop(): Promise<void> {
     this.#stopped = true;
@@ -84,7 +92,7 @@ export class Reception {
 
   /** Resolves once all messages that have come are settled. */
   async idle(): Promise<void> {
-    await Promise.all(this.#inHand);
+    await Promise.all(this.#inHand.keys());
   }
 
   close(): Promise<void> {

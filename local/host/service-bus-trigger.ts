@@ -48,7 +48,13 @@ const CLIENT_OPTIONS: ServiceBusClientOptions = {
 /** Opening takes some milliseconds; after this it hangs, see Reception. */
 const OPEN_PATIENCE_MS = 3_000;
 const MAX_OPEN_PATIENCE_MS = 30_000;
-const LOOK_MS = 250;
+/**
+ * rhea keeps the messages of a session in a ring of 2,048 places, from the oldest unsettled one on. When the ring is
+ * full nothing is received any more, however many of the others are settled. A function that runs for minutes would
+ * stop its queue that way, which Microsoft's own client does not know: it gets a link of its own in time.
+ */
+const MOST_SPAN = 1_000;
+const LOOK_MS = 50;
 /** The same trouble is told once in this time, not at every try. */
 const REPEAT_AFTER_MS = 30_000;
 /** Texts remembered for that; errors that name ids could be many. */
@@ -187,7 +193,11 @@ class Subscriber implements TriggerHandle {
     if (this.#stopped || this.#paused) return;
     this.#watch = setTimeout(() => {
       const current = this.#current;
-      if (current !== undefined && current.stuckFor < this.#patienceMs) return this.#lookLater();
+      if (current !== undefined && current.stuckFor < this.#patienceMs) {
+        if (current.span < MOST_SPAN) return this.#lookLater();
+        void this.#end(current);
+        return void this.#receive();
+      }
       this.#patienceMs = Math.min(this.#patienceMs * 2, MAX_OPEN_PATIENCE_MS);
       if (current !== undefined) void this.#retire(current);
       void this.#receive();

@@ -1,6 +1,6 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { privateFolder } from "./private-folder.ts";
 
 /** Another process works in this folder; the message names it. */
 export class FolderInUse extends Error {
@@ -16,7 +16,7 @@ export interface FolderLock {
  * however that ends, so there is no stale lock to clean up; and others can still read whose it is.
  */
 export function lockFolder(folder: string, role: string): FolderLock {
-  mkdirSync(folder, { recursive: true });
+  privateFolder(folder);
   const db = new DatabaseSync(join(folder, `${role}.lock`));
   try {
     db.exec("BEGIN IMMEDIATE");

@@ -23,6 +23,9 @@ export interface StackOptions {
   readonly log: HostLog;
 }
 
+/** What has the app print spans: of every job, whatever the user's own share is. */
+const PRINTED_SPANS = { OTEL_TRACES_EXPORTER: "console", OTEL_TRACES_SAMPLER_ARG: "1" };
+
 /** A layout that these settings cannot have. */
 export class LayoutNotPossible extends Error {
   override readonly name = "LayoutNotPossible";
@@ -75,7 +78,10 @@ export class Stack {
         this.#controlPort = controlPort;
       },
     });
-    const env = hostEnv(settings, await this.#emulators.start());
+    const env = {
+      ...hostEnv(settings, await this.#emulators.start()),
+      ...(layout.telemetry ? PRINTED_SPANS : {}),
+    };
     makeSharedStores(settings.dataDir);
     this.#hosts = this.#layOut({
       instances: layout.instances,

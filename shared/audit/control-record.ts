@@ -6,17 +6,19 @@ import { GENESIS_HASH } from "./record.ts";
  * The logical partitions of the `control` container whose changes are recorded. Each has a chain of its own, for a
  * change and its record go in one batch, which one logical partition can hold.
  */
-export const CONTROL_SCOPES = ["dead_letters", "switches", "audit", "secrets"] as const;
+export const CONTROL_SCOPES = ["dead_letters", "switches", "accounts", "audit", "secrets"] as const;
 export type ControlScope = (typeof CONTROL_SCOPES)[number];
 
 /** What operators do. */
 export const CONTROL_EVENTS = [
   "redriven",
+  "dismissed",
   "switched_off",
   "switched_on",
   "drained",
   "limits_changed",
   "weights_changed",
+  "account_corrected",
   "format_required",
   "secret_made",
   "secret_rotated",

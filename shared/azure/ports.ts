@@ -9,15 +9,16 @@ import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
+import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
 import { CosmosLeaseWatch } from "./cosmos/lease-watch.ts";
 import { CosmosLiveJobs } from "./cosmos/live-jobs.ts";
 import { CosmosOverrides } from "./cosmos/overrides.ts";
-import { CosmosParkedJobs } from "./cosmos/parked-jobs.ts";
 import { CosmosDispatcherLeases, CosmosQuotaLedger, CosmosQuotaReports } from "./cosmos/quota.ts";
 import { CosmosSeals } from "./cosmos/seals.ts";
 import { StoredItems } from "./cosmos/stored-items.ts";
 import { CosmosSweepRounds } from "./cosmos/sweep-rounds.ts";
 import { CosmosSweptJobs } from "./cosmos/swept-jobs.ts";
+import type { Charged } from "./cosmos/undici-http-client.ts";
 import { CosmosWaitingJobs } from "./cosmos/waiting-jobs.ts";
 import type { Credentials } from "./identity.ts";
 
@@ -27,15 +28,16 @@ export function cosmosPorts(
   credentials: Credentials,
   clock: Clock,
   log: Log,
+  charged: Charged,
 ): { ports: StorePorts; dispose: () => void } {
-  const { database, dispose } = openDatabase(settings.cosmos, credentials);
+  const { database, dispose } = openDatabase(settings.cosmos, credentials, charged);
   const jobs = new StoredItems(database.container(JOBS_CONTAINER), log);
   const control = new StoredItems(database.container(CONTROL_CONTAINER), log);
   const { contentRetentionDays: contentDays, auditRetentionDays: auditDays } = settings;
   const ports: StorePorts = {
     store: new CosmosJobStore(jobs, { contentDays, auditDays }, inlineContent),
     sweptJobs: new CosmosSweptJobs(jobs.container, clock),
-    parkedJobs: new CosmosParkedJobs(jobs.container),
+    jobsInLine: new CosmosJobsInLine(jobs.container),
     waitingJobs: new CosmosWaitingJobs(jobs),
     liveJobs: new CosmosLiveJobs(jobs.container),
     billedCalls: new CosmosBilledCalls(jobs),

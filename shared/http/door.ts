@@ -1,4 +1,5 @@
-import type { Problem } from "../errors.ts";
+import type { z } from "zod";
+import type { Problem, ProblemCode } from "../errors.ts";
 import type { Answer } from "./answer.ts";
 
 /** A set of routes that speaks one contract: one form of refusals, below paths of its own. */
@@ -6,4 +7,10 @@ export interface Door {
   /** The first segments of its paths, `api` or `openai/v1`. */
   readonly prefixes: readonly string[];
   refusal(problem: Problem, requestId: string): Answer;
+  /** What the contract says of its refusals. */
+  readonly refusals: {
+    readonly type: string;
+    readonly schema: z.ZodType;
+    readonly statusOf: (code: ProblemCode) => number;
+  };
 }

@@ -1,7 +1,8 @@
 import { apiDoor } from "./api/routes.ts";
 import type { Door } from "./door.ts";
+import { openaiDoor } from "./openai/routes.ts";
 
-const DOORS: readonly Door[] = [apiDoor];
+const DOORS: readonly Door[] = [apiDoor, openaiDoor];
 
 /** The door that a path belongs to. The native door also answers for paths of no door. */
 export function doorOf(pathname: string): Door {

@@ -9,7 +9,7 @@ import type { Input, Route } from "./route.ts";
 type AnyInput = Input<z.ZodObject, z.ZodObject, z.ZodObject, z.ZodType>;
 
 /** Where the route takes no body. */
-const NO_BODY: ReadJson = { value: undefined, bodyText: undefined, lostNumbers: [] };
+const NO_BODY: ReadJson = { value: undefined, text: "", bodyText: undefined, lostNumbers: [] };
 
 /**
  * What a request holds, by its route's schemas.

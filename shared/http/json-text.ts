@@ -6,6 +6,8 @@ import { jsonPointer } from "./json-pointer.ts";
 
 export interface ReadJson {
   readonly value: unknown;
+  /** As it was sent. */
+  readonly text: string;
   /** The text of the top-level member `body`, exactly as received; undefined when it is not an object. */
   readonly bodyText: string | undefined;
   /** Numbers that lose digits when they are read: where they are, and as they were written; in order of their place. */
@@ -26,7 +28,7 @@ export function readJson(bytes: Uint8Array): ReadJson {
     throw new Problem("invalid_request", "The JSON holds what cannot be stored or told apart.", { faults });
   }
   const bodyText = bodySpan === undefined ? undefined : text.slice(bodySpan.start, bodySpan.end);
-  return { value, bodyText, lostNumbers };
+  return { value, text, bodyText, lostNumbers };
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -18,8 +18,10 @@ export interface Visit {
 /** One answer of a route, as the contract tells it. */
 export interface AnswerSpec {
   readonly description: string;
-  /** The JSON body; absent: the answer has none. */
+  /** The body; absent: the answer has none. */
   readonly schema?: z.ZodType;
+  /** Absent: JSON. */
+  readonly type?: string;
   /** Headers of the answer, each with its meaning. */
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -1,7 +1,7 @@
 import { Problem } from "../errors.ts";
 import { type Log, reasonOf } from "../log.ts";
 import { StoreUnavailable } from "../store.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, OWN_HEADERS } from "./answer.ts";
 import type { Authenticator } from "./authenticate.ts";
 import type { Door } from "./door.ts";
 import { inputOf } from "./input.ts";
@@ -38,7 +38,7 @@ export async function serve<Deps extends Entrance>(
   } catch (thrown) {
     answer = door.refusal(problemOf(thrown, request, visit.log), visit.requestId);
   }
-  return { ...answer, headers: { ...answer.headers, "x-request-id": visit.requestId } };
+  return { ...answer, headers: { ...OWN_HEADERS, ...answer.headers, "x-request-id": visit.requestId } };
 }
 
 /** Operators, and routes for anyone, are never refused for lack of room. */
@@ -68,7 +68,7 @@ async function admitted<Deps extends Entrance>(
 }
 
 /** Refusals are answered as they are, an outage as 503. Anything else is a bug, logged with all that is known. */
-function problemOf(thrown: unknown, request: HttpRequest, log: Log): Problem {
+export function problemOf(thrown: unknown, request: HttpRequest, log: Log): Problem {
   if (thrown instanceof Problem) return thrown;
   const at = { method: request.method, path: new URL(request.url).pathname, reason: reasonOf(thrown) };
   if (thrown instanceof StoreUnavailable) {

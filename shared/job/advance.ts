@@ -1,4 +1,5 @@
 import type { Over } from "../budget/account.ts";
+import { decimalOf, unitsOf } from "../decimal.ts";
 import type { JobErrorCode } from "../errors.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Choice, chooseDeployment } from "../model/choice.ts";
@@ -89,6 +90,7 @@ export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
   if (inLine !== undefined && c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS)
     return tooLate(draft, c);
   const choice = choose(job, job.tried, c);
+  if (job.coalesce !== undefined && needsOperator(choice, c)) return unserved(draft, c, choice.reason);
   if (inLine !== undefined && isOfLine(choice, inLine))
     return stay({ draft, next: "wait", deployments: inLine.deployments }, c, inLine.revision);
   if (c.over !== undefined && costs(choice)) return overBudget(draft, c, c.over);
@@ -100,8 +102,17 @@ export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
         ? switchedOff(draft, c, choice.reason)
         : waitForQuota(draft, c, choice);
     case "none":
-      return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.detail);
+      return noneLeft(draft, c, choice);
   }
+}
+
+function noneLeft(
+  draft: Draft<Queued>,
+  c: Circumstances,
+  choice: Extract<Choice, { kind: "none" }> | TenantGone,
+): Plan {
+  if (choice.reason === "too_dear") return tooDear(draft, c, choice.passedOver);
+  return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.detail);
 }
 
 function isExhausted(job: Job, c: Pick<Circumstances, "maxAttempts" | "maxLostAttempts">): boolean {
@@ -146,11 +157,19 @@ export function choose(job: Job, tried: readonly string[], c: Circumstances): Ch
     refusedBy: job.refused_by,
     tried,
     waitCause: c.waitCause,
+    costLeft: costLeftOf(job),
     nowMs: c.nowMs,
     latencyMs: c.latencyMs,
     // The number that the attempt will have: the same draw however often the job is looked at before.
     seed: `${job.job_id}/${job.attempts + 1}`,
   });
+}
+
+/** What a job's next attempt may cost; undefined: whatever. */
+function costLeftOf({ max_cost, cost, may_have_cost }: Job): bigint | undefined {
+  if (max_cost === undefined) return undefined;
+  const spent = [cost?.amount ?? "0", ...Object.values(may_have_cost ?? {})];
+  return spent.reduce((left, amount) => left - unitsOf(amount), unitsOf(max_cost));
 }
 
 type QuotaChoice = Extract<Choice, { kind: "wait"; deployments: unknown }>;
@@ -159,6 +178,21 @@ interface TenantGone {
   readonly kind: "none";
   readonly reason: "tenant_gone";
   readonly detail: string;
+}
+
+/** What only an operator can cure, or the lab's bill being paid. */
+export function isForOperator(cause: WaitCause): boolean {
+  return cause === "credential_refused" || cause === "account_empty";
+}
+
+/** Whether all that could serve it waits for an operator. */
+function needsOperator(
+  choice: Choice | TenantGone,
+  c: Circumstances,
+): choice is Extract<Choice, { kind: "wait" }> {
+  if (choice.kind !== "wait") return false;
+  if (choice.cause === "switched_off") return true;
+  return choice.deployments.every(({ name }) => isForOperator(c.waitCause(name) ?? "quota"));
 }
 
 /** Whether it leads to a call that costs something. */
@@ -220,6 +254,14 @@ function switchedOff(draft: Draft<Queued>, c: Circumstances, reason: string): Pl
 function overBudget(draft: Draft<Queued>, c: Circumstances, over: Over): Plan {
   const { job } = draft;
   const { untilMs } = over;
+  if (job.coalesce !== undefined && untilMs !== null)
+    return ended(
+      draft,
+      c,
+      "failed",
+      "budget_used_up",
+      `The budget of ${job.tenant_id} is spent: ${over.reason}.`,
+    );
   const next = untilMs === null ? "money" : "done";
   const waiting: BudgetWait = {
     ...{ for: "budget", revision: c.catalogue.revision, until_ms: untilMs, since_ms: c.nowMs },
@@ -272,6 +314,19 @@ function exhausted(draft: Draft<Queued>, c: Circumstances): Plan {
 function turnedAway(draft: Draft<Queued>, c: Circumstances): Plan {
   const last = draft.job.last_failure ?? "no deployment said why";
   const message = `Every deployment of ${draft.job.model} turned the job away; the last one: ${last}`;
+  return ended(draft, c, "failed", "no_deployment_available", message);
+}
+
+function tooDear(draft: Draft<Queued>, c: Circumstances, why: string): Plan {
+  const { max_cost } = draft.job;
+  const left = decimalOf(costLeftOf(draft.job) ?? 0n);
+  const message = `${left} of the max_cost ${max_cost} is left, and another attempt may cost more: ${why}.`;
+  return ended(draft, c, "failed", "max_cost_reached", message);
+}
+
+/** Its client waits on its connection, and what it waits for comes in minutes or days: better told at once. */
+export function unserved(draft: Draft<Queued>, c: Circumstances, why: string): Plan {
+  const message = `${draft.job.model} can be called only once an operator has seen to it: ${why}.`;
   return ended(draft, c, "failed", "no_deployment_available", message);
 }
 

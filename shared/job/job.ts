@@ -89,10 +89,25 @@ export interface JobFacts {
   readonly cost: Cost | null;
   /** Why an attempt's cost is not in that sum, by attempt. Absent: none, or stored before there was this field. */
   readonly unknown_costs?: Readonly<Record<string, CostUnknown>>;
+  /** The most that it may cost, all attempts together; decimal. Absent: whatever. */
+  readonly max_cost?: string;
+  /** With `max_cost`, what attempts of unknown cost may have cost at most, by attempt; decimals. Absent: none. */
+  readonly may_have_cost?: Readonly<Record<string, string>>;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */
   readonly last_failure: string | null;
+  /** Its trace, as W3C writes it: all that is told of the job is under that span; absent: it is not traced. */
+  readonly traceparent?: string;
+  /** The span of the caller's that the job's own is under; absent: it began the trace. */
+  readonly caller_span_id?: string;
   /** The ended job whose dead letter an operator made this one of; absent: none. */
   readonly redriven_from?: string;
+  /**
+   * Names the call of a client that waits for the answer on its connection: what its automatic retry is known by.
+   * Absent: nobody waits so.
+   */
+  readonly coalesce?: string;
+  /** The request that has taken the place of the one that made the job; absent: none. */
+  readonly joined_by?: string;
   readonly audit_seq: number;
   readonly audit_hash: string;
   /** When the audit trail goes, as a whole; null: never. Absent in jobs stored before there was this field: by the setting. */
@@ -103,12 +118,19 @@ export interface JobFacts {
   readonly others: Readonly<Record<string, unknown>>;
 }
 
+/** What a job's item keeps of its trace. */
+export type TraceFields = Pick<JobFacts, "traceparent" | "caller_span_id">;
+
 /** Failures in a row that were a deployment's. Times in Unix ms. */
 export interface Setbacks {
   /** After how many of them it had to wait: each makes the next pause longer. */
   readonly pauses: number;
   readonly since_ms: number;
   readonly last_ms: number;
+  /** They were refusals for its rate (429). */
+  readonly refused?: boolean;
+  /** Whether all since the last pause were what only an operator can cure; absent: an older version did not say. */
+  readonly needs_operator?: boolean;
 }
 
 export interface JobError {

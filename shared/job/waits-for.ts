@@ -1,13 +1,13 @@
 import { isIllness } from "../model/wait-cause.ts";
-import type { ParkedJob } from "../quota/ports.ts";
+import type { JobInLine } from "../quota/ports.ts";
 import { lineSinceMs, placeOf } from "../quota/turns/line.ts";
 import type { Queued } from "./job.ts";
 
 /** A job in a line, as the dispatcher knows it; undefined: it is in none. */
-export function inLine(job: Queued): ParkedJob | undefined {
+export function inLine(job: Queued): JobInLine | undefined {
   const { tenant_id, job_id, priority, deadline_ms, waiting } = job;
   if (waiting?.for !== "quota") return undefined;
-  const { tokens, deployments, since_ms: parked_ms } = waiting;
+  const { tokens, deployments, since_ms: joined_ms } = waiting;
   const placed = {
     tenant_id,
     job_id,
@@ -17,7 +17,7 @@ export function inLine(job: Queued): ParkedJob | undefined {
     deployments,
     since_ms: lineSinceMs(job),
   };
-  return { ...placed, parked_ms, place: placeOf(placed) };
+  return { ...placed, joined_ms, place: placeOf(placed) };
 }
 
 /** Why a job waits, in a client's words. */

@@ -1,7 +1,14 @@
 import type { TokenCredential } from "@azure/identity";
 import type { Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
-import { type BodyLimit, BodyTooLarge, exchange, utf8Text, type WholeAnswer } from "../exchange.ts";
+import {
+  type BodyLimit,
+  BodyTooLarge,
+  exchange,
+  strictUtf8Text,
+  utf8Text,
+  type WholeAnswer,
+} from "../exchange.ts";
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
 import { sha256Hex } from "../sha256.ts";
@@ -148,11 +155,15 @@ class Conversation {
       const value = headerOf(answer, header);
       return value === null ? null : this.withoutCredential(value);
     };
+    const text = isThrough(status) ? strictUtf8Text(bytes) : utf8Text(bytes);
     const nowMs = clock.now();
-    const meaning = this.#protocol.outcomeOf(
-      { status, headers: { get }, body: this.withoutCredential(utf8Text(bytes)) },
-      { endpoint, nowMs, ...(ticket === undefined ? {} : { ticket }) },
-    );
+    const meaning =
+      text === undefined
+        ? noText(status)
+        : this.#protocol.outcomeOf(
+            { status, headers: { get }, body: this.withoutCredential(text) },
+            { endpoint, nowMs, ...(ticket === undefined ? {} : { ticket }) },
+          );
     return meaning.kind === "pending"
       ? meaning
       : { ...meaning, answeredMs: nowMs, responseSha256: sha256Hex(bytes) };
@@ -185,6 +196,12 @@ class Conversation {
     });
   }
 }
+
+/** An answer cannot be kept byte for byte as a text that it is not. */
+const noText = (statusCode: number): Retry => ({
+  ...{ kind: "retry", reason: "invalid_response", statusCode, message: "the answer is no UTF-8" },
+  ...{ retryAfterMs: null, billed: "maybe", usage: null },
+});
 
 /** The lab has taken the call, so one that cannot be fetched may be billed all the same. Undefined: it was fetched. */
 function faultOfFetch(fetched: Outcome | Pending): Retry | undefined {

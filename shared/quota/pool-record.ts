@@ -1,18 +1,8 @@
 import { z } from "zod";
-import { ILLNESSES } from "../model/wait-cause.ts";
 import type { Belief } from "./belief/belief.ts";
-import type { Breaker } from "./belief/breaker.ts";
-import { poolSchema } from "./belief/pool.ts";
+import { breakerSchema } from "./belief/breaker.ts";
+import { eachLimit, poolSchema } from "./belief/pool.ts";
 import { slotsSchema } from "./slots.ts";
-
-const number = z.number();
-const breakerSchema: z.ZodType<Breaker> = z.object({
-  state: z.enum(["closed", "open", "half_open"]),
-  failing_jobs: z.array(z.string()),
-  ...{ calls: number, failures: number, counted_ms: number, latency_ms: number.nullable() },
-  fault: z.object({ illness: z.enum(ILLNESSES), message: z.string(), at_ms: number }).exactOptional(),
-  ...{ opened_ms: number, open_for_ms: number, probing_until_ms: number, ramp_from_ms: number.nullable() },
-});
 
 /** What a stored pool must be for this version to go on with it. */
 export const poolRecordSchema = z.object({
@@ -28,17 +18,16 @@ export const poolRecordSchema = z.object({
 /** A pool as all instances share it. */
 export type PoolRecord = Readonly<z.infer<typeof poolRecordSchema>>;
 
-/** Nothing is believed: whoever reads it puts the catalogue's limits in, as for a pool that was never stored. */
 const NOTHING: PoolRecord = {
   ...{ pool: { requests: null, tokens: null, not_before_ms: 0 }, breakers: {}, backlog_until_ms: 0 },
 };
 
-/** As it is stored. One that this version cannot read counts as none: what it held is learnt anew. */
+/** One that this version cannot read counts as none: what it believed is learnt anew. */
 export function poolRecordOf(stored: unknown): PoolRecord {
   return poolRecordSchema.safeParse(stored).data ?? NOTHING;
 }
 
-/** What the version before this one reckons with in every belief, whatever its shape. To be left out by the next. */
+/** What the version before this one reckons with in every belief, whatever its shape. */
 const EXPECTED = {
   ...{ drain_per_second: 0, factor: 1, window: null, pending: 0, unsure: 0, doubt: 0, seen: null },
   ...{ most_seen: 0, expected: 0, grown: 0, silent_answers: 0, lowered_ms: 0 },
@@ -46,6 +35,5 @@ const EXPECTED = {
 
 /** As it is stored, so that a neighbouring version can read it. */
 export function storedPoolRecord({ pool, ...record }: PoolRecord): object {
-  const stored = (belief: Belief | null) => (belief === null ? null : { ...EXPECTED, ...belief });
-  return { ...record, pool: { ...pool, requests: stored(pool.requests), tokens: stored(pool.tokens) } };
+  return { ...record, pool: eachLimit(pool, (belief) => ({ ...EXPECTED, ...belief }) as Belief) };
 }

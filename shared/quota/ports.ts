@@ -12,6 +12,8 @@ import type { PoolRecord } from "./pool-record.ts";
 export interface CallNews {
   readonly deployment: string;
   readonly job_id: string;
+  /** Absent: an older version does not say. */
+  readonly tenant_id?: string;
   readonly taken: Taken;
   /**
    * `refused`: 429. `failed`: the deployment's fault. `aborted`: nobody's. `unused`: it was let go, and no call was made.
@@ -23,6 +25,8 @@ export interface CallNews {
   readonly sent_ms: number | null;
   readonly headers: QuotaHeaders;
   readonly retry_after_ms: number | null;
+  /** What it used, by the answer's own word; absent: that does not say. */
+  readonly used_tokens?: number;
   /** Where it failed, why; absent: an older version does not say. */
   readonly fault?: CallFault;
   /** An instance made it out of its own slice, without asking the dispatcher. */
@@ -86,7 +90,7 @@ export interface Reports {
 }
 
 /** A job that waits for quota, as it is stored. */
-export interface ParkedJob extends JobKey {
+export interface JobInLine extends JobKey {
   readonly priority: Priority;
   readonly tokens: number;
   readonly deployments: readonly string[];
@@ -94,21 +98,21 @@ export interface ParkedJob extends JobKey {
   readonly since_ms: number;
   readonly deadline_ms: number;
   /** When it began to wait, by the clock of whoever stored that. */
-  readonly parked_ms: number;
+  readonly joined_ms: number;
   /** In the line of all that wait: turns/line.ts. */
   readonly place: string;
 }
 
-export interface ParkedJobs {
+export interface JobsInLine {
   /** Those that wait since some time, the longest first. */
-  parkedAfter(parkedMs: number, limit: number): Promise<readonly ParkedJob[]>;
+  joinedAfter(joinedMs: number, limit: number): Promise<readonly JobInLine[]>;
   /** By place, from after one text to before another, or to the end. */
   inLine(
     range: { readonly after: string; readonly before?: string },
     limit: number,
-  ): Promise<readonly ParkedJob[]>;
+  ): Promise<readonly JobInLine[]>;
   /** Those whose deadline comes before some time, the nearest first. */
-  dueBefore(deadlineMs: number, limit: number): Promise<readonly ParkedJob[]>;
+  dueBefore(deadlineMs: number, limit: number): Promise<readonly JobInLine[]>;
   /** Ids of the jobs whose call of this deployment runs: those that hold a lease for it. */
   runningOn(deployment: string): Promise<ReadonlySet<string>>;
 }

@@ -1,8 +1,8 @@
 import { z } from "zod";
 
 /**
- * Of a deployment that bears only so many calls at a time: those that an instance may begin without asking again. What
- * runs already is not counted here, for the store knows of it: each running call's job holds a lease.
+ * Calls that an instance may begin without asking again, where a deployment bears only so many at a time. What runs
+ * already is not among them: each running call's job holds a lease, so the store knows of it.
  */
 export const slotsSchema = z.object({
   calls: z.number(),
@@ -11,24 +11,23 @@ export const slotsSchema = z.object({
 });
 export type Slots = Readonly<z.infer<typeof slotsSchema>>;
 
-/** By instance. */
-export type HeldSlots = Readonly<Record<string, Slots>>;
+export type SlotsByInstance = Readonly<Record<string, Slots>>;
 
 /** What other instances may begin. */
-export function slotsOfOthers(held: HeldSlots | undefined, nowMs: number, instance?: string): number {
+export function slotsOfOthers(all: SlotsByInstance | undefined, nowMs: number, instance?: string): number {
   let calls = 0;
-  for (const [name, slots] of Object.entries(held ?? {}))
+  for (const [name, slots] of Object.entries(all ?? {}))
     if (name !== instance && slots.until_ms > nowMs) calls += slots.calls;
   return calls;
 }
 
 /** Those that have lapsed are left out. */
 export function withSlots(
-  held: HeldSlots | undefined,
+  all: SlotsByInstance | undefined,
   instance: string,
   slots: Slots,
   nowMs: number,
-): HeldSlots {
-  const live = Object.entries(held ?? {}).filter(([, { until_ms }]) => until_ms > nowMs);
+): SlotsByInstance {
+  const live = Object.entries(all ?? {}).filter(([, { until_ms }]) => until_ms > nowMs);
   return { ...Object.fromEntries(live), [instance]: slots };
 }

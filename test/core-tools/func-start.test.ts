@@ -88,9 +88,9 @@ describe("func start", () => {
         // `{*name}` takes the rest of the path; OpenAPI has no word for that.
         return (methods ?? []).map((method) => `${method} /${path}`.replace("{*", "{"));
       });
-    const { paths, servers } = apiDocument();
+    const { paths } = apiDocument();
     const documented = Object.entries(paths).flatMap(([path, item]) =>
-      Object.keys(item).map((method) => `${method.toUpperCase()} ${servers[0]?.url}${path}`),
+      Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(served.sort()).toEqual(documented.sort());
   });

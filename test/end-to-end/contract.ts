@@ -15,10 +15,9 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 ajv.addSchema(document, "openapi");
 const validators = new Map<string, ValidateFunction>();
 
-/** What the document has for a path of the service, query and prefix taken away; undefined: the path is not served. */
+/** What the document has for a path of the service, its query taken away; undefined: the path is not served. */
 function pathOf(route: string): string | undefined {
-  const [, prefix, ...segments] = route.replace(/\?.*$/, "").split("/");
-  if (prefix !== "api") return undefined;
+  const segments = route.replace(/\?.*$/, "").split("/").slice(1);
   return Object.keys(document.paths).find((path) => {
     const pattern = path.split("/").slice(1);
     return (
@@ -43,7 +42,11 @@ export function checkContract(
   const path = pathOf(route);
   const operation = path === undefined ? undefined : document.paths[path]?.[method.toLowerCase()];
   if (path === undefined || operation === undefined) {
-    const { code } = (answer.json ?? {}) as { readonly code?: string };
+    const said = (answer.json ?? {}) as {
+      readonly code?: string;
+      readonly error?: { readonly code: string };
+    };
+    const code = said.error?.code.replace("unknown_url", "route_not_found") ?? said.code;
     const status = path === undefined ? 404 : 405;
     if (answer.status === status && code === UNROUTED[status]) return;
     throw new Error(`${method} ${route} ${answer.status}: openapi.json knows no such route`);

@@ -73,6 +73,26 @@ describe("when a dependency is away", () => {
     await expect.poll(async () => (await cancel()).json.status, { timeout: 20_000 }).toBe("cancelled");
   });
 
+  it("Cosmos throttles: the status tells what it could read, and what it could not", async () => {
+    const status = () => stack.call("/api/ops/status", { key: "local-operator" });
+    await expect.poll(async () => (await status()).json.sweeper, { timeout: 20_000 }).not.toBeNull();
+    const refuse = { kind: "refuse", status: 429, retry_after_ms: 60_000 } as const;
+    cosmos.setFaults({ rules: [{ operation: "query", effect: refuse }] });
+    const { status: code, json } = await status();
+    expect([code, [...json.not_read].sort()]).toEqual([200, ["counts", "dead_letters", "jobs"]]);
+    expect(json).toMatchObject({
+      running: null,
+      lost_leases: null,
+      dead_letters: null,
+      sweeper: { took_ms: expect.any(Number) },
+    });
+    expect(json.backlog).toMatchObject({ queued: null, exact: false, jobs_read: 0 });
+    cosmos.setFaults({ rules: [{ operation: "any", effect: refuse }] });
+    expect((await status()).json.not_read).toHaveLength(4);
+    cosmos.setFaults({ rules: [] });
+    expect((await status()).json).toMatchObject({ not_read: [], running: 0 });
+  });
+
   it("Service Bus down: a submit is still accepted, and the job ends once it is back", async () => {
     const { port } = serviceBus;
     await serviceBus.close();

@@ -4,9 +4,15 @@ import Module from "node:module";
 import { app, type HttpRequest } from "@azure/functions";
 import { beforeAll, describe, expect, it } from "vitest";
 import { toHostResponse } from "../../functions/host-response.ts";
+import { registerDoor } from "../../functions/register.ts";
 import { coreApi, Registry } from "../../local/host/core-api.ts";
+import { Problem } from "../../shared/errors.ts";
 import { type Answer, json } from "../../shared/http/answer.ts";
+import { apiDoor } from "../../shared/http/api/routes.ts";
+import type { Door } from "../../shared/http/door.ts";
 import { readBytes } from "../../shared/http/request.ts";
+import { route } from "../../shared/http/route.ts";
+import type { Entrance } from "../../shared/http/serve.ts";
 import { silentLog } from "../local/host/functions.ts";
 
 /** Answers through the library, which is driven as the worker drives it: with HTTP streaming off, then on. */
@@ -35,8 +41,8 @@ beforeAll(() => {
 });
 
 /** One invocation, and what the library gives back to the host for it. */
-async function invoke(invocationId: string, method: string) {
-  const fn = registry.functions.get("f");
+async function invoke(invocationId: string, method: string, name = "f") {
+  const fn = registry.functions.get(name);
   if (fn === undefined || registry.model === undefined) throw new Error("not registered");
   const http = { url: "http://example.test/api/jobs", method, headers: {}, params: {} };
   const model = await registry.model.getInvocationModel({
@@ -76,7 +82,7 @@ describe("an answer, where the app streams", () => {
   });
 
   /** The request as the host forwards it to the app. @param send what the client sends; undefined: no body */
-  async function exchange(answer: typeof handle, send?: (client: ClientRequest) => void) {
+  async function exchange(answer: typeof handle, send?: (client: ClientRequest) => void, name?: string) {
     handle = answer;
     const id = randomUUID();
     const method = send === undefined ? "GET" : "POST";
@@ -96,7 +102,7 @@ describe("an answer, where the app streams", () => {
     );
     if (send === undefined) client.end();
     else send(client);
-    const invoked = invoke(id, method);
+    const invoked = invoke(id, method, name);
     const got = await received;
     expect((await invoked).returnValue).toBeUndefined();
     client.destroy();
@@ -124,6 +130,27 @@ describe("an answer, where the app streams", () => {
       (bytes) => json(200, { text: Buffer.from(bytes).toString() }),
       ({ code }: { code: string }) => json(413, { code }),
     );
+
+  it("is 500 in the door's form where it cannot be given, or what gives it throws", async () => {
+    const broken = (name: string, handle: () => Promise<Answer<200>>) =>
+      route({
+        ...{ name, method: "GET", path: `api/${name}`, who: "anyone", summary: "" },
+        ...{ answers: { 200: { description: "" } }, handle },
+      });
+    const unsayable = broken("unsayable", async () => ({ status: 200, headers: { x: "世" } }));
+    registerDoor(apiDoor, [unsayable], {} as Entrance);
+    const wrongDoor: Door = { ...apiDoor, refusal: () => ({ status: 99, headers: {} }) };
+    const refused = broken("refused", async () => Promise.reject(new Problem("forbidden", "no")));
+    registerDoor(wrongDoor, [refused], {} as Entrance);
+    for (const name of ["unsayable", "refused"]) {
+      const { status, headers, text } = await exchange(async () => whole, undefined, name);
+      expect([status, headers["content-type"]]).toEqual([500, "application/problem+json"]);
+      expect(JSON.parse(text)).toMatchObject({
+        code: "internal_error",
+        request_id: headers["x-ms-invocation-id"],
+      });
+    }
+  });
 
   it("to a body in chunks has all of them", async () => {
     const { status, text } = await exchange(upTo(100), (client) => {

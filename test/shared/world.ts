@@ -33,6 +33,7 @@ import {
   type StorePorts,
 } from "../../shared/service.ts";
 import type { JobKey, Stored } from "../../shared/store.ts";
+import { noTelemetry } from "../../shared/telemetry/telemetry.ts";
 import { parseTenants, type Tenants } from "../../shared/tenant/tenants.ts";
 import { submission } from "./job/samples.ts";
 import { Labs } from "./labs.ts";
@@ -172,7 +173,13 @@ export class World {
 
   #ports(clock: Clock): StorePorts {
     const cosmos = { kind: "connection_string", connectionString: this.#connectionString } as const;
-    const { ports, dispose } = cosmosPorts({ ...this.#settings, cosmos }, nobody, clock, this.#log);
+    const { ports, dispose } = cosmosPorts(
+      { ...this.#settings, cosmos },
+      nobody,
+      clock,
+      this.#log,
+      () => undefined,
+    );
     this.#dispose.push(dispose);
     const counted = Object.entries(ports).map(([name, port]) => [name, this.#counted(port)]);
     return Object.fromEntries(counted) as StorePorts;
@@ -209,7 +216,7 @@ export class World {
         releases: Object.assign(Object.create(this.releases), {
           dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
         }) as MessageList,
-        ...{ nudges: this.nudges, clock, log: this.#log },
+        ...{ nudges: this.nudges, telemetry: noTelemetry, clock, log: this.#log },
         models: {
           call: (call) => {
             this.#calls++;

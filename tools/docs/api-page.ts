@@ -33,6 +33,8 @@ interface Schema {
 const INTRODUCTION = `# API
 \`npm run docs\` writes this page from the declarations of the routes. The same contract as OpenAPI 3.1 is at \`GET /api/openapi.json\`.
 
+The routes below \`/openai/v1\` are the OpenAI door: [openai.md](openai.md) says what differs there.
+
 Bodies are JSON in snake_case, times are Unix seconds. Errors are problem+json (RFC 9457) with a stable \`code\`, at paths and for methods that are not served too. Every answer has an \`x-request-id\`. Every route but health and openapi.json needs a credential: \`Authorization: Bearer …\` (an API key, or a Microsoft Entra access token) or \`api-key: …\`. A job belongs to the tenant that submitted it; for other tenants it does not exist.
 
 Submit a job, and wait up to 30 seconds for its end. Without \`Prefer\` the answer comes at once:
@@ -74,8 +76,10 @@ const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ")
 function routes(document: Document): string {
   const lines = ["## Routes", ""];
   for (const [path, operations] of Object.entries(document.paths)) {
+    // The same routes at other paths: docs/openai.md names those.
+    if (!/^\/(api|openai\/v1)\//.test(path)) continue;
     for (const [method, operation] of Object.entries(operations)) {
-      lines.push(`### ${method.toUpperCase()} /api${path}`, `${operation.summary}.`, "");
+      lines.push(`### ${method.toUpperCase()} ${path}`, `${operation.summary}.`, "");
       const parameters = (operation.parameters ?? []).filter((parameter) => parameter.in !== "path");
       if (parameters.length > 0) {
         lines.push("| parameter | in | meaning |", "|---|---|---|");

@@ -58,7 +58,7 @@ export const ITEMS = {
     ...{ ...OF_A_JOB, kind: "job", id: "`job`", ids: "c.id = 'job'" },
     foundBy: [
       ...["/status", "/model", "/job_id", "/created_at_ms", "/wake_at_ms", "/_ts"],
-      ...["/parked_at_ms", "/parked/place", "/parked/deadline_ms", "/held/revision"],
+      ...["/parked_at_ms", "/parked/place", "/parked/deadline_ms", "/held/revision", "/coalesce"],
     ],
     until: "a day after its audit trail",
     holds: "status and scheduling, the head of the audit chain; no prompt, no answer",

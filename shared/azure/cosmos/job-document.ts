@@ -111,14 +111,20 @@ export function documentOf(job: Job): JobDocument {
     usage: ended?.usage ?? null,
     cost: job.cost,
     unknown_costs: job.unknown_costs,
+    max_cost: job.max_cost,
+    may_have_cost: job.may_have_cost,
     incomplete: ended?.incomplete,
     last_failure: job.last_failure,
     error: ended?.error ?? null,
     has_response: ended?.has_response ?? false,
     content_deleted: ended?.content_deleted ?? false,
     content_deleted_at_ms: ended?.content_deleted_at_ms,
+    traceparent: job.traceparent,
+    caller_span_id: job.caller_span_id,
     redriven_from: job.redriven_from,
     redriven_to: ended?.redriven_to,
+    coalesce: job.coalesce,
+    joined_by: job.joined_by,
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
     audit_until_ms: job.audit_until_ms,
@@ -178,6 +184,7 @@ const whatever = <T>(type: "string" | "object") =>
   z.custom<T>((value) => typeof value === type && value !== null);
 const text = z.string();
 const number = z.number();
+const decimal = text.regex(/^\d+(\.\d+)?$/, "is not a decimal");
 const cost = z.looseObject({ amount: text, currency: text });
 /** Whatever a neighbouring version has put beside its fields stays there. */
 const lease = z.looseObject({
@@ -195,7 +202,12 @@ const FACTS = z.object({
   ...{ metadata: z.record(text, text), envelope_sha256: text, created_at_ms: number, deadline_ms: number },
   ...{ not_before_ms: number.nullable(), started_at_ms: number.nullable(), attempts: number },
   attempts_lost: number.exactOptional(),
-  setbacks: z.looseObject({ pauses: number, since_ms: number, last_ms: number }).exactOptional(),
+  setbacks: z
+    .looseObject({
+      ...{ pauses: number, since_ms: number, last_ms: number },
+      ...{ refused: z.boolean().exactOptional(), needs_operator: z.boolean().exactOptional() },
+    })
+    .exactOptional(),
   ...{ attempts_spent: number, budget_claims: z.record(text, text).exactOptional() },
   ...{ refused_by: z.array(text), tried: z.array(text), deployment: text.nullable() },
   ...{
@@ -204,8 +216,12 @@ const FACTS = z.object({
     cost: cost.nullable(),
     last_failure: text.nullable(),
   },
+  ...{ traceparent: text.exactOptional(), caller_span_id: text.exactOptional() },
   ...{ redriven_from: text.exactOptional(), audit_seq: number, audit_hash: text },
+  ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
+  max_cost: decimal.exactOptional(),
+  may_have_cost: z.record(text, decimal).exactOptional(),
   audit_until_ms: number.nullable().exactOptional(),
   content_until_ms: number.exactOptional(),
 });

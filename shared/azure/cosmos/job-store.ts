@@ -227,6 +227,18 @@ export class CosmosJobStore implements JobStore {
     return { jobs, hasMore: resources.length > filter.limit };
   }
 
+  async coalescing(tenantId: string, coalesce: string, sinceMs: number): Promise<readonly Job[]> {
+    const query = queryOf(ITEMS.job, {
+      where: "c.coalesce = @coalesce AND c.created_at_ms >= @since",
+      parameters: { "@coalesce": coalesce, "@since": sinceMs },
+    });
+    const found = await storeOperation("coalescing", (abortSignal) =>
+      this.#jobs.container.items.query<object>(query, { partitionKey: [tenantId], abortSignal }).fetchAll(),
+    );
+    const jobs = found.resources.flatMap((item) => this.#jobs.readable(() => jobOf(item)));
+    return jobs.sort((a, b) => a.created_at_ms - b.created_at_ms || (a.job_id < b.job_id ? -1 : 1));
+  }
+
   async hasRecord(key: JobKey, record: AuditRecord): Promise<boolean> {
     return (await readRecord(this.#jobs, key, record.seq))?.hash === record.hash;
   }

@@ -63,7 +63,7 @@ export const controlAuditRoute = route({
       .enum(CONTROL_SCOPES, `must be one of ${scopes}`)
       .default("switches")
       .describe(
-        "Redrives of dead letters; switches, limits and weights; what a trail must say; roots of secrets.",
+        "Redrives of dead letters; switches, limits and weights; corrections of accounts; what a trail must say; roots of secrets.",
       ),
     limit,
     before: z
@@ -85,6 +85,6 @@ export const controlAuditRoute = route({
       last_seq: records.at(-1)?.seq ?? null,
       has_more: hasMore,
     };
-    return json(200, page, { "cache-control": "no-store" });
+    return json(200, page);
   },
 });

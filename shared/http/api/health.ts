@@ -62,7 +62,6 @@ export const healthRoute = route({
     );
     const ok = lines.every((line) => line.status === "ok");
     const health: z.input<typeof healthSchema> = { status: ok ? "ok" : "unavailable", dependencies: lines };
-    const headers = { "cache-control": "no-store" };
-    return ok ? json(200, health, headers) : json(503, health, { ...headers, "retry-after": "5" });
+    return ok ? json(200, health) : json(503, health, { "retry-after": "5" });
   },
 });

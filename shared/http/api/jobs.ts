@@ -7,7 +7,7 @@ import type { Job } from "../../job/job.ts";
 import type { JobStore } from "../../job/ports.ts";
 import { inLine } from "../../job/waits-for.ts";
 import { MAX_AHEAD, MAX_WAIT_SECONDS } from "../../limits.ts";
-import type { ParkedJobs } from "../../quota/ports.ts";
+import type { JobsInLine } from "../../quota/ports.ts";
 import { laneOf } from "../../quota/turns/line.ts";
 import { hasEnded, STATUSES } from "../../status.ts";
 import type { JobKey } from "../../store.ts";
@@ -31,7 +31,7 @@ import { JOB_ID, jobInPath, limit, name, prefer } from "./parameters.ts";
 
 export interface JobRoutesDeps extends EndingDeps, EndDeps {
   readonly throttle: Throttle;
-  readonly parkedJobs: Pick<ParkedJobs, "inLine">;
+  readonly jobsInLine: Pick<JobsInLine, "inLine">;
 }
 
 const list = route({
@@ -81,10 +81,10 @@ const keyOf = ({ id: tenant_id }: Tenant, { id: job_id }: { readonly id: string 
 });
 
 /** How many of its tenant's jobs are before it in its line; null: it is in none. */
-async function aheadOf({ parkedJobs }: JobRoutesDeps, job: Job): Promise<number | null> {
+async function aheadOf({ jobsInLine }: JobRoutesDeps, job: Job): Promise<number | null> {
   const place = job.status === "queued" ? inLine(job)?.place : undefined;
   if (place === undefined) return null;
-  const before = await parkedJobs.inLine({ after: `${laneOf(place)}/`, before: place }, MAX_AHEAD);
+  const before = await jobsInLine.inLine({ after: `${laneOf(place)}/`, before: place }, MAX_AHEAD);
   return before.length;
 }
 
@@ -115,7 +115,6 @@ const get = route({
     const headers = {
       ...(waited ? { "preference-applied": `wait=${asked.Prefer}` } : {}),
       ...(hasEnded(job.status) ? {} : { "retry-after": String(retryAfterSeconds(job, nowMs)) }),
-      "cache-control": "private, no-cache",
       etag,
     };
     if (matchesEtag(asked["If-None-Match"], etag)) return { status: 304, headers };

@@ -49,7 +49,7 @@ export const modelsRoute = route({
 });
 
 /** The models this tenant may use, and what each deployment behind them can do for it. */
-function modelsFor(catalogue: Catalogue, tenant: Tenant) {
+export function modelsFor(catalogue: Catalogue, tenant: Tenant) {
   return catalogue.models.flatMap((model) => {
     const allowed = model.targets.filter((t) => denialOf(t.deployment, tenant) === undefined);
     return mayUse(tenant.allow_models, model.id) && allowed.length > 0 ? [modelResource(model, allowed)] : [];

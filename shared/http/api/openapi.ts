@@ -1,23 +1,30 @@
 import { z } from "zod";
 import { ERRORS, type ProblemCode } from "../../errors.ts";
+import type { Door } from "../door.ts";
 import type { AnswerSpec, RouteContract } from "../route.ts";
-import { problemSchema } from "./problem.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Paths of the document are relative to its server. */
-const SERVER = "/api";
+/** What a door's contract says: its routes, and the form of its refusals. */
+export interface DoorContract {
+  readonly door: Pick<Door, "refusals">;
+  readonly routes: readonly RouteContract[];
+}
 
-/** The native door's contract, OpenAPI 3.1, from the declarations of its routes. */
-export function openapiDocument(routes: readonly RouteContract[]) {
+/** The contract of the doors, OpenAPI 3.1, from the declarations of their routes. */
+export function openapiDocument(doors: readonly DoorContract[]) {
+  const routes = doors.flatMap(({ routes }) => routes);
   // A default makes a field optional where it is taken, and certain where it is answered.
   const taken = written("input", routes.flatMap(takenBy));
-  const answered = written("output", [problemSchema, ...routes.flatMap(answeredBy)]);
+  const refusals = doors.map(({ door }) => door.refusals.schema);
+  const answered = written("output", [...refusals, ...routes.flatMap(answeredBy)]);
   const of = (schema: z.core.$ZodType) => taken.of.get(schema) ?? answered.of.get(schema) ?? {};
   const paths: Record<string, Record<string, Json>> = {};
-  for (const each of routes) {
-    const path = `/${each.path}`.slice(SERVER.length).replace("{*", "{");
-    paths[path] = { ...paths[path], [each.method.toLowerCase()]: operationOf(each, of) };
+  for (const { door, routes } of doors) {
+    for (const each of routes) {
+      const path = `/${each.path}`.replace("{*", "{");
+      paths[path] = { ...paths[path], [each.method.toLowerCase()]: operationOf(each, of, door) };
+    }
   }
   return {
     openapi: "3.1.0",
@@ -28,7 +35,7 @@ export function openapiDocument(routes: readonly RouteContract[]) {
         "Asynchronous inference across every lab's models. Submit a job, get 202, poll until it has ended.",
       license: { name: "MIT", identifier: "MIT" },
     },
-    servers: [{ url: SERVER }],
+    servers: [{ url: "/" }],
     security: [{ bearer: [] }, { api_key: [] }],
     paths,
     components: {
@@ -71,7 +78,7 @@ function written(io: "input" | "output", schemas: readonly z.core.$ZodType[]) {
 
 type Written = (schema: z.core.$ZodType) => Json;
 
-function operationOf(each: RouteContract, of: Written): Json {
+function operationOf(each: RouteContract, of: Written, { refusals }: DoorContract["door"]): Json {
   const { name, who, summary, params, query, headers, body, answers } = each;
   const parameters = [
     ...fieldsOf(params?.schema).map(([name, field]) => ({
@@ -88,7 +95,7 @@ function operationOf(each: RouteContract, of: Written): Json {
     ...(who === "anyone" ? { security: [] } : {}),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body === undefined ? {} : { requestBody: { required: true, ...jsonContent(of(body.schema)) } }),
-    responses: { ...Object.fromEntries(answersOf), ...problemsOf(errorsOf(each), of(problemSchema)) },
+    responses: { ...Object.fromEntries(answersOf), ...problemsOf(errorsOf(each), refusals, of) },
   };
 }
 
@@ -98,7 +105,7 @@ function parameter(where: "path" | "query" | "header", name: string, { descripti
 
 const jsonContent = (schema: Json, type = "application/json") => ({ content: { [type]: { schema } } });
 
-function answerOf({ description, schema, headers = {} }: AnswerSpec, of: Written): Json {
+function answerOf({ description, schema, type, headers = {} }: AnswerSpec, of: Written): Json {
   const named = Object.entries(headers).map(([name, description]) => [
     name,
     { description, schema: { type: "string" } },
@@ -106,7 +113,7 @@ function answerOf({ description, schema, headers = {} }: AnswerSpec, of: Written
   return {
     description,
     ...(named.length > 0 ? { headers: Object.fromEntries(named) } : {}),
-    ...(schema === undefined ? {} : jsonContent(of(schema))),
+    ...(schema === undefined ? {} : jsonContent(of(schema), type)),
   };
 }
 
@@ -133,14 +140,15 @@ function errorsOf({ who, query, body, errors = [] }: RouteContract): readonly Pr
 }
 
 /** Errors by their status. */
-function problemsOf(codes: readonly ProblemCode[], schema: Json): Json {
-  const byStatus = Object.entries(Object.groupBy(codes, (code) => ERRORS[code].status));
+function problemsOf(codes: readonly ProblemCode[], refusals: Door["refusals"], of: Written): Json {
+  const { statusOf, schema, type } = refusals;
+  const byStatus = Object.entries(Object.groupBy(codes, statusOf));
   return Object.fromEntries(
     byStatus.map(([status, those = []]) => [
       status,
       {
         description: those.map((code) => `\`${code}\`: ${ERRORS[code].title}.`).join(" "),
-        ...jsonContent(schema, "application/problem+json"),
+        ...jsonContent(of(schema), type),
       },
     ]),
   );

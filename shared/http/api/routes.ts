@@ -1,7 +1,10 @@
 import { z } from "zod";
+import { ERRORS } from "../../errors.ts";
 import { jsonText } from "../answer.ts";
 import type { Door } from "../door.ts";
+import { openaiDoor, openaiRoutes } from "../openai/routes.ts";
 import { type Route, route } from "../route.ts";
+import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
@@ -13,13 +16,21 @@ import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.
 import { opsJobRoutes } from "./ops-jobs.ts";
 import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
-import { problemAnswer } from "./problem.ts";
+import { problemAnswer, problemSchema } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
 import { type SubmitRouteDeps, submitRoute } from "./submit.ts";
 import { type UsageRoutesDeps, usageRoutes } from "./usage.ts";
 
 /** The native door: JSON in snake_case, refusals as problem+json. */
-export const apiDoor: Door = { prefixes: ["api"], refusal: problemAnswer };
+export const apiDoor: Door = {
+  prefixes: ["api"],
+  refusal: problemAnswer,
+  refusals: {
+    type: "application/problem+json",
+    schema: problemSchema,
+    statusOf: (code) => ERRORS[code].status,
+  },
+};
 
 /** What its handlers need, all together. */
 export type ApiDeps = SubmitRouteDeps &
@@ -32,7 +43,8 @@ export type ApiDeps = SubmitRouteDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
   ProofRoutesDeps &
-  UsageRoutesDeps;
+  UsageRoutesDeps &
+  AccountCorrectionDeps;
 
 let document: string | undefined;
 
@@ -65,9 +77,13 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...deadLetterRoutes,
   ...overridesRoutes,
   ...usageRoutes,
+  accountCorrectionRoute,
 ];
 
-/** The contract, as GET /api/openapi.json answers it. */
+/** The contract of both doors, as GET /api/openapi.json answers it. */
 export function apiDocument() {
-  return openapiDocument(apiRoutes);
+  return openapiDocument([
+    { door: apiDoor, routes: apiRoutes },
+    { door: openaiDoor, routes: openaiRoutes },
+  ]);
 }

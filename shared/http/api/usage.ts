@@ -131,7 +131,7 @@ async function usage(deps: UsageRoutesDeps, asked: Asked, tenantId: string | und
         ? null
         : budgetResource(budget, await budgets.account(tenantId), clock.now()),
   };
-  return json(200, body, { "cache-control": "no-store" });
+  return json(200, body);
 }
 
 const DAY_SECONDS = 86_400;

@@ -41,12 +41,15 @@ export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
   const { job } = draft;
   const { status, nowMs, call, error, incomplete, response, outbox } = ending;
   const lease = leaseOf(job);
+  // Its call may still go on, and what that cost comes late, or never.
+  const isCutOff = lease !== null && call === undefined;
   const entry: AuditEntry = {
     event: status,
     actor: ending.actor,
     ...(lease === null ? {} : attemptFields(job.attempts, lease)),
     ...(call === undefined ? {} : callFields(call)),
     ...(response === undefined ? {} : storedFields(response, call)),
+    ...(isCutOff ? { cost_unknown: "no_answer" } : {}),
     reason: ending.reason ?? error?.code ?? null,
   };
   const ended = recorded(draft, nowMs, entry, {
@@ -57,6 +60,7 @@ export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
     has_response: response !== undefined,
     content_deleted: false,
     usage: call?.usage ?? null,
+    ...(isCutOff ? withCost(job, job.attempts, { cost: null, costUnknown: "no_answer" }) : {}),
     ...(call === undefined ? {} : withCost(job, job.attempts, call)),
     ...(incomplete === undefined ? {} : { incomplete }),
   });

@@ -2,7 +2,7 @@ import { type AuditEntry, type AuditRecord, GENESIS_HASH, nextRecord } from "../
 import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
-import type { Endpoint, Job, Queued, StoredRequest } from "../job.ts";
+import type { Endpoint, Job, Queued, StoredRequest, TraceFields } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -15,6 +15,12 @@ export interface Submission {
   readonly notBeforeMs: number | null;
   readonly deadlineMs: number;
   readonly envelopeSha256: string;
+  /** Decimal. Absent: it may cost whatever it costs. */
+  readonly maxCost?: string | undefined;
+  /** The caller's, where it sent one. */
+  readonly traceparent?: string | undefined;
+  /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
+  readonly coalesce?: string;
 }
 
 export interface Accepted {
@@ -45,6 +51,7 @@ export interface AcceptedBy {
   readonly nowMs: number;
   readonly nudgeGraceMs: number;
   readonly retention: Retention;
+  readonly trace?: TraceFields;
   /** The ended job that this one is made of. */
   readonly redrivenFrom?: string;
 }
@@ -72,13 +79,18 @@ const secondsOf = (ms: number) => Math.floor(ms / 1000);
 
 export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
   const { nowMs } = by;
+  const { maxCost } = submission;
+  const reasons = [
+    ...(by.redrivenFrom === undefined ? [] : [`redriven from ${by.redrivenFrom}`]),
+    ...(maxCost === undefined ? [] : [`max_cost ${maxCost}`]),
+  ];
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
   const until = keptUntil({ deadline_ms: submission.deadlineMs }, by.retention);
   const entry: AuditEntry = {
     event: "accepted",
     actor: by.actor,
     request_sha256: submission.envelopeSha256,
-    reason: by.redrivenFrom === undefined ? null : `redriven from ${by.redrivenFrom}`,
+    reason: reasons.length === 0 ? null : reasons.join("; "),
   };
   const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, entry, {
     format: 2,
@@ -112,8 +124,11 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     provider: null,
     simulated: false,
     cost: null,
+    ...(maxCost === undefined ? {} : { max_cost: maxCost }),
     last_failure: null,
+    ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
+    ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
     audit_seq: record.seq,
     audit_hash: record.hash,
     ...until,

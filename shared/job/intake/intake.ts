@@ -36,11 +36,8 @@ export interface IntakeDeps extends SubmitDeps, HeldCallDeps {
 }
 
 /**
- * Takes a job in: stored before this returns, and never twice for one idempotency key. Then waits up to `waitSeconds`
- * for its end; whatever goes wrong with the waiting, the job was accepted.
- * @throws Problem request_too_large, model_not_found, model_not_allowed, endpoint_not_supported,
- *   capability_not_supported, idempotency_key_reused, budget_exceeded, and the door's own refusal
- * @throws StoreUnavailable
+ * Takes a job in, and waits up to `waitSeconds` for its end; whatever goes wrong with the waiting, the job was accepted.
+ * @throws as `accept`
  */
 export async function takeIn(
   deps: IntakeDeps,
@@ -48,12 +45,18 @@ export async function takeIn(
   by: SubmittedBy,
   waitSeconds: number,
 ): Promise<Awaited<EndedJob>> {
-  refuseStoredSize(submit.bodyText);
-  const job = await accepted(deps, submit, by);
+  const job = await accept(deps, submit, by);
   return waitFor(deps, by.tenant, job, waitSeconds > 0 && isLong(submit.bodyText) ? 0 : waitSeconds);
 }
 
-async function accepted(deps: IntakeDeps, submit: Submit, by: SubmittedBy): Promise<Stored<Job>> {
+/**
+ * Takes a job in: stored before this returns, and never twice for one idempotency key.
+ * @throws Problem request_too_large, model_not_found, model_not_allowed, endpoint_not_supported,
+ *   capability_not_supported, idempotency_key_reused, budget_exceeded, and the door's own refusal
+ * @throws StoreUnavailable
+ */
+export async function accept(deps: IntakeDeps, submit: Submit, by: SubmittedBy): Promise<Stored<Job>> {
+  refuseStoredSize(submit.bodyText);
   const { tenant, actor } = by;
   const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), tenant, submit);
   if (refusal !== undefined) {

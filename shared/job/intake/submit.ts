@@ -5,7 +5,7 @@ import { type Log, reasonOf } from "../../log.ts";
 import { type Stored, StoreUnavailable } from "../../store.ts";
 import type { Job } from "../job.ts";
 import { nudgeStored } from "../nudge.ts";
-import type { JobStore, Nudges } from "../ports.ts";
+import type { JobStore, Nudges, Traces } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
 import { type Accepted, acceptJob, jobIdOfKey, type Retention, type Submission } from "./accept.ts";
 
@@ -14,6 +14,7 @@ export interface SubmitDeps {
   readonly nudges: Nudges;
   readonly running: RunningJobs;
   readonly budgets: SubmitBudgets;
+  readonly traces: Traces;
   readonly clock: Clock;
   readonly log: Log;
   readonly newJobId: () => string;
@@ -48,7 +49,9 @@ export async function submitJob(
     throw refusal;
   const nowMs = deps.clock.now();
   const { nudgeGraceMs, retention } = deps;
-  const accepted = acceptJob(submission, { tenantId, jobId, actor, nowMs, nudgeGraceMs, retention });
+  const trace = deps.traces.begin(submission.traceparent);
+  const acceptedBy = { tenantId, jobId, actor, nowMs, nudgeGraceMs, retention, trace };
+  const accepted = acceptJob(submission, acceptedBy);
   const created = await create(deps, accepted, nowMs);
   if (created.kind === "written") {
     const job: Stored<Job> = { value: accepted.job, etag: created.etag };

@@ -1,8 +1,9 @@
+import type { Ask } from "../../budget/account.ts";
+import { mostCostOf } from "../../model/bill.ts";
 import type { Deployment } from "../../model/catalogue.ts";
-import { costAtMost } from "../../model/cost.ts";
 import { protocolOf, readAsk } from "../../model/protocol/protocols.ts";
 import type { RequestAsk } from "../../model/request-ask.ts";
-import { admissionTokens, outputTokensAtMost } from "../../model/token-estimate.ts";
+import { admissionTokens } from "../../model/token-estimate.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { Job, StoredRequest } from "../job.ts";
 
@@ -23,7 +24,7 @@ export class PreparedRequest {
   #prepared(deployment: Deployment): { text: string; sha256: string } {
     let prepared = this.#texts.get(deployment.name);
     if (prepared === undefined) {
-      const text = protocolOf(deployment).bodyFor(this.stored.body, deployment);
+      const text = protocolOf(deployment).bodyFor(this.stored.body, deployment, false);
       prepared = { text, sha256: sha256Hex(text) };
       this.#texts.set(deployment.name, prepared);
     }
@@ -38,14 +39,12 @@ export class PreparedRequest {
     return this.#prepared(deployment).sha256;
   }
 
-  /** What its call may cost: the prompt by its estimate, and the longest answer. Decimal. */
-  costAtMost(deployment: Deployment): string {
-    const { tokens, serviceTier, capabilities } = this.ask;
-    const output = outputTokensAtMost(tokens, deployment.max_output_tokens);
-    return costAtMost(
-      { input: tokens.promptTokens, output, serviceTier },
-      deployment.price,
-      capabilities.has("audio"),
-    ).amount;
+  /** What is to be put aside for its call. */
+  money(deployment: Deployment): Pick<Ask, "amount" | "unlimited"> {
+    const { ask } = this;
+    const amountFor = (answerTokens?: number) => mostCostOf(ask, deployment, answerTokens).amount;
+    const isUnlimited = ask.tokens.outputTokensAsked === null && ask.tokens.answers > 0;
+    const unlimited = { deployment: deployment.name, amountFor };
+    return { amount: amountFor(), ...(isUnlimited ? { unlimited } : {}) };
   }
 }

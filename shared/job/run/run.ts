@@ -1,9 +1,12 @@
+import { MAX_NUDGE_LOOKS } from "../../limits.ts";
 import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
+import { plausible } from "../../model/plausible.ts";
+import type { Usage } from "../../model/usage.ts";
 import { isDispatchers } from "../../quota/signed-grants.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
-import { afterCall, callFacts, costOfCall, type EndedCall } from "../after-call.ts";
+import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
 import { end } from "../ending/end.ts";
 import {
   type InProgress,
@@ -36,8 +39,6 @@ import { lostCost, takeOver } from "./take-over.ts";
 
 /** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
 const FIRST_LOOK_AGAIN_MS = 1_000;
-/** A job not found after this many looks (about an hour and a half) does not exist. */
-const MAX_LOOKS = 12;
 const MAX_LOOK_AGAIN_MS = 900_000;
 /** A claim that met a newer version (a sweep's, a cancel's) looks once more at what that left to do. */
 const MAX_READS = 3;
@@ -136,7 +137,7 @@ async function standBy(deps: RunDeps, { plan, unpaid }: Admitted, job: Job): Pro
   if (job.status !== "queued") return;
   const line = plan.next === "wait" ? inLine(job) : undefined;
   if (line !== undefined) await deps.quota.waitsInLine(line);
-  if (plan.next === "money") deps.budgets.waits(job, unpaid ?? "0");
+  if (plan.next === "money") deps.budgets.waits(job, unpaid);
 }
 
 /** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */
@@ -152,7 +153,7 @@ async function carryOut(
   while (plan.next === "call") {
     const claimed = adopted(stored, plan.claimId);
     if (claimed === undefined) throw new TypeError("a claim that was stored is not there");
-    quota ??= takenHere(deps, plan.deployment, request, claimed.value.job_id);
+    quota ??= takenHere(deps, plan.deployment, request, claimed.value);
     const settled = await attempt(deps, claimed, plan.deployment, request, quota);
     if (settled === undefined) return;
     ({ plan, stored, paid, quota } = settled);
@@ -185,27 +186,32 @@ async function attempt(
   const sentMs = deps.clock.now();
   let next: TakenQuota | undefined;
   try {
-    const outcome = await deps.models.call({
+    const answered = await deps.models.call({
       ...{ deployment, endpoint, tenantId, jobId, attempt: attempts, signal: claim.signal },
       body: request.textFor(deployment),
     });
-    const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
+    const { outcome, implausible } = plausible(answered, request.ask, deployment);
+    if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);
+    const { ask } = request;
+    const call: EndedCall = { outcome, deployment, ask, latencyMs: deps.clock.monotonic() - startedAt };
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
     logCall(deps, claimed.value, call);
-    await deps.quota.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
+    const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
+    const heard = { ...call, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
+    await deps.quota.heard(heard);
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) => {
       giveBack(deps, next, jobId);
       const plan = afterCall(job, call, circumstances(deps, tenantId, request, told));
       // The next call counts from the moment it is decided on.
-      next = plan.next === "call" ? takenHere(deps, plan.deployment, request, jobId) : undefined;
+      next = plan.next === "call" ? takenHere(deps, plan.deployment, request, job) : undefined;
       return plan;
     });
     const taken = next;
     if (settled.kind === "settled") next = undefined;
     if (settled.kind !== "settled") await recordLate(deps, claimed.value, lease, call);
-    const paid = deps.budgets.settle(claimId, costOfCall(call)?.amount ?? null);
+    const paid = deps.budgets.settle(claimId, spentIn(call));
     if (settled.kind === "settled") return { ...settled, paid, quota: taken };
     await paid;
     return undefined;
@@ -249,6 +255,13 @@ function logCall(deps: RunDeps, job: Job, call: EndedCall): void {
   });
 }
 
+function logImplausible(deps: RunDeps, job: Job, { name: deployment }: Deployment, usage: Usage): void {
+  const { job_id, attempts: attempt } = job;
+  const { input_tokens, output_tokens, total_tokens } = usage;
+  const told = { input_tokens, output_tokens, total_tokens };
+  deps.log.warn("usage_implausible", { job_id, attempt, deployment, ...told });
+}
+
 async function requestLost(deps: RunDeps, start: Draft<Queued>, etag: string): Promise<void> {
   const ended = end(start, {
     status: "failed",
@@ -271,7 +284,7 @@ function lookAgainMs(looks: number): number {
  */
 async function lookAgain(deps: RunDeps, nudge: Nudge): Promise<void> {
   const looks = nudge.looks ?? 0;
-  if (looks >= MAX_LOOKS) {
+  if (looks >= MAX_NUDGE_LOOKS) {
     deps.log.error("job_never_found", { job_id: nudge.job_id, looks });
     return;
   }
@@ -285,5 +298,8 @@ async function lookAgain(deps: RunDeps, nudge: Nudge): Promise<void> {
 async function lookWhenDue(deps: RunDeps, nudge: Nudge, dueMs: number): Promise<void> {
   const looks = nudge.looks ?? 0;
   const extraMs = looks === 0 ? 0 : lookAgainMs(looks - 1);
-  await deps.nudges.send({ ...nudge, looks: Math.min(looks + 1, MAX_LOOKS - 1) }, { atMs: dueMs + extraMs });
+  await deps.nudges.send(
+    { ...nudge, looks: Math.min(looks + 1, MAX_NUDGE_LOOKS - 1) },
+    { atMs: dueMs + extraMs },
+  );
 }

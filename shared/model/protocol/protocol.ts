@@ -43,8 +43,11 @@ export interface Protocol {
   dialectFaults(dialect: Dialect): string[];
   /** Why a request cannot be put to a deployment, in a few words; undefined: it can. @param body the parsed JSON */
   unsayable(body: unknown, deployment: SpokenTo): string | undefined;
-  /** The request as it is sent, one that is not `unsayable`: the client's, byte for byte, but for what must differ. */
-  bodyFor(bodyText: string, deployment: SpokenTo): string;
+  /**
+   * The request as it is sent, one that is not `unsayable`: the client's, byte for byte, but for what must differ. What
+   * the client says of a stream is not the lab's business: whether one is wanted now is.
+   */
+  bodyFor(bodyText: string, deployment: SpokenTo, isStreamed: boolean): string;
   /** Where an endpoint's calls go, below the deployment's `base_url`. */
   pathOf(endpoint: Endpoint): string;
   /** Headers of each call. @param credential a key or an Entra token; null: the deployment wants none */

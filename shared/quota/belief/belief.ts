@@ -1,18 +1,16 @@
 import { z } from "zod";
+import { clamped } from "../../bounds.ts";
 
 /**
- * What is believed of one kind of quota (requests, or tokens) of a pool: three types, by how it is enforced. Plain data,
- * for it is stored under these names; amounts in units of that kind, times in Unix ms. How answers change a belief:
- * learning.ts.
+ * What is believed of one kind of quota (requests, or tokens) of a pool, by how it is enforced. Stored under these
+ * names; amounts in units of that kind, times in Unix ms. How answers change a belief: learning.ts.
  */
 const KNOWN = {
-  /** The catalogue's; null where it names none. Never exceeded, whatever headers say. */
+  /** The catalogue's, which is never exceeded; null: it names none. */
   ceiling_per_second: z.number().nullable(),
-  /** What flows in a second, by the catalogue or by headers, whichever is lower. */
   per_second: z.number().positive(),
-  /** Over how long the limit is counted; null: not known. */
+  /** Over how long the limit is counted; null: unknown. */
   window_ms: z.number().nullable(),
-  /** The most that may be there at once. */
   capacity: z.number().positive(),
   /** There at `at_ms`; below zero after a call larger than all that can be there. */
   level: z.number(),
@@ -24,7 +22,7 @@ const KNOWN = {
 /** What was left just after a call had been let in. */
 const sighting = z.object({
   ...{ at_ms: z.number(), spent: z.number(), left: z.number() },
-  /** It tells no shape: what had been spent when the call arrived is not known, or nothing was seen at all. */
+  /** It tells no shape: what had been spent when the call arrived is not known. */
   rough: z.boolean().optional(),
   /** When all is there again, by the answer's own word. */
   full_ms: z.number().optional(),
@@ -33,7 +31,6 @@ const sighting = z.object({
 /** Between sightings: how quota flows back tells a bucket from a window. */
 const EVIDENCE = {
   seen: sighting.nullable(),
-  /** The most that was ever seen to be there. */
   most_seen: z.number(),
   /** What should have flowed back between sightings of a bucket, and what did. */
   expected: z.number(),
@@ -65,7 +62,7 @@ const window = z.object({
   factor: z.number().positive(),
   /** How far the server's count may be above ours, as a share: learnt from windows whose calls have all come back. */
   doubt: z.number(),
-  /** Of what was taken in this window, what no answer has told of yet. */
+  /** What was taken in this window and no answer has told of yet. */
   pending: z.number(),
   /** What was taken in this window since all calls were last back, so that the level was sure. */
   unsure: z.number(),
@@ -77,7 +74,7 @@ const window = z.object({
       ...{ began_ms: z.number(), began_spent: z.number(), ends_ms: z.number() },
       /** Whether `ends_ms` is by a call whose arrival is known. */
       ends_exact: z.boolean(),
-      /** The least that was seen to be left of it, and when the call was let go that saw it; null: nothing was seen. */
+      /** The least that was seen to be left, and when the call was let go that saw it; null: nothing was seen. */
       least_left: z.number().nullable(),
       least_ms: z.number(),
       /** Later calls that saw more: in a window there are none. */
@@ -116,6 +113,9 @@ const SILENT_GROWTH_SHARE = 0.01;
 const GUESS_GROWTH_SHARE = 0.01;
 /** However much others take, this share of the rate is tried for. */
 export const LEAST_FLOW_SHARE = 0.05;
+/** Nobody's limit is less than one a minute, nor counted over more than an hour. */
+const LEAST_PER_SECOND = 1 / 60;
+export const MOST_WINDOW_MS = 3_600_000;
 /** Half of the drain is forgotten in so long without news of it; where refusals alone tell of it, in longer. */
 const DRAIN_HALF_LIFE_SECONDS = 60;
 const SILENT_HALF_LIFE_SECONDS = 300;
@@ -123,8 +123,8 @@ const SILENT_HALF_LIFE_SECONDS = 300;
 const MOST_NEEDED_SHARE = 0.98;
 /** Limits are so much a minute: what was asked for within it, however much, is forgotten after it. */
 const MOST_DEBT_SECONDS = 60;
-/** A time further ahead than this is of a clock that was wrong. */
-const CLOCKS_APART_MS = 60_000;
+/** A moment further ahead than this is of a clock that was wrong. */
+export const CLOCKS_APART_MS = 60_000;
 
 export interface Limit {
   /** What the catalogue names; null: nothing. */
@@ -132,7 +132,7 @@ export interface Limit {
   /** What is believed to flow. */
   readonly perSecond: number;
   readonly windowSeconds?: number | undefined;
-  /** As the catalogue names it; a window is still looked for, for nobody knows when it began. */
+  /** The catalogue's. A window is still looked for: nobody knows when it began. */
   readonly shape?: "bucket" | "window" | undefined;
 }
 
@@ -153,7 +153,6 @@ function carefully(perSecond: number): number {
   return Math.max(1, perSecond * CAREFUL_SECONDS);
 }
 
-/** It is a bucket. */
 export function bucketOf(b: Belief, capacity: number): Bucket {
   const { ceiling_per_second, per_second, window_ms, at_ms, spent } = b;
   const whole = Math.max(1, capacity);
@@ -169,15 +168,12 @@ export function wholeOf({ per_second, window_ms }: Belief): number {
   return (per_second * (window_ms ?? SHORT_WINDOW_MS)) / 1000;
 }
 
-/** Whether it is worth telling a window from a bucket. */
+/** A shorter window is as well taken for a bucket. */
 export function isLong(windowMs: number | null): boolean {
   return windowMs !== null && windowMs > SHORT_WINDOW_MS;
 }
 
-/**
- * Where jobs wait and no answer has told yet what is there: begins as if others had just used it all up. A call too many
- * is refused, one of each of many limits; one that waits until so much has flowed in waits once, and not for long.
- */
+/** Where jobs wait and no answer has told yet what is there: begins as if others had just used it all up. */
 export function fromNothing(b: Belief, nowMs: number): Belief {
   if (b.shape !== "unknown" || b.seen !== null || b.silent_answers > 0) return b;
   const level = Math.min(b.level, Math.max(0, b.level - b.per_second * CAREFUL_SECONDS));
@@ -186,7 +182,6 @@ export function fromNothing(b: Belief, nowMs: number): Belief {
   return { ...b, level, seen: { at_ms: nowMs, spent: b.spent, left, rough: true, full_ms } };
 }
 
-/** Another rate than was believed. */
 export function withRate(b: Belief, perSecond: number): Belief {
   if (Math.abs(perSecond - b.per_second) < b.per_second * 0.01) return b;
   const capacity = Math.max(1, (b.capacity * perSecond) / b.per_second);
@@ -196,11 +191,36 @@ export function withRate(b: Belief, perSecond: number): Belief {
   return b.shape === "bucket" ? { ...b, ...anew, drain_per_second: 0 } : { ...b, ...anew };
 }
 
+/** The most that can be there, and the most that a server can hold against us: a minute's flow, or a window's. */
+export function mostOf(b: Belief): number {
+  const seconds = Math.max(MOST_DEBT_SECONDS, (b.window_ms ?? 0) / 1000);
+  return Math.max(1, (b.ceiling_per_second ?? b.per_second) * seconds);
+}
+
+/** As it was stored: what no answer and no clock can have taught is set to what it can be. */
+export function within(b: Belief, nowMs: number): Belief {
+  const ceiling = b.ceiling_per_second ?? Number.MAX_SAFE_INTEGER;
+  const per_second = clamped(b.per_second, Math.min(LEAST_PER_SECOND, ceiling), ceiling);
+  const window_ms = b.window_ms === null ? null : clamped(b.window_ms, 0, MOST_WINDOW_MS);
+  const most = mostOf({ ...b, per_second, window_ms });
+  const capacity = Math.min(b.capacity, most);
+  const known = { per_second, window_ms, capacity, level: clamped(b.level, -most, capacity) };
+  const isAhead = (atMs = 0) => atMs > nowMs + CLOCKS_APART_MS;
+  if (b.shape === "window") {
+    const isWrong = isAhead((b.window?.ends_ms ?? 0) - (window_ms ?? DEFAULT_WINDOW_MS));
+    return { ...b, ...known, ...(isWrong ? { window: null } : {}) };
+  }
+  const seen = isAhead(b.seen?.at_ms) ? null : b.seen;
+  if (b.shape === "bucket" || !isAhead(b.began?.at_ms)) return { ...b, ...known, seen };
+  const { began: _, ...rest } = b;
+  return { ...rest, ...known, seen };
+}
+
 function factorOf(b: Belief): number {
   return b.shape === "window" ? b.factor : 1;
 }
 
-/** What flows back a second, as it is used. */
+/** What is used a second of what flows back. */
 export function flow(b: Unknown | Bucket): number {
   if (b.shape === "bucket")
     return Math.max(b.per_second - b.drain_per_second, b.per_second * LEAST_FLOW_SHARE);
@@ -208,11 +228,12 @@ export function flow(b: Unknown | Bucket): number {
   return b.per_second * (isProbed ? PROBE_SHARE : CAREFUL_SHARE);
 }
 
-/** The same belief at a later time. */
 export function at(b: Belief, nowMs: number): Belief {
   if (b.at_ms > nowMs + CLOCKS_APART_MS) {
-    const known = { at_ms: nowMs };
-    return b.shape === "window" ? { ...b, ...known, window: null } : { ...b, ...known, seen: null };
+    // How long ago that was nobody knows: it begins anew.
+    const known = { at_ms: nowMs, level: Math.min(b.capacity, Math.max(b.level, carefully(b.per_second))) };
+    if (b.shape !== "window") return { ...b, ...known, seen: null };
+    return { ...b, ...known, level: b.capacity, window: null, pending: 0, unsure: 0 };
   }
   // A clock a little behind the one that wrote this: nothing is known to have flowed back.
   if (nowMs <= b.at_ms) return b;
@@ -227,17 +248,17 @@ export function at(b: Belief, nowMs: number): Belief {
   return { ...b, ...moved, drain_per_second, per_second: b.per_second * (1 + growth * seconds) };
 }
 
-/** At its end all of a window comes back: as much as this one turned out to hold for us. */
+/** At a window's end all comes back: as much as this one turned out to hold for us. */
 function windowAt(b: Window, nowMs: number): Window {
   if (b.window === null || nowMs < b.window.ends_ms + WINDOW_GUARD_MS) return { ...b, at_ms: nowMs };
-  const held = Math.max(1, b.level + (b.spent - b.window.began_spent) * b.factor);
+  const found = Math.max(1, b.level + (b.spent - b.window.began_spent) * b.factor);
   const wasEnough = b.silent === true && b.level > 0;
-  const more = wasEnough ? Math.min(wholeOf(b), held * (1 + SILENT_GROWTH_SHARE)) : held;
-  const whole = Math.max(held, more);
+  const more = wasEnough ? Math.min(wholeOf(b), found * (1 + SILENT_GROWTH_SHARE)) : found;
+  const whole = Math.max(found, more);
   return { ...b, at_ms: nowMs, level: whole, capacity: whole, window: null, pending: 0, unsure: 0 };
 }
 
-/** When a running window ends, and all that was taken of it with it; Infinity: none runs. */
+/** When what was taken of the running window lapses; Infinity: none runs. */
 export function endsMs(b: Belief | null): number {
   return b?.shape === "window" && b.window !== null ? b.window.ends_ms : Infinity;
 }
@@ -267,17 +288,15 @@ function inVainUntilMs(b: Belief, amount: number): number {
   return Math.min(at_ms + ((amount + b.spent - spent - left) / b.per_second) * 1000, full_ms);
 }
 
-/** @param b the belief at the time asked about */
 export function hasRoom(b: Belief, amount: number): boolean {
   return isUntouched(b) || (b.level >= needed(b, amount) && b.at_ms >= inVainUntilMs(b, amount));
 }
 
-/** What may be taken at once. @param b the belief at the time asked about */
 export function roomIn(b: Belief): number {
   return Math.max(0, (b.level - reserve(b)) / factorOf(b));
 }
 
-/** When there will be room, if nobody takes any meanwhile. @param b the belief at the time asked about */
+/** When there will be room, if nobody takes any meanwhile. */
 export function roomAtMs(b: Belief, amount: number): number {
   const missing = needed(b, amount) - b.level;
   if (isUntouched(b) || (b.shape === "window" && missing <= 0)) return b.at_ms;
@@ -286,24 +305,22 @@ export function roomAtMs(b: Belief, amount: number): number {
   return Math.max(b.at_ms + flowsMs, Math.ceil(inVainUntilMs(b, amount)));
 }
 
-/** How much of what there can be is used, as far as is known: 0 to 1, and more after a call larger than that. */
+/** How much of what there can be is used: 0 to 1, and more after a call larger than that. */
 export function usedShare(b: Belief): number {
   if (b.shape !== "unknown" || b.began === undefined) return 1 - b.level / b.capacity;
   return (b.spent - b.began.spent) / wholeOf(b);
 }
 
-/** What a call of that size counts: more than a minute's flow, or all that can be there, no server can hold against it. */
+/** What a call counts: no server can hold more against it than a minute's flow, or all that can be there. */
 export function counted(b: Belief, amount: number): number {
   const minute = (b.ceiling_per_second ?? b.per_second) * MOST_DEBT_SECONDS;
   return Math.min(amount, Math.max(b.capacity, minute));
 }
 
-/** What was taken after a call had been let go. */
 export function since(b: Belief, mark: { readonly spent: number }): number {
   return b.spent - mark.spent;
 }
 
-/** @param b the belief at the time of the call */
 export function spend(b: Belief, amount: number): Belief {
   const taken = { level: b.level - amount * factorOf(b), spent: b.spent + amount };
   if (b.shape === "bucket") return { ...b, ...taken };
@@ -320,7 +337,6 @@ export function spend(b: Belief, amount: number): Belief {
   return { ...b, ...taken, pending: b.pending + amount, unsure: b.unsure + amount, window };
 }
 
-/** What was taken and not used. */
 export function giveBack(b: Belief, amount: number): Belief {
   const back = { level: Math.min(b.capacity, b.level + amount * factorOf(b)), spent: b.spent - amount };
   if (b.shape !== "window") return { ...b, ...back };

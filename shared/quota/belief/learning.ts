@@ -16,7 +16,7 @@ import {
 import { EVIDENCE_CALLS, type Mark } from "./mark.ts";
 import { endOf, inWindow, windowOf } from "./window.ts";
 
-/** How much of a difference between belief and header is believed at once; after how long half of a drain is. */
+/** So much of a difference between belief and header is believed at once, and half of a drain after so long. */
 const LEVEL_GAIN = 0.15;
 const DRAIN_HALF_SECONDS = 2;
 const LEAST_DRAIN_SHARE = -0.5;
@@ -31,17 +31,17 @@ const LOWERED_EVERY_MS = 1_000;
 const FULL_SHARE = 0.98;
 /** A bucket that says it is full in so long. */
 const SHORT_BUCKET_MS = 3_000;
-/** Of what should have flowed back, as long as it is not known how: a stranger may take the other half. */
+/** So much is reckoned with of what should flow back while it is not known how: a stranger may take the rest. */
 const UNKNOWN_FLOW_SHARE = 0.5;
-/** Of calls let go together, so large a share may arrive before or after one of them; a few do no harm. */
+/** So large a share of calls let go together may arrive before or after one of them; a few do no harm. */
 const BURST_NOISE = 0.6;
 const SMALL_BURST_CALLS = 6;
 /** The shape is decided once so much should have flowed back: seconds of the rate, and calls. */
 const LEAST_EVIDENCE_SECONDS = 0.7;
 const MOST_EVIDENCE_SECONDS = 3;
-/** Of the time it takes to fill what was seen: where there is plenty, there is time to make sure. */
+/** A share of the time it takes to fill what was seen: where there is plenty, there is time to make sure. */
 const EVIDENCE_SHARE = 0.15;
-/** Of what should have flowed back: above it is a bucket, below it a window. */
+/** Above this share of what should have flowed back it is a bucket, below that one a window. */
 const BUCKET_SHARE = 0.35;
 const WINDOW_SHARE = 0.15;
 /** That nothing flows back takes longer to tell: a stranger may take the half of it. */
@@ -52,7 +52,7 @@ const CHANGE_EVIDENCE = 8;
 const WINDOW_WAIT_TIMES = 4;
 const WINDOW_WAIT_MS = 250;
 
-/** Corrects a belief by what an answer's headers said. @param b the belief at the time the answer came */
+/** What an answer's headers teach. @param b the belief at the time the answer came */
 export function observe(b: Belief, headers: LimitHeaders, mark: Mark): Belief {
   const { ceiling_per_second: ceiling } = b;
   const limit = headers.per_minute === null ? null : headers.per_minute / 60;
@@ -86,7 +86,6 @@ function saw<B extends Unknown | Bucket>(b: B, { left, reset_ms }: LimitHeaders,
   return { ...b, most_seen, seen: { at_ms, spent, left, rough: isRough(mark), ...full } };
 }
 
-/** Turned out to be a bucket, by what an answer told. */
 function turnedBucket(b: Belief, headers: LimitHeaders, mark: Mark, drain = 0): Bucket {
   const most = b.shape === "window" ? b.capacity : b.most_seen;
   const bucket = { ...bucketOf(b, Math.max(headers.left, most)), drain_per_second: drain };
@@ -169,11 +168,8 @@ function drainBetween(b: Bucket, left: number, mark: Mark): number {
   // A moment's difference says little: it is weighed by how long it took.
   const measured = per_second - flowed / seconds;
   if (measured > drain && seen.left + flow(b) * seconds >= b.capacity * FULL_SHARE) return drain;
-  return bounded(drain + weight * (measured - drain), per_second);
-}
-
-function bounded(drain: number, perSecond: number): number {
-  return Math.min(Math.max(drain, perSecond * LEAST_DRAIN_SHARE), perSecond * (1 - LEAST_FLOW_SHARE));
+  const next = drain + weight * (measured - drain);
+  return Math.min(Math.max(next, per_second * LEAST_DRAIN_SHARE), per_second * (1 - LEAST_FLOW_SHARE));
 }
 
 /** An answer let its call in and said nothing of this quota. */

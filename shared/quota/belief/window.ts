@@ -11,7 +11,7 @@ const SURELY_LATER_MS = 500;
 const FIRST_DOUBT = 0.1;
 const LEAST_DOUBT = 0.005;
 const MOST_FACTOR = 3;
-/** Of a window's calls so large a share must have come back quietly before the factor is learnt from it. */
+/** So large a share of a window must have come back quietly before the factor is learnt from it. */
 const LEARNING_SHARE = 0.3;
 
 type Running = NonNullable<Window["window"]>;
@@ -47,7 +47,7 @@ function endsMs({ window_ms }: Belief, resetMs: number | null, mark: Mark): numb
 export function inWindow(b: Window, { left, reset_ms }: LimitHeaders, mark: Mark): Window | "none" {
   const ends = endsMs(b, reset_ms, mark);
   const amount = mark.refused ? 0 : mark.amount;
-  // Of a window that is over: it says nothing of this one.
+  // Another window is over, or told of: that says nothing of this one.
   if (b.window === null || mark.at_ms < b.window.began_ms || ends <= b.at_ms) return b;
   if (isOfTheOneBefore(b.window, reset_ms, mark)) return uncounted(b, amount);
   const before = b.window.least_left ?? Infinity;

@@ -1,23 +1,21 @@
 import { reasonOf } from "../../log.ts";
-import type { CallNews, ParkedJob } from "../ports.ts";
+import type { CallNews, JobInLine } from "../ports.ts";
 import { Leadership } from "./leadership.ts";
 import { type DispatcherDeps, Term } from "./term.ts";
 
-/** How often a process looks whether somebody dispatches. */
+/** How often a process looks whether somebody dispatches, and how often the sweeper does while nothing waits. */
 const LOOK_EVERY_MS = 1_000;
-/** How often the sweeper's net is drawn while it finds nothing. */
 const TEND_EVERY_MS = 5_000;
-/** How soon it sends another message to dispatch where nobody has answered the one before. */
+/** How soon another message to dispatch is sent where nobody has answered the one before. */
 const SEND_AGAIN_MS = 5_000;
-/** A process that ends has another dispatch, which may be itself that takes the message. */
+/** A process that ends may itself take the message by which another is to dispatch: it sends it on. */
 const ELSEWHERE_MS = 200;
-/** After the lease was given up, so long for those who have just seen it held. */
+/** Whoever has just seen a live lease looks no more: so long after it is given up, the line is looked at again. */
 const LAST_LOOK_MS = LOOK_EVERY_MS + 200;
 
 /**
- * The one of all instances that lets waiting jobs go, as long as any wait: inside the invocation of a message, for
- * nothing may be decided outside of one. Whoever stores a job as waiting makes sure that somebody dispatches. If the
- * one that does dies, its message comes again, and everything is found in the store: that costs time alone.
+ * The one of all instances that lets waiting jobs go, inside the invocation of a message. Whoever puts a job in line
+ * makes sure that somebody dispatches. If the one that does dies, its message comes again, and all is in the store.
  */
 export class Dispatcher {
   readonly #deps: DispatcherDeps;
@@ -36,12 +34,12 @@ export class Dispatcher {
     return this.#term !== undefined;
   }
 
-  /** Jobs held in memory: the first of each lane, of however many wait. */
-  get held(): number {
-    return this.#term?.held ?? 0;
+  /** Jobs in memory: the first of each lane, however many wait. */
+  get jobs(): number {
+    return this.#term?.jobs ?? 0;
   }
 
-  /** Makes sure that somebody dispatches; called by whoever stores a job as waiting. */
+  /** Makes sure that somebody dispatches. */
   async ensure(): Promise<void> {
     const { clock, log } = this.#deps;
     // A live holder finds what began to wait since by itself.
@@ -58,7 +56,7 @@ export class Dispatcher {
   async tend(): Promise<void> {
     const at = this.#deps.clock.monotonic();
     if (this.#term !== undefined || at - this.#nothingAt < TEND_EVERY_MS) return;
-    const [waiting] = await this.#deps.parked.parkedAfter(0, 1);
+    const [waiting] = await this.#deps.line.joinedAfter(0, 1);
     if (waiting === undefined) this.#nothingAt = at;
     else await this.#call(true);
   }
@@ -76,11 +74,11 @@ export class Dispatcher {
   }
 
   /** A job began to wait here. */
-  joinedHere(job: ParkedJob): void {
+  joinedHere(job: JobInLine): void {
     this.#term?.joinedHere(job);
   }
 
-  /** News of a call made here, where this instance dispatches. */
+  /** News of a call that was made here. */
   heard(news: CallNews): void {
     this.#term?.heard(news);
   }
@@ -95,7 +93,7 @@ export class Dispatcher {
   }
 
   async #run(): Promise<void> {
-    const { clock, log, parked, releases, instance } = this.#deps;
+    const { clock, log, line, releases, instance } = this.#deps;
     const leadership = new Leadership(this.#deps);
     for (;;) {
       const acquired = await leadership.acquire();
@@ -115,7 +113,7 @@ export class Dispatcher {
       if (ended.kind === "to_go_on") return releases.dispatch(atMs);
       // Whoever stored a job before this look is seen by it; whoever does later finds that nobody dispatches.
       await new Promise<void>((resolve) => clock.after(LAST_LOOK_MS, resolve));
-      const [waiting] = await parked.parkedAfter(0, 1);
+      const [waiting] = await line.joinedAfter(0, 1);
       if (waiting === undefined) return;
     }
   }

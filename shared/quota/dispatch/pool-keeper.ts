@@ -120,8 +120,7 @@ export class PoolKeeper {
     for (const [name, { members, told, limits }] of this.#kept) {
       const pool = this.#scheduler.pools.get(name);
       if (pool === undefined || !(isLimited(pool) || limits.concurrency !== undefined)) continue;
-      const isWaitedFor =
-        waiting && members.some((each) => this.#scheduler.queue.next(each, nowMs) !== undefined);
+      const isWaitedFor = waiting && members.some((each) => this.#scheduler.queue.isWaitedFor(each));
       const isNew = isLast && this.#scheduler.learnt.has(name);
       if (isNew || isDue(told, pool, isWaitedFor, nowMs)) due.push({ name, isWaitedFor });
     }

@@ -1,14 +1,7 @@
+import { type Breaker, CLOSED, isShutForAll, lastFailed, permitsAtMs, rampShare } from "../belief/breaker.ts";
+import { Health } from "../belief/health.ts";
 import {
-  afterOutcome,
-  type Breaker,
-  CLOSED,
-  detailsOf,
-  permits,
-  permitsAtMs,
-  probing,
-  rampShare,
-} from "../belief/breaker.ts";
-import {
+  costOf,
   giveBackTo,
   learn,
   type Pool,
@@ -19,6 +12,7 @@ import {
   takeFrom,
   takenOf,
 } from "../belief/pool.ts";
+import { GRANT_MS } from "../grant.ts";
 import type { Limited } from "../limited.ts";
 import type { CallNews } from "../ports.ts";
 import { FairQueue, type Waiting } from "../turns/fair-queue.ts";
@@ -40,8 +34,7 @@ export interface Decision<J extends Waiting> {
   readonly nextAtMs: number;
 }
 
-/** A job that was let go and still waits after this is let go again. Sooner where a call that may come counts as one. */
-const GRANT_MS = 30_000;
+/** As GRANT_MS, where a call that may come counts as one. */
 const COUNTED_GRANT_MS = 10_000;
 /** A call whose grant has lapsed by the slowest clock runs, and the store knows of it, or it never will. */
 const GRANT_SURELY_MS = COUNTED_GRANT_MS + 5_000;
@@ -65,7 +58,7 @@ interface State {
   served: Limited;
   /** Where only so many calls may run, those that were let go and have not ended, by job id: since when, and whether the store has said so. */
   readonly running: Map<string, { readonly sinceMs: number; readonly isStored: boolean }>;
-  /** Of those, how many another may have let go that nobody has begun yet. */
+  /** How many of those another may have let go that nobody has begun yet. */
   elsewhere: number;
   /** Calls that ended lately, by job id: when. */
   readonly ended: Map<string, number>;
@@ -82,7 +75,8 @@ interface State {
 export class Scheduler<J extends Waiting = Waiting> {
   readonly queue: FairQueue<J>;
   readonly pools = new Map<string, Pool>();
-  readonly breakers = new Map<string, Breaker>();
+  readonly #health = new Health();
+  readonly breakers: Map<string, Breaker> = this.#health.breakers;
   /** Pools that were taken from, or that an answer told of. */
   readonly learnt = new Set<string>();
   readonly #states = new Map<string, State>();
@@ -165,22 +159,23 @@ export class Scheduler<J extends Waiting = Waiting> {
         this.pools.set(state.served.pool, giveBackTo(poolAt(pool, nowMs), 1, news.taken.tokens));
       return;
     }
-    if (pool !== undefined && (news.straight !== true || news.outcome === "refused")) {
-      const { taken, headers, retry_after_ms } = news;
-      const quota = {
-        ...{ taken, headers, retry_after_ms },
-        refused: news.outcome === "refused",
-        arrived_ms: this.#arrivedMs(news, nowMs),
-        exact: news.sent_ms !== null,
-      };
-      this.pools.set(state.served.pool, learn(poolAt(pool, nowMs), quota, nowMs));
+    const { taken, headers, retry_after_ms, tenant_id, used_tokens } = news;
+    const refused = news.outcome === "refused";
+    if (news.outcome !== "aborted") this.#health.heard(news, nowMs);
+    const now = poolAt(pool ?? UNLIMITED, nowMs);
+    const othersWait = () => this.queue.isWaitedFor(news.deployment, tenant_id);
+    if (refused && this.#health.refused(news, othersWait(), nowMs)) {
+      if (pool !== undefined) this.pools.set(state.served.pool, giveBackTo(now, 1, taken.tokens));
+      return;
     }
-    if (news.outcome === "aborted") return;
-    const breaker = this.breakers.get(news.deployment) ?? CLOSED;
-    const health = news.outcome === "failed" ? "failed" : "ok";
-    const { latency_ms, job_id } = news;
-    const after = afterOutcome(breaker, health, latency_ms, job_id, nowMs, detailsOf(news));
-    this.breakers.set(news.deployment, after);
+    if (tenant_id !== undefined && used_tokens !== undefined && news.straight !== true) {
+      const more = costOf(now, used_tokens) - costOf(now, taken.tokens);
+      this.queue.settle(tenant_id, news.deployment, more);
+    }
+    if (pool === undefined || (news.straight === true && !refused)) return;
+    const arrived = { arrived_ms: this.#arrivedMs(news, nowMs), exact: news.sent_ms !== null };
+    const quota = { ...{ taken, headers, retry_after_ms, refused }, ...arrived };
+    this.pools.set(state.served.pool, learn(now, quota, nowMs));
   }
 
   /** Where the sending was not seen here, as long after the release as is usual, and then some. */
@@ -242,9 +237,12 @@ export class Scheduler<J extends Waiting = Waiting> {
     most: number,
   ): number | "deferred" {
     const { name } = state.served;
+    const breaker = this.breakers.get(name);
+    if (breaker !== undefined && isShutForAll(breaker, nowMs))
+      return this.queue.isWaitedFor(name) ? permitsAtMs(breaker, nowMs) : Infinity;
     while (releases.length < most) {
-      const job = this.queue.next(name, nowMs);
-      if (job === undefined) return Infinity;
+      const job = this.#nextOn(state, nowMs);
+      if (job === undefined) return this.#health.permitsAtMs(name, nowMs);
       const roomAtMs = this.#roomAtMs(state, job, nowMs);
       if (roomAtMs > nowMs) return roomAtMs;
       const prefers = job.deployments.find(
@@ -256,6 +254,15 @@ export class Scheduler<J extends Waiting = Waiting> {
     return nowMs;
   }
 
+  /** Whose turn it is there. A deployment that may be ill is tried by another tenant than the one whose call failed last. */
+  #nextOn({ served: { name } }: State, nowMs: number): J | undefined {
+    const breaker = this.breakers.get(name) ?? CLOSED;
+    const may = (tenantId: string) => this.#health.mayCall(name, tenantId, nowMs);
+    return breaker.state === "closed"
+      ? this.queue.next(name, nowMs, may)
+      : this.queue.probe(name, nowMs, may, lastFailed(breaker));
+  }
+
   #isOpen(name: string, open: readonly State[], job: J, nowMs: number): boolean {
     const state = this.#states.get(name);
     return state !== undefined && open.includes(state) && this.#roomAtMs(state, job, nowMs) <= nowMs;
@@ -264,11 +271,11 @@ export class Scheduler<J extends Waiting = Waiting> {
   #roomAtMs(state: State, job: J, nowMs: number): number {
     const { served, running } = state;
     if (served.off === true) return Infinity;
-    const breaker = this.breakers.get(served.name);
-    if (breaker !== undefined) {
-      if (permits(breaker, nowMs) === "no") return permitsAtMs(breaker, nowMs);
-      if (rampShare(breaker, nowMs) < 1 && nowMs < state.rampAtMs) return state.rampAtMs;
-    }
+    const { name } = served;
+    if (this.#health.permits(name, job.tenant_id, nowMs) === "no")
+      return this.#health.permitsAtMs(name, nowMs, job.tenant_id);
+    if (rampShare(this.breakers.get(name) ?? CLOSED, nowMs) < 1 && nowMs < state.rampAtMs)
+      return state.rampAtMs;
     const { concurrency } = served.limits;
     if (concurrency !== undefined && running.size + (state.slots ?? Infinity) >= concurrency) return Infinity;
     const pool = this.pools.get(served.pool);
@@ -278,9 +285,8 @@ export class Scheduler<J extends Waiting = Waiting> {
 
   #release(state: State, job: J, nowMs: number): Release<J> {
     const { served, running } = state;
+    this.#health.begins(served.name, job.tenant_id, nowMs);
     const breaker = this.breakers.get(served.name);
-    if (breaker !== undefined && permits(breaker, nowMs) === "probe")
-      this.breakers.set(served.name, probing(breaker, nowMs));
     const pool = this.pools.get(served.pool);
     const after = pool === undefined ? undefined : takeFrom(pool, 1, job.tokens);
     if (after !== undefined) this.pools.set(served.pool, after);
@@ -293,7 +299,7 @@ export class Scheduler<J extends Waiting = Waiting> {
       running.set(job.job_id, { sinceMs: nowMs, isStored: false });
       state.ended.delete(job.job_id);
     }
-    this.queue.take(job, served.name);
+    this.queue.take(job, served.name, costOf(after ?? UNLIMITED, job.tokens));
     const taken =
       after === undefined ? takenOf(UNLIMITED, job.tokens, nowMs) : takenOf(after, job.tokens, nowMs);
     const isCounted = served.limits.concurrency !== undefined;

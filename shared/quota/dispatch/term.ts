@@ -1,12 +1,13 @@
 import type { Clock } from "../../clock.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { JobKey } from "../../store.ts";
+import { CLOCKS_APART_MS } from "../belief/belief.ts";
 import type { Limited } from "../limited.ts";
 import type {
   CallNews,
   DispatcherLeases,
-  ParkedJob,
-  ParkedJobs,
+  JobInLine,
+  JobsInLine,
   QuotaLedger,
   Releases,
   Report,
@@ -20,7 +21,7 @@ import { type Release, Scheduler } from "./scheduler.ts";
 export interface DispatcherDeps {
   readonly leases: DispatcherLeases;
   readonly ledger: QuotaLedger;
-  readonly parked: ParkedJobs;
+  readonly line: JobsInLine;
   readonly reports: Reports;
   readonly releases: Releases;
   readonly deployments: () => readonly Limited[];
@@ -36,41 +37,38 @@ const LEAST_TICK_MS = 25;
 const POLL_MS = 200;
 /** Releases in one decision. */
 const MOST_RELEASES = 400;
-/** How often the store is asked what runs, where only so many calls may: in so large a part of the time calls take. */
+/** Where only so many calls may run, the store is asked what runs: in this part of the time that calls take. */
 const COUNT_EVERY_SHARE = 0.1;
 const COUNT_EVERY_MOST_MS = 2_000;
-/** With nothing waiting for so long it ends. */
+/** It ends once nothing has waited for so long. */
 const IDLE_MS = 2_500;
-/** With nothing to let go for longer than this, and nothing new for so long, somebody is told to go on then. */
+/** Where none can go for longer than this, and nothing is new for so long, somebody is told to go on then. */
 const LONG_MS = 30_000;
 const QUIET_MS = 5_000;
-/** An invocation ends by itself, long before the host would end it with all others of its process. */
-const MOST_TERM_MS = 20 * 60_000;
 /** Whoever goes on is there so long before. */
 const AHEAD_MS = 2_000;
+/** The host would end a longer invocation, with all others of its process. */
+const MOST_TERM_MS = 20 * 60_000;
 /** News are looked for from so long ago, at first and later: clocks of instances differ. */
 const FIRST_NEWS_MS = 60_000;
 const NEWS_MS = 15_000;
 const CLOCKS_DIFFER_MS = 2_000;
 
-/** How a term ended. */
+/** How a term ended. `lost`: another leads. `to_go_on`: somebody else is to, at once or at that time. */
 export type Ended =
-  /** Nothing waits. */
-  | { readonly kind: "idle" }
-  /** Another leads. */
-  | { readonly kind: "lost" }
-  /** Jobs wait, and somebody else is to go on: at once, or at some time before which none can go. */
+  | { readonly kind: "idle" | "lost" }
   | { readonly kind: "to_go_on"; readonly atMs?: number };
 
-/** What the one that dispatches knows and does, as long as it holds the lease: everything it finds is in the store. */
+/** What the one that dispatches knows and does as long as the lease is its own. */
 export class Term {
   readonly #deps: DispatcherDeps;
   readonly #leadership: Leadership;
-  readonly #scheduler: Scheduler<ParkedJob>;
+  readonly #scheduler: Scheduler<JobInLine>;
   readonly #keeper: PoolKeeper;
   readonly #line: LineWatch;
   readonly #beganMs: number;
-  /** Reports from before were heard by the one before; undefined: nobody heard any. */
+  readonly #beganAt: number;
+  /** Reports from before were heard by the dispatcher before; undefined: this one has heard them by now. */
   #heardUntilMs: number | undefined;
   readonly #grantedMs: number | undefined;
   #isToldToEnd = false;
@@ -99,14 +97,14 @@ export class Term {
     this.#keeper = new PoolKeeper(deps, this.#scheduler);
     this.#line = new LineWatch(deps, (job) => this.#add(job));
     this.#beganMs = deps.clock.now();
+    this.#beganAt = deps.clock.monotonic();
     this.#busyAtMs = this.#beganMs;
     this.#newsAtMs = this.#beganMs;
     this.#heardUntilMs = sinceMs - CLOCKS_DIFFER_MS;
     this.#grantedMs = grantedMs;
   }
 
-  /** Jobs held in memory: the first of each lane, of however many wait. */
-  get held(): number {
+  get jobs(): number {
     return this.#scheduler.queue.size;
   }
 
@@ -153,8 +151,12 @@ export class Term {
   }
 
   #isOver(): Ended | undefined {
-    const nowMs = this.#deps.clock.now();
-    if (this.#isToldToEnd || nowMs - this.#beganMs > MOST_TERM_MS) return { kind: "to_go_on" };
+    const { clock } = this.#deps;
+    const nowMs = clock.now();
+    const ranMs = clock.monotonic() - this.#beganAt;
+    // Where this host's clock was set, every moment in memory is of another time: all is read anew.
+    const isSet = Math.abs(nowMs - this.#beganMs - ranMs) > CLOCKS_APART_MS;
+    if (this.#isToldToEnd || isSet || ranMs > MOST_TERM_MS) return { kind: "to_go_on" };
     if (this.#released.size > 0) return undefined;
     if (this.#scheduler.queue.size === 0)
       return nowMs - this.#busyAtMs > IDLE_MS ? { kind: "idle" } : undefined;
@@ -182,20 +184,20 @@ export class Term {
     this.decideSoon();
   }
 
-  /** Of deployments that jobs wait for and that bear only so many calls, what runs there. */
+  /** Counts what runs on deployments that jobs wait for and that bear only so many calls. */
   async #count(): Promise<void> {
-    const { clock, parked } = this.#deps;
+    const { clock, line } = this.#deps;
     const nowMs = clock.now();
     await Promise.all(
       this.#deps.deployments().map(async (deployment) => {
         const { name, limits } = deployment;
         if (limits.concurrency === undefined) return;
-        if (this.#scheduler.queue.next(name, nowMs) === undefined) {
+        if (!this.#scheduler.queue.isWaitedFor(name)) {
           this.#countedMs.delete(name);
           this.#scheduler.uncount(name);
         } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
           this.#countedMs.set(name, nowMs);
-          const running = await parked.runningOn(name);
+          const running = await line.runningOn(name);
           this.#scheduler.count(name, running, this.#keeper.slotsOf(deployment), nowMs, this.#grantedMs);
         }
       }),
@@ -235,19 +237,19 @@ export class Term {
   }
 
   /** A job began to wait here: it need not be looked for. */
-  joinedHere(job: ParkedJob): void {
+  joinedHere(job: JobInLine): void {
     this.#line.heard(job);
     this.decideSoon();
   }
 
-  #add(job: ParkedJob): boolean {
+  #add(job: JobInLine): boolean {
     const released = this.#released.get(job.job_id);
     // Let go already, and its worker has not got to it yet.
-    if (released !== undefined && released.joinedMs === job.parked_ms) return false;
+    if (released !== undefined && released.joinedMs === job.joined_ms) return false;
     this.#released.delete(job.job_id);
     const before = this.#scheduler.queue.get(job.job_id);
     // It was chosen for anew, and waits for others since.
-    if (before !== undefined && before.parked_ms < job.parked_ms) {
+    if (before !== undefined && before.joined_ms < job.joined_ms) {
       this.#scheduler.queue.remove(job.job_id);
       this.#line.left(before.place);
     } else if (before !== undefined) return false;
@@ -278,9 +280,9 @@ export class Term {
     if (nextAtMs < Infinity) this.decideSoon(nextAtMs);
   }
 
-  #release(releases: readonly Release<ParkedJob>[], nowMs: number): void {
+  #release(releases: readonly Release<JobInLine>[], nowMs: number): void {
     for (const { job, lapses_ms: lapsesMs } of releases) {
-      this.#released.set(job.job_id, { joinedMs: job.parked_ms, atMs: nowMs, lapsesMs });
+      this.#released.set(job.job_id, { joinedMs: job.joined_ms, atMs: nowMs, lapsesMs });
       this.#line.left(job.place);
     }
     const granted = releases.map(({ job, ...grant }) => ({ key: keyOf(job), grant }));

@@ -1,20 +1,13 @@
 import type { Clock } from "../../clock.ts";
-import { MAX_RETRY_AFTER_SECONDS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { WaitCause } from "../../model/wait-cause.ts";
 import type { Stored } from "../../store.ts";
-import {
-  afterOutcome,
-  type Breaker,
-  CLOSED,
-  detailsOf,
-  permits,
-  permitsAtMs,
-  probing,
-  rampShare,
-} from "../belief/breaker.ts";
+import { CLOCKS_APART_MS } from "../belief/belief.ts";
+import { type Breaker, CLOSED } from "../belief/breaker.ts";
+import { Health, type Wait } from "../belief/health.ts";
 import {
   giveBackTo,
+  MOST_WAIT_MS,
   newPool,
   type Pool,
   poolAt,
@@ -30,9 +23,8 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Grant } from "../grant.ts";
 import type { Limited } from "../limited.ts";
 import type { PoolRecord } from "../pool-record.ts";
-import type { CallNews, ParkedJob, ParkedJobs, QuotaLedger } from "../ports.ts";
+import type { CallNews, JobInLine, JobsInLine, QuotaLedger } from "../ports.ts";
 import { slotsOfOthers, withSlots } from "../slots.ts";
-import type { Wait } from "../wait.ts";
 import { type HeardCall, NO_CALL, newsOf } from "./call-news.ts";
 import type { Reporter } from "./reporter.ts";
 import { MOST_SHARE, NO_SLICE, type Slice, sliceSize, together } from "./slice.ts";
@@ -41,14 +33,18 @@ import { MOST_SHARE, NO_SLICE, type Slice, sliceSize, together } from "./slice.t
 const TRIES = 4;
 /** What is known of a pool that had no room, or a line, is believed for so long. */
 const ASK_AGAIN_MS = 400;
-/** Of a slice, when so much is left the next is fetched meanwhile. */
+/** When so much of a slice is left, the next is fetched meanwhile. */
 const REFILL_SHARE = 0.3;
 /** Slots lapse so soon: until then the calls begun from them count twice, once it is stored that they run. */
 const SLOTS_LAPSE_MS = 2_000;
 /** From a call's beginning until it is stored that it runs. */
 const CLAIM_MS = 1_000;
 
-/** What this instance holds of a pool. */
+function offsetOf(clock: Clock): number {
+  return clock.now() - clock.monotonic();
+}
+
+/** What this instance has of a pool. */
 interface State {
   /** As the slice was taken from it. */
   pool: Pool;
@@ -87,7 +83,7 @@ export interface InstanceQuotaDeps {
   /** Undefined: the catalogue no longer has it. */
   readonly deployment: (name: string) => Limited | undefined;
   readonly ledger: QuotaLedger;
-  readonly jobs: Pick<ParkedJobs, "runningOn">;
+  readonly jobs: Pick<JobsInLine, "runningOn">;
   readonly dispatcher: Dispatcher;
   readonly reporter: Reporter;
   readonly clock: Clock;
@@ -104,12 +100,26 @@ export class InstanceQuota {
   readonly #deps: InstanceQuotaDeps;
   readonly #pools = new Map<string, State>();
   readonly #slots = new Map<string, OwnSlots>();
-  readonly #breakers = new Map<string, Breaker>();
+  #health = new Health();
+  /** This host's clock against one that nobody sets, ms. */
+  #offsetMs: number;
   /** By deployment, the last calls that ended well, of two jobs: whose, and when. */
   readonly #served = new Map<string, readonly { readonly jobId: string; readonly atMs: number }[]>();
 
   constructor(deps: InstanceQuotaDeps) {
     this.#deps = deps;
+    this.#offsetMs = offsetOf(deps.clock);
+  }
+
+  /** Where this host's clock was set, every moment in memory is of another time: all is asked and learnt anew. */
+  #forgetOtherTimes(): void {
+    const offsetMs = offsetOf(this.#deps.clock);
+    if (Math.abs(offsetMs - this.#offsetMs) > CLOCKS_APART_MS) {
+      this.#pools.clear();
+      this.#slots.clear();
+      this.#health = new Health();
+    }
+    this.#offsetMs = offsetMs;
   }
 
   #limited(name: string): Limited {
@@ -129,16 +139,12 @@ export class InstanceQuota {
     return state;
   }
 
-  /** Why, and until when, a call of so many tokens must wait; undefined: it may go now, from what this instance holds. */
-  waits(deployment: string, tokens: number): Wait | undefined {
+  /** Why, and until when, a call of so many tokens must wait; undefined: it may go now, from what this instance has. */
+  waits(deployment: string, tokens: number, tenantId: string): Wait | undefined {
+    this.#forgetOtherTimes();
     const nowMs = this.#deps.clock.now();
-    const breaker = this.#breakers.get(deployment);
-    // As it recovers the dispatcher lets calls go, few at first.
-    if (breaker !== undefined && (permits(breaker, nowMs) === "no" || rampShare(breaker, nowMs) < 1))
-      return {
-        cause: breaker.fault?.illness ?? "deployment_failing",
-        untilMs: Math.max(permitsAtMs(breaker, nowMs), nowMs + 1),
-      };
+    const ill = this.#health.waits(deployment, tenantId, nowMs);
+    if (ill !== undefined) return ill;
     const limited = this.#limited(deployment);
     const { isLimited, slice, notBeforeMs, nothing } = this.#stateOf(limited);
     if (nowMs < notBeforeMs) return { cause: "rate_limited", untilMs: notBeforeMs };
@@ -152,7 +158,7 @@ export class InstanceQuota {
   }
 
   /** Tries to get room for a call on one of these, in this order. False: there is none, or others wait for it. */
-  async prepare(deployments: readonly string[], tokens: number): Promise<boolean> {
+  async prepare(deployments: readonly string[], tokens: number, tenantId: string): Promise<boolean> {
     for (const name of deployments) {
       const state = this.#stateOf(this.#limited(name));
       state.wanting++;
@@ -160,7 +166,7 @@ export class InstanceQuota {
         // What one brings others may have used up before this one's turn.
         for (let tries = 0; tries < TRIES && this.#deps.clock.now() >= state.nothing.untilMs; tries++) {
           await this.#refill(name, tokens);
-          if (this.waits(name, tokens) === undefined) return true;
+          if (this.waits(name, tokens, tenantId) === undefined) return true;
         }
       } finally {
         state.wanting--;
@@ -169,13 +175,11 @@ export class InstanceQuota {
     return false;
   }
 
-  /** A call goes out of what this instance holds, and counts from now on. */
-  take(deployment: string, tokens: number, jobId: string): Taken {
+  /** A call goes out of what this instance has, and counts from now on. */
+  take(deployment: string, tokens: number, jobId: string, tenantId: string): Taken {
     const nowMs = this.#deps.clock.now();
     const state = this.#stateOf(this.#limited(deployment));
-    const breaker = this.#breakers.get(deployment);
-    if (breaker !== undefined && permits(breaker, nowMs) === "probe")
-      this.#breakers.set(deployment, probing(breaker, nowMs));
+    this.#health.begins(deployment, tenantId, nowMs);
     this.#slots.get(deployment)?.begun.add(jobId);
     const { requests, tokens: left, size, used } = state.slice;
     state.slice = { ...state.slice, requests: requests - 1, tokens: left - tokens, used: used + 1 };
@@ -197,13 +201,17 @@ export class InstanceQuota {
     const { dispatcher, reporter, clock } = this.#deps;
     const news = newsOf(call);
     const { deployment, job_id: jobId, outcome } = news;
-    const limited = this.#limited(deployment);
     this.#slots.get(deployment)?.begun.delete(jobId);
     if (call.outcome.kind === "completed") this.#hasServed(deployment, jobId);
+    if (call.alone === true) {
+      if (call.granted) return this.unused({ deployment, taken: call.taken, lapses_ms: 0 }, jobId);
+      return this.giveBack(deployment, call.taken, jobId);
+    }
+    const state = this.#stateOf(this.#limited(deployment));
     if (outcome !== "aborted") this.#judge(news);
-    if (outcome === "refused") {
-      const state = this.#stateOf(limited);
-      const waitMs = Math.min(news.retry_after_ms ?? UNKNOWN_WAIT_MS, MAX_RETRY_AFTER_SECONDS * 1000);
+    const isOwn = outcome === "refused" && this.#health.refused(news, false, clock.now());
+    if (outcome === "refused" && !isOwn) {
+      const waitMs = Math.min(news.retry_after_ms ?? UNKNOWN_WAIT_MS, MOST_WAIT_MS);
       state.notBeforeMs = Math.max(state.notBeforeMs, clock.now() + waitMs);
       state.isLimited = true;
       state.slice = NO_SLICE;
@@ -227,7 +235,7 @@ export class InstanceQuota {
   }
 
   /** The job is stored as one that waits in line: somebody must dispatch. */
-  async waitsInLine(job: ParkedJob): Promise<void> {
+  async waitsInLine(job: JobInLine): Promise<void> {
     this.#deps.dispatcher.joinedHere(job);
     await this.#deps.dispatcher.ensure();
   }
@@ -245,18 +253,16 @@ export class InstanceQuota {
 
   /** How this instance sees a deployment's health; undefined: it has not called it. */
   breakerOf(deployment: string): Breaker | undefined {
-    return this.#breakers.get(deployment);
+    return this.#health.breakers.get(deployment);
   }
 
   /** This instance's own view of a deployment's health: it need not wait for anybody's to stop calling it. */
   #judge(news: CallNews): void {
-    const { deployment, job_id: jobId, latency_ms: latencyMs } = news;
-    const before = this.#breakers.get(deployment) ?? CLOSED;
-    const nowMs = this.#deps.clock.now();
-    const health = news.outcome === "failed" ? "failed" : "ok";
-    const after = afterOutcome(before, health, latencyMs, jobId, nowMs, detailsOf(news));
-    this.#breakers.set(deployment, after);
-    if (after.state !== before.state) this.#deps.log.warn("breaker", { deployment, state: after.state });
+    const { deployment } = news;
+    const stateOf = () => (this.#health.breakers.get(deployment) ?? CLOSED).state;
+    const before = stateOf();
+    this.#health.heard(news, this.#deps.clock.now());
+    if (stateOf() !== before) this.#deps.log.warn("breaker", { deployment, state: stateOf() });
   }
 
   /** One at a time for a pool: whoever wants more meanwhile shares what it brings. */

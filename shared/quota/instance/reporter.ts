@@ -5,13 +5,10 @@ import type { CallNews, Reports } from "../ports.ts";
 /** A report is written after so many calls, or so long after the first of them; at once when a call went wrong. */
 const REPORT_CALLS = 24;
 const REPORT_AFTER_MS = 1_000;
-/**
- * Fewer than so many calls say little, and cost as much: they wait for others this long. Where many instances have few
- * calls each, all of them together tell the dispatcher enough.
- */
+/** Fewer calls say little, and a report of them costs as much: they wait for others this long. */
 const FEW_CALLS = 4;
 const REPORT_FEW_AFTER_MS = 4_000;
-/** A report holds older news as well: what was not worth one of its own, or the dispatcher did not see. */
+/** A report holds older news as well, which the dispatcher may not have seen. */
 const MOST_NEWS = 96;
 
 export interface ReporterDeps {

@@ -2,17 +2,17 @@ import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { Waiting } from "./fair-queue.ts";
 
-/** Of the hash that stands for a list of deployments: enough that no two lists of a catalogue meet. */
+/** Enough of the hash of a list of deployments that no two lists of a catalogue meet. */
 const HASH_CHARS = 16;
-/** Of a time in ms: as texts they then sort as the times do, until the year 2286. */
+/** Times in ms then sort as texts, until the year 2286. */
 const TIME_CHARS = 13;
 
 type Placed = Pick<Waiting, "tenant_id" | "job_id" | "priority" | "deployments" | "since_ms">;
 
 /**
- * A waiting job's place in the line, as a text that sorts: its lane (tenant, priority, deployments that can serve it),
- * then since when it waits. Stored with the job, so that one index finds any lane, and any lane's next jobs, however
- * many wait. A tenant's id holds no slash.
+ * A job's place in the line, as a text that sorts: its lane (tenant, priority, deployments that can serve it), then
+ * since when it waits. It is stored with the job, so that one index finds any lane and its next jobs. A tenant's id
+ * holds no slash.
  */
 export function placeOf({ tenant_id, job_id, priority, deployments, since_ms }: Placed): string {
   const served = sha256Hex(deployments.join("\n")).slice(0, HASH_CHARS);
@@ -30,73 +30,74 @@ export function afterLane(lane: string): string {
   return `${lane}0`; // the character after the slash
 }
 
-/** One lane, as far as it is held in memory. */
-interface LaneHeld {
-  held: number;
-  /** Of those held in order, the last: what is in the store after it is not held. */
+/** When a job was accepted, or was first due: since then it counts as waiting. */
+export function lineSinceMs(job: {
+  readonly created_at_ms: number;
+  readonly not_before_ms: number | null;
+}): number {
+  return Math.max(job.created_at_ms, job.not_before_ms ?? 0);
+}
+
+/** The beginning of a lane, as far as it is in memory. */
+interface Head {
+  jobs: number;
+  /** The last of those that were taken in order: what the store has after it is not in memory. */
   tail: string;
-  /** Whether there may be jobs after the tail. */
+  /** There may be jobs after the tail. */
   more: boolean;
-  /** Whether one after the tail was seen since the lane was last asked for. */
+  /** One after the tail was seen since the lane was last asked for. */
   seen: boolean;
 }
 
-/** Jobs asked for, of one lane. */
+/** Jobs to be read of one lane. */
 export interface Refill {
   readonly lane: string;
   readonly after: string;
   readonly limit: number;
 }
 
-/**
- * Of each lane the first jobs only, so that memory does not grow with what waits. A lane that is used up to the half
- * is filled from the store, from where it was cut off.
- */
+/** Only the first jobs of each lane are in memory, however many wait. A lane that is half used up is filled again. */
 export class LineHeads {
-  readonly #most: number;
-  readonly #least: number;
-  readonly #mostInLane: number;
-  readonly #lanes = new Map<string, LaneHeld>();
+  readonly #sizes: { readonly most: number; readonly least: number; readonly mostInLane: number };
+  readonly #lanes = new Map<string, Head>();
 
-  /** @param most jobs held in all, shared among lanes, as long as each may have `least` */
+  /** @param sizes `most` jobs in all, shared among lanes, as long as each may have `least` */
   constructor(sizes: { most: number; least: number; mostInLane: number }) {
-    this.#most = sizes.most;
-    this.#least = sizes.least;
-    this.#mostInLane = sizes.mostInLane;
+    this.#sizes = sizes;
   }
 
   get #share(): number {
-    const share = Math.floor(this.#most / Math.max(1, this.#lanes.size));
-    return Math.min(this.#mostInLane, Math.max(this.#least, share));
+    const { most, least, mostInLane } = this.#sizes;
+    return Math.min(mostInLane, Math.max(least, Math.floor(most / Math.max(1, this.#lanes.size))));
   }
 
-  /** Whether a job that was heard of is to be held. One that is not is found again once its lane has got that far. */
+  /** Whether there is room for a job that was heard of. One left out is found once its lane has got that far. */
   admits(place: string): boolean {
     const lane = this.#lanes.get(laneOf(place));
     if (lane === undefined || place <= lane.tail) return true;
-    if (!lane.more && lane.held < this.#share) return true;
+    if (!lane.more && lane.jobs < this.#share) return true;
     lane.more = true;
     lane.seen = true;
     return false;
   }
 
   /** @param inOrder false: it goes before others of its lane, wherever it stands */
-  held(place: string, inOrder = true): void {
+  taken(place: string, inOrder = true): void {
     const lane = this.#laneOf(place);
-    lane.held++;
+    lane.jobs++;
     if (inOrder && place > lane.tail) lane.tail = place;
   }
 
-  /** A job that was held is held no more. */
+  /** A job is in memory no more. */
   left(place: string): void {
     const name = laneOf(place);
     const lane = this.#lanes.get(name);
     if (lane === undefined) return;
-    lane.held--;
+    lane.jobs--;
     this.#forgetEmpty(name, lane);
   }
 
-  /** Reading the line, a page of it ended here: there may be more of this lane. */
+  /** A page of the whole line ended here: there may be more of this lane. */
   cutOff(place: string): void {
     this.#laneOf(place).more = true;
   }
@@ -104,44 +105,33 @@ export class LineHeads {
   /** What is to be read now, the emptiest lanes first. */
   refills(): Refill[] {
     const share = this.#share;
-    const low = [...this.#lanes].filter(([, { more, held }]) => more && held <= share / 2);
-    low.sort(([, one], [, other]) => one.held - other.held);
+    const low = [...this.#lanes].filter(([, { more, jobs }]) => more && jobs <= share / 2);
+    low.sort(([, one], [, other]) => one.jobs - other.jobs);
     return low.map(([name, lane]) => {
       lane.seen = false;
-      return { lane: name, after: lane.tail === "" ? `${name}/` : lane.tail, limit: share - lane.held };
+      return { lane: name, after: lane.tail === "" ? `${name}/` : lane.tail, limit: share - lane.jobs };
     });
   }
 
-  /** What a refill brought: all places, in order. */
+  /** @param places what a refill brought, in order */
   filled(refill: Refill, places: readonly string[]): void {
     const lane = this.#lanes.get(refill.lane);
     if (lane === undefined) return;
     const last = places.at(-1);
     if (last !== undefined && last > lane.tail) lane.tail = last;
-    // One that joined meanwhile was not held, and may have come too late for what was read.
+    // One that joined meanwhile was left out, and may have come too late for what was read.
     lane.more = places.length >= refill.limit || lane.seen;
     this.#forgetEmpty(refill.lane, lane);
   }
 
-  #forgetEmpty(name: string, lane: LaneHeld): void {
-    if (lane.held <= 0 && !lane.more) this.#lanes.delete(name);
+  #forgetEmpty(name: string, lane: Head): void {
+    if (lane.jobs <= 0 && !lane.more) this.#lanes.delete(name);
   }
 
-  #laneOf(place: string): LaneHeld {
+  #laneOf(place: string): Head {
     const name = laneOf(place);
-    let lane = this.#lanes.get(name);
-    if (lane === undefined) {
-      lane = { held: 0, tail: "", more: false, seen: false };
-      this.#lanes.set(name, lane);
-    }
+    const lane = this.#lanes.get(name) ?? { jobs: 0, tail: "", more: false, seen: false };
+    this.#lanes.set(name, lane);
     return lane;
   }
-}
-
-/** Since when a job waits, as its place in the line counts: when it was accepted, or was first due. */
-export function lineSinceMs(job: {
-  readonly created_at_ms: number;
-  readonly not_before_ms: number | null;
-}): number {
-  return Math.max(job.created_at_ms, job.not_before_ms ?? 0);
 }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { request as ask, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Host, startHost } from "../../../local/host/host.ts";
 import { exchange } from "./wire.ts";
 
@@ -168,13 +168,41 @@ it("lets an app see its client go, and wait for a slow one, by the invocation's 
   expect(Math.max(...(await waits()).map(Number))).toBeLessThan(32 * 1024 * 1024);
 });
 
-it("never hands the worker a request that the cloud's host cannot forward; an app can give such up", async () => {
-  const head = (path: string) => `GET /request/${path} HTTP/1.1\r\n${CLOSE}`;
-  const lost = await Promise.all([
-    raw(`${head("lost-1")}x-ms-invocation-id: 1\r\n\r\n`),
-    raw(Buffer.from(`${head("lost-2")}x: ä\r\n\r\n`)),
-    raw(`${head("lost-3")}x: ${"y".repeat(17_000)}\r\n\r\n`),
-  ]);
-  expect(lost.map((answer) => answer.slice(0, 12))).toEqual(["HTTP/1.1 400", "", ""]);
-  expect(((await json("/seen")) as string[]).filter((line) => line.includes("lost"))).toEqual([]);
+describe("an app that guards its requests", () => {
+  const head = (path: string, host = "a") =>
+    `GET /request/${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n`;
+
+  it("is never handed a request that the cloud's host cannot forward, and gives its invocation up", async () => {
+    const lost = await Promise.all([
+      raw(`${head("lost-1")}x-ms-invocation-id: 1\r\n\r\n`),
+      raw(Buffer.from(`${head("lost-2")}x: ä\r\n\r\n`)),
+      raw(`${head("lost-3")}x: ${"y".repeat(17_000)}\r\n\r\n`),
+    ]);
+    expect(lost.map((answer) => answer.slice(0, 12))).toEqual(["HTTP/1.1 400", "", ""]);
+    expect(lost[0]).toContain('{"malformed":"/request/lost-1"}');
+    expect(((await json("/seen")) as string[]).filter((line) => line.includes("lost"))).toEqual([]);
+    // The same made-up id can come again, and twice at once.
+    const again = `${head("lost-1")}x-ms-invocation-id: 1\r\n\r\n`;
+    const both = await Promise.all([raw(again), raw(again)]);
+    expect(both.map((answer) => answer.slice(0, 12))).toContain("HTTP/1.1 400");
+    expect(await json("/whole")).toEqual({ a: "ä" });
+  });
+
+  it("answers what the library can make no request of", async () => {
+    const answer = await raw(`${head("1", "1.2.3.999")}\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('{"malformed":"/request/1"}');
+    const headers = encodeURIComponent('{"x":"世"}');
+    expect((await fetch(`${base}/request/1?Headers=${headers}`)).status).toBe(400);
+  });
+
+  it("waits for a body that comes slowly", async () => {
+    const slow = ask(`${base}/length`, { method: "POST", headers: { "content-length": "4" } });
+    slow.write("ab");
+    // Two that are given up, one after the other, take longer than a request may be nobody's.
+    for (const n of [1, 2]) await raw(`${head("lost")}x-ms-invocation-id: ${n}\r\n\r\n`);
+    slow.end("cd");
+    const [response] = (await once(slow, "response")) as [IncomingMessage];
+    expect(JSON.parse(Buffer.concat(await response.toArray()).toString())).toEqual({ length: 4 });
+  });
 });

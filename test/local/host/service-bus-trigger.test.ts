@@ -162,3 +162,27 @@ it("gives up a connection that does not open, and tries a new one", async () => 
   await until(() => seen === 1);
   expect(seen).toBe(1);
 });
+
+it("goes on receiving while one message is in hand and thousands pass it", async () => {
+  const port = await serviceBus();
+  const seen = new Set<number>();
+  let letGo = () => {};
+  const longOne = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  trigger(port, "work", async (body) => {
+    seen.add(body as number);
+    if (body === 0) await longOne;
+  });
+  const count = 2_500;
+  for (let from = 0; from < count; from += 500) {
+    await send(
+      port,
+      Array.from({ length: 500 }, (_, i) => from + i),
+    );
+  }
+  await until(() => seen.size === count);
+  letGo();
+  await Promise.all(triggers.map((t) => t.idle()));
+  expect(seen.size).toBe(count);
+});

@@ -21,7 +21,9 @@ const installed = Object.entries(packages).filter(([folder]) => folder !== "");
 
 describe("the lock file", () => {
   it("has a hash of every package", () => {
-    const without = installed.filter(([, { integrity, inBundle }]) => integrity === undefined && inBundle !== true);
+    const without = installed.filter(
+      ([, { integrity, inBundle }]) => integrity === undefined && inBundle !== true,
+    );
     expect(without.map(([folder]) => folder)).toEqual([]);
   });
 
@@ -56,7 +58,9 @@ it("npm run sbom writes a CycloneDX list of what is deployed, with hashes, and o
   const deployed = installed.filter(([, { dev, optional }]) => dev !== true && optional !== true);
   const named = ([folder, { version }]: [string, Locked]) =>
     `${folder.replace(/^.*node_modules\//, "")}@${version}`;
-  const listed = components.map(({ purl }) => decodeURIComponent(purl.replace(/^pkg:npm\//, "").replace(/\?.*/, "")));
+  const listed = components.map(({ purl }) =>
+    decodeURIComponent(purl.replace(/^pkg:npm\//, "").replace(/\?.*/, "")),
+  );
   expect([...new Set(listed)].sort()).toEqual([...new Set(deployed.map(named))].sort());
   for (const { hashes } of components) expect(hashes.length).toBeGreaterThan(0);
 });

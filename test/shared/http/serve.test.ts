@@ -167,7 +167,8 @@ describe("a request to a declared route", () => {
 });
 
 it("the contract follows from the declaration", () => {
-  const operation = openapiDocument([things]).paths["/things/{kind}/{name}"]?.put as unknown as {
+  const operation = openapiDocument([{ door: apiDoor, routes: [things] }]).paths["/api/things/{kind}/{name}"]
+    ?.put as unknown as {
     operationId: string;
     parameters: { in: string; name: string; schema: object }[];
     responses: Record<string, { description: string }>;

@@ -179,10 +179,13 @@ describe("a call, on the wire", () => {
     expect(outcome).toMatchObject({ message: "HTTP 400: no model for Bearer [credential]" });
   });
 
-  it("hashes the bytes that came, also where they are no UTF-8", async () => {
+  it("takes no answer that is no UTF-8, and hashes the bytes that came", async () => {
     const bytes = Buffer.from("eyJjaG9pY2VzIjpbeyJtZXNzYWdlIjp7ImNvbnRlbnQiOiJIwygifX1dfQ==", "base64");
     reply = (response) => response.writeHead(200).end(bytes);
-    expect(await call()).toMatchObject({ kind: "completed", responseSha256: sha256Hex(bytes) });
+    expect(await call()).toMatchObject({
+      ...{ kind: "retry", reason: "invalid_response", billed: "maybe" },
+      responseSha256: sha256Hex(bytes),
+    });
   });
 
   it.each([

@@ -1,16 +1,18 @@
 import type { Capability } from "../../capability.ts";
 import type { Endpoint } from "../../endpoint.ts";
 import type { RequestAsk } from "../../request-ask.ts";
-import { estimateTokens } from "./token-estimate.ts";
+import { tokensOf } from "./token-estimate.ts";
 import { serviceTierOf } from "./usage.ts";
 
 type Json = unknown;
 
 export function readAsk(endpoint: Endpoint, body: Json): RequestAsk {
+  const { estimate, promptAtMost } = tokensOf(endpoint, body);
   return {
     endpoint,
     capabilities: capabilitiesAsked(endpoint, body),
-    tokens: estimateTokens(endpoint, body),
+    tokens: estimate,
+    promptTokensAtMost: promptAtMost,
     serviceTier: serviceTierOf(body),
     body,
   };

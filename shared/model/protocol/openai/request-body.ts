@@ -1,10 +1,31 @@
-import { visit } from "jsonc-parser";
+import { applyEdits, modify, visit } from "jsonc-parser";
 import type { SpokenTo } from "../protocol.ts";
 import { inDialect } from "./dialect.ts";
 
-/** The request as it is sent to a deployment: the client's, byte for byte, but for the model's name and its dialect. */
-export function bodyFor(bodyText: string, { model, dialect }: SpokenTo): string {
-  return dialect === undefined ? withModel(bodyText, model) : inDialect(bodyText, model, dialect);
+/**
+ * The request as it is sent to a deployment: the client's, byte for byte, but for the model's name, its dialect, and
+ * whether the answer is to be streamed.
+ */
+export function bodyFor(bodyText: string, { model, dialect }: SpokenTo, isStreamed: boolean): string {
+  const text = saysStream(bodyText) ? (isStreamed ? streamed(bodyText) : whole(bodyText)) : bodyText;
+  return dialect === undefined ? withModel(text, model) : inDialect(text, model, dialect);
+}
+
+function saysStream(bodyText: string): boolean {
+  return bodyText.includes('"stream"') && (JSON.parse(bodyText) as { stream?: unknown }).stream === true;
+}
+
+const replaced = (text: string, path: string[], value: unknown) =>
+  applyEdits(text, modify(text, path, value, {}));
+
+/** The usage is asked for whether or not the client asked: the call is billed by it. */
+function streamed(bodyText: string): string {
+  const { stream_options } = JSON.parse(bodyText) as { stream_options?: object | null };
+  return replaced(bodyText, ["stream_options"], { ...stream_options, include_usage: true });
+}
+
+function whole(bodyText: string): string {
+  return replaced(replaced(bodyText, ["stream_options"], undefined), ["stream"], undefined);
 }
 
 /**

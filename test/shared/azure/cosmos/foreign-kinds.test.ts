@@ -25,7 +25,7 @@ async function all<T>(pages: AsyncIterable<readonly T[]>): Promise<T[]> {
 /** Every job, record and item of `control` that a query finds, by each query there is. */
 async function found() {
   const { items, ports } = opened;
-  const { store, sweptJobs: swept, parkedJobs: parked, liveJobs: live, deadLetters: letters } = ports;
+  const { store, sweptJobs: swept, jobsInLine: parked, liveJobs: live, deadLetters: letters } = ports;
   const trails = new CosmosTrails(items.jobs, items.control);
   const stretch = { fromMs: nowMs - 60_000, toMs: nowMs + 60_000 };
   const seconds = Math.floor(nowMs / 1000);
@@ -41,7 +41,7 @@ async function found() {
     overdue: await swept.overdue(nowMs, 10),
     any_due: [await swept.isAnyDue(nowMs, stretch)].filter((due) => due),
     leases: await swept.lateLeases(nowMs, stretch, 10),
-    parked: await parked.parkedAfter(0, 10),
+    parked: await parked.joinedAfter(0, 10),
     in_line: await parked.inLine({ after: "" }, 10),
     lane: await parked.inLine({ after: "", before: "~" }, 10),
     near: await parked.dueBefore(nowMs + DAY_SECONDS * 1000, 10),

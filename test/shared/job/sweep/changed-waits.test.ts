@@ -103,7 +103,7 @@ describe("a job that waits for quota", () => {
     expect(await nudged(key)).toMatchObject({ status: "completed", deployment: "deepseek-three" });
   });
 
-  it("waits for a switch once all it could go to is off, though none of them is parked", async () => {
+  it("waits for a switch once all it could go to is off, though none of them is in line", async () => {
     const key = await waiting();
     await set("off", "openai", "fail_over");
     expect(await nudged(key)).toMatchObject({ waiting: { for: "switch" } });

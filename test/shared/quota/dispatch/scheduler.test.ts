@@ -152,6 +152,68 @@ it("leaves a deployment alone for as long as a refusal asks", () => {
   expect(s.decide(NOW + 7_250, 100).releases).toHaveLength(1);
 });
 
+describe("a tenant among others", () => {
+  /** Runs for so many seconds; `answer` says what becomes of a call. How many calls of each tenant were served. */
+  function run(
+    s: Scheduler,
+    seconds: number,
+    waiting: () => readonly Waiting[],
+    answer: (release: Release) => Partial<CallNews> & { outcome: CallNews["outcome"] },
+  ): Record<string, number> {
+    const served: Record<string, number> = {};
+    for (const each of waiting()) s.queue.add(each);
+    for (let nowMs = NOW; nowMs < NOW + seconds * 1000; nowMs += 50)
+      for (const release of s.decide(nowMs, 100).releases) {
+        const { outcome, ...change } = answer(release);
+        const { tenant_id } = release.job;
+        s.heard(news(release, outcome, { tenant_id, sent_ms: nowMs, latency_ms: 20, ...change }), nowMs);
+        if (outcome === "ok") served[tenant_id] = (served[tenant_id] ?? 0) + 1;
+        else s.queue.add(release.job);
+      }
+    return served;
+  }
+  const many = (tenant_id: string, jobs: number, change: Partial<Waiting> = {}) =>
+    Array.from({ length: jobs }, () => job(["one"], { tenant_id, ...change }));
+
+  it("with a job that is always refused does not keep the others from it", () => {
+    const s = scheduler({ one: { requests_per_minute: 600 } });
+    const [poison] = many("a", 1);
+    const waiting = () => [...(poison === undefined ? [] : [poison]), ...many("b", 200), ...many("c", 200)];
+    const served = run(s, 30, waiting, ({ job: each }) =>
+      each === poison ? { outcome: "refused", retry_after_ms: 20_000 } : { outcome: "ok" },
+    );
+    // Ten a second are allowed, of which the first goes before anything is known.
+    expect((served.b ?? 0) + (served.c ?? 0)).toBeGreaterThan(180);
+  });
+
+  it("whose prompts fail waits by itself", () => {
+    const s = scheduler({ one: { requests_per_minute: 600 } });
+    const waiting = () => [...many("a", 300), ...many("b", 300)];
+    const served = run(s, 30, waiting, ({ job: { tenant_id } }) => ({
+      outcome: tenant_id === "a" ? "failed" : "ok",
+    }));
+    expect(served.b).toBeGreaterThan(250);
+  });
+
+  it("whose calls count no tokens has no more of them than another", () => {
+    const s = scheduler({ one: { requests_per_minute: 120 } });
+    const waiting = () => [...many("a", 120, { tokens: 0 }), ...many("b", 20, { tokens: 1_000 })];
+    const served = run(s, 30, waiting, () => ({ outcome: "ok" }));
+    expect(served.b).toBe(20);
+  });
+
+  it("that hides what its calls use is charged for it once answers tell", () => {
+    const s = scheduler({ one: {} });
+    s.pools.set("one", newPool({ tokens_per_minute: 60_000 }, NOW));
+    const waiting = () => [...many("a", 600, { tokens: 10 }), ...many("b", 600, { tokens: 100 })];
+    const served = run(s, 30, waiting, ({ job: { tenant_id } }) => ({
+      outcome: "ok",
+      used_tokens: tenant_id === "a" ? 1_000 : 100,
+    }));
+    expect((served.b ?? 0) / (served.a ?? 1)).toBeGreaterThan(5);
+  });
+});
+
 describe("a deployment that fails", () => {
   function failing() {
     const s = scheduler({ one: {}, two: {} });

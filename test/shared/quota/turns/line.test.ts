@@ -3,23 +3,23 @@ import { expect, it } from "vitest";
 import { PRIORITIES, type Priority } from "../../../../shared/priority.ts";
 import { Dispatcher } from "../../../../shared/quota/dispatch/dispatcher.ts";
 import { LineWatch } from "../../../../shared/quota/dispatch/line-watch.ts";
-import type { ParkedJob, ParkedJobs } from "../../../../shared/quota/ports.ts";
+import type { JobInLine, JobsInLine } from "../../../../shared/quota/ports.ts";
 import { afterLane, LineHeads, laneOf, placeOf } from "../../../../shared/quota/turns/line.ts";
 import { silent, TestClock } from "../../world.ts";
 
 const DAY_MS = 86_400_000;
 
-/** What is parked, as the store would find it; counts what it was asked and what it gave. */
-class Parked implements ParkedJobs {
-  readonly jobs = new Map<string, ParkedJob>();
+/** What waits, as the store would find it; counts what it was asked and what it gave. */
+class StoredLine implements JobsInLine {
+  readonly jobs = new Map<string, JobInLine>();
   reads = 0;
   given = 0;
 
-  park(jobs: readonly ParkedJob[]): void {
+  join(jobs: readonly JobInLine[]): void {
     for (const job of jobs) this.jobs.set(job.job_id, job);
   }
 
-  #found(by: (job: ParkedJob) => string | number, fits: (job: ParkedJob) => boolean, limit: number) {
+  #found(by: (job: JobInLine) => string | number, fits: (job: JobInLine) => boolean, limit: number) {
     this.reads++;
     const found = [...this.jobs.values()].filter(fits);
     found.sort((one, other) => (by(one) < by(other) ? -1 : 1));
@@ -28,10 +28,10 @@ class Parked implements ParkedJobs {
     return Promise.resolve(some);
   }
 
-  parkedAfter(parkedMs: number, limit: number) {
+  joinedAfter(joinedMs: number, limit: number) {
     return this.#found(
-      (job) => job.parked_ms,
-      (job) => job.parked_ms > parkedMs,
+      (job) => job.joined_ms,
+      (job) => job.joined_ms > joinedMs,
       limit,
     );
   }
@@ -58,10 +58,10 @@ class Parked implements ParkedJobs {
 }
 
 let count = 0;
-function parked(change: Partial<ParkedJob> & { since_ms: number }): ParkedJob {
+function waiting(change: Partial<JobInLine> & { since_ms: number }): JobInLine {
   const job = {
     ...{ tenant_id: "a", job_id: `job-${++count}`, priority: "standard" as Priority, tokens: 10 },
-    ...{ deployments: ["one"], deadline_ms: change.since_ms + DAY_MS, parked_ms: change.since_ms, ...change },
+    ...{ deployments: ["one"], deadline_ms: change.since_ms + DAY_MS, joined_ms: change.since_ms, ...change },
   };
   return { ...job, place: placeOf(job) };
 }
@@ -87,10 +87,10 @@ it("gives each lane's jobs places together, in the order in which they wait", ()
 
 it("holds no more of a lane than its share, and asks for the rest from where it was cut off", () => {
   const heads = new LineHeads({ most: 10, least: 2, mostInLane: 4 });
-  const places = Array.from({ length: 9 }, (_, n) => parked({ since_ms: n }).place);
+  const places = Array.from({ length: 9 }, (_, n) => waiting({ since_ms: n }).place);
   const hold = (place: string) => {
     const admitted = heads.admits(place);
-    if (admitted) heads.held(place);
+    if (admitted) heads.taken(place);
     return admitted;
   };
   expect(places.map(hold)).toEqual([true, true, true, true, false, false, false, false, false]);
@@ -98,19 +98,19 @@ it("holds no more of a lane than its share, and asks for the rest from where it 
   for (const place of places.slice(0, 2)) heads.left(place);
   const [refill] = heads.refills();
   expect(refill).toEqual({ lane: laneOf(places[0] ?? ""), after: places[3], limit: 2 });
-  // One that is parked again keeps its old place, and is held.
+  // One that joins again keeps its old place, and is known.
   expect(hold(places[0] ?? "")).toBe(true);
 });
 
-it("asks again for a lane in which a job was parked while it was being read", () => {
+it("asks again for a lane in which a job joined while it was being read", () => {
   const heads = new LineHeads({ most: 10, least: 2, mostInLane: 4 });
-  const places = Array.from({ length: 6 }, (_, n) => parked({ since_ms: n }).place);
-  for (const place of places.slice(0, 5)) if (heads.admits(place)) heads.held(place);
+  const places = Array.from({ length: 6 }, (_, n) => waiting({ since_ms: n }).place);
+  for (const place of places.slice(0, 5)) if (heads.admits(place)) heads.taken(place);
   for (const place of places.slice(0, 4)) heads.left(place);
   const [refill] = heads.refills();
   if (refill === undefined) throw new Error("nothing is asked for");
   expect(heads.admits(places[5] ?? "")).toBe(false);
-  heads.held(places[4] ?? "");
+  heads.taken(places[4] ?? "");
   heads.filled(refill, places.slice(4, 5));
   heads.left(places[4] ?? "");
   expect(heads.refills()).toMatchObject([{ after: places[4] }]);
@@ -119,25 +119,25 @@ it("asks again for a lane in which a job was parked while it was being read", ()
 /** A watch with what it holds, and the releases of whoever it works for. */
 class World {
   readonly clock = new TestClock();
-  readonly store = new Parked();
-  readonly here = new Map<string, ParkedJob>();
+  readonly store = new StoredLine();
+  readonly here = new Map<string, JobInLine>();
   readonly watch: LineWatch;
-  last: ParkedJob | undefined;
+  last: JobInLine | undefined;
 
   constructor() {
-    const { clock, store: parked, here } = this;
-    this.watch = new LineWatch({ parked, clock, sizes: { most: 12, least: 3, mostInLane: 8 } }, (job) => {
+    const { clock, store: line, here } = this;
+    this.watch = new LineWatch({ line, clock, sizes: { most: 12, least: 3, mostInLane: 8 } }, (job) => {
       if (here.has(job.job_id)) return false;
       here.set(job.job_id, job);
       return true;
     });
   }
 
-  park(tenant_id: string, jobs: number, told: boolean): void {
+  join(tenant_id: string, jobs: number, told: boolean): void {
     const made = Array.from({ length: jobs }, (_, n) =>
-      parked({ tenant_id, since_ms: this.clock.now() + n }),
+      waiting({ tenant_id, since_ms: this.clock.now() + n }),
     );
-    this.store.park(made);
+    this.store.join(made);
     if (told) for (const job of made) this.watch.heard(job);
   }
 
@@ -156,20 +156,20 @@ class World {
     }
   }
 
-  parkAgain(): void {
+  joinAgain(): void {
     if (this.last === undefined || this.store.jobs.has(this.last.job_id)) return;
-    const again = { ...this.last, parked_ms: this.clock.now() };
-    this.store.park([again]);
+    const again = { ...this.last, joined_ms: this.clock.now() };
+    this.store.join([again]);
     this.watch.heard(again);
   }
 }
 
-it("lets every job come up, in order, whatever is parked, released or parked again meanwhile", async () => {
-  const parks = fc.tuple(fc.constantFrom("a", "b"), fc.integer({ min: 1, max: 40 }), fc.boolean());
+it("lets every job come up, in order, whatever joins, is released or joins again meanwhile", async () => {
+  const joins = fc.tuple(fc.constantFrom("a", "b"), fc.integer({ min: 1, max: 40 }), fc.boolean());
   const step = fc.oneof(
-    parks.map((args) => async (world: World) => world.park(...args)),
+    joins.map((args) => async (world: World) => world.join(...args)),
     fc.integer({ min: 1, max: 30 }).map((most) => (world: World) => world.release(most)),
-    fc.constant(async (world: World) => world.parkAgain()),
+    fc.constant(async (world: World) => world.joinAgain()),
   );
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
@@ -178,7 +178,7 @@ it("lets every job come up, in order, whatever is parked, released or parked aga
         world.clock.advance(1_000);
         await act(world);
         await world.watch.look();
-        // Two lanes of 8, and what was parked again.
+        // Two lanes of 8, and what joined again.
         expect(world.here.size).toBeLessThanOrEqual(16 + steps.length);
       }
       for (let looks = 0; looks < 200 && world.store.jobs.size > 0; looks++) {
@@ -194,21 +194,21 @@ it("lets every job come up, in order, whatever is parked, released or parked aga
 
 it("finds what was missed, and what has a deadline near, however long the line before it is", async () => {
   const clock = new TestClock();
-  const store = new Parked();
-  const here: ParkedJob[] = [];
-  const watch = new LineWatch({ parked: store, clock }, (job) => {
+  const store = new StoredLine();
+  const here: JobInLine[] = [];
+  const watch = new LineWatch({ line: store, clock }, (job) => {
     here.push(job);
     return true;
   });
-  store.park(Array.from({ length: 3_000 }, (_, n) => parked({ since_ms: clock.now() - 10_000 + n })));
-  const urgent = parked({ since_ms: clock.now(), deadline_ms: clock.now() + 20_000 });
-  store.park([urgent]);
+  store.join(Array.from({ length: 3_000 }, (_, n) => waiting({ since_ms: clock.now() - 10_000 + n })));
+  const urgent = waiting({ since_ms: clock.now(), deadline_ms: clock.now() + 20_000 });
+  store.join([urgent]);
   await watch.look();
   expect(here).toContain(urgent);
-  // By the clock of an instance that is far behind: no look at what was parked lately sees it.
-  const missed = parked({ tenant_id: "b", since_ms: clock.now(), parked_ms: clock.now() - 500_000 });
+  // By the clock of an instance that is far behind: no look at what joined lately sees it.
+  const missed = waiting({ tenant_id: "b", since_ms: clock.now(), joined_ms: clock.now() - 500_000 });
   store.jobs.delete(urgent.job_id);
-  store.park([missed]);
+  store.join([missed]);
   clock.advance(61_000);
   await watch.look();
   expect(here).toContain(missed);
@@ -216,15 +216,18 @@ it("finds what was missed, and what has a deadline near, however long the line b
 
 it("begins with a bounded part of a backlog of 20,000, every tenant's first jobs in it", async () => {
   const clock = new TestClock();
-  const store = new Parked();
-  store.park(
+  const store = new StoredLine();
+  store.join(
     Array.from({ length: 20_000 }, (_, n) =>
-      parked({ tenant_id: n % 200 === 0 ? `small-${n % 1_000}` : "big", since_ms: clock.now() - 50_000 + n }),
+      waiting({
+        tenant_id: n % 200 === 0 ? `small-${n % 1_000}` : "big",
+        since_ms: clock.now() - 50_000 + n,
+      }),
     ),
   );
   const tenants = new Set<string>();
   const dispatcher = new Dispatcher({
-    ...{ clock, instance: "one", log: silent, parked: store, weightOf: () => 1 },
+    ...{ clock, instance: "one", log: silent, line: store, weightOf: () => 1 },
     leases: { read: async () => undefined, write: async () => ({ kind: "written", etag: "1" }) },
     ledger: {
       read: async () => undefined,
@@ -246,5 +249,5 @@ it("begins with a bounded part of a backlog of 20,000, every tenant's first jobs
     clock.advance(50);
   }
   expect(tenants).toEqual(new Set(["big", "small-0", "small-200", "small-400", "small-600", "small-800"]));
-  expect(dispatcher.held).toBeLessThan(1_200);
+  expect(dispatcher.jobs).toBeLessThan(1_200);
 });

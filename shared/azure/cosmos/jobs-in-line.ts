@@ -1,5 +1,5 @@
 import type { Container } from "@azure/cosmos";
-import type { ParkedJob, ParkedJobs } from "../../quota/ports.ts";
+import type { JobInLine, JobsInLine } from "../../quota/ports.ts";
 import { lineSinceMs, placeOf } from "../../quota/turns/line.ts";
 import { storeOperation } from "./client.ts";
 import { ITEMS } from "./items.ts";
@@ -22,19 +22,19 @@ const FIELDS =
   "c.tenant_id, c.job_id, c.priority, c.created_at_ms, c.not_before_ms, c.deadline_ms, c.parked_at_ms, c.parked";
 
 /** Jobs that wait for quota, over all tenants: by fields which no other job has, so that each read is of an index. */
-export class CosmosParkedJobs implements ParkedJobs {
+export class CosmosJobsInLine implements JobsInLine {
   readonly #jobs: Container;
 
   constructor(jobs: Container) {
     this.#jobs = jobs;
   }
 
-  parkedAfter(parkedMs: number, limit: number): Promise<readonly ParkedJob[]> {
+  joinedAfter(joinedMs: number, limit: number): Promise<readonly JobInLine[]> {
     const query = { where: "c.parked_at_ms > @after", orderBy: "c.parked_at_ms" };
-    return this.#find({ ...query, parameters: { "@after": parkedMs } }, limit);
+    return this.#find({ ...query, parameters: { "@after": joinedMs } }, limit);
   }
 
-  inLine(range: { after: string; before?: string }, limit: number): Promise<readonly ParkedJob[]> {
+  inLine(range: { after: string; before?: string }, limit: number): Promise<readonly JobInLine[]> {
     const { after, before } = range;
     const where = "c.parked.place > @after";
     const query =
@@ -47,7 +47,7 @@ export class CosmosParkedJobs implements ParkedJobs {
     return this.#find({ ...query, orderBy: "c.parked.place" }, limit);
   }
 
-  dueBefore(deadlineMs: number, limit: number): Promise<readonly ParkedJob[]> {
+  dueBefore(deadlineMs: number, limit: number): Promise<readonly JobInLine[]> {
     const query = { where: "c.parked.deadline_ms < @before", orderBy: "c.parked.deadline_ms" };
     return this.#find({ ...query, parameters: { "@before": deadlineMs } }, limit);
   }
@@ -64,20 +64,20 @@ export class CosmosParkedJobs implements ParkedJobs {
     return new Set(found.resources);
   }
 
-  async #find(query: KindQuery, limit: number): Promise<readonly ParkedJob[]> {
+  async #find(query: KindQuery, limit: number): Promise<readonly JobInLine[]> {
     const ofJobs = queryOf(ITEMS.job, { ...query, top: limit, select: FIELDS });
-    const found = await storeOperation("parked jobs", (abortSignal) =>
+    const found = await storeOperation("jobs in line", (abortSignal) =>
       this.#jobs.items.query<Found>(ofJobs, { maxItemCount: limit, abortSignal }).fetchAll(),
     );
-    return found.resources.flatMap(parkedOf);
+    return found.resources.flatMap(inLineOf);
   }
 }
 
-function parkedOf(job: Found): ParkedJob[] {
+function inLineOf(job: Found): JobInLine[] {
   const { tenant_id, job_id, priority, deadline_ms, parked, parked_at_ms } = job;
   if (parked === undefined || parked_at_ms === undefined) return [];
   const { tokens, deployments } = parked;
   const waiting = { tenant_id, job_id, priority, deadline_ms, tokens, deployments };
   const placed = { ...waiting, since_ms: lineSinceMs(job) };
-  return [{ ...placed, parked_ms: parked_at_ms, place: parked.place ?? placeOf(placed) }];
+  return [{ ...placed, joined_ms: parked_at_ms, place: parked.place ?? placeOf(placed) }];
 }
