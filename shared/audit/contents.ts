@@ -10,8 +10,11 @@ export interface StoredContent {
 }
 
 export interface ContentDeps {
-  /** What is sent to a deployment for a stored request, by the catalogue of now; undefined: it does not have that one. */
-  readonly sentSha256: (deployment: string, body: string) => string | undefined;
+  /**
+   * What may be sent to a deployment for a stored request, whole or as a stream, by the catalogue of now; undefined: it
+   * does not have that one.
+   */
+  readonly sentSha256: (deployment: string, body: string) => readonly string[] | undefined;
   /** Of trails of format 1, which do not say it. */
   readonly contentDays: number;
 }
@@ -57,8 +60,8 @@ export function contentFault(
   if (accepted?.body_sha256 !== undefined && accepted.body_sha256 !== sha256Hex(request))
     return fault(accepted, "the stored request is not the one that this record has the hash of");
   const unlike = trail.filter(({ event, deployment, request_sha256 }) => {
-    const sent = event === "attempt_started" && deployment !== null && deps.sentSha256(deployment, request);
-    return typeof sent === "string" && sent !== request_sha256;
+    if (event !== "attempt_started" || deployment === null || request_sha256 === null) return false;
+    return deps.sentSha256(deployment, request)?.includes(request_sha256) === false;
   });
   // Format 1 has the hash of what was sent alone.
   if (accepted?.format === undefined && unlike[0] !== undefined)

@@ -192,7 +192,7 @@ function changeRoot(
 
 /** A new root; what the one before made holds until the next. @throws StoreUnavailable */
 export function rotateRoot(
-  deps: Pick<SecretsDeps, "trail" | "clock" | "randomHex">,
+  deps: Pick<SecretsDeps, "trail" | "randomHex"> & { readonly clock: { now(): number } },
   by: Change,
 ): Promise<ControlOutcome> {
   return changeRoot(deps, by, (before) => newRoot(deps.randomHex, deps.clock.now(), before ?? null));

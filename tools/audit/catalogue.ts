@@ -27,7 +27,15 @@ export function contentDeps(
     contentDays: Number(environment.CONTENT_RETENTION_DAYS || 30),
     sentSha256(name, body) {
       const deployment = deployments.get(name);
-      return deployment && sha256Hex(protocolOf(deployment).bodyFor(body, deployment));
+      if (deployment === undefined) return undefined;
+      const sent = (isStreamed: boolean) => protocolOf(deployment).bodyFor(body, deployment, isStreamed);
+      try {
+        return [sha256Hex(sent(false)), sha256Hex(sent(true))];
+      } catch (thrown) {
+        // Somebody wrote there what is no request: nothing is sent for it.
+        if (thrown instanceof TypeError || thrown instanceof SyntaxError) return [];
+        throw thrown;
+      }
     },
   };
 }

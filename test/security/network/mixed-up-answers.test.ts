@@ -59,7 +59,9 @@ afterEach(async () => {
   server.close();
 });
 
-function call(tenantId: string, jobId: string, timeoutSeconds = 60): Promise<Outcome> {
+async function call(tenantId: string, jobId: string, timeoutSeconds = 60): Promise<Outcome> {
+  // As in the app, where a job is stored before the next call: the connection of the last one is free by then.
+  await new Promise((resolve) => setImmediate(resolve));
   const deployment = {
     ...{ name: "one", provider: "openai", protocol: "openai", model: "m", timeout_seconds: timeoutSeconds },
     ...{ base_url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, auth: { kind: "none" } },

@@ -199,6 +199,30 @@ describe("a call, on the wire", () => {
     expect(await call()).toMatchObject({ body: ANSWER, responseSha256: sha256Hex(ANSWER) });
   });
 
+  it("takes the operator's key out of an answer too, in whatever form it is repeated", async () => {
+    const key = 'sk-a/b+c"d e';
+    const by = createModelClient({
+      ...{ settings: { ODD: key }, clock, jobName },
+      credential: () => {
+        throw new Error("no identity");
+      },
+    });
+    const forms = [key, encodeURIComponent(key), btoa(key)].map((form) =>
+      JSON.stringify(`said ${form}`).slice(1, -1),
+    );
+    for (const status of [200, 400, 401, 500]) {
+      const error = status === 200 ? "" : '"error": {"message": "no"}, ';
+      const text = ANSWER.replace("{", `{${error}"echo": "${forms.join(" ")}", `);
+      reply = json(status, text, { "x-request-id": `id of ${btoa(key)}` });
+      const outcome = JSON.stringify(
+        await call({ auth: { kind: "api_key", setting: "ODD" } }, undefined, by),
+      );
+      for (const form of [key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key), btoa(key)])
+        expect(outcome).not.toContain(JSON.stringify(form).slice(1, -1));
+    }
+    await by.close();
+  });
+
   it("gives up a bomb, half of an answer, and a coding that nobody knows", async () => {
     const bomb = gzipSync(Buffer.alloc(MAX_RESPONSE_BYTES + 1, 32));
     const encoded = (coding: string, bytes: Buffer) => (response: ServerResponse) =>
