@@ -152,6 +152,7 @@ const { catalogue } = valid(
 );
 const { tenants } = valid(parseTenants({ tenants: [{ id: "team-a" }] }, { local: true }));
 
+/** What was parsed, which has no faults. */
 function valid<T extends object>(parsed: T): Exclude<T, { readonly faults: unknown }> {
   if ("faults" in parsed) throw new Error(String(parsed.faults));
   return parsed as Exclude<T, { readonly faults: unknown }>;
@@ -166,6 +167,7 @@ const dispatches: Promise<void>[] = [];
 const closing: (() => void)[] = [];
 const settings = {
   ...{ leaseSeconds: 20, sweepSeconds: 5, maxAttempts: 5, defaultDeadlineSeconds: 86_400 },
+  ...{ maxCalls: 512, bodyMemoryBytes: 2 ** 28 },
   ...{ maxDeadlineSeconds: 604_800, auditRetentionDays: 0, contentRetentionDays: 30 },
 };
 
@@ -225,6 +227,7 @@ const door = instance("door");
 const worker = instance("worker");
 
 async function run({ promptChars, isOne = false, isHeld = false, ...kind }: Kind): Promise<void> {
+  recorded = [];
   replies.push(...kind.replies);
   const nowMs = clock.now();
   const prompt = "x".repeat(promptChars);
@@ -245,9 +248,7 @@ async function run({ promptChars, isOne = false, isHeld = false, ...kind }: Kind
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, next.atMs - clock.now())));
       await runner.invocation(() => runJob({ ...runner.run, log: silent }, next.nudge));
     } else await new Promise((resolve) => setTimeout(resolve, 20));
-    const seen = recorded.filter(({ name }) => name.startsWith("create audit-"));
-    isEnded =
-      messages.length === 0 && seen.length > 0 && recorded.some(({ name }) => name === "create response");
+    isEnded = messages.length === 0 && recorded.some(({ name }) => name === "create response");
   }
   await (held ?? awaitEnd(door.intake, job.value, 0));
   await Promise.all(dispatches.splice(0));
@@ -264,14 +265,16 @@ const KINDS: readonly Kind[] = [
   { name: "429, then the line", promptChars: 20, replies: [refused(429), answered(20)] },
 ];
 
+/** A door looks for the end of a held call when such jobs have ended lately. */
+const HELD_BEFORE = 5;
+
 const sum = (of: readonly Operation[]) => of.reduce((total, { ru }) => total + ru, 0);
 const isWrite = ({ name }: Operation) => !/^(read|query)/.test(name);
 const rows: (string | number)[][] = [];
 let first: Operation[] = [];
 for (const kind of KINDS) {
-  // Once before: connections, and what an instance learns at its first job.
-  if (first.length === 0) await run(kind);
-  recorded = [];
+  // Before: connections, what an instance learns at its first job, and how long such jobs take.
+  for (let n = 0; n < (kind.isHeld === true ? HELD_BEFORE : 1); n++) await run(kind);
   await run(kind);
   const [jobs, control] = ["jobs", "control"].map((name) =>
     recorded.filter((each) => each.container === name),

@@ -15,6 +15,7 @@ import { createModelClient } from "../shared/model/client.ts";
 import { composeService, type Service } from "../shared/service.ts";
 import { startTelemetry } from "../shared/telemetry/start.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
+import { watchClients } from "./clients.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerEnding } from "./ending.ts";
 import { processLog as log, logAs } from "./log.ts";
@@ -74,6 +75,7 @@ const service: Service = composeService(
 );
 // Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
 app.setup({ enableHttpStream: true });
+watchClients();
 registerRoutes({
   ...service,
   authenticator: createAuthenticator({
@@ -86,6 +88,7 @@ registerRoutes({
     ...settings,
     maxInFlight: settings.maxRequestsInFlight,
     maxHeld: settings.maxHeldCalls,
+    maxBodyBytes: settings.bodyMemoryBytes,
     clock,
   }),
   dependencies: [

@@ -16,6 +16,11 @@ export const ERRORS = {
     title: "The JSON is nested too deeply",
     advice: "Nest at most 64 levels.",
   },
+  too_many_values: {
+    status: 400,
+    title: "The JSON holds too many values",
+    advice: "Send at most 50,000 values and members; a long list of token numbers may be sent as text.",
+  },
   stream_not_supported: {
     status: 400,
     title: "Streaming is not supported",
@@ -143,6 +148,11 @@ export const ERRORS = {
     status: 503,
     title: "The store cannot be reached",
     advice: "Try again after `Retry-After` seconds; nothing was accepted.",
+  },
+  service_busy: {
+    status: 503,
+    title: "This instance can take no more of this kind now",
+    advice: "Wait as long as `Retry-After` says, and send it again. Nothing was stored.",
   },
   issuer_unavailable: {
     status: 503,

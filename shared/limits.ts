@@ -6,6 +6,8 @@ export const MAX_STORED_CONTENT_BYTES = 1_900_000;
 export const MAX_REQUEST_BYTES = 1_048_576;
 /** Deeper JSON is an attack on recursive parsers, here or in a deployment. */
 export const MAX_NESTING_LEVELS = 64;
+/** A body of `[[],[],…]` takes fourteen times its bytes once it is parsed; vectors of a thousand numbers are well below. */
+export const MAX_JSON_VALUES = 50_000;
 export const MAX_IDEMPOTENCY_KEY_CHARS = 255;
 /** As OpenAI's own metadata. */
 export const MAX_METADATA_PAIRS = 16;
@@ -28,8 +30,12 @@ export const MAX_RETRY_AFTER_SECONDS = 600;
 export const MAX_NUDGE_LOOKS = 12;
 /** Faults listed in one problem: enough to correct a form, no more than a page. */
 export const MAX_FAULTS = 20;
-/** The part of an instance's requests in flight that one tenant may have: the rest is for the others. */
-export const MAX_TENANT_SHARE_IN_FLIGHT = 0.75;
+/** Requests whose caller is not known yet, on one instance: a known key is not among them, whatever a token's issuer does. */
+export const MAX_UNKNOWN_CALLERS = 64;
+/** Of those, tokens that wait for their issuer: the rest is for keys that have just been made. */
+export const MAX_WAITING_FOR_ISSUER = 32;
+/** What a body is parsed into takes so many times its bytes of memory, about. */
+export const PARSED_BYTES_PER_BYTE = 8;
 /** For the response of a job that has ended, at replicas that lag: 0.75 s with the pauses between, then the client asks again. */
 export const MAX_RESPONSE_LOOKS = 5;
 /** A submit's body is in memory while its client waits: with a longer one it is answered at once. */

@@ -16,6 +16,7 @@ import type { IntakeDeps } from "./job/intake/intake.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
 import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
+import { Bulkhead } from "./job/run/bulkhead.ts";
 import { claimRecords } from "./job/run/claim-finding.ts";
 import type { RunDeps } from "./job/run/run-deps.ts";
 import { createRunningJobs } from "./job/running-jobs.ts";
@@ -92,6 +93,8 @@ export interface ServiceConfiguration {
     | "leaseSeconds"
     | "sweepSeconds"
     | "maxAttempts"
+    | "maxCalls"
+    | "bodyMemoryBytes"
     | "defaultDeadlineSeconds"
     | "maxDeadlineSeconds"
     | "auditRetentionDays"
@@ -108,7 +111,7 @@ export type Service = ReturnType<typeof composeService>;
 /** Every use case, composed once: what ships is what is tested. Nothing in it is optional. */
 export function composeService(ports: ServicePorts, configuration: ServiceConfiguration) {
   const { nudges, releases, secrets, telemetry, clock, random, log } = ports;
-  const store = toldStore(ports.store, telemetry, clock);
+  const store = toldStore(ports.store, { telemetry, clock, log });
   const { settings } = configuration;
   const { instance, leaseSeconds } = settings;
   const retention = {
@@ -135,14 +138,15 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     giveUp: (jobs) => releases.giveUp(jobs),
     dispatch: (atMs) => releases.dispatch(atMs),
   };
+  const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
   const dispatcher = new Dispatcher({
     ...{ ...shared, releases: signed, leases: ports.dispatcherLeases, line: ports.jobsInLine },
-    deployments: () => limitedIn(catalogue()),
-    weightOf: (tenantId) => tenants().get(tenantId)?.weight ?? 1,
+    deployments: () => limitedIn(catalogue(), Math.ceil(settings.maxCalls / 2)),
+    weightOf,
   });
   const reporter = new Reporter(shared);
   const quota = new InstanceQuota({
-    ...{ ...shared, dispatcher, reporter, jobs: ports.jobsInLine },
+    ...{ ...shared, dispatcher, reporter, weightOf, jobs: ports.jobsInLine },
     deployment: (name) => {
       const deployment = catalogue().deployment(name);
       return deployment && limitedOf(deployment);
@@ -189,6 +193,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const run: Omit<RunDeps, "log"> = {
     ...{ store, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random, nudgeGraceMs },
     urgent: releases,
+    bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
     models: ports.models,
     latencies: createLatencies(clock),
     newClaimId: ports.newId,

@@ -177,8 +177,7 @@ export class Cloud {
       for (const job of joined) this.scheduler.queue.add(job);
       for (const news of reported) this.scheduler.heard(news, nowMs);
       for (const { name, limits } of this.#deployments.values())
-        if (limits.concurrency !== undefined)
-          this.scheduler.count(name, new Set(this.#runningOn(name).keys()), 0, nowMs);
+        if (limits.concurrency !== undefined) this.scheduler.count(name, this.#runningOn(name), 0, nowMs);
     });
     this.#writePools(nowMs);
     this.#decideSoon(nowMs);

@@ -31,7 +31,7 @@ interface Hostility {
   readonly job: Partial<SimJob>;
 }
 
-const WAYS: readonly Hostility[] = [
+export const WAYS: readonly Hostility[] = [
   { name: "calls of 20 minutes", jobs: 400, job: { takesMs: 1_200_000 } },
   { name: "jobs that are always refused", jobs: 20, job: { fate: "refused" } },
   { name: "prompts that fail", jobs: 20, eachSecond: 5, job: { fate: "failed" } },

@@ -60,6 +60,7 @@ class Instance extends Process {
       ...{ ...by, ledger: store.instanceLedger, jobs: store.line },
       ...{ dispatcher: this.dispatcher, reporter: this.reporter },
       deployment: (deployment) => deployments.get(deployment),
+      weightOf: service.weightOf,
     });
   }
 }
@@ -160,7 +161,7 @@ export class PlayedService {
     if (work.isDone || this.store.running.has(job_id)) return;
     if (grant !== undefined) {
       if (grant.lapses_ms > this.events.nowMs) return this.#call(instance, work, grant.deployment, grant);
-      await instance.quota.unused(grant, job_id);
+      await instance.quota.unused(grant, job_id, false);
     }
     const waiting = this.store.waiting.get(job_id);
     if (waiting !== undefined) return instance.quota.waitsInLine(waiting);
@@ -192,7 +193,7 @@ export class PlayedService {
     await instance.pass(this.around(2 * STORE_TURN_MS));
     const isWaitedFor = this.store.waiting.size > 0;
     this.store.waiting.delete(job.job_id);
-    this.store.running.set(job.job_id, name);
+    this.store.running.set(job.job_id, { deployment: name, tenant_id: job.tenant_id });
     this.#watchLost(instance, work);
     const sentMs = this.events.nowMs;
     const admission = to.limiter.admit(sentMs, to.counted(job.tokens));

@@ -42,7 +42,8 @@ const EMULATORS_CLOSE_MS = 5_000;
 /** A SIGTERM that reached the emulators has reached this process by then, if it went to the whole group. */
 const GROUP_SIGNAL_MS = 300;
 const HEALTH_PATIENCE_MS = 60_000;
-const HEALTH_LOOK_MS = 50;
+const FIRST_HEALTH_LOOK_MS = 50;
+const MAX_HEALTH_LOOK_MS = 1_000;
 
 /** The processes of `npm start`: the emulators, and hosts behind one port. */
 export class Stack {
@@ -164,11 +165,11 @@ export class Stack {
   async #untilHealthy(port: number): Promise<void> {
     const url = `http://127.0.0.1:${port}/api/health`;
     const deadline = performance.now() + HEALTH_PATIENCE_MS;
-    for (;;) {
+    for (let pauseMs = FIRST_HEALTH_LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_HEALTH_LOOK_MS)) {
       const why = await healthOf(url);
       if (why === undefined || this.#stopping !== undefined) return;
       if (performance.now() > deadline) throw new Error(`GET ${url} is not well: ${why}`);
-      await new Promise((resolve) => setTimeout(resolve, HEALTH_LOOK_MS));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
 

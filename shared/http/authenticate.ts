@@ -14,6 +14,11 @@ export type Caller =
   | { readonly kind: "operator"; readonly operator: Operator; readonly actor: string };
 
 export interface Authenticator {
+  /**
+   * Who calls, as far as that is known at once: a key that was known when it was last looked. Undefined: it must be asked.
+   * @throws Problem missing_credential, invalid_credential
+   */
+  recognise(headers: { get(name: string): string | null }): Caller | undefined;
   /** @throws Problem missing_credential, invalid_credential, issuer_unavailable; StoreUnavailable */
   authenticate(headers: { get(name: string): string | null }): Promise<Caller>;
 }
@@ -39,13 +44,16 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const verify =
     deps.entra === undefined ? undefined : createTokenVerifier(deps.entra, deps.clock, deps.keysPatience);
   return {
+    recognise: (headers) => callerOfKey(deps.tenants(), credentialOf(headers)),
     async authenticate(headers) {
       const credential = credentialOf(headers);
       await deps.fresh();
       if (verify !== undefined && JWT.test(credential)) {
         return callerOfToken(deps.tenants(), await verify(credential));
       }
-      return callerOfKey(deps.tenants(), credential);
+      const caller = callerOfKey(deps.tenants(), credential);
+      if (caller === undefined) throw invalid("The key is not known.");
+      return caller;
     },
   };
 }
@@ -70,10 +78,10 @@ function invalid(detail: string): Problem {
   return new Problem("invalid_credential", detail);
 }
 
-function callerOfKey(tenants: Tenants, key: string): Caller {
+function callerOfKey(tenants: Tenants, key: string): Caller | undefined {
   const hash = sha256Hex(key);
   const principal = tenants.byKeyHash(hash);
-  if (principal === undefined) throw invalid("The key is not known.");
+  if (principal === undefined) return undefined;
   const by = `key:${hash.slice(0, 8)}`;
   return principal.kind === "tenant"
     ? { kind: "tenant", tenant: principal.tenant, actor: `${principal.tenant.id}/${by}` }

@@ -86,12 +86,14 @@ export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
   const dueMs = Math.max(job.not_before_ms ?? 0, backOffEndMs(job, c));
   if (c.nowMs < dueMs) return { draft, next: "nudge", atMs: dueMs };
 
-  const inLine = job.waiting?.for === "quota" && c.dispatch.granted === undefined ? job.waiting : undefined;
-  if (inLine !== undefined && c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS)
+  const inLine = job.waiting?.for === "quota" ? job.waiting : undefined;
+  const isGranted = c.dispatch.granted !== undefined;
+  if (inLine !== undefined && !isGranted && c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS)
     return tooLate(draft, c);
   const choice = choose(job, job.tried, c);
   if (job.coalesce !== undefined && needsOperator(choice, c)) return unserved(draft, c, choice.reason);
-  if (inLine !== undefined && isOfLine(choice, inLine))
+  const goes = isGranted && choice.kind === "call";
+  if (inLine !== undefined && !goes && isOfLine(choice, inLine))
     return stay({ draft, next: "wait", deployments: inLine.deployments }, c, inLine.revision);
   if (c.over !== undefined && costs(choice)) return overBudget(draft, c, c.over);
   switch (choice.kind) {

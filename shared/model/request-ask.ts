@@ -11,6 +11,6 @@ export interface RequestAsk {
   readonly promptTokensAtMost: number | null;
   /** The service tier it asks for; undefined: the ordinary one. */
   readonly serviceTier: string | undefined;
-  /** The parsed body, for what only a protocol can tell. */
-  readonly body: unknown;
+  /** Parses the body anew, for what only a dialect needs of it: kept, it would take many times its bytes of memory. */
+  readonly body: () => unknown;
 }

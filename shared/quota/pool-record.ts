@@ -11,11 +11,9 @@ export const poolRecordSchema = z.object({
   breakers: z.record(z.string(), breakerSchema),
   /** Jobs wait for this pool: until then the dispatcher alone takes of it, so that none goes round the line. */
   backlog_until_ms: z.number(),
-  /** By deployment, then by instance. */
   slots: z.record(z.string(), z.record(z.string(), slotsSchema)).optional(),
 });
 
-/** A pool as all instances share it. */
 export type PoolRecord = Readonly<z.infer<typeof poolRecordSchema>>;
 
 const NOTHING: PoolRecord = {

@@ -2,9 +2,9 @@ import { SpanKind, SpanStatusCode, TraceFlags, ValueType } from "@opentelemetry/
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, type MetricReader } from "@opentelemetry/sdk-metrics";
 import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
-import type { TraceFields } from "../job/job.ts";
+import type { Job } from "../job/job.ts";
 import { METRICS, type MetricName } from "./names.ts";
-import { type CalledDeployment, type ToldSpan, taleOf } from "./tale.ts";
+import { type CalledDeployment, jobAttributes, type ToldSpan, taleOf } from "./tale.ts";
 import { type Change, GAUGES, type Telemetry } from "./telemetry.ts";
 
 export interface OpenTelemetryDeps {
@@ -47,7 +47,7 @@ export function openTelemetryOf(deps: OpenTelemetryDeps): Telemetry {
     }),
   ) as Record<MetricName, (value: number, attributes: Record<string, string>) => void>;
 
-  const tell = (told: ToldSpan, job: TraceFields) => {
+  const tell = (told: ToldSpan, job: Job) => {
     const [, traceId = "", rootId = ""] = TRACEPARENT.exec(job.traceparent ?? "") ?? [];
     if (traceId === "") return;
     const of = (spanId: string) => ({ traceId, spanId, traceFlags: TraceFlags.SAMPLED });
@@ -65,6 +65,7 @@ export function openTelemetryOf(deps: OpenTelemetryDeps): Telemetry {
       status:
         error === undefined ? { code: SpanStatusCode.UNSET } : { code: SpanStatusCode.ERROR, message: error },
       attributes: {
+        ...jobAttributes(job),
         ...told.attributes,
         ...(error === undefined ? {} : { "error.type": error }),
       } as ReadableSpan["attributes"],
@@ -87,7 +88,7 @@ export function openTelemetryOf(deps: OpenTelemetryDeps): Telemetry {
     },
     changed(change: Change) {
       const { spans, measures } = taleOf(change, deps.deployment);
-      for (const span of spans) tell(span, change.job);
+      if (change.job.traceparent !== undefined) for (const span of spans) tell(span(), change.job);
       for (const { name, value, attributes } of measures) instruments[name](value, attributes);
     },
     charged(container, requestUnits, isThrottled) {

@@ -28,7 +28,8 @@ export interface Measure {
 }
 
 export interface Tale {
-  readonly spans: readonly ToldSpan[];
+  /** Each is made only where the job is traced. */
+  readonly spans: readonly (() => ToldSpan)[];
   readonly measures: readonly Measure[];
 }
 
@@ -42,7 +43,8 @@ export type CalledDeployment = Pick<Deployment, "model" | "base_url"> | undefine
  */
 export function taleOf(change: Change, deployment: (name: string) => CalledDeployment): Tale {
   const { job, records, decidedMs } = change;
-  const spans: ToldSpan[] = [];
+  const spans: (() => ToldSpan)[] = [];
+  const span = (told: () => ToldSpan) => spans.push(told);
   const measures: Measure[] = [];
   const measure = (name: MetricName, value: number, attributes: Measure["attributes"]) =>
     measures.push({ name, value, attributes });
@@ -51,45 +53,43 @@ export function taleOf(change: Change, deployment: (name: string) => CalledDeplo
   const left = waitThatEnded(change);
   if (left !== null) {
     const attributes = { "switchyard.wait.reason": left.reason };
-    spans.push({ name: "wait", startMs: left.since_ms, endMs: decidedMs, attributes });
+    span(() => ({ name: "wait", startMs: left.since_ms, endMs: decidedMs, attributes }));
     measure("switchyard.wait.duration", seconds(decidedMs - left.since_ms), { reason: left.reason });
   }
   for (const record of records) {
     const { event } = record;
     if (isOfACall(record)) {
       const told = callOf(record, change, deployment(record.deployment ?? ""));
-      spans.push(told.span);
+      span(told.span);
       measures.push(...told.measures);
     }
     if (event === "accepted") {
       const { priority, endpoint } = job;
-      spans.push({ name: "accept", ...writing, attributes: { "switchyard.priority": priority } });
+      span(() => ({ name: "accept", ...writing, attributes: { "switchyard.priority": priority } }));
       measure("switchyard.jobs.accepted", 1, { priority, endpoint, model: job.model });
     } else if (event === "attempt_started") {
       const attributes = { ...attemptOf(record), "switchyard.reason": record.reason ?? "only_one" };
-      spans.push({ name: "claim", ...writing, attributes });
+      span(() => ({ name: "claim", ...writing, attributes }));
     } else if (event === "waiting") {
       measure("switchyard.waits", 1, { reason: record.reason ?? "" });
     } else if (isEnded(job) && hasEnded(event as Status)) {
       const { status, error } = job;
       const attributes = { "switchyard.status": status, "switchyard.attempts": job.attempts };
       const failure = error === null ? {} : { error: error.code };
-      spans.push({ name: "end", ...writing, attributes, ...failure });
+      span(() => ({ name: "end", ...writing, attributes, ...failure }));
       const whole = { startMs: job.created_at_ms, endMs: decidedMs, attributes, ...failure };
-      spans.push({ name: "job", isRoot: true, ...whole });
+      span(() => ({ name: "job", isRoot: true, ...whole }));
       measure("switchyard.jobs.ended", 1, { status, ...(error && { "error.type": error.code }) });
       measure("switchyard.job.duration", seconds(decidedMs - job.created_at_ms), { status });
     }
   }
-  return {
-    spans: spans.map((span) => ({ ...span, attributes: { ...ofJob(job), ...span.attributes } })),
-    measures,
-  };
+  return { spans, measures };
 }
 
 const seconds = (ms: number) => Math.max(0, ms) / 1000;
 
-const ofJob = (job: Job): Attributes => ({
+/** What every span of a job has. */
+export const jobAttributes = (job: Job): Attributes => ({
   "switchyard.job.id": job.job_id,
   "switchyard.tenant.id": job.tenant_id,
   "switchyard.model": job.model,
@@ -123,7 +123,7 @@ function callOf(record: AuditRecord, { job, from, decidedMs }: Change, called: C
     [GEN_AI.requestModel]: model,
   };
   const began = record.event === "attempt_lost" && from !== undefined ? leaseOf(from) : null;
-  const span: ToldSpan = {
+  const span = (): ToldSpan => ({
     ...{ name: `${operation} ${model}`, isCall: true, ...failure },
     startMs: began?.started_at_ms ?? decidedMs - (record.latency_ms ?? 0),
     endMs: decidedMs,
@@ -135,13 +135,16 @@ function callOf(record: AuditRecord, { job, from, decidedMs }: Change, called: C
         [GEN_AI.outputTokens]: usage?.output_tokens,
         [GEN_AI.cachedTokens]: usage?.cached_input_tokens,
         [GEN_AI.reasoningTokens]: usage?.reasoning_tokens,
-        [GEN_AI.finishReasons]: isEnded(job) && job.incomplete !== undefined ? [job.incomplete] : undefined,
+        [GEN_AI.finishReasons]:
+          outcome === "completed" && isEnded(job) && job.incomplete !== undefined
+            ? [job.incomplete]
+            : undefined,
         "switchyard.cost": cost?.amount,
         "switchyard.cost.currency": cost?.currency,
       }),
       ...(called === undefined ? {} : serverOf(called.base_url)),
     },
-  };
+  });
   const of = record.deployment ?? "";
   const measures: Measure[] = [
     { name: "switchyard.calls", value: 1, attributes: { deployment: of, outcome } },

@@ -20,7 +20,7 @@ export const GAUGES = {
   "switchyard.sweeper.age": "seconds since a sweep ended on this instance",
 } as const;
 
-/** Where the service tells what it does. It never throws, waits for nobody, and decides nothing. */
+/** Where the service tells what it does. It waits for nobody and decides nothing. */
 export interface Telemetry extends Traces {
   changed(change: Change): void;
   /** What Cosmos DB charged for one request. */

@@ -3,6 +3,7 @@ import type { Job } from "../job/job.ts";
 import type { Draft } from "../job/life-cycle.ts";
 import type { JobStore } from "../job/ports.ts";
 import { isApplied } from "../job/saving.ts";
+import { type Log, reasonOf } from "../log.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** Writes whose answers were lost and that nobody has asked for since: few, and only in an outage. */
@@ -16,11 +17,19 @@ interface Written extends Pick<Draft, "job" | "records" | "from"> {
  * The store, and every change that it has stored is told. One whose answer was lost is told when it is found there, by
  * whoever looks for it; it is not looked for here.
  */
-export function toldStore(store: JobStore, telemetry: Telemetry, clock: Pick<Clock, "now">): JobStore {
+export function toldStore(
+  store: JobStore,
+  { telemetry, clock, log }: { telemetry: Telemetry; clock: Pick<Clock, "now">; log: Log },
+): JobStore {
   const unsure = new Map<string, Written>();
   const tell = (written: Written) => {
     unsure.delete(written.job.job_id);
-    telemetry.changed({ ...written, storedMs: clock.now() });
+    try {
+      telemetry.changed({ ...written, storedMs: clock.now() });
+    } catch (thrown) {
+      // It is stored, and goes on.
+      log.error("telemetry_failed", { job_id: written.job.job_id, reason: reasonOf(thrown) });
+    }
   };
   const telling = async <R extends { readonly kind: string }>(
     written: Written,

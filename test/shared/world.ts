@@ -139,7 +139,14 @@ export class World {
     this.#log = options.log ?? silent;
     this.#connectionString = `AccountEndpoint=http://127.0.0.1:${cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
     this.#settings = {
-      ...{ instance: "none", leaseSeconds: GRACE_MS / 1000, sweepSeconds: 1, maxAttempts: 3 },
+      ...{
+        instance: "none",
+        leaseSeconds: GRACE_MS / 1000,
+        sweepSeconds: 1,
+        maxAttempts: 3,
+        maxCalls: 512,
+        bodyMemoryBytes: 2 ** 28,
+      },
       ...{ defaultDeadlineSeconds: 3_600, maxDeadlineSeconds: 7_200 },
       ...{ auditRetentionDays: 0, contentRetentionDays: 30 },
       ...options.settings,

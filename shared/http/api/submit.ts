@@ -16,11 +16,11 @@ import {
 import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { amountSchema } from "../../tenant/budget.ts";
-import { jsonText } from "../answer.ts";
+import { type Answer, jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
 import { route } from "../route.ts";
-import type { Throttle } from "../throttle.ts";
+import { heldCallsOf, type Throttle } from "../throttle.ts";
 import { etagOf, JOB_HEADERS, jobJson, jobSchema, retryAfterSeconds } from "./job-resource.ts";
 import { idempotencyKey, prefer, traceparent } from "./parameters.ts";
 
@@ -108,7 +108,7 @@ export const submitRoute = route({
     "model_not_found",
     "idempotency_key_reused",
   ],
-  handle: async (deps: SubmitRouteDeps, { body: envelope, headers, sent, untimely }, by, { log }) => {
+  handle: (deps: SubmitRouteDeps, { body: envelope, headers, sent, untimely }, by, visit) => {
     const { endpoint, body, priority, metadata } = envelope;
     refuseModes(body);
     if (sent.bodyText === undefined) throw new TypeError("a valid envelope has a body");
@@ -122,17 +122,25 @@ export const submitRoute = route({
       traceparent: headers.traceparent,
       refusal: untimely,
     };
-    const intake = { ...deps.intake, log, heldCalls: deps.throttle };
-    const { found, waited } = await takeIn(intake, submit, by, headers.Prefer);
-    const { value: job, etag } = found.job;
-    return jsonText(202, jobJson(job, found.response, deps.intake.clock.now()), {
-      location: `/api/jobs/${job.job_id}`,
-      etag: etagOf(etag),
-      "retry-after": String(retryAfterSeconds(job, deps.intake.clock.now())),
-      ...(waited ? { "preference-applied": `wait=${headers.Prefer}` } : {}),
-    });
+    const intake = { ...deps.intake, log: visit.log, heldCalls: heldCallsOf(deps.throttle, visit) };
+    return answered(takeIn(intake, submit, by, headers.Prefer), headers.Prefer, deps.intake.clock);
   },
 });
+
+async function answered(
+  taken: ReturnType<typeof takeIn>,
+  prefer: number,
+  clock: { now(): number },
+): Promise<Answer<202>> {
+  const { found, waited } = await taken;
+  const { value: job, etag } = found.job;
+  return jsonText(202, jobJson(job, found.response, clock.now()), {
+    location: `/api/jobs/${job.job_id}`,
+    etag: etagOf(etag),
+    "retry-after": String(retryAfterSeconds(job, clock.now())),
+    ...(waited ? { "preference-applied": `wait=${prefer}` } : {}),
+  });
+}
 
 /** Of the canonical envelope (RFC 8785), and of the digits that its numbers lose there. */
 function envelopeSha256({ value, lostNumbers }: ReadJson): string {

@@ -27,7 +27,7 @@ export function modelRefusal(
 ): Problem | undefined {
   const choice = chooseDeployment({
     model: catalogue.model(model),
-    ask: readAsk(endpoint, body),
+    ask: readAsk(endpoint, () => body),
     tenant,
     refusedBy: [],
     tried: [],

@@ -18,6 +18,8 @@ export interface TakenQuota {
   readonly deployment: string;
   readonly taken: Taken;
   readonly granted: boolean;
+  /** Gives back the call's slot of this instance. */
+  readonly leave: () => void;
 }
 
 /** What a job does next, and the quota taken for it if that is a call. */
@@ -58,8 +60,7 @@ export async function admitted(
   if (plan.next !== "call") return { plan, quota: undefined };
   const { deployment } = plan;
   const { job_id: jobId } = start.job;
-  const taken =
-    grant === undefined ? takenHere(deps, deployment, request, start.job) : { ...grant, granted: true };
+  const taken = takenFor(deps, start.job, deployment, request, grant);
   const { over, ask } = await reserved(deps, plan, deployment, request, taken);
   if (over === undefined) return { plan, quota: taken };
   giveBack(deps, taken, jobId);
@@ -97,20 +98,23 @@ async function reserved(
 
 const NOTHING = { over: undefined, ask: undefined };
 
-export function takenHere(
+/** Takes for a call what it needs of this instance: a slot, and quota where none was granted. */
+export function takenFor(
   deps: RunDeps,
-  deployment: Deployment,
-  request: PreparedRequest,
-  { job_id, tenant_id }: JobKey,
+  { tenant_id: tenant, job_id: jobId }: JobKey,
+  { name: deployment }: Deployment,
+  { tokens, bytes }: PreparedRequest,
+  grant?: Grant,
 ): TakenQuota {
-  const { name } = deployment;
-  const taken = deps.quota.take(name, request.tokens, job_id, tenant_id);
-  return { deployment: name, taken, granted: false };
+  const leave = deps.bulkhead.begin({ tenant, deployment, bytes });
+  if (grant !== undefined) return { ...grant, granted: true, leave };
+  return { deployment, taken: deps.quota.take(deployment, tokens, jobId, tenant), granted: false, leave };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
 export function giveBack(deps: RunDeps, quota: TakenQuota | undefined, jobId: string): void {
   if (quota?.granted === false) deps.quota.giveBack(quota.deployment, quota.taken, jobId);
+  quota?.leave();
 }
 
 /** What was taken for a call that is not made after all goes back. */
@@ -140,10 +144,13 @@ export function circumstances(
   request: PreparedRequest,
   { granted, late, over, callsAnew }: Told,
 ): Circumstances {
-  const { tokens } = request;
+  const { tokens, bytes } = request;
   const waitCause = (deployment: string) => {
-    if (granted === deployment) return undefined;
-    return granted === undefined ? deps.quota.waits(deployment, tokens, tenantId)?.cause : "not_granted";
+    if (granted !== undefined && granted !== deployment) return "not_granted";
+    const cause = granted === undefined ? deps.quota.waits(deployment, tokens, tenantId)?.cause : undefined;
+    if (cause !== undefined || deps.bulkhead.mayBegin({ tenant: tenantId, deployment, bytes })) return cause;
+    deps.quota.crowded(deployment);
+    return "concurrency";
   };
   return {
     dispatch: { granted, late, tokens },

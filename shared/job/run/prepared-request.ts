@@ -12,12 +12,15 @@ export class PreparedRequest {
   readonly stored: StoredRequest;
   readonly #texts = new Map<string, { text: string; sha256: string }>();
   readonly ask: RequestAsk;
+  /** Memory that it takes as long as its call runs, at most: the text as it is stored, and as it is sent. */
+  readonly bytes: number;
   /** What a deployment counts for it when it lets it in, as far as that can be estimated. */
   readonly tokens: number;
 
   constructor(request: StoredRequest, job: Job) {
     this.stored = request;
-    this.ask = readAsk(job.endpoint, JSON.parse(request.body));
+    this.bytes = 2 * request.body.length;
+    this.ask = readAsk(job.endpoint, () => JSON.parse(request.body));
     this.tokens = admissionTokens(this.ask.tokens);
   }
 

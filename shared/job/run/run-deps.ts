@@ -9,6 +9,7 @@ import type { GrantSecrets } from "../../quota/signed-grants.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
+import type { Bulkhead } from "./bulkhead.ts";
 
 /** What a worker runs jobs with. */
 export interface RunDeps {
@@ -24,6 +25,7 @@ export interface RunDeps {
   readonly secrets: GrantSecrets;
   readonly budgets: CallBudgets;
   readonly running: RunningJobs;
+  readonly bulkhead: Bulkhead;
   readonly clock: Clock;
   readonly random: () => number;
   readonly newClaimId: () => string;

@@ -29,7 +29,7 @@ import {
   giveBack,
   saveAdmitted,
   type TakenQuota,
-  takenHere,
+  takenFor,
 } from "./admission.ts";
 import { adopted, Claim } from "./claim.ts";
 import { handBack, leaveToOthers } from "./hand-back.ts";
@@ -119,17 +119,24 @@ async function runFound(
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
   // It waits, or it is too late: what was taken for its call is another's.
-  if (nudge.grant !== undefined && plan.next !== "call") await deps.quota.unused(nudge.grant, job.job_id);
+  if (nudge.grant !== undefined && plan.next !== "call") {
+    const waitsOn = plan.next === "wait" && plan.draft.records.length === 0;
+    await deps.quota.unused(nudge.grant, job.job_id, waitsOn);
+  }
   if (plan.next !== "call" && plan.draft.records.length === 0) {
     if (plan.next === "nudge") await lookWhenDue(deps, nudge, plan.atMs);
     else await standBy(deps, admission, job); // it waits already
     return "done";
   }
-  const saved = await saveAdmitted(deps, admission, etag);
-  if (saved.kind === "superseded") return "superseded";
-  if (lost !== null) await deps.budgets.lost(job.tenant_id, lost.claim_id);
-  await carryOut(deps, admission, { value: saved.job, etag: saved.etag }, request);
-  return "done";
+  try {
+    const saved = await saveAdmitted(deps, admission, etag);
+    if (saved.kind === "superseded") return "superseded";
+    if (lost !== null) await deps.budgets.lost(job.tenant_id, lost.claim_id);
+    await carryOut(deps, admission, { value: saved.job, etag: saved.etag }, request);
+    return "done";
+  } finally {
+    admission.quota?.leave();
+  }
 }
 
 /** Tells those who let waiting jobs go that this one is stored and waits for them. */
@@ -153,7 +160,7 @@ async function carryOut(
   while (plan.next === "call") {
     const claimed = adopted(stored, plan.claimId);
     if (claimed === undefined) throw new TypeError("a claim that was stored is not there");
-    quota ??= takenHere(deps, plan.deployment, request, claimed.value);
+    quota ??= takenFor(deps, claimed.value, plan.deployment, request);
     const settled = await attempt(deps, claimed, plan.deployment, request, quota);
     if (settled === undefined) return;
     ({ plan, stored, paid, quota } = settled);
@@ -205,7 +212,7 @@ async function attempt(
       giveBack(deps, next, jobId);
       const plan = afterCall(job, call, circumstances(deps, tenantId, request, told));
       // The next call counts from the moment it is decided on.
-      next = plan.next === "call" ? takenHere(deps, plan.deployment, request, job) : undefined;
+      next = plan.next === "call" ? takenFor(deps, job, plan.deployment, request) : undefined;
       return plan;
     });
     const taken = next;
@@ -217,6 +224,7 @@ async function attempt(
     return undefined;
   } finally {
     giveBack(deps, next, jobId);
+    quota.leave();
     release();
     deps.budgets.leave(claimId);
   }

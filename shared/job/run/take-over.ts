@@ -57,5 +57,8 @@ export function lostCost(
   request: StoredRequest | undefined,
 ): Cost | null {
   if (deployment === undefined || request === undefined) return null;
-  return mostCostOf(readAsk(job.endpoint, JSON.parse(request.body)), deployment);
+  return mostCostOf(
+    readAsk(job.endpoint, () => JSON.parse(request.body)),
+    deployment,
+  );
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { clamped } from "../../bounds.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 
 /**
  * What is believed of one kind of quota (requests, or tokens) of a pool, by how it is enforced. Stored under these
@@ -68,7 +69,6 @@ const window = z.object({
   unsure: z.number(),
   /** Answers say nothing of this quota: a refusal alone tells how much there was, and when it ends. */
   silent: z.boolean().optional(),
-  /** The running one; null before its first call. */
   window: z
     .object({
       ...{ began_ms: z.number(), began_spent: z.number(), ends_ms: z.number() },
@@ -123,13 +123,9 @@ const SILENT_HALF_LIFE_SECONDS = 300;
 const MOST_NEEDED_SHARE = 0.98;
 /** Limits are so much a minute: what was asked for within it, however much, is forgotten after it. */
 const MOST_DEBT_SECONDS = 60;
-/** A moment further ahead than this is of a clock that was wrong. */
-export const CLOCKS_APART_MS = 60_000;
 
 export interface Limit {
-  /** What the catalogue names; null: nothing. */
   readonly ceilingPerSecond: number | null;
-  /** What is believed to flow. */
   readonly perSecond: number;
   readonly windowSeconds?: number | undefined;
   /** The catalogue's. A window is still looked for: nobody knows when it began. */
@@ -205,7 +201,7 @@ export function within(b: Belief, nowMs: number): Belief {
   const most = mostOf({ ...b, per_second, window_ms });
   const capacity = Math.min(b.capacity, most);
   const known = { per_second, window_ms, capacity, level: clamped(b.level, -most, capacity) };
-  const isAhead = (atMs = 0) => atMs > nowMs + CLOCKS_APART_MS;
+  const isAhead = (atMs = 0) => atMs > nowMs + MAX_CLOCKS_APART_MS;
   if (b.shape === "window") {
     const isWrong = isAhead((b.window?.ends_ms ?? 0) - (window_ms ?? DEFAULT_WINDOW_MS));
     return { ...b, ...known, ...(isWrong ? { window: null } : {}) };
@@ -229,7 +225,7 @@ export function flow(b: Unknown | Bucket): number {
 }
 
 export function at(b: Belief, nowMs: number): Belief {
-  if (b.at_ms > nowMs + CLOCKS_APART_MS) {
+  if (b.at_ms > nowMs + MAX_CLOCKS_APART_MS) {
     // How long ago that was nobody knows: it begins anew.
     const known = { at_ms: nowMs, level: Math.min(b.capacity, Math.max(b.level, carefully(b.per_second))) };
     if (b.shape !== "window") return { ...b, ...known, seen: null };

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import { ILLNESSES } from "../../model/wait-cause.ts";
 
 const number = z.number();
@@ -58,24 +59,21 @@ const PROBE_MS = 30_000;
 const RAMP_MS = 8_000;
 const RAMP_START_SHARE = 0.1;
 const LATENCY_GAIN = 0.1;
-/** A moment further ahead than this is of a clock that was wrong. */
-const CLOCKS_APART_MS = 120_000;
 
-/** A call that ended, as far as health goes. */
-export interface EndedCall {
+/** As far as a call's news tell of health. */
+interface Ended {
   readonly job_id: string;
-  /** Absent: an older version did not say. */
-  readonly tenant_id?: string | undefined;
-  readonly failed: boolean;
+  readonly tenant_id?: string;
+  readonly outcome: string;
   readonly latency_ms: number;
-  /** When it was let go, Unix ms. */
-  readonly taken_ms?: number;
-  readonly fault?: CallFault | undefined;
+  readonly fault?: CallFault;
+  readonly taken: { readonly at_ms: number };
 }
 
 /** After a call ended. */
-export function afterCall(b: Breaker, call: EndedCall, nowMs: number): Breaker {
-  const { job_id, failed, latency_ms: latencyMs, fault: why, taken_ms = 0 } = call;
+export function afterCall(b: Breaker, call: Ended, nowMs: number): Breaker {
+  const { job_id, tenant_id, latency_ms: latencyMs, fault: why, taken } = call;
+  const failed = call.outcome === "failed";
   const fade = 0.5 ** (Math.max(0, nowMs - b.counted_ms) / RECENT_MS);
   const slow = b.latency_ms !== null && latencyMs > Math.max(SLOW_MS, SLOW_FACTOR * b.latency_ms);
   const usual = b.latency_ms ?? latencyMs;
@@ -90,12 +88,12 @@ export function afterCall(b: Breaker, call: EndedCall, nowMs: number): Breaker {
     latency_ms: latency,
     ...(failed && why !== undefined ? { fault: why } : {}),
     failing_jobs: failing.slice(-JOBS_IN_A_ROW),
-    tenants: afterTenants(b, call, nowMs),
+    tenants: afterTenants(b, tenant_id, failed, nowMs),
   };
   if (failed) return isIll(next) ? opened(next, nowMs) : next;
   // An answer to a call from before it opened says nothing new; one that an operator let through does.
-  if (b.state === "closed" || (b.state === "open" && taken_ms <= b.opened_ms)) return next;
-  return closedAgain(next, !failedAlone(b, call.tenant_id), nowMs);
+  if (b.state === "closed" || (b.state === "open" && taken.at_ms <= b.opened_ms)) return next;
+  return closedAgain(next, !failedAlone(b, tenant_id), nowMs);
 }
 
 /** @param b after a failure */
@@ -105,7 +103,7 @@ function isIll(b: Breaker): boolean {
   return (many || b.failing_jobs.length >= JOBS_IN_A_ROW) && !isOneOfMany(b);
 }
 
-function afterTenants(b: Breaker, { tenant_id: id, failed }: EndedCall, nowMs: number) {
+function afterTenants(b: Breaker, id: string | undefined, failed: boolean, nowMs: number) {
   const others = (b.tenants ?? []).filter(
     (each) => each.id !== id && Math.abs(nowMs - each.called_ms) < TENANT_MS,
   );
@@ -170,9 +168,9 @@ export function permitsAtMs(b: Breaker, nowMs: number): number {
 }
 
 function untilMs(b: Breaker, nowMs: number): number {
-  if (b.opened_ms > nowMs + CLOCKS_APART_MS) return nowMs;
+  if (b.opened_ms > nowMs + MAX_CLOCKS_APART_MS) return nowMs;
   const until = b.state === "open" ? b.opened_ms + b.open_for_ms : b.probing_until_ms;
-  return b.state === "half_open" && until > nowMs + PROBE_MS + CLOCKS_APART_MS ? nowMs : until;
+  return b.state === "half_open" && until > nowMs + PROBE_MS + MAX_CLOCKS_APART_MS ? nowMs : until;
 }
 
 /** The breaker once its probe was let go. */
@@ -182,6 +180,6 @@ export function probing(b: Breaker, nowMs: number): Breaker {
 
 /** What share of its usual calls it gets, 0 to 1: slowly more after it closed again. */
 export function rampShare(b: Breaker, nowMs: number): number {
-  if (b.ramp_from_ms === null || b.ramp_from_ms > nowMs + CLOCKS_APART_MS) return 1;
+  if (b.ramp_from_ms === null || b.ramp_from_ms > nowMs + MAX_CLOCKS_APART_MS) return 1;
   return Math.min(1, Math.max(RAMP_START_SHARE, (nowMs - b.ramp_from_ms) / RAMP_MS));
 }

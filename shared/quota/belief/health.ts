@@ -29,11 +29,6 @@ function isUsedUp(told: LimitHeaders | null, amount: number): boolean {
   return told !== null && told.left < amount && amount <= (told.per_minute ?? Infinity);
 }
 
-interface Refusal {
-  readonly tenant: string;
-  readonly at_ms: number;
-}
-
 /**
  * How well deployments are, and how each tenant's own calls fare there: what one tenant's calls meet while others are
  * served counts against that tenant's next calls, not against the deployment.
@@ -44,13 +39,12 @@ export class Health {
   /** By deployment, then tenant; absent: nothing is known against it. */
   readonly #own = new Map<string, Map<string, Breaker>>();
   /** By deployment: the last one, unless a call of another tenant was let in since. */
-  readonly #refusals = new Map<string, Refusal>();
+  readonly #refusals = new Map<string, { readonly tenant: string; readonly at_ms: number }>();
 
   heard(news: CallNews, nowMs: number): void {
-    const { deployment, tenant_id, job_id, latency_ms, taken, fault } = news;
+    const { deployment, tenant_id, taken } = news;
     const failed = news.outcome === "failed";
-    const call = { job_id, tenant_id, failed, latency_ms, taken_ms: taken.at_ms, fault };
-    this.breakers.set(deployment, afterCall(this.breakers.get(deployment) ?? CLOSED, call, nowMs));
+    this.breakers.set(deployment, afterCall(this.breakers.get(deployment) ?? CLOSED, news, nowMs));
     if (tenant_id === undefined || news.outcome === "refused") return;
     const refusal = this.#refusals.get(deployment);
     const isAfter = refusal !== undefined && refusal.tenant !== tenant_id && taken.at_ms > refusal.at_ms;
@@ -58,7 +52,7 @@ export class Health {
     const own = this.#own.get(deployment)?.get(tenant_id);
     // What shows only how well it is leaves nothing to be kept of it.
     if (!failed && own === undefined) return;
-    const { tenants: _, ...after } = afterCall(own ?? CLOSED, call, nowMs);
+    const { tenants: _, ...after } = afterCall(own ?? CLOSED, news, nowMs);
     const isWell = !failed && after.state === "closed" && after.failures < 0.5;
     this.#keep(deployment, tenant_id, isWell ? undefined : after);
   }

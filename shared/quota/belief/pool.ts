@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { clamped, numberIn } from "../../bounds.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import type { LimitHeaders, QuotaHeaders } from "../../model/quota-headers.ts";
 import {
   at,
   type Belief,
   beliefSchema,
-  CLOCKS_APART_MS,
   counted,
   fromNothing,
   giveBack,
@@ -34,7 +34,6 @@ export const poolSchema = z.object({
 });
 export type Pool = Readonly<z.infer<typeof poolSchema>>;
 
-/** What the catalogue says of a pool. */
 export interface PoolLimits {
   readonly requests_per_minute?: number | undefined;
   readonly tokens_per_minute?: number | undefined;
@@ -63,7 +62,6 @@ export interface QuotaNews {
   readonly exact: boolean;
 }
 
-/** Where a refusal does not say when to come again. */
 export const UNKNOWN_WAIT_MS = 1_000;
 /** Longest wait a refusal can ask for in one go. */
 export const MOST_WAIT_MS = 600_000;
@@ -124,7 +122,7 @@ export function eachLimit(
 /** The same pool at a later time: what all the questions below are asked of. */
 export function poolAt(pool: Pool, nowMs: number): Pool {
   // No refusal asks for longer: the clock of whoever wrote it was wrong.
-  const isWrong = pool.not_before_ms > nowMs + MOST_WAIT_MS + CLOCKS_APART_MS;
+  const isWrong = pool.not_before_ms > nowMs + MOST_WAIT_MS + MAX_CLOCKS_APART_MS;
   return eachLimit(pool, (belief) => at(belief, nowMs), isWrong ? nowMs : pool.not_before_ms);
 }
 
@@ -168,7 +166,6 @@ const UNLIMITED_COST = 0.02;
 const LEAST_COST = 1e-6;
 const MOST_COST = 60;
 
-/** What could be taken at once. */
 export function poolRoom({ requests, tokens }: Pool): { requests: number; tokens: number } {
   return {
     requests: requests === null ? Infinity : roomIn(requests),
@@ -176,7 +173,6 @@ export function poolRoom({ requests, tokens }: Pool): { requests: number; tokens
   };
 }
 
-/** @param pool at that time */
 export function takeFrom(pool: Pool, requests: number, tokens: number): Pool {
   const taken = eachLimit(pool, (belief, kind) =>
     spend(belief, kind === "requests" ? requests : counted(belief, tokens)),

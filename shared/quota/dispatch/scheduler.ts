@@ -1,3 +1,4 @@
+import { mayTake, relativeWeight, SEVEN_EIGHTHS } from "../../part.ts";
 import { type Breaker, CLOSED, isShutForAll, lastFailed, permitsAtMs, rampShare } from "../belief/breaker.ts";
 import { Health } from "../belief/health.ts";
 import {
@@ -13,7 +14,7 @@ import {
   takenOf,
 } from "../belief/pool.ts";
 import { GRANT_MS } from "../grant.ts";
-import type { Limited } from "../limited.ts";
+import { concurrencyOf, type Limited } from "../limited.ts";
 import type { CallNews } from "../ports.ts";
 import { FairQueue, type Waiting } from "../turns/fair-queue.ts";
 
@@ -38,8 +39,13 @@ export interface Decision<J extends Waiting> {
 const COUNTED_GRANT_MS = 10_000;
 /** A call whose grant has lapsed by the slowest clock runs, and the store knows of it, or it never will. */
 const GRANT_SURELY_MS = COUNTED_GRANT_MS + 5_000;
-/** No job's id begins like this. */
+/** No job's id begins like this, and no tenant's is like this. */
 const ELSEWHERE = "?";
+/** Between releases of a tenant's jobs to a deployment where instances had no slot for one; doubled each time. */
+const FIRST_GAP_MS = 250;
+const MOST_GAP_MS = 4_000;
+/** Halved with each call that was begun after all; less than this is no gap. */
+const LEAST_GAP_MS = 25;
 /** For so long after a call's end the store may still say that it runs. */
 const ENDED_MS = 5_000;
 /** Calls a second at full ramp where no limit says how many. */
@@ -57,8 +63,13 @@ const LATE_EVERY_MS = 500;
 interface State {
   served: Limited;
   /** Where only so many calls may run, those that were let go and have not ended, by job id: since when, and whether the store has said so. */
-  readonly running: Map<string, { readonly sinceMs: number; readonly isStored: boolean }>;
-  /** How many of those another may have let go that nobody has begun yet. */
+  readonly running: Map<
+    string,
+    { readonly tenant: string; readonly sinceMs: number; readonly isStored: boolean }
+  >;
+  /** By tenant, where an instance had no slot for its call. */
+  readonly gaps: Map<string, { readonly gapMs: number; readonly untilMs: number }>;
+  /** How many of those running another may have let go that nobody has begun yet. */
   elsewhere: number;
   /** Calls that ended lately, by job id: when. */
   readonly ended: Map<string, number>;
@@ -80,11 +91,13 @@ export class Scheduler<J extends Waiting = Waiting> {
   /** Pools that were taken from, or that an answer told of. */
   readonly learnt = new Set<string>();
   readonly #states = new Map<string, State>();
+  readonly #weightOf: (tenantId: string) => number;
   #lookedForLateMs = 0;
   /** From a release until the call is sent, smoothed. */
   #lagMs = 30;
 
   constructor(weightOf: (tenantId: string) => number) {
+    this.#weightOf = weightOf;
     this.queue = new FairQueue(weightOf);
   }
 
@@ -98,6 +111,7 @@ export class Scheduler<J extends Waiting = Waiting> {
       else
         this.#states.set(served.name, {
           ...{ served, running: new Map(), elsewhere: 0, ended: new Map(), slots: undefined, rampAtMs: 0 },
+          gaps: new Map(),
         });
     }
   }
@@ -105,13 +119,13 @@ export class Scheduler<J extends Waiting = Waiting> {
   /**
    * Counts what runs on a deployment that bears only so many calls at a time. Until then, and once nobody says so any
    * more, nothing is let go to it.
-   * @param running job ids, as the store told at `askedMs`
+   * @param running tenants by job id, as the store told at `askedMs`
    * @param slots calls that instances may begin by themselves; undefined: it is not known
    * @param grantedMs when another may have let jobs go last; undefined: none of them can still be on its way
    */
   count(
     name: string,
-    running: ReadonlySet<string>,
+    running: ReadonlyMap<string, string>,
     slots: number | undefined,
     askedMs: number,
     grantedMs?: number,
@@ -125,16 +139,18 @@ export class Scheduler<J extends Waiting = Waiting> {
     for (const [jobId, { sinceMs, isStored }] of state.running)
       if (!running.has(jobId) && (isStored || askedMs - sinceMs > GRANT_SURELY_MS))
         state.running.delete(jobId);
-    for (const jobId of running) {
+    for (const [jobId, tenant] of running) {
       if (ended.has(jobId)) continue;
       const known = state.running.get(jobId);
       if (known === undefined) state.running.delete(`${ELSEWHERE}${state.elsewhere--}`);
-      state.running.set(jobId, { sinceMs: known?.sinceMs ?? askedMs, isStored: true });
+      state.running.set(jobId, { tenant, sinceMs: known?.sinceMs ?? askedMs, isStored: true });
     }
     if (!isFirst || grantedMs === undefined) return;
     // As many as there was room for may be on their way to a worker.
     while (state.running.size < (served.limits.concurrency ?? 0))
-      state.running.set(`${ELSEWHERE}${++state.elsewhere}`, { sinceMs: grantedMs, isStored: false });
+      state.running.set(`${ELSEWHERE}${++state.elsewhere}`, {
+        ...{ tenant: ELSEWHERE, sinceMs: grantedMs, isStored: false },
+      });
   }
 
   /** Nobody watches any more what runs there. */
@@ -150,8 +166,9 @@ export class Scheduler<J extends Waiting = Waiting> {
   heard(news: CallNews, nowMs: number): void {
     const state = this.#states.get(news.deployment);
     if (state === undefined) return;
+    this.#heardOfSlots(state, news, nowMs);
     state.running.delete(news.job_id);
-    if (state.served.limits.concurrency !== undefined) state.ended.set(news.job_id, nowMs);
+    if (concurrencyOf(state.served) !== undefined) state.ended.set(news.job_id, nowMs);
     this.learnt.add(state.served.pool);
     const pool = this.pools.get(state.served.pool);
     if (news.outcome === "unused") {
@@ -176,6 +193,20 @@ export class Scheduler<J extends Waiting = Waiting> {
     const arrived = { arrived_ms: this.#arrivedMs(news, nowMs), exact: news.sent_ms !== null };
     const quota = { ...{ taken, headers, retry_after_ms, refused }, ...arrived };
     this.pools.set(state.served.pool, learn(now, quota, nowMs));
+  }
+
+  /** Where an instance had no slot for a tenant's call, the next ones are tried one at a time, until they are begun again. */
+  #heardOfSlots({ gaps, running }: State, { job_id, outcome, waits_on }: CallNews, nowMs: number): void {
+    const tenant = running.get(job_id)?.tenant;
+    if (tenant === undefined) return;
+    const gapMs = gaps.get(tenant)?.gapMs ?? 0;
+    if (waits_on === true) {
+      const nextMs = Math.min(MOST_GAP_MS, Math.max(FIRST_GAP_MS, 2 * gapMs));
+      gaps.set(tenant, { gapMs: nextMs, untilMs: nowMs + nextMs });
+    } else if (outcome !== "unused" && gapMs > 0) {
+      if (gapMs < 2 * LEAST_GAP_MS) gaps.delete(tenant);
+      else gaps.set(tenant, { gapMs: gapMs / 2, untilMs: nowMs });
+    }
   }
 
   /** Where the sending was not seen here, as long after the release as is usual, and then some. */
@@ -255,9 +286,11 @@ export class Scheduler<J extends Waiting = Waiting> {
   }
 
   /** Whose turn it is there. A deployment that may be ill is tried by another tenant than the one whose call failed last. */
-  #nextOn({ served: { name } }: State, nowMs: number): J | undefined {
+  #nextOn(state: State, nowMs: number): J | undefined {
+    const { name } = state.served;
     const breaker = this.breakers.get(name) ?? CLOSED;
-    const may = (tenantId: string) => this.#health.mayCall(name, tenantId, nowMs);
+    const mayHaveMore = this.#mayHaveMore(state, nowMs);
+    const may = (tenantId: string) => mayHaveMore(tenantId) && this.#health.mayCall(name, tenantId, nowMs);
     return breaker.state === "closed"
       ? this.queue.next(name, nowMs, may)
       : this.queue.probe(name, nowMs, may, lastFailed(breaker));
@@ -276,11 +309,26 @@ export class Scheduler<J extends Waiting = Waiting> {
       return this.#health.permitsAtMs(name, nowMs, job.tenant_id);
     if (rampShare(this.breakers.get(name) ?? CLOSED, nowMs) < 1 && nowMs < state.rampAtMs)
       return state.rampAtMs;
-    const { concurrency } = served.limits;
+    const concurrency = concurrencyOf(served);
     if (concurrency !== undefined && running.size + (state.slots ?? Infinity) >= concurrency) return Infinity;
     const pool = this.pools.get(served.pool);
     if (pool === undefined || poolHasRoom(pool, job.tokens, nowMs)) return nowMs;
     return Math.max(poolRoomAtMs(pool, job.tokens, nowMs), nowMs + 1);
+  }
+
+  /** Whether a tenant may have one more call there: no more than its part of those that the deployment bears. */
+  #mayHaveMore({ running, gaps, slots, served }: State, nowMs: number): (tenantId: string) => boolean {
+    const concurrency = concurrencyOf(served);
+    if (concurrency === undefined) return () => true;
+    const calls = new Map<string, number>();
+    for (const { tenant } of running.values()) calls.set(tenant, (calls.get(tenant) ?? 0) + 1);
+    calls.delete(ELSEWHERE);
+    const free = concurrency - running.size - (slots ?? concurrency);
+    return (tenantId) => {
+      if (nowMs < (gaps.get(tenantId)?.untilMs ?? 0)) return false;
+      const weight = relativeWeight(tenantId, calls.keys(), this.#weightOf);
+      return mayTake(1, calls.get(tenantId) ?? 0, free, SEVEN_EIGHTHS * weight);
+    };
   }
 
   #release(state: State, job: J, nowMs: number): Release<J> {
@@ -295,15 +343,17 @@ export class Scheduler<J extends Waiting = Waiting> {
       const perSecond = (after?.requests?.per_second ?? RAMP_PER_SECOND) * rampShare(breaker, nowMs);
       state.rampAtMs = nowMs + 1000 / perSecond;
     }
-    if (served.limits.concurrency !== undefined) {
-      running.set(job.job_id, { sinceMs: nowMs, isStored: false });
+    if (concurrencyOf(served) !== undefined) {
+      running.set(job.job_id, { tenant: job.tenant_id, sinceMs: nowMs, isStored: false });
       state.ended.delete(job.job_id);
+      const gap = state.gaps.get(job.tenant_id);
+      if (gap !== undefined) state.gaps.set(job.tenant_id, { ...gap, untilMs: nowMs + gap.gapMs });
     }
     this.queue.take(job, served.name, costOf(after ?? UNLIMITED, job.tokens));
     const taken =
       after === undefined ? takenOf(UNLIMITED, job.tokens, nowMs) : takenOf(after, job.tokens, nowMs);
-    const isCounted = served.limits.concurrency !== undefined;
-    const lapses_ms = nowMs + (isCounted ? COUNTED_GRANT_MS : GRANT_MS);
+    const isExact = served.limits.concurrency !== undefined;
+    const lapses_ms = nowMs + (isExact ? COUNTED_GRANT_MS : GRANT_MS);
     return { job, deployment: served.name, taken, lapses_ms };
   }
 

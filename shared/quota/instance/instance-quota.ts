@@ -1,8 +1,9 @@
 import type { Clock } from "../../clock.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { WaitCause } from "../../model/wait-cause.ts";
+import { mayTake, relativeWeight, SEVEN_EIGHTHS } from "../../part.ts";
 import type { Stored } from "../../store.ts";
-import { CLOCKS_APART_MS } from "../belief/belief.ts";
 import { type Breaker, CLOSED } from "../belief/breaker.ts";
 import { Health, type Wait } from "../belief/health.ts";
 import {
@@ -37,6 +38,8 @@ const ASK_AGAIN_MS = 400;
 const REFILL_SHARE = 0.3;
 /** Slots lapse so soon: until then the calls begun from them count twice, once it is stored that they run. */
 const SLOTS_LAPSE_MS = 2_000;
+/** How long after a call was refused a slot others go as if the deployment had a limit; each refusal begins it anew. */
+const CROWDED_MS = 10_000;
 /** From a call's beginning until it is stored that it runs. */
 const CLAIM_MS = 1_000;
 
@@ -53,6 +56,8 @@ interface State {
   stored: Stored<PoolRecord> | undefined;
   /** It has a limit, by the catalogue or because it refused. */
   isLimited: boolean;
+  /** Until then jobs may wait for it for want of slots here: calls go as if it had a limit, so that none overtakes them. */
+  crowdedUntilMs: number;
   /** A refusal asked to be spared until then. */
   notBeforeMs: number;
   /** Nothing is to be had before. */
@@ -66,8 +71,12 @@ interface State {
 interface OwnSlots {
   readonly calls: number;
   readonly lapses_ms: number;
-  /** Job ids; what is stored as running is not among them. */
-  readonly begun: Set<string>;
+  /** Tenants by job id; what is stored as running is not among them. */
+  readonly begun: Map<string, string>;
+  /** What ran when they were taken, on any instance, and has not ended here since. */
+  readonly running: Map<string, string>;
+  /** What other instances may have begun. */
+  readonly others: number;
 }
 
 interface Plan {
@@ -84,6 +93,7 @@ export interface InstanceQuotaDeps {
   readonly deployment: (name: string) => Limited | undefined;
   readonly ledger: QuotaLedger;
   readonly jobs: Pick<JobsInLine, "runningOn">;
+  readonly weightOf: (tenantId: string) => number;
   readonly dispatcher: Dispatcher;
   readonly reporter: Reporter;
   readonly clock: Clock;
@@ -114,7 +124,7 @@ export class InstanceQuota {
   /** Where this host's clock was set, every moment in memory is of another time: all is asked and learnt anew. */
   #forgetOtherTimes(): void {
     const offsetMs = offsetOf(this.#deps.clock);
-    if (Math.abs(offsetMs - this.#offsetMs) > CLOCKS_APART_MS) {
+    if (Math.abs(offsetMs - this.#offsetMs) > MAX_CLOCKS_APART_MS) {
       this.#pools.clear();
       this.#slots.clear();
       this.#health = new Health();
@@ -130,13 +140,19 @@ export class InstanceQuota {
     let state = this.#pools.get(pool);
     if (state === undefined) {
       state = {
-        ...{ pool: newPool({}, 0), slice: NO_SLICE, stored: undefined, isLimited: false, notBeforeMs: 0 },
-        ...{ nothing: { cause: "no_slice", untilMs: 0 }, wanting: 0, refilling: undefined },
+        ...{ pool: newPool({}, 0), slice: NO_SLICE, stored: undefined, isLimited: false, crowdedUntilMs: 0 },
+        ...{ notBeforeMs: 0, nothing: { cause: "no_slice", untilMs: 0 }, wanting: 0, refilling: undefined },
       };
       this.#pools.set(pool, state);
     }
     state.isLimited ||= limits.requests_per_minute !== undefined || limits.tokens_per_minute !== undefined;
     return state;
+  }
+
+  /** Calls of this deployment wait for want of slots here. */
+  crowded(deployment: string): void {
+    const state = this.#stateOf(this.#limited(deployment));
+    state.crowdedUntilMs = this.#deps.clock.now() + CROWDED_MS;
   }
 
   /** Why, and until when, a call of so many tokens must wait; undefined: it may go now, from what this instance has. */
@@ -146,15 +162,26 @@ export class InstanceQuota {
     const ill = this.#health.waits(deployment, tenantId, nowMs);
     if (ill !== undefined) return ill;
     const limited = this.#limited(deployment);
-    const { isLimited, slice, notBeforeMs, nothing } = this.#stateOf(limited);
+    const { isLimited, crowdedUntilMs, slice, notBeforeMs, nothing } = this.#stateOf(limited);
     if (nowMs < notBeforeMs) return { cause: "rate_limited", untilMs: notBeforeMs };
     const none: Wait = nowMs < nothing.untilMs ? nothing : { cause: "no_slice", untilMs: nowMs + 1 };
     if (limited.limits.concurrency !== undefined) {
       const slots = this.#slots.get(deployment);
-      if (slots === undefined || slots.lapses_ms <= nowMs || slots.begun.size >= slots.calls) return none;
+      if (slots === undefined || slots.lapses_ms <= nowMs) return none;
+      if (!this.#hasPart(slots, limited.limits.concurrency, tenantId))
+        return { cause: "concurrency", untilMs: slots.lapses_ms };
+      if (slots.begun.size >= slots.calls) return none;
     }
     const isEnough = slice.lapses_ms > nowMs && slice.requests >= 1 && slice.tokens >= tokens;
-    return !isLimited || isEnough ? undefined : none;
+    return !(isLimited || nowMs < crowdedUntilMs) || isEnough ? undefined : none;
+  }
+
+  /** No tenant has more than seven eighths of the calls that a deployment bears, by weight, as far as is known here. */
+  #hasPart({ begun, running, others }: OwnSlots, concurrency: number, tenantId: string): boolean {
+    const all = [...begun.values(), ...running.values()];
+    const mine = all.filter((tenant) => tenant === tenantId).length;
+    const weight = relativeWeight(tenantId, new Set(all), this.#deps.weightOf);
+    return mayTake(1, mine, concurrency - others - all.length, SEVEN_EIGHTHS * weight);
   }
 
   /** Tries to get room for a call on one of these, in this order. False: there is none, or others wait for it. */
@@ -165,6 +192,7 @@ export class InstanceQuota {
       try {
         // What one brings others may have used up before this one's turn.
         for (let tries = 0; tries < TRIES && this.#deps.clock.now() >= state.nothing.untilMs; tries++) {
+          if (this.waits(name, tokens, tenantId)?.cause === "concurrency") break;
           await this.#refill(name, tokens);
           if (this.waits(name, tokens, tenantId) === undefined) return true;
         }
@@ -180,7 +208,7 @@ export class InstanceQuota {
     const nowMs = this.#deps.clock.now();
     const state = this.#stateOf(this.#limited(deployment));
     this.#health.begins(deployment, tenantId, nowMs);
-    this.#slots.get(deployment)?.begun.add(jobId);
+    this.#slots.get(deployment)?.begun.set(jobId, tenantId);
     const { requests, tokens: left, size, used } = state.slice;
     state.slice = { ...state.slice, requests: requests - 1, tokens: left - tokens, used: used + 1 };
     if (state.isLimited && requests - 1 < size * REFILL_SHARE) void this.#refill(deployment, tokens);
@@ -202,9 +230,10 @@ export class InstanceQuota {
     const news = newsOf(call);
     const { deployment, job_id: jobId, outcome } = news;
     this.#slots.get(deployment)?.begun.delete(jobId);
+    this.#slots.get(deployment)?.running.delete(jobId);
     if (call.outcome.kind === "completed") this.#hasServed(deployment, jobId);
     if (call.alone === true) {
-      if (call.granted) return this.unused({ deployment, taken: call.taken, lapses_ms: 0 }, jobId);
+      if (call.granted) return this.unused({ deployment, taken: call.taken, lapses_ms: 0 }, jobId, false);
       return this.giveBack(deployment, call.taken, jobId);
     }
     const state = this.#stateOf(this.#limited(deployment));
@@ -226,10 +255,10 @@ export class InstanceQuota {
     else if (outcome === "refused") await dispatcher.ensure();
   }
 
-  /** The dispatcher let the job go, and no call came of it. */
-  async unused({ deployment, taken }: Grant, jobId: string): Promise<void> {
+  /** The dispatcher let the job go, and no call came of it. @param waitsOn in its line, for want of a slot here */
+  async unused({ deployment, taken }: Grant, jobId: string, waitsOn: boolean): Promise<void> {
     const { dispatcher, reporter } = this.#deps;
-    const news = { ...NO_CALL, deployment, job_id: jobId, taken };
+    const news = { ...NO_CALL, deployment, job_id: jobId, taken, ...(waitsOn ? { waits_on: true } : {}) };
     if (dispatcher.isLeading) dispatcher.heard(news);
     else await reporter.heard(news);
   }
@@ -312,21 +341,21 @@ export class InstanceQuota {
 
   /**
    * What to write to the ledger; undefined: there is nothing to be had and nothing to give back.
-   * @param running job ids of calls that run already, where only so many may
+   * @param running calls that run already, tenants by job id, where only so many may
    */
   #plan(
     { limits, name }: Limited,
     state: State,
     before: PoolRecord | undefined,
     tokens: number,
-    running: ReadonlySet<string> | undefined,
+    running: ReadonlyMap<string, string> | undefined,
   ): Plan | undefined {
     const nowMs = this.#deps.clock.now();
     const pool = before === undefined ? newPool(limits, nowMs) : withLimits(before.pool, limits, nowMs);
     const back = state.slice.lapses_ms <= nowMs ? state.slice : NO_SLICE;
     const whole = giveBackTo(poolAt(pool, nowMs), back.requests, back.tokens);
     const { backlog_until_ms = 0, breakers = {}, slots: held } = before ?? {};
-    const begun = [...(this.#slots.get(name)?.begun ?? [])].filter((id) => running?.has(id) !== true);
+    const begun = [...(this.#slots.get(name)?.begun ?? [])].filter(([id]) => running?.has(id) !== true);
     const others = slotsOfOthers(held?.[name], nowMs, this.#deps.instance);
     const free = (limits.concurrency ?? Infinity) - (running?.size ?? 0) - others - begun.length;
     if (backlog_until_ms > nowMs) this.#nothing(state, "line");
@@ -349,7 +378,7 @@ export class InstanceQuota {
         { calls, until_ms: lapses_ms + CLAIM_MS },
         nowMs,
       );
-      const slots = { calls, lapses_ms, begun: new Set(begun) };
+      const slots = { calls, lapses_ms, others, begun: new Map(begun), running: new Map(running) };
       return { record: { ...record, slots: { ...held, [name]: own } }, slice, slots, back };
     }
     if (back.requests === 0) return undefined;

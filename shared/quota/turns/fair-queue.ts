@@ -190,7 +190,6 @@ export class FairQueue<J extends Waiting = Waiting> {
     );
   }
 
-  /** A tenant's jobs may be in several places. */
   #turnOf(service: Service<J> | undefined, tenantId: string, nowMs: number): Turn<J> | undefined {
     let best: Turn<J> | undefined;
     for (const jobs of service?.waiting.get(tenantId) ?? []) best = before(jobs.next(nowMs), best);

@@ -14,7 +14,7 @@ import { readAsk } from "../../../shared/model/protocol/protocols.ts";
 const ENDPOINT = "/v1/chat/completions";
 const price = { currency: "USD", input_per_million: 2, output_per_million: 8 };
 const deployment = { price, context_tokens: 128_000, max_output_tokens: 32_768 };
-const ask = readAsk(ENDPOINT, { messages: [{ role: "user", content: "Hi" }], max_tokens: 50 });
+const ask = readAsk(ENDPOINT, () => ({ messages: [{ role: "user", content: "Hi" }], max_tokens: 50 }));
 const heard = (body: unknown, headers: Record<string, string> = {}, status = 200): Outcome => {
   const outcome = outcomeOf(
     {
@@ -52,7 +52,12 @@ describe("usage", () => {
   );
   it("costs no more than the request can have used of that deployment, or nobody knows what", () => {
     // With what a lab may put before a prompt, and reasoning beyond the limit that was asked for.
-    const most = unitsOf(mostCostOf(readAsk(ENDPOINT, { messages: ["x".repeat(4_100)] }), deployment).amount);
+    const most = unitsOf(
+      mostCostOf(
+        readAsk(ENDPOINT, () => ({ messages: ["x".repeat(4_100)] })),
+        deployment,
+      ).amount,
+    );
     fc.assert(
       fc.property(usage, (told) => {
         const { outcome, implausible } = plausible(heard(completion(told)), ask, deployment);

@@ -6,14 +6,15 @@ import { serviceTierOf } from "./usage.ts";
 
 type Json = unknown;
 
-export function readAsk(endpoint: Endpoint, body: Json): RequestAsk {
-  const { estimate, promptAtMost } = tokensOf(endpoint, body);
+export function readAsk(endpoint: Endpoint, body: () => Json): RequestAsk {
+  const parsed = body();
+  const { estimate, promptAtMost } = tokensOf(endpoint, parsed);
   return {
     endpoint,
-    capabilities: capabilitiesAsked(endpoint, body),
+    capabilities: capabilitiesAsked(endpoint, parsed),
     tokens: estimate,
     promptTokensAtMost: promptAtMost,
-    serviceTier: serviceTierOf(body),
+    serviceTier: serviceTierOf(parsed),
     body,
   };
 }

@@ -17,7 +17,12 @@ const after = (
   job_id: string,
   nowMs: number,
   tenant_id?: string,
-) => afterCall(b, { job_id, tenant_id, failed: outcome === "failed", latency_ms }, nowMs);
+) =>
+  afterCall(
+    b,
+    { job_id, ...(tenant_id === undefined ? {} : { tenant_id }), outcome, latency_ms, taken: { at_ms: 0 } },
+    nowMs,
+  );
 const fails = (b: Breaker, jobs: readonly string[], nowMs = NOW, tenant?: string) =>
   jobs.reduce((sum, id) => after(sum, "failed", 5, id, nowMs, tenant), b);
 

@@ -36,6 +36,7 @@ function instance(name = "one"): InstanceQuota {
   return new InstanceQuota({
     ...{ ...by, ledger, jobs: line, dispatcher, reporter: new Reporter(by) },
     deployment: (wanted) => DEPLOYMENTS.find((each) => each.name === wanted),
+    weightOf: () => 1,
   });
 }
 
@@ -169,7 +170,7 @@ it("says why a call must wait", async () => {
 });
 
 describe("of a deployment that bears four calls at a time", () => {
-  const stored = (jobId: string) => store.running.set(jobId, "four");
+  const stored = (jobId: string) => store.running.set(jobId, { deployment: "four", tenant_id: "a" });
 
   it("lets no more begin on all instances together, from the moment they are taken", async () => {
     const instances = [instance("one"), instance("two")];

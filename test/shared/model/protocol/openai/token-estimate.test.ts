@@ -76,7 +76,11 @@ it("counts texts wherever they stand", () => {
 });
 
 it("knows the most that any tokenizer makes of a prompt, but for what lies elsewhere", () => {
-  const most = (more: object) => tokensAtMost(readAsk(CHAT, body("x", more)), {}).input;
+  const most = (more: object) =>
+    tokensAtMost(
+      readAsk(CHAT, () => body("x", more)),
+      {},
+    ).input;
   expect(most({})).toBeLessThan(100);
   expect(most({ messages: [{ role: "user", content: "日本語".repeat(1000) }] })).toBeGreaterThan(9_000);
   const elsewhere = [
@@ -85,7 +89,12 @@ it("knows the most that any tokenizer makes of a prompt, but for what lies elsew
   ];
   for (const more of elsewhere) expect(most(more)).toBeGreaterThan(1_000_000);
   const sizes = { context_tokens: 8_000 };
-  expect(tokensAtMost(readAsk(CHAT, body("x".repeat(90_000))), sizes).input).toBe(8_000);
+  expect(
+    tokensAtMost(
+      readAsk(CHAT, () => body("x".repeat(90_000))),
+      sizes,
+    ).input,
+  ).toBe(8_000);
 });
 
 it("takes no request for more answers than any lab gives", () => {
@@ -101,7 +110,11 @@ it("admits by the longest answer, times the answers asked for", () => {
   expect(admissionTokens(chat("x"))).toBe(prompt + DEFAULT_OUTPUT_TOKENS);
   expect(admissionTokens(chat("x"), 32_000)).toBe(prompt + DEFAULT_OUTPUT_TOKENS);
   expect(admissionTokens(chat("x"), 200)).toBe(prompt + 200);
-  const atMost = (more: object, sizes: object) => tokensAtMost(readAsk(CHAT, body("x", more)), sizes).output;
+  const atMost = (more: object, sizes: object) =>
+    tokensAtMost(
+      readAsk(CHAT, () => body("x", more)),
+      sizes,
+    ).output;
   expect(atMost({}, { max_output_tokens: 32_000 })).toBe(32_000);
   expect(atMost({ max_tokens: 10, n: 3 }, { max_output_tokens: 32_000 })).toBe(30);
   expect(atMost({}, { context_tokens: 8_000 })).toBe(8_000);
