@@ -73,7 +73,7 @@ describe("words without what they quote", () => {
   it("keep what is the lab's own", () => {
     expect(unquoted("The model `gpt` is busy", body("Hello"))).toBe("The model `gpt` is busy");
     expect(unquoted("no such file: Invoice 4711 of May!", body("Pay Invoice 4711 of May"))).toBe(
-      "no such file: […]!",
+      "no such file:[…]!",
     );
     expect(unquoted("bad name Johnny", body("Johnny"))).toBe("bad name […]");
   });
