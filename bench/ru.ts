@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,6 +8,7 @@ import { cosmosResources } from "../local/cosmos/resources.ts";
 import { startCosmos } from "../local/cosmos/server.ts";
 import { cosmosPorts } from "../shared/azure/ports.ts";
 import { systemClock as clock } from "../shared/clock.ts";
+import { Secrets } from "../shared/control/secrets.ts";
 import { awaitEnd } from "../shared/job/ending/await-end.ts";
 import { submitJob } from "../shared/job/intake/submit.ts";
 import type { Nudge } from "../shared/job/ports.ts";
@@ -180,13 +181,18 @@ function instance(name: string): Service {
     silent,
     () => undefined,
   );
-  const models = createModelClient({ settings: {}, credential: nobody, clock });
+  const randomHex = (bytes: number) => randomBytes(bytes).toString("hex");
+  const secrets = new Secrets({ trail: ports.trail, clock, log: silent, randomHex, actor: name });
+  const models = createModelClient({
+    ...{ settings: {}, credential: nobody, clock },
+    jobName: (provider, jobId) => secrets.jobName(provider, jobId),
+  });
   closing.push(dispose, () => void models.close());
   const send = async (nudge: Nudge, options: { atMs?: number } = {}) =>
     void messages.push({ nudge, atMs: options.atMs ?? 0 });
   const service: Service = composeService(
     {
-      ...{ ...ports, models, telemetry: noTelemetry, clock, log: silent, random: Math.random },
+      ...{ ...ports, models, secrets, telemetry: noTelemetry, clock, log: silent, random: Math.random },
       nudges: { send },
       releases: {
         send,
@@ -197,10 +203,7 @@ function instance(name: string): Service {
         dispatch: async () => void dispatches.push(service.invocation(() => service.dispatcher.run())),
       },
       newId: randomUUID,
-      randomHex: (bytes) =>
-        randomUUID()
-          .replaceAll("-", "")
-          .slice(0, bytes * 2),
+      randomHex,
     },
     {
       settings: { ...settings, instance: name },

@@ -8,6 +8,7 @@ import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus/nu
 import { ServiceBusReleases } from "../shared/azure/service-bus/releases.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
+import { Secrets } from "../shared/control/secrets.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
 import { createThrottle } from "../shared/http/throttle.ts";
 import { createModelClient } from "../shared/model/client.ts";
@@ -52,12 +53,20 @@ const telemetry = await startTelemetry(settings.telemetry, {
   ...{ instance: settings.instance, random: Math.random, randomHex },
   deployment: (name) => service.catalogue().deployment(name),
 });
+const { ports } = cosmosPorts(settings, credentials, clock, log, telemetry.charged);
+const secrets = new Secrets({
+  ...{ trail: ports.trail, clock, log, randomHex },
+  actor: `instance:${settings.instance}`,
+});
 const service: Service = composeService(
   {
-    ...cosmosPorts(settings, credentials, clock, log, telemetry.charged).ports,
+    ...{ ...ports, secrets },
     nudges,
     releases: new ServiceBusReleases(serviceBus),
-    models: createModelClient({ settings: process.env, credential: () => credentials(undefined), clock }),
+    models: createModelClient({
+      ...{ settings: process.env, credential: () => credentials(undefined), clock },
+      jobName: (provider, jobId) => secrets.jobName(provider, jobId),
+    }),
     ...{ telemetry, clock, log, randomHex },
     random: Math.random,
     newId: randomUUID,

@@ -5,6 +5,7 @@ import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
+import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
 import type { FreshCopy } from "./fresh-copy.ts";
 import { Invocations } from "./invocations.ts";
@@ -39,6 +40,7 @@ import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
+import { signedReleases } from "./quota/signed-grants.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
@@ -70,6 +72,8 @@ export interface ServicePorts extends StorePorts {
   readonly nudges: Nudges;
   readonly releases: Releases & Pick<Nudges, "send">;
   readonly models: ModelClient;
+  /** What all instances share, and nobody else knows. */
+  readonly secrets: Secrets;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   /** In [0, 1). */
@@ -109,10 +113,14 @@ export type Service = ReturnType<typeof composeService>;
 
 /** Every use case, composed once: what ships is what is tested. Nothing in it is optional. */
 export function composeService(ports: ServicePorts, configuration: ServiceConfiguration) {
-  const { nudges, releases, telemetry, clock, random, log } = ports;
+  const { nudges, releases, secrets, telemetry, clock, random, log } = ports;
   const store = toldStore(ports.store, { telemetry, clock, log });
   const { settings } = configuration;
   const { instance, leaseSeconds } = settings;
+  const retention = {
+    contentDays: settings.contentRetentionDays,
+    auditDays: settings.auditRetentionDays,
+  };
   const nudgeGraceMs = graceOf(settings);
   const running = createRunningJobs();
   const overrides = watchOverrides({
@@ -128,9 +136,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     overrides.current,
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
+  const signed: Releases = {
+    release: signedReleases(releases, secrets),
+    giveUp: (jobs) => releases.giveUp(jobs),
+    dispatch: (atMs) => releases.dispatch(atMs),
+  };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
   const dispatcher = new Dispatcher({
-    ...{ ...shared, releases, leases: ports.dispatcherLeases, line: ports.jobsInLine },
+    ...{ ...shared, releases: signed, leases: ports.dispatcherLeases, line: ports.jobsInLine },
     deployments: () => limitedIn(catalogue(), Math.ceil(settings.maxCalls / 2)),
     weightOf,
   });
@@ -176,12 +189,12 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   };
   const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
-    ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, catalogue, settings },
+    ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, retention, catalogue, settings },
     traces: telemetry,
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
-    ...{ store, nudges, catalogue, tenants, quota, budgets, running, clock, random, nudgeGraceMs },
+    ...{ store, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random, nudgeGraceMs },
     urgent: releases,
     bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
     models: ports.models,
@@ -192,7 +205,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     maxAttempts: settings.maxAttempts,
   };
   const redrive: Omit<RedriveDeps, "log"> = {
-    ...{ store, nudges, budgets, clock, nudgeGraceMs },
+    ...{ store, nudges, budgets, clock, nudgeGraceMs, retention },
     deadLetters: ports.deadLetters,
     traces: telemetry,
     trail: ports.trail,
@@ -201,7 +214,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   };
   const copies = [overrides, ...configuration.watched];
   /** Resolves once what is in force is known here, whatever became of this process meanwhile. */
-  const fresh = async () => void (await Promise.all(copies.map((copy) => copy.fresh())));
+  const fresh = async () =>
+    void (await Promise.all([...copies.map((copy) => copy.fresh()), secrets.ready()]));
   const invocations = new Invocations({
     ...{ clock, fresh, flush: () => reporter.flush() },
     look: async () => void (await Promise.all(copies.map((copy) => copy.look()))),

@@ -1,7 +1,12 @@
 import { Problem } from "../errors.ts";
 import { sha256Hex } from "../sha256.ts";
 import type { Operator, Tenant, Tenants } from "../tenant/tenants.ts";
-import { createTokenVerifier, type EntraSettings, type KeysPatience } from "./entra-token.ts";
+import {
+  createTokenVerifier,
+  type EntraSettings,
+  type KeysPatience,
+  type VerifiedToken,
+} from "./entra-token.ts";
 
 /** Who calls. `actor` names them in audit records: the tenant, and which of its credentials. */
 export type Caller =
@@ -83,11 +88,16 @@ function callerOfKey(tenants: Tenants, key: string): Caller | undefined {
     : { kind: "operator", operator: principal.operator, actor: `${principal.operator.id}/${by}` };
 }
 
-function callerOfToken(tenants: Tenants, token: { appId: string; roles: readonly string[] }): Caller {
-  const by = `app:${token.appId}`;
-  const operator = tenants.byRoles(token.roles);
-  if (operator !== undefined) return { kind: "operator", operator, actor: `${operator.id}/${by}` };
-  const tenant = tenants.byAppId(token.appId);
+/** A user's token is his application's only where the tenants file names a scope for that. */
+function callerOfToken(tenants: Tenants, { appId, roles, scopes }: VerifiedToken): Caller {
+  const by = `app:${appId}`;
+  const lets = (named: readonly string[]) => scopes === null || scopes.some((scope) => named.includes(scope));
+  const operator = tenants.byRoles(roles);
+  if (operator !== undefined && lets(operator.entra_scopes))
+    return { kind: "operator", operator, actor: `${operator.id}/${by}` };
+  const tenant = tenants.byAppId(appId);
   if (tenant === undefined) throw invalid("The token's application is no tenant of this service.");
+  if (!lets(tenant.entra_scopes))
+    throw invalid("The token is a user's, and none of its scopes is named for it.");
   return { kind: "tenant", tenant, actor: `${tenant.id}/${by}` };
 }

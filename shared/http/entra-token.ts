@@ -12,6 +12,8 @@ export interface EntraSettings {
 export interface VerifiedToken {
   readonly appId: string;
   readonly roles: readonly string[];
+  /** What a user has let the application do in his name; null: the application acts for itself. */
+  readonly scopes: readonly string[] | null;
 }
 
 /** Signatures with public keys only: never `none`, never a shared secret. */
@@ -125,7 +127,16 @@ function claimsOf(payload: JWTPayload): VerifiedToken {
   const appId = payload.azp ?? payload.appid;
   if (typeof appId !== "string") throw new Problem("invalid_credential", "The token names no application.");
   const roles = Array.isArray(payload.roles) ? payload.roles.filter((role) => typeof role === "string") : [];
-  return { appId, roles };
+  return { appId, roles, scopes: scopesOf(payload) };
+}
+
+/**
+ * Entra puts `scp` into tokens of users alone, and `idtyp: app` into those of applications where the API asks for that
+ * optional claim. A token that says it is a user's is one, with scopes or without.
+ */
+function scopesOf({ scp, idtyp }: JWTPayload): readonly string[] | null {
+  if (scp === undefined && (idtyp === undefined || idtyp === "app")) return null;
+  return typeof scp === "string" ? scp.split(" ").filter((scope) => scope !== "") : [];
 }
 
 /** What is wrong with a token is said by kind, never by its content. */

@@ -58,7 +58,7 @@ export function callFacts({ outcome, deployment, ask, latencyMs }: EndedCall): C
     usage: "usage" in outcome ? outcome.usage : null,
     ...("cost" in bill ? bill : { ...unknown(), costUnknown: bill.unknown }),
     ...(outcome.labCost === undefined ? {} : { labCost: outcome.labCost }),
-    ...("message" in outcome ? { message: outcome.message } : {}),
+    ...("message" in outcome ? { message: outcome.trailMessage ?? outcome.message } : {}),
     latencyMs,
     responseSha256: outcome.responseSha256 ?? null,
   };

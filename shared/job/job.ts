@@ -110,11 +110,10 @@ export interface JobFacts {
   readonly joined_by?: string;
   readonly audit_seq: number;
   readonly audit_hash: string;
-  /**
-   * When the audit trail goes, as a whole; null: never. Set by the store when the job is accepted; jobs stored before
-   * there was this field go by the setting.
-   */
+  /** When the audit trail goes, as a whole; null: never. Absent in jobs stored before there was this field: by the setting. */
   readonly audit_until_ms?: number | null;
+  /** When request and response go. Absent as above. */
+  readonly content_until_ms?: number;
   /** What else its stored item holds, its version first: a neighbouring version's fields survive a read and a write. */
   readonly others: Readonly<Record<string, unknown>>;
 }

@@ -322,10 +322,11 @@ const ERASED = "Erased with the request and the response.";
 /** An ended job's request and response are erased, and what else came from its tenant or repeats it; its trail stays. */
 export function deleteContent(draft: Draft<Ended>, by: { nowMs: number; actor: string }): Draft<Ended> {
   const { job } = draft;
+  const { incomplete: _, ...kept } = job;
   const entry: AuditEntry = { event: "content_deleted", actor: by.actor };
   return {
     ...recorded(draft, by.nowMs, entry, {
-      ...job,
+      ...kept,
       ...{ has_response: false, content_deleted: true, content_deleted_at_ms: by.nowMs },
       ...{ metadata: {}, last_failure: null },
       error: job.error && { ...job.error, message: ERASED },

@@ -8,4 +8,7 @@ export interface Grant {
   readonly deployment: string;
   readonly taken: Taken;
   readonly lapses_ms: number;
+  /** Proof that it is the dispatcher's: signed-grants.ts. Absent until it is sent. */
+  readonly kid?: string;
+  readonly mac?: string;
 }

@@ -5,6 +5,8 @@ import { budgetSchema } from "./budget.ts";
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, "1 to 64 letters, digits and _.- only");
 const keyHash = z.string().regex(/^[0-9a-f]{64}$/, "a SHA-256 in 64 lower-case hex digits");
 
+const scope = z.string().regex(/^[^ ]+$/, "the name of one scope");
+
 /** What a tenant may submit: on average, and at once after a pause. Held by each instance for itself. */
 const submitLimits = z.strictObject({
   submits_per_second: z.number().positive().max(1_000_000),
@@ -15,6 +17,8 @@ const tenant = z.strictObject({
   id,
   key_sha256: z.array(keyHash).default([]),
   entra_app_ids: z.array(z.guid()).default([]),
+  /** With one of these, users' tokens of its applications are the tenant's too; without, only applications' own. */
+  entra_scopes: z.array(scope).default([]),
   weight: z.number().positive().max(1000).default(1),
   allow_models: z.array(z.string().min(1)).default(["*"]),
   deny_providers: z.array(z.string().min(1)).default([]),
@@ -25,6 +29,8 @@ const operator = z.strictObject({
   id,
   key_sha256: z.array(keyHash).default([]),
   entra_roles: z.array(z.string().min(1)).default([]),
+  /** As for tenants: users in one of the roles. */
+  entra_scopes: z.array(scope).default([]),
 });
 
 /** The file named by TENANTS_FILE. */
@@ -92,7 +98,9 @@ export function parseTenants(
 }
 
 function firstOperator(keySha256: string | undefined): Operator[] {
-  return keySha256 === undefined ? [] : [{ id: "first-operator", key_sha256: [keySha256], entra_roles: [] }];
+  return keySha256 === undefined
+    ? []
+    : [{ id: "first-operator", key_sha256: [keySha256], entra_roles: [], entra_scopes: [] }];
 }
 
 function repeated(values: readonly string[]): string[] {

@@ -1,4 +1,3 @@
-import type { AuditRecord } from "../audit/record.ts";
 import { wholeIn } from "../bounds.ts";
 import { dayOf } from "../day.ts";
 import { addCosts, type Cost } from "../model/cost.ts";
@@ -50,22 +49,6 @@ export interface UsageRow {
 }
 
 const NO_USAGE: TokenSums = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
-
-const UNKNOWN_OUTCOMES: ReadonlySet<string | null> = new Set(["lost", "aborted", "completed", "too_large"]);
-/** Reasons of a `retry` that had reached the lab without an answer, in records older than `cost_unknown`. */
-const UNKNOWN_REASONS: ReadonlySet<string | null> = new Set(["call_timeout", "invalid_response"]);
-
-/** Whether an audit record is about a call that used something, or may have. */
-export function isBilled({
-  outcome,
-  reason,
-  usage,
-  cost,
-  cost_unknown,
-}: Pick<AuditRecord, "outcome" | "reason" | "usage" | "cost" | "cost_unknown">): boolean {
-  if (usage !== null || cost !== null || cost_unknown !== undefined) return true;
-  return UNKNOWN_OUTCOMES.has(outcome) || (outcome === "retry" && UNKNOWN_REASONS.has(reason));
-}
 
 type Alike = Pick<UsageRow, "day" | "tenant_id" | "model" | "provider" | "simulated">;
 

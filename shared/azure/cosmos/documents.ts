@@ -40,6 +40,9 @@ export const auditDocument = document("audit", {
   usage: usage.nullable(),
   cost: cost.nullable(),
   estimate: cost.nullable().exactOptional(),
+  ...{ format: z.number().exactOptional(), audit_until: z.number().nullable().exactOptional() },
+  ...{ content_until: z.number().exactOptional(), body_sha256: text.exactOptional() },
+  stored_sha256: text.exactOptional(),
   billed: billed.exactOptional(),
 });
 /** The fields of an audit record that usage is summed from. */
@@ -53,6 +56,7 @@ export const controlRecordDocument = document("audit", {
   ...each(text, "event", "actor", "change_id", "prev_hash", "hash"),
   reason: textOrNull,
   details: z.record(text, z.json()),
+  items: z.record(text, textOrNull).exactOptional(),
 });
 export const controlChangeDocument = document("audit_change", { ...inScope, seq });
 

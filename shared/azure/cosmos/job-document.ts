@@ -129,6 +129,7 @@ export function documentOf(job: Job): JobDocument {
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
     audit_until_ms: job.audit_until_ms,
+    content_until_ms: job.content_until_ms,
   } satisfies Record<keyof JobDocument, unknown>;
   return Object.assign(document, job.others) as JobDocument;
 }
@@ -226,6 +227,7 @@ const FACTS = z.object({
   max_cost: decimal.exactOptional(),
   may_have_cost: z.record(text, decimal).exactOptional(),
   audit_until_ms: time.nullable().exactOptional(),
+  content_until_ms: time.exactOptional(),
 });
 const QUEUED = z.object({ status: z.literal("queued"), wake_at_ms: time, nudges_resent: count });
 const WAITS = z.object({

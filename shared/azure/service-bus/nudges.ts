@@ -194,7 +194,7 @@ const TAKEN = [
 
 /** The grant, its own fields alone; undefined: none that a dispatcher could have given. */
 function grantOf(value: unknown): Grant | undefined {
-  const { deployment, taken, lapses_ms } = (value ?? {}) as Partial<Record<keyof Grant, unknown>>;
+  const { deployment, taken, lapses_ms, kid, mac } = (value ?? {}) as Partial<Record<keyof Grant, unknown>>;
   const told = (taken ?? {}) as Partial<Record<keyof Grant["taken"], unknown>>;
   const lapses = numberIn(lapses_ms, 0, MAX_TIME_MS);
   const at_ms = numberIn(told.at_ms, 0, MAX_TIME_MS);
@@ -205,6 +205,7 @@ function grantOf(value: unknown): Grant | undefined {
     deployment,
     taken: { at_ms, ...Object.fromEntries(figures) } as Grant["taken"],
     lapses_ms: lapses,
+    ...(isId(kid) && isId(mac) ? { kid, mac } : {}),
   };
 }
 

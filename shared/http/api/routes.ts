@@ -14,6 +14,7 @@ import { type ModelsDeps, modelsRoute } from "./models.ts";
 import { openapiDocument } from "./openapi.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
+import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
 import { problemAnswer, problemSchema } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
@@ -41,6 +42,7 @@ export type ApiDeps = SubmitRouteDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
+  ProofRoutesDeps &
   UsageRoutesDeps &
   AccountCorrectionDeps;
 
@@ -71,6 +73,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...opsJobRoutes,
   ...opsDeploymentRoutes,
   controlAuditRoute,
+  ...proofRoutes,
   ...deadLetterRoutes,
   ...overridesRoutes,
   ...usageRoutes,

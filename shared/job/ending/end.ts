@@ -1,4 +1,5 @@
 import type { AuditEntry } from "../../audit/record.ts";
+import { sha256Hex } from "../../sha256.ts";
 import type { TerminalStatus } from "../../status.ts";
 import { type Ended, type JobError, type Live, leaseOf, type StoredResponse } from "../job.ts";
 import {
@@ -26,6 +27,15 @@ export interface Ending {
   readonly outbox?: readonly OutboxItem[];
 }
 
+/** The stored text is not always what came: a refusal that is no JSON, a credential taken out, bytes that are no UTF-8. */
+function storedFields(
+  { body }: StoredResponse,
+  call: CallFacts | undefined,
+): Pick<AuditEntry, "stored_sha256"> {
+  const sha256 = sha256Hex(body);
+  return sha256 === call?.responseSha256 ? {} : { stored_sha256: sha256 };
+}
+
 /** A live job ends, once. Whoever ends it, and why ever, does it here. */
 export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
   const { job } = draft;
@@ -38,6 +48,7 @@ export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
     actor: ending.actor,
     ...(lease === null ? {} : attemptFields(job.attempts, lease)),
     ...(call === undefined ? {} : callFields(call)),
+    ...(response === undefined ? {} : storedFields(response, call)),
     ...(isCutOff ? { cost_unknown: "no_answer" } : {}),
     reason: ending.reason ?? error?.code ?? null,
   };

@@ -1,8 +1,8 @@
-import { type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.ts";
+import { type AuditEntry, type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.ts";
 import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
-import type { Endpoint, Queued, StoredRequest, TraceFields } from "../job.ts";
+import type { Endpoint, Job, Queued, StoredRequest, TraceFields } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -50,10 +50,32 @@ export interface AcceptedBy {
   readonly actor: string;
   readonly nowMs: number;
   readonly nudgeGraceMs: number;
+  readonly retention: Retention;
   readonly trace?: TraceFields;
   /** The ended job that this one is made of. */
   readonly redrivenFrom?: string;
 }
+
+/** Days that a job's content and its audit trail are kept after its deadline. `auditDays` 0: for ever. */
+export interface Retention {
+  readonly contentDays: number;
+  readonly auditDays: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Fixed when the job is accepted: were the settings read again for each item, a change of them would let a trail go in parts. */
+export function keptUntil(
+  { deadline_ms }: Pick<Job, "deadline_ms">,
+  { contentDays, auditDays }: Retention,
+): { audit_until_ms: number | null; content_until_ms: number } {
+  return {
+    audit_until_ms: auditDays === 0 ? null : deadline_ms + auditDays * DAY_MS,
+    content_until_ms: deadline_ms + contentDays * DAY_MS,
+  };
+}
+
+const secondsOf = (ms: number) => Math.floor(ms / 1000);
 
 export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
   const { nowMs } = by;
@@ -63,11 +85,19 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     ...(maxCost === undefined ? [] : [`max_cost ${maxCost}`]),
   ];
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
-  const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, {
+  const until = keptUntil({ deadline_ms: submission.deadlineMs }, by.retention);
+  const entry: AuditEntry = {
     event: "accepted",
     actor: by.actor,
     request_sha256: submission.envelopeSha256,
     reason: reasons.length === 0 ? null : reasons.join("; "),
+  };
+  const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, entry, {
+    format: 2,
+    tenant_id: by.tenantId,
+    audit_until: until.audit_until_ms === null ? null : secondsOf(until.audit_until_ms),
+    content_until: secondsOf(until.content_until_ms),
+    body_sha256: sha256Hex(submission.bodyText),
   });
   const job: Queued = {
     others: { v: STORED_VERSION },
@@ -101,6 +131,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
     ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
     audit_seq: record.seq,
     audit_hash: record.hash,
+    ...until,
   };
   return { job, request: { body: submission.bodyText }, records: [record] };
 }

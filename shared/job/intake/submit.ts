@@ -7,7 +7,7 @@ import type { Job } from "../job.ts";
 import { nudgeStored } from "../nudge.ts";
 import type { JobStore, Nudges, Traces } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
-import { type Accepted, acceptJob, jobIdOfKey, type Submission } from "./accept.ts";
+import { type Accepted, acceptJob, jobIdOfKey, type Retention, type Submission } from "./accept.ts";
 
 export interface SubmitDeps {
   readonly store: JobStore;
@@ -19,6 +19,7 @@ export interface SubmitDeps {
   readonly log: Log;
   readonly newJobId: () => string;
   readonly nudgeGraceMs: number;
+  readonly retention: Retention;
 }
 
 /** Creates are tried again when their answer was lost: the id is the same, so a second one meets the first. */
@@ -47,8 +48,9 @@ export async function submitJob(
   if (refusal !== undefined && (idempotencyKey === null || !(await isThere(deps, tenantId, jobId))))
     throw refusal;
   const nowMs = deps.clock.now();
+  const { nudgeGraceMs, retention } = deps;
   const trace = deps.traces.begin(submission.traceparent);
-  const acceptedBy = { tenantId, jobId, actor, nowMs, nudgeGraceMs: deps.nudgeGraceMs, trace };
+  const acceptedBy = { tenantId, jobId, actor, nowMs, nudgeGraceMs, retention, trace };
   const accepted = acceptJob(submission, acceptedBy);
   const created = await create(deps, accepted, nowMs);
   if (created.kind === "written") {

@@ -4,7 +4,7 @@ import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { type JobKey, UnreadableItem } from "../../store.ts";
-import { acceptJob, jobIdOfRedrive } from "../intake/accept.ts";
+import { acceptJob, jobIdOfRedrive, type Retention } from "../intake/accept.ts";
 import { type Ended, isEnded, type Job, type StoredRequest } from "../job.ts";
 import { draftOf, redriveEnded } from "../life-cycle.ts";
 import { nudgeStored } from "../nudge.ts";
@@ -21,6 +21,7 @@ export interface RedriveDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly nudgeGraceMs: number;
+  readonly retention: Retention;
   readonly defaultDeadlineSeconds: number;
   readonly maxDeadlineSeconds: number;
 }
@@ -188,6 +189,7 @@ async function create(
       actor,
       nowMs,
       nudgeGraceMs: deps.nudgeGraceMs,
+      retention: deps.retention,
       trace: deps.traces.begin(job.traceparent),
       redrivenFrom: job.job_id,
     },

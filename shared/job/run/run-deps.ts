@@ -5,6 +5,7 @@ import type { Catalogue } from "../../model/catalogue.ts";
 import type { ModelClient } from "../../model/client.ts";
 import type { Latencies } from "../../model/latency.ts";
 import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
+import type { GrantSecrets } from "../../quota/signed-grants.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
@@ -21,6 +22,7 @@ export interface RunDeps {
   readonly tenants: () => Tenants;
   readonly latencies: Latencies;
   readonly quota: InstanceQuota;
+  readonly secrets: GrantSecrets;
   readonly budgets: CallBudgets;
   readonly running: RunningJobs;
   readonly bulkhead: Bulkhead;

@@ -3,6 +3,7 @@ import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import { plausible } from "../../model/plausible.ts";
 import type { Usage } from "../../model/usage.ts";
+import { isDispatchers } from "../../quota/signed-grants.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
@@ -47,8 +48,9 @@ const MAX_READS = 3;
  * stores how it ended. Returns when there is nothing left to do for this nudge, so that it can be completed; throws
  * only when it could not even store what happened, so that it comes again.
  */
-export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
-  if (deps.running.isEnding) return leaveToOthers(deps, nudge);
+export async function runJob(deps: RunDeps, sent: Nudge): Promise<void> {
+  if (deps.running.isEnding) return leaveToOthers(deps, sent);
+  const nudge = await withTrueGrant(deps, sent);
   const accepted = deps.running.takeAccepted(nudge);
   // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is: one
   // that the dispatcher nudges has begun to wait since.
@@ -59,6 +61,14 @@ export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
     if (found === undefined) return lookAgain(deps, nudge);
     if ((await runFound(deps, nudge, found)) === "done") return;
   }
+}
+
+/** Whoever may send on the queue may send grants: one that the dispatcher did not make counts as none. */
+async function withTrueGrant({ secrets, log }: RunDeps, nudge: Nudge): Promise<Nudge> {
+  const { grant, ...rest } = nudge;
+  if (grant === undefined || (await isDispatchers(secrets, nudge, grant))) return nudge;
+  log.warn("grant_not_signed", { job_id: nudge.job_id });
+  return rest;
 }
 
 /** Undefined: it cannot be found, or not be read by this version: another may. */
@@ -184,7 +194,7 @@ async function attempt(
   let next: TakenQuota | undefined;
   try {
     const answered = await deps.models.call({
-      ...{ deployment, endpoint, jobId, attempt: attempts, signal: claim.signal },
+      ...{ deployment, endpoint, tenantId, jobId, attempt: attempts, signal: claim.signal },
       body: request.textFor(deployment),
     });
     const { outcome, implausible } = plausible(answered, request.ask, deployment);
@@ -249,6 +259,7 @@ function logCall(deps: RunDeps, job: Job, call: EndedCall): void {
     outcome: call.outcome.kind,
     status_code: "statusCode" in call.outcome ? call.outcome.statusCode : null,
     latency_ms: Math.round(call.latencyMs),
+    ...(call.outcome.operatorWords === undefined ? {} : { words: call.outcome.operatorWords }),
   });
 }
 

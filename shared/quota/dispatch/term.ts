@@ -234,6 +234,8 @@ export class Term {
   #learn(news: CallNews, nowMs: number): void {
     const released = this.#released.get(news.job_id);
     this.#released.delete(news.job_id);
+    // Given back once, and only what was let go here: a message may come twice.
+    if (news.outcome === "unused" && released === undefined) return;
     const { deployment } = news;
     const stateOf = () => this.#scheduler.breakers.get(deployment)?.state ?? "closed";
     const before = stateOf();

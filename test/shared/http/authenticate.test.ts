@@ -168,6 +168,34 @@ describe("Entra tokens", () => {
     });
   });
 
+  it("of users are let in by the scopes that the tenants file names", async () => {
+    const parsed = parseTenants(
+      {
+        tenants: [{ id: "team-a", entra_app_ids: [APP], entra_scopes: ["Jobs.Submit"] }],
+        operators: [{ id: "ops", entra_roles: ["Switchyard.Operator"], entra_scopes: ["Ops.All"] }],
+      },
+      { local: true },
+    );
+    if ("faults" in parsed) throw new Error(parsed.faults.join());
+    const { authenticate } = createAuthenticator({
+      ...{ tenants: () => parsed.tenants, fresh: async () => undefined, clock },
+      entra: { issuer, audience: AUDIENCE },
+    });
+    const as = async (claims: Claims) =>
+      authenticate(headers({ authorization: `Bearer ${await token({ claims })}` })).then(
+        ({ kind }) => kind,
+        (thrown: Problem) => thrown.code,
+      );
+    const roles = ["Switchyard.Operator"];
+    expect(await as({ scp: "openid Jobs.Submit", idtyp: "user" })).toBe("tenant");
+    expect(await as({ scp: "Jobs.Submit.More" })).toBe("invalid_credential");
+    expect(await as({ scp: "Ops.All", roles })).toBe("operator");
+    // A role alone does not make a user's token an operator's; its scope lets it be the tenant's.
+    expect(await as({ scp: "Jobs.Submit", roles })).toBe("tenant");
+    expect(await as({ idtyp: "app" })).toBe("tenant");
+    expect(await as({ azp: OTHER_APP, idtyp: "app", roles })).toBe("operator");
+  });
+
   it.each<[string, Claims]>([
     ["expired", { exp: nowSeconds - 120 }],
     ["without expiry", { exp: undefined }],
@@ -176,6 +204,9 @@ describe("Entra tokens", () => {
     ["of another issuer", { iss: "https://login.example/other" }],
     ["of an unknown application", { azp: OTHER_APP }],
     ["of no application", { azp: undefined }],
+    ["a user's", { scp: "user_impersonation" }],
+    ["a user's without scopes", { idtyp: "user" }],
+    ["a user's with an operator's role", { scp: "x", roles: ["Switchyard.Operator"] }],
   ])("are refused when %s", async (_what, claims) => {
     expect(await refusal(await token({ claims }))).toBe("invalid_credential");
   });

@@ -56,7 +56,11 @@ const authenticator: Entrance["authenticator"] = {
   async authenticate(headers) {
     const key = headers.get("api-key");
     if (key === "ops")
-      return { kind: "operator", operator: { id: "ops", key_sha256: [], entra_roles: [] }, actor: "ops" };
+      return {
+        kind: "operator",
+        operator: { id: "ops", key_sha256: [], entra_roles: [], entra_scopes: [] },
+        actor: "ops",
+      };
     if (key === null) throw new Problem("missing_credential", "None was sent.");
     return { kind: "tenant", tenant: team, actor: "team-a/key:0" };
   },

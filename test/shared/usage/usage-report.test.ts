@@ -1,16 +1,11 @@
 import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
+import { isBilled } from "../../../shared/audit/billed.ts";
 import { dayOf } from "../../../shared/day.ts";
 import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { draftOf, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
-import {
-  type BilledCall,
-  isBilled,
-  totalCosts,
-  totalUsage,
-  UsageReport,
-} from "../../../shared/usage/usage-report.ts";
+import { type BilledCall, totalCosts, totalUsage, UsageReport } from "../../../shared/usage/usage-report.ts";
 import { by, call, submission } from "../job/samples.ts";
 import { World } from "../world.ts";
 
