@@ -106,6 +106,9 @@ export interface ServiceConfiguration {
   readonly watched: readonly FreshCopy[];
 }
 
+/** A collector that does not answer holds up no process that is told to end. */
+const MOST_FLUSH_MS = 1_000;
+
 export type Service = ReturnType<typeof composeService>;
 
 /** Every use case, composed once: what ships is what is tested. Nothing in it is optional. */
@@ -247,7 +250,9 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     const whats = await Promise.allSettled([dispatcher.handOver(), invocations.idle()]);
     for (const { reason } of whats.filter((what) => what.status === "rejected"))
       log.warn("not_handed_over", { reason: reasonOf(reason) });
-    await Promise.all([reporter.flush(), telemetry.flush()]);
+    await reporter.flush();
+    const enough = new Promise<void>((resolve) => clock.after(MOST_FLUSH_MS, resolve));
+    await Promise.race([telemetry.flush(), enough]);
   };
   const seal = (of: Log) =>
     sealDays({

@@ -103,6 +103,7 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
         priority: headers["x-switchyard-priority"],
         envelopeSha256: bodySha256,
         idempotencyKey: key,
+        traceparent: headers.traceparent,
         ...timesOf(headers, deps.intake),
       };
       const job = repeated ?? (await accept(intake, submit, by));

@@ -50,9 +50,6 @@ const LEAST_GAP_MS = 25;
 const ENDED_MS = 5_000;
 /** Calls a second at full ramp where no limit says how many. */
 const RAMP_PER_SECOND = 50;
-/** Before its deadline a job needs as long as the fastest of its deployments usually takes; unknown: this. */
-const LEAST_CALL_MS = 0;
-
 const LAG_GAIN = 0.05;
 /** A reckoned arrival is rather too late than too early. */
 const RECKONED_LAGS = 1.5;
@@ -336,11 +333,11 @@ export class Scheduler<J extends Waiting = Waiting> {
     this.#health.begins(served.name, job.tenant_id, nowMs);
     const breaker = this.breakers.get(served.name);
     const pool = this.pools.get(served.pool);
-    const after = pool === undefined ? undefined : takeFrom(pool, 1, job.tokens);
-    if (after !== undefined) this.pools.set(served.pool, after);
+    const after = takeFrom(pool ?? UNLIMITED, 1, job.tokens);
+    if (pool !== undefined) this.pools.set(served.pool, after);
     this.learnt.add(served.pool);
     if (breaker !== undefined && rampShare(breaker, nowMs) < 1) {
-      const perSecond = (after?.requests?.per_second ?? RAMP_PER_SECOND) * rampShare(breaker, nowMs);
+      const perSecond = (after.requests?.per_second ?? RAMP_PER_SECOND) * rampShare(breaker, nowMs);
       state.rampAtMs = nowMs + 1000 / perSecond;
     }
     if (concurrencyOf(served) !== undefined) {
@@ -349,9 +346,8 @@ export class Scheduler<J extends Waiting = Waiting> {
       const gap = state.gaps.get(job.tenant_id);
       if (gap !== undefined) state.gaps.set(job.tenant_id, { ...gap, untilMs: nowMs + gap.gapMs });
     }
-    this.queue.take(job, served.name, costOf(after ?? UNLIMITED, job.tokens));
-    const taken =
-      after === undefined ? takenOf(UNLIMITED, job.tokens, nowMs) : takenOf(after, job.tokens, nowMs);
+    this.queue.take(job, served.name, costOf(after, job.tokens));
+    const taken = takenOf(after, job.tokens, nowMs);
     const isExact = served.limits.concurrency !== undefined;
     const lapses_ms = nowMs + (isExact ? COUNTED_GRANT_MS : GRANT_MS);
     return { job, deployment: served.name, taken, lapses_ms };
@@ -369,9 +365,7 @@ export class Scheduler<J extends Waiting = Waiting> {
     for (const job of this.queue.nearDeadline(nowMs)) {
       const line = `${job.tenant_id}/${job.priority}/${job.deployments.join("\n")}`;
       const tokens = before.get(line) ?? 0;
-      const fastest = Math.min(
-        ...job.deployments.map((name) => this.breakers.get(name)?.latency_ms ?? LEAST_CALL_MS),
-      );
+      const fastest = Math.min(...job.deployments.map((name) => this.breakers.get(name)?.latency_ms ?? 0));
       if (job.deadline_ms - nowMs > fastest / 2 + this.#leastMs(job.deployments, tokens)) {
         before.set(line, tokens + job.tokens);
         continue;

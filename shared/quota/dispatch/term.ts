@@ -236,8 +236,13 @@ export class Term {
     this.#released.delete(news.job_id);
     // Given back once, and only what was let go here: a message may come twice.
     if (news.outcome === "unused" && released === undefined) return;
+    const { deployment } = news;
+    const stateOf = () => this.#scheduler.breakers.get(deployment)?.state ?? "closed";
+    const before = stateOf();
     this.#scheduler.heard(news, nowMs);
     if (news.waits_on === true && released !== undefined) this.#line.heard(released.job);
+    const state = stateOf();
+    if (state !== before) this.#deps.log.warn("breaker", { deployment, state, by: "dispatcher" });
   }
 
   /** A job began to wait here: it need not be looked for. */

@@ -211,9 +211,19 @@ export class InstanceQuota {
     this.#slots.get(deployment)?.begun.set(jobId, tenantId);
     const { requests, tokens: left, size, used } = state.slice;
     state.slice = { ...state.slice, requests: requests - 1, tokens: left - tokens, used: used + 1 };
-    if (state.isLimited && requests - 1 < size * REFILL_SHARE) void this.#refill(deployment, tokens);
+    const isLow = requests - 1 < size * REFILL_SHARE || this.#slotsAreLow(deployment, nowMs);
+    if (state.isLimited && isLow) void this.#refill(deployment, tokens);
     const burst = { burst_requests: size, burst_tokens: Math.max(tokens, left) };
     return { ...takenOf(state.pool, tokens, nowMs), ...burst };
+  }
+
+  /** Whether it is time to ask what runs: more often would cost a query a call. */
+  #slotsAreLow(deployment: string, nowMs: number): boolean {
+    if (this.#limited(deployment).limits.concurrency === undefined) return false;
+    const { calls = 0, lapses_ms = 0, begun } = this.#slots.get(deployment) ?? {};
+    return (
+      lapses_ms - nowMs < SLOTS_LAPSE_MS * REFILL_SHARE || calls - (begun?.size ?? 0) < calls * REFILL_SHARE
+    );
   }
 
   /** The call taken for was not made. */
@@ -291,7 +301,8 @@ export class InstanceQuota {
     const stateOf = () => (this.#health.breakers.get(deployment) ?? CLOSED).state;
     const before = stateOf();
     this.#health.heard(news, this.#deps.clock.now());
-    if (stateOf() !== before) this.#deps.log.warn("breaker", { deployment, state: stateOf() });
+    if (stateOf() !== before)
+      this.#deps.log.warn("breaker", { deployment, state: stateOf(), by: "instance" });
   }
 
   /** One at a time for a pool: whoever wants more meanwhile shares what it brings. */
@@ -317,10 +328,12 @@ export class InstanceQuota {
 
   async #fetch(deployment: Limited, state: State, tokens: number): Promise<void> {
     const { ledger, jobs } = this.#deps;
-    const { name, pool, limits } = deployment;
+    const { name, pool } = deployment;
     for (let tries = 0; tries < TRIES; tries++) {
       const stored = state.stored ?? (await ledger.read(pool));
-      const running = limits.concurrency === undefined ? undefined : await jobs.runningOn(name);
+      const running = this.#slotsAreLow(name, this.#deps.clock.now())
+        ? await jobs.runningOn(name)
+        : undefined;
       const plan = this.#plan(deployment, state, stored?.value, tokens, running);
       if (plan === undefined) return;
       const { record, slice, slots, back } = plan;
@@ -341,7 +354,7 @@ export class InstanceQuota {
 
   /**
    * What to write to the ledger; undefined: there is nothing to be had and nothing to give back.
-   * @param running calls that run already, tenants by job id, where only so many may
+   * @param running calls that run already, tenants by job id; undefined: there are slots enough
    */
   #plan(
     { limits, name }: Limited,
@@ -357,7 +370,8 @@ export class InstanceQuota {
     const { backlog_until_ms = 0, breakers = {}, slots: held } = before ?? {};
     const begun = [...(this.#slots.get(name)?.begun ?? [])].filter(([id]) => running?.has(id) !== true);
     const others = slotsOfOthers(held?.[name], nowMs, this.#deps.instance);
-    const free = (limits.concurrency ?? Infinity) - (running?.size ?? 0) - others - begun.length;
+    const most = running === undefined ? Infinity : (limits.concurrency ?? Infinity);
+    const free = most - (running?.size ?? 0) - others - begun.length;
     if (backlog_until_ms > nowMs) this.#nothing(state, "line");
     else if (free < 1) this.#nothing(state, "concurrency");
     else if (!poolHasRoom(whole, tokens, nowMs))
@@ -369,7 +383,7 @@ export class InstanceQuota {
         ...{ pool: takeFrom(whole, slice.requests, slice.tokens), breakers, backlog_until_ms },
         ...(held === undefined ? {} : { slots: held }),
       };
-      if (limits.concurrency === undefined) return { record, slice, slots: undefined, back };
+      if (running === undefined) return { record, slice, slots: undefined, back };
       const lapses_ms = Math.min(slice.lapses_ms, nowMs + SLOTS_LAPSE_MS);
       const calls = begun.length + Math.max(1, Math.floor(free * MOST_SHARE));
       const own = withSlots(

@@ -4,6 +4,7 @@ import { exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT, UnsecuredJWT
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Problem } from "../../../shared/errors.ts";
 import { type Authenticator, createAuthenticator } from "../../../shared/http/authenticate.ts";
+import { MAX_WAITING_FOR_ISSUER } from "../../../shared/limits.ts";
 import { sha256Hex } from "../../../shared/sha256.ts";
 import { parseTenants } from "../../../shared/tenant/tenants.ts";
 
@@ -23,6 +24,8 @@ let issuer: string;
 /** What the issuer publishes; a test may change it. */
 let published: JWK[];
 let answering = true;
+/** The issuer answers no request before. */
+let stalled = Promise.resolve();
 let authenticator: Authenticator;
 
 const parsed = parseTenants(
@@ -41,7 +44,8 @@ const { tenants } = parsed;
 beforeAll(async () => {
   good = await generateKeyPair("RS256", { extractable: true });
   rogue = await generateKeyPair("RS256", { extractable: true });
-  server = createServer((request, response) => {
+  server = createServer(async (request, response) => {
+    await stalled;
     if (!answering) return void request.socket.destroy();
     const body = request.url?.endsWith("openid-configuration")
       ? { issuer, jwks_uri: `${issuer}/keys` }
@@ -241,6 +245,23 @@ describe("Entra tokens", () => {
     expect(await refusal(await token())).toBe("issuer_unavailable");
     answering = true;
     expect(await refusal(await token())).toBe("let in");
+  });
+
+  it("wait for the issuer in a bounded number, and keep out neither those it is known of nor keys", async () => {
+    await bearer(await token());
+    const waits = Promise.withResolvers<void>();
+    stalled = waits.promise;
+    const forged = await token({ key: rogue.privateKey, kid: "unknown" });
+    const asked = Array.from({ length: MAX_WAITING_FOR_ISSUER + 5 }, () => refusal(forged));
+    const first = await Promise.all(asked.slice(MAX_WAITING_FOR_ISSUER));
+    expect(first).toEqual(Array(5).fill("issuer_unavailable"));
+    expect(await refusal(await token())).toBe("let in");
+    expect(authenticator.recognise(headers({ "api-key": "key-a" }))).toMatchObject({ kind: "tenant" });
+    expect(authenticator.recognise(headers({ authorization: `Bearer ${forged}` }))).toBeUndefined();
+    waits.resolve();
+    expect(await Promise.all(asked.slice(0, MAX_WAITING_FOR_ISSUER))).toEqual(
+      Array(MAX_WAITING_FOR_ISSUER).fill("invalid_credential"),
+    );
   });
 
   it("follow the issuer's keys: a new one is taken at once, a withdrawn one no longer", async () => {

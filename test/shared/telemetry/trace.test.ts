@@ -111,7 +111,8 @@ describe("the trace of a job", () => {
     expect(waiting.waiting).toMatchObject({ for: "deployment" });
     clock.advance((waiting.waiting?.until_ms ?? 0) - clock.now());
     await worker.run(nudge);
-    expect(await world.job(nudge)).toMatchObject({ status: "completed", attempts: 3 });
+    const kept = { traceparent: job.traceparent };
+    expect(await world.job(nudge)).toMatchObject({ status: "completed", attempts: 3, ...kept });
 
     const [, traceId, rootId] = job.traceparent?.split("-") ?? [];
     expect(
@@ -250,4 +251,9 @@ it("gauges tell of this instance when they are read", async () => {
   telemetry.charged("jobs", 1, true);
   expect(await metric("switchyard.cosmos.request_units", { container: "jobs" })).toBe(13.5);
   expect(await metric("switchyard.cosmos.throttled")).toBe(1);
+});
+
+it("a collector that does not answer holds up no process that is told to end", async () => {
+  const stuck: Telemetry = { ...telemetry, flush: () => new Promise(() => undefined) };
+  await world.turning(world.instance("ending", { telemetry: stuck }).service.handOver());
 });

@@ -39,7 +39,7 @@ describe("the slots of an instance", () => {
     // The light one was first, and had all it could get.
     running.light = fill(one, "light", "lab");
     for (let round = 0; round < 2_000; round++) {
-      const all = Object.values(running).flatMap((held) => held);
+      const all = Object.values(running).flat();
       const [ended] = all.splice((round * 7919) % all.length, 1);
       ended?.();
       for (const [tenant, held] of Object.entries(running)) {
