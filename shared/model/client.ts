@@ -1,15 +1,22 @@
 import type { TokenCredential } from "@azure/identity";
 import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
-import { type BodyLimit, BodyTooLarge, exchange, utf8Text, type WholeAnswer } from "../exchange.ts";
+import {
+  type BodyLimit,
+  BodyTooLarge,
+  type ExchangeOptions,
+  exchange,
+  utf8Text,
+  type WholeAnswer,
+} from "../exchange.ts";
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
 import { sha256Hex } from "../sha256.ts";
 import type { Deployment } from "./catalogue.ts";
 import { decodedBody } from "./decoded-body.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Outcome, Retry } from "./outcome.ts";
-import type { Pending } from "./protocol/protocol.ts";
+import type { BrokenOff, Outcome, Retry } from "./outcome.ts";
+import type { AnswerEvent, AnswerStream, Pending } from "./protocol/protocol.ts";
 import { protocolOf } from "./protocol/protocols.ts";
 
 export interface ModelCall {
@@ -21,6 +28,8 @@ export interface ModelCall {
   readonly attempt: number;
   /** Aborts with the reason in words. */
   readonly signal: AbortSignal;
+  /** The answer is streamed, and each event goes here as it comes; absent: it comes whole. */
+  readonly passOn?: ((event: AnswerEvent) => void) | undefined;
 }
 
 export interface ModelClient {
@@ -81,6 +90,9 @@ class Conversation {
   readonly #deps: ModelClientDeps & { readonly dispatcher: Dispatcher; readonly signal: AbortSignal };
   /** Something of the request may have reached the lab. */
   isSent = false;
+  /** Something of the answer was passed on. */
+  isShown = false;
+  #stream: AnswerStream | undefined;
 
   constructor(call: ModelCall, deps: ModelClientDeps & { dispatcher: Dispatcher; signal: AbortSignal }) {
     this.#call = call;
@@ -127,8 +139,10 @@ class Conversation {
         onSend: () => {
           this.isSent = true;
         },
+        onData: this.#call.passOn && this.#passingOn(this.#call.passOn),
       },
     );
+    if (this.#stream !== undefined) return this.#streamed(this.#stream, answer);
     const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);
     const { status } = answer;
     const body = isThrough(status) ? utf8Text(bytes) : withoutCredential(utf8Text(bytes), credential);
@@ -140,6 +154,34 @@ class Conversation {
     return meaning.kind === "pending"
       ? meaning
       : { ...meaning, answeredMs: nowMs, responseSha256: sha256Hex(bytes) };
+  }
+
+  #passingOn(passOn: (event: AnswerEvent) => void): ExchangeOptions["onData"] {
+    const decoder = new TextDecoder();
+    return (chunk, status, headers) => {
+      if (!isThrough(status) || !String(headers["content-type"]).startsWith("text/event-stream")) return;
+      this.#stream ??= this.#protocol.readStream();
+      for (const event of this.#stream.take(decoder.decode(chunk, { stream: true }))) {
+        this.isShown = true;
+        passOn(event);
+      }
+    };
+  }
+
+  /** What was streamed is judged, hashed and kept as if it had come whole. */
+  #streamed(stream: AnswerStream, answer: WholeAnswer): Outcome {
+    const answeredMs = this.#deps.clock.now();
+    const body = stream.whole();
+    if (body === undefined) return { ...brokenOff("the stream ended before its answer", this), answeredMs };
+    const meaning = this.#protocol.outcomeOf(
+      { status: answer.status, headers: { get: (name) => headerOf(answer, name) }, body },
+      { endpoint: this.#call.endpoint, nowMs: answeredMs },
+    );
+    const known = { answeredMs, responseSha256: sha256Hex(body) };
+    if (meaning.kind === "completed") return { ...meaning, ...known };
+    if (this.isShown || meaning.kind === "pending")
+      return { ...brokenOff("message" in meaning ? meaning.message : meaning.kind, this), ...known };
+    return { ...meaning, ...known };
   }
 
   /** Rejects with the signal's reason. */
@@ -158,6 +200,13 @@ class Conversation {
       else signal.addEventListener("abort", onAbort, { once: true });
     });
   }
+}
+
+/** Another deployment may still be asked only where nothing was passed on. */
+function brokenOff(message: string, { isShown }: { readonly isShown: boolean }): BrokenOff | Retry {
+  if (isShown) return { kind: "broken_off", message };
+  const fault = { reason: "broken_stream", statusCode: null, retryAfterMs: null, usage: null } as const;
+  return { kind: "retry", message, billed: "maybe", ...fault };
 }
 
 /** The lab has taken the call, so one that cannot be fetched may be billed all the same. Undefined: it was fetched. */
@@ -228,13 +277,18 @@ function withoutCredential(text: string, credential: string | null): string {
 function failureOf(
   thrown: unknown,
   signal: AbortSignal,
-  { isSent, timeoutSeconds }: { readonly isSent: boolean; readonly timeoutSeconds: number },
+  {
+    isSent,
+    isShown,
+    timeoutSeconds,
+  }: { readonly isSent: boolean; readonly isShown: boolean; readonly timeoutSeconds: number },
 ): Outcome {
   if (thrown instanceof BodyTooLarge) return { kind: "too_large", bytes: thrown.limitBytes };
   const billed = isSent ? "maybe" : "no";
   if (signal.aborted && signal.reason !== CALL_TIMEOUT)
     return { kind: "aborted", reason: String(signal.reason), billed };
   const isLate = signal.aborted;
+  if (isShown) return { kind: "broken_off", message: isLate ? CALL_TIMEOUT : causeOf(thrown) };
   return {
     kind: "retry",
     reason: isLate ? CALL_TIMEOUT : "network",

@@ -2,7 +2,7 @@ import { type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.t
 import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
-import type { Endpoint, Queued, StoredRequest } from "../job.ts";
+import type { Endpoint, Job, Queued, StoredRequest } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -19,8 +19,8 @@ export interface Submission {
   readonly coalesce?: string;
 }
 
-export interface Accepted {
-  readonly job: Queued;
+export interface Accepted<J extends Job = Job> {
+  readonly job: J;
   readonly request: StoredRequest;
   readonly records: readonly AuditRecord[];
 }
@@ -50,7 +50,7 @@ export interface AcceptedBy {
   readonly redrivenFrom?: string;
 }
 
-export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
+export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queued> {
   const { nowMs } = by;
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
   const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, {

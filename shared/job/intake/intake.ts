@@ -11,7 +11,7 @@ import type { EndedJob } from "../running-jobs.ts";
 import type { Submission } from "./accept.ts";
 import { modelRefusal } from "./admission.ts";
 import { type Awaited, type HeldCallDeps, holdCall } from "./held-call.ts";
-import { type SubmitDeps, submitJob, submittedBefore } from "./submit.ts";
+import { type SubmitDeps, type Submitted, submitJob, submittedBefore } from "./submit.ts";
 import { defaultDeadlineMs } from "./times.ts";
 
 /** A submit as a door has parsed it; every door means the same by it. */
@@ -45,7 +45,7 @@ export async function takeIn(
   by: SubmittedBy,
   waitSeconds: number,
 ): Promise<Awaited<EndedJob>> {
-  const job = await accept(deps, submit, by);
+  const { job } = await accept(deps, submit, by);
   return waitFor(deps, by.tenant, job, waitSeconds > 0 && isLong(submit.bodyText) ? 0 : waitSeconds);
 }
 
@@ -55,7 +55,11 @@ export async function takeIn(
  *   capability_not_supported, idempotency_key_reused, budget_exceeded, and the door's own refusal
  * @throws StoreUnavailable
  */
-export async function accept(deps: IntakeDeps, submit: Submit, by: SubmittedBy): Promise<Stored<Job>> {
+export async function accept(
+  deps: IntakeDeps,
+  submit: Submit,
+  by: SubmittedBy,
+): Promise<Pick<Submitted, "job" | "run">> {
   refuseStoredSize(submit.bodyText);
   const { tenant, actor } = by;
   const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), tenant, submit);
@@ -63,12 +67,12 @@ export async function accept(deps: IntakeDeps, submit: Submit, by: SubmittedBy):
     // What was accepted once stays so: its time may be over by now, or its model gone.
     const before = await submittedBefore(deps.store, tenant.id, submit);
     if (before === undefined) throw refusal;
-    return before;
+    return { job: before };
   }
   const { notBeforeMs, idempotencyKey } = submit;
   const deadlineMs = submit.deadlineMs ?? defaultDeadlineMs(notBeforeMs, deps.clock.now(), deps.settings);
   const said = { tenantId: tenant.id, actor, idempotencyKey };
-  return (await submitJob(deps, { ...submit, deadlineMs }, said)).job;
+  return submitJob(deps, { ...submit, deadlineMs }, said);
 }
 
 /** @throws StoreUnavailable where the job had ended before, and its response cannot be read */
