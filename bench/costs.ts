@@ -54,7 +54,10 @@ const nudges = new ServiceBusNudges(() =>
     noIdentity,
   ),
 );
-const models = createModelClient({ settings: {}, credential: noIdentity, clock: systemClock });
+const models = createModelClient({
+  ...{ settings: {}, credential: noIdentity, clock: systemClock },
+  jobName: async (_provider, jobId) => jobId,
+});
 const connections = new Agent({ connections: IN_FLIGHT });
 const deployment = simulatedDeployment();
 
@@ -84,7 +87,8 @@ async function measureAll(): Promise<void> {
   await step("call a deployment (simulated, 0 ms)", async (n) => {
     const { job, request: stored } = accepted(n);
     const { signal } = new AbortController();
-    const call = { deployment, endpoint: job.endpoint, body: stored.body, jobId: job.job_id, attempt: 1 };
+    const { tenant_id: tenantId, job_id: jobId, endpoint } = job;
+    const call = { deployment, endpoint, body: stored.body, tenantId, jobId, attempt: 1 };
     const outcome = await models.call({ ...call, signal });
     if (outcome.kind !== "completed") throw new Error(JSON.stringify(outcome));
   });
@@ -133,7 +137,13 @@ function accepted(n: number) {
       envelopeSha256: "a".repeat(64),
     },
     {
-      ...{ tenantId: "bench", actor: "bench/key:0", nowMs, nudgeGraceMs: DAY_MS },
+      ...{
+        tenantId: "bench",
+        actor: "bench/key:0",
+        nowMs,
+        nudgeGraceMs: DAY_MS,
+        retention: { contentDays: 30, auditDays: 0 },
+      },
       jobId: `job_${String(n).padStart(32, "0")}`,
     },
   );

@@ -30,6 +30,12 @@ const BENCHMARKS: readonly Benchmark[] = [
     alone: true,
   },
   {
+    name: "telemetry",
+    what: "what telemetry costs in CPU when it is on: off, 10 % and all jobs traced, in turns",
+    alone: true,
+  },
+  { name: "ru", what: "request units of Cosmos DB by operation: what kinds of jobs cost" },
+  {
     name: "quota",
     what: "2,000 jobs over three limited deployments, two instances, for each way of limiting",
     alone: true,

@@ -66,7 +66,13 @@ export function itemsOf(n: number, tenantId = n % 2 === 0 ? "team-a" : "team-b")
       envelopeSha256: sha256Hex(String(n)),
     },
     {
-      ...{ tenantId, nowMs, actor: `${tenantId}/key:00000000`, nudgeGraceMs: 10_000 },
+      ...{
+        tenantId,
+        nowMs,
+        actor: `${tenantId}/key:00000000`,
+        nudgeGraceMs: 10_000,
+        retention: { contentDays: 30, auditDays: 0 },
+      },
       jobId: `job_${sha256Hex(`stored ${n}`).slice(0, 32)}`,
     },
   );

@@ -1,7 +1,12 @@
 import { app, type InvocationContext } from "@azure/functions";
 import { NUDGES_QUEUE, nudgeOf } from "../shared/azure/service-bus/nudges.ts";
 import { isDispatch, RELEASES_QUEUE } from "../shared/azure/service-bus/releases.ts";
-import { type DeadLetterDeps, deadLetterId, settleDeadLetter } from "../shared/job/letters/dead-letter.ts";
+import {
+  type DeadLetterDeps,
+  deadLetterId,
+  Repeats,
+  settleDeadLetter,
+} from "../shared/job/letters/dead-letter.ts";
 import { MAX_DEAD_LETTER_TEXT_CHARS } from "../shared/limits.ts";
 import type { Service } from "../shared/service.ts";
 import { logOf } from "./log.ts";
@@ -12,9 +17,15 @@ export function registerDeadLetter(deps: Deps): void {
   register("released-dead-letter", RELEASES_QUEUE, deps);
 }
 
-type Deps = Omit<DeadLetterDeps, "log"> & { readonly dispatcher: Pick<Service["dispatcher"], "tend"> };
+type Deps = Omit<DeadLetterDeps, "log" | "repeats"> & {
+  readonly dispatcher: Pick<Service["dispatcher"], "tend">;
+};
+
+/** A letter that could not be settled comes again at once, without end: a store that is away is not asked faster than so. */
+const PAUSE_MS = 5_000;
 
 function register(name: string, queue: string, deps: Deps): void {
+  const repeats = new Repeats();
   app.serviceBusQueue(name, {
     queueName: `${queue}/$deadletterqueue`,
     connection: "SERVICEBUS",
@@ -33,7 +44,12 @@ function register(name: string, queue: string, deps: Deps): void {
         description: why(context, "deadLetterErrorDescription") ?? "",
         at_ms: deps.clock.now(),
       };
-      await settleDeadLetter({ ...deps, log: logOf(context) }, letter);
+      try {
+        await settleDeadLetter({ ...deps, repeats, log: logOf(context) }, letter);
+      } catch (thrown) {
+        await new Promise<void>((resolve) => deps.clock.after(PAUSE_MS, resolve));
+        throw thrown;
+      }
     },
   });
 }

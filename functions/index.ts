@@ -8,14 +8,17 @@ import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus/nu
 import { ServiceBusReleases } from "../shared/azure/service-bus/releases.ts";
 import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
+import { Secrets } from "../shared/control/secrets.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
 import { createThrottle } from "../shared/http/throttle.ts";
 import { createModelClient } from "../shared/model/client.ts";
-import { composeService } from "../shared/service.ts";
+import { composeService, type Service } from "../shared/service.ts";
+import { startTelemetry } from "../shared/telemetry/start.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
+import { watchClients } from "./clients.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerEnding } from "./ending.ts";
-import { processLog as log } from "./log.ts";
+import { processLog as log, logAs } from "./log.ts";
 import { malformedRequest, registerRoutes } from "./register.ts";
 import { guardRequests } from "./request-guard.ts";
 import { registerRunJob } from "./run-job.ts";
@@ -33,6 +36,7 @@ const configuration = loadConfiguration(
   () => randomHex(4),
 );
 const { settings } = configuration;
+logAs(settings.instance);
 const { tenantsFile } = settings;
 const tenants = watchTenants(
   { tenants: configuration.tenants, text: configuration.tenantsText },
@@ -45,13 +49,25 @@ const tenants = watchTenants(
 const credentials = credentialsOf(process.env.AZURE_CLIENT_ID);
 const serviceBus = () => openServiceBus(settings.serviceBus, credentials);
 const nudges = new ServiceBusNudges(serviceBus);
-const service = composeService(
+const telemetry = await startTelemetry(settings.telemetry, {
+  ...{ instance: settings.instance, random: Math.random, randomHex },
+  deployment: (name) => service.catalogue().deployment(name),
+});
+const { ports } = cosmosPorts(settings, credentials, clock, log, telemetry.charged);
+const secrets = new Secrets({
+  ...{ trail: ports.trail, clock, log, randomHex },
+  actor: `instance:${settings.instance}`,
+});
+const service: Service = composeService(
   {
-    ...cosmosPorts(settings, credentials, clock, log).ports,
+    ...{ ...ports, secrets },
     nudges,
     releases: new ServiceBusReleases(serviceBus),
-    models: createModelClient({ settings: process.env, credential: () => credentials(undefined), clock }),
-    ...{ clock, log, randomHex },
+    models: createModelClient({
+      ...{ settings: process.env, credential: () => credentials(undefined), clock },
+      jobName: (provider, jobId) => secrets.jobName(provider, jobId),
+    }),
+    ...{ telemetry, clock, log, randomHex },
     random: Math.random,
     newId: randomUUID,
   },
@@ -59,13 +75,20 @@ const service = composeService(
 );
 // Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
 app.setup({ enableHttpStream: true });
+watchClients();
 registerRoutes({
   ...service,
-  authenticator: createAuthenticator({ ...service, entra: settings.entra }),
+  authenticator: createAuthenticator({
+    ...service,
+    // Who calls is known by the file alone: an operator is let in while the store is away.
+    fresh: tenants.fresh,
+    entra: settings.entra,
+  }),
   throttle: createThrottle({
     ...settings,
     maxInFlight: settings.maxRequestsInFlight,
     maxHeld: settings.maxHeldCalls,
+    maxBodyBytes: settings.bodyMemoryBytes,
     clock,
   }),
   dependencies: [

@@ -14,6 +14,7 @@ import { type OpenaiDeps, openaiDoor, openaiRoutes } from "../shared/http/openai
 import type { Route, Visit } from "../shared/http/route.ts";
 import { type Entrance, problemOf, serve } from "../shared/http/serve.ts";
 import { unrouted } from "../shared/http/unrouted.ts";
+import { onLeft } from "./clients.ts";
 import { toHostResponse } from "./host-response.ts";
 import { logOf } from "./log.ts";
 
@@ -56,7 +57,12 @@ function register(
   answer: (request: HttpRequest, visit: Visit) => Promise<Answer>,
 ): void {
   const handler: HttpHandler = async (request, context) => {
-    const visit = { log: logOf(context), requestId: context.invocationId };
+    const { invocationId } = context;
+    const visit: Visit = {
+      log: logOf(context),
+      requestId: invocationId,
+      onLeft: (run) => onLeft(invocationId, run),
+    };
     try {
       return toHostResponse(await answer(request, visit));
     } catch (thrown) {

@@ -71,13 +71,14 @@ export function guardRequests({ lookMs, malformed }: GuardOptions): void {
     const id = request.headers[INVOCATION_ID];
     if (typeof id !== "string") return;
     arrived.set(id, { request, response, isClaimed: waiting.has(id), looks: 0 });
-    response.once("close", () => arrived.delete(id));
+    response.once("close", () => {
+      // A made-up id may come twice.
+      if (arrived.get(id)?.response === response) arrived.delete(id);
+    });
   });
   setInterval(look, lookMs).unref();
 
   function guarded(inner: Invocation, id: string): Invocation {
-    const first = arrived.get(id);
-    if (first !== undefined) first.isClaimed = true;
     let isReadable = true;
     /** It came, and the library can make no request of it: of a host that is no host's name, say. */
     const unreadable = () => {
@@ -96,6 +97,8 @@ export function guardRequests({ lookMs, malformed }: GuardOptions): void {
       getArguments() {
         const lost = Promise.withResolvers<never>();
         waiting.set(id, { looks: 0, giveUp: lost.reject });
+        const first = arrived.get(id);
+        if (first !== undefined) first.isClaimed = true;
         const came = inner.getArguments().catch(unreadable);
         return Promise.race([came, lost.promise]).finally(() => waiting.delete(id));
       },
@@ -116,7 +119,7 @@ export function guardRequests({ lookMs, malformed }: GuardOptions): void {
       const isComing = request.headers["content-length"] !== undefined && !request.complete;
       if (one.isClaimed || isComing || response.headersSent || ++one.looks <= REQUEST_LOOKS) continue;
       one.isClaimed = true;
-      void answerUnclaimed(id);
+      answerUnclaimed(id).catch(() => response.destroy());
     }
   }
 

@@ -70,6 +70,12 @@ param operatorKeySha256 string = ''
 param authIssuer string = ''
 param authAudience string = ''
 
+@description('Where traces and metrics go, by OTLP over HTTP: a collector. Empty: no telemetry.')
+param otlpEndpoint string = ''
+
+@description('The share of jobs that are traced, 0 to 1, as a text.')
+param tracedShare string = '0.1'
+
 var tags = { 'azd-env-name': environmentName }
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 
@@ -103,6 +109,8 @@ module service 'modules/service.bicep' = {
     operatorKeySha256: operatorKeySha256
     authIssuer: authIssuer
     authAudience: authAudience
+    otlpEndpoint: otlpEndpoint
+    tracedShare: tracedShare
   }
 }
 

@@ -16,3 +16,5 @@ param alwaysReadyHttp = int(readEnvironmentVariable('SWITCHYARD_ALWAYS_READY_HTT
 param updateStrategy = any(readEnvironmentVariable('SWITCHYARD_UPDATE_STRATEGY', 'Recreate'))
 param authIssuer = readEnvironmentVariable('AUTH_ISSUER', '')
 param authAudience = readEnvironmentVariable('AUTH_AUDIENCE', '')
+param otlpEndpoint = readEnvironmentVariable('OTEL_EXPORTER_OTLP_ENDPOINT', '')
+param tracedShare = readEnvironmentVariable('OTEL_TRACES_SAMPLER_ARG', '0.1')

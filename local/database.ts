@@ -1,3 +1,4 @@
+import { chmodSync, statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Checkpoints } from "./checkpoints.ts";
 
@@ -31,6 +32,8 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
   try {
     // Patience first: several hosts of a stack may open one file at the same moment.
     db = new DatabaseSync(file, { timeout: 5_000 });
+    // Prompts are in it. SQLite gives its log the same rights.
+    if (file !== ":memory:" && statSync(file).uid === process.getuid?.()) chmodSync(file, 0o600);
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY");
     const version = versionOf(db);
     if (version > migrations.length) {

@@ -3,7 +3,7 @@ import { createHostLog, type HostLog } from "./host/host-log.ts";
 import { AzuriteNotStarted, startAzurite, storageConnection } from "./stack/azurite.ts";
 import { StartFailed } from "./stack/child.ts";
 import { startEmulators } from "./stack/emulator-set.ts";
-import { lockFolderSoon } from "./stack/folder-lock.ts";
+import { lockFolderSoon, watchFolder } from "./stack/folder-lock.ts";
 import { outliveFrozenHosts } from "./stack/processes-file.ts";
 import type { StackSettings } from "./stack/settings.ts";
 import { stackSettings } from "./stack/settings-files.ts";
@@ -50,9 +50,10 @@ async function main(): Promise<void> {
   };
   const settings = stackSettings(process.env, folder);
   onEnd(end, settings.dataDir);
-  const log = createHostLog({});
+  const log = createHostLog({}, "emulators");
   process.on("exit", () => log.flush());
   const lock = await lockFolderSoon(settings.dataDir, "emulators", PATIENCE_MS);
+  if (!owned) watchFolder(lock, settings.dataDir, fail);
   // `func start` needs every emulator, whatever the app's own connection strings say.
   const emulators = await startEmulators(
     owned ? settings : { ...settings, emulateServiceBus: !onlyModels, emulateCosmos: !onlyModels },

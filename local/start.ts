@@ -1,7 +1,9 @@
 import { randomInt } from "node:crypto";
 import { createHostLog } from "./host/host-log.ts";
-import { lockFolderSoon } from "./stack/folder-lock.ts";
+import { bannerOf } from "./stack/banner.ts";
+import { lockFolderSoon, watchFolder } from "./stack/folder-lock.ts";
 import { HELP, readLayout } from "./stack/layout.ts";
+import { reachOwnAccounts } from "./stack/reach.ts";
 import { stackSettings } from "./stack/settings-files.ts";
 import { Stack } from "./stack/stack.ts";
 
@@ -22,7 +24,8 @@ async function main(): Promise<void> {
   }
   const folder = process.cwd();
   const settings = stackSettings(process.env, folder);
-  const log = createHostLog({});
+  const log = createHostLog({}, "start");
+  await reachOwnAccounts(settings.env);
   const lock = await lockFolderSoon(settings.dataDir, "start", PATIENCE_MS);
   const stack = new Stack({ settings, folder, layout, log });
 
@@ -49,10 +52,12 @@ async function main(): Promise<void> {
     end();
   });
   endWithNpm(end);
+  watchFolder(lock, settings.dataDir, (why) => fail(why, stack));
 
   try {
     const port = await stack.start();
-    if (stoppedAt === undefined) process.stdout.write(`ready http://127.0.0.1:${port}\n`);
+    const url = `http://127.0.0.1:${port}`;
+    if (stoppedAt === undefined) process.stdout.write(`${bannerOf(url, settings)}ready ${url}\n`);
   } catch (thrown) {
     // Stopped while it started: the children's ends are no failure.
     if (stoppedAt !== undefined) return;

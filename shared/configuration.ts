@@ -31,7 +31,11 @@ export function loadConfiguration(
   const modelsFile = settings?.modelsFile ?? (environment.MODELS_FILE || "models.json");
   const tenantsFile = settings?.tenantsFile ?? (environment.TENANTS_FILE || "tenants.json");
   const catalogue = fromFile(modelsFile, readText, faults, (text) =>
-    parsedFile(modelsFile, text, (json) => parseCatalogue(json, { settings: environment })),
+    parsedFile(modelsFile, text, (json) => {
+      const parsed = parseCatalogue(json, { settings: environment });
+      const over = "faults" in parsed ? [] : overSlots(parsed.catalogue, settings?.maxCalls ?? Infinity);
+      return over.length > 0 ? { faults: over } : parsed;
+    }),
   );
   // Where the settings are broken it is not known whether this is the local stack: do not add faults by guessing.
   const options = { local: settings?.local ?? true, operatorKeySha256: settings?.operatorKeySha256 };
@@ -49,13 +53,27 @@ export function loadConfiguration(
   return { settings, catalogue: catalogue.catalogue, tenants: tenants.tenants, tenantsText: tenants.text };
 }
 
+/** More calls at the same time than one instance runs at all would take the slots of every other deployment. */
+function overSlots({ deployments }: Catalogue, maxCalls: number): string[] {
+  return deployments.flatMap(({ name, limits: { concurrency = 0 } }, n) =>
+    concurrency > maxCalls
+      ? [
+          `/deployments/${n}/limits/concurrency: ${concurrency} of ${name} is over MAX_CALLS, which is ${maxCalls}`,
+        ]
+      : [],
+  );
+}
+
 /** Names that are in no catalogue but like one that is: a denial that is misspelt would deny nothing. */
 function misspelt(tenants: readonly Tenant[], { deployments, models }: Catalogue): string[] {
   const providers = deployments.map(({ provider }) => provider);
   const names = models.map(({ id }) => id);
   const faultsOf = (tenant: Tenant, list: "deny_providers" | "allow_models", known: readonly string[]) =>
     tenant[list].flatMap((name) => {
-      const meant = name.includes("*") ? undefined : nearMiss(name, known);
+      const star = list === "allow_models" ? name.indexOf("*") : -1;
+      if (star >= 0 && star < name.length - 1)
+        return [`tenant ${tenant.id}: ${list}: ${name}: a * stands for the end of a name, and nowhere else`];
+      const meant = star < 0 ? nearMiss(name, known) : nearStart(name.slice(0, -1), known);
       return meant === undefined
         ? []
         : [`tenant ${tenant.id}: ${list}: there is no ${name}; is it ${meant}?`];
@@ -64,6 +82,13 @@ function misspelt(tenants: readonly Tenant[], { deployments, models }: Catalogue
     ...faultsOf(tenant, "deny_providers", providers),
     ...faultsOf(tenant, "allow_models", names),
   ]);
+}
+
+/** The same of `gtp-*`. A start is short, and many are alike: one slip is all that is taken for one. */
+function nearStart(start: string, known: readonly string[]): string | undefined {
+  const starts = known.map((each) => each.slice(0, start.length));
+  const meant = starts.includes(start) ? undefined : nearMiss(start, starts, 1);
+  return meant === undefined ? undefined : `${meant}*`;
 }
 
 /**

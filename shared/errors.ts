@@ -16,6 +16,11 @@ export const ERRORS = {
     title: "The JSON is nested too deeply",
     advice: "Nest at most 64 levels.",
   },
+  too_many_values: {
+    status: 400,
+    title: "The JSON holds too many values",
+    advice: "Send at most 50,000 values and members; a long list of token numbers may be sent as text.",
+  },
   stream_not_supported: {
     status: 400,
     title: "Streaming is not supported",
@@ -122,6 +127,12 @@ export const ERRORS = {
     advice:
       "Nothing was accepted. Submit it again after `Retry-After` seconds, or have the budget raised; GET /api/usage shows it.",
   },
+  max_cost_too_low: {
+    status: 402,
+    title: "The job may cost more than its `max_cost`",
+    advice:
+      "Raise `max_cost`, shorten the prompt, or limit the answer (`max_tokens`); `detail` tells what may be billed.",
+  },
   setting_not_found: {
     status: 404,
     title: "There is nothing of that name to set",
@@ -137,6 +148,11 @@ export const ERRORS = {
     status: 503,
     title: "The store cannot be reached",
     advice: "Try again after `Retry-After` seconds; nothing was accepted.",
+  },
+  service_busy: {
+    status: 503,
+    title: "This instance can take no more of this kind now",
+    advice: "Wait as long as `Retry-After` says, and send it again. Nothing was stored.",
   },
   issuer_unavailable: {
     status: 503,
@@ -188,6 +204,11 @@ export const ERRORS = {
     status: null,
     title: "The deadline passed",
     advice: "Submit it again with a later deadline.",
+  },
+  max_cost_reached: {
+    status: null,
+    title: "Another attempt might have cost more than `max_cost` allows",
+    advice: "Submit it again, with a larger `max_cost`; `message` tells what was left of it.",
   },
   model_withdrawn: {
     status: null,

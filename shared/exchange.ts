@@ -41,6 +41,18 @@ export function utf8Text(bytes: Uint8Array): string {
   return UTF_8.decode(bytes);
 }
 
+const ONLY_UTF_8 = new TextDecoder("utf-8", { fatal: true });
+
+/** UTF-8 without its byte order mark; undefined: it is none. */
+export function strictUtf8Text(bytes: Uint8Array): string | undefined {
+  try {
+    return ONLY_UTF_8.decode(bytes);
+  } catch (thrown) {
+    if (!(thrown instanceof TypeError)) throw thrown;
+    return undefined;
+  }
+}
+
 export interface ExchangeOptions {
   readonly signal?: AbortSignal | undefined;
   readonly limitOf?: (status: number) => BodyLimit;
@@ -122,7 +134,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     const room = this.#limit.bytes - this.#bytes;
     this.#bytes += chunk.byteLength;
     this.#chunks.push(chunk.byteLength > room ? chunk.subarray(0, room) : chunk);
-    if (chunk.byteLength <= room) return this.#onData?.(chunk, this.#status, this.#headers);
+    if (chunk.byteLength <= room) {
+      this.#onData?.(chunk, this.#status, this.#headers);
+      return;
+    }
     const tooLarge = new BodyTooLarge(this.#limit.bytes);
     if (this.#limit.tooLong === "cut") this.#complete();
     this.#fail(tooLarge); // ends the connection

@@ -6,6 +6,8 @@ export const MAX_STORED_CONTENT_BYTES = 1_900_000;
 export const MAX_REQUEST_BYTES = 1_048_576;
 /** Deeper JSON is an attack on recursive parsers, here or in a deployment. */
 export const MAX_NESTING_LEVELS = 64;
+/** A body of `[[],[],…]` takes fourteen times its bytes once it is parsed; vectors of a thousand numbers are well below. */
+export const MAX_JSON_VALUES = 50_000;
 export const MAX_IDEMPOTENCY_KEY_CHARS = 255;
 /** As OpenAI's own metadata. */
 export const MAX_METADATA_PAIRS = 16;
@@ -24,10 +26,16 @@ export const MAX_CALL_SECONDS = 30 * 60;
 export const MAX_LOST_ATTEMPTS = 20;
 /** Longest wait a Retry-After can ask for in one go; after it the job looks again. */
 export const MAX_RETRY_AFTER_SECONDS = 600;
+/** A job that cannot be found after this many looks, each twice as late (about an hour and a half), does not exist. */
+export const MAX_NUDGE_LOOKS = 12;
 /** Faults listed in one problem: enough to correct a form, no more than a page. */
 export const MAX_FAULTS = 20;
-/** The part of an instance's requests in flight that one tenant may have: the rest is for the others. */
-export const MAX_TENANT_SHARE_IN_FLIGHT = 0.75;
+/** Requests whose caller is not known yet, on one instance: a known key is not among them, whatever a token's issuer does. */
+export const MAX_UNKNOWN_CALLERS = 64;
+/** Of those, tokens that wait for their issuer: the rest is for keys that have just been made. */
+export const MAX_WAITING_FOR_ISSUER = 32;
+/** What a body is parsed into takes so many times its bytes of memory, about. */
+export const PARSED_BYTES_PER_BYTE = 8;
 /** For the response of a job that has ended, at replicas that lag: 0.75 s with the pauses between, then the client asks again. */
 export const MAX_RESPONSE_LOOKS = 5;
 /** A submit's body is in memory while its client waits: with a longer one it is answered at once. */
@@ -38,6 +46,8 @@ export const TURNED_AWAY_LOG_EVERY_MS = 10_000;
 export const MAX_STATUS_JOBS = 2_000;
 /** Jobs before a job in its line are counted up to here: each is an item that the store reads. */
 export const MAX_AHEAD = 100;
+/** Dead letters that one request redrives or dismisses: a batch holds a hundred operations. */
+export const MAX_LETTERS_AT_ONCE = 50;
 /** Length of a dead letter's id, reason and description, which are whatever its sender wrote. */
 export const MAX_DEAD_LETTER_TEXT_CHARS = 1_024;
 /** Jobs a sweep looks at in a page, and pages in a round: the next round goes on with the rest. */

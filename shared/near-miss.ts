@@ -2,9 +2,13 @@
  * The name that was probably meant; undefined: the name is known, or like none that is. Names that differ in their
  * digits alone are of two things (`gpt-4`, `gpt-5`).
  * @param known the names that mean something here
+ * @param most slips that may lie between the two
  */
-export function nearMiss(name: string, known: Iterable<string>): string | undefined {
-  const most = name.length < 4 ? 1 : 2;
+export function nearMiss(
+  name: string,
+  known: Iterable<string>,
+  most = name.length < 4 ? 1 : 2,
+): string | undefined {
   let nearest: string | undefined;
   let least = most + 1;
   for (const each of known) {

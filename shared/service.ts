@@ -5,6 +5,7 @@ import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
+import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
 import type { FreshCopy } from "./fresh-copy.ts";
 import { Invocations } from "./invocations.ts";
@@ -15,10 +16,17 @@ import type { IntakeDeps } from "./job/intake/intake.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
 import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
+import { Bulkhead } from "./job/run/bulkhead.ts";
 import { claimRecords } from "./job/run/claim-finding.ts";
 import type { RunDeps } from "./job/run/run-deps.ts";
 import { createRunningJobs } from "./job/running-jobs.ts";
-import { budgetChange, ChangedWaits, catalogueChange, type WaitingJobs } from "./job/sweep/changed-waits.ts";
+import {
+  accountChange,
+  budgetChange,
+  ChangedWaits,
+  catalogueChange,
+  type WaitingJobs,
+} from "./job/sweep/changed-waits.ts";
 import type { LeaseWatch } from "./job/sweep/lease-watch.ts";
 import { type SweepParts, sharedAnswer } from "./job/sweep/parts.ts";
 import { type SweepRounds, toldRounds } from "./job/sweep/round.ts";
@@ -32,7 +40,10 @@ import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
+import { signedReleases } from "./quota/signed-grants.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
+import type { Telemetry } from "./telemetry/telemetry.ts";
+import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
 import type { BilledCalls } from "./usage/usage-report.ts";
 
@@ -61,6 +72,9 @@ export interface ServicePorts extends StorePorts {
   readonly nudges: Nudges;
   readonly releases: Releases & Pick<Nudges, "send">;
   readonly models: ModelClient;
+  /** What all instances share, and nobody else knows. */
+  readonly secrets: Secrets;
+  readonly telemetry: Telemetry;
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
@@ -79,6 +93,8 @@ export interface ServiceConfiguration {
     | "leaseSeconds"
     | "sweepSeconds"
     | "maxAttempts"
+    | "maxCalls"
+    | "bodyMemoryBytes"
     | "defaultDeadlineSeconds"
     | "maxDeadlineSeconds"
     | "auditRetentionDays"
@@ -90,13 +106,21 @@ export interface ServiceConfiguration {
   readonly watched: readonly FreshCopy[];
 }
 
+/** A collector that does not answer holds up no process that is told to end. */
+const MOST_FLUSH_MS = 1_000;
+
 export type Service = ReturnType<typeof composeService>;
 
 /** Every use case, composed once: what ships is what is tested. Nothing in it is optional. */
 export function composeService(ports: ServicePorts, configuration: ServiceConfiguration) {
-  const { store, nudges, releases, clock, random, log } = ports;
+  const { nudges, releases, secrets, telemetry, clock, random, log } = ports;
+  const store = toldStore(ports.store, { telemetry, clock, log });
   const { settings } = configuration;
   const { instance, leaseSeconds } = settings;
+  const retention = {
+    contentDays: settings.contentRetentionDays,
+    auditDays: settings.auditRetentionDays,
+  };
   const nudgeGraceMs = graceOf(settings);
   const running = createRunningJobs();
   const overrides = watchOverrides({
@@ -112,14 +136,20 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     overrides.current,
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
+  const signed: Releases = {
+    release: signedReleases(releases, secrets),
+    giveUp: (jobs) => releases.giveUp(jobs),
+    dispatch: (atMs) => releases.dispatch(atMs),
+  };
+  const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
   const dispatcher = new Dispatcher({
-    ...{ ...shared, releases, leases: ports.dispatcherLeases, line: ports.jobsInLine },
-    deployments: () => limitedIn(catalogue()),
-    weightOf: (tenantId) => tenants().get(tenantId)?.weight ?? 1,
+    ...{ ...shared, releases: signed, leases: ports.dispatcherLeases, line: ports.jobsInLine },
+    deployments: () => limitedIn(catalogue(), Math.ceil(settings.maxCalls / 2)),
+    weightOf,
   });
   const reporter = new Reporter(shared);
   const quota = new InstanceQuota({
-    ...{ ...shared, dispatcher, reporter, jobs: ports.jobsInLine },
+    ...{ ...shared, dispatcher, reporter, weightOf, jobs: ports.jobsInLine },
     deployment: (name) => {
       const deployment = catalogue().deployment(name);
       return deployment && limitedOf(deployment);
@@ -150,14 +180,23 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   );
   const changedBudgets = new ChangedWaits(waits, budgetChange(waitingJobs, tenants));
 
+  /** As operators correct accounts of tenants. */
+  const accounts = {
+    ...{ trail: ports.trail, clock, budgets },
+    letGo: async (tenantId: string) => {
+      await new ChangedWaits(waits, accountChange(waitingJobs, tenants, tenantId)).nudge(log);
+    },
+  };
   const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
-    ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, catalogue, settings },
+    ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, retention, catalogue, settings },
+    traces: telemetry,
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
-    ...{ store, nudges, catalogue, tenants, quota, budgets, running, clock, random, nudgeGraceMs },
+    ...{ store, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random, nudgeGraceMs },
     urgent: releases,
+    bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
     models: ports.models,
     latencies: createLatencies(clock),
     newClaimId: ports.newId,
@@ -166,15 +205,17 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     maxAttempts: settings.maxAttempts,
   };
   const redrive: Omit<RedriveDeps, "log"> = {
-    ...{ store, nudges, budgets, clock, nudgeGraceMs },
+    ...{ store, nudges, budgets, clock, nudgeGraceMs, retention },
     deadLetters: ports.deadLetters,
+    traces: telemetry,
     trail: ports.trail,
     defaultDeadlineSeconds: settings.defaultDeadlineSeconds,
     maxDeadlineSeconds: settings.maxDeadlineSeconds,
   };
   const copies = [overrides, ...configuration.watched];
   /** Resolves once what is in force is known here, whatever became of this process meanwhile. */
-  const fresh = async () => void (await Promise.all(copies.map((copy) => copy.fresh())));
+  const fresh = async () =>
+    void (await Promise.all([...copies.map((copy) => copy.fresh()), secrets.ready()]));
   const invocations = new Invocations({
     ...{ clock, fresh, flush: () => reporter.flush() },
     look: async () => void (await Promise.all(copies.map((copy) => copy.look()))),
@@ -184,18 +225,34 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
    * one question, and no part has anything to do, but for money that was put aside and not settled.
    */
   const sweep: SweepParts = {
-    sweep: rounds,
+    sweep: async (of) => {
+      await rounds(of);
+      sweptAt = clock.monotonic();
+    },
     changed_catalogue: async (of) => (await anyLives()) && changedCatalogue.nudge(of),
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
   };
+  let sweptAt: number | undefined;
+  telemetry.gauge("switchyard.sweeper.age", () =>
+    sweptAt === undefined ? [] : [{ value: (clock.monotonic() - sweptAt) / 1000 }],
+  );
+  telemetry.gauge("switchyard.line.jobs", () => [{ value: dispatcher.jobs }]);
+  telemetry.gauge("switchyard.breaker.open", () =>
+    catalogue().deployments.map(({ name }) => ({
+      value: (quota.breakerOf(name)?.state ?? "closed") === "closed" ? 0 : 1,
+      attributes: { deployment: name },
+    })),
+  );
   let handedOver: Promise<void> | undefined;
   const handOver = async () => {
     const whats = await Promise.allSettled([dispatcher.handOver(), invocations.idle()]);
     for (const { reason } of whats.filter((what) => what.status === "rejected"))
       log.warn("not_handed_over", { reason: reasonOf(reason) });
     await reporter.flush();
+    const enough = new Promise<void>((resolve) => clock.after(MOST_FLUSH_MS, resolve));
+    await Promise.race([telemetry.flush(), enough]);
   };
   const seal = (of: Log) =>
     sealDays({
@@ -207,8 +264,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     });
   return {
     ...ports,
-    ...{ settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
-    ...{ intake, run, redrive, sweep, seal, fresh },
+    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
+    ...{ intake, run, redrive, accounts, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
     /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */

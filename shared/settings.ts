@@ -14,6 +14,10 @@ export interface Settings {
   readonly leaseSeconds: number;
   readonly sweepSeconds: number;
   readonly maxAttempts: number;
+  /** Calls of deployments that one instance runs at once. */
+  readonly maxCalls: number;
+  /** Of one instance's memory, what requests' bodies may take at the door, and again those of running calls. */
+  readonly bodyMemoryBytes: number;
   readonly defaultDeadlineSeconds: number;
   readonly maxDeadlineSeconds: number;
   readonly contentRetentionDays: number;
@@ -27,7 +31,9 @@ export interface Settings {
   readonly submitsPerSecond: number;
   /** How this process is called in audit records, reports and logs. */
   readonly instance: string;
-  /** Whether Service Bus is an emulator, so that the local stack's well-known keys are accepted. */
+  /** Where telemetry goes, and the share of jobs that are traced, 0 to 1. */
+  readonly telemetry: { readonly to: "nowhere" | "collector" | "lines"; readonly share: number };
+  /** Whether Service Bus and Cosmos DB are emulators, so that the local stack's well-known keys are accepted. */
   readonly local: boolean;
 }
 
@@ -79,13 +85,23 @@ export const settingsSchema = z.object({
     message: "must divide 60, or be whole minutes that divide 60 minutes",
   }),
   MAX_ATTEMPTS: whole({ min: 1, max: 100, default: 5 }),
+  MAX_CALLS: whole({ min: 1, max: 10_000, default: 512 }),
+  BODY_MEMORY_MB: whole({ min: 32, max: 65_536, default: 256 }),
   DEFAULT_DEADLINE_SECONDS: whole({ min: 1, max: 31_536_000, default: 86_400 }),
   MAX_DEADLINE_SECONDS: whole({ min: 1, max: 31_536_000, default: 604_800 }),
   CONTENT_RETENTION_DAYS: whole({ min: 1, max: 3650, default: 30 }),
   AUDIT_RETENTION_DAYS: whole({ min: 0, max: 36_500, default: 0 }),
   MAX_REQUESTS_IN_FLIGHT: whole({ min: 1, max: 100_000, default: 400 }),
   MAX_HELD_CALLS: whole({ min: 1, max: 100_000, default: 600 }),
-  SUBMITS_PER_SECOND: whole({ min: 0, max: 1_000_000, default: 0 }),
+  SUBMITS_PER_SECOND: whole({ min: 0, max: 1_000_000, default: 200 }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
+  OTEL_TRACES_EXPORTER: text.optional(),
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .regex(/^(0|1|0?\.\d{1,6}|[01]\.0*)$/, "must be a share, 0 to 1")
+    .transform(Number)
+    .default(0.1),
+  OTEL_SDK_DISABLED: text.optional(),
   WEBSITE_INSTANCE_ID: text.optional(),
   WEBSITE_POD_NAME: text.optional(),
   CONTAINER_NAME: text.optional(),
@@ -130,6 +146,8 @@ export function parseSettings(
     leaseSeconds: s.LEASE_SECONDS,
     sweepSeconds: s.SWEEP_SECONDS,
     maxAttempts: s.MAX_ATTEMPTS,
+    maxCalls: s.MAX_CALLS,
+    bodyMemoryBytes: s.BODY_MEMORY_MB * 1024 * 1024,
     defaultDeadlineSeconds: s.DEFAULT_DEADLINE_SECONDS,
     maxDeadlineSeconds: s.MAX_DEADLINE_SECONDS,
     contentRetentionDays: s.CONTENT_RETENTION_DAYS,
@@ -138,11 +156,29 @@ export function parseSettings(
     maxHeldCalls: s.MAX_HELD_CALLS,
     submitsPerSecond: s.SUBMITS_PER_SECOND,
     instance: instanceOf(s.WEBSITE_INSTANCE_ID ?? s.WEBSITE_POD_NAME ?? s.CONTAINER_NAME, random()),
-    local:
-      serviceBus.kind === "connection_string" &&
-      /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString),
+    telemetry: {
+      to: telemetryOf(s.OTEL_SDK_DISABLED, s.OTEL_TRACES_EXPORTER, s.OTEL_EXPORTER_OTLP_ENDPOINT),
+      share: s.OTEL_TRACES_SAMPLER_ARG,
+    },
+    local: isEmulated(serviceBus, cosmos),
   };
   return { settings };
+}
+
+const ON_LOOPBACK = /(^|;)AccountEndpoint=https?:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(\/|;|$)/i;
+
+/** What is stored in an account of one's own is not for keys that anybody can read. */
+function isEmulated(serviceBus: ServiceBusConnection, cosmos: CosmosConnection): boolean {
+  if (serviceBus.kind !== "connection_string" || cosmos.kind !== "connection_string") return false;
+  const isEmulator = /(^|;)UseDevelopmentEmulator=true(;|$)/.test(serviceBus.connectionString);
+  return isEmulator && ON_LOOPBACK.test(cosmos.connectionString);
+}
+
+/** By OpenTelemetry's own settings: nowhere, unless one of them says where. */
+function telemetryOf(disabled = "", exporter = "", endpoint = ""): Settings["telemetry"]["to"] {
+  if (disabled.toLowerCase() === "true") return "nowhere";
+  if (exporter === "console") return "lines";
+  return endpoint === "" ? "nowhere" : "collector";
 }
 
 /** The platform's own variables are many: only what is like a setting of some length is taken for one misspelt. */

@@ -29,7 +29,15 @@ export interface SimJob extends Waiting {
   readonly offered_ms: number;
   /** Calls of it that failed. */
   readonly failures?: number;
+  /** What every call of it meets, whatever the deployment could do: a refusal, or a failure. */
+  readonly fate?: "refused" | "failed";
+  /** What it uses in truth, and how long it takes; absent: as estimated, and as usual there. */
+  readonly uses?: number;
+  readonly takesMs?: number;
 }
+
+/** How long a job asks to be waited for whose fate is to be refused. */
+const FATE_REFUSES_MS = 20_000;
 
 /** Who looks on: for figures. */
 export interface Watch {
@@ -73,6 +81,8 @@ export class Cloud {
   #reported: CallNews[] = [];
   readonly #unreported = new Map<number, Unreported>();
   readonly #told = new Map<string, PoolTold>();
+  /** By deployment, what runs there: as the store would tell, tenants by job id. */
+  readonly #running = new Map<string, Map<string, string>>();
   /** Deployments by pool. */
   readonly #members: ReadonlyMap<string, readonly string[]>;
 
@@ -166,6 +176,8 @@ export class Cloud {
     this.#measured(() => {
       for (const job of joined) this.scheduler.queue.add(job);
       for (const news of reported) this.scheduler.heard(news, nowMs);
+      for (const { name, limits } of this.#deployments.values())
+        if (limits.concurrency !== undefined) this.scheduler.count(name, this.#runningOn(name), 0, nowMs);
     });
     this.#writePools(nowMs);
     this.#decideSoon(nowMs);
@@ -176,9 +188,7 @@ export class Cloud {
     const { queue, pools } = this.scheduler;
     let items = 0;
     for (const [name, pool] of pools) {
-      const isWaitedFor = (this.#members.get(name) ?? []).some(
-        (each) => queue.next(each, nowMs) !== undefined,
-      );
+      const isWaitedFor = (this.#members.get(name) ?? []).some((each) => queue.isWaitedFor(each));
       if (!isDue(this.#told.get(name) ?? TOLD_NOTHING, pool, isWaitedFor, nowMs)) continue;
       const backlog_until_ms = isWaitedFor ? nowMs + BACKLOG_MS : 0;
       this.#told.set(name, { at_ms: nowMs, pool, backlog_until_ms });
@@ -227,8 +237,9 @@ export class Cloud {
     if (to === undefined) return;
     const { job } = release;
     const sentMs = this.events.nowMs;
-    const counted = to.counted(job.tokens);
-    const admission = to.dead ? undefined : to.limiter.admit(sentMs, counted);
+    const counted = to.counted(job.uses ?? job.tokens);
+    const admission = this.#admitted(job, to, sentMs, counted);
+    this.#runningOn(to.name).set(job.job_id, job.tenant_id);
     this.counts.jobReads++;
     this.counts.jobWrites++; // the claim
     this.counts.calls++;
@@ -238,18 +249,38 @@ export class Cloud {
       admission === undefined
         ? machinery.DOWN_MS
         : admission.admitted
-          ? to.callMs(this.#random)
+          ? (job.takesMs ?? to.callMs(this.#random))
           : machinery.REFUSED_MS;
-    this.events.after(callMs, () => this.#answered(release, sentMs, admission));
+    this.events.after(callMs, () => this.#answered(release, sentMs, admission, counted));
   }
 
-  #answered(release: Release<SimJob>, sentMs: number, admission: Admission | undefined): void {
+  #admitted(job: SimJob, to: SimDeployment, nowMs: number, counted: number): Admission | undefined {
+    if (to.dead || job.fate === "failed") return undefined;
+    if (job.fate === "refused")
+      return { ...{ admitted: false, scope: "tokens" }, headers: {}, retryAfterMs: FATE_REFUSES_MS };
+    return to.limiter.admit(nowMs, counted);
+  }
+
+  #runningOn(name: string): Map<string, string> {
+    const running = this.#running.get(name) ?? new Map<string, string>();
+    this.#running.set(name, running);
+    return running;
+  }
+
+  #answered(
+    release: Release<SimJob>,
+    sentMs: number,
+    admission: Admission | undefined,
+    counted: number,
+  ): void {
     const { nowMs } = this.events;
+    this.#runningOn(release.deployment).delete(release.job.job_id);
     const outcome = admission === undefined ? "failed" : admission.admitted ? "ok" : "refused";
     const headers = quotaHeadersOf({ get: (name) => admission?.headers[name] ?? null });
     this.#tell({
       deployment: release.deployment,
-      job_id: release.job.job_id,
+      ...{ job_id: release.job.job_id, tenant_id: release.job.tenant_id },
+      ...(outcome === "ok" ? { used_tokens: counted } : {}),
       taken: release.taken,
       outcome,
       latency_ms: nowMs - sentMs,

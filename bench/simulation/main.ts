@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { head } from "../measure.ts";
 import { BEGINNING_HEAD, begin, beginningRow } from "./beginning.ts";
+import { hostilities } from "./hostile.ts";
 import { hostings } from "./hosting.ts";
 import { neighbours } from "./neighbour.ts";
 import { plotOf } from "./plot.ts";
@@ -18,6 +19,7 @@ const PARTS = [0.1, 0.02];
 const OTHERS: Readonly<Record<string, string>> = {
   shapes:
     "2,000 jobs, three deployments, two instances, for each way of limiting (--only PART of a shape's name)",
+  hostile: "20 tenants beside one that does them harm, in each of the ways there are and in all at once",
   neighbour: "a tenant with 10 jobs beside one with 100,000 (--jobs)",
   beginning:
     "1,000 jobs (--jobs) of backlog, as scale's first, through the real parts of all instances: slices, reports, dispatcher",
@@ -76,6 +78,7 @@ async function simulate(name: string): Promise<void> {
   if (name === "shapes") shapes();
   else if (name === "beginning") await beginning();
   else if (name === "hosting") await hostings(seed, only);
+  else if (name === "hostile") hostilities(seed);
   else if (name === "neighbour") neighbours(jobs ?? 100_000, seed);
   else scale();
 }

@@ -40,7 +40,7 @@ export class MemoryStore {
   };
   readonly waiting = new Map<string, JobInLine>();
   /** Deployments of calls that run, by job. */
-  readonly running = new Map<string, string>();
+  readonly running = new Map<string, { readonly deployment: string; readonly tenant_id: string }>();
   readonly #nowMs: () => number;
   readonly #pools = new Map<string, Stored<PoolRecord>>();
   readonly #reports = new Map<string, { atMs: number; report: Report }>();
@@ -138,8 +138,15 @@ export class MemoryStore {
               (a, b) => a.deadline_ms - b.deadline_ms,
             ).slice(0, limit),
           ),
-        runningOn: (deployment) =>
-          query(() => new Set([...this.running].flatMap(([id, on]) => (on === deployment ? [id] : [])))),
+        runningOn: (on) =>
+          query(
+            () =>
+              new Map(
+                [...this.running].flatMap(([id, { deployment, tenant_id }]) =>
+                  deployment === on ? [[id, tenant_id] as const] : [],
+                ),
+              ),
+          ),
       },
     };
   }

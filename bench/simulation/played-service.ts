@@ -60,6 +60,7 @@ class Instance extends Process {
       ...{ ...by, ledger: store.instanceLedger, jobs: store.line },
       ...{ dispatcher: this.dispatcher, reporter: this.reporter },
       deployment: (deployment) => deployments.get(deployment),
+      weightOf: service.weightOf,
     });
   }
 }
@@ -156,17 +157,17 @@ export class PlayedService {
   }
 
   async #run(instance: Instance, work: Work, grant: Grant | undefined): Promise<void> {
-    const { job_id, tokens, deployments } = work.job;
+    const { tenant_id, job_id, tokens, deployments } = work.job;
     if (work.isDone || this.store.running.has(job_id)) return;
     if (grant !== undefined) {
       if (grant.lapses_ms > this.events.nowMs) return this.#call(instance, work, grant.deployment, grant);
-      await instance.quota.unused(grant, job_id);
+      await instance.quota.unused(grant, job_id, false);
     }
     const waiting = this.store.waiting.get(job_id);
     if (waiting !== undefined) return instance.quota.waitsInLine(waiting);
     const { quota } = instance;
-    const free = () => deployments.find((name) => quota.waits(name, tokens) === undefined);
-    const found = free() ?? ((await quota.prepare(deployments, tokens)) ? free() : undefined);
+    const free = () => deployments.find((name) => quota.waits(name, tokens, tenant_id) === undefined);
+    const found = free() ?? ((await quota.prepare(deployments, tokens, tenant_id)) ? free() : undefined);
     return found === undefined ? this.#wait(instance, work) : this.#call(instance, work, found, undefined);
   }
 
@@ -186,13 +187,13 @@ export class PlayedService {
     const { quota } = instance;
     const to = this.deployments.get(name);
     if (to === undefined) return;
-    const taken = grant?.taken ?? quota.take(name, job.tokens, job.job_id);
+    const taken = grant?.taken ?? quota.take(name, job.tokens, job.job_id, job.tenant_id);
     if (grant === undefined) this.straight++;
     this.jobWrites++; // the claim
     await instance.pass(this.around(2 * STORE_TURN_MS));
     const isWaitedFor = this.store.waiting.size > 0;
     this.store.waiting.delete(job.job_id);
-    this.store.running.set(job.job_id, name);
+    this.store.running.set(job.job_id, { deployment: name, tenant_id: job.tenant_id });
     this.#watchLost(instance, work);
     const sentMs = this.events.nowMs;
     const admission = to.limiter.admit(sentMs, to.counted(job.tokens));
@@ -216,11 +217,19 @@ export class PlayedService {
     admission: Admission,
     call: { name: string; taken: Grant["taken"]; sentMs: number; granted: boolean },
   ): Promise<void> {
-    const { job_id: jobId } = work.job;
+    const { job_id: jobId, tenant_id: tenantId } = work.job;
     const { name: deployment, taken, sentMs, granted } = call;
     const quota = quotaHeadersOf({ get: (header) => admission.headers[header] ?? null });
     const told = quota === undefined ? {} : { quota };
-    const heard = { deployment, jobId, taken, granted, sentMs, latencyMs: this.events.nowMs - sentMs };
+    const heard = {
+      deployment,
+      jobId,
+      tenantId,
+      taken,
+      granted,
+      sentMs,
+      latencyMs: this.events.nowMs - sentMs,
+    };
     this.jobWrites++; // its end, or that it waits
     if (admission.admitted) {
       const answer = { statusCode: 200, requestId: null, body: "{}", usage: null };

@@ -57,7 +57,7 @@ export function run(scenario: Scenario, seed: string): Run {
   const isDone = () => submitted === scenario.jobs && cloud.isDone;
   const everySecond = (): void => {
     mostWaiting = Math.max(mostWaiting, cloud.scheduler.queue.size);
-    figures.look((name) => cloud.scheduler.queue.next(name, events.nowMs) !== undefined);
+    figures.look((name) => cloud.scheduler.queue.isWaitedFor(name));
     if (!isDone()) events.after(1_000, everySecond);
   };
   events.after(1_000, everySecond);

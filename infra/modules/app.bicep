@@ -21,6 +21,8 @@ param updateStrategy string
 param operatorKeySha256 string
 param authIssuer string
 param authAudience string
+param otlpEndpoint string
+param tracedShare string
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: 'plan-${token}'
@@ -87,7 +89,10 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         ? { languageWorkers__node__arguments: '--min-semi-space-size=64 --max-semi-space-size=64' }
         : {},
       empty(operatorKeySha256) ? {} : { OPERATOR_KEY_SHA256: operatorKeySha256 },
-      empty(authIssuer) ? {} : { AUTH_ISSUER: authIssuer, AUTH_AUDIENCE: authAudience }
+      empty(authIssuer) ? {} : { AUTH_ISSUER: authIssuer, AUTH_AUDIENCE: authAudience },
+      empty(otlpEndpoint)
+        ? {}
+        : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint, OTEL_TRACES_SAMPLER_ARG: tracedShare }
     )
   }
 }

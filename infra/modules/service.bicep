@@ -21,6 +21,8 @@ param alertEmail string
 param operatorKeySha256 string
 param authIssuer string
 param authAudience string
+param otlpEndpoint string
+param tracedShare string
 
 // Made first, so that nothing waits for the app's own identity.
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
@@ -141,6 +143,8 @@ module app 'app.bicep' = {
     operatorKeySha256: operatorKeySha256
     authIssuer: authIssuer
     authAudience: authAudience
+    otlpEndpoint: otlpEndpoint
+    tracedShare: tracedShare
   }
 }
 

@@ -37,11 +37,14 @@ export function levelOf(category: string, levels: Readonly<Record<string, string
 const MAX_WRITE_BYTES = 4096;
 
 /**
- * One JSON object a line, `{time, level, category, message}`. Lines of one turn of the event loop go out together:
- * a write is a system call, and a busy host logs hundreds of lines a second.
+ * One flat JSON object a line: `{time, level, instance, event, message}`, the event being the category; or what a
+ * function logged, where that is a JSON object itself. Lines of one turn of the event loop go out together: a write is
+ * a system call, and a busy host logs hundreds of lines a second.
+ * @param instance the process, for lines that do not name theirs
  */
 export function createHostLog(
   levels: Readonly<Record<string, string>>,
+  instance: string,
   now: () => number = Date.now,
   output: (text: string) => void = writeToStdout,
 ): HostLog {
@@ -60,7 +63,8 @@ export function createHostLog(
         thresholds.set(category, threshold);
       }
       if (RANK[level] < threshold) return;
-      const line = `${JSON.stringify({ time: new Date(now()).toISOString(), level, category, message })}\n`;
+      const said = { time: new Date(now()).toISOString(), level, instance, event: category };
+      const line = `${JSON.stringify({ ...said, ...fieldsOf(message, category) })}\n`;
       if (held === "") setImmediate(flush);
       else if (held.length + line.length > MAX_WRITE_BYTES) {
         output(held);
@@ -70,6 +74,15 @@ export function createHostLog(
     },
     flush,
   };
+}
+
+function fieldsOf(message: string, category: string): object {
+  if (!message.startsWith("{")) return { message };
+  try {
+    return { category, ...(JSON.parse(message) as object) };
+  } catch {
+    return { message };
+  }
 }
 
 function writeToStdout(text: string): void {

@@ -50,7 +50,7 @@ const CLOSE_MS = 1_000;
 /** Loads the app and serves its functions. Rejects with what is wrong with the app, its settings or the port. */
 export async function startHost({ root, env, port, freeze }: HostOptions): Promise<Host> {
   const config = readHostJson(readFileSync(join(root, "host.json"), "utf8"), env);
-  const log = createHostLog(config.logLevels);
+  const log = createHostLog(config.logLevels, instanceName(env));
   const ids = new InvocationIds();
   const registry = await loadApp(root, log);
   const { proxy } = registry;
@@ -103,6 +103,11 @@ export async function startHost({ root, env, port, freeze }: HostOptions): Promi
       return clean;
     },
   };
+}
+
+/** As the cloud names it, else by the stack's number for it. */
+function instanceName({ WEBSITE_POD_NAME, HOST_NUMBER = String(process.pid) }: Env): string {
+  return WEBSITE_POD_NAME ?? `host-${HOST_NUMBER}`;
 }
 
 /** What a change feed brings is not asked from outside: whoever reads one is never frozen. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isFromHere } from "../from-here.ts";
 import type { Calls } from "./calls.ts";
 import { FaultRuleInvalid, readFaultRule } from "./fault.ts";
 import { send } from "./fault-answer.ts";
@@ -28,8 +29,7 @@ export async function control(
   rules: FaultRules,
   modelCalls: ModelCalls,
 ): Promise<void> {
-  // A page in a browser on this machine has no business here; such requests name where they come from.
-  if (req.headers.origin !== undefined) return answer(res, 403, { error: "not for browsers" });
+  if (!isFromHere(req)) return answer(res, 403, { error: "not for browsers" });
   if (url.pathname === "/_control/calls" && req.method === "GET")
     return answer(res, 200, listCalls(url, calls));
   if (url.pathname !== "/_control") return answer(res, 404, { error: "no such control" });

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { parseFaultPlan as parseCosmosFaultPlan } from "../cosmos/fault-plan.ts";
 import type { RunningCosmos } from "../cosmos/server.ts";
+import { isFromHere } from "../from-here.ts";
 import type { ModelEndpoints } from "../model-endpoints/server.ts";
 import { parseFaultPlan } from "../service-bus/fault-plan.ts";
 import type { RunningServiceBus } from "../service-bus/server.ts";
@@ -24,6 +25,10 @@ const MAX_BODY_BYTES = 1024 * 1024;
  */
 export async function startControl(emulators: Emulators): Promise<{ port: number; close(): Promise<void> }> {
   const server = createServer((request, response) => {
+    if (!isFromHere(request)) {
+      answer(response, 403, { error: "not for browsers, nor by another name" });
+      return;
+    }
     handle(emulators, request).then(
       (body) => answer(response, 200, body),
       (thrown: unknown) =>

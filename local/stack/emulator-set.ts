@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cosmosResources } from "../cosmos/resources.ts";
 import { startCosmos } from "../cosmos/server.ts";
@@ -7,6 +7,7 @@ import { queuesFromConfig, queuesFromResources } from "../service-bus/config.ts"
 import { startServiceBus } from "../service-bus/server.ts";
 import { startControl } from "./control.ts";
 import { onPort, PortTaken } from "./ports.ts";
+import { privateFolder } from "./private-folder.ts";
 import type { StackSettings } from "./settings.ts";
 import { writeWhole } from "./written-file.ts";
 
@@ -26,7 +27,7 @@ export async function startEmulators(
   folder: string,
   log: (line: string) => void,
 ): Promise<EmulatorSet> {
-  mkdirSync(settings.dataDir, { recursive: true });
+  privateFolder(settings.dataDir);
   const file = (name: string) => join(settings.dataDir, name);
   const resources = readJson(join(folder, "infra", "resources.json"));
   const running: { close(): Promise<void> }[] = [];

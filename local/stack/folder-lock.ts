@@ -1,13 +1,23 @@
-import { mkdirSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { privateFolder } from "./private-folder.ts";
 
 /** Another process works in this folder; the message names it. */
 export class FolderInUse extends Error {
   override readonly name = "FolderInUse";
 }
 
+/** The folder was deleted under a process that works in it. */
+export class FolderGone extends Error {
+  override readonly name = "FolderGone";
+}
+
+const FOLDER_LOOK_MS = 500;
+
 export interface FolderLock {
+  /** False: the folder was deleted, or another put in its place. What is open in it goes nowhere then. */
+  isThere(): boolean;
   release(): void;
 }
 
@@ -16,15 +26,17 @@ export interface FolderLock {
  * however that ends, so there is no stale lock to clean up; and others can still read whose it is.
  */
 export function lockFolder(folder: string, role: string): FolderLock {
-  mkdirSync(folder, { recursive: true });
-  const db = new DatabaseSync(join(folder, `${role}.lock`));
+  privateFolder(folder);
+  const file = join(folder, `${role}.lock`);
+  const db = new DatabaseSync(file);
   try {
     db.exec("BEGIN IMMEDIATE");
     db.exec("CREATE TABLE IF NOT EXISTS holder (pid INTEGER NOT NULL)");
     db.exec("DELETE FROM holder");
     db.prepare("INSERT INTO holder (pid) VALUES (?)").run(process.pid);
     db.exec("COMMIT; BEGIN IMMEDIATE");
-    return { release: () => db.close() };
+    const inode = inodeOf(file);
+    return { isThere: () => inodeOf(file) === inode, release: () => db.close() };
   } catch (thrown) {
     const pid = holderOf(db);
     db.close();
@@ -46,6 +58,22 @@ export async function lockFolderSoon(folder: string, role: string, patienceMs: n
     }
     await new Promise((resolve) => setTimeout(resolve, retryMs));
   }
+}
+
+function inodeOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.ino;
+}
+
+/** Ends with one sentence once the folder is gone: what is still answered would be kept nowhere. */
+export function watchFolder(lock: FolderLock, folder: string, end: (why: Error) => void): void {
+  const timer = setInterval(() => {
+    if (lock.isThere()) return;
+    clearInterval(timer);
+    end(
+      new FolderGone(`DATA_DIR ${folder} was deleted while it was in use: nothing could be kept any more.`),
+    );
+  }, FOLDER_LOOK_MS);
+  timer.unref();
 }
 
 function holderOf(db: DatabaseSync): number | undefined {

@@ -8,6 +8,8 @@ export interface Layout {
   readonly split: boolean;
   /** Idle processes are frozen, ended and started again; needs `split`. */
   readonly freeze: FreezeMode | undefined;
+  /** Spans are printed, one JSON object a line. */
+  readonly telemetry: boolean;
   /** Of what the platform leaves to chance when processes freeze. */
   readonly seed: number;
 }
@@ -20,7 +22,7 @@ export class CommandLineInvalid extends Error {
 const MAX_INSTANCES = 64;
 const MAX_SEED = 4_294_967_295;
 
-export const HELP = `Usage: npm start [-- --instances N] [--split [--freeze[=hard]] [--seed N]]
+export const HELP = `Usage: npm start [-- --instances N] [--split [--freeze[=hard]] [--seed N]] [--telemetry]
 
 Runs the whole service on this machine: emulators, simulated models and N Functions hosts behind one port.
 Prints "ready http://127.0.0.1:PORT" once it serves; SIGINT or SIGTERM end it, a second SIGINT at once.
@@ -32,6 +34,7 @@ Prints "ready http://127.0.0.1:PORT" once it serves; SIGINT or SIGTERM end it, a
                    20 s it is ended, and started again, 1 to 5 s later, when there is work for it
   --freeze=hard    the same, but it is stopped as it is, and killed
   --seed N         of what is left to chance with --freeze, 0 to ${MAX_SEED} (any)
+  --telemetry      prints the spans of every job, one JSON object a line
   --help           this text
 
 Settings (environment, then local.settings.json): PORT (7071), DATA_DIR (.switchyard), SERVICEBUS_PORT (5672),
@@ -46,7 +49,7 @@ export function readLayout(args: readonly string[], anySeed: () => number): Layo
   if (values.help === true) return undefined;
   const instances = wholeNumber("--instances", values.instances, 1, MAX_INSTANCES) ?? 1;
   const seed = wholeNumber("--seed", values.seed, 0, MAX_SEED);
-  const { split = false, freeze } = values;
+  const { split = false, telemetry = false, freeze } = values;
   if (freeze !== undefined && freeze !== "drain" && freeze !== "hard") {
     throw new CommandLineInvalid(`--freeze is alone or --freeze=hard; it is "--freeze=${freeze}".`);
   }
@@ -56,7 +59,7 @@ export function readLayout(args: readonly string[], anySeed: () => number): Layo
   if (seed !== undefined && freeze === undefined) {
     throw new CommandLineInvalid("--seed needs --freeze: nothing else is left to chance.");
   }
-  return { instances, split, freeze, seed: seed ?? anySeed() };
+  return { instances, split, freeze, telemetry, seed: seed ?? anySeed() };
 }
 
 function parsed(args: readonly string[]) {
@@ -69,6 +72,7 @@ function parsed(args: readonly string[]) {
         split: { type: "boolean" },
         freeze: { type: "string" },
         seed: { type: "string" },
+        telemetry: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     });

@@ -20,6 +20,8 @@ export interface StackSettings {
   readonly serviceBusConfigFile: string | undefined;
   /** Absolute. */
   readonly modelsFile: string;
+  /** Absolute. */
+  readonly tenantsFile: string;
   /** False where the user has named a Service Bus or Cosmos account of his own. */
   readonly emulateServiceBus: boolean;
   readonly emulateCosmos: boolean;
@@ -61,6 +63,7 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
   for (const name of [...SERVICE_BUS_SETTINGS, ...COSMOS_SETTINGS]) delete defaults[name];
   const env = present({ ...defaults, ...own, ...present(environment) });
 
+  const file = (name: string, fallback: string) => resolve(folder, env[name] ?? fallback);
   const faults: string[] = [];
   const port = (name: string, fallback: number) => {
     const text = env[name];
@@ -90,7 +93,7 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
   }
   const settings: StackSettings = {
     port: port("PORT", 7071),
-    dataDir: resolve(folder, env.DATA_DIR ?? ".switchyard"),
+    dataDir: file("DATA_DIR", ".switchyard"),
     serviceBusPort: port("SERVICEBUS_PORT", 5672),
     cosmosPort: port("COSMOS_PORT", 8081),
     modelEndpointsPort: port("MODEL_ENDPOINTS_PORT", DEFAULT_MODEL_ENDPOINTS_PORT),
@@ -99,7 +102,8 @@ export function readStackSettings(environment: Env, values: Env, sample: Env, fo
     azuritePort: port("AZURITE_PORT", DEFAULT_AZURITE_PORT),
     serviceBusConfigFile:
       env.SERVICEBUS_CONFIG === undefined ? undefined : resolve(folder, env.SERVICEBUS_CONFIG),
-    modelsFile: resolve(folder, env.MODELS_FILE ?? "models.json"),
+    modelsFile: file("MODELS_FILE", "models.json"),
+    tenantsFile: file("TENANTS_FILE", "tenants.json"),
     emulateServiceBus: SERVICE_BUS_SETTINGS.every((name) => env[name] === undefined),
     emulateCosmos: COSMOS_SETTINGS.every((name) => env[name] === undefined),
     drainSeconds: Number(drainText),

@@ -23,6 +23,9 @@ export interface StackOptions {
   readonly log: HostLog;
 }
 
+/** What has the app print spans: of every job, whatever the user's own share is. */
+const PRINTED_SPANS = { OTEL_TRACES_EXPORTER: "console", OTEL_TRACES_SAMPLER_ARG: "1" };
+
 /** A layout that these settings cannot have. */
 export class LayoutNotPossible extends Error {
   override readonly name = "LayoutNotPossible";
@@ -39,7 +42,8 @@ const EMULATORS_CLOSE_MS = 5_000;
 /** A SIGTERM that reached the emulators has reached this process by then, if it went to the whole group. */
 const GROUP_SIGNAL_MS = 300;
 const HEALTH_PATIENCE_MS = 60_000;
-const HEALTH_LOOK_MS = 50;
+const FIRST_HEALTH_LOOK_MS = 50;
+const MAX_HEALTH_LOOK_MS = 1_000;
 
 /** The processes of `npm start`: the emulators, and hosts behind one port. */
 export class Stack {
@@ -75,7 +79,10 @@ export class Stack {
         this.#controlPort = controlPort;
       },
     });
-    const env = hostEnv(settings, await this.#emulators.start());
+    const env = {
+      ...hostEnv(settings, await this.#emulators.start()),
+      ...(layout.telemetry ? PRINTED_SPANS : {}),
+    };
     makeSharedStores(settings.dataDir);
     this.#hosts = this.#layOut({
       instances: layout.instances,
@@ -158,11 +165,11 @@ export class Stack {
   async #untilHealthy(port: number): Promise<void> {
     const url = `http://127.0.0.1:${port}/api/health`;
     const deadline = performance.now() + HEALTH_PATIENCE_MS;
-    for (;;) {
+    for (let pauseMs = FIRST_HEALTH_LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_HEALTH_LOOK_MS)) {
       const why = await healthOf(url);
       if (why === undefined || this.#stopping !== undefined) return;
       if (performance.now() > deadline) throw new Error(`GET ${url} is not well: ${why}`);
-      await new Promise((resolve) => setTimeout(resolve, HEALTH_LOOK_MS));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
 

@@ -51,19 +51,32 @@ export function verifyChain(records: readonly AuditRecord[], head?: ChainHead): 
 
 /** What a job says of its own trail. */
 export interface TrailHead {
+  readonly tenant_id: string;
   readonly job_id: string;
   readonly status: Status;
   readonly audit_seq: number;
   readonly audit_hash: string;
+  /** Unix time, seconds, when the trail may go; null: never. */
+  readonly until: number | null;
 }
 
-/** The chain, and what it must tell: that the job ended exactly once if it has, and not at all if it has not. */
-export function verifyTrail(job: TrailHead, records: readonly AuditRecord[]): ChainVerdict {
+/**
+ * The chain, and what it must tell: whose it is and how long it is kept, that the job ended exactly once if it has, and
+ * not at all if it has not.
+ * @param format2From Unix time, seconds, from when a trail must be of format 2; null: older ones are still made
+ */
+export function verifyTrail(
+  job: TrailHead,
+  records: readonly AuditRecord[],
+  format2From: number | null,
+): ChainVerdict {
   const chain = verifyChain(records, { seq: job.audit_seq, hash: job.audit_hash });
   if (!chain.intact) return chain;
   if (records[0]?.job_id !== job.job_id) return { intact: false, seq: 1, why: "it is another job's record" };
   if (records[0].event !== "accepted")
     return { intact: false, seq: 1, why: "a job's first record is `accepted`" };
+  const terms = termsFault(job, records[0], format2From);
+  if (terms !== undefined) return { intact: false, seq: 1, why: terms };
   const [end, second] = records.filter((record) => isTerminal(record));
   if (second !== undefined)
     return { intact: false, seq: second.seq, why: `a second terminal event, after ${end?.seq}` };
@@ -74,6 +87,15 @@ export function verifyTrail(job: TrailHead, records: readonly AuditRecord[]): Ch
   return chain;
 }
 
-function isTerminal({ event }: AuditRecord): boolean {
+function termsFault(job: TrailHead, accepted: AuditRecord, format2From: number | null): string | undefined {
+  if (accepted.format === undefined)
+    return format2From !== null && accepted.at >= format2From
+      ? "it is of format 1, made too late"
+      : undefined;
+  if (accepted.tenant_id !== job.tenant_id) return "it is another tenant's record";
+  return accepted.audit_until === job.until ? undefined : "the job says otherwise how long the trail is kept";
+}
+
+export function isTerminal({ event }: AuditRecord): boolean {
   return event === "completed" || event === "failed" || event === "cancelled" || event === "expired";
 }

@@ -6,17 +6,22 @@ import { GENESIS_HASH } from "./record.ts";
  * The logical partitions of the `control` container whose changes are recorded. Each has a chain of its own, for a
  * change and its record go in one batch, which one logical partition can hold.
  */
-export const CONTROL_SCOPES = ["dead_letters", "switches"] as const;
+export const CONTROL_SCOPES = ["dead_letters", "switches", "accounts", "audit", "secrets"] as const;
 export type ControlScope = (typeof CONTROL_SCOPES)[number];
 
 /** What operators do. */
 export const CONTROL_EVENTS = [
   "redriven",
+  "dismissed",
   "switched_off",
   "switched_on",
   "drained",
   "limits_changed",
   "weights_changed",
+  "account_corrected",
+  "format_required",
+  "secret_made",
+  "secret_rotated",
 ] as const;
 export type ControlEvent = (typeof CONTROL_EVENTS)[number];
 
@@ -43,6 +48,8 @@ export interface ControlRecord {
   readonly reason: string | null;
   /** What was changed, from what, to what. */
   readonly details: { readonly [name: string]: JsonValue };
+  /** The items as the change left them, by id: the hash of each; null: deleted. Absent in old records. */
+  readonly items?: { readonly [id: string]: string | null };
   readonly prev_hash: string;
   /** Lower-case hex SHA-256 over the RFC 8785 canonical JSON of all fields but `hash`. */
   readonly hash: string;
@@ -57,11 +64,23 @@ export interface ChainHead {
 export const EMPTY_CHAIN: ChainHead = { seq: 0, hash: GENESIS_HASH };
 
 export type ControlEntry = Pick<ControlRecord, "scope" | "event" | "actor" | "change_id"> &
-  Partial<Pick<ControlRecord, "reason" | "details">>;
+  Partial<Pick<ControlRecord, "reason" | "details" | "items">>;
 
 export function controlRecordHash(record: Omit<ControlRecord, "hash">): string {
   const text = canonicalize(record);
   if (text === undefined) throw new TypeError("a control record has no canonical form");
+  return sha256Hex(text);
+}
+
+/** What adapter and store put into an item. */
+const NOT_OF_THE_CHANGE = new Set(["id", "scope", "v", "kind", "ttl"]);
+
+/** The hash of an item of `control` as a change wrote it: over the RFC 8785 canonical JSON of its own fields. */
+export function controlItemHash(item: Readonly<Record<string, unknown>>): string {
+  const own = Object.entries(item).filter(([name]) => !NOT_OF_THE_CHANGE.has(name) && !name.startsWith("_"));
+  // As JSON has it: a field that is undefined is not stored.
+  const text = canonicalize(JSON.parse(JSON.stringify(Object.fromEntries(own))));
+  if (text === undefined) throw new TypeError("a control item has no canonical form");
   return sha256Hex(text);
 }
 
@@ -76,6 +95,7 @@ export function nextControlRecord(head: ChainHead, nowMs: number, entry: Control
     change_id: entry.change_id,
     reason: entry.reason ?? null,
     details: entry.details ?? {},
+    ...(entry.items === undefined ? {} : { items: entry.items }),
     prev_hash: head.hash,
   };
   return { ...unsealed, hash: controlRecordHash(unsealed) };

@@ -4,6 +4,7 @@ import {
   type ControlEntry,
   type ControlRecord,
   type ControlScope,
+  controlItemHash,
   EMPTY_CHAIN,
   nextControlRecord,
 } from "./control-record.ts";
@@ -76,6 +77,9 @@ export type ControlOutcome =
   | { readonly kind: "changed"; readonly record: ControlRecord; readonly repeated: boolean }
   | { readonly kind: "unchanged"; readonly items: ControlView["items"] };
 
+const leftBy = (write: ControlWrite): [id: string, hash: string | null] =>
+  write.kind === "delete" ? [write.id, null] : [write.item.id, controlItemHash(write.item)];
+
 /** Operators are few: one who loses this often is told to try again. */
 const MAX_TRIES = 8;
 
@@ -99,7 +103,10 @@ export async function changeControl(
     const decision = change.decide(view.items);
     if (decision === undefined) return { kind: "unchanged", items: view.items };
     const { writes, ...said } = decision;
-    const entry = { ...said, scope: change.scope, actor: change.actor, change_id: change.changeId };
+    const entry = {
+      ...{ ...said, scope: change.scope, actor: change.actor, change_id: change.changeId },
+      ...(writes.length === 0 ? {} : { items: Object.fromEntries(writes.map(leftBy)) }),
+    };
     mine = nextControlRecord(view.head?.value ?? EMPTY_CHAIN, deps.clock.now(), entry);
     try {
       if ((await deps.trail.append(view, mine, writes)) === "written") {

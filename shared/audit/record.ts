@@ -19,8 +19,23 @@ export const AUDIT_EVENTS = [
 ] as const;
 export type AuditEvent = (typeof AUDIT_EVENTS)[number];
 
+/**
+ * What `accepted` says for the whole trail, so that a hash covers it. Absent in all other records, and in trails of
+ * format 1, which verify as they are stored.
+ */
+export interface TrailTerms {
+  readonly format: 2;
+  readonly tenant_id: string;
+  /** Unix time, seconds, when the trail goes as a whole; null: never. */
+  readonly audit_until: number | null;
+  /** Unix time, seconds, when request and response go. */
+  readonly content_until: number;
+  /** SHA-256 of the stored request. */
+  readonly body_sha256: string;
+}
+
 /** One line of a job's history as a client sees it; every field is always there, null where nothing applies. */
-export interface AuditRecord {
+export interface AuditRecord extends Partial<TrailTerms> {
   readonly job_id: string;
   /** 1 for the first record of a job, then without gaps. */
   readonly seq: number;
@@ -51,13 +66,17 @@ export interface AuditRecord {
   readonly request_sha256: string | null;
   /** SHA-256 of the answer's bytes. */
   readonly response_sha256: string | null;
+  /** SHA-256 of the response as it is stored; absent: those are the answer's bytes, or nothing is stored. */
+  readonly stored_sha256?: string;
   readonly prev_hash: string;
   readonly hash: string;
 }
 
 /** What a transition says of itself; what it leaves out is null. */
 export type AuditEntry = Pick<AuditRecord, "event" | "actor"> &
-  Partial<Omit<AuditRecord, "job_id" | "seq" | "at" | "event" | "actor" | "prev_hash" | "hash">>;
+  Partial<
+    Omit<AuditRecord, "job_id" | "seq" | "at" | "event" | "actor" | "prev_hash" | "hash" | keyof TrailTerms>
+  >;
 
 /** `prev_hash` of a job's first record. */
 export const GENESIS_HASH = "0".repeat(64);
@@ -72,14 +91,16 @@ export function recordHash(record: Omit<AuditRecord, "hash">): string {
   return sha256Hex(text);
 }
 
-/** The record that follows `head` in the job's chain. */
+/** The record that follows `head` in the job's chain. @param terms of the trail, in its first record */
 export function nextRecord(
   head: { readonly seq: number; readonly hash: string },
   jobId: string,
   nowMs: number,
   entry: AuditEntry,
+  terms?: TrailTerms,
 ): AuditRecord {
   const unsealed = {
+    ...terms,
     job_id: jobId,
     seq: head.seq + 1,
     at: Math.floor(nowMs / 1000),
@@ -100,6 +121,7 @@ export function nextRecord(
     latency_ms: entry.latency_ms ?? null,
     request_sha256: entry.request_sha256 ?? null,
     response_sha256: entry.response_sha256 ?? null,
+    ...(entry.stored_sha256 === undefined ? {} : { stored_sha256: entry.stored_sha256 }),
     prev_hash: head.hash,
   };
   return { ...unsealed, hash: recordHash(unsealed) };

@@ -1,22 +1,13 @@
-import type { Status } from "../status.ts";
 import type { JobKey } from "../store.ts";
-import { headFault, linkFault, verifyTrail } from "./chain.ts";
-import {
-  type ChainHead,
-  type ControlRecord,
-  type ControlScope,
-  controlRecordHash,
-  EMPTY_CHAIN,
-} from "./control-record.ts";
+import { type TrailHead, verifyTrail } from "./chain.ts";
+import { type ContentDeps, contentFault, type StoredContent } from "./contents.ts";
+import type { ChainHead, ControlRecord, ControlScope } from "./control-record.ts";
+import { figuresFault, type JobFigures, type ReportedRecord } from "./figures.ts";
 import type { AuditRecord } from "./record.ts";
 
-/** What a job item says of its trail. */
-export interface JobHead extends JobKey {
-  readonly status: Status;
-  readonly audit_seq: number;
-  readonly audit_hash: string;
-  /** Unix time, seconds, when the trail may go; null: never. */
-  readonly until: number | null;
+/** What a job item says of its trail, and what its trail says too. */
+export interface JobHead extends TrailHead, JobFigures {
+  readonly deadline_ms: number;
   readonly etag: string;
 }
 
@@ -25,6 +16,7 @@ export interface StoredRecord<R> {
   readonly record: R;
   readonly storedAs: number;
 }
+export type StoredJobRecord = StoredRecord<AuditRecord> & ReportedRecord;
 
 /** Reads trails as they are. Every method throws StoreUnavailable, and nothing else that a cloud can cause. */
 export interface TrailReader {
@@ -32,15 +24,18 @@ export interface TrailReader {
   jobs(): AsyncIterable<readonly JobHead[]>;
   job(key: JobKey): Promise<JobHead | undefined>;
   /** A job's records in the order of the numbers they are stored under. */
-  records(key: JobKey): Promise<readonly StoredRecord<AuditRecord>[]>;
-  /** The hash of one record of a job; undefined: it is not there. */
-  recordHash(key: JobKey, seq: number): Promise<string | undefined>;
+  records(key: JobKey): Promise<readonly StoredJobRecord[]>;
+  /** One record of a job; undefined: it is not there. */
+  record(key: JobKey, seq: number): Promise<AuditRecord | undefined>;
+  contents(key: JobKey): Promise<StoredContent>;
   countRecords(): Promise<number>;
   /** Whose every stored record is, in pages: the same job comes again and again. */
   recordOwners(): AsyncIterable<readonly (JobKey & { readonly seq: number })[]>;
   controlHead(scope: ControlScope): Promise<ChainHead | undefined>;
   controlRecords(scope: ControlScope): AsyncIterable<readonly StoredRecord<ControlRecord>[]>;
-  controlRecordHash(scope: ControlScope, seq: number): Promise<string | undefined>;
+  controlRecord(scope: ControlScope, seq: number): Promise<ControlRecord | undefined>;
+  /** An item that a change of control wrote, as it is stored. */
+  controlItem(scope: ControlScope, id: string): Promise<Readonly<Record<string, unknown>> | undefined>;
 }
 
 /** The first thing that does not hold in one chain. */
@@ -56,24 +51,31 @@ export interface Finding {
 export interface Counts {
   jobs: number;
   records: number;
-  /** Jobs whose trail has gone after its retention. */
+  /** Jobs whose trail has gone after its retention, as a seal says. */
   lapsed: number;
   control_records: number;
   seals: number;
   sealed_heads: number;
+  /** Attempts whose bytes cannot be made again of the stored request with the catalogue of now. */
+  unlike: number;
   broken: number;
 }
 
 export interface VerifyDeps {
   readonly trails: TrailReader;
   readonly clock: { now(): number };
+  /** Undefined: stored requests and responses are not held against their hashes. */
+  readonly contents: ContentDeps | undefined;
+  /** Jobs whose trail is gone, by chain: lapsed if a seal says so. */
+  readonly gone: Map<string, JobHead>;
   readonly found: (finding: Finding) => void;
   /** Called after each page. */
   readonly progress: (counts: Readonly<Counts>) => void;
 }
 
 export const noCounts = (): Counts => ({
-  ...{ jobs: 0, records: 0, lapsed: 0, control_records: 0, seals: 0, sealed_heads: 0, broken: 0 },
+  ...{ jobs: 0, records: 0, lapsed: 0, control_records: 0, seals: 0, sealed_heads: 0, unlike: 0 },
+  broken: 0,
 });
 
 /** Trails read at a time: enough to hide the way to the store, few enough for a small account's RU/s. */
@@ -94,12 +96,14 @@ export async function inParallel<T>(items: readonly T[], run: (item: T) => Promi
   await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, worker));
 }
 
-/** Walks every job's trail; the jobs may go on meanwhile. Memory is bounded by one page and CONCURRENCY trails. */
+/** Walks every job's trail; the jobs may go on meanwhile. Memory is bounded by one page, CONCURRENCY trails and `gone`. */
 export async function verifyJobs(deps: VerifyDeps, counts: Counts): Promise<void> {
+  const format2From = await formatRequiredFrom(deps.trails);
   let present = 0;
   for await (const page of deps.trails.jobs()) {
     await inParallel(page, async (head) => {
-      present += await verifyJob(deps, counts, head);
+      counts.jobs++;
+      present += await verifyJob(deps, counts, head, format2From);
     });
     deps.progress(counts);
   }
@@ -107,32 +111,71 @@ export async function verifyJobs(deps: VerifyDeps, counts: Counts): Promise<void
   if ((await deps.trails.countRecords()) !== present) await findOrphans(deps, counts);
 }
 
+/** From when operators let no trail of format 1 in, Unix time in seconds; null: they do. */
+async function formatRequiredFrom(trails: TrailReader): Promise<number | null> {
+  let from: number | null = null;
+  for await (const page of trails.controlRecords("audit"))
+    for (const { record } of page) if (record.event === "format_required") from ??= record.at;
+  return from;
+}
+
 /** @returns the records of the trail */
-async function verifyJob(deps: VerifyDeps, counts: Counts, listed: JobHead): Promise<number> {
-  const chain = `${listed.tenant_id}/${listed.job_id}`;
-  counts.jobs++;
+async function verifyJob(
+  deps: VerifyDeps,
+  counts: Counts,
+  listed: JobHead,
+  format2From: number | null,
+): Promise<number> {
+  const chain = chainOf(listed);
   let head = listed;
   for (let looks = 1; ; looks++) {
     const records = await deps.trails.records(head);
-    const fault = trailFault(head, records);
-    const nowSeconds = deps.clock.now() / 1000;
-    if (fault === undefined) {
-      counts.records += records.length;
+    if (records.length === 0 || isLapsing(head, deps.clock.now() / 1000)) {
+      // Told at the end: only a seal says whether its time was over.
+      deps.gone.set(chain, head);
       return records.length;
     }
-    if (hasLapsed(head.until, nowSeconds)) {
-      counts.lapsed++;
-      return records.length;
-    }
+    const fault =
+      trailFault(head, records, format2From) ??
+      figuresFault(head, records) ??
+      (await contentsFault(deps, counts, head, records));
     // Head and records were not read at one moment: a fault counts when the head has not moved since.
-    const again = await deps.trails.job(head);
-    if (again === undefined || again.etag === head.etag || looks === MAX_LOOKS) {
+    const again = fault && (await deps.trails.job(head));
+    if (fault === undefined || again === undefined || again.etag === head.etag || looks === MAX_LOOKS) {
       counts.records += records.length;
-      report(deps, counts, { chain, ...fault });
+      if (fault !== undefined) report(deps, counts, { chain, ...fault });
       return records.length;
     }
     head = again;
   }
+}
+
+export const chainOf = ({ tenant_id, job_id }: JobKey) => `${tenant_id}/${job_id}`;
+
+async function contentsFault(
+  { contents, trails, clock }: VerifyDeps,
+  counts: Counts,
+  head: JobHead,
+  records: readonly StoredJobRecord[],
+): Promise<{ seq: number; why: string } | undefined> {
+  if (contents === undefined) return undefined;
+  const stored = await trails.contents(head);
+  const trail = records.map(({ record }) => record);
+  const { fault, unlike } = contentFault(contents, head, trail, stored, clock.now());
+  counts.unlike += unlike;
+  return fault;
+}
+
+/** What is left of `gone` once the seals are walked: no seal says that its time was over. */
+export async function verifyGone(deps: VerifyDeps, counts: Counts): Promise<void> {
+  await inParallel([...deps.gone], async ([chain, head]) => {
+    const [records, again] = [await deps.trails.records(head), await deps.trails.job(head)];
+    const fault = trailFault(head, records, null);
+    if (fault === undefined || again === undefined) return;
+    const isUnsealed = records.length === 0 && head.until !== null;
+    const why = isUnsealed ? `${fault.why}, and no seal says until when it was kept` : fault.why;
+    report(deps, counts, { chain, seq: fault.seq, why });
+  });
 }
 
 /** TTLs are whole seconds, and the store clears up a little before or after. */
@@ -142,15 +185,22 @@ export function hasLapsed(until: number | null, nowSeconds: number): boolean {
   return until !== null && nowSeconds >= until - TTL_SLACK_SECONDS;
 }
 
+/** In these seconds its records go, one after the other. */
+function isLapsing({ until }: JobHead, nowSeconds: number): boolean {
+  return until !== null && Math.abs(nowSeconds - until) <= TTL_SLACK_SECONDS;
+}
+
 /** The first record of a trail that does not hold, were this its head. */
-export function trailFault(
+function trailFault(
   head: JobHead,
   records: readonly StoredRecord<AuditRecord>[],
+  format2From: number | null,
 ): { seq: number; why: string } | undefined {
   if (records.length === 0) return { seq: 1, why: "the whole trail is gone" };
   const verdict = verifyTrail(
     head,
     records.map(({ record }) => record),
+    format2From,
   );
   const seq = verdict.intact ? undefined : verdict.seq;
   const moved = records.find(
@@ -169,7 +219,7 @@ async function findOrphans(deps: VerifyDeps, counts: Counts): Promise<void> {
   const known = new Set<string>();
   for await (const page of deps.trails.recordOwners()) {
     const fresh = page.filter((owner) => {
-      const name = `${owner.tenant_id}/${owner.job_id}`;
+      const name = chainOf(owner);
       if (known.has(name)) return false;
       if (known.size >= KNOWN_JOBS) for (const oldest of known.values().take(1)) known.delete(oldest);
       known.add(name);
@@ -178,44 +228,9 @@ async function findOrphans(deps: VerifyDeps, counts: Counts): Promise<void> {
     await inParallel(fresh, async (owner) => {
       if ((await deps.trails.job(owner)) !== undefined) return;
       // Both may have lapsed between the two looks.
-      if ((await deps.trails.recordHash(owner, owner.seq)) === undefined) return;
-      const chain = `${owner.tenant_id}/${owner.job_id}`;
-      report(deps, counts, { chain, seq: owner.seq, why: "its job item is gone" });
+      if ((await deps.trails.record(owner, owner.seq)) === undefined) return;
+      report(deps, counts, { chain: chainOf(owner), seq: owner.seq, why: "its job item is gone" });
     });
     deps.progress(counts);
   }
-}
-
-/** Walks one of control's chains. */
-export async function verifyControl(deps: VerifyDeps, counts: Counts, scope: ControlScope): Promise<void> {
-  const chain = `control/${scope}`;
-  // Read before the records: what is appended meanwhile comes after it, and is checked as a link.
-  const head = (await deps.trails.controlHead(scope)) ?? EMPTY_CHAIN;
-  let end: ChainHead = EMPTY_CHAIN;
-  let headMet = head.seq === 0;
-  for await (const page of deps.trails.controlRecords(scope)) {
-    for (const { record, storedAs } of page) {
-      const why = controlFault(end, scope, record, storedAs);
-      if (why !== undefined) return report(deps, counts, { chain, seq: end.seq + 1, why });
-      end = { seq: record.seq, hash: record.hash };
-      if (end.seq === head.seq) headMet = end.hash === head.hash;
-      counts.control_records++;
-    }
-    deps.progress(counts);
-  }
-  const last = (await deps.trails.controlHead(scope)) ?? EMPTY_CHAIN;
-  const fault = headMet && end.seq <= last.seq ? undefined : headFault(end, head);
-  if (fault !== undefined) report(deps, counts, { chain, ...fault });
-}
-
-function controlFault(
-  end: ChainHead,
-  scope: ControlScope,
-  record: ControlRecord,
-  storedAs: number,
-): string | undefined {
-  if (storedAs !== record.seq) return `record ${record.seq} is stored in another's place`;
-  if (record.scope !== scope) return "it is another chain's record";
-  const { hash: _, ...fields } = record;
-  return linkFault(end, record, controlRecordHash(fields));
 }

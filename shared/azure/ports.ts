@@ -18,6 +18,7 @@ import { CosmosSeals } from "./cosmos/seals.ts";
 import { StoredItems } from "./cosmos/stored-items.ts";
 import { CosmosSweepRounds } from "./cosmos/sweep-rounds.ts";
 import { CosmosSweptJobs } from "./cosmos/swept-jobs.ts";
+import type { Charged } from "./cosmos/undici-http-client.ts";
 import { CosmosWaitingJobs } from "./cosmos/waiting-jobs.ts";
 import type { Credentials } from "./identity.ts";
 
@@ -27,8 +28,9 @@ export function cosmosPorts(
   credentials: Credentials,
   clock: Clock,
   log: Log,
+  charged: Charged,
 ): { ports: StorePorts; dispose: () => void } {
-  const { database, dispose } = openDatabase(settings.cosmos, credentials);
+  const { database, dispose } = openDatabase(settings.cosmos, credentials, charged);
   const jobs = new StoredItems(database.container(JOBS_CONTAINER), log);
   const control = new StoredItems(database.container(CONTROL_CONTAINER), log);
   const { contentRetentionDays: contentDays, auditRetentionDays: auditDays } = settings;

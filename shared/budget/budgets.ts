@@ -10,11 +10,15 @@ import type { Tenants } from "../tenant/tenants.ts";
 import {
   type Account,
   type Ask,
+  amountFor,
+  type Correction,
+  correct,
   dueOf,
   found,
   type Over,
   overOf,
   reserve,
+  type Spent,
   type Standing,
   settle,
   standingsOf,
@@ -71,13 +75,17 @@ export class Budgets {
     return this.#deps.tenants().get(tenantId)?.budget;
   }
 
+  #known(tenantId: string): Account | undefined {
+    const budget = this.budgetOf(tenantId);
+    return budget && this.#account(tenantId, budget, this.#deps.clock.now()).known;
+  }
+
   /** What is certain without asking: the money is spent, and stays so until the next period. */
   knownOver(tenantId: string): Over | undefined {
     const budget = this.budgetOf(tenantId);
-    if (budget === undefined) return undefined;
-    const nowMs = this.#deps.clock.now();
-    const { known } = this.#account(tenantId, budget, nowMs);
-    const over = known === undefined ? undefined : overOf(known, budget, nowMs);
+    const known = this.#known(tenantId);
+    if (budget === undefined || known === undefined) return undefined;
+    const over = overOf(known, budget, this.#deps.clock.now());
     return over?.untilMs === null ? undefined : over;
   }
 
@@ -102,12 +110,12 @@ export class Budgets {
    * The claim's call has ended, or is not made after all. Never rejects: what could not be told is found in the job's
    * own record when the reservation is looked at.
    */
-  async settle(claimId: string, cost: string | null): Promise<void> {
+  async settle(claimId: string, spent: Spent): Promise<void> {
     const account = this.#open.get(claimId);
     if (account === undefined) return;
     this.#open.delete(claimId);
     try {
-      await account.apply((current) => ({ account: settle(current, claimId, cost), answer: undefined }));
+      await account.apply((current) => ({ account: settle(current, claimId, spent), answer: undefined }));
     } catch (thrown) {
       const { tenant_id } = account.key;
       this.#deps.log.warn("budget_settled_later", { tenant_id, claim_id: claimId, reason: reasonOf(thrown) });
@@ -116,14 +124,14 @@ export class Budgets {
     void this.#letGo(account.key.tenant_id);
   }
 
-  /** The worker that held the claim is gone: what was put aside is free. Never rejects, as above. */
+  /** The worker that held the claim is gone, and nobody knows what its call cost. Never rejects, as above. */
   async lost(tenantId: string, claimId: string): Promise<void> {
     const budget = this.budgetOf(tenantId);
     if (budget === undefined) return;
     const { clock, log } = this.#deps;
     try {
       await this.#account(tenantId, budget, clock.now()).apply((current) => ({
-        account: found(current, claimId, { kind: "free" }, clock.now()),
+        account: found(current, claimId, { kind: "lost" }, clock.now()),
         answer: undefined,
       }));
     } catch (thrown) {
@@ -141,15 +149,17 @@ export class Budgets {
   }
 
   /** A job waits for money that is put aside for running calls: it is nudged once some of it is left over. */
-  waits(job: JobKey & { readonly priority: Priority }, amount: string): void {
+  waits(job: JobKey & { readonly priority: Priority }, ask: Ask | undefined): void {
     const { tenant_id } = job;
+    const known = this.#known(tenant_id);
+    const amount = ask && (known === undefined ? ask.amount : amountFor(known, ask));
     let waiting = this.#waiting.get(tenant_id);
     if (waiting === undefined) {
       waiting = new WaitingJobs();
       this.#waiting.set(tenant_id, waiting);
       this.#lookForRoom(tenant_id);
     }
-    waiting.add(job, unitsOf(amount));
+    waiting.add(job, unitsOf(amount ?? "0"));
   }
 
   #lookForRoom(tenantId: string): void {
@@ -212,6 +222,17 @@ export class Budgets {
     const { key } = this.#account(tenantId, budget, clock.now());
     const fresh = new SharedAccount(key, { ledger, clock, random });
     return fresh.apply((current) => ({ account: current, answer: current }));
+  }
+
+  /** What an operator has put on record for a day. @throws StoreUnavailable */
+  async correct(tenantId: string, correction: Correction): Promise<void> {
+    const budget = this.budgetOf(tenantId);
+    if (budget === undefined) return;
+    const { clock } = this.#deps;
+    const own = this.#account(tenantId, budget, clock.now());
+    const key = { ...own.key, month: monthOf(correction.day) };
+    const account = key.month === own.key.month ? own : new SharedAccount(key, this.#deps);
+    await account.apply((current) => ({ account: correct(current, correction), answer: undefined }));
   }
 
   /** The sweeper's part: reservations that no worker settled. @throws StoreUnavailable */

@@ -7,6 +7,13 @@ export interface Answer<Status extends number = number> {
   readonly body?: string | AsyncIterable<Uint8Array>;
 }
 
+/** On every answer of a door: it is one caller's own, is kept nowhere, and is what it says it is. */
+export const OWN_HEADERS = {
+  "cache-control": "private, no-store",
+  vary: "Authorization, api-key",
+  "x-content-type-options": "nosniff",
+} as const;
+
 /** An answer that is JSON. @param text the JSON, where it was written elsewhere */
 export function json<Status extends number>(
   status: Status,

@@ -1,7 +1,12 @@
 import { Problem } from "../errors.ts";
 import { sha256Hex } from "../sha256.ts";
 import type { Operator, Tenant, Tenants } from "../tenant/tenants.ts";
-import { createTokenVerifier, type EntraSettings, type KeysPatience } from "./entra-token.ts";
+import {
+  createTokenVerifier,
+  type EntraSettings,
+  type KeysPatience,
+  type VerifiedToken,
+} from "./entra-token.ts";
 
 /** Who calls. `actor` names them in audit records: the tenant, and which of its credentials. */
 export type Caller =
@@ -9,6 +14,11 @@ export type Caller =
   | { readonly kind: "operator"; readonly operator: Operator; readonly actor: string };
 
 export interface Authenticator {
+  /**
+   * Who calls, as far as that is known at once: a key that was known when it was last looked. Undefined: it must be asked.
+   * @throws Problem missing_credential, invalid_credential
+   */
+  recognise(headers: { get(name: string): string | null }): Caller | undefined;
   /** @throws Problem missing_credential, invalid_credential, issuer_unavailable; StoreUnavailable */
   authenticate(headers: { get(name: string): string | null }): Promise<Caller>;
 }
@@ -34,13 +44,16 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const verify =
     deps.entra === undefined ? undefined : createTokenVerifier(deps.entra, deps.clock, deps.keysPatience);
   return {
+    recognise: (headers) => callerOfKey(deps.tenants(), credentialOf(headers)),
     async authenticate(headers) {
       const credential = credentialOf(headers);
       await deps.fresh();
       if (verify !== undefined && JWT.test(credential)) {
         return callerOfToken(deps.tenants(), await verify(credential));
       }
-      return callerOfKey(deps.tenants(), credential);
+      const caller = callerOfKey(deps.tenants(), credential);
+      if (caller === undefined) throw invalid("The key is not known.");
+      return caller;
     },
   };
 }
@@ -65,21 +78,26 @@ function invalid(detail: string): Problem {
   return new Problem("invalid_credential", detail);
 }
 
-function callerOfKey(tenants: Tenants, key: string): Caller {
+function callerOfKey(tenants: Tenants, key: string): Caller | undefined {
   const hash = sha256Hex(key);
   const principal = tenants.byKeyHash(hash);
-  if (principal === undefined) throw invalid("The key is not known.");
+  if (principal === undefined) return undefined;
   const by = `key:${hash.slice(0, 8)}`;
   return principal.kind === "tenant"
     ? { kind: "tenant", tenant: principal.tenant, actor: `${principal.tenant.id}/${by}` }
     : { kind: "operator", operator: principal.operator, actor: `${principal.operator.id}/${by}` };
 }
 
-function callerOfToken(tenants: Tenants, token: { appId: string; roles: readonly string[] }): Caller {
-  const by = `app:${token.appId}`;
-  const operator = tenants.byRoles(token.roles);
-  if (operator !== undefined) return { kind: "operator", operator, actor: `${operator.id}/${by}` };
-  const tenant = tenants.byAppId(token.appId);
+/** A user's token is his application's only where the tenants file names a scope for that. */
+function callerOfToken(tenants: Tenants, { appId, roles, scopes }: VerifiedToken): Caller {
+  const by = `app:${appId}`;
+  const lets = (named: readonly string[]) => scopes === null || scopes.some((scope) => named.includes(scope));
+  const operator = tenants.byRoles(roles);
+  if (operator !== undefined && lets(operator.entra_scopes))
+    return { kind: "operator", operator, actor: `${operator.id}/${by}` };
+  const tenant = tenants.byAppId(appId);
   if (tenant === undefined) throw invalid("The token's application is no tenant of this service.");
+  if (!lets(tenant.entra_scopes))
+    throw invalid("The token is a user's, and none of its scopes is named for it.");
   return { kind: "tenant", tenant, actor: `${tenant.id}/${by}` };
 }

@@ -1,6 +1,7 @@
-import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from "jose";
+import { createRemoteJWKSet, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import { z } from "zod";
 import { Problem } from "../errors.ts";
+import { MAX_WAITING_FOR_ISSUER } from "../limits.ts";
 
 export interface EntraSettings {
   /** As tokens name it in `iss`; its configuration is at `<issuer>/.well-known/openid-configuration`. */
@@ -11,6 +12,8 @@ export interface EntraSettings {
 export interface VerifiedToken {
   readonly appId: string;
   readonly roles: readonly string[];
+  /** What a user has let the application do in his name; null: the application acts for itself. */
+  readonly scopes: readonly string[] | null;
 }
 
 /** Signatures with public keys only: never `none`, never a shared secret. */
@@ -46,8 +49,15 @@ export function createTokenVerifier(
     });
     return keys;
   };
+  let waiting = 0;
   return async (token) => {
+    let isWaiting = false;
     try {
+      if (!isSignedWithKnown(await Promise.race([keys, undefined]), token)) {
+        if (waiting >= MAX_WAITING_FOR_ISSUER) throw busy(waiting);
+        waiting++;
+        isWaiting = true;
+      }
       const { payload } = await jwtVerify(token, await keySet(), {
         issuer: entra.issuer,
         audience: entra.audience,
@@ -59,8 +69,27 @@ export function createTokenVerifier(
       return claimsOf(payload);
     } catch (thrown) {
       throw problemOf(thrown);
+    } finally {
+      if (isWaiting) waiting--;
     }
   };
+}
+
+/** Whether the issuer need not be asked: its keys are here and not old, and the token names one of them. */
+function isSignedWithKnown(keys: ReturnType<typeof createRemoteJWKSet> | undefined, token: string): boolean {
+  if (keys?.fresh !== true) return false;
+  try {
+    const { kid } = decodeProtectedHeader(token);
+    return keys.jwks()?.keys.some((key) => key.kid === kid) === true;
+  } catch {
+    return true; // not a token at all: that is found out at once
+  }
+}
+
+function busy(waiting: number): Problem {
+  return new Problem("issuer_unavailable", `${waiting} tokens wait for the issuer's keys already.`, {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
 }
 
 /** How long the issuer's keys are believed, and how soon they are fetched again for a key id that is not among them. */
@@ -98,7 +127,16 @@ function claimsOf(payload: JWTPayload): VerifiedToken {
   const appId = payload.azp ?? payload.appid;
   if (typeof appId !== "string") throw new Problem("invalid_credential", "The token names no application.");
   const roles = Array.isArray(payload.roles) ? payload.roles.filter((role) => typeof role === "string") : [];
-  return { appId, roles };
+  return { appId, roles, scopes: scopesOf(payload) };
+}
+
+/**
+ * Entra puts `scp` into tokens of users alone, and `idtyp: app` into those of applications where the API asks for that
+ * optional claim. A token that says it is a user's is one, with scopes or without.
+ */
+function scopesOf({ scp, idtyp }: JWTPayload): readonly string[] | null {
+  if (scp === undefined && (idtyp === undefined || idtyp === "app")) return null;
+  return typeof scp === "string" ? scp.split(" ").filter((scope) => scope !== "") : [];
 }
 
 /** What is wrong with a token is said by kind, never by its content. */

@@ -1,6 +1,6 @@
 import { type JSONPath, visit } from "jsonc-parser";
 import { type Fault, Problem } from "../errors.ts";
-import { MAX_FAULTS, MAX_NESTING_LEVELS } from "../limits.ts";
+import { MAX_FAULTS, MAX_JSON_VALUES, MAX_NESTING_LEVELS } from "../limits.ts";
 import { lostNumber } from "./exact-number.ts";
 import { jsonPointer } from "./json-pointer.ts";
 
@@ -17,11 +17,11 @@ export interface ReadJson {
 /**
  * Reads a JSON text as strictly as RFC 8259 allows and a little more: what two parsers could understand differently
  * (repeated keys, unpaired surrogates, numbers beyond range) is refused rather than guessed.
- * @throws Problem invalid_json, nesting_too_deep, invalid_request
+ * @throws Problem invalid_json, nesting_too_deep, too_many_values, invalid_request
  */
 export function readJson(bytes: Uint8Array): ReadJson {
   const text = decode(bytes);
-  refuseDepth(text);
+  refuseSize(text);
   const value = parse(text);
   const { faults, bodySpan, lostNumbers } = inspect(text);
   if (faults.length > 0) {
@@ -58,28 +58,37 @@ function parse(text: string): unknown {
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
 const OPEN = new Set([0x7b, 0x5b]);
 const CLOSE = new Set([0x7d, 0x5d]);
 
-/** Before any parser that calls itself for each level. */
-function refuseDepth(text: string): void {
+/** Before any parser that calls itself for each level, and makes a thing of each value. */
+function refuseSize(text: string): void {
   let depth = 0;
-  let inString = false;
+  let values = 1;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if (inString) {
-      if (code === BACKSLASH) at++;
-      else if (code === QUOTE) inString = false;
-    } else if (code === QUOTE) inString = true;
-    else if (OPEN.has(code)) {
-      if (++depth > MAX_NESTING_LEVELS) {
-        throw new Problem(
-          "nesting_too_deep",
-          `The JSON is nested over ${MAX_NESTING_LEVELS} levels, at character ${at}.`,
-        );
-      }
-    } else if (CLOSE.has(code)) depth--;
+    if (code === QUOTE) at = endOfString(text, at);
+    else if (CLOSE.has(code)) depth--;
+    else if (OPEN.has(code) || code === COMMA) values++;
+    if (OPEN.has(code)) depth++;
+    if (depth > MAX_NESTING_LEVELS) {
+      const detail = `The JSON is nested over ${MAX_NESTING_LEVELS} levels, at character ${at}.`;
+      throw new Problem("nesting_too_deep", detail);
+    }
+    if (values > MAX_JSON_VALUES)
+      throw new Problem("too_many_values", `The JSON holds over ${MAX_JSON_VALUES} values.`);
   }
+}
+
+/** Where the string that begins at `from` ends, or the text. */
+function endOfString(text: string, from: number): number {
+  for (let at = from + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === BACKSLASH) at++;
+    else if (code === QUOTE) return at;
+  }
+  return text.length;
 }
 
 /** The answer that names a bad name must be good text itself. */

@@ -37,6 +37,12 @@ export async function readBytes(request: HttpRequest, maxBytes: number): Promise
   return Buffer.concat(chunks, bytes);
 }
 
+/** How long a body may be, as far as is known before it is read. */
+export function bytesAtMost({ headers }: HttpRequest, maxBytes: number): number {
+  const declared = headers.get("content-length");
+  return declared === null ? maxBytes : Math.min(Number(declared), maxBytes);
+}
+
 function tooLarge(size: string, maxBytes: number): Problem {
   return new Problem("request_too_large", `The request has ${size}; at most ${maxBytes} are taken.`);
 }

@@ -13,6 +13,8 @@ export type CallerOf<W extends Who> = W extends "anyone" ? undefined : Extract<C
 export interface Visit {
   readonly log: Log;
   readonly requestId: string;
+  /** Calls `run` if the client leaves before its answer; the function returned stops that. Absent: nobody can tell. */
+  readonly onLeft?: (run: () => void) => () => void;
 }
 
 /** One answer of a route, as the contract tells it. */

@@ -1,11 +1,11 @@
 import { Problem } from "../errors.ts";
 import { type Log, reasonOf } from "../log.ts";
 import { StoreUnavailable } from "../store.ts";
-import type { Answer } from "./answer.ts";
-import type { Authenticator } from "./authenticate.ts";
+import { type Answer, OWN_HEADERS } from "./answer.ts";
+import type { Authenticator, Caller } from "./authenticate.ts";
 import type { Door } from "./door.ts";
 import { inputOf } from "./input.ts";
-import type { HttpRequest } from "./request.ts";
+import { bytesAtMost, type HttpRequest } from "./request.ts";
 import type { Route, Visit, Who } from "./route.ts";
 import type { Throttle } from "./throttle.ts";
 
@@ -38,7 +38,7 @@ export async function serve<Deps extends Entrance>(
   } catch (thrown) {
     answer = door.refusal(problemOf(thrown, request, visit.log), visit.requestId);
   }
-  return { ...answer, headers: { ...answer.headers, "x-request-id": visit.requestId } };
+  return { ...answer, headers: { ...OWN_HEADERS, ...answer.headers, "x-request-id": visit.requestId } };
 }
 
 /** Operators, and routes for anyone, are never refused for lack of room. */
@@ -51,17 +51,39 @@ async function admitted<Deps extends Entrance>(
   const { authenticator, throttle } = deps;
   const { who } = route;
   if (who === "anyone") return route.handle(deps, await inputOf(route, deps, request), undefined, visit);
-  const leave = who === "tenant" ? throttle.enter(visit.log) : undefined;
+  const known = authenticator.recognise(request.headers);
+  const leaveUnknown = known === undefined ? throttle.enterUnknown(visit.log) : undefined;
+  let leave = known?.kind === "tenant" ? throttle.enter(known.tenant, visit.log) : undefined;
   try {
-    const caller = await authenticator.authenticate(request.headers);
+    const caller = await authenticator.authenticate(request.headers).finally(leaveUnknown);
     if (caller.kind !== who) throw new Problem("forbidden", FORBIDDEN[who]);
-    const leaveAs = caller.kind === "tenant" ? throttle.enterAs(caller.tenant, visit.log) : undefined;
-    try {
-      if (caller.kind === "tenant" && route.isSubmit === true) throttle.submit(caller.tenant, visit.log);
-      return await route.handle(deps, await inputOf(route, deps, request), caller, visit);
-    } finally {
-      leaveAs?.();
+    if (caller.kind === "tenant") {
+      leave ??= throttle.enter(caller.tenant, visit.log);
+      if (route.isSubmit === true) throttle.submit(caller.tenant, visit.log);
     }
+    return await (await begun(route, deps, request, caller, visit)).answer;
+  } finally {
+    leave?.();
+  }
+}
+
+/**
+ * Reads the request and begins to answer it. A handler uses what a body was parsed into before it first waits, and not
+ * after: until then it counts.
+ */
+async function begun<Deps extends Entrance>(
+  route: Route<Deps>,
+  deps: Deps,
+  request: HttpRequest,
+  caller: Caller,
+  visit: Visit,
+): Promise<{ readonly answer: Promise<Answer> }> {
+  const leave =
+    caller.kind === "tenant" && route.body !== undefined
+      ? deps.throttle.takeBody(caller.tenant, bytesAtMost(request, route.body.maxBytes), visit.log)
+      : undefined;
+  try {
+    return { answer: route.handle(deps, await inputOf(route, deps, request), caller, visit) };
   } finally {
     leave?.();
   }

@@ -1,15 +1,19 @@
-import { Problem } from "../errors.ts";
+import { Problem, type ProblemCode } from "../errors.ts";
 import type { HeldCalls } from "../job/intake/held-call.ts";
-import { MAX_TENANT_SHARE_IN_FLIGHT, TURNED_AWAY_LOG_EVERY_MS } from "../limits.ts";
+import { MAX_UNKNOWN_CALLERS, PARSED_BYTES_PER_BYTE, TURNED_AWAY_LOG_EVERY_MS } from "../limits.ts";
 import type { Log } from "../log.ts";
+import { mayTake, ONE_HALF, THREE_QUARTERS } from "../part.ts";
 import type { Tenant } from "../tenant/tenants.ts";
 import { type Bucket, type BucketLimits, takeToken } from "../tenant/token-bucket.ts";
+import type { Visit } from "./route.ts";
 
 export interface ThrottleDeps {
   /** Requests of tenants that this instance works on at once. */
   readonly maxInFlight: number;
   /** Calls that this instance holds until a job's end, besides. */
   readonly maxHeld: number;
+  /** Memory for what bodies are parsed into. */
+  readonly maxBodyBytes: number;
   /** For a tenant whose `limits` say nothing; 0: no limit. */
   readonly submitsPerSecond: number;
   readonly clock: { monotonic(): number };
@@ -17,58 +21,64 @@ export interface ThrottleDeps {
 
 /**
  * Turns away what is too much, before anything is read, stored or sent. Each instance counts for itself: asking the
- * others first would take longer than the work it refuses. Only counts are remembered, so it recovers at once. A held
- * call is not work: while it waits, it does not count as a request in flight.
+ * others first would take longer than the work it refuses. Only counts are remembered, so it recovers at once. Of
+ * everything a tenant has a part, which leaves something to others. A held call is not work: while it waits, it does not
+ * count as a request in flight.
  */
 export interface Throttle extends HeldCalls {
-  /** Lets a request in; the function returned must be called once it has been answered. @throws Problem too_many_requests */
-  enter(log: Log): () => void;
-  /** The same for one tenant's share, once it is known who calls. @throws Problem too_many_requests */
-  enterAs(tenant: Tenant, log: Log): () => void;
+  /** Lets in a request whose caller is not known yet; the function returned must be called once it is. @throws Problem service_busy */
+  enterUnknown(log: Log): () => void;
+  /** Lets in a tenant's request; the function returned must be called once it has been answered. @throws Problem too_many_requests */
+  enter(tenant: Tenant, log: Log): () => void;
+  /** A body of so many bytes is about to be parsed; the function returned must be called once what it was parsed into is gone. @throws Problem service_busy */
+  takeBody(tenant: Tenant, bytes: number, log: Log): () => void;
   /** @throws Problem too_many_requests */
   submit(tenant: Tenant, log: Log): void;
+  /** A question that costs the more the more there is, one at a time; the function returned must be called once it is answered. @throws Problem too_many_requests */
+  ask(tenant: Tenant, log: Log): () => void;
 }
 
 /** Requests take tens of milliseconds, but clients that all came back at once would be too many again. */
-const IN_FLIGHT_RETRY_AFTER_SECONDS = 1;
+const SOON_SECONDS = 1;
 
 export function createThrottle(deps: ThrottleDeps): Throttle {
-  const { maxInFlight, maxHeld, clock } = deps;
-  const maxOfTenant = Math.max(1, Math.floor(maxInFlight * MAX_TENANT_SHARE_IN_FLIGHT));
+  const { maxInFlight, maxHeld, maxBodyBytes, clock } = deps;
   const buckets = new Map<string, Bucket>();
-  const byTenant = new Map<string, number>();
-  const count = (id: string, change: 1 | -1) => {
-    const mine = (byTenant.get(id) ?? 0) + change;
-    if (mine === 0) byTenant.delete(id);
-    else byTenant.set(id, mine);
-  };
-  let inFlight = 0;
+  const inFlight = new Shares();
+  const bodies = new Shares();
+  const asking = new Set<string>();
+  let unknown = 0;
   const held = new HeldWaits();
   const refuse = refusals(clock);
   return {
-    enter(log) {
-      if (inFlight >= maxInFlight) {
-        throw refuse(
-          log,
-          "This instance is as busy as it can be.",
-          IN_FLIGHT_RETRY_AFTER_SECONDS,
-          "in_flight",
-          null,
-        );
+    enterUnknown(log) {
+      if (unknown >= MAX_UNKNOWN_CALLERS) {
+        const detail = `${unknown} requests wait until it is known who calls.`;
+        throw refuse(log, "service_busy", detail, SOON_SECONDS, "unknown_callers", null);
       }
-      inFlight++;
+      unknown++;
       return () => {
-        inFlight--;
+        unknown--;
       };
     },
-    enterAs({ id }, log) {
-      const mine = byTenant.get(id) ?? 0;
-      if (mine >= maxOfTenant) {
-        const detail = `${id} has ${mine} requests in flight on this instance; the rest is for others.`;
-        throw refuse(log, detail, IN_FLIGHT_RETRY_AFTER_SECONDS, "tenant_in_flight", id);
+    enter({ id }, log) {
+      const free = maxInFlight - inFlight.all;
+      if (free < 1) {
+        const detail = "This instance is as busy as it can be.";
+        throw refuse(log, "too_many_requests", detail, SOON_SECONDS, "in_flight", null);
       }
-      count(id, 1);
-      return () => count(id, -1);
+      const mine = inFlight.of(id);
+      if (!mayTake(1, mine, free, THREE_QUARTERS)) {
+        const detail = `${id} has ${mine} requests in flight on this instance; the rest is for others.`;
+        throw refuse(log, "too_many_requests", detail, SOON_SECONDS, "tenant_in_flight", id);
+      }
+      return inFlight.take(id, 1);
+    },
+    takeBody({ id }, bytes, log) {
+      const memory = bytes * PARSED_BYTES_PER_BYTE;
+      if (mayTake(memory, bodies.of(id), maxBodyBytes - bodies.all, ONE_HALF)) return bodies.take(id, memory);
+      const detail = "As many bytes of requests are being read as this instance can hold.";
+      throw refuse(log, "service_busy", detail, SOON_SECONDS, "bodies", id);
     },
     submit(tenant, log) {
       const limits = limitsOf(tenant, deps.submitsPerSecond);
@@ -77,27 +87,66 @@ export function createThrottle(deps: ThrottleDeps): Throttle {
       buckets.set(tenant.id, taken.bucket);
       if (taken.taken) return;
       const detail = `${tenant.id} may submit ${limits.perSecond} jobs a second, ${limits.burst} at once.`;
-      throw refuse(log, detail, Math.ceil(taken.waitMs / 1000), "submits", tenant.id);
+      throw refuse(log, "too_many_requests", detail, Math.ceil(taken.waitMs / 1000), "submits", tenant.id);
+    },
+    ask({ id }, log) {
+      if (asking.has(id)) {
+        const detail = `Another question of ${id} is being answered.`;
+        throw refuse(log, "too_many_requests", detail, SOON_SECONDS, "questions", id);
+      }
+      asking.add(id);
+      return () => void asking.delete(id);
     },
     beginWait({ id }, endEarly) {
-      if (held.size >= maxHeld) held.endOne();
+      const free = maxHeld - held.size;
+      if (free < 1) held.endOne();
+      else if (!mayTake(1, held.of(id), free, THREE_QUARTERS)) held.endOne(id);
       const leave = held.add(id, endEarly);
-      inFlight--;
-      count(id, -1);
+      const back = inFlight.lend(id);
       return () => {
         leave();
-        // Only the answer is left to write: nothing to refuse it for.
-        inFlight++;
-        count(id, 1);
+        back();
       };
     },
   };
+}
+
+/** What tenants have of something, and all together. */
+class Shares {
+  readonly #byTenant = new Map<string, number>();
+  all = 0;
+
+  of(id: string): number {
+    return this.#byTenant.get(id) ?? 0;
+  }
+
+  /** The function returned gives it back. */
+  take(id: string, amount: number): () => void {
+    this.#add(id, amount);
+    return () => this.#add(id, -amount);
+  }
+
+  /** One of it is not used for a while, until the function returned is called: there is nothing to refuse that for. */
+  lend(id: string): () => void {
+    return this.take(id, -1);
+  }
+
+  #add(id: string, amount: number): void {
+    this.all += amount;
+    const mine = this.of(id) + amount;
+    if (mine === 0) this.#byTenant.delete(id);
+    else this.#byTenant.set(id, mine);
+  }
 }
 
 /** Calls that wait, by tenant, the longest first. */
 class HeldWaits {
   readonly #byTenant = new Map<string, Set<() => void>>();
   size = 0;
+
+  of(tenant: string): number {
+    return this.#byTenant.get(tenant)?.size ?? 0;
+  }
 
   add(tenant: string, endEarly: () => void): () => void {
     const mine = this.#byTenant.get(tenant) ?? new Set();
@@ -106,13 +155,17 @@ class HeldWaits {
     return () => this.#remove(tenant, mine, endEarly);
   }
 
-  /** The one that has waited longest, of the tenant that holds most: a new one waits in its place. */
-  endOne(): void {
-    const [most] = [...this.#byTenant].sort(([, a], [, b]) => b.size - a.size);
-    const [longest] = most?.[1] ?? [];
-    if (most === undefined || longest === undefined) return;
-    this.#remove(...most, longest);
+  /** The one that has waited longest, of that tenant or the one that holds most: a new one waits in its place. */
+  endOne(tenant = this.#mostOf()): void {
+    const mine = this.#byTenant.get(tenant);
+    const [longest] = mine ?? [];
+    if (mine === undefined || longest === undefined) return;
+    this.#remove(tenant, mine, longest);
     longest();
+  }
+
+  #mostOf(): string {
+    return [...this.#byTenant].sort(([, a], [, b]) => b.size - a.size)[0]?.[0] ?? "";
   }
 
   #remove(tenant: string, mine: Set<() => void>, endEarly: () => void): void {
@@ -120,6 +173,20 @@ class HeldWaits {
     this.size--;
     if (mine.size === 0) this.#byTenant.delete(tenant);
   }
+}
+
+/** What a throttle counts waits with, where a client that leaves ends its own. */
+export function heldCallsOf(throttle: HeldCalls, { onLeft }: Pick<Visit, "onLeft">): HeldCalls {
+  return {
+    beginWait(tenant, endEarly) {
+      const endWait = throttle.beginWait(tenant, endEarly);
+      const forget = onLeft?.(endEarly);
+      return () => {
+        forget?.();
+        endWait();
+      };
+    },
+  };
 }
 
 /** Undefined: no limit. Without a burst, a second's worth. */
@@ -135,6 +202,7 @@ function refusals(clock: { monotonic(): number }) {
   let unlogged = 0;
   return (
     log: Log,
+    code: ProblemCode,
     detail: string,
     retryAfterSeconds: number,
     limit: string,
@@ -147,6 +215,6 @@ function refusals(clock: { monotonic(): number }) {
       loggedAtMs = nowMs;
       unlogged = 0;
     }
-    return new Problem("too_many_requests", detail, { retryAfterSeconds });
+    return new Problem(code, detail, { retryAfterSeconds });
   };
 }

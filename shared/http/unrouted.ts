@@ -1,5 +1,5 @@
 import { Problem } from "../errors.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, OWN_HEADERS } from "./answer.ts";
 import type { Door } from "./door.ts";
 import type { RouteContract } from "./route.ts";
 
@@ -21,7 +21,11 @@ export function unrouted(
       : new Problem("method_not_allowed", `${request.method} is not served here.`);
   const { status, headers, body } = doorOf(pathname).refusal(problem, requestId);
   const allow = allowed.length === 0 ? {} : { allow: allowed.sort().join(", ") };
-  return { status, headers: { ...headers, ...allow, "x-request-id": requestId }, ...(body && { body }) };
+  return {
+    status,
+    headers: { ...OWN_HEADERS, ...headers, ...allow, "x-request-id": requestId },
+    ...(body && { body }),
+  };
 }
 
 /** As the host routes: literals without regard to case, a parameter takes one segment that is not empty. */

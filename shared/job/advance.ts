@@ -1,4 +1,5 @@
 import type { Over } from "../budget/account.ts";
+import { decimalOf, unitsOf } from "../decimal.ts";
 import type { JobErrorCode } from "../errors.ts";
 import type { Catalogue, Deployment } from "../model/catalogue.ts";
 import { type Choice, chooseDeployment } from "../model/choice.ts";
@@ -85,12 +86,14 @@ export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
   const dueMs = Math.max(job.not_before_ms ?? 0, backOffEndMs(job, c));
   if (c.nowMs < dueMs) return { draft, next: "nudge", atMs: dueMs };
 
-  const inLine = job.waiting?.for === "quota" && c.dispatch.granted === undefined ? job.waiting : undefined;
-  if (inLine !== undefined && c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS)
+  const inLine = job.waiting?.for === "quota" ? job.waiting : undefined;
+  const isGranted = c.dispatch.granted !== undefined;
+  if (inLine !== undefined && !isGranted && c.dispatch.late && job.deadline_ms - c.nowMs < LATE_AT_MOST_MS)
     return tooLate(draft, c);
   const choice = choose(job, job.tried, c);
   if (job.coalesce !== undefined && needsOperator(choice, c)) return unserved(draft, c, choice.reason);
-  if (inLine !== undefined && isOfLine(choice, inLine))
+  const goes = isGranted && choice.kind === "call";
+  if (inLine !== undefined && !goes && isOfLine(choice, inLine))
     return stay({ draft, next: "wait", deployments: inLine.deployments }, c, inLine.revision);
   if (c.over !== undefined && costs(choice)) return overBudget(draft, c, c.over);
   switch (choice.kind) {
@@ -101,8 +104,17 @@ export function advance(draft: Draft<Queued>, c: Circumstances): Plan {
         ? switchedOff(draft, c, choice.reason)
         : waitForQuota(draft, c, choice);
     case "none":
-      return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.detail);
+      return noneLeft(draft, c, choice);
   }
+}
+
+function noneLeft(
+  draft: Draft<Queued>,
+  c: Circumstances,
+  choice: Extract<Choice, { kind: "none" }> | TenantGone,
+): Plan {
+  if (choice.reason === "too_dear") return tooDear(draft, c, choice.passedOver);
+  return choice.reason === "all_refused" ? turnedAway(draft, c) : withdrawn(draft, c, choice.detail);
 }
 
 function isExhausted(job: Job, c: Pick<Circumstances, "maxAttempts" | "maxLostAttempts">): boolean {
@@ -147,11 +159,19 @@ export function choose(job: Job, tried: readonly string[], c: Circumstances): Ch
     refusedBy: job.refused_by,
     tried,
     waitCause: c.waitCause,
+    costLeft: costLeftOf(job),
     nowMs: c.nowMs,
     latencyMs: c.latencyMs,
     // The number that the attempt will have: the same draw however often the job is looked at before.
     seed: `${job.job_id}/${job.attempts + 1}`,
   });
+}
+
+/** What a job's next attempt may cost; undefined: whatever. */
+function costLeftOf({ max_cost, cost, may_have_cost }: Job): bigint | undefined {
+  if (max_cost === undefined) return undefined;
+  const spent = [cost?.amount ?? "0", ...Object.values(may_have_cost ?? {})];
+  return spent.reduce((left, amount) => left - unitsOf(amount), unitsOf(max_cost));
 }
 
 type QuotaChoice = Extract<Choice, { kind: "wait"; deployments: unknown }>;
@@ -297,6 +317,13 @@ function turnedAway(draft: Draft<Queued>, c: Circumstances): Plan {
   const last = draft.job.last_failure ?? "no deployment said why";
   const message = `Every deployment of ${draft.job.model} turned the job away; the last one: ${last}`;
   return ended(draft, c, "failed", "no_deployment_available", message);
+}
+
+function tooDear(draft: Draft<Queued>, c: Circumstances, why: string): Plan {
+  const { max_cost } = draft.job;
+  const left = decimalOf(costLeftOf(draft.job) ?? 0n);
+  const message = `${left} of the max_cost ${max_cost} is left, and another attempt may cost more: ${why}.`;
+  return ended(draft, c, "failed", "max_cost_reached", message);
 }
 
 /** Its client waits on its connection, and what it waits for comes in minutes or days: better told at once. */

@@ -1,9 +1,9 @@
+import { NOTHING_SPENT, type Spent } from "../budget/account.ts";
 import { bytesTooMany } from "../content/content.ts";
 import type { JobErrorCode } from "../errors.ts";
 import { MAX_RETRY_AFTER_SECONDS } from "../limits.ts";
-import { billOfCall } from "../model/bill.ts";
+import { billOfCall, mostCostOf } from "../model/bill.ts";
 import type { Deployment } from "../model/catalogue.ts";
-import type { Cost } from "../model/cost.ts";
 import {
   backOffMs,
   billedOf,
@@ -14,6 +14,7 @@ import {
   spentBackOffMs,
   type TurnedAway,
 } from "../model/outcome.ts";
+import type { RequestAsk } from "../model/request-ask.ts";
 import { type Illness, isIllness } from "../model/wait-cause.ts";
 import {
   advance,
@@ -25,7 +26,7 @@ import {
   unserved,
 } from "./advance.ts";
 import { end } from "./ending/end.ts";
-import type { InProgress, Job, StoredResponse } from "./job.ts";
+import type { InProgress, Job, Setbacks, StoredResponse } from "./job.ts";
 import { type CallFacts, draftOf, failAttempt } from "./life-cycle.ts";
 import { INSTANCE_ENDING } from "./running-jobs.ts";
 
@@ -33,24 +34,31 @@ import { INSTANCE_ENDING } from "./running-jobs.ts";
 export interface EndedCall {
   readonly outcome: Outcome;
   readonly deployment: Deployment;
+  readonly ask: RequestAsk;
   readonly latencyMs: number;
 }
 
-/** What a call cost, where that is known. */
-export function costOfCall({ outcome, deployment }: EndedCall): Cost | null {
+/** What a call spends of its tenant's budget. */
+export function spentIn({ outcome, deployment, ask }: EndedCall): Spent {
   const bill = billOfCall(outcome, deployment.price);
-  return bill !== undefined && "cost" in bill ? bill.cost : null;
+  if (bill === undefined) return NOTHING_SPENT;
+  if ("unknown" in bill) return { cost: null };
+  const output = "usage" in outcome ? (outcome.usage?.output_tokens ?? null) : null;
+  const answerTokens =
+    output === null ? {} : { answerTokens: Math.ceil(output / Math.max(1, ask.tokens.answers)) };
+  return { cost: bill.cost.amount, ...answerTokens };
 }
 
 /** What a call's record says of it: its tokens, what they cost, the lab's words and the answer's hash. */
-export function callFacts({ outcome, deployment, latencyMs }: EndedCall): CallFacts {
-  const bill = billOfCall(outcome, deployment.price) ?? { cost: null };
+export function callFacts({ outcome, deployment, ask, latencyMs }: EndedCall): CallFacts {
+  const bill = billOfCall(outcome, deployment.price) ?? { cost: null, free: true as const };
+  const unknown = () => ({ cost: null, mayHaveCost: mostCostOf(ask, deployment).amount });
   return {
     outcome: outcome.kind,
     usage: "usage" in outcome ? outcome.usage : null,
-    ...("cost" in bill ? { cost: bill.cost } : { cost: null, costUnknown: bill.unknown }),
+    ...("cost" in bill ? bill : { ...unknown(), costUnknown: bill.unknown }),
     ...(outcome.labCost === undefined ? {} : { labCost: outcome.labCost }),
-    ...("message" in outcome ? { message: outcome.message } : {}),
+    ...("message" in outcome ? { message: outcome.trailMessage ?? outcome.message } : {}),
     latencyMs,
     responseSha256: outcome.responseSha256 ?? null,
   };
@@ -175,7 +183,9 @@ const spends = (outcome: Outcome) => billedOf(outcome) !== "no";
  */
 function setBack(job: InProgress, call: EndedCall, c: Circumstances, illness: Illness): Plan {
   const { outcome, deployment } = call;
-  const { job_id, lease, setbacks = { pauses: 0, since_ms: c.nowMs, last_ms: lease.started_at_ms } } = job;
+  const { job_id, lease, setbacks: before } = job;
+  const first: Setbacks = { pauses: 0, since_ms: c.nowMs, last_ms: lease.started_at_ms };
+  const setbacks = before === undefined || before.refused === true ? first : before;
   const isOwn = isPerhapsTheJobs(outcome) && c.hasServedOthers(deployment.name, job_id, setbacks.last_ms);
   const tried = [...job.tried, deployment.name];
   const another = hasUntried(job, tried, c);
@@ -242,22 +252,40 @@ function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boole
   return choice.deployments.some(({ name }) => !tried.includes(name));
 }
 
-/** 429: quota knows by now that the deployment is to be left alone; another target, or wait, and no attempt is spent. */
+/** Refused again though others went through meanwhile: that says nothing of the deployment. */
+export function isRefusedAlone(
+  { job_id, setbacks }: Job,
+  { outcome, deployment }: EndedCall,
+  hasServedOthers: Circumstances["hasServedOthers"],
+): boolean {
+  if (outcome.kind !== "rate_limited" || setbacks?.refused !== true) return false;
+  return hasServedOthers(deployment.name, job_id, setbacks.last_ms);
+}
+
+/**
+ * 429: another target, or wait in line, for quota knows by now that the deployment is to be left alone. A job that is
+ * alone in being refused waits by itself, longer each time. No attempt is spent.
+ */
 function rateLimited(
   job: InProgress,
   call: EndedCall,
   c: Circumstances,
-  { message }: Extract<Outcome, { kind: "rate_limited" }>,
+  { message, retryAfterMs }: Extract<Outcome, { kind: "rate_limited" }>,
 ): Plan {
+  const isAlone = isRefusedAlone(job, call, c.hasServedOthers);
+  const { pauses = 0, since_ms = c.nowMs } = job.setbacks?.refused === true ? job.setbacks : {};
+  const askedMs = boundedWaitMs((retryAfterMs ?? 0) * 2 ** pauses);
+  const waits = isAlone && !hasUntried(job, [...job.tried, call.deployment.name], c);
+  const retryAtMs = waits ? Math.ceil(c.nowMs + Math.max(backOffMs(pauses + 1, c.random), askedMs)) : null;
   const draft = failAttempt(draftOf(job), callFacts(call), {
     nowMs: c.nowMs,
     actor: c.actor,
     reason: "rate_limited",
     failure: `${call.deployment.name}: ${message}`,
-    retryAtMs: null,
-    wakeAtMs: queuedWakeAtMs(job, c.nowMs, c.nudgeGraceMs),
+    retryAtMs,
+    wakeAtMs: queuedWakeAtMs(job, retryAtMs ?? c.nowMs, c.nudgeGraceMs),
     spent: false,
-    setbacks: undefined,
+    setbacks: { pauses: pauses + (isAlone ? 1 : 0), since_ms, last_ms: c.nowMs, refused: true },
   });
   return advance(draft, c);
 }

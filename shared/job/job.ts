@@ -89,8 +89,16 @@ export interface JobFacts {
   readonly cost: Cost | null;
   /** Why an attempt's cost is not in that sum, by attempt. Absent: none, or stored before there was this field. */
   readonly unknown_costs?: Readonly<Record<string, CostUnknown>>;
+  /** The most that it may cost, all attempts together; decimal. Absent: whatever. */
+  readonly max_cost?: string;
+  /** With `max_cost`, what attempts of unknown cost may have cost at most, by attempt; decimals. Absent: none. */
+  readonly may_have_cost?: Readonly<Record<string, string>>;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */
   readonly last_failure: string | null;
+  /** Its trace, as W3C writes it: all that is told of the job is under that span; absent: it is not traced. */
+  readonly traceparent?: string;
+  /** The span of the caller's that the job's own is under; absent: it began the trace. */
+  readonly caller_span_id?: string;
   /** The ended job whose dead letter an operator made this one of; absent: none. */
   readonly redriven_from?: string;
   /**
@@ -102,14 +110,16 @@ export interface JobFacts {
   readonly joined_by?: string;
   readonly audit_seq: number;
   readonly audit_hash: string;
-  /**
-   * When the audit trail goes, as a whole; null: never. Set by the store when the job is accepted; jobs stored before
-   * there was this field go by the setting.
-   */
+  /** When the audit trail goes, as a whole; null: never. Absent in jobs stored before there was this field: by the setting. */
   readonly audit_until_ms?: number | null;
+  /** When request and response go. Absent as above. */
+  readonly content_until_ms?: number;
   /** What else its stored item holds, its version first: a neighbouring version's fields survive a read and a write. */
   readonly others: Readonly<Record<string, unknown>>;
 }
+
+/** What a job's item keeps of its trace. */
+export type TraceFields = Pick<JobFacts, "traceparent" | "caller_span_id">;
 
 /** Failures in a row that were a deployment's. Times in Unix ms. */
 export interface Setbacks {
@@ -117,6 +127,8 @@ export interface Setbacks {
   readonly pauses: number;
   readonly since_ms: number;
   readonly last_ms: number;
+  /** They were refusals for its rate (429). */
+  readonly refused?: boolean;
   /** Whether all since the last pause were what only an operator can cure; absent: an older version did not say. */
   readonly needs_operator?: boolean;
 }

@@ -28,6 +28,8 @@ export interface Draft<J extends Job = Job> {
   /** Content to be deleted in the same batch, as far as it has not lapsed. */
   readonly erase?: readonly ("request" | "response")[];
   readonly outbox?: readonly OutboxItem[];
+  /** The job as it was before the first of the records. */
+  readonly from?: Job;
 }
 
 export function draftOf<J extends Job>(job: J): Draft<J> {
@@ -39,7 +41,7 @@ export function recorded<J extends Job>(draft: Draft, nowMs: number, entry: Audi
   const { audit_seq: seq, audit_hash: hash, job_id } = draft.job;
   const record = nextRecord({ seq, hash }, job_id, nowMs, entry);
   return {
-    ...draft,
+    ...{ from: draft.job, ...draft },
     job: { ...job, audit_seq: record.seq, audit_hash: record.hash },
     records: [...draft.records, record],
   };
@@ -62,6 +64,10 @@ export interface CallFacts {
   readonly cost: Cost | null;
   /** Why its cost is not known; absent: it is, or nothing is billed. */
   readonly costUnknown?: CostUnknown;
+  /** With that, the most that it may have cost; decimal. Absent: not even that is known. */
+  readonly mayHaveCost?: string;
+  /** It was certainly not billed, whatever was feared before. */
+  readonly free?: true;
   readonly labCost?: Cost;
   /** The lab's words; absent: it succeeded. */
   readonly message?: string;
@@ -171,17 +177,31 @@ const MAX_UNKNOWN_COSTS = 16;
 export function withCost(
   job: Job,
   attempt: number,
-  call: Pick<CallFacts, "cost" | "costUnknown">,
-): Pick<JobFacts, "cost" | "unknown_costs"> {
-  const { [attempt]: known, ...others } = job.unknown_costs ?? {};
-  const unknown = call.cost === null ? (call.costUnknown ?? known) : undefined;
-  const all = Object.entries(unknown === undefined ? others : { ...others, [attempt]: unknown });
+  call: Pick<CallFacts, "cost" | "costUnknown" | "mayHaveCost" | "free">,
+): Pick<JobFacts, "cost" | "unknown_costs" | "may_have_cost"> {
+  const { max_cost, unknown_costs, may_have_cost } = job;
+  const isKnown = call.cost !== null || call.free === true;
+  const said = <T>(now: T | undefined, before: Readonly<Record<string, T>> | undefined) =>
+    byAttempt(before, attempt, isKnown ? undefined : (now ?? before?.[attempt]));
+  const unknown = said(call.costUnknown, unknown_costs);
+  const most = max_cost === undefined ? undefined : said(call.mayHaveCost, may_have_cost);
   return {
     cost: addCosts(job.cost, call.cost),
-    ...(all.length === 0 && job.unknown_costs === undefined
-      ? {}
-      : { unknown_costs: Object.fromEntries(all.slice(-MAX_UNKNOWN_COSTS)) }),
+    ...(unknown === undefined ? {} : { unknown_costs: unknown }),
+    ...(most === undefined ? {} : { may_have_cost: most }),
   };
+}
+
+/** What is said of each attempt, with what is said of this one now; undefined: there is nothing, and was not before. */
+function byAttempt<T>(
+  before: Readonly<Record<string, T>> | undefined,
+  attempt: number,
+  said: T | undefined,
+): Readonly<Record<string, T>> | undefined {
+  if (before === undefined && said === undefined) return undefined;
+  const { [attempt]: _, ...others } = before ?? {};
+  const all = Object.entries(said === undefined ? others : { ...others, [attempt]: said });
+  return Object.fromEntries(all.slice(-MAX_UNKNOWN_COSTS)) as Record<string, T>;
 }
 
 /** How a failed attempt leaves the job for the next one. */
@@ -238,7 +258,10 @@ export function loseAttempt(
     reason: requeue.reason,
     estimate,
   };
-  const sums = withCost(job, job.attempts, { cost: null, costUnknown: "worker_lost" });
+  const sums = withCost(job, job.attempts, {
+    ...{ cost: null, costUnknown: "worker_lost" },
+    ...(estimate === null ? {} : { mayHaveCost: estimate.amount }),
+  });
   return recorded(draft, requeue.nowMs, entry, { ...requeued(job, requeue), ...sums });
 }
 
@@ -299,10 +322,11 @@ const ERASED = "Erased with the request and the response.";
 /** An ended job's request and response are erased, and what else came from its tenant or repeats it; its trail stays. */
 export function deleteContent(draft: Draft<Ended>, by: { nowMs: number; actor: string }): Draft<Ended> {
   const { job } = draft;
+  const { incomplete: _, ...kept } = job;
   const entry: AuditEntry = { event: "content_deleted", actor: by.actor };
   return {
     ...recorded(draft, by.nowMs, entry, {
-      ...job,
+      ...kept,
       ...{ has_response: false, content_deleted: true, content_deleted_at_ms: by.nowMs },
       ...{ metadata: {}, last_failure: null },
       error: job.error && { ...job.error, message: ERASED },

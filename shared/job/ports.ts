@@ -3,7 +3,7 @@ import type { Grant } from "../quota/grant.ts";
 import type { Status } from "../status.ts";
 import type { JobKey, Stored, UnreadableItem, WriteResult } from "../store.ts";
 import type { Accepted } from "./intake/accept.ts";
-import type { Job, StoredRequest, StoredResponse } from "./job.ts";
+import type { Job, StoredRequest, StoredResponse, TraceFields } from "./job.ts";
 import type { Draft } from "./life-cycle.ts";
 
 /** What the pipeline needs of the world; shared/azure implements it on Cosmos DB and Service Bus. */
@@ -14,6 +14,12 @@ export interface ListFilter {
   readonly limit: number;
   /** Only jobs that come after this one in the list. */
   readonly after?: { readonly created_at_ms: number; readonly job_id: string } | undefined;
+}
+
+/** Whether a job is traced is decided once, when it is accepted. */
+export interface Traces {
+  /** @param caller the `traceparent` of whoever submits it */
+  begin(caller: string | undefined): TraceFields;
 }
 
 /**
@@ -107,19 +113,26 @@ export interface Nudges {
 
 /** Where dead letters are kept for the operator. Every method throws StoreUnavailable. */
 export interface DeadLetters {
-  /** The same letter kept twice is one, and keeps what has become of it. */
-  keep(letter: DeadLetter): Promise<void>;
+  /** The same letter kept twice is one, and keeps what has become of it. False: it was kept before. */
+  keep(letter: DeadLetter): Promise<boolean>;
   read(id: string): Promise<DeadLetter | undefined>;
   /** Newest first. */
   list(filter: DeadLetterFilter): Promise<{ letters: readonly DeadLetter[]; hasMore: boolean }>;
-  /** How many are kept, how many of them nobody has redriven yet, and when the newest came. */
+  /** How many a filter finds. */
+  matching(filter: Omit<DeadLetterFilter, "limit" | "after">): Promise<number>;
+  /** How many are kept, how many of them nobody has redriven or dismissed, and when the newest came. */
   count(): Promise<{ kept: number; untouched: number; newestAtMs: number | null }>;
 }
 
 export interface DeadLetterFilter {
   readonly tenantId?: string | undefined;
   readonly jobId?: string | undefined;
+  /** As Service Bus gave it. */
+  readonly reason?: string | undefined;
+  /** Only letters that are older. */
+  readonly beforeMs?: number | undefined;
   readonly redriven?: boolean | undefined;
+  readonly dismissed?: boolean | undefined;
   readonly limit: number;
   /** Only letters that come after this one in the list. */
   readonly after?: Pick<DeadLetter, "id" | "at_ms"> | undefined;
@@ -136,6 +149,8 @@ export interface DeadLetter {
   readonly at_ms: number;
   /** What an operator made of it last; absent: nothing yet. */
   readonly redriven?: Redriven;
+  /** Who said that nothing needs to be done. */
+  readonly dismissed?: { readonly actor: string; readonly at_ms: number };
 }
 
 export interface Redriven {

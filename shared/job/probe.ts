@@ -19,14 +19,16 @@ const PROBE_MS = 30_000;
 
 /**
  * Lets the job that waits longest for a deployment that is ill go there now, past its breaker and its line.
+ * @param unlike whose call failed there last: another tenant's job goes first
  * @throws Problem none_waits
  */
-export async function probe(deps: ProbeDeps, deployment: string): Promise<JobKey> {
+export async function probe(deps: ProbeDeps, deployment: string, unlike?: string): Promise<JobKey> {
   const { liveJobs, releases, clock } = deps;
   const nowMs = clock.now();
   const jobs = await liveJobs.soonest(MAX_STATUS_JOBS);
   const waiting = jobs.filter((job) => isForProbe(job, deployment, nowMs));
-  const [first] = waiting.sort((a, b) => a.created_at_ms - b.created_at_ms);
+  waiting.sort((a, b) => a.created_at_ms - b.created_at_ms);
+  const first = waiting.find(({ tenant_id }) => tenant_id !== unlike) ?? waiting[0];
   if (first === undefined) throw new Problem("none_waits", `No job waits for ${deployment} to be well.`);
   const taken = { tokens: 0, at_ms: nowMs, spent_requests: 0, spent_tokens: 0 };
   const grant: Grant = {

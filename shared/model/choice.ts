@@ -1,4 +1,6 @@
+import { unitsOf } from "../decimal.ts";
 import type { Tenant } from "../tenant/tenants.ts";
+import { mostCostOf } from "./bill.ts";
 import type { Deployment, Model, Target } from "./catalogue.ts";
 import { protocolOf } from "./protocol/protocols.ts";
 import type { RequestAsk } from "./request-ask.ts";
@@ -17,6 +19,8 @@ export interface ChoiceInput extends Pick<StrategyInput, "seed" | "latencyMs"> {
   /** Why a call of a deployment must wait; undefined: it may go now. */
   readonly waitCause: (deployment: string) => WaitCause | undefined;
   readonly nowMs: number;
+  /** What its next call may cost at most, in units of 10^-18; absent: whatever. */
+  readonly costLeft?: bigint | undefined;
 }
 
 export type Choice =
@@ -46,7 +50,9 @@ export type NoChoice =
   | "model_not_allowed"
   | "endpoint_not_supported"
   | "capability_not_supported"
-  | "all_refused";
+  | "all_refused"
+  /** Each that could serve it may cost more than is left. */
+  | "too_dear";
 
 /** Which deployment serves a request: the first, by the route's strategy, that may, can, and is free to. */
 export function chooseDeployment(input: ChoiceInput): Choice {
@@ -70,7 +76,7 @@ export function chooseDeployment(input: ChoiceInput): Choice {
 }
 
 /** Why a deployment cannot serve this request at all. Those further down the list came nearer to serving it. */
-const HINDRANCES = ["denied", "endpoint", "ability", "refused"] as const;
+const HINDRANCES = ["denied", "endpoint", "ability", "refused", "cost"] as const;
 interface Hindrance {
   readonly kind: (typeof HINDRANCES)[number];
   readonly why: string;
@@ -81,6 +87,7 @@ const NO_CHOICE: Readonly<Record<Hindrance["kind"], NoChoice>> = {
   endpoint: "endpoint_not_supported",
   ability: "capability_not_supported",
   refused: "all_refused",
+  cost: "too_dear",
 };
 
 function hindranceOf(d: Deployment, input: ChoiceInput): Hindrance | undefined {
@@ -91,6 +98,10 @@ function hindranceOf(d: Deployment, input: ChoiceInput): Hindrance | undefined {
   const inability = inabilityOf(d, ask);
   if (inability !== undefined) return { kind: "ability", why: inability };
   if (input.refusedBy.includes(d.name)) return { kind: "refused", why: "turned it away" };
+  if (input.costLeft !== undefined) {
+    const { amount, currency } = mostCostOf(ask, d);
+    if (unitsOf(amount) > input.costLeft) return { kind: "cost", why: `may cost ${amount} ${currency}` };
+  }
   return undefined;
 }
 

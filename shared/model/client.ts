@@ -1,11 +1,12 @@
 import type { TokenCredential } from "@azure/identity";
-import { Agent, type Dispatcher } from "undici";
+import type { Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import {
   type BodyLimit,
   BodyTooLarge,
   type ExchangeOptions,
   exchange,
+  strictUtf8Text,
   utf8Text,
   type WholeAnswer,
 } from "../exchange.ts";
@@ -13,17 +14,21 @@ import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
 import { sha256Hex } from "../sha256.ts";
 import type { Deployment } from "./catalogue.ts";
+import { Connections } from "./connections.ts";
 import { decodedBody } from "./decoded-body.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { BrokenOff, Outcome, Retry } from "./outcome.ts";
+import { type BrokenOff, isDoubtful, isForOperators, type Outcome, type Retry } from "./outcome.ts";
 import type { AnswerEvent, AnswerStream, Pending } from "./protocol/protocol.ts";
 import { protocolOf } from "./protocol/protocols.ts";
+import { unquoted } from "./unquoted.ts";
 
 export interface ModelCall {
   readonly deployment: Deployment;
   readonly endpoint: Endpoint;
   /** The JSON text to send, byte for byte. */
   readonly body: string;
+  /** Whose: its connections are no other's. */
+  readonly tenantId: string;
   readonly jobId: string;
   readonly attempt: number;
   /** Aborts with the reason in words. */
@@ -42,6 +47,8 @@ export interface ModelClientDeps {
   readonly settings: Readonly<Record<string, string | undefined>>;
   readonly credential: () => TokenCredential;
   readonly clock: Clock;
+  /** How a job is named to a lab. @throws StoreUnavailable */
+  readonly jobName: (provider: string, jobId: string) => Promise<string>;
 }
 
 /** The most that is read of a refusal: some repeat the request, and give the reason before or after it. */
@@ -57,11 +64,12 @@ const MAX_POLL_FAILURES = 5;
  * not in the catalogue.
  */
 export function createModelClient(deps: ModelClientDeps): ModelClient & { close(): Promise<void> } {
-  // undici's own time-outs for headers and body are 5 minutes; a reasoning call may take half an hour.
-  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0, allowH2: false });
+  const connections = new Connections();
   return {
     async call(call) {
-      const { signal, deployment } = call;
+      const { signal, deployment, tenantId } = call;
+      const { origin } = new URL(deployment.base_url);
+      const dispatcher = connections.of(tenantId, origin);
       const timeoutSeconds = deployment.timeout_seconds ?? MAX_CALL_SECONDS;
       const abort = new AbortController();
       const onAbort = () => abort.abort(signal.reason);
@@ -69,16 +77,17 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
       if (signal.aborted) onAbort();
       const cancelTimer = deps.clock.after(timeoutSeconds * 1000, () => abort.abort(CALL_TIMEOUT));
       const conversation = new Conversation(call, { ...deps, dispatcher, signal: abort.signal });
-      try {
-        return await conversation.outcome();
-      } catch (thrown) {
-        return failureOf(thrown, abort.signal, { ...conversation, timeoutSeconds });
-      } finally {
-        cancelTimer();
-        signal.removeEventListener("abort", onAbort);
-      }
+      const outcome = await conversation
+        .outcome()
+        .catch((thrown: unknown) => failureOf(thrown, abort.signal, conversation, timeoutSeconds))
+        .finally(() => {
+          cancelTimer();
+          signal.removeEventListener("abort", onAbort);
+        });
+      if (isDoubtful(outcome)) connections.retire(tenantId, origin, dispatcher);
+      return told(outcome, call.body);
     },
-    close: () => dispatcher.close(),
+    close: () => connections.close(),
   };
 }
 
@@ -93,6 +102,7 @@ class Conversation {
   /** Something of the answer was passed on. */
   isShown = false;
   #stream: AnswerStream | undefined;
+  #credential: string | null = null;
 
   constructor(call: ModelCall, deps: ModelClientDeps & { dispatcher: Dispatcher; signal: AbortSignal }) {
     this.#call = call;
@@ -126,12 +136,15 @@ class Conversation {
     const { deployment, endpoint, jobId, attempt } = this.#call;
     const { clock, dispatcher, signal } = this.#deps;
     const credential = await credentialFor(deployment, this.#deps, signal);
+    this.#credential = credential;
+    const name = await this.#deps.jobName(deployment.provider, jobId);
+    const callId = `${name}.${attempt}`;
     const answer = await exchange(
       dispatcher,
       {
         ...targetOf(deployment.base_url, request.path),
         method: request.method,
-        headers: { ...this.#protocol.headersFor(credential), ...namesOf(jobId, attempt) },
+        headers: { ...this.#protocol.headersFor(credential), ...namesOf(name, callId, attempt) },
         body: request.body,
       },
       {
@@ -139,31 +152,40 @@ class Conversation {
         onSend: () => {
           this.isSent = true;
         },
-        onData: this.#call.passOn && this.#passingOn(this.#call.passOn),
+        onData: this.#call.passOn && this.#passingOn(this.#call.passOn, callId),
       },
     );
-    if (this.#stream !== undefined) return this.#streamed(this.#stream, answer);
+    if (this.#stream !== undefined && !isForeign(answer, callId)) return this.#streamed(this.#stream, answer);
     const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);
     const { status } = answer;
-    const body = isThrough(status) ? utf8Text(bytes) : withoutCredential(utf8Text(bytes), credential);
+    if (isForeign(answer, callId)) return foreign(status);
+    const get = (header: string) => {
+      const value = headerOf(answer, header);
+      return value === null ? null : this.withoutCredential(value);
+    };
+    const text = isThrough(status) ? strictUtf8Text(bytes) : utf8Text(bytes);
     const nowMs = clock.now();
-    const meaning = this.#protocol.outcomeOf(
-      { status, headers: { get: (name) => headerOf(answer, name) }, body },
-      { endpoint, nowMs, ...(ticket === undefined ? {} : { ticket }) },
-    );
+    const meaning =
+      text === undefined
+        ? noText(status)
+        : this.#protocol.outcomeOf(
+            { status, headers: { get }, body: this.withoutCredential(text) },
+            { endpoint, nowMs, ...(ticket === undefined ? {} : { ticket }) },
+          );
     return meaning.kind === "pending"
       ? meaning
       : { ...meaning, answeredMs: nowMs, responseSha256: sha256Hex(bytes) };
   }
 
-  #passingOn(passOn: (event: AnswerEvent) => void): ExchangeOptions["onData"] {
+  #passingOn(passOn: (event: AnswerEvent) => void, callId: string): ExchangeOptions["onData"] {
     const decoder = new TextDecoder();
     return (chunk, status, headers) => {
-      if (!isThrough(status) || !String(headers["content-type"]).startsWith("text/event-stream")) return;
+      const isStream = String(headers["content-type"]).startsWith("text/event-stream");
+      if (!isThrough(status) || !isStream || isForeign({ headers }, callId)) return;
       this.#stream ??= this.#protocol.readStream();
       for (const event of this.#stream.take(decoder.decode(chunk, { stream: true }))) {
         this.isShown = true;
-        passOn(event);
+        passOn({ ...event, data: this.withoutCredential(event.data) });
       }
     };
   }
@@ -171,8 +193,9 @@ class Conversation {
   /** What was streamed is judged, hashed and kept as if it had come whole. */
   #streamed(stream: AnswerStream, answer: WholeAnswer): Outcome {
     const answeredMs = this.#deps.clock.now();
-    const body = stream.whole();
-    if (body === undefined) return { ...brokenOff("the stream ended before its answer", this), answeredMs };
+    const whole = stream.whole();
+    if (whole === undefined) return { ...brokenOff("the stream ended before its answer", this), answeredMs };
+    const body = this.withoutCredential(whole);
     const meaning = this.#protocol.outcomeOf(
       { status: answer.status, headers: { get: (name) => headerOf(answer, name) }, body },
       { endpoint: this.#call.endpoint, nowMs: answeredMs },
@@ -182,6 +205,16 @@ class Conversation {
     if (this.isShown || meaning.kind === "pending")
       return { ...brokenOff("message" in meaning ? meaning.message : meaning.kind, this), ...known };
     return { ...meaning, ...known };
+  }
+
+  /** What comes back is shown to the tenant, and some servers repeat the operator's key in it. */
+  withoutCredential(text: string): string {
+    const key = this.#credential;
+    if (key === null || key.length < LEAST_SECRET_CHARS) return text;
+    const forms = new Set([key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key), btoa(key)]);
+    let clean = text;
+    for (const form of forms) if (clean.includes(form)) clean = clean.replaceAll(form, "[credential]");
+    return clean;
   }
 
   /** Rejects with the signal's reason. */
@@ -204,10 +237,16 @@ class Conversation {
 
 /** Another deployment may still be asked only where nothing was passed on. */
 function brokenOff(message: string, { isShown }: { readonly isShown: boolean }): BrokenOff | Retry {
-  if (isShown) return { kind: "broken_off", message };
+  if (isShown) return { kind: "broken_off", statusCode: null, message };
   const fault = { reason: "broken_stream", statusCode: null, retryAfterMs: null, usage: null } as const;
   return { kind: "retry", message, billed: "maybe", ...fault };
 }
+
+/** An answer cannot be kept byte for byte as a text that it is not. */
+const noText = (statusCode: number): Retry => ({
+  ...{ kind: "retry", reason: "invalid_response", statusCode, message: "the answer is no UTF-8" },
+  ...{ retryAfterMs: null, billed: "maybe", usage: null },
+});
 
 /** The lab has taken the call, so one that cannot be fetched may be billed all the same. Undefined: it was fetched. */
 function faultOfFetch(fetched: Outcome | Pending): Retry | undefined {
@@ -225,14 +264,42 @@ function faultOfFetch(fetched: Outcome | Pending): Retry | undefined {
   };
 }
 
-/** Names the call in the labs' own logs. */
-function namesOf(jobId: string, attempt: number): Record<string, string> {
+/** Shorter ones are no secrets, and stand in other words. */
+const LEAST_SECRET_CHARS = 6;
+
+/** It names another request than ours: a proxy has mixed up two, or gives late what somebody else asked for. */
+function isForeign(answer: Pick<WholeAnswer, "headers">, callId: string): boolean {
+  const named = headerOf(answer, CALL_ID) ?? callId;
+  return named.split(",").some((each) => each.trim().toLowerCase() !== callId);
+}
+
+function foreign(statusCode: number): Retry {
+  const message = `HTTP ${statusCode}: the answer is another request's`;
+  const nothing = { retryAfterMs: null, billed: "maybe", usage: null } as const;
+  return { kind: "retry", reason: "foreign_answer", statusCode, message, ...nothing };
+}
+
+/** An outcome with the words that each may hear: the tenant a code where they are about the operator's affairs. */
+function told(outcome: Outcome, body: string): Outcome {
+  if (!("message" in outcome)) return outcome;
+  const words = unquoted(outcome.message, body);
+  if (!isForOperators(outcome))
+    return words === outcome.message ? outcome : { ...outcome, trailMessage: words };
+  const code = "cause" in outcome ? outcome.cause : "reason" in outcome ? outcome.reason : outcome.kind;
+  const message = outcome.statusCode === null ? code : `HTTP ${outcome.statusCode}: ${code}`;
+  return { ...outcome, message, operatorWords: words };
+}
+
+const CALL_ID = "x-ms-client-request-id";
+
+/** Names the call in the labs' own logs, to each lab otherwise: they cannot tell which calls are of one job. */
+function namesOf(jobName: string, callId: string, attempt: number): Record<string, string> {
   return {
     "user-agent": "Switchyard",
     // The bytes hashed are the bytes sent.
     "accept-encoding": "identity",
-    "x-ms-client-request-id": `${jobId}.${attempt}`,
-    "x-switchyard-job": jobId,
+    [CALL_ID]: callId,
+    "x-switchyard-job": jobName,
     "x-switchyard-attempt": String(attempt),
   };
 }
@@ -242,7 +309,7 @@ function targetOf(baseUrl: string, path: string): { origin: string; path: string
   return { origin, path: pathname.replace(/\/+$/, "") + path };
 }
 
-function headerOf({ headers }: WholeAnswer, name: string): string | null {
+function headerOf({ headers }: Pick<WholeAnswer, "headers">, name: string): string | null {
   const value = headers[name];
   return Array.isArray(value) ? value.join(", ") : (value ?? null);
 }
@@ -269,31 +336,31 @@ async function credentialFor(
   return token.token;
 }
 
-/** A refusal is shown to the tenant; some repeat the operator's key in it. */
-function withoutCredential(text: string, credential: string | null): string {
-  return credential ? text.replaceAll(credential, "[credential]") : text;
-}
-
 function failureOf(
   thrown: unknown,
   signal: AbortSignal,
-  {
-    isSent,
-    isShown,
-    timeoutSeconds,
-  }: { readonly isSent: boolean; readonly isShown: boolean; readonly timeoutSeconds: number },
+  conversation: Conversation,
+  timeoutSeconds: number,
 ): Outcome {
+  const { isSent, isShown } = conversation;
   if (thrown instanceof BodyTooLarge) return { kind: "too_large", bytes: thrown.limitBytes };
   const billed = isSent ? "maybe" : "no";
   if (signal.aborted && signal.reason !== CALL_TIMEOUT)
     return { kind: "aborted", reason: String(signal.reason), billed };
   const isLate = signal.aborted;
-  if (isShown) return { kind: "broken_off", message: isLate ? CALL_TIMEOUT : causeOf(thrown) };
+  if (isShown)
+    return {
+      kind: "broken_off",
+      statusCode: null,
+      message: isLate ? CALL_TIMEOUT : conversation.withoutCredential(causeOf(thrown)),
+    };
   return {
     kind: "retry",
     reason: isLate ? CALL_TIMEOUT : "network",
     statusCode: null,
-    message: isLate ? `no answer within ${timeoutSeconds} s` : causeOf(thrown),
+    message: isLate
+      ? `no answer within ${timeoutSeconds} s`
+      : conversation.withoutCredential(causeOf(thrown)),
     retryAfterMs: null,
     billed,
     usage: null,

@@ -22,7 +22,31 @@ export type Outcome = (
   readonly responseSha256?: string;
   /** What the lab itself says that the call costs; absent: nothing. */
   readonly labCost?: Cost;
+  /** `message` without what it repeats of the request, for the audit trail; absent: it repeats nothing. */
+  readonly trailMessage?: string;
+  /** The words that `message` only has a code for; absent: it has them. */
+  readonly operatorWords?: string;
 };
+
+/** What a lab says of these is about the operator's keys, roles and addresses, not about the job. */
+const OPERATORS_CAUSES: ReadonlySet<string> = new Set<TurnedAwayCause>([
+  "credential_refused",
+  "not_permitted",
+  "deployment_unknown",
+]);
+
+/** Whether a tenant is to hear a code in the place of the words. */
+export function isForOperators(outcome: Outcome): boolean {
+  if ("cause" in outcome) return OPERATORS_CAUSES.has(outcome.cause);
+  return outcome.kind === "retry" && (outcome.reason === "network" || outcome.reason === "not_fetched");
+}
+
+/** Whether the connection of such a call may yet bring what belongs to it: nothing else is to go over it. */
+export function isDoubtful(outcome: Outcome): boolean {
+  if (outcome.kind === "retry" || outcome.kind === "too_large" || outcome.kind === "aborted") return true;
+  if (outcome.kind === "broken_off") return true;
+  return outcome.statusCode === 408 || outcome.statusCode >= 500;
+}
 
 /**
  * Whether the lab bills for a call: `no`, certainly not; `maybe`, nobody can tell; `known`, it says what was used. A
@@ -111,6 +135,7 @@ export interface TooLarge {
 /** A stream ended before its answer did, and its beginning had been passed on: no other answer can follow it. */
 export interface BrokenOff {
   readonly kind: "broken_off";
+  readonly statusCode: null;
   readonly message: string;
 }
 

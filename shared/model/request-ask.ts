@@ -7,8 +7,10 @@ export interface RequestAsk {
   readonly endpoint: Endpoint;
   readonly capabilities: ReadonlySet<Capability>;
   readonly tokens: TokenEstimate;
+  /** No tokenizer makes more of its prompt; null: parts of that lie elsewhere. */
+  readonly promptTokensAtMost: number | null;
   /** The service tier it asks for; undefined: the ordinary one. */
   readonly serviceTier: string | undefined;
-  /** The parsed body, for what only a protocol can tell. */
-  readonly body: unknown;
+  /** Parses the body anew, for what only a dialect needs of it: kept, it would take many times its bytes of memory. */
+  readonly body: () => unknown;
 }

@@ -19,8 +19,3 @@ export function admissionTokens(estimate: TokenEstimate, maxOutputTokens?: numbe
   const unlimited = Math.min(DEFAULT_OUTPUT_TOKENS, maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS);
   return estimate.promptTokens + (estimate.outputTokensAsked ?? unlimited) * estimate.answers;
 }
-
-/** The longest output a call can be billed for: a body that sets no limit may get all the deployment gives. */
-export function outputTokensAtMost(estimate: TokenEstimate, maxOutputTokens?: number): number {
-  return (estimate.outputTokensAsked ?? maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS) * estimate.answers;
-}

@@ -10,6 +10,8 @@ export interface Limited {
     /** Calls at the same time, over all instances. */
     readonly concurrency?: number | undefined;
   };
+  /** The same where its limits name none, as long as jobs wait for it; absent: however many. */
+  readonly concurrency?: number;
   /** Switched off wherever it is a target: nothing is let go to it. */
   readonly off?: boolean;
 }
@@ -18,10 +20,19 @@ export function limitedOf({ name, limits }: Pick<Deployment, "name" | "limits">)
   return { name, pool: limits.pool ?? name, limits };
 }
 
-/** All of a catalogue's. */
-export function limitedIn({ deployments, models }: Catalogue): Limited[] {
+/** Calls at the same time, as far as they are bounded at all. */
+export function concurrencyOf({ limits, concurrency }: Limited): number | undefined {
+  return limits.concurrency ?? concurrency;
+}
+
+/** All of a catalogue's. @param concurrency of those whose limits name none */
+export function limitedIn({ deployments, models }: Catalogue, concurrency: number): Limited[] {
   const targets = models.flatMap((model) => model.targets);
   const on = new Set(targets.flatMap(({ deployment, off }) => (off === undefined ? [deployment.name] : [])));
   const used = new Set(targets.map(({ deployment }) => deployment.name));
-  return deployments.map((each) => ({ ...limitedOf(each), off: used.has(each.name) && !on.has(each.name) }));
+  return deployments.map((each) => ({
+    ...limitedOf(each),
+    concurrency,
+    off: used.has(each.name) && !on.has(each.name),
+  }));
 }

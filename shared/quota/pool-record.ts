@@ -1,17 +1,8 @@
 import { z } from "zod";
-import { ILLNESSES } from "../model/wait-cause.ts";
-import type { Breaker } from "./belief/breaker.ts";
-import { poolSchema } from "./belief/pool.ts";
+import type { Belief } from "./belief/belief.ts";
+import { breakerSchema } from "./belief/breaker.ts";
+import { eachLimit, poolSchema } from "./belief/pool.ts";
 import { slotsSchema } from "./slots.ts";
-
-const number = z.number();
-const breakerSchema: z.ZodType<Breaker> = z.object({
-  state: z.enum(["closed", "open", "half_open"]),
-  failing_jobs: z.array(z.string()),
-  ...{ calls: number, failures: number, counted_ms: number, latency_ms: number.nullable() },
-  fault: z.object({ illness: z.enum(ILLNESSES), message: z.string(), at_ms: number }).exactOptional(),
-  ...{ opened_ms: number, open_for_ms: number, probing_until_ms: number, ramp_from_ms: number.nullable() },
-});
 
 /** What a stored pool must be for this version to go on with it. */
 export const poolRecordSchema = z.object({
@@ -20,11 +11,9 @@ export const poolRecordSchema = z.object({
   breakers: z.record(z.string(), breakerSchema),
   /** Jobs wait for this pool: until then the dispatcher alone takes of it, so that none goes round the line. */
   backlog_until_ms: z.number(),
-  /** By deployment, then by instance. */
   slots: z.record(z.string(), z.record(z.string(), slotsSchema)).optional(),
 });
 
-/** A pool as all instances share it. */
 export type PoolRecord = Readonly<z.infer<typeof poolRecordSchema>>;
 
 const NOTHING: PoolRecord = {
@@ -34,4 +23,15 @@ const NOTHING: PoolRecord = {
 /** One that this version cannot read counts as none: what it believed is learnt anew. */
 export function poolRecordOf(stored: unknown): PoolRecord {
   return poolRecordSchema.safeParse(stored).data ?? NOTHING;
+}
+
+/** What the version before this one reckons with in every belief, whatever its shape. */
+const EXPECTED = {
+  ...{ drain_per_second: 0, factor: 1, window: null, pending: 0, unsure: 0, doubt: 0, seen: null },
+  ...{ most_seen: 0, expected: 0, grown: 0, silent_answers: 0, lowered_ms: 0 },
+};
+
+/** As it is stored, so that a neighbouring version can read it. */
+export function storedPoolRecord({ pool, ...record }: PoolRecord): object {
+  return { ...record, pool: eachLimit(pool, (belief) => ({ ...EXPECTED, ...belief }) as Belief) };
 }

@@ -1,17 +1,18 @@
 import type { QuotaHeaders } from "../model/quota-headers.ts";
-import type { Priority } from "../priority.ts";
 import type { JobKey, Stored, WriteResult } from "../store.ts";
 import type { CallFault } from "./belief/breaker.ts";
 import type { Taken } from "./belief/pool.ts";
 import type { Grant } from "./grant.ts";
 import type { PoolRecord } from "./pool-record.ts";
+import type { Waiting } from "./turns/fair-queue.ts";
 
 /** What scheduling needs of the world; shared/azure implements it. Every method throws StoreUnavailable. */
 
-/** What became of a call. */
 export interface CallNews {
   readonly deployment: string;
   readonly job_id: string;
+  /** Absent: an older version does not say. */
+  readonly tenant_id?: string;
   readonly taken: Taken;
   /**
    * `refused`: 429. `failed`: the deployment's fault. `aborted`: nobody's. `unused`: it was let go, and no call was made.
@@ -23,10 +24,14 @@ export interface CallNews {
   readonly sent_ms: number | null;
   readonly headers: QuotaHeaders;
   readonly retry_after_ms: number | null;
+  /** What it used, by the answer's own word; absent: that does not say. */
+  readonly used_tokens?: number;
   /** Where it failed, why; absent: an older version does not say. */
   readonly fault?: CallFault;
   /** An instance made it out of its own slice, without asking the dispatcher. */
   readonly straight?: boolean;
+  /** `unused` for want of a slot: the job waits on in its line. */
+  readonly waits_on?: boolean;
 }
 
 /** A pool to be written, over the version of that etag; undefined: it is new. */
@@ -43,16 +48,13 @@ export interface QuotaLedger {
 }
 
 export type PoolsWritten =
-  /** In the order of the writes. */
   | { readonly kind: "written"; readonly etags: readonly string[] }
   /** `at`: one that has moved on, from 0; undefined where the store does not say. */
   | { readonly kind: "superseded"; readonly at: number | undefined };
 
 /** Who dispatches. */
 export interface DispatcherLease {
-  /** Null: nobody. */
   readonly holder: string | null;
-  /** Counts up with each write. */
   readonly renewals: number;
   /** Jobs wait, and none can go before then: somebody is told to go on at that time. Unix ms. */
   readonly resumes_ms?: number | undefined;
@@ -79,20 +81,13 @@ export interface Report {
 }
 
 export interface Reports {
-  /** In the place of the instance's last one. */
   write(report: Report, nowMs: number): Promise<void>;
   /** Those written since some time, by the clocks of those who wrote them. */
   since(sinceMs: number): Promise<readonly Report[]>;
 }
 
 /** A job that waits for quota, as it is stored. */
-export interface JobInLine extends JobKey {
-  readonly priority: Priority;
-  readonly tokens: number;
-  readonly deployments: readonly string[];
-  /** When it was accepted, or was first due: its place in the line. */
-  readonly since_ms: number;
-  readonly deadline_ms: number;
+export interface JobInLine extends Waiting {
   /** When it began to wait, by the clock of whoever stored that. */
   readonly joined_ms: number;
   /** In the line of all that wait: turns/line.ts. */
@@ -102,19 +97,17 @@ export interface JobInLine extends JobKey {
 export interface JobsInLine {
   /** Those that wait since some time, the longest first. */
   joinedAfter(joinedMs: number, limit: number): Promise<readonly JobInLine[]>;
-  /** By place, from after one text to before another, or to the end. */
   inLine(
     range: { readonly after: string; readonly before?: string },
     limit: number,
   ): Promise<readonly JobInLine[]>;
   /** Those whose deadline comes before some time, the nearest first. */
   dueBefore(deadlineMs: number, limit: number): Promise<readonly JobInLine[]>;
-  /** Ids of the jobs whose call of this deployment runs: those that hold a lease for it. */
-  runningOn(deployment: string): Promise<ReadonlySet<string>>;
+  /** The jobs whose call of this deployment runs, those that hold a lease for it: tenants by job id. */
+  runningOn(deployment: string): Promise<ReadonlyMap<string, string>>;
 }
 
 export interface Releases {
-  /** Nudges for jobs whose turn has come. */
   release(jobs: readonly { readonly key: JobKey; readonly grant: Grant }[]): Promise<void>;
   /** Nudges for jobs that no call could end in time. */
   giveUp(jobs: readonly JobKey[]): Promise<void>;

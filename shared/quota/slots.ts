@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_CLOCKS_APART_MS } from "../limits.ts";
 
 /**
  * Calls that an instance may begin without asking again, where a deployment bears only so many at a time. What runs
@@ -13,11 +14,16 @@ export type Slots = Readonly<z.infer<typeof slotsSchema>>;
 
 export type SlotsByInstance = Readonly<Record<string, Slots>>;
 
+/** Further ahead is of a clock that was wrong. */
+function isLive({ until_ms }: Slots, nowMs: number): boolean {
+  return until_ms > nowMs && until_ms < nowMs + MAX_CLOCKS_APART_MS;
+}
+
 /** What other instances may begin. */
 export function slotsOfOthers(all: SlotsByInstance | undefined, nowMs: number, instance?: string): number {
   let calls = 0;
   for (const [name, slots] of Object.entries(all ?? {}))
-    if (name !== instance && slots.until_ms > nowMs) calls += slots.calls;
+    if (name !== instance && isLive(slots, nowMs)) calls += slots.calls;
   return calls;
 }
 
@@ -28,6 +34,6 @@ export function withSlots(
   slots: Slots,
   nowMs: number,
 ): SlotsByInstance {
-  const live = Object.entries(all ?? {}).filter(([, { until_ms }]) => until_ms > nowMs);
+  const live = Object.entries(all ?? {}).filter(([, each]) => isLive(each, nowMs));
   return { ...Object.fromEntries(live), [instance]: slots };
 }

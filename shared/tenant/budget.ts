@@ -4,27 +4,27 @@ import { decimalOf, unitsOf } from "../decimal.ts";
 /** What is to be done with a job that its tenant's budget has no money for. */
 export const OVER = ["wait", "refuse"] as const;
 
-const AMOUNT = /^\d{1,12}(\.\d{1,12})?$/;
+const AMOUNT = /^-?\d{1,12}(\.\d{1,12})?$/;
 /** A decimal as text, exact, or a number by its shortest text; kept as text. */
-const amount = z
+export const signedAmountSchema = z
   .union([z.string(), z.number()], { error: 'a decimal as text or a number, as in "200.00"' })
   .transform((value, context) => {
-    const negative = typeof value === "number" && (value < 0 || value > 1e12);
-    const text = typeof value === "number" && !negative ? decimalOf(unitsOf(value)) : String(value);
+    const isReadable = typeof value === "number" && Math.abs(value) <= 1e12;
+    const text = isReadable ? decimalOf(unitsOf(value)) : String(value);
     if (AMOUNT.test(text)) return decimalOf(unitsOf(text));
-    context.addIssue({
-      code: "custom",
-      message: "a decimal of up to 12 digits and 12 decimals, not negative",
-    });
+    context.addIssue({ code: "custom", message: "a decimal of up to 12 digits and 12 decimals" });
     return z.NEVER;
   });
+export const amountSchema = signedAmountSchema.refine((amount) => !amount.startsWith("-"), {
+  message: "a decimal of up to 12 digits and 12 decimals, not negative",
+});
 
 /** A tenant's `budget` in the tenants file. */
 export const budgetSchema = z
   .strictObject({
     currency: z.string().regex(/^[A-Z]{3}$/, "an ISO 4217 code"),
-    per_day: amount.optional(),
-    per_month: amount.optional(),
+    per_day: amountSchema.optional(),
+    per_month: amountSchema.optional(),
     over: z.enum(OVER).default("wait"),
   })
   .refine((budget) => budget.per_day !== undefined || budget.per_month !== undefined, {

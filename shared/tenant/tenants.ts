@@ -1,10 +1,11 @@
-import { timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { sha256Hex } from "../sha256.ts";
 import { budgetSchema } from "./budget.ts";
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, "1 to 64 letters, digits and _.- only");
 const keyHash = z.string().regex(/^[0-9a-f]{64}$/, "a SHA-256 in 64 lower-case hex digits");
+
+const scope = z.string().regex(/^[^ ]+$/, "the name of one scope");
 
 /** What a tenant may submit: on average, and at once after a pause. Held by each instance for itself. */
 const submitLimits = z.strictObject({
@@ -16,6 +17,8 @@ const tenant = z.strictObject({
   id,
   key_sha256: z.array(keyHash).default([]),
   entra_app_ids: z.array(z.guid()).default([]),
+  /** With one of these, users' tokens of its applications are the tenant's too; without, only applications' own. */
+  entra_scopes: z.array(scope).default([]),
   weight: z.number().positive().max(1000).default(1),
   allow_models: z.array(z.string().min(1)).default(["*"]),
   deny_providers: z.array(z.string().min(1)).default([]),
@@ -26,6 +29,8 @@ const operator = z.strictObject({
   id,
   key_sha256: z.array(keyHash).default([]),
   entra_roles: z.array(z.string().min(1)).default([]),
+  /** As for tenants: users in one of the roles. */
+  entra_scopes: z.array(scope).default([]),
 });
 
 /** The file named by TENANTS_FILE. */
@@ -42,7 +47,7 @@ export type Principal =
   | { readonly kind: "operator"; readonly operator: Operator };
 
 export interface Tenants {
-  /** Whose key has this SHA-256 (hex). In the same time whether it is known or not. */
+  /** Whose key has this SHA-256 (hex). How long the look takes tells of the hash, which nobody can choose, not of the key. */
   byKeyHash(sha256: string): Principal | undefined;
   /** The tenant of an Entra application. */
   byAppId(appId: string): Tenant | undefined;
@@ -93,17 +98,22 @@ export function parseTenants(
 }
 
 function firstOperator(keySha256: string | undefined): Operator[] {
-  return keySha256 === undefined ? [] : [{ id: "first-operator", key_sha256: [keySha256], entra_roles: [] }];
+  return keySha256 === undefined
+    ? []
+    : [{ id: "first-operator", key_sha256: [keySha256], entra_roles: [], entra_scopes: [] }];
 }
 
 function repeated(values: readonly string[]): string[] {
-  return [...new Set(values.filter((value, at) => values.indexOf(value) !== at))];
+  const seen = new Set<string>();
+  const again = new Set<string>();
+  for (const value of values) (seen.has(value) ? again : seen).add(value);
+  return [...again];
 }
 
 function index(tenants: readonly Tenant[], operators: readonly Operator[]): Tenants {
-  const keys: { hash: Buffer; principal: Principal }[] = [];
+  const keys = new Map<string, Principal>();
   const add = (hashes: readonly string[], principal: Principal) => {
-    for (const hash of hashes) keys.push({ hash: Buffer.from(hash, "hex"), principal });
+    for (const hash of hashes) keys.set(hash, principal);
   };
   for (const each of tenants) add(each.key_sha256, { kind: "tenant", tenant: each });
   for (const each of operators) add(each.key_sha256, { kind: "operator", operator: each });
@@ -112,13 +122,7 @@ function index(tenants: readonly Tenant[], operators: readonly Operator[]): Tena
     tenants.flatMap((each) => each.entra_app_ids.map((app) => [app.toLowerCase(), each])),
   );
   return {
-    byKeyHash(sha256) {
-      const hash = Buffer.from(sha256, "hex");
-      let found: Principal | undefined;
-      // All of them are compared, so that the time says nothing of which one came near.
-      for (const known of keys) if (timingSafeEqual(known.hash, hash)) found = known.principal;
-      return found;
-    },
+    byKeyHash: (sha256) => keys.get(sha256),
     byAppId: (appId) => byApp.get(appId.toLowerCase()),
     byRoles: (roles) => operators.find((each) => each.entra_roles.some((role) => roles.includes(role))),
     get: (tenantId) => byId.get(tenantId),

@@ -1,4 +1,4 @@
-import type { AuditRecord } from "../audit/record.ts";
+import { wholeIn } from "../bounds.ts";
 import { dayOf } from "../day.ts";
 import { addCosts, type Cost } from "../model/cost.ts";
 import { TOKEN_PARTS, type TokenPart, type Usage } from "../model/usage.ts";
@@ -23,10 +23,13 @@ export interface BilledCall {
   readonly cost: Cost | null;
 }
 
+/** Exact: beyond 2^53 a bigint. */
+type Sum = number | bigint;
+
 /** Tokens of several calls together; unknown ones add nothing. */
 export type TokenSums = {
-  readonly [name in "input_tokens" | "output_tokens" | "total_tokens"]: number;
-} & { readonly [part in TokenPart]?: number };
+  readonly [name in "input_tokens" | "output_tokens" | "total_tokens"]: Sum;
+} & { readonly [part in TokenPart]?: Sum };
 
 /** The calls of one day (UTC) that are alike, together. */
 export interface UsageRow {
@@ -46,22 +49,6 @@ export interface UsageRow {
 }
 
 const NO_USAGE: TokenSums = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
-
-const UNKNOWN_OUTCOMES: ReadonlySet<string | null> = new Set(["lost", "aborted", "completed", "too_large"]);
-/** Reasons of a `retry` that had reached the lab without an answer, in records older than `cost_unknown`. */
-const UNKNOWN_REASONS: ReadonlySet<string | null> = new Set(["call_timeout", "invalid_response"]);
-
-/** Whether an audit record is about a call that used something, or may have. */
-export function isBilled({
-  outcome,
-  reason,
-  usage,
-  cost,
-  cost_unknown,
-}: Pick<AuditRecord, "outcome" | "reason" | "usage" | "cost" | "cost_unknown">): boolean {
-  if (usage !== null || cost !== null || cost_unknown !== undefined) return true;
-  return UNKNOWN_OUTCOMES.has(outcome) || (outcome === "retry" && UNKNOWN_REASONS.has(reason));
-}
 
 type Alike = Pick<UsageRow, "day" | "tenant_id" | "model" | "provider" | "simulated">;
 
@@ -147,15 +134,24 @@ export function totalUsage(rows: readonly UsageRow[]): TokenSums {
 function addUsage(sum: TokenSums, usage: Usage | TokenSums | null): TokenSums {
   if (usage === null) return sum;
   const sums: { -readonly [name in keyof TokenSums]: TokenSums[name] } = {
-    input_tokens: sum.input_tokens + (usage.input_tokens ?? 0),
-    output_tokens: sum.output_tokens + (usage.output_tokens ?? 0),
-    total_tokens: sum.total_tokens + (usage.total_tokens ?? 0),
+    input_tokens: plus(sum.input_tokens, usage.input_tokens),
+    output_tokens: plus(sum.output_tokens, usage.output_tokens),
+    total_tokens: plus(sum.total_tokens, usage.total_tokens),
   };
   for (const part of TOKEN_PARTS) {
     const [before, more] = [sum[part], usage[part]];
-    if (before !== undefined || more !== undefined) sums[part] = (before ?? 0) + (more ?? 0);
+    if (before !== undefined || more !== undefined) sums[part] = plus(before ?? 0, more);
   }
   return sums;
+}
+
+/** What no call can have used, which an older version may have stored, is not added. */
+function plus(sum: Sum, count: Sum | null | undefined): Sum {
+  const added = typeof count === "number" ? wholeIn(count, 0, Number.MAX_SAFE_INTEGER) : count;
+  if (added == null) return sum;
+  if (typeof sum === "number" && typeof added === "number" && Number.isSafeInteger(sum + added))
+    return sum + added;
+  return BigInt(sum) + BigInt(added);
 }
 
 /** The calls recorded in a span of time, page by page. */

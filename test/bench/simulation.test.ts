@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { begin } from "../../bench/simulation/beginning.ts";
+import { beside, WAYS } from "../../bench/simulation/hostile.ts";
 import { HOSTINGS, host } from "../../bench/simulation/hosting.ts";
 import { plotOf } from "../../bench/simulation/plot.ts";
 import { type Run, run } from "../../bench/simulation/run.ts";
@@ -75,6 +76,16 @@ describe("as the platform runs it", () => {
     },
   );
 });
+
+it.each([...WAYS.map((way) => ({ what: way.name, ways: [way] })), { what: "all of these", ways: WAYS }])(
+  "takes next to nothing from 20 tenants beside one with $what",
+  ({ ways }) => {
+    const { called, p95 } = beside(ways, "1");
+    // A fair share of 21 is what the other may take, and a call that runs is not ended for others.
+    expect(called).toBeGreaterThan(1 - 1 / 21);
+    expect(p95).toBeLessThan(ways === WAYS || ways[0]?.job.takesMs === undefined ? 1 : 10);
+  },
+);
 
 it("gives the same run for the same seed, another for another", () => {
   const short = { ...scenario, jobs: 1_000 };

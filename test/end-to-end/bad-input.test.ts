@@ -230,7 +230,30 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
 
   it("streams", async () => {
     await refused({ body: { body: { ...good, stream: true } } }, 400, "stream_not_supported");
-    expect((await stack.submit({ ...good, stream: false })).status).toBe(202);
+    // Some servers take these for true.
+    for (const stream of ["true", "false", 1, 0, "", [], {}])
+      await refused({ body: { body: { ...good, stream } } }, 400, "stream_not_supported");
+    for (const background of [true, "true", 1, 0, {}])
+      await refused({ body: { body: { ...good, background } } }, 400, "invalid_request", [
+        "/body/background",
+      ]);
+    for (const mode of [false, null])
+      expect((await stack.submit({ ...good, stream: mode, background: mode })).status).toBe(202);
+  });
+
+  it("a max_cost that is no amount, or that each deployment may pass", async () => {
+    for (const max_cost of ["-1", "1e3", "", -0.1, null, true, {}])
+      await refused({ body: { body: good, max_cost } }, 400, "invalid_request", ["/max_cost"]);
+    for (const max_cost of ["0.001", 0.001, "0"])
+      await refused({ body: { body: good, max_cost } }, 402, "max_cost_too_low");
+    const { status, json } = await stack.submit(
+      { ...good, max_tokens: 20 },
+      { envelope: { max_cost: "0.0010" } },
+    );
+    expect([status, json.max_cost]).toEqual([202, "0.001"]);
+    expect((await stack.ended(json.id)).json).toMatchObject({ status: "completed", max_cost: "0.001" });
+    const audit = await stack.call(`/api/jobs/${json.id}/audit`);
+    expect(audit.json.data[0].reason).toBe("max_cost 0.001");
   });
 
   it("times that cannot be", async () => {

@@ -83,4 +83,20 @@ it("refuses submits over the budget, where it says so, but not one that was acce
   expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
   expect((await stack.call("/api/jobs", first)).json.id).toBe(job.id);
   expect((await usage("free")).budget).toBeNull();
+
+  const correct = (tenant: string, body: object, key = "operator") =>
+    stack.call(`/api/ops/tenants/${tenant}/account-corrections`, {
+      ...{ key, body, headers: { "idempotency-key": "once" } },
+    });
+  const correction = { amount: "-0.01", reason: "the figure was wrong" };
+  expect((await correct("free", correction)).json.code).toBe("setting_not_found");
+  expect((await correct("refuses", { amount: "-0.01" })).json.faults).toMatchObject([{ path: "/reason" }]);
+  expect((await correct("refuses", { ...correction, day: "2999-01-01" })).json.code).toBe("invalid_request");
+  expect((await correct("refuses", correction, "refuses")).status).toBe(403);
+  const { json: corrected } = await correct("refuses", correction);
+  expect(corrected).toMatchObject({ amount: "-0.01", budget: { month: { spent: "0", reserved: "0" } } });
+  expect((await correct("refuses", correction)).json).toEqual(corrected);
+  const { json: audit } = await stack.call("/api/ops/audit?scope=accounts", { key: "operator" });
+  expect(audit.data).toMatchObject([{ event: "account_corrected", hash: corrected.id }]);
+  await expect.poll(async () => (await refused()).status, { timeout: 20_000 }).toBe(202);
 });

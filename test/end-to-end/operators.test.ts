@@ -195,4 +195,31 @@ describe("an operator", () => {
     });
     await expect.poll(async () => (await rows()).sweeper?.failure, { timeout: 20_000 }).toBeNull();
   });
+
+  it("redrives and dismisses dead letters in bulk, and is told how many are left", async () => {
+    const bulk = (what: string, body: object) =>
+      stack.call(`/api/ops/dead-letters/${what}`, { ...operator, body });
+    const filter = { reason: "Tried" };
+    expect(await bulk("redrive", { filter, limit: 10 })).toMatchObject({
+      status: 200,
+      json: { object: "redrives", nudged: 0, new_jobs: 0, refused: { dead_letter_unreadable: 1 }, left: 1 },
+    });
+    expect((await bulk("dismiss", { filter: { reason: "Other" } })).json).toMatchObject({
+      dismissed: 0,
+      left: 0,
+    });
+    const dismissed = await bulk("dismiss", { filter, reason: "an attack" });
+    expect(dismissed).toMatchObject({ status: 200, json: { object: "dismissal", dismissed: 1, left: 0 } });
+    const [letter] = await letters("?dismissed=true");
+    expect(letter.dismissed.actor).toMatch(/^[\w-]+\/key:[0-9a-f]{8}$/);
+    expect(await letters("?redriven=false&dismissed=false")).toEqual([]);
+    const { json } = await stack.call("/api/ops/audit?scope=dead_letters&limit=1", operator);
+    expect(json.data[0]).toMatchObject({
+      ...{ event: "dismissed", reason: "an attack", actor: letter.dismissed.actor },
+      details: { dead_letters: [letter.id] },
+    });
+    for (const body of [{}, { filter: { colour: "red" } }, { filter, limit: 51 }, { filter, after: "x" }])
+      expect((await bulk("redrive", body)).status).toBe(400);
+    expect((await stack.call("/api/ops/dead-letters/dismiss", { body: { filter } })).status).toBe(403);
+  });
 });

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { CosmosClient } from "@azure/cosmos";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
 import { cosmosResources } from "../../local/cosmos/resources.ts";
@@ -71,6 +72,47 @@ describe("when a dependency is away", () => {
     cosmos = await cosmosOn(port);
     const cancel = () => stack.call(`/api/jobs/${json.id}/cancel`, { method: "POST" });
     await expect.poll(async () => (await cancel()).json.status, { timeout: 20_000 }).toBe("cancelled");
+  });
+
+  it("a response whose time is over is told from one that never was", async () => {
+    const { json: job } = await stack.submit(chat("Hi"));
+    expect((await stack.ended(job.id)).json).toMatchObject({ status: "completed", response_absent: null });
+    const endpoint = `http://127.0.0.1:${cosmos.port}/`;
+    const client = new CosmosClient({ endpoint, key: EMULATOR_KEY });
+    const item = client.database("switchyard").container("jobs").item("response", ["team-a", job.id]);
+    const { resource } = await item.read();
+    await item.replace({ ...resource, ttl: 1 });
+    const seen = async () => (await stack.call(`/api/jobs/${job.id}`)).json;
+    await expect.poll(async () => (await seen()).response_absent, { timeout: 20_000 }).toBe("expired");
+    expect(await seen()).toMatchObject({ status: "completed", response: null, content_deleted_at: null });
+    const { json: cancelled } = await stack.submit(chat("Later"), {
+      envelope: { not_before: Math.floor(Date.now() / 1000) + 3_600 },
+    });
+    await stack.call(`/api/jobs/${cancelled.id}/cancel`, { method: "POST" });
+    expect((await stack.call(`/api/jobs/${cancelled.id}`)).json).toMatchObject({
+      response_absent: "no_answer",
+    });
+    client.dispose();
+  });
+
+  it("Cosmos throttles: the status tells what it could read, and what it could not", async () => {
+    const status = () => stack.call("/api/ops/status", { key: "local-operator" });
+    await expect.poll(async () => (await status()).json.sweeper, { timeout: 20_000 }).not.toBeNull();
+    const refuse = { kind: "refuse", status: 429, retry_after_ms: 60_000 } as const;
+    cosmos.setFaults({ rules: [{ operation: "query", effect: refuse }] });
+    const { status: code, json } = await status();
+    expect([code, [...json.not_read].sort()]).toEqual([200, ["counts", "dead_letters", "jobs"]]);
+    expect(json).toMatchObject({
+      running: null,
+      lost_leases: null,
+      dead_letters: null,
+      sweeper: { took_ms: expect.any(Number) },
+    });
+    expect(json.backlog).toMatchObject({ queued: null, exact: false, jobs_read: 0 });
+    cosmos.setFaults({ rules: [{ operation: "any", effect: refuse }] });
+    expect((await status()).json.not_read).toHaveLength(4);
+    cosmos.setFaults({ rules: [] });
+    expect((await status()).json).toMatchObject({ not_read: [], running: 0 });
   });
 
   it("Service Bus down: a submit is still accepted, and the job ends once it is back", async () => {

@@ -24,6 +24,8 @@ export interface Call {
   readonly key?: string | null;
 }
 
+const layoutOfRun = () => process.env.TEST_LAYOUT?.split(" ") ?? [];
+
 /** `npm start`, without npm: the built service on free ports, in a folder of its own. */
 export class Stack {
   readonly folder = mkdtempSync(path.join(tmpdir(), "switchyard-test-"));
@@ -33,9 +35,10 @@ export class Stack {
   #output = "";
   url = "";
 
+  /** @param args its layout, beside that of the test run, see split.test.ts */
   constructor(environment: Record<string, string> = {}, args: readonly string[] = []) {
     this.#environment = environment;
-    this.#arguments = args;
+    this.#arguments = [...layoutOfRun(), ...args];
   }
 
   /** All that its processes have written so far. */

@@ -145,12 +145,13 @@ export async function evidenceOf(
   await service.until(quietMs, async () =>
     Object.values(await service.queues()).every((count) => count === 0),
   );
+  const stored = await service.stored();
   return {
     submissions: client.submissions,
     sightings: client.sightings,
     promises: client.promises,
-    stored: await service.stored(),
-    calls: await service.calls(),
+    stored,
+    calls: await service.calls(stored),
     queues: await service.queues(),
     hostsKilled: tally.hostsKilled,
     stale: tally.stale,

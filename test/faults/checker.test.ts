@@ -49,7 +49,14 @@ const call: CountedCall = {
 function wellRun(): { draft: Draft<Ended>; first: StoredJob } {
   const accepted = acceptJob(
     { ...submission, metadata: { label: "one" } },
-    { tenantId: "team-a", jobId: ID, actor: "team-a/key:1", nowMs: 1_000, nudgeGraceMs: 10_000 },
+    {
+      tenantId: "team-a",
+      jobId: ID,
+      actor: "team-a/key:1",
+      nowMs: 1_000,
+      nudgeGraceMs: 10_000,
+      retention: { contentDays: 30, auditDays: 0 },
+    },
   );
   const started = start(accepted, "first");
   const { lease } = started.job;
@@ -173,7 +180,14 @@ describe("the checker", () => {
     expect(lost.job.attempts).toBe(3);
     const accepted = acceptJob(
       { ...submission, metadata: { label: "one" } },
-      { tenantId: "team-a", jobId: ID, actor: "team-a/key:1", nowMs: 1_000, nudgeGraceMs: 10_000 },
+      {
+        tenantId: "team-a",
+        jobId: ID,
+        actor: "team-a/key:1",
+        nowMs: 1_000,
+        nudgeGraceMs: 10_000,
+        retention: { contentDays: 30, auditDays: 0 },
+      },
     );
     const cancelled = end(start(accepted, "x"), {
       ...{ status: "cancelled", nowMs: 3_000, actor: "team-a/key:1" },

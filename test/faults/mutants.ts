@@ -31,7 +31,7 @@ export const MUTANTS: readonly Mutant[] = [
         "job/intake/submit.ts",
         "const created = await create(deps, accepted, nowMs);",
         `await create(deps, acceptJob(submission, { tenantId, jobId: deps.newJobId(), actor, nowMs,
-          nudgeGraceMs: deps.nudgeGraceMs }), nowMs);
+          nudgeGraceMs, retention }), nowMs);
         const created = await create(deps, accepted, nowMs);`,
       ],
     ],

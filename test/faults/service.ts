@@ -9,6 +9,7 @@ import type { FaultPlan as BusFaults } from "../../local/service-bus/fault-plan.
 import type { AuditRecord } from "../../shared/audit/record.ts";
 import { CONTROL_CONTAINER, DATABASE, JOBS_CONTAINER } from "../../shared/azure/cosmos/client.ts";
 import type { JobDocument } from "../../shared/azure/cosmos/job-document.ts";
+import { jobNameOf, ROOT_ID, type Root, SECRETS_SCOPE } from "../../shared/control/secrets.ts";
 import type { StoredResponse } from "../../shared/job/job.ts";
 import { Stack } from "../end-to-end/stack.ts";
 import type { CountedCall, StoredJob } from "./evidence.ts";
@@ -171,7 +172,31 @@ export class Service {
     });
   }
 
-  async calls(): Promise<CountedCall[]> {
+  /** All calls, each with the job that it was for: labs know it by another name. */
+  async calls(stored: readonly StoredJob[]): Promise<CountedCall[]> {
+    const names = await this.#jobNames(stored);
+    const counted = await this.#counted();
+    return counted.map((call) => ({ ...call, job: names.get(call.job ?? "") ?? call.job }));
+  }
+
+  async #jobNames(stored: readonly StoredJob[]): Promise<ReadonlyMap<string, string>> {
+    const client = this.#openCosmos();
+    try {
+      const item = client.database(DATABASE).container(CONTROL_CONTAINER).item(ROOT_ID, SECRETS_SCOPE);
+      const { resource: root } = await item.read<Root>();
+      if (root === undefined) return new Map();
+      const providers = ["openai", "xai", "deepseek", ...stored.map(({ job }) => job.provider ?? "")];
+      return new Map(
+        stored.flatMap(({ job: { job_id } }) =>
+          [...new Set(providers)].map((provider) => [jobNameOf(root, provider, job_id), job_id] as const),
+        ),
+      );
+    } finally {
+      client.dispose();
+    }
+  }
+
+  async #counted(): Promise<CountedCall[]> {
     const all: CountedCall[] = [];
     for (let more = true; more; ) {
       const since = all.at(-1)?.seq ?? 0;
@@ -232,5 +257,6 @@ function storedJob(items: readonly Item[]): StoredJob | undefined {
 /** The record without what the store keeps beside it. */
 function recordOf(item: Item): AuditRecord {
   const { id, v, kind, tenant_id, billed, ttl, _rid, _self, _etag, _attachments, _ts, ...record } = item;
-  return record as unknown as AuditRecord;
+  // The tenant of a trail is part of its first record.
+  return (record.format === undefined ? record : { ...record, tenant_id }) as unknown as AuditRecord;
 }

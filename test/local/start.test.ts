@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -117,6 +117,46 @@ describe("npm start", () => {
     expect(await once(stack.child, "close")).toEqual([1, null]);
     expect(stack.stderr()).toContain("The configuration has 1 fault(s):\n  - MODELS_FILE is missing\n");
     expect(stacks.processes()).toEqual({ host: [], emulators: 0 });
+  });
+
+  it("tells keys, models and what to open before it says that it is ready", async () => {
+    const stack = stacks.start([], { FIXTURE_QUEUES: "off" });
+    const url = await ready(stack);
+    const lines = stack.stdout().split("\n");
+    const banner = lines.filter((line) => line !== "" && !line.startsWith("{"));
+    expect(banner[0]).toMatch(/^Keys +local-team-a, local-team-b, local-operator$/);
+    expect(banner[1]).toMatch(/^Models +gpt-sim, grok-sim, deepseek-sim, embed-sim, any-lab$/);
+    expect(banner.join("\n")).toContain(`${url}/api/openapi.json`);
+    expect(banner.at(-1)).toBe(`ready ${url}`);
+    // Whatever else is written is one flat JSON object a line.
+    for (const line of lines.filter((each) => each.startsWith("{"))) {
+      const fields = Object.entries(JSON.parse(line) as object);
+      expect(fields.map(([name]) => name)).toEqual(
+        expect.arrayContaining(["time", "level", "instance", "event"]),
+      );
+      expect(fields.filter(([, value]) => typeof value === "object" && value !== null)).toEqual([]);
+    }
+  });
+
+  it("ends with one sentence when its folder is deleted under it, and leaves no process", async () => {
+    const stack = stacks.start([], { FIXTURE_QUEUES: "off", DATA_DIR: join(stacks.folder, "data") });
+    await ready(stack);
+    const { host, emulators } = JSON.parse(readFileSync(join(stacks.folder, "data/processes.json"), "utf8"));
+    const ended = once(stack.child, "close");
+    rmSync(join(stacks.folder, "data"), { recursive: true });
+    expect(await ended).toEqual([1, null]);
+    expect(stack.stderr()).toMatch(/^DATA_DIR \S+ was deleted while it was in use: [^\n]*\n$/);
+    for (const pid of [...host, emulators]) await gone(pid);
+  });
+
+  it("ends with one sentence when an account that it is given cannot be reached", async () => {
+    const port = await freePort();
+    const stack = stacks.start([], { COSMOS: `AccountEndpoint=http://127.0.0.1:${port}/;AccountKey=k` });
+    expect(await once(stack.child, "close")).toEqual([1, null]);
+    expect(stack.stderr()).toMatch(
+      /^COSMOS names 127\.0\.0\.1:\d+, which cannot be reached \(ECONNREFUSED\): [^\n]*\n$/,
+    );
+    expect(stack.stdout()).toBe("");
   });
 
   it("names the setting of a port that is taken", async () => {

@@ -45,7 +45,7 @@ export function outcomeOf(kind: string, attempt: number): Outcome {
 
 export const endedCall = (outcome: Outcome): EndedCall => {
   if (deployment === undefined) throw new Error("no deployment");
-  return { outcome, deployment, latencyMs: 1 };
+  return { outcome, deployment, ask, latencyMs: 1 };
 };
 
 /** @param isGranted the dispatcher has let the job go */

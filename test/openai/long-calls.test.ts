@@ -28,14 +28,12 @@ beforeAll(async () => {
   instance = world.instance("one", { newId: randomUUID });
   const { service } = instance;
   const throttle = createThrottle({
-    maxHeld: 100,
-    maxInFlight: 100,
-    submitsPerSecond: 0,
-    clock: world.clock,
+    ...{ maxHeld: 100, maxInFlight: 100, maxBodyBytes: 2 ** 24, submitsPerSecond: 0, clock: world.clock },
   });
   const tenant = world.tenants.get("team-a");
   if (tenant === undefined) throw new Error("no tenant");
   const authenticator: Entrance["authenticator"] = {
+    recognise: () => undefined,
     authenticate: async () => ({ kind: "tenant", tenant, actor: "team-a/key:0" }),
   };
   const deps = { ...service, throttle, authenticator };

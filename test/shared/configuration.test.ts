@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { expect, it } from "vitest";
 import { loadConfiguration } from "../../shared/configuration.ts";
 import { ConfigurationError } from "../../shared/errors.ts";
@@ -40,12 +41,27 @@ it("refuses a name that is like a known one, and names that", () => {
   expect(faultsOf({})).toBe("");
   expect(faultsOf({ tenant: { deny_providers: ["opneai"] } })).toContain("is it openai?");
   expect(faultsOf({ tenant: { allow_models: ["gpt-smi"] } })).toContain("is it gpt-sim?");
+  expect(faultsOf({ tenant: { allow_models: ["gtp-*"] } })).toContain("is it gpt-*?");
+  expect(faultsOf({ tenant: { allow_models: ["gpt-smi*"] } })).toContain("is it gpt-sim*?");
+  expect(faultsOf({ tenant: { allow_models: ["*-sim"] } })).toContain("the end of a name");
   expect(faultsOf({ environment: { MAX_ATEMPTS: "3" } })).toContain("is it MAX_ATTEMPTS?");
 });
 
 it("takes names that are unlike any: a lab may be denied before it is there", () => {
-  const tenant = { deny_providers: ["anthropic"], allow_models: ["claude-5", "gpt-*"] };
+  const tenant = { deny_providers: ["anthropic"], allow_models: ["claude-5", "gpt-*", "gem*", "g*", "*"] };
   expect(faultsOf({ tenant, environment: { WEBSITE_SKU: "Flex" } })).toBe("");
+});
+
+it("takes the local stack's keys beside emulators on this machine only", () => {
+  const tenant = { key_sha256: [createHash("sha256").update("local-team-a").digest("hex")] };
+  expect(faultsOf({ tenant })).toBe("");
+  for (const COSMOS of [
+    "AccountEndpoint=https://acc.documents.azure.com:443/;AccountKey=k",
+    "AccountEndpoint=https://localhost.example:443/;AccountKey=k",
+  ])
+    expect(faultsOf({ tenant, environment: { COSMOS } })).toContain("a key of the local stack");
+  const SERVICEBUS = "Endpoint=sb://ns.servicebus.windows.net;SharedAccessKeyName=n;SharedAccessKey=k";
+  expect(faultsOf({ tenant, environment: { SERVICEBUS } })).toContain("a key of the local stack");
 });
 
 it("says in which line and column a file is wrong", () => {
@@ -56,4 +72,10 @@ it("says in which line and column a file is wrong", () => {
   const column = (lines[line - 1] ?? "").indexOf('"all"') + 1;
   expect(faultsOf({ models })).toContain(`(line ${line}, column ${column})`);
   expect(faultsOf({ models: '{\n  "deployments": [,]\n}' })).toContain("line 2, column 19");
+});
+
+it("refuses a deployment that bears more calls than an instance runs, and says where", () => {
+  const models = JSON.stringify({ deployments: [{ ...DEPLOYMENT, limits: { concurrency: 513 } }] });
+  expect(faultsOf({ models })).toContain("concurrency: 513 of d is over MAX_CALLS, which is 512 (line 1");
+  expect(faultsOf({ models, environment: { MAX_CALLS: "513" } })).toBe("");
 });

@@ -13,6 +13,7 @@ import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { cosmosPorts } from "../../shared/azure/ports.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { changeOverrides, type Setting } from "../../shared/control/change-overrides.ts";
+import { Secrets } from "../../shared/control/secrets.ts";
 import { acceptJob, type Submission } from "../../shared/job/intake/accept.ts";
 import type { Job } from "../../shared/job/job.ts";
 import type { Nudge, Nudges } from "../../shared/job/ports.ts";
@@ -21,7 +22,9 @@ import { runParts } from "../../shared/job/sweep/parts.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Catalogue } from "../../shared/model/catalogue.ts";
 import { createModelClient } from "../../shared/model/client.ts";
+import type { Grant } from "../../shared/quota/grant.ts";
 import type { Releases } from "../../shared/quota/ports.ts";
+import { signedReleases } from "../../shared/quota/signed-grants.ts";
 import {
   composeService,
   type Service,
@@ -30,6 +33,7 @@ import {
   type StorePorts,
 } from "../../shared/service.ts";
 import type { JobKey, Stored } from "../../shared/store.ts";
+import { noTelemetry } from "../../shared/telemetry/telemetry.ts";
 import { parseTenants, type Tenants } from "../../shared/tenant/tenants.ts";
 import { submission } from "./job/samples.ts";
 import { Labs } from "./labs.ts";
@@ -123,6 +127,7 @@ export class World {
   readonly #dispose: (() => void)[] = [];
   /** Messages that have their taker dispatch. */
   #dispatches: { readonly atMs: number; readonly run: () => Promise<void> }[] = [];
+  readonly #randomHex = (bytes: number) => String(++this.#ids).padStart(bytes * 2, "0");
   #underWay = 0;
   #calls = 0;
   #ids = 0;
@@ -134,7 +139,14 @@ export class World {
     this.#log = options.log ?? silent;
     this.#connectionString = `AccountEndpoint=http://127.0.0.1:${cosmos.port}/;AccountKey=${EMULATOR_KEY}`;
     this.#settings = {
-      ...{ instance: "none", leaseSeconds: GRACE_MS / 1000, sweepSeconds: 1, maxAttempts: 3 },
+      ...{
+        instance: "none",
+        leaseSeconds: GRACE_MS / 1000,
+        sweepSeconds: 1,
+        maxAttempts: 3,
+        maxCalls: 512,
+        bodyMemoryBytes: 2 ** 28,
+      },
       ...{ defaultDeadlineSeconds: 3_600, maxDeadlineSeconds: 7_200 },
       ...{ auditRetentionDays: 0, contentRetentionDays: 30 },
       ...options.settings,
@@ -168,7 +180,13 @@ export class World {
 
   #ports(clock: Clock): StorePorts {
     const cosmos = { kind: "connection_string", connectionString: this.#connectionString } as const;
-    const { ports, dispose } = cosmosPorts({ ...this.#settings, cosmos }, nobody, clock, this.#log);
+    const { ports, dispose } = cosmosPorts(
+      { ...this.#settings, cosmos },
+      nobody,
+      clock,
+      this.#log,
+      () => undefined,
+    );
     this.#dispose.push(dispose);
     const counted = Object.entries(ports).map(([name, port]) => [name, this.#counted(port)]);
     return Object.fromEntries(counted) as StorePorts;
@@ -193,7 +211,11 @@ export class World {
   /** One more instance of the app, which takes the messages to dispatch that it sends. @param change of its ports; its settings and the files are the world's */
   instance(name = "one", change: Partial<ServicePorts & { clock: TestClock }> = {}): Instance {
     const { clock = this.clock } = change;
-    const client = createModelClient({ settings: {}, credential: nobody, clock });
+    const secrets = this.secrets(name, clock);
+    const client = createModelClient({
+      ...{ settings: {}, credential: nobody, clock },
+      jobName: (provider, jobId) => secrets.jobName(provider, jobId),
+    });
     this.#dispose.push(() => void client.close());
     const service: Service = composeService(
       {
@@ -201,7 +223,7 @@ export class World {
         releases: Object.assign(Object.create(this.releases), {
           dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
         }) as MessageList,
-        ...{ nudges: this.nudges, clock, log: this.#log },
+        ...{ nudges: this.nudges, telemetry: noTelemetry, clock, log: this.#log },
         models: {
           call: (call) => {
             this.#calls++;
@@ -209,7 +231,8 @@ export class World {
           },
         },
         random: () => 0.5,
-        randomHex: (bytes) => String(++this.#ids).padStart(bytes * 2, "0"),
+        randomHex: this.#randomHex,
+        secrets,
         newId: () => `${name}-${++this.#ids}`,
         ...change,
       },
@@ -222,6 +245,23 @@ export class World {
     );
     const dispatch = () => service.invocation(() => service.dispatcher.run());
     return new Instance(service, clock, this.#log);
+  }
+
+  /** What an instance knows that nobody else does. */
+  secrets(actor = "nobody", clock = this.clock): Secrets {
+    const { trail } = clock === this.clock ? this.ports : this.#ports(clock);
+    return new Secrets({ trail, clock, log: this.#log, randomHex: this.#randomHex, actor });
+  }
+
+  /** The nudge as the dispatcher sends it. */
+  async granted(key: JobKey, grant: Grant): Promise<Nudge> {
+    const sent: Nudge[] = [];
+    const release: Releases["release"] = async (jobs) =>
+      void sent.push(...jobs.map((each) => ({ v: 1, ...each.key, grant: each.grant })));
+    await signedReleases({ release }, this.secrets())([{ key, grant }]);
+    const [nudge] = sent;
+    if (nudge === undefined) throw new Error("nothing was sent");
+    return nudge;
   }
 
   /** One whose clock stands still: it renews no lease, and to all others it is gone. */
@@ -275,7 +315,9 @@ export class World {
     const bodyText = `{"model":"${model}","n":12345678901234567890,"messages":[{"role":"user","content":"Hi"}]}`;
     const whole = { ...submission, deadlineMs: nowMs + 3_600_000, model, bodyText, ...asked };
     const by = { tenantId, jobId, actor: `${tenantId}/key:1`, nowMs, nudgeGraceMs: GRACE_MS };
-    await this.ports.store.create(acceptJob(whole, by), nowMs);
+    const { contentRetentionDays: contentDays, auditRetentionDays: auditDays } = this.#settings;
+    const retention = { contentDays, auditDays };
+    await this.ports.store.create(acceptJob(whole, { ...by, retention }), nowMs);
     return { v: 1, tenant_id: tenantId, job_id: jobId };
   }
 

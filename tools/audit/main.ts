@@ -1,26 +1,30 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { CONTROL_SCOPES } from "../../shared/audit/control-record.ts";
-import { verifySeals } from "../../shared/audit/seal/verify-seals.ts";
-import { noCounts, type VerifyDeps, verifyControl, verifyJobs } from "../../shared/audit/verify.ts";
+import type { ContentDeps } from "../../shared/audit/contents.ts";
+import { verifyStore } from "../../shared/audit/seal/verify-store.ts";
+import { noCounts, type VerifyDeps } from "../../shared/audit/verify.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos/client.ts";
 import { CosmosSeals } from "../../shared/azure/cosmos/seals.ts";
 import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { CosmosTrails } from "../../shared/azure/cosmos/trails.ts";
 import { systemClock as clock } from "../../shared/clock.ts";
 import { type Log, type LogFields, reasonOf } from "../../shared/log.ts";
+import { contentDeps } from "./catalogue.ts";
 import { storeConnection } from "./connection.ts";
 import { findingLine, Progress, summary } from "./report.ts";
 import { exportSeals, sealFile } from "./seal-file.ts";
 
-const USAGE = `Usage: npm run audit:verify -- [--seal FILE] [--export FILE]
+const USAGE = `Usage: npm run audit:verify -- [--contents] [--seal FILE] [--export FILE]
 
 Walks every audit trail in the store and says of each broken one which record is the first that does not hold, and why:
-  jobs     every job's chain: hashes, links, gaps, the job's own account of its end, exactly one terminal event
-  control  the chains of what operators changed
+  jobs     every job's chain: hashes, links, gaps, exactly one terminal event; whose it is and how long it is kept;
+           the job's own account of its end, its cost and usage; what usage reports find its calls by
+  control  the chains of what operators changed, and that what they set is as the last change left it
   seals    the daily seals: that they follow each other, and that every trail they have is still there as it was
 
+  --contents     also holds each stored request and response against its hash, and each attempt's bytes against the
+                 catalogue of MODELS_FILE (default models.json); CONTENT_RETENTION_DAYS (default 30) counts for old trails
   --seal FILE    also holds the store against seals exported earlier, which nobody who can write to the store can change
   --export FILE  writes all seals with their sealed heads to a new file; no trail is walked
   --help         this text
@@ -42,7 +46,10 @@ const root = path.resolve(import.meta.dirname, "../..");
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { seal: { type: "string" }, export: { type: "string" }, help: { type: "boolean" } },
+    options: {
+      ...{ seal: { type: "string" }, export: { type: "string" } },
+      ...{ contents: { type: "boolean" }, help: { type: "boolean" } },
+    },
   });
   if (values.help === true) {
     process.stdout.write(USAGE);
@@ -69,30 +76,35 @@ async function main(): Promise<number> {
       process.stdout.write(`${written} seals are in ${values.export}.\n`);
       return 0;
     }
-    return await verify(new CosmosTrails(...containers), seals, values.seal);
+    const contents =
+      values.contents === true
+        ? contentDeps(process.env, root, (file) => readFileSync(file, "utf8"))
+        : undefined;
+    return await verify(new CosmosTrails(...containers), seals, values.seal, contents);
   } finally {
     dispose();
   }
 }
 
-async function verify(trails: CosmosTrails, seals: CosmosSeals, file: string | undefined): Promise<number> {
+async function verify(
+  trails: CosmosTrails,
+  seals: CosmosSeals,
+  file: string | undefined,
+  contents: ContentDeps | undefined,
+): Promise<number> {
   const counts = noCounts();
   const progress = new Progress(process.stderr, () => clock.monotonic());
   const deps: VerifyDeps = {
-    ...{ trails, clock },
+    ...{ trails, clock, contents, gone: new Map() },
     found(finding) {
       progress.clear();
       process.stdout.write(`${findingLine(finding)}\n`);
     },
     progress: (now) => progress.show(now),
   };
-  await verifyJobs(deps, counts);
-  for (const scope of CONTROL_SCOPES) await verifyControl(deps, counts, scope);
-  await verifySeals({ ...deps, name: "seals" }, counts, seals);
-  if (file !== undefined) {
-    const storedSeal = (n: number) => seals.readSeal(n);
-    await verifySeals({ ...deps, name: file, storedSeal }, counts, sealFile(file));
-  }
+  const storedSeal = (n: number) => seals.readSeal(n);
+  const exported = file === undefined ? [] : [{ name: file, storedSeal, source: sealFile(file) }];
+  await verifyStore(deps, counts, [{ name: "seals", source: seals }, ...exported]);
   progress.clear();
   process.stdout.write(`${summary(counts)}\n`);
   return counts.broken === 0 ? 0 : EXIT.broken;

@@ -15,7 +15,11 @@ export function summary(counts: Readonly<Counts>): string {
   const verdict = counts.broken === 0 ? "All hold." : `${plural(counts.broken, "fault")}.`;
   const lapsed =
     counts.lapsed === 0 ? "" : ` ${plural(counts.lapsed, "trail")} had gone after their retention.`;
-  return `${countsText(counts)}. ${verdict}${lapsed}`;
+  const unlike =
+    counts.unlike === 0
+      ? ""
+      : ` ${plural(counts.unlike, "attempt")} cannot be made again of the stored request: the catalogue has changed since, or what was sent was not the job's.`;
+  return `${countsText(counts)}. ${verdict}${lapsed}${unlike}`;
 }
 
 function countsText(counts: Readonly<Counts>): string {

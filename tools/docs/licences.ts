@@ -11,6 +11,8 @@ interface Locked {
   readonly license?: string;
   readonly dev?: boolean;
   readonly devOptional?: boolean;
+  /** Node's own binaries: for scripts. */
+  readonly optional?: boolean;
 }
 
 /** What is deployed with the app, the packages of its packages included: `name version`, by licence. */
@@ -20,7 +22,8 @@ export function licences(): Map<string, string[]> {
   };
   const byLicence = new Map<string, string[]>();
   for (const [folder, locked] of Object.entries(lock.packages)) {
-    if (folder === "" || locked.dev === true || locked.devOptional === true) continue;
+    if (folder === "" || locked.dev === true || locked.devOptional === true || locked.optional === true)
+      continue;
     const name = folder.replace(/^.*node_modules\//, "");
     const licence = locked.license ?? ownWords(folder);
     byLicence.set(licence, [...(byLicence.get(licence) ?? []), `${name} ${locked.version ?? ""}`]);

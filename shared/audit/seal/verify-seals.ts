@@ -1,3 +1,5 @@
+import { controlRecordHash } from "../control-record.ts";
+import { recordHash } from "../record.ts";
 import { type Counts, hasLapsed, inParallel, report, type VerifyDeps } from "../verify.ts";
 import { MerkleRoot } from "./merkle.ts";
 import {
@@ -101,23 +103,46 @@ class SealWalk {
   }
 
   async #holdAgainst(seal: Seal, leaf: SealLeaf): Promise<void> {
-    const { trails, clock } = this.#deps;
-    const hash =
-      "scope" in leaf
-        ? await trails.controlRecordHash(leaf.scope, leaf.seq)
-        : await trails.recordHash(leaf, leaf.seq);
-    if (hash === leaf.hash) return;
-    if (hash === undefined && hasLapsed(leaf.until, clock.now() / 1000)) return;
-    const sealed = `seal ${seal.n} (${sealDay(seal)})`;
+    const { clock, gone } = this.#deps;
     const chain = chainName(leaf);
-    if (hash !== undefined) {
-      report(this.#deps, this.#counts, { chain, seq: leaf.seq, why: `it is not the record in ${sealed}` });
+    const hash = await this.#hashNow(leaf);
+    const sealed = `seal ${seal.n} (${sealDay(seal)})`;
+    if (hash === undefined && hasLapsed(leaf.until, clock.now() / 1000)) {
+      if (gone.delete(chain)) this.#counts.lapsed++;
       return;
     }
-    const why = (await this.#wholeTrailGone(leaf))
+    const why =
+      hash === leaf.hash ? await this.#untilFault(leaf, sealed) : await this.#lossOf(leaf, hash, sealed);
+    if (why === undefined) return;
+    gone.delete(chain);
+    report(this.#deps, this.#counts, { chain, seq: leaf.seq, why });
+  }
+
+  /** Reckoned from the record's fields: what is stored as its hash proves nothing. */
+  async #hashNow(leaf: SealLeaf): Promise<string | undefined> {
+    const { trails } = this.#deps;
+    if ("scope" in leaf) {
+      const { hash: _, ...fields } = (await trails.controlRecord(leaf.scope, leaf.seq)) ?? {};
+      return "seq" in fields ? controlRecordHash(fields) : undefined;
+    }
+    const { hash: _, ...fields } = (await trails.record(leaf, leaf.seq)) ?? {};
+    return "seq" in fields ? recordHash(fields) : undefined;
+  }
+
+  /** The seal took the moment from the job's item; the trail itself knows better. */
+  async #untilFault(leaf: SealLeaf, sealed: string): Promise<string | undefined> {
+    if ("scope" in leaf || leaf.until === null) return undefined;
+    const accepted = await this.#deps.trails.record(leaf, 1);
+    return accepted?.format === undefined || accepted.audit_until === leaf.until
+      ? undefined
+      : `${sealed} and the trail do not say the same of how long it is kept`;
+  }
+
+  async #lossOf(leaf: SealLeaf, hash: string | undefined, sealed: string): Promise<string> {
+    if (hash !== undefined) return `it is not the record in ${sealed}`;
+    return (await this.#wholeTrailGone(leaf))
       ? `the whole trail is gone: ${sealed} has it up to this record`
       : `the record is gone: ${sealed} has it`;
-    report(this.#deps, this.#counts, { chain, seq: leaf.seq, why });
   }
 
   async #wholeTrailGone(leaf: SealLeaf): Promise<boolean> {

@@ -1,7 +1,7 @@
+import { isBilled } from "../../audit/billed.ts";
 import type { AuditRecord } from "../../audit/record.ts";
-import type { StoredRecord } from "../../audit/verify.ts";
+import type { StoredJobRecord, StoredRecord } from "../../audit/verify.ts";
 import type { JobKey } from "../../store.ts";
-import { isBilled } from "../../usage/usage-report.ts";
 import { rawItem } from "./documents.ts";
 import { auditPlace, ITEMS, type ItemKind, partitionOf } from "./items.ts";
 import { ownFields, type StoredItems } from "./stored-items.ts";
@@ -18,7 +18,8 @@ export function auditFields(record: AuditRecord, owner: { tenant_id: string; mod
 
 /** A field that a neighbouring version has added is part of what was hashed, so it is kept. */
 const recordOf = (item: Readonly<Record<string, unknown>>): AuditRecord =>
-  ownFields(item, "tenant_id", "billed") as unknown as AuditRecord;
+  // The tenant of a trail is part of its first record, since format 2.
+  ownFields(item, "billed", ...(item.format === undefined ? ["tenant_id"] : [])) as unknown as AuditRecord;
 
 /** A job's trail, oldest first. A record that cannot be read is missing from it, which its neighbours show. */
 export async function readTrail(jobs: StoredItems, key: JobKey): Promise<readonly AuditRecord[]> {
@@ -29,12 +30,13 @@ export async function readTrail(jobs: StoredItems, key: JobKey): Promise<readonl
 }
 
 /** A job's records as they are, whether they can be read or not: for the audit's proof. */
-export async function readTrailRaw(
-  jobs: StoredItems,
-  key: JobKey,
-): Promise<readonly StoredRecord<AuditRecord>[]> {
+export async function readTrailRaw(jobs: StoredItems, key: JobKey): Promise<readonly StoredJobRecord[]> {
   const found = await jobs.find(ITEMS.audit, { byIds: true }, rawItem, { partition: partitionOf(key) });
-  return inOrder(found.map((item) => ({ record: recordOf(item), storedAs: numberOf(ITEMS.audit, item) })));
+  const records = found.map((item) => {
+    const { billed } = item;
+    return { record: recordOf(item), storedAs: numberOf(ITEMS.audit, item), billed };
+  });
+  return inOrder(records);
 }
 
 /** The number in the item's id; NaN for an item that is not read as a record. */
@@ -44,17 +46,17 @@ export function numberOf({ document }: ItemKind, item: { readonly id: string }):
 }
 
 /** Ordered by the numbers they are stored under, those without one last. */
-export function inOrder<R>(records: readonly StoredRecord<R>[]): readonly StoredRecord<R>[] {
-  const orLast = ({ storedAs }: StoredRecord<R>) => (Number.isNaN(storedAs) ? Infinity : storedAs);
+export function inOrder<R extends StoredRecord<unknown>>(records: readonly R[]): readonly R[] {
+  const orLast = ({ storedAs }: R) => (Number.isNaN(storedAs) ? Infinity : storedAs);
   return records.toSorted((a, b) => (orLast(a) < orLast(b) ? -1 : 1));
 }
 
-/** The hash that the record of this number has, or is said to have; undefined: it is not there. */
-export async function readRecordHash(
+/** The record of this number as it is; undefined: it is not there. */
+export async function readRecord(
   jobs: StoredItems,
   key: JobKey,
   seq: number,
-): Promise<string | undefined> {
+): Promise<AuditRecord | undefined> {
   const found = await jobs.readRaw(ITEMS.audit, auditPlace(key, seq));
-  return typeof found?.value.hash === "string" ? found.value.hash : undefined;
+  return found && recordOf(found.value);
 }

@@ -4,7 +4,7 @@ import { reasonOf } from "../../log.ts";
 import type { CosmosConnection } from "../../settings.ts";
 import { StoreUnavailable } from "../../store.ts";
 import { keySigner } from "./key.ts";
-import { undiciHttpClient } from "./undici-http-client.ts";
+import { type Charged, undiciHttpClient } from "./undici-http-client.ts";
 import { withinTime } from "./within-time.ts";
 
 /** Names as in infra/resources.json. */
@@ -22,6 +22,7 @@ const OPERATION_TIMEOUT_MS = 5_000;
 export function openDatabase(
   connection: CosmosConnection,
   credential: (clientId: string | undefined) => TokenCredential,
+  charged?: Charged,
 ): { database: Database; dispose: () => void } {
   const connectionPolicy = {
     requestTimeout: OPERATION_TIMEOUT_MS,
@@ -31,7 +32,7 @@ export function openDatabase(
       maxWaitTimeInSeconds: OPERATION_TIMEOUT_MS / 1000,
     },
   };
-  const { httpClient, close } = undiciHttpClient();
+  const { httpClient, close } = undiciHttpClient(charged);
   const options = { connectionPolicy, httpClient };
   const client =
     connection.kind === "connection_string"

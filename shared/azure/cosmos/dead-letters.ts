@@ -13,9 +13,11 @@ export class CosmosDeadLetters implements DeadLetters {
     this.#control = control;
   }
 
-  async keep(letter: DeadLetter): Promise<void> {
-    // Superseded: it was kept before, and perhaps redriven since.
-    await this.#control.write(ITEMS.dead_letter, deadLetterPlace(letter.id), { ...letter }, undefined);
+  async keep(letter: DeadLetter): Promise<boolean> {
+    const place = deadLetterPlace(letter.id);
+    // Superseded: it was kept before, and an operator may have made something of it since.
+    const { kind } = await this.#control.write(ITEMS.dead_letter, place, { ...letter }, undefined);
+    return kind === "written";
   }
 
   async read(id: string): Promise<DeadLetter | undefined> {
@@ -24,26 +26,9 @@ export class CosmosDeadLetters implements DeadLetters {
   }
 
   async list(filter: DeadLetterFilter): Promise<{ letters: readonly DeadLetter[]; hasMore: boolean }> {
-    const conditions = ["c.at_ms >= 0"];
-    const parameters: Record<`@${string}`, string | number> = {};
-    if (filter.tenantId !== undefined) {
-      conditions.push("c.nudge.tenant_id = @tenant");
-      parameters["@tenant"] = filter.tenantId;
-    }
-    if (filter.jobId !== undefined) {
-      conditions.push("c.nudge.job_id = @job");
-      parameters["@job"] = filter.jobId;
-    }
-    if (filter.redriven !== undefined)
-      conditions.push(filter.redriven ? "IS_DEFINED(c.redriven)" : "NOT IS_DEFINED(c.redriven)");
-    if (filter.after !== undefined) {
-      conditions.push("(c.at_ms < @at OR (c.at_ms = @at AND c.id < @id))");
-      parameters["@at"] = filter.after.at_ms;
-      parameters["@id"] = filter.after.id;
-    }
     // One more than asked for tells whether there are more.
     const query = {
-      ...{ top: filter.limit + 1, where: conditions.join(" AND "), parameters },
+      ...{ top: filter.limit + 1, ...conditionsOf(filter) },
       orderBy: "c.at_ms DESC, c.id DESC",
     };
     const found = await this.#control.find(ITEMS.dead_letter, query, ITEMS.dead_letter.document, WHERE);
@@ -51,11 +36,19 @@ export class CosmosDeadLetters implements DeadLetters {
     return { letters: letters.slice(0, filter.limit), hasMore: letters.length > filter.limit };
   }
 
+  matching(filter: Omit<DeadLetterFilter, "limit">): Promise<number> {
+    return this.#control.count(ITEMS.dead_letter, conditionsOf(filter), WHERE);
+  }
+
   async count(): Promise<{ kept: number; untouched: number; newestAtMs: number | null }> {
     const newestFirst = { top: 1, select: "c.id, c.at_ms", where: "c.at_ms >= 0", orderBy: "c.at_ms DESC" };
     const [kept, touched, [newest]] = await Promise.all([
       this.#control.count(ITEMS.dead_letter, {}, WHERE),
-      this.#control.count(ITEMS.dead_letter, { where: "IS_DEFINED(c.redriven)" }, WHERE),
+      this.#control.count(
+        ITEMS.dead_letter,
+        { where: "IS_DEFINED(c.redriven) OR IS_DEFINED(c.dismissed)" },
+        WHERE,
+      ),
       this.#control.find(
         ITEMS.dead_letter,
         newestFirst,
@@ -67,9 +60,37 @@ export class CosmosDeadLetters implements DeadLetters {
   }
 }
 
+function conditionsOf({ after, ...filter }: Omit<DeadLetterFilter, "limit">) {
+  const conditions = ["c.at_ms >= 0"];
+  const parameters: Record<`@${string}`, string | number> = {};
+  const compared = [
+    ["c.nudge.tenant_id = @tenant", "@tenant", filter.tenantId],
+    ["c.nudge.job_id = @job", "@job", filter.jobId],
+    ["c.reason = @reason", "@reason", filter.reason],
+    ["c.at_ms < @before", "@before", filter.beforeMs],
+  ] as const;
+  for (const [condition, name, value] of compared) {
+    if (value === undefined) continue;
+    conditions.push(condition);
+    parameters[name] = value;
+  }
+  for (const mark of ["redriven", "dismissed"] as const) {
+    if (filter[mark] !== undefined) conditions.push(`${filter[mark] ? "" : "NOT "}IS_DEFINED(c.${mark})`);
+  }
+  if (after !== undefined) {
+    conditions.push("(c.at_ms < @at OR (c.at_ms = @at AND c.id < @id))");
+    parameters["@at"] = after.at_ms;
+    parameters["@id"] = after.id;
+  }
+  return { where: conditions.join(" AND "), parameters };
+}
+
 /** The letter without what the store adds to an item. */
 function letterOf(item: z.infer<typeof ITEMS.dead_letter.document>): DeadLetter {
-  const { id, message_id, nudge, reason, description, at_ms, redriven } = item;
-  const letter = { id, message_id, nudge: nudge as Nudge | null, reason, description, at_ms };
-  return redriven === undefined ? letter : { ...letter, redriven };
+  const { id, message_id, nudge, reason, description, at_ms, redriven, dismissed } = item;
+  return {
+    ...{ id, message_id, nudge: nudge as Nudge | null, reason, description, at_ms },
+    ...(redriven && { redriven }),
+    ...(dismissed && { dismissed }),
+  };
 }

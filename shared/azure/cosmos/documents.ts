@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_TIME_MS } from "../../bounds.ts";
 import { document } from "../../store.ts";
 
 /** Documents of all kinds but overrides, which their room has, and those of quota. */
@@ -14,6 +15,7 @@ export const rawItem = z.looseObject({ id: z.string() });
 const text = z.string();
 const textOrNull = text.nullable();
 const seq = z.int().positive();
+const timeMs = z.number().min(0).max(MAX_TIME_MS);
 const decimal = text.regex(/^\d+(\.\d+)?$/, "is not a decimal");
 
 export const inScope = { scope: text };
@@ -38,6 +40,9 @@ export const auditDocument = document("audit", {
   usage: usage.nullable(),
   cost: cost.nullable(),
   estimate: cost.nullable().exactOptional(),
+  ...{ format: z.number().exactOptional(), audit_until: z.number().nullable().exactOptional() },
+  ...{ content_until: z.number().exactOptional(), body_sha256: text.exactOptional() },
+  stored_sha256: text.exactOptional(),
   billed: billed.exactOptional(),
 });
 /** The fields of an audit record that usage is summed from. */
@@ -51,6 +56,7 @@ export const controlRecordDocument = document("audit", {
   ...each(text, "event", "actor", "change_id", "prev_hash", "hash"),
   reason: textOrNull,
   details: z.record(text, z.json()),
+  items: z.record(text, textOrNull).exactOptional(),
 });
 export const controlChangeDocument = document("audit_change", { ...inScope, seq });
 
@@ -61,15 +67,24 @@ export const deadLetterDocument = document("dead_letter", {
   ...{ ...inScope, ...each(text, "message_id", "reason", "description"), at_ms: z.number() },
   nudge: z.looseObject({ v: z.number(), ...jobKey.shape }).nullable(),
   redriven: redriven.exactOptional(),
+  dismissed: z.looseObject({ actor: text, at_ms: z.number() }).exactOptional(),
 });
 
 const reservation = z.looseObject({
   ...{ ...each(text, "job_id", "claim_id", "day"), attempt: z.int(), amount: decimal },
-  ...each(z.number(), "since_ms", "look_at_ms"),
+  ...{
+    was: decimal.exactOptional(),
+    charged: z.literal(true).exactOptional(),
+    unlimited: text.exactOptional(),
+  },
+  ...each(timeMs, "since_ms", "look_at_ms"),
 });
+const tokens = z.number().min(0).max(1e12);
 const account = z.looseObject({
   ...{ ...each(text, "month", "currency"), spent: decimal, days: z.record(text, decimal) },
   reservations: z.array(reservation),
+  usual: z.record(text, z.looseObject({ answers: z.int(), tokens })).exactOptional(),
+  corrections: z.array(text).exactOptional(),
 });
 export const budgetDocument = document("budget", {
   ...{ ...inScope, ...ofTenant, ...each(text, "month", "currency"), account },

@@ -1,8 +1,9 @@
 import type { z } from "zod";
-import type { ControlScope } from "../../audit/control-record.ts";
+import { CONTROL_SCOPES, type ControlScope } from "../../audit/control-record.ts";
 import type { AccountKey } from "../../budget/ports.ts";
 import { OVERRIDES_ID, OVERRIDES_SCOPE } from "../../control/change-overrides.ts";
 import { overridesDocument } from "../../control/overrides.ts";
+import { ROOT_ID, rootDocument, SECRETS_SCOPE } from "../../control/secrets.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { JobKey } from "../../store.ts";
@@ -42,7 +43,11 @@ const OF_A_JOB = { container: JOBS_CONTAINER, partition: "tenant id, job id" } a
 const WITH_CONTENT = { until: "the job's deadline + `CONTENT_RETENTION_DAYS`", foundBy: [] };
 const IN_CONTROL = { container: CONTROL_CONTAINER } as const;
 /** A chain of its own for each scope that operators change. */
-const OF_A_TRAIL = { ...IN_CONTROL, partition: "`dead_letters`, `switches`", ...NEVER };
+const OF_A_TRAIL = {
+  ...IN_CONTROL,
+  partition: CONTROL_SCOPES.map((scope) => `\`${scope}\``).join(", "),
+  ...NEVER,
+};
 const OF_THE_SWEEPER = { ...IN_CONTROL, partition: "`sweeper`", foundBy: [] };
 const OF_QUOTA = { ...IN_CONTROL, partition: "`quota`", foundBy: [], ...NEVER };
 const OF_SEALS = { ...IN_CONTROL, partition: "`seals`", foundBy: [], ...NEVER };
@@ -101,6 +106,12 @@ export const ITEMS = {
     ...{ id: `\`${OVERRIDES_ID}\``, foundBy: [], ...NEVER },
     holds: "what operators have set over the files: switches, limits, weights",
     document: overridesDocument,
+  },
+  root: {
+    ...{ ...IN_CONTROL, kind: "root", partition: `\`${SECRETS_SCOPE}\`` },
+    ...{ id: `\`${ROOT_ID}\``, foundBy: [], ...NEVER },
+    holds: "32 random bytes that every key of the service is derived of, and those before",
+    document: rootDocument,
   },
   dead_letter: {
     ...{ ...IN_CONTROL, kind: "dead_letter", partition: "`dead_letters`", id: "`dl_` and a hash" },
@@ -194,6 +205,7 @@ export const controlChangePlace = (scope: ControlScope, changeId: string): Place
   id: `${TRAIL_PREFIX}change-${sha256Hex(changeId)}`,
   partition: scope,
 });
+export const rootPlace: Place = { id: ROOT_ID, partition: SECRETS_SCOPE };
 export const overridesPlace: Place = { id: OVERRIDES_ID, partition: OVERRIDES_SCOPE };
 
 /** One logical partition, whose trail says what operators made of the letters. */

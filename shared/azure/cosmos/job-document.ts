@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_TIME_MS } from "../../bounds.ts";
 import type { JobErrorCode } from "../../errors.ts";
 import {
   ENDPOINTS,
@@ -111,12 +112,16 @@ export function documentOf(job: Job): JobDocument {
     usage: ended?.usage ?? null,
     cost: job.cost,
     unknown_costs: job.unknown_costs,
+    max_cost: job.max_cost,
+    may_have_cost: job.may_have_cost,
     incomplete: ended?.incomplete,
     last_failure: job.last_failure,
     error: ended?.error ?? null,
     has_response: ended?.has_response ?? false,
     content_deleted: ended?.content_deleted ?? false,
     content_deleted_at_ms: ended?.content_deleted_at_ms,
+    traceparent: job.traceparent,
+    caller_span_id: job.caller_span_id,
     redriven_from: job.redriven_from,
     redriven_to: ended?.redriven_to,
     coalesce: job.coalesce,
@@ -124,6 +129,7 @@ export function documentOf(job: Job): JobDocument {
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
     audit_until_ms: job.audit_until_ms,
+    content_until_ms: job.content_until_ms,
   } satisfies Record<keyof JobDocument, unknown>;
   return Object.assign(document, job.others) as JobDocument;
 }
@@ -178,12 +184,16 @@ function causeOf(cause: WaitCause | undefined): { cause?: WaitCause; illness?: I
 const whatever = <T>(type: "string" | "object") =>
   z.custom<T>((value) => typeof value === type && value !== null);
 const text = z.string();
-const number = z.number();
+const time = z.number().min(0).max(MAX_TIME_MS);
+const count = z.int().min(0);
+const tokens = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
+const leaseSeconds = z.number().min(0).max(86_400);
+const decimal = text.regex(/^\d+(\.\d+)?$/, "is not a decimal");
 const cost = z.looseObject({ amount: text, currency: text });
 /** Whatever a neighbouring version has put beside its fields stays there. */
 const lease = z.looseObject({
-  ...{ claim_id: text, renewals: number, seconds: number, deployment: text, provider: text },
-  ...{ simulated: z.boolean(), started_at_ms: number, request_sha256: text },
+  ...{ claim_id: text, renewals: count, seconds: leaseSeconds, deployment: text, provider: text },
+  ...{ simulated: z.boolean(), started_at_ms: time, request_sha256: text },
 });
 const FACTS = z.object({
   ...{
@@ -193,18 +203,16 @@ const FACTS = z.object({
     model: text,
     priority: z.enum(PRIORITIES),
   },
-  ...{ metadata: z.record(text, text), envelope_sha256: text, created_at_ms: number, deadline_ms: number },
-  ...{ not_before_ms: number.nullable(), started_at_ms: number.nullable(), attempts: number },
-  attempts_lost: number.exactOptional(),
+  ...{ metadata: z.record(text, text), envelope_sha256: text, created_at_ms: time, deadline_ms: time },
+  ...{ not_before_ms: time.nullable(), started_at_ms: time.nullable(), attempts: count },
+  attempts_lost: count.exactOptional(),
   setbacks: z
     .looseObject({
-      pauses: number,
-      since_ms: number,
-      last_ms: number,
-      needs_operator: z.boolean().exactOptional(),
+      ...{ pauses: count, since_ms: time, last_ms: time },
+      ...{ refused: z.boolean().exactOptional(), needs_operator: z.boolean().exactOptional() },
     })
     .exactOptional(),
-  ...{ attempts_spent: number, budget_claims: z.record(text, text).exactOptional() },
+  ...{ attempts_spent: count, budget_claims: z.record(text, text).exactOptional() },
   ...{ refused_by: z.array(text), tried: z.array(text), deployment: text.nullable() },
   ...{
     provider: text.nullable(),
@@ -212,33 +220,37 @@ const FACTS = z.object({
     cost: cost.nullable(),
     last_failure: text.nullable(),
   },
-  ...{ redriven_from: text.exactOptional(), audit_seq: number, audit_hash: text },
+  ...{ traceparent: text.exactOptional(), caller_span_id: text.exactOptional() },
+  ...{ redriven_from: text.exactOptional(), audit_seq: count, audit_hash: text },
   ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
-  audit_until_ms: number.nullable().exactOptional(),
+  max_cost: decimal.exactOptional(),
+  may_have_cost: z.record(text, decimal).exactOptional(),
+  audit_until_ms: time.nullable().exactOptional(),
+  content_until_ms: time.exactOptional(),
 });
-const QUEUED = z.object({ status: z.literal("queued"), wake_at_ms: number, nudges_resent: number });
+const QUEUED = z.object({ status: z.literal("queued"), wake_at_ms: time, nudges_resent: count });
 const WAITS = z.object({
-  retry_at_ms: number.nullable(),
+  retry_at_ms: time.nullable(),
   ill: z.looseObject({ cause: z.enum(ILLNESSES), deployment: text }).optional(),
-  wait_since_ms: number.optional(),
+  wait_since_ms: time.optional(),
   held: z
-    .looseObject({ cause: z.enum(HELD_FOR), revision: number, budget: text.optional() })
-    .extend({ until_ms: number.optional() })
+    .looseObject({ cause: z.enum(HELD_FOR), revision: count, budget: text.optional() })
+    .extend({ until_ms: time.optional() })
     .optional(),
-  parked_at_ms: number.optional(),
+  parked_at_ms: time.optional(),
   parked: z
-    .looseObject({ tokens: number, deployments: z.array(text), cause: z.enum(WAIT_CAUSES).optional() })
+    .looseObject({ tokens, deployments: z.array(text), cause: z.enum(WAIT_CAUSES).optional() })
     .extend({ illness: z.enum(ILLNESSES).optional() })
     .optional(),
 });
-const IN_PROGRESS = z.object({ status: z.literal("in_progress"), wake_at_ms: number, lease });
+const IN_PROGRESS = z.object({ status: z.literal("in_progress"), wake_at_ms: time, lease });
 const ENDED = z.object({
   status: z.enum(TERMINAL_STATUSES),
-  ...{ completed_at_ms: number, has_response: z.boolean(), content_deleted: z.boolean() },
+  ...{ completed_at_ms: time, has_response: z.boolean(), content_deleted: z.boolean() },
   usage: whatever<Usage>("object").nullable(),
   error: z.looseObject({ code: whatever<JobErrorCode>("string"), message: text }).nullable(),
-  content_deleted_at_ms: number.exactOptional(),
+  content_deleted_at_ms: time.exactOptional(),
   incomplete: text.exactOptional(),
   redriven_to: text.exactOptional(),
 });

@@ -16,7 +16,7 @@ import {
   UnreadableItem,
   type WriteResult,
 } from "../../store.ts";
-import { auditFields, readRecordHash, readTrail } from "./audit-items.ts";
+import { auditFields, readRecord, readTrail } from "./audit-items.ts";
 import { storeOperation } from "./client.ts";
 import {
   auditPlace,
@@ -30,7 +30,7 @@ import {
 } from "./items.ts";
 import { documentOf, jobOf } from "./job-document.ts";
 import { queryOf } from "./queries.ts";
-import { auditUntilMs, type Retention, ttlSeconds } from "./retention.ts";
+import { type Retention, ttlSeconds, untilOf } from "./retention.ts";
 import { nameOf, type StoredItems } from "./stored-items.ts";
 import {
   createOf,
@@ -240,7 +240,7 @@ export class CosmosJobStore implements JobStore {
   }
 
   async hasRecord(key: JobKey, record: AuditRecord): Promise<boolean> {
-    return (await readRecordHash(this.#jobs, key, record.seq)) === record.hash;
+    return (await readRecord(this.#jobs, key, record.seq))?.hash === record.hash;
   }
 
   audit(key: JobKey): Promise<readonly AuditRecord[]> {
@@ -252,7 +252,7 @@ export class CosmosJobStore implements JobStore {
   }
 
   #jobItem(job: Job, nowMs: number): object {
-    const audit_until_ms = auditUntilMs(job, this.#retention);
+    const { audit_until_ms } = untilOf(job, this.#retention);
     return { id: JOB_ID, ...documentOf(job), audit_until_ms, ttl: this.#ttl("job", job, nowMs) };
   }
 

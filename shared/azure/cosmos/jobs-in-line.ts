@@ -1,6 +1,7 @@
 import type { Container } from "@azure/cosmos";
 import type { JobInLine, JobsInLine } from "../../quota/ports.ts";
 import { lineSinceMs, placeOf } from "../../quota/turns/line.ts";
+import type { JobKey } from "../../store.ts";
 import { storeOperation } from "./client.ts";
 import { ITEMS } from "./items.ts";
 import type { JobDocument } from "./job-document.ts";
@@ -52,16 +53,16 @@ export class CosmosJobsInLine implements JobsInLine {
     return this.#find({ ...query, parameters: { "@before": deadlineMs } }, limit);
   }
 
-  async runningOn(deployment: string): Promise<ReadonlySet<string>> {
+  async runningOn(deployment: string): Promise<ReadonlyMap<string, string>> {
     const query = queryOf(ITEMS.job, {
-      select: "VALUE c.job_id",
+      select: "c.job_id, c.tenant_id",
       where: "c.status = 'in_progress' AND c.lease.deployment = @deployment",
       parameters: { "@deployment": deployment },
     });
     const found = await storeOperation("running jobs", (abortSignal) =>
-      this.#jobs.items.query<string>(query, { abortSignal }).fetchAll(),
+      this.#jobs.items.query<JobKey>(query, { abortSignal }).fetchAll(),
     );
-    return new Set(found.resources);
+    return new Map(found.resources.map(({ job_id, tenant_id }) => [job_id, tenant_id]));
   }
 
   async #find(query: KindQuery, limit: number): Promise<readonly JobInLine[]> {

@@ -22,6 +22,7 @@ const taken = z.looseObject({
 });
 const news = z.looseObject({
   ...{ deployment: text, job_id: text, taken, latency_ms: number },
+  ...{ tenant_id: text.exactOptional(), used_tokens: number.exactOptional() },
   outcome: z.enum(["ok", "refused", "failed", "aborted", "unused"]),
   ...each(numberOrNull, "sent_ms", "retry_after_ms"),
   headers: z.looseObject({ requests: limitHeaders, tokens: limitHeaders }),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type PoolRecord, poolRecordOf } from "../../quota/pool-record.ts";
+import { type PoolRecord, poolRecordOf, storedPoolRecord } from "../../quota/pool-record.ts";
 import type {
   DispatcherLease,
   DispatcherLeases,
@@ -35,14 +35,14 @@ export class CosmosQuotaLedger implements QuotaLedger {
   async write(writes: readonly PoolWrite[]): Promise<PoolsWritten> {
     const [one, ...more] = writes;
     if (one !== undefined && more.length === 0) {
-      const fields = { value: one.record };
-      const written = await this.#control.write(ITEMS.quota_pool, poolPlace(one.pool), fields, one.etag);
+      const value = storedPoolRecord(one.record);
+      const written = await this.#control.write(ITEMS.quota_pool, poolPlace(one.pool), { value }, one.etag);
       return written.kind === "written"
         ? { kind: "written", etags: [written.etag] }
         : { kind: "superseded", at: 0 };
     }
     const operations = writes.map(({ pool, record, etag }) =>
-      this.#control.writing(ITEMS.quota_pool, poolPlace(pool), { value: record }, etag),
+      this.#control.writing(ITEMS.quota_pool, poolPlace(pool), { value: storedPoolRecord(record) }, etag),
     );
     const result = await this.#control.batch("write quota_pools", QUOTA_SCOPE, operations);
     if (result.kind === "done") return { kind: "written", etags: result.responses.map(etagOf) };

@@ -1,26 +1,22 @@
+import { keptUntil, type Retention } from "../../job/intake/accept.ts";
 import type { Job } from "../../job/job.ts";
 
-/** How long what is stored is kept. */
-export interface Retention {
-  readonly contentDays: number;
-  /** 0: for ever. */
-  readonly auditDays: number;
-}
+export type { Retention } from "../../job/intake/accept.ts";
 
 const DAY_SECONDS = 86_400;
 /** Cosmos DB: no expiry, whatever the container's default. */
 const NEVER = -1;
 
-/**
- * Until when a job's trail is kept, Unix time in ms; null: for ever. Settled when the job is accepted and stored with
- * it: were the setting read again for each record, a change of it would let a trail go in parts.
- */
-export function auditUntilMs(
-  job: Pick<Job, "deadline_ms" | "audit_until_ms">,
+/** Until when a job's trail and content are kept: as it says itself, else by the settings. */
+export function untilOf(
+  job: Pick<Job, "deadline_ms" | "audit_until_ms" | "content_until_ms">,
   retention: Retention,
-): number | null {
-  if (job.audit_until_ms !== undefined) return job.audit_until_ms;
-  return retention.auditDays === 0 ? null : job.deadline_ms + retention.auditDays * DAY_SECONDS * 1000;
+): ReturnType<typeof keptUntil> {
+  const { audit_until_ms, content_until_ms } = keptUntil(job, retention);
+  return {
+    audit_until_ms: job.audit_until_ms === undefined ? audit_until_ms : job.audit_until_ms,
+    content_until_ms: job.content_until_ms ?? content_until_ms,
+  };
 }
 
 /**
@@ -30,14 +26,12 @@ export function auditUntilMs(
  */
 export function ttlSeconds(
   kind: "content" | "audit" | "job",
-  job: Pick<Job, "deadline_ms" | "audit_until_ms">,
+  job: Pick<Job, "deadline_ms" | "audit_until_ms" | "content_until_ms">,
   nowMs: number,
   retention: Retention,
 ): number {
-  const goesAtMs =
-    kind === "content"
-      ? job.deadline_ms + retention.contentDays * DAY_SECONDS * 1000
-      : auditUntilMs(job, retention);
+  const { content_until_ms, audit_until_ms } = untilOf(job, retention);
+  const goesAtMs = kind === "content" ? content_until_ms : audit_until_ms;
   if (goesAtMs === null) return NEVER;
   const afterTrailSeconds = kind === "job" ? DAY_SECONDS : 0;
   return Math.max(1, Math.ceil((goesAtMs - nowMs) / 1000) + afterTrailSeconds);

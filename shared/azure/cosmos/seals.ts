@@ -17,7 +17,7 @@ import {
   sealPlace,
 } from "./items.ts";
 import { ownFields, type StoredItems } from "./stored-items.ts";
-import { HEAD_FIELDS, headFields, jobHeadOf, PAGE_ITEMS } from "./trails.ts";
+import { HEAD_FIELDS, headFields, PAGE_ITEMS, untilOf } from "./trails.ts";
 import { isSuperseded, unexpected } from "./transaction.ts";
 
 /** Seals in the `control` container; reads the heads they are about from `jobs`. */
@@ -55,8 +55,8 @@ export class CosmosSeals implements SealStore, SealSource {
     };
     for await (const page of this.#jobs.pages(ITEMS.job, query, headFields, { pageItems: PAGE_ITEMS })) {
       yield page.map((item) => {
-        const { tenant_id, job_id, audit_seq: seq, audit_hash: hash, until } = jobHeadOf(item);
-        return { leaf: { tenant_id, job_id, seq, hash, until }, ts: item._ts };
+        const { tenant_id, job_id, audit_seq: seq, audit_hash: hash } = item;
+        return { leaf: { tenant_id, job_id, seq, hash, until: untilOf(item) }, ts: item._ts };
       });
     }
   }

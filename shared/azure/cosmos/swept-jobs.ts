@@ -1,9 +1,10 @@
 import type { Container, SqlQuerySpec } from "@azure/cosmos";
+import { z } from "zod";
 import type { Clock } from "../../clock.ts";
 import type { Overdue, SeenLease, Stretch, SweptJobs } from "../../job/ports.ts";
 import { storeOperation } from "./client.ts";
+import { jobKey } from "./documents.ts";
 import { ITEMS } from "./items.ts";
-import type { JobDocument } from "./job-document.ts";
 import { queryOf } from "./queries.ts";
 
 /** Any logical partition: a question about the store's clock is for one, not for all of them. */
@@ -19,10 +20,10 @@ const parametersOf = (nowMs: number, { fromMs, toMs }: Stretch) => ({
   ...{ "@now": nowMs, "@from": Math.floor(fromMs / 1000), "@to": Math.floor(toMs / 1000) },
 });
 
-type LeaseRow = Pick<JobDocument, "tenant_id" | "job_id" | "lease"> & {
-  readonly _ts: number;
-  readonly read_ms: number;
-};
+const leaseRow = z.object({
+  ...{ ...jobKey.shape, _ts: z.number(), read_ms: z.number() },
+  lease: z.object({ claim_id: z.string(), renewals: z.number(), seconds: z.number() }),
+});
 
 /** What the sweeper looks at, by indexed `wake_at_ms`, `status` and `_ts`: what has ended costs nothing. */
 export class CosmosSweptJobs implements SweptJobs {
@@ -73,17 +74,15 @@ export class CosmosSweptJobs implements SweptJobs {
       select: "c.tenant_id, c.job_id, c.lease, c._ts, GetCurrentTimestamp() AS read_ms",
       where: `c.status = 'in_progress' AND (c.wake_at_ms <= @now OR (${WRITTEN}))`,
     });
-    const rows = await this.#query<LeaseRow>("late leases", query, { maxItemCount: limit });
-    return rows.flatMap(({ tenant_id, job_id, lease, _ts, read_ms }) =>
-      lease === null
-        ? []
-        : [
-            {
-              ...{ tenant_id, job_id, claim_id: lease.claim_id, renewals: lease.renewals },
-              ...{ lease_seconds: lease.seconds, written_ms: _ts * 1000, read_ms },
-            },
-          ],
-    );
+    const rows = await this.#query<object>("late leases", query, { maxItemCount: limit });
+    return rows.flatMap((row) => {
+      // Where it is damaged nobody can hold it; whoever reads the job tells so.
+      const { success, data } = leaseRow.safeParse(row);
+      if (!success) return [];
+      const { tenant_id, job_id, lease, _ts, read_ms } = data;
+      const { claim_id, renewals, seconds: lease_seconds } = lease;
+      return [{ tenant_id, job_id, claim_id, renewals, lease_seconds, written_ms: _ts * 1000, read_ms }];
+    });
   }
 
   async #query<T>(

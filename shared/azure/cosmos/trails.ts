@@ -1,13 +1,20 @@
 import { z } from "zod";
+import type { StoredContent } from "../../audit/contents.ts";
 import type { ChainHead, ControlRecord, ControlScope } from "../../audit/control-record.ts";
 import type { AuditRecord } from "../../audit/record.ts";
-import type { JobHead, StoredRecord, TrailReader } from "../../audit/verify.ts";
-import type { Status } from "../../status.ts";
+import type { JobHead, StoredJobRecord, StoredRecord, TrailReader } from "../../audit/verify.ts";
 import type { JobKey } from "../../store.ts";
-import { inOrder, numberOf, readRecordHash, readTrailRaw } from "./audit-items.ts";
+import { inOrder, numberOf, readRecord, readTrailRaw } from "./audit-items.ts";
 import { controlRecordOf } from "./control-trail.ts";
 import { jobKey, rawItem } from "./documents.ts";
-import { controlHeadPlace, controlRecordPlace, ITEMS, jobPlace } from "./items.ts";
+import {
+  type ContentId,
+  contentPlace,
+  controlHeadPlace,
+  controlRecordPlace,
+  ITEMS,
+  jobPlace,
+} from "./items.ts";
 import type { StoredItems } from "./stored-items.ts";
 
 /** Items of a page: some 100 kB. */
@@ -28,6 +35,7 @@ export const headFields = z.looseObject({
   _ts: z.number(),
   _etag: z.string(),
 });
+type HeadFields = z.infer<typeof headFields>;
 
 /** A head that is damaged is looked at as well: no trail holds against it, and that is told. */
 const anyHeadFields = headFields.extend({
@@ -37,14 +45,13 @@ const anyHeadFields = headFields.extend({
   audit_until_ms: headFields.shape.audit_until_ms.catch(null),
 });
 
-export function jobHeadOf(item: z.infer<typeof headFields>): JobHead {
-  const { tenant_id, job_id, audit_seq, audit_hash } = item;
-  const status = item.status as Status;
-  return { tenant_id, job_id, status, audit_seq, audit_hash, until: untilOf(item), etag: item._etag };
+/** A job item's figures are taken as they are: whatever stands there is held against the records. */
+function jobHeadOf(item: HeadFields): JobHead {
+  return { ...item, until: untilOf(item), etag: item._etag } as unknown as JobHead;
 }
 
 /** Unix time, seconds. Before a job said so itself, its item's own TTL did: it goes a day after its trail. */
-function untilOf({ audit_until_ms, ttl, _ts }: z.infer<typeof headFields>): number | null {
+export function untilOf({ audit_until_ms, ttl, _ts }: HeadFields): number | null {
   if (audit_until_ms === null) return null;
   if (audit_until_ms !== undefined) return Math.floor(audit_until_ms / 1000);
   return ttl === undefined || ttl < 0 ? null : _ts + ttl - DAY_SECONDS;
@@ -62,7 +69,7 @@ export class CosmosTrails implements TrailReader {
 
   async *jobs(): AsyncGenerator<readonly JobHead[]> {
     // Few kinds have this field, and it is indexed: content and records are not loaded to be passed over.
-    const query = { select: HEAD_FIELDS, where: "c.created_at_ms >= 0" };
+    const query = { where: "c.created_at_ms >= 0" };
     for await (const page of this.#jobs.pages(ITEMS.job, query, anyHeadFields, { pageItems: PAGE_ITEMS }))
       yield page.map(jobHeadOf);
   }
@@ -72,12 +79,23 @@ export class CosmosTrails implements TrailReader {
     return found && jobHeadOf(anyHeadFields.parse(found.value));
   }
 
-  records(key: JobKey): Promise<readonly StoredRecord<AuditRecord>[]> {
+  records(key: JobKey): Promise<readonly StoredJobRecord[]> {
     return readTrailRaw(this.#jobs, key);
   }
 
-  recordHash(key: JobKey, seq: number): Promise<string | undefined> {
-    return readRecordHash(this.#jobs, key, seq);
+  record(key: JobKey, seq: number): Promise<AuditRecord | undefined> {
+    return readRecord(this.#jobs, key, seq);
+  }
+
+  async contents(key: JobKey): Promise<StoredContent> {
+    const [request, response] = await Promise.all([this.#body(key, "request"), this.#body(key, "response")]);
+    return { request, response };
+  }
+
+  /** What is not a text cannot be the content that was stored: it gives no hash of any record. */
+  async #body(key: JobKey, id: ContentId): Promise<string | undefined> {
+    const found = await this.#jobs.readRaw(ITEMS[id], contentPlace(key, id));
+    return found && String(found.value.body);
   }
 
   countRecords(): Promise<number> {
@@ -113,8 +131,14 @@ export class CosmosTrails implements TrailReader {
     }
   }
 
-  async controlRecordHash(scope: ControlScope, seq: number): Promise<string | undefined> {
+  async controlRecord(scope: ControlScope, seq: number): Promise<ControlRecord | undefined> {
     const found = await this.#control.readRaw(ITEMS.control_record, controlRecordPlace(scope, seq));
-    return typeof found?.value.hash === "string" ? found.value.hash : undefined;
+    return found && controlRecordOf(found.value);
+  }
+
+  async controlItem(scope: ControlScope, id: string): Promise<Row | undefined> {
+    return (await this.#control.readRaw({ kind: "control" }, { id, partition: scope }))?.value;
   }
 }
+
+type Row = Readonly<Record<string, unknown>>;

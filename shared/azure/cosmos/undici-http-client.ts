@@ -6,11 +6,17 @@ import { AnswerHeaders } from "./answer-headers.ts";
 /** Connections to one endpoint: a store that is slow is not made slower by hundreds at once. */
 const MAX_CONNECTIONS = 128;
 
+/** Hears what a request to a container, or to none, was charged: in request units. */
+export type Charged = (container: string, requestUnits: number, isThrottled: boolean) => void;
+
 /**
  * The HTTP client of the Cosmos SDK on undici: about half the CPU of the SDK's own on node:http, and at several
  * operations a job the store's client is most of what a job costs.
  */
-export function undiciHttpClient(): { httpClient: HttpClient; close: () => Promise<void> } {
+export function undiciHttpClient(charged: Charged = () => undefined): {
+  httpClient: HttpClient;
+  close: () => Promise<void>;
+} {
   const agent = new Agent({ connections: MAX_CONNECTIONS, pipelining: 1 });
   const httpClient: HttpClient = {
     async sendRequest(request) {
@@ -24,6 +30,8 @@ export function undiciHttpClient(): { httpClient: HttpClient; close: () => Promi
         },
         { signal: request.abortSignal as AbortSignal | undefined },
       );
+      const charge = Number(answer.headers["x-ms-request-charge"]);
+      if (charge > 0) charged(request.url.split("/")[6] ?? "", charge, answer.status === 429);
       return {
         request,
         status: answer.status,

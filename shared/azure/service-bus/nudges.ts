@@ -5,7 +5,9 @@ import {
   type ServiceBusReceiver,
   type ServiceBusSender,
 } from "@azure/service-bus";
+import { MAX_TIME_MS, numberIn, wholeIn } from "../../bounds.ts";
 import type { Nudge, Nudges } from "../../job/ports.ts";
+import { MAX_NUDGE_LOOKS } from "../../limits.ts";
 import type { Grant } from "../../quota/grant.ts";
 import type { ServiceBusConnection } from "../../settings.ts";
 import { GroupedSends } from "./grouped-sends.ts";
@@ -180,15 +182,36 @@ const MAX_ID_CHARS = 255;
 const isId = (value: unknown): value is string =>
   typeof value === "string" && value !== "" && value.length <= MAX_ID_CHARS;
 
-function isGrant(value: unknown): value is Grant {
-  if (typeof value !== "object" || value === null) return false;
-  const { deployment, taken, lapses_ms } = value as Partial<Grant>;
-  return isId(deployment) && typeof taken === "object" && taken !== null && typeof lapses_ms === "number";
+/** More than any pool has ever let go. */
+const MAX_TAKEN = 1e15;
+const TAKEN = [
+  "tokens",
+  "spent_requests",
+  "spent_tokens",
+  "burst_requests",
+  "burst_tokens",
+] as const satisfies readonly (keyof Grant["taken"])[];
+
+/** The grant, its own fields alone; undefined: none that a dispatcher could have given. */
+function grantOf(value: unknown): Grant | undefined {
+  const { deployment, taken, lapses_ms, kid, mac } = (value ?? {}) as Partial<Record<keyof Grant, unknown>>;
+  const told = (taken ?? {}) as Partial<Record<keyof Grant["taken"], unknown>>;
+  const lapses = numberIn(lapses_ms, 0, MAX_TIME_MS);
+  const at_ms = numberIn(told.at_ms, 0, MAX_TIME_MS);
+  if (!isId(deployment) || lapses === undefined || at_ms === undefined) return undefined;
+  const figures = TAKEN.map((name) => [name, numberIn(told[name], 0, MAX_TAKEN)] as const);
+  if (figures.some(([, figure]) => figure === undefined)) return undefined;
+  return {
+    deployment,
+    taken: { at_ms, ...Object.fromEntries(figures) } as Grant["taken"],
+    lapses_ms: lapses,
+    ...(isId(kid) && isId(mac) ? { kid, mac } : {}),
+  };
 }
 
 /**
  * The nudge in a message's body, or undefined when it is none that this version knows. Only its own fields: whatever
- * else a sender wrote is neither kept nor sent on.
+ * else a sender wrote is neither kept nor sent on. A figure that is out of its range counts as not sent.
  */
 export function nudgeOf(body: unknown): Nudge | undefined {
   if (typeof body !== "object" || body === null) return undefined;
@@ -196,13 +219,15 @@ export function nudgeOf(body: unknown): Nudge | undefined {
     Record<keyof Nudge, unknown>
   >;
   if (!isId(tenant_id) || !isId(job_id) || typeof v !== "number") return undefined;
-  const lease = dead_lease as Partial<Record<"claim_id" | "renewals", unknown>> | null | undefined;
-  const { claim_id, renewals } = lease ?? {};
+  const lease = (dead_lease ?? {}) as Partial<Record<"claim_id" | "renewals", unknown>>;
+  const claim_id = isId(lease.claim_id) ? lease.claim_id : undefined;
+  const renewals = wholeIn(lease.renewals, 0, Number.MAX_SAFE_INTEGER);
+  const granted = grantOf(grant);
   return {
     ...{ v, tenant_id, job_id },
-    ...(isId(claim_id) && typeof renewals === "number" ? { dead_lease: { claim_id, renewals } } : {}),
-    ...(typeof looks === "number" ? { looks } : {}),
-    ...(isGrant(grant) ? { grant } : {}),
+    ...(claim_id === undefined || renewals === undefined ? {} : { dead_lease: { claim_id, renewals } }),
+    ...(looks === undefined ? {} : { looks: wholeIn(looks, 0, MAX_NUDGE_LOOKS) ?? 0 }),
+    ...(granted === undefined ? {} : { grant: granted }),
     ...(late === true ? { late } : {}),
   };
 }

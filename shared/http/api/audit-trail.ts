@@ -12,6 +12,11 @@ import { jobInPath } from "./parameters.ts";
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const auditRecordSchema = z
   .object({
+    format: whole("Only in `accepted`, as the fields after it: 2. Absent in old trails.").optional(),
+    tenant_id: text("Whose job it is.").optional(),
+    audit_until: unixTime("When the whole trail goes; null: never.").nullable().optional(),
+    content_until: unixTime("When request and response go.").optional(),
+    body_sha256: hash.optional().describe("Hash of the stored request."),
     job_id: text("Whose history it is."),
     seq: whole("1 for the first, then without gaps."),
     at: unixTime(),
@@ -33,7 +38,9 @@ const auditRecordSchema = z
       "Why nobody can say what the call cost, where it may have been billed: see docs/answers.md.",
     ).optional(),
     lab_cost: costSchema.optional().describe("What the lab itself says that the call costs."),
-    message: text("The lab's words about a call that did not succeed, shortened.").optional(),
+    message: text(
+      "The lab's words about a call that did not succeed, shortened, without what they repeat of the request; a code where they are the operator's affair.",
+    ).optional(),
     estimate: costSchema
       .nullable()
       .optional()
@@ -45,6 +52,9 @@ const auditRecordSchema = z
       .nullable()
       .describe("Hash of the bytes sent to the deployment; in `accepted`, of the envelope."),
     response_sha256: hash.nullable().describe("Hash of the answer's bytes."),
+    stored_sha256: hash
+      .optional()
+      .describe("Hash of the response as it is stored, where that is not the answer byte for byte."),
     prev_hash: hash.describe("The hash of the record before; 64 zeros for the first."),
     hash: hash.describe("SHA-256 of the record's RFC 8785 canonical JSON without `hash`."),
   })

@@ -10,8 +10,10 @@ const standing = z
   .object({
     period: text("The running day (`2026-11-24`) or month (`2026-11`), UTC."),
     limit: decimal,
-    spent: decimal.describe("What calls that began in the period have cost, as far as it is known."),
-    reserved: decimal.describe("Put aside for calls that are running: the most they may cost."),
+    spent: decimal.describe(
+      "What calls that began in the period have cost; where nobody knows, what was put aside for them.",
+    ),
+    reserved: decimal.describe("Put aside for calls that are running."),
     remaining: decimal.describe("What is neither spent nor reserved."),
     resets_at: whole("When the next period begins, Unix seconds."),
   })

@@ -22,18 +22,24 @@ export interface ControlAuditDeps {
 const scopes = CONTROL_SCOPES.join(", ");
 const WHICH_SEQ = "must be the number of a record, as in `last_seq`";
 
-const controlRecord = z.object({
-  scope: z.enum(CONTROL_SCOPES).describe("Its chain."),
-  seq: z.int().min(1).describe("Its number in the scope's chain."),
-  at: unixTime(),
-  event: z.enum(CONTROL_EVENTS).describe("What was done."),
-  actor: text("Which operator's credential."),
-  change_id: text("The caller's name for the change: the same name twice is one change."),
-  reason: text("As the operator gave it.").nullable(),
-  details: z.record(z.string(), z.unknown()).describe("What was changed, from what, to what."),
-  prev_hash: text("The hash of the record before; 64 zeros for the first."),
-  hash: text("SHA-256 of the canonical JSON (RFC 8785) of all other fields."),
-});
+export const controlRecord = z
+  .object({
+    scope: z.enum(CONTROL_SCOPES).describe("Its chain."),
+    seq: z.int().min(1).describe("Its number in the scope's chain."),
+    at: unixTime(),
+    event: z.enum(CONTROL_EVENTS).describe("What was done."),
+    actor: text("Which operator's credential."),
+    change_id: text("The caller's name for the change: the same name twice is one change."),
+    reason: text("As the operator gave it.").nullable(),
+    details: z.record(z.string(), z.unknown()).describe("What was changed, from what, to what."),
+    items: z
+      .record(z.string(), z.string().nullable())
+      .optional()
+      .describe("The hash of each item as the change left it, by id; null: deleted. Absent in old records."),
+    prev_hash: text("The hash of the record before; 64 zeros for the first."),
+    hash: text("SHA-256 of the canonical JSON (RFC 8785) of all other fields."),
+  })
+  .meta({ id: "ControlRecord", title: "What an operator changed" });
 
 const controlAuditSchema = z
   .object({
@@ -56,7 +62,9 @@ export const controlAuditRoute = route({
     scope: z
       .enum(CONTROL_SCOPES, `must be one of ${scopes}`)
       .default("switches")
-      .describe("Redrives of dead letters, or switches, limits and weights."),
+      .describe(
+        "Redrives of dead letters; switches, limits and weights; corrections of accounts; what a trail must say; roots of secrets.",
+      ),
     limit,
     before: z
       .string()
@@ -77,6 +85,6 @@ export const controlAuditRoute = route({
       last_seq: records.at(-1)?.seq ?? null,
       has_more: hasMore,
     };
-    return json(200, page, { "cache-control": "no-store" });
+    return json(200, page);
   },
 });

@@ -35,6 +35,9 @@ const healthSchema = z
 /** Whoever asks for health wants an answer, not a long wait. */
 const PATIENCE_MS = 5_000;
 
+/** Checks that failed last, of which the log has been told: a probe asks every few seconds. */
+const down = new Set<unknown>();
+
 export const healthRoute = route({
   name: "get-health",
   method: "GET",
@@ -52,17 +55,18 @@ export const healthRoute = route({
         const latency_ms = () => Math.round(clock.monotonic() - startedAt);
         try {
           await check(PATIENCE_MS);
+          if (down.delete(check)) log.info("dependency_up", { dependency: name });
           return { name, status: "ok" as const, latency_ms: latency_ms() };
         } catch (thrown) {
           // Why it failed may name hosts and accounts: for the log, not for anybody who asks.
-          log.error("dependency_down", { dependency: name, reason: reasonOf(thrown) });
+          if (!down.has(check)) log.error("dependency_down", { dependency: name, reason: reasonOf(thrown) });
+          down.add(check);
           return { name, status: "unavailable" as const, latency_ms: latency_ms() };
         }
       }),
     );
     const ok = lines.every((line) => line.status === "ok");
     const health: z.input<typeof healthSchema> = { status: ok ? "ok" : "unavailable", dependencies: lines };
-    const headers = { "cache-control": "no-store" };
-    return ok ? json(200, health, headers) : json(503, health, { ...headers, "retry-after": "5" });
+    return ok ? json(200, health) : json(503, health, { "retry-after": "5" });
   },
 });

@@ -86,6 +86,7 @@ export const jobWithoutContent = z.object({
   cost_unknown: text(
     "Why the lab may have billed more than `cost`, or some where that is null; null: it has not.",
   ).nullable(),
+  max_cost: text("As submitted: the most that it may cost; decimal, exact.").nullable(),
   incomplete: text(
     "Why the answer is not whole, in the lab's word: `length`, `content_filter`, …; null: it is.",
   ).nullable(),
@@ -177,6 +178,7 @@ export function jobResource(
     usage: ended?.usage ?? null,
     cost: job.cost,
     cost_unknown: Object.values(job.unknown_costs ?? {})[0] ?? null,
+    max_cost: job.max_cost ?? null,
     incomplete: ended?.incomplete ?? null,
     error: ended?.error ?? null,
     metadata: job.metadata,

@@ -15,7 +15,7 @@ import type { Tenant } from "../../tenant/tenants.ts";
 import { json, jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
-import type { Throttle } from "../throttle.ts";
+import { heldCallsOf, type Throttle } from "../throttle.ts";
 import { text } from "./fields.ts";
 import {
   etagOf,
@@ -104,9 +104,9 @@ const get = route({
     304: { description: "Unchanged." },
   },
   errors: ["job_not_found"],
-  handle: async (deps: JobRoutesDeps, { path, headers: asked }, { tenant }) => {
+  handle: async (deps: JobRoutesDeps, { path, headers: asked }, { tenant }, visit) => {
     const key = keyOf(tenant, path);
-    const waiting = { ...deps, heldCalls: deps.throttle };
+    const waiting = { ...deps, heldCalls: heldCallsOf(deps.throttle, visit) };
     const { found, waited } = await holdCall(waiting, tenant, key, asked.Prefer);
     if (found === undefined) throw jobNotFound(key);
     const { value: job } = found.job;
@@ -115,7 +115,6 @@ const get = route({
     const headers = {
       ...(waited ? { "preference-applied": `wait=${asked.Prefer}` } : {}),
       ...(hasEnded(job.status) ? {} : { "retry-after": String(retryAfterSeconds(job, nowMs)) }),
-      "cache-control": "private, no-cache",
       etag,
     };
     if (matchesEtag(asked["If-None-Match"], etag)) return { status: 304, headers };

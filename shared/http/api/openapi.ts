@@ -121,6 +121,7 @@ const BODY = [
   "invalid_json",
   "invalid_request",
   "nesting_too_deep",
+  "too_many_values",
   "unsupported_media_type",
   "request_too_large",
 ] as const;
@@ -133,7 +134,7 @@ function errorsOf({ who, query, body, errors = [] }: RouteContract): readonly Pr
     ...(body === undefined ? [] : BODY),
     ...(query === undefined ? [] : (["invalid_request"] as const)),
     ...errors,
-    ...(who === "tenant" ? (["too_many_requests"] as const) : []),
+    ...(who === "tenant" ? (["too_many_requests", "service_busy"] as const) : []),
     ...(who === "anyone" ? [] : [...CREDENTIAL, ...FAILURES]),
   ];
   return [...new Set(all)];

@@ -7,7 +7,7 @@ import { MAX_STATUS_JOBS } from "../../limits.ts";
 import type { Catalogue, Deployment } from "../../model/catalogue.ts";
 import { ILLNESSES } from "../../model/wait-cause.ts";
 import type { Belief } from "../../quota/belief/belief.ts";
-import { type Breaker, CLOSED, permitsAtMs } from "../../quota/belief/breaker.ts";
+import { type Breaker, CLOSED, lastFailed, permitsAtMs } from "../../quota/belief/breaker.ts";
 import { type Pool, poolAt, poolRoom } from "../../quota/belief/pool.ts";
 import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
 import { limitedOf } from "../../quota/limited.ts";
@@ -89,7 +89,7 @@ const list = route({
       const own = deps.quota.breakerOf(deployment.name);
       return resource(deployment, { record, own, since: since.map((call) => call.started_at_ms), nowMs });
     });
-    return json(200, { object: "list", data }, { "cache-control": "no-store" });
+    return json(200, { object: "list", data });
   },
 });
 
@@ -163,7 +163,9 @@ const probeRoute = route({
   handle: async (deps: OpsDeploymentsDeps, { path: { name } }) => {
     if (deps.catalogue().deployment(name) === undefined)
       throw new Problem("setting_not_found", `The catalogue has no deployment ${name}.`);
-    return json(202, { object: "probe", deployment: name, ...(await probe(deps, name)) });
+    const breaker = deps.quota.breakerOf(name) ?? CLOSED;
+    const probed = await probe(deps, name, lastFailed(breaker));
+    return json(202, { object: "probe", deployment: name, ...probed });
   },
 });
 

@@ -53,7 +53,7 @@ const list = route({
     const after = afterId === undefined ? undefined : (await cursor(store, afterId)).value;
     const { jobs, hasMore } = await store.list(tenant, { ...filter, after });
     const data = jobs.map((job) => opsJobResource(job, clock.now()));
-    return json(200, pageOf(data, hasMore), { "cache-control": "no-store" });
+    return json(200, pageOf(data, hasMore));
   },
 });
 
@@ -80,7 +80,7 @@ const get = route({
   errors: ["job_not_found"],
   handle: async ({ store, clock }: EndingDeps, { path: { id } }) => {
     const { value } = await found(store, id);
-    return json(200, opsJobResource(value, clock.now()), { "cache-control": "no-store" });
+    return json(200, opsJobResource(value, clock.now()));
   },
 });
 
@@ -96,7 +96,7 @@ const cancel = route({
   handle: async (deps: EndingDeps, { path: { id } }, { actor }) => {
     const { value: key } = await found(deps.store, id);
     const { value } = await cancelJob(deps, key, actor, "cancelled_by_operator");
-    return json(200, opsJobResource(value, deps.clock.now()), { "cache-control": "no-store" });
+    return json(200, opsJobResource(value, deps.clock.now()));
   },
 });
 

@@ -3,14 +3,14 @@ import { type ChangeDeps, changeOverrides, type Setting } from "../../control/ch
 import { type Overrides, SWITCH_KINDS, type SwitchKind } from "../../control/overrides.ts";
 import type { OverridesStore, OverridesWatch } from "../../control/watch-overrides.ts";
 import { Problem } from "../../errors.ts";
-import { MAX_OPS_BODY_BYTES, MAX_OPS_REASON_CHARS } from "../../limits.ts";
+import { MAX_OPS_BODY_BYTES } from "../../limits.ts";
 import { type Catalogue, limitsSchema } from "../../model/catalogue.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
 import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
-import { idempotencyKey, named } from "./parameters.ts";
+import { idempotencyKey, named, operatorsReason } from "./parameters.ts";
 
 export interface OverridesRoutesDeps extends ChangeDeps {
   readonly catalogue: () => Catalogue;
@@ -117,7 +117,7 @@ const getSwitches = route({
 });
 
 function answer(resource: z.input<typeof overridesSchema>) {
-  return json(200, resource, { "cache-control": "no-store" });
+  return json(200, resource);
 }
 
 /** Something that operators can set: `PUT` sets it, `DELETE` takes it back. */
@@ -192,7 +192,7 @@ async function make(deps: OverridesRoutesDeps, setting: Setting, by: Parameters<
   return answer({ ...overridesResource(deps.overridesWatch.current()), changed });
 }
 
-const reason = z.string().min(1).max(MAX_OPS_REASON_CHARS).optional().describe("For the audit trail.");
+const reason = operatorsReason;
 const switches = settable({
   name: "switch",
   path: "switches/{kind}/{*name}",

@@ -4,6 +4,7 @@ import {
   MAX_IDEMPOTENCY_KEY_CHARS,
   MAX_LIST_LIMIT,
   MAX_MODEL_NAME_CHARS,
+  MAX_OPS_REASON_CHARS,
   MAX_WAIT_SECONDS,
 } from "../../limits.ts";
 
@@ -43,6 +44,12 @@ export const idempotencyKey = z
   .max(MAX_IDEMPOTENCY_KEY_CHARS, WHICH_KEY)
   .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/, WHICH_KEY);
 
+/** W3C Trace Context; one that cannot be read is none, as it says. */
+export const traceparent = z
+  .string()
+  .optional()
+  .describe("The caller's trace, which the job then belongs to.");
+
 /** How long a client prefers to wait, seconds. */
 export const prefer = z.string().optional().transform(waitSeconds);
 
@@ -54,6 +61,14 @@ export function waitSeconds(prefer: string | undefined): number {
   }
   return 0;
 }
+
+/** Why an operator changes something. */
+export const operatorsReason = z
+  .string()
+  .min(1)
+  .max(MAX_OPS_REASON_CHARS)
+  .optional()
+  .describe("For the audit trail.");
 
 /** Names may hold slashes, which a client may have encoded. */
 export const named = (what: string) =>

@@ -30,7 +30,6 @@ export function problemAnswer(problem: Problem, requestId: string): Answer {
   const { code, status, faults, retryAfterSeconds } = problem;
   const headers: Record<string, string> = {
     "content-type": "application/problem+json",
-    "cache-control": "no-store",
     "x-request-id": requestId,
   };
   if (retryAfterSeconds !== undefined) headers["retry-after"] = String(retryAfterSeconds);

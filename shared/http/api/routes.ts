@@ -4,6 +4,7 @@ import { jsonText } from "../answer.ts";
 import type { Door } from "../door.ts";
 import { openaiDoor, openaiRoutes } from "../openai/routes.ts";
 import { type Route, route } from "../route.ts";
+import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
@@ -13,6 +14,7 @@ import { type ModelsDeps, modelsRoute } from "./models.ts";
 import { openapiDocument } from "./openapi.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
+import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
 import { problemAnswer, problemSchema } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
@@ -40,7 +42,9 @@ export type ApiDeps = SubmitRouteDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
-  UsageRoutesDeps;
+  ProofRoutesDeps &
+  UsageRoutesDeps &
+  AccountCorrectionDeps;
 
 let document: string | undefined;
 
@@ -69,9 +73,11 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...opsJobRoutes,
   ...opsDeploymentRoutes,
   controlAuditRoute,
+  ...proofRoutes,
   ...deadLetterRoutes,
   ...overridesRoutes,
   ...usageRoutes,
+  accountCorrectionRoute,
 ];
 
 /** The contract of both doors, as GET /api/openapi.json answers it. */

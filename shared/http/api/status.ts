@@ -1,10 +1,11 @@
 import { z } from "zod";
 import type { Clock } from "../../clock.ts";
-import { backlogOf, type LiveJob, type LiveJobs } from "../../job/backlog.ts";
+import { backlogOf, type LiveJobs } from "../../job/backlog.ts";
 import type { DeadLetters } from "../../job/ports.ts";
 import type { SweepRound, SweepRounds } from "../../job/sweep/round.ts";
 import { WAIT_REASONS } from "../../job/waits-for.ts";
 import { MAX_STATUS_JOBS } from "../../limits.ts";
+import { StoreUnavailable } from "../../store.ts";
 import { json } from "../answer.ts";
 import { route } from "../route.ts";
 import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
@@ -16,14 +17,23 @@ export interface StatusDeps {
   readonly clock: Clock;
 }
 
+/** What is read for it, each apart from the others: a store that throttles may answer some and not all. */
+const PARTS = ["counts", "jobs", "dead_letters", "sweeper"] as const;
+
 const seconds = z.int().min(0).describe("Seconds.");
 const statusSchema = z
   .object({
     object: z.literal("status"),
     at: unixTime(),
+    not_read: z
+      .array(z.enum(PARTS))
+      .describe(
+        "Parts that the store did not give now, and that are null or empty here: `counts` (`queued`, `running`), " +
+          "`jobs` (the rest of `backlog`, and `lost_leases`), `dead_letters`, `sweeper`.",
+      ),
     backlog: z
       .object({
-        queued: whole("Exact: all jobs that wait, those scheduled for later included."),
+        queued: whole("Exact: all jobs that wait, those scheduled for later included.").nullable(),
         oldest_wait_seconds: seconds.nullable(),
         exact: flag(
           "False: there are more live jobs than were read, so the rest of this answer is a part only.",
@@ -46,14 +56,15 @@ const statusSchema = z
           .describe("The longest wait first."),
       })
       .describe("What waits, and how long; `by_tenant_and_model` has the longest wait first."),
-    running: whole("Exact: jobs that a worker has claimed."),
-    lost_leases: whole("Running jobs whose lease was not renewed in time, by this host's clock."),
+    running: whole("Exact: jobs that a worker has claimed.").nullable(),
+    lost_leases: whole("Running jobs whose lease was not renewed in time, by this host's clock.").nullable(),
     dead_letters: z
       .object({
         kept: whole("All there are."),
-        untouched: whole("Not redriven yet."),
+        untouched: whole("Neither redriven nor dismissed."),
         newest_at: unixTime().nullable(),
       })
+      .nullable()
       .describe("Letters of the last 90 days."),
     sweeper: z
       .object({
@@ -79,50 +90,44 @@ export const statusRoute = route({
   summary: "Operators: what waits, runs, was lost and was given up, and when the sweeper last looked",
   answers: { 200: { description: "The status.", schema: statusSchema } },
   handle: async ({ liveJobs, deadLetters, sweepRounds, clock }: StatusDeps) => {
+    const notRead: (typeof PARTS)[number][] = [];
+    const part = <T>(name: (typeof PARTS)[number], reading: Promise<T>) =>
+      reading.catch((thrown: unknown) => {
+        if (!(thrown instanceof StoreUnavailable)) throw thrown;
+        notRead.push(name);
+        return undefined;
+      });
     const [counts, jobs, letters, round] = await Promise.all([
-      liveJobs.count(),
-      liveJobs.soonest(MAX_STATUS_JOBS),
-      deadLetters.count(),
-      sweepRounds.last(),
+      part("counts", liveJobs.count()),
+      part("jobs", liveJobs.soonest(MAX_STATUS_JOBS)),
+      part("dead_letters", deadLetters.count()),
+      part("sweeper", sweepRounds.last()),
     ]);
-    const facts = { counts, jobs, deadLetters: letters, round, nowMs: clock.now() };
-    return json(200, statusResource(facts), { "cache-control": "no-store" });
+    const nowMs = clock.now();
+    const backlog = backlogOf(jobs ?? [], nowMs);
+    const resource: z.input<typeof statusSchema> = {
+      object: "status",
+      at: secondsOf(nowMs),
+      not_read: notRead,
+      backlog: {
+        queued: counts?.queued ?? null,
+        oldest_wait_seconds: backlog.oldestWaitSeconds,
+        exact: jobs !== undefined && jobs.length < MAX_STATUS_JOBS,
+        jobs_read: jobs?.length ?? 0,
+        waiting: backlog.waiting,
+        by_tenant_and_model: [...backlog.rows],
+      },
+      running: counts?.running ?? null,
+      lost_leases: jobs === undefined ? null : backlog.lostLeases,
+      dead_letters: letters === undefined ? null : lettersOf(letters),
+      sweeper: round === undefined ? null : sweeper(round, nowMs),
+    };
+    return json(200, resource);
   },
 });
 
-interface StatusFacts {
-  readonly nowMs: number;
-  readonly counts: { readonly queued: number; readonly running: number };
-  readonly jobs: readonly LiveJob[];
-  readonly deadLetters: Awaited<ReturnType<DeadLetters["count"]>>;
-  readonly round: SweepRound | undefined;
-}
-
-function statusResource({
-  nowMs,
-  counts,
-  jobs,
-  deadLetters,
-  round,
-}: StatusFacts): z.input<typeof statusSchema> {
-  const backlog = backlogOf(jobs, nowMs);
-  const { kept, untouched, newestAtMs } = deadLetters;
-  return {
-    object: "status",
-    at: secondsOf(nowMs),
-    backlog: {
-      queued: counts.queued,
-      oldest_wait_seconds: backlog.oldestWaitSeconds,
-      exact: jobs.length < MAX_STATUS_JOBS,
-      jobs_read: jobs.length,
-      waiting: backlog.waiting,
-      by_tenant_and_model: [...backlog.rows],
-    },
-    running: counts.running,
-    lost_leases: backlog.lostLeases,
-    dead_letters: { kept, untouched, newest_at: newestAtMs === null ? null : secondsOf(newestAtMs) },
-    sweeper: round === undefined ? null : sweeper(round, nowMs),
-  };
+function lettersOf({ kept, untouched, newestAtMs }: Awaited<ReturnType<DeadLetters["count"]>>) {
+  return { kept, untouched, newest_at: newestAtMs === null ? null : secondsOf(newestAtMs) };
 }
 
 function sweeper({ at_ms, took_ms, instance, report, failure }: SweepRound, nowMs: number) {

@@ -15,13 +15,14 @@ import {
 } from "../../limits.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
-import { jsonText } from "../answer.ts";
+import { amountSchema } from "../../tenant/budget.ts";
+import { type Answer, jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
 import { route } from "../route.ts";
-import type { Throttle } from "../throttle.ts";
+import { heldCallsOf, type Throttle } from "../throttle.ts";
 import { etagOf, JOB_HEADERS, jobJson, jobSchema, retryAfterSeconds } from "./job-resource.ts";
-import { idempotencyKey, prefer } from "./parameters.ts";
+import { idempotencyKey, prefer, traceparent } from "./parameters.ts";
 
 /** Unix seconds as such: a number this large was meant in milliseconds. */
 const MAX_UNIX_SECONDS = 1e11;
@@ -47,6 +48,11 @@ const envelopeSchema = z
       .describe("Orders the tenant's own jobs when they wait for quota."),
     not_before: unixSeconds.optional().describe("Unix seconds; the job is not run earlier."),
     deadline: unixSeconds.optional().describe("Unix seconds; a job that has not ended by then expires."),
+    max_cost: amountSchema
+      .optional()
+      .describe(
+        "Decimal, in the currency of the model's prices: the most that the job may cost, all attempts together. It is refused if each deployment may cost more (a token a byte of the prompt, and the longest answer), and no attempt begins that might pass it.",
+      ),
     metadata: z
       .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
       .refine(
@@ -78,6 +84,7 @@ export const submitRoute = route({
     Prefer: prefer.describe(
       `\`wait=N\` holds the answer until the job ends, up to ${MAX_WAIT_SECONDS} s; it then has the response. For bodies up to ${MAX_HELD_SUBMIT_BYTES / 1024} KiB. Send an \`Idempotency-Key\` with it, to ask again should the connection break.`,
     ),
+    traceparent,
   }),
   body: { schema: envelopeSchema, maxBytes: MAX_REQUEST_BYTES },
   untimely: ({ intake }: SubmitRouteDeps, envelope) =>
@@ -96,11 +103,12 @@ export const submitRoute = route({
     "endpoint_not_supported",
     "capability_not_supported",
     "budget_exceeded",
+    "max_cost_too_low",
     "model_not_allowed",
     "model_not_found",
     "idempotency_key_reused",
   ],
-  handle: async (deps: SubmitRouteDeps, { body: envelope, headers, sent, untimely }, by, { log }) => {
+  handle: (deps: SubmitRouteDeps, { body: envelope, headers, sent, untimely }, by, visit) => {
     const { endpoint, body, priority, metadata } = envelope;
     refuseModes(body);
     if (sent.bodyText === undefined) throw new TypeError("a valid envelope has a body");
@@ -110,19 +118,29 @@ export const submitRoute = route({
       // The envelope as it was sent, before defaults: a client that sends the same has the same hash.
       envelopeSha256: envelopeSha256(sent),
       idempotencyKey: headers["Idempotency-Key"] ?? null,
+      maxCost: envelope.max_cost,
+      traceparent: headers.traceparent,
       refusal: untimely,
     };
-    const intake = { ...deps.intake, log, heldCalls: deps.throttle };
-    const { found, waited } = await takeIn(intake, submit, by, headers.Prefer);
-    const { value: job, etag } = found.job;
-    return jsonText(202, jobJson(job, found.response, deps.intake.clock.now()), {
-      location: `/api/jobs/${job.job_id}`,
-      etag: etagOf(etag),
-      "retry-after": String(retryAfterSeconds(job, deps.intake.clock.now())),
-      ...(waited ? { "preference-applied": `wait=${headers.Prefer}` } : {}),
-    });
+    const intake = { ...deps.intake, log: visit.log, heldCalls: heldCallsOf(deps.throttle, visit) };
+    return answered(takeIn(intake, submit, by, headers.Prefer), headers.Prefer, deps.intake.clock);
   },
 });
+
+async function answered(
+  taken: ReturnType<typeof takeIn>,
+  prefer: number,
+  clock: { now(): number },
+): Promise<Answer<202>> {
+  const { found, waited } = await taken;
+  const { value: job, etag } = found.job;
+  return jsonText(202, jobJson(job, found.response, clock.now()), {
+    location: `/api/jobs/${job.job_id}`,
+    etag: etagOf(etag),
+    "retry-after": String(retryAfterSeconds(job, clock.now())),
+    ...(waited ? { "preference-applied": `wait=${prefer}` } : {}),
+  });
+}
 
 /** Of the canonical envelope (RFC 8785), and of the digits that its numbers lose there. */
 function envelopeSha256({ value, lostNumbers }: ReadJson): string {
@@ -136,10 +154,13 @@ function timesOf({ not_before, deadline }: Pick<Envelope, "not_before" | "deadli
 }
 
 /** Modes of a call that a stored answer cannot serve. */
-function refuseModes(body: Readonly<Record<string, unknown>>): void {
-  if (body.stream === true) throw new Problem("stream_not_supported", "`/body/stream` is true.");
-  if (body.background === true) {
-    const message = "is true: every job runs in the background already";
+function refuseModes({ stream, background }: Readonly<Record<string, unknown>>): void {
+  if (isAsked(stream)) throw new Problem("stream_not_supported", "`/body/stream` is neither false nor null.");
+  if (isAsked(background)) {
+    const message = "must be false or null: every job runs in the background already";
     throw invalidRequest([{ path: "/body/background", message }]);
   }
 }
+
+/** There are servers that take `"true"`, 1 and more for true. */
+const isAsked = (mode: unknown) => mode !== undefined && mode !== null && mode !== false;

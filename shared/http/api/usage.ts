@@ -3,10 +3,18 @@ import type { Budgets } from "../../budget/budgets.ts";
 import { dayOf } from "../../day.ts";
 import { Problem } from "../../errors.ts";
 import { MAX_USAGE_DAYS, MAX_USAGE_ROWS } from "../../limits.ts";
-import { type BilledCalls, totalCosts, totalUsage, UsageReport } from "../../usage/usage-report.ts";
-import { json } from "../answer.ts";
+import {
+  type BilledCalls,
+  type TokenSums,
+  totalCosts,
+  totalUsage,
+  UsageReport,
+  type UsageRow,
+} from "../../usage/usage-report.ts";
+import { jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
+import type { Throttle } from "../throttle.ts";
 import { budgetResource, budgetSchema } from "./budget.ts";
 import { flag, text, whole } from "./fields.ts";
 import { costSchema, tokenCounts } from "./job-resource.ts";
@@ -16,6 +24,7 @@ export interface UsageRoutesDeps {
   readonly billedCalls: BilledCalls;
   readonly budgets: Pick<Budgets, "budgetOf" | "account">;
   readonly clock: { now(): number };
+  readonly throttle: Pick<Throttle, "ask">;
 }
 
 const usageSchema = z
@@ -73,7 +82,10 @@ const own = route({
   summary: "The tenant's tokens and cost by day, model and lab: the sum of its audit records",
   query: z.object(filters),
   answers,
-  handle: async (deps: UsageRoutesDeps, { query }, { tenant }) => usage(deps, query, tenant.id),
+  handle: async (deps: UsageRoutesDeps, { query }, { tenant }, { log }) => {
+    const answered = deps.throttle.ask(tenant, log);
+    return usage(deps, query, tenant.id).finally(answered);
+  },
 });
 
 const everyones = route({
@@ -115,8 +127,8 @@ async function usage(deps: UsageRoutesDeps, asked: Asked, tenantId: string | und
   }
   const rows = report.rows();
   const budget = tenantId === undefined ? undefined : budgets.budgetOf(tenantId);
-  const body: z.input<typeof usageSchema> = {
-    object: "usage",
+  const body = {
+    object: "usage" as const,
     from,
     to,
     data: rows,
@@ -131,8 +143,16 @@ async function usage(deps: UsageRoutesDeps, asked: Asked, tenantId: string | und
         ? null
         : budgetResource(budget, await budgets.account(tenantId), clock.now()),
   };
-  return json(200, body, { "cache-control": "no-store" });
+  return jsonText(200, JSON.stringify(body satisfies Exact, exactly));
 }
+
+/** The schema's, but for sums beyond 2^53. */
+type Exact = Omit<z.input<typeof usageSchema>, "data" | "total"> & {
+  readonly data: readonly UsageRow[];
+  readonly total: { readonly usage: TokenSums };
+};
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+const exactly = (_: string, value: unknown) => (typeof value === "bigint" ? rawJSON(String(value)) : value);
 
 const DAY_SECONDS = 86_400;
 const startOf = (day: string) => Date.parse(`${day}T00:00:00Z`) / 1000;

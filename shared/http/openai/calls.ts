@@ -110,6 +110,7 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
         priority: headers["x-switchyard-priority"],
         envelopeSha256: bodySha256,
         idempotencyKey: key,
+        traceparent: headers.traceparent,
         ...timesOf(headers, deps.intake),
       };
       if (repeated !== undefined) return answerWhenEnded(intake, by.tenant, repeated.value, wanted(body));

@@ -15,6 +15,7 @@ const OF_CODE: Readonly<Record<JobErrorCode, Form>> = {
   response_too_large: failed(502, "response_too_large"),
   answer_broken_off: failed(502, "answer_broken_off"),
   no_deployment_available: failed(503, "no_deployment_available"),
+  max_cost_reached: { status: 429, type: "insufficient_quota", code: "insufficient_quota" },
   budget_used_up: { status: 429, type: "insufficient_quota", code: "insufficient_quota" },
   attempts_exhausted: failed(502, "attempts_exhausted"),
   deadline_exceeded: failed(504, "deadline_exceeded"),

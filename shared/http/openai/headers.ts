@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Job } from "../../job/job.ts";
 import { PRIORITIES } from "../../priority.ts";
-import { idempotencyKey } from "../api/parameters.ts";
+import { idempotencyKey, traceparent } from "../api/parameters.ts";
 
 const SECONDS = "must be a whole number of seconds";
 const seconds = z
@@ -29,6 +29,7 @@ export const callHeaders = z.object({
     .optional()
     .transform((text) => /^[1-9]\d*$/.test(text ?? ""))
     .describe("From OpenAI's SDKs: an automatic retry joins the job that it repeats."),
+  traceparent,
 });
 
 export const ANSWER_HEADERS = {

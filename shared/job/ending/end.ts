@@ -1,4 +1,5 @@
 import type { AuditEntry } from "../../audit/record.ts";
+import { sha256Hex } from "../../sha256.ts";
 import type { TerminalStatus } from "../../status.ts";
 import { type Ended, type JobError, type Live, leaseOf, type StoredResponse } from "../job.ts";
 import {
@@ -26,16 +27,29 @@ export interface Ending {
   readonly outbox?: readonly OutboxItem[];
 }
 
+/** The stored text is not always what came: a refusal that is no JSON, a credential taken out, bytes that are no UTF-8. */
+function storedFields(
+  { body }: StoredResponse,
+  call: CallFacts | undefined,
+): Pick<AuditEntry, "stored_sha256"> {
+  const sha256 = sha256Hex(body);
+  return sha256 === call?.responseSha256 ? {} : { stored_sha256: sha256 };
+}
+
 /** A live job ends, once. Whoever ends it, and why ever, does it here. */
 export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
   const { job } = draft;
   const { status, nowMs, call, error, incomplete, response, outbox } = ending;
   const lease = leaseOf(job);
+  // Its call may still go on, and what that cost comes late, or never.
+  const isCutOff = lease !== null && call === undefined;
   const entry: AuditEntry = {
     event: status,
     actor: ending.actor,
     ...(lease === null ? {} : attemptFields(job.attempts, lease)),
     ...(call === undefined ? {} : callFields(call)),
+    ...(response === undefined ? {} : storedFields(response, call)),
+    ...(isCutOff ? { cost_unknown: "no_answer" } : {}),
     reason: ending.reason ?? error?.code ?? null,
   };
   const ended = recorded(draft, nowMs, entry, {
@@ -46,6 +60,7 @@ export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
     has_response: response !== undefined,
     content_deleted: false,
     usage: call?.usage ?? null,
+    ...(isCutOff ? withCost(job, job.attempts, { cost: null, costUnknown: "no_answer" }) : {}),
     ...(call === undefined ? {} : withCost(job, job.attempts, call)),
     ...(incomplete === undefined ? {} : { incomplete }),
   });

@@ -1,8 +1,8 @@
-import { type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.ts";
+import { type AuditEntry, type AuditRecord, GENESIS_HASH, nextRecord } from "../../audit/record.ts";
 import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
-import type { Endpoint, Job, Queued, StoredRequest } from "../job.ts";
+import type { Endpoint, Job, Queued, StoredRequest, TraceFields } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -15,6 +15,10 @@ export interface Submission {
   readonly notBeforeMs: number | null;
   readonly deadlineMs: number;
   readonly envelopeSha256: string;
+  /** Decimal. Absent: it may cost whatever it costs. */
+  readonly maxCost?: string | undefined;
+  /** The caller's, where it sent one. */
+  readonly traceparent?: string | undefined;
   /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
   readonly coalesce?: string;
 }
@@ -46,18 +50,54 @@ export interface AcceptedBy {
   readonly actor: string;
   readonly nowMs: number;
   readonly nudgeGraceMs: number;
+  readonly retention: Retention;
+  readonly trace?: TraceFields;
   /** The ended job that this one is made of. */
   readonly redrivenFrom?: string;
 }
 
+/** Days that a job's content and its audit trail are kept after its deadline. `auditDays` 0: for ever. */
+export interface Retention {
+  readonly contentDays: number;
+  readonly auditDays: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Fixed when the job is accepted: were the settings read again for each item, a change of them would let a trail go in parts. */
+export function keptUntil(
+  { deadline_ms }: Pick<Job, "deadline_ms">,
+  { contentDays, auditDays }: Retention,
+): { audit_until_ms: number | null; content_until_ms: number } {
+  return {
+    audit_until_ms: auditDays === 0 ? null : deadline_ms + auditDays * DAY_MS,
+    content_until_ms: deadline_ms + contentDays * DAY_MS,
+  };
+}
+
+const secondsOf = (ms: number) => Math.floor(ms / 1000);
+
 export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queued> {
   const { nowMs } = by;
+  const { maxCost } = submission;
+  const reasons = [
+    ...(by.redrivenFrom === undefined ? [] : [`redriven from ${by.redrivenFrom}`]),
+    ...(maxCost === undefined ? [] : [`max_cost ${maxCost}`]),
+  ];
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
-  const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, {
+  const until = keptUntil({ deadline_ms: submission.deadlineMs }, by.retention);
+  const entry: AuditEntry = {
     event: "accepted",
     actor: by.actor,
     request_sha256: submission.envelopeSha256,
-    reason: by.redrivenFrom === undefined ? null : `redriven from ${by.redrivenFrom}`,
+    reason: reasons.length === 0 ? null : reasons.join("; "),
+  };
+  const record = nextRecord({ seq: 0, hash: GENESIS_HASH }, by.jobId, nowMs, entry, {
+    format: 2,
+    tenant_id: by.tenantId,
+    audit_until: until.audit_until_ms === null ? null : secondsOf(until.audit_until_ms),
+    content_until: secondsOf(until.content_until_ms),
+    body_sha256: sha256Hex(submission.bodyText),
   });
   const job: Queued = {
     others: { v: STORED_VERSION },
@@ -84,11 +124,14 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     provider: null,
     simulated: false,
     cost: null,
+    ...(maxCost === undefined ? {} : { max_cost: maxCost }),
     last_failure: null,
+    ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
     ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
     audit_seq: record.seq,
     audit_hash: record.hash,
+    ...until,
   };
   return { job, request: { body: submission.bodyText }, records: [record] };
 }

@@ -1,3 +1,4 @@
+import { unitsOf } from "../../decimal.ts";
 import { Problem } from "../../errors.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
 import { chooseDeployment } from "../../model/choice.ts";
@@ -11,25 +12,27 @@ export interface Asked {
   readonly model: string;
   /** The parsed request. */
   readonly body: unknown;
+  readonly maxCost?: string | undefined;
 }
 
 /**
  * Why no deployment could ever serve the request for this tenant; undefined: one could. The verdict is that of the very
  * choice a worker makes later. A quota that is used up, or a switch that is off, is no reason to refuse.
- * @returns model_not_found, model_not_allowed, endpoint_not_supported or capability_not_supported
+ * @returns model_not_found, model_not_allowed, endpoint_not_supported, capability_not_supported or max_cost_too_low
  */
 export function modelRefusal(
   catalogue: Catalogue,
   tenant: Pick<Tenant, "id" | "allow_models" | "deny_providers" | "budget">,
-  { endpoint, model, body }: Asked,
+  { endpoint, model, body, maxCost }: Asked,
 ): Problem | undefined {
   const choice = chooseDeployment({
     model: catalogue.model(model),
-    ask: readAsk(endpoint, body),
+    ask: readAsk(endpoint, () => body),
     tenant,
     refusedBy: [],
     tried: [],
     waitCause: () => undefined,
+    costLeft: maxCost === undefined ? undefined : unitsOf(maxCost),
     latencyMs: () => undefined,
     seed: "",
     nowMs: 0,
@@ -42,6 +45,11 @@ export function modelRefusal(
       return new Problem("model_not_allowed", `${tenant.id} may not use ${model}.`);
     case "endpoint_not_supported":
       return new Problem("endpoint_not_supported", `${model} does not serve ${endpoint}.`);
+    case "too_dear":
+      return new Problem(
+        "max_cost_too_low",
+        `Each deployment of ${model} that can serve it may cost more than ${maxCost}: ${choice.passedOver}.`,
+      );
     default:
       return new Problem(
         "capability_not_supported",

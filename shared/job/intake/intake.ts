@@ -35,18 +35,30 @@ export interface IntakeDeps extends SubmitDeps, HeldCallDeps {
   readonly settings: Pick<Settings, "defaultDeadlineSeconds" | "maxDeadlineSeconds">;
 }
 
+/** A job that was taken in, and what goes on here where it was started here. */
+export type Taken = Pick<Submitted, "job" | "run">;
+
 /**
  * Takes a job in, and waits up to `waitSeconds` for its end; whatever goes wrong with the waiting, the job was accepted.
  * @throws as `accept`
  */
-export async function takeIn(
+export function takeIn(
   deps: IntakeDeps,
   submit: Submit,
   by: SubmittedBy,
   waitSeconds: number,
 ): Promise<Awaited<EndedJob>> {
-  const { job } = await accept(deps, submit, by);
-  return waitFor(deps, by.tenant, job, waitSeconds > 0 && isLong(submit.bodyText) ? 0 : waitSeconds);
+  const seconds = waitSeconds > 0 && isLong(submit.bodyText) ? 0 : waitSeconds;
+  return waitedFor(deps, by.tenant, accept(deps, submit, by), seconds);
+}
+
+async function waitedFor(
+  deps: IntakeDeps,
+  tenant: Tenant,
+  accepting: Promise<Taken>,
+  waitSeconds: number,
+): Promise<Awaited<EndedJob>> {
+  return waitFor(deps, tenant, (await accepting).job, waitSeconds);
 }
 
 /**
@@ -55,14 +67,16 @@ export async function takeIn(
  *   capability_not_supported, idempotency_key_reused, budget_exceeded, and the door's own refusal
  * @throws StoreUnavailable
  */
-export async function accept(
-  deps: IntakeDeps,
-  submit: Submit,
-  by: SubmittedBy,
-): Promise<Pick<Submitted, "job" | "run">> {
+export function accept(deps: IntakeDeps, { body, ...submit }: Submit, by: SubmittedBy): Promise<Taken> {
   refuseStoredSize(submit.bodyText);
+  const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), by.tenant, { ...submit, body });
+  // From here on nothing holds what the body was parsed into: it may be much larger, and the store may take its time.
+  return accepted(deps, { ...submit, refusal }, by);
+}
+
+async function accepted(deps: IntakeDeps, submit: Omit<Submit, "body">, by: SubmittedBy): Promise<Taken> {
   const { tenant, actor } = by;
-  const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), tenant, submit);
+  const { refusal } = submit;
   if (refusal !== undefined) {
     // What was accepted once stays so: its time may be over by now, or its model gone.
     const before = await submittedBefore(deps.store, tenant.id, submit);

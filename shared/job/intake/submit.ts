@@ -5,19 +5,21 @@ import { type Log, reasonOf } from "../../log.ts";
 import { type Stored, StoreUnavailable } from "../../store.ts";
 import { isEnded, type Job, type Queued } from "../job.ts";
 import { nudgeStored } from "../nudge.ts";
-import type { JobStore, Nudges } from "../ports.ts";
+import type { JobStore, Nudges, Traces } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
-import { type Accepted, acceptJob, jobIdOfKey, type Submission } from "./accept.ts";
+import { type Accepted, acceptJob, jobIdOfKey, type Retention, type Submission } from "./accept.ts";
 
 export interface SubmitDeps {
   readonly store: JobStore;
   readonly nudges: Nudges;
   readonly running: RunningJobs;
   readonly budgets: SubmitBudgets;
+  readonly traces: Traces;
   readonly clock: Clock;
   readonly log: Log;
   readonly newJobId: () => string;
   readonly nudgeGraceMs: number;
+  readonly retention: Retention;
   /** Absent: a worker runs it. */
   readonly startHere?: StartHere;
 }
@@ -62,7 +64,10 @@ export async function submitJob(
   if (refusal !== undefined && (idempotencyKey === null || !(await isThere(deps, tenantId, jobId))))
     throw refusal;
   const nowMs = deps.clock.now();
-  const accepted = acceptJob(submission, { tenantId, jobId, actor, nowMs, nudgeGraceMs: deps.nudgeGraceMs });
+  const { nudgeGraceMs, retention } = deps;
+  const trace = deps.traces.begin(submission.traceparent);
+  const acceptedBy = { tenantId, jobId, actor, nowMs, nudgeGraceMs, retention, trace };
+  const accepted = acceptJob(submission, acceptedBy);
   const here = await deps.startHere?.(accepted);
   const stored = here?.accepted ?? accepted;
   const created = await create(deps, stored, nowMs).catch(async (thrown: unknown) => {

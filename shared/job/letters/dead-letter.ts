@@ -11,6 +11,24 @@ export interface DeadLetterDeps {
   readonly deadLetters: DeadLetters;
   readonly clock: Clock;
   readonly log: Log;
+  readonly repeats: Repeats;
+}
+
+/** A message that cannot be settled comes again at once, thousands of times in an outage: such are counted. */
+const TELL_OF_REPEATS_EVERY_MS = 60_000;
+
+export class Repeats {
+  #times = 0;
+  #toldAtMs = -Infinity;
+
+  /** A letter that is kept already came once more. */
+  note(nowMs: number, log: Log): void {
+    this.#times++;
+    if (nowMs - this.#toldAtMs < TELL_OF_REPEATS_EVERY_MS) return;
+    log.warn("dead_letters_again", { times: this.#times });
+    this.#times = 0;
+    this.#toldAtMs = nowMs;
+  }
 }
 
 /** A nudge that failed ten times met an outage: its job is looked at again once that may be over. */
@@ -27,9 +45,11 @@ export function deadLetterId(messageId: string, sequenceNumber: unknown): string
  */
 export async function settleDeadLetter(deps: DeadLetterDeps, letter: DeadLetter): Promise<void> {
   const { nudge } = letter;
-  await deps.deadLetters.keep(letter);
+  const isNew = await deps.deadLetters.keep(letter);
+  if (!isNew) deps.repeats.note(deps.clock.now(), deps.log);
   if (nudge === null) {
-    deps.log.error("dead_letter_unreadable", { message_id: letter.message_id, reason: letter.reason });
+    if (isNew)
+      deps.log.error("dead_letter_unreadable", { message_id: letter.message_id, reason: letter.reason });
     return;
   }
   const job = await deps.store.read(nudge).catch((thrown: unknown) => {
@@ -37,7 +57,7 @@ export async function settleDeadLetter(deps: DeadLetterDeps, letter: DeadLetter)
     throw thrown;
   });
   const status = job === "unreadable" ? job : (job?.value.status ?? "absent");
-  deps.log.error("dead_letter", { job_id: nudge.job_id, status, reason: letter.reason });
+  if (isNew) deps.log.error("dead_letter", { job_id: nudge.job_id, status, reason: letter.reason });
   if (job === undefined || job === "unreadable" || isEnded(job.value)) return;
   await deps.nudges.send(nudge, { atMs: deps.clock.now() + LOOK_AGAIN_MS });
 }

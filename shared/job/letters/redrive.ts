@@ -4,11 +4,11 @@ import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { type JobKey, UnreadableItem } from "../../store.ts";
-import { acceptJob, jobIdOfRedrive } from "../intake/accept.ts";
+import { acceptJob, jobIdOfRedrive, type Retention } from "../intake/accept.ts";
 import { type Ended, isEnded, type Job, type StoredRequest } from "../job.ts";
 import { draftOf, redriveEnded } from "../life-cycle.ts";
 import { nudgeStored } from "../nudge.ts";
-import type { DeadLetter, DeadLetters, JobStore, Nudges, Redriven } from "../ports.ts";
+import type { DeadLetter, DeadLetters, JobStore, Nudges, Redriven, Traces } from "../ports.ts";
 import { change } from "../saving.ts";
 
 export interface RedriveDeps {
@@ -17,9 +17,11 @@ export interface RedriveDeps {
   readonly deadLetters: DeadLetters;
   readonly trail: ControlTrailStore;
   readonly budgets: SubmitBudgets;
+  readonly traces: Traces;
   readonly clock: Clock;
   readonly log: Log;
   readonly nudgeGraceMs: number;
+  readonly retention: Retention;
   readonly defaultDeadlineSeconds: number;
   readonly maxDeadlineSeconds: number;
 }
@@ -33,16 +35,22 @@ export interface RedriveResult {
   readonly nudged: boolean;
 }
 
-const SCOPE = "dead_letters";
+export const DEAD_LETTERS = "dead_letters";
 
 /**
  * What an operator asks for with a dead letter. A live job is nudged: its own record says what is due. Of an ended
  * job a new one is made, with the same request, for the same tenant; always the same new one, whichever of the ended
  * job's letters is redriven and however often. Each step can be taken again, so that a redrive that was cut off is
  * finished by the next.
+ * @param newJobs false: an ended job is left alone (Problem job_ended)
  * @throws Problem dead_letter_not_found, dead_letter_unreadable, request_gone, budget_exceeded; StoreUnavailable
  */
-export async function redrive(deps: RedriveDeps, letterId: string, actor: string): Promise<RedriveResult> {
+export async function redrive(
+  deps: RedriveDeps,
+  letterId: string,
+  actor: string,
+  newJobs = true,
+): Promise<RedriveResult> {
   const letter = await deps.deadLetters.read(letterId);
   if (letter === undefined)
     throw new Problem("dead_letter_not_found", `There is no dead letter ${letterId}.`);
@@ -53,7 +61,9 @@ export async function redrive(deps: RedriveDeps, letterId: string, actor: string
   if (found === undefined) throw gone(nudge, "there is no such job, or no longer");
   const job = found.job.value;
   if (found.request instanceof UnreadableItem) throw found.request;
-  return isEnded(job) ? anew(deps, letter, job, found.request, actor) : again(deps, letter, job, actor);
+  if (!isEnded(job)) return again(deps, letter, job, actor);
+  if (!newJobs) throw new Problem("job_ended", `${job.job_id} is ${job.status}.`);
+  return anew(deps, letter, job, found.request, actor);
 }
 
 /** Nudges a live job. Recorded once for each state of the job it was asked for in. */
@@ -120,7 +130,7 @@ async function record(
   const { outcome, jobId: job_id, actor } = said;
   const redriven: Redriven = { outcome, job_id, actor, at_ms: deps.clock.now() };
   const changed = await changeControl(deps, {
-    scope: SCOPE,
+    scope: DEAD_LETTERS,
     changeId: said.changeId,
     actor,
     reads: [letter.id],
@@ -168,6 +178,7 @@ async function create(
       bodyText: request.body,
       priority: job.priority,
       metadata: job.metadata,
+      maxCost: job.max_cost,
       notBeforeMs: null,
       deadlineMs: nowMs + lengthMs,
       envelopeSha256: job.envelope_sha256,
@@ -178,6 +189,8 @@ async function create(
       actor,
       nowMs,
       nudgeGraceMs: deps.nudgeGraceMs,
+      retention: deps.retention,
+      trace: deps.traces.begin(job.traceparent),
       redrivenFrom: job.job_id,
     },
   );

@@ -1,7 +1,10 @@
+import { type Ask, NOTHING_SPENT } from "../../budget/account.ts";
 import { unitsOf } from "../../decimal.ts";
-import { MAX_LOST_ATTEMPTS } from "../../limits.ts";
+import { MAX_CLOCKS_APART_MS, MAX_LOST_ATTEMPTS } from "../../limits.ts";
 import type { Deployment } from "../../model/catalogue.ts";
 import type { Taken } from "../../quota/belief/pool.ts";
+import { GRANT_MS, type Grant } from "../../quota/grant.ts";
+import type { JobKey } from "../../store.ts";
 import { advance, type Circumstances, type Plan } from "../advance.ts";
 import type { Queued } from "../job.ts";
 import type { Draft } from "../life-cycle.ts";
@@ -15,14 +18,16 @@ export interface TakenQuota {
   readonly deployment: string;
   readonly taken: Taken;
   readonly granted: boolean;
+  /** Gives back the call's slot of this instance. */
+  readonly leave: () => void;
 }
 
 /** What a job does next, and the quota taken for it if that is a call. */
 export interface Admitted {
   readonly plan: Plan;
   readonly quota: TakenQuota | undefined;
-  /** What its call may cost, where there was no money for it; decimal. */
-  readonly unpaid?: string;
+  /** What there was no money for. */
+  readonly unpaid?: Ask | undefined;
 }
 
 /** What the job's turn depends on besides the job: what a nudge tells, and money. */
@@ -41,27 +46,31 @@ export async function admitted(
 ): Promise<Admitted> {
   const { quota, budgets } = deps;
   const { tenant_id: tenantId } = start.job;
-  const grant =
-    nudge.grant !== undefined && nudge.grant.lapses_ms > deps.clock.now() ? nudge.grant : undefined;
+  const grant = currentGrant(nudge, deps.clock.now());
   const told = { granted: grant?.deployment, late: nudge.late === true, callsAnew: false };
   const decide = (over = budgets.knownOver(tenantId)) =>
     advance(start, circumstances(deps, tenantId, request, { ...told, over }));
   let plan = decide();
   const isNew = start.job.waiting?.for !== "quota" && grant === undefined;
   if (plan.next === "wait" && isNew) {
-    await quota.prepare(plan.deployments, request.tokens);
+    await quota.prepare(plan.deployments, request.tokens, tenantId);
     // It may go now, or it is known by now why not.
     plan = decide();
   }
   if (plan.next !== "call") return { plan, quota: undefined };
   const { deployment } = plan;
   const { job_id: jobId } = start.job;
-  const taken =
-    grant === undefined ? takenHere(deps, deployment, request, jobId) : { ...grant, granted: true };
-  const { over, amount } = await reserved(deps, plan, deployment, request, taken);
+  const taken = takenFor(deps, start.job, deployment, request, grant);
+  const { over, ask } = await reserved(deps, plan, deployment, request, taken);
   if (over === undefined) return { plan, quota: taken };
   giveBack(deps, taken, jobId);
-  return { plan: decide(over), quota: undefined, unpaid: amount };
+  return { plan: decide(over), quota: undefined, unpaid: ask };
+}
+
+/** A grant that has lapsed is none, nor is one that no dispatcher could have given yet. */
+function currentGrant({ grant }: Nudge, nowMs: number): Grant | undefined {
+  const latestMs = nowMs + GRANT_MS + MAX_CLOCKS_APART_MS;
+  return grant !== undefined && grant.lapses_ms > nowMs && grant.lapses_ms <= latestMs ? grant : undefined;
 }
 
 /** Puts money aside for the claim that the plan makes. @throws StoreUnavailable, and what was taken goes back */
@@ -74,32 +83,38 @@ async function reserved(
 ) {
   const { job } = plan.draft;
   if (deps.budgets.budgetOf(job.tenant_id) === undefined || plan.next !== "call") return NOTHING;
-  const amount = request.costAtMost(deployment);
-  if (unitsOf(amount) === 0n) return NOTHING;
-  const ask = { job_id: job.job_id, attempt: job.attempts, claim_id: plan.claimId, amount };
+  const ask: Ask = {
+    ...{ job_id: job.job_id, attempt: job.attempts, claim_id: plan.claimId },
+    ...request.money(deployment),
+  };
+  if (unitsOf(ask.amount) === 0n) return NOTHING;
   try {
-    return { over: await deps.budgets.reserve(job.tenant_id, ask), amount };
+    return { over: await deps.budgets.reserve(job.tenant_id, ask), ask };
   } catch (thrown) {
     giveBack(deps, taken, job.job_id);
     throw thrown;
   }
 }
 
-const NOTHING = { over: undefined, amount: "0" } as const;
+const NOTHING = { over: undefined, ask: undefined };
 
-export function takenHere(
+/** Takes for a call what it needs of this instance: a slot, and quota where none was granted. */
+export function takenFor(
   deps: RunDeps,
-  deployment: Deployment,
-  request: PreparedRequest,
-  jobId: string,
+  { tenant_id: tenant, job_id: jobId }: JobKey,
+  { name: deployment }: Deployment,
+  { tokens, bytes }: PreparedRequest,
+  grant?: Grant,
 ): TakenQuota {
-  const { name } = deployment;
-  return { deployment: name, taken: deps.quota.take(name, request.tokens, jobId), granted: false };
+  const leave = deps.bulkhead.begin({ tenant, deployment, bytes });
+  if (grant !== undefined) return { ...grant, granted: true, leave };
+  return { deployment, taken: deps.quota.take(deployment, tokens, jobId, tenant), granted: false, leave };
 }
 
 /** What was taken of this instance's own for a call that is not made goes back. */
 export function giveBack(deps: RunDeps, quota: TakenQuota | undefined, jobId: string): void {
   if (quota?.granted === false) deps.quota.giveBack(quota.deployment, quota.taken, jobId);
+  quota?.leave();
 }
 
 /** What was taken for a call that is not made after all goes back. */
@@ -117,7 +132,7 @@ export async function saveAdmitted(
       giveBack(deps, quota, plan.draft.job.job_id);
       // Where the answer was lost the claim may have been made.
       if (saved === undefined) deps.budgets.leave(plan.claimId);
-      else await deps.budgets.settle(plan.claimId, null);
+      else await deps.budgets.settle(plan.claimId, NOTHING_SPENT);
     }
   }
 }
@@ -129,10 +144,13 @@ export function circumstances(
   request: PreparedRequest,
   { granted, late, over, callsAnew }: Told,
 ): Circumstances {
-  const { tokens } = request;
+  const { tokens, bytes } = request;
   const waitCause = (deployment: string) => {
-    if (granted === deployment) return undefined;
-    return granted === undefined ? deps.quota.waits(deployment, tokens)?.cause : "not_granted";
+    if (granted !== undefined && granted !== deployment) return "not_granted";
+    const cause = granted === undefined ? deps.quota.waits(deployment, tokens, tenantId)?.cause : undefined;
+    if (cause !== undefined || deps.bulkhead.mayBegin({ tenant: tenantId, deployment, bytes })) return cause;
+    deps.quota.crowded(deployment);
+    return "concurrency";
   };
   return {
     dispatch: { granted, late, tokens },

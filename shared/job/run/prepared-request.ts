@@ -1,8 +1,9 @@
+import type { Ask } from "../../budget/account.ts";
+import { mostCostOf } from "../../model/bill.ts";
 import type { Deployment } from "../../model/catalogue.ts";
-import { costAtMost } from "../../model/cost.ts";
 import { protocolOf, readAsk } from "../../model/protocol/protocols.ts";
 import type { RequestAsk } from "../../model/request-ask.ts";
-import { admissionTokens, outputTokensAtMost } from "../../model/token-estimate.ts";
+import { admissionTokens } from "../../model/token-estimate.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { Job, StoredRequest } from "../job.ts";
 
@@ -11,6 +12,8 @@ export class PreparedRequest {
   readonly stored: StoredRequest;
   readonly #texts = new Map<string, { text: string; sha256: string }>();
   readonly ask: RequestAsk;
+  /** Memory that it takes as long as its call runs, at most: the text as it is stored, and as it is sent. */
+  readonly bytes: number;
   /** What a deployment counts for it when it lets it in, as far as that can be estimated. */
   readonly tokens: number;
 
@@ -20,7 +23,8 @@ export class PreparedRequest {
   constructor(request: StoredRequest, job: Job, isStreamed = false) {
     this.stored = request;
     this.isStreamed = isStreamed;
-    this.ask = readAsk(job.endpoint, JSON.parse(request.body));
+    this.bytes = 2 * request.body.length;
+    this.ask = readAsk(job.endpoint, () => JSON.parse(request.body));
     this.tokens = admissionTokens(this.ask.tokens);
   }
 
@@ -42,14 +46,12 @@ export class PreparedRequest {
     return this.#prepared(deployment).sha256;
   }
 
-  /** What its call may cost: the prompt by its estimate, and the longest answer. Decimal. */
-  costAtMost(deployment: Deployment): string {
-    const { tokens, serviceTier, capabilities } = this.ask;
-    const output = outputTokensAtMost(tokens, deployment.max_output_tokens);
-    return costAtMost(
-      { input: tokens.promptTokens, output, serviceTier },
-      deployment.price,
-      capabilities.has("audio"),
-    ).amount;
+  /** What is to be put aside for its call. */
+  money(deployment: Deployment): Pick<Ask, "amount" | "unlimited"> {
+    const { ask } = this;
+    const amountFor = (answerTokens?: number) => mostCostOf(ask, deployment, answerTokens).amount;
+    const isUnlimited = ask.tokens.outputTokensAsked === null && ask.tokens.answers > 0;
+    const unlimited = { deployment: deployment.name, amountFor };
+    return { amount: amountFor(), ...(isUnlimited ? { unlimited } : {}) };
   }
 }

@@ -6,9 +6,11 @@ import type { ModelClient } from "../../model/client.ts";
 import type { Latencies } from "../../model/latency.ts";
 import type { AnswerEvent } from "../../model/protocol/protocol.ts";
 import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
+import type { GrantSecrets } from "../../quota/signed-grants.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
+import type { Bulkhead } from "./bulkhead.ts";
 
 /** A client that reads one job's answer as it comes. */
 export interface PassOn {
@@ -28,8 +30,10 @@ export interface RunDeps {
   readonly tenants: () => Tenants;
   readonly latencies: Latencies;
   readonly quota: InstanceQuota;
+  readonly secrets: GrantSecrets;
   readonly budgets: CallBudgets;
   readonly running: RunningJobs;
+  readonly bulkhead: Bulkhead;
   readonly clock: Clock;
   readonly random: () => number;
   readonly newClaimId: () => string;

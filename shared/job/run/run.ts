@@ -1,8 +1,13 @@
+import { NOTHING_SPENT } from "../../budget/account.ts";
+import { MAX_NUDGE_LOOKS } from "../../limits.ts";
 import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
+import { plausible } from "../../model/plausible.ts";
+import type { Usage } from "../../model/usage.ts";
+import { isDispatchers } from "../../quota/signed-grants.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
-import { afterCall, callFacts, costOfCall, type EndedCall } from "../after-call.ts";
+import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
 import { end } from "../ending/end.ts";
 import type { Accepted } from "../intake/accept.ts";
 import type { StartedHere } from "../intake/submit.ts";
@@ -27,7 +32,7 @@ import {
   giveBack,
   saveAdmitted,
   type TakenQuota,
-  takenHere,
+  takenFor,
 } from "./admission.ts";
 import { adopted, Claim } from "./claim.ts";
 import { handBack, leaveToOthers } from "./hand-back.ts";
@@ -37,8 +42,6 @@ import { lostCost, takeOver } from "./take-over.ts";
 
 /** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
 const FIRST_LOOK_AGAIN_MS = 1_000;
-/** A job not found after this many looks (about an hour and a half) does not exist. */
-const MAX_LOOKS = 12;
 const MAX_LOOK_AGAIN_MS = 900_000;
 /** A claim that met a newer version (a sweep's, a cancel's) looks once more at what that left to do. */
 const MAX_READS = 3;
@@ -48,8 +51,9 @@ const MAX_READS = 3;
  * stores how it ended. Returns when there is nothing left to do for this nudge, so that it can be completed; throws
  * only when it could not even store what happened, so that it comes again.
  */
-export async function runJob(deps: RunDeps, nudge: Nudge): Promise<void> {
-  if (deps.running.isEnding) return leaveToOthers(deps, nudge);
+export async function runJob(deps: RunDeps, sent: Nudge): Promise<void> {
+  if (deps.running.isEnding) return leaveToOthers(deps, sent);
+  const nudge = await withTrueGrant(deps, sent);
   const accepted = deps.running.takeAccepted(nudge);
   // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is: one
   // that the dispatcher nudges has begun to wait since.
@@ -80,7 +84,7 @@ export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Prom
     giveBack(deps, quota, job.job_id);
     // Where the answer was lost the claim may have been made.
     if (isLost) deps.budgets.leave(plan.claimId);
-    else await deps.budgets.settle(plan.claimId, null);
+    else await deps.budgets.settle(plan.claimId, NOTHING_SPENT);
   };
   const isSlow = plan.next === "call" && (deps.latencies.latencyMs(plan.deployment.name) ?? 0) > MAX_HERE_MS;
   if (isSlow || (plan.next !== "call" && !isEnded(plan.draft.job))) {
@@ -89,9 +93,17 @@ export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Prom
   }
   return {
     accepted: { job: plan.draft.job, request, records: [...records, ...plan.draft.records] },
-    run: (stored) => carryOut(deps, admission, stored, prepared),
+    run: (stored) => carryOut(deps, admission, stored, prepared).finally(() => quota?.leave()),
     leave,
   };
+}
+
+/** Whoever may send on the queue may send grants: one that the dispatcher did not make counts as none. */
+async function withTrueGrant({ secrets, log }: RunDeps, nudge: Nudge): Promise<Nudge> {
+  const { grant, ...rest } = nudge;
+  if (grant === undefined || (await isDispatchers(secrets, nudge, grant))) return nudge;
+  log.warn("grant_not_signed", { job_id: nudge.job_id });
+  return rest;
 }
 
 /** Undefined: it cannot be found, or not be read by this version: another may. */
@@ -142,17 +154,24 @@ async function runFound(
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
   // It waits, or it is too late: what was taken for its call is another's.
-  if (nudge.grant !== undefined && plan.next !== "call") await deps.quota.unused(nudge.grant, job.job_id);
+  if (nudge.grant !== undefined && plan.next !== "call") {
+    const waitsOn = plan.next === "wait" && plan.draft.records.length === 0;
+    await deps.quota.unused(nudge.grant, job.job_id, waitsOn);
+  }
   if (plan.next !== "call" && plan.draft.records.length === 0) {
     if (plan.next === "nudge") await lookWhenDue(deps, nudge, plan.atMs);
     else await standBy(deps, admission, job); // it waits already
     return "done";
   }
-  const saved = await saveAdmitted(deps, admission, etag);
-  if (saved.kind === "superseded") return "superseded";
-  if (lost !== null) await deps.budgets.lost(job.tenant_id, lost.claim_id);
-  await carryOut(deps, admission, { value: saved.job, etag: saved.etag }, request);
-  return "done";
+  try {
+    const saved = await saveAdmitted(deps, admission, etag);
+    if (saved.kind === "superseded") return "superseded";
+    if (lost !== null) await deps.budgets.lost(job.tenant_id, lost.claim_id);
+    await carryOut(deps, admission, { value: saved.job, etag: saved.etag }, request);
+    return "done";
+  } finally {
+    admission.quota?.leave();
+  }
 }
 
 /** Tells those who let waiting jobs go that this one is stored and waits for them. */
@@ -160,7 +179,7 @@ async function standBy(deps: RunDeps, { plan, unpaid }: Admitted, job: Job): Pro
   if (job.status !== "queued") return;
   const line = plan.next === "wait" ? inLine(job) : undefined;
   if (line !== undefined) await deps.quota.waitsInLine(line);
-  if (plan.next === "money") deps.budgets.waits(job, unpaid ?? "0");
+  if (plan.next === "money") deps.budgets.waits(job, unpaid);
 }
 
 /** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */
@@ -176,7 +195,7 @@ async function carryOut(
   while (plan.next === "call") {
     const claimed = adopted(stored, plan.claimId);
     if (claimed === undefined) throw new TypeError("a claim that was stored is not there");
-    quota ??= takenHere(deps, plan.deployment, request, claimed.value.job_id);
+    quota ??= takenFor(deps, claimed.value, plan.deployment, request);
     const settled = await attempt(deps, claimed, plan.deployment, request, quota);
     if (settled === undefined) return;
     ({ plan, stored, paid, quota } = settled);
@@ -209,33 +228,39 @@ async function attempt(
   const sentMs = deps.clock.now();
   let next: TakenQuota | undefined;
   try {
-    const outcome = await deps.models.call({
-      ...{ deployment, endpoint, jobId, attempt: attempts, signal: claim.signal },
+    const answered = await deps.models.call({
+      ...{ deployment, endpoint, tenantId, jobId, attempt: attempts, signal: claim.signal },
       ...(request.isStreamed && deps.passOn !== undefined ? { passOn: eventsTo(deps.passOn) } : {}),
       body: request.textFor(deployment),
     });
-    const call: EndedCall = { outcome, deployment, latencyMs: deps.clock.monotonic() - startedAt };
+    const { outcome, implausible } = plausible(answered, request.ask, deployment);
+    if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);
+    const { ask } = request;
+    const call: EndedCall = { outcome, deployment, ask, latencyMs: deps.clock.monotonic() - startedAt };
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
     logCall(deps, claimed.value, call);
-    await deps.quota.heard({ ...call, ...quota, deployment: deployment.name, jobId, sentMs });
+    const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
+    const heard = { ...call, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
+    await deps.quota.heard(heard);
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) => {
       giveBack(deps, next, jobId);
       const plan = afterCall(job, call, circumstances(deps, tenantId, request, told));
       // The next call counts from the moment it is decided on.
-      next = plan.next === "call" ? takenHere(deps, plan.deployment, request, jobId) : undefined;
+      next = plan.next === "call" ? takenFor(deps, job, plan.deployment, request) : undefined;
       return plan;
     });
     const taken = next;
     if (settled.kind === "settled") next = undefined;
     if (settled.kind !== "settled") await recordLate(deps, claimed.value, lease, call);
-    const paid = deps.budgets.settle(claimId, costOfCall(call)?.amount ?? null);
+    const paid = deps.budgets.settle(claimId, spentIn(call));
     if (settled.kind === "settled") return { ...settled, paid, quota: taken };
     await paid;
     return undefined;
   } finally {
     giveBack(deps, next, jobId);
+    quota.leave();
     release();
     deps.budgets.leave(claimId);
   }
@@ -275,7 +300,15 @@ function logCall(deps: RunDeps, job: Job, call: EndedCall): void {
     outcome: call.outcome.kind,
     status_code: "statusCode" in call.outcome ? call.outcome.statusCode : null,
     latency_ms: Math.round(call.latencyMs),
+    ...(call.outcome.operatorWords === undefined ? {} : { words: call.outcome.operatorWords }),
   });
+}
+
+function logImplausible(deps: RunDeps, job: Job, { name: deployment }: Deployment, usage: Usage): void {
+  const { job_id, attempts: attempt } = job;
+  const { input_tokens, output_tokens, total_tokens } = usage;
+  const told = { input_tokens, output_tokens, total_tokens };
+  deps.log.warn("usage_implausible", { job_id, attempt, deployment, ...told });
 }
 
 async function requestLost(deps: RunDeps, start: Draft<Queued>, etag: string): Promise<void> {
@@ -300,7 +333,7 @@ function lookAgainMs(looks: number): number {
  */
 async function lookAgain(deps: RunDeps, nudge: Nudge): Promise<void> {
   const looks = nudge.looks ?? 0;
-  if (looks >= MAX_LOOKS) {
+  if (looks >= MAX_NUDGE_LOOKS) {
     deps.log.error("job_never_found", { job_id: nudge.job_id, looks });
     return;
   }
@@ -314,5 +347,8 @@ async function lookAgain(deps: RunDeps, nudge: Nudge): Promise<void> {
 async function lookWhenDue(deps: RunDeps, nudge: Nudge, dueMs: number): Promise<void> {
   const looks = nudge.looks ?? 0;
   const extraMs = looks === 0 ? 0 : lookAgainMs(looks - 1);
-  await deps.nudges.send({ ...nudge, looks: Math.min(looks + 1, MAX_LOOKS - 1) }, { atMs: dueMs + extraMs });
+  await deps.nudges.send(
+    { ...nudge, looks: Math.min(looks + 1, MAX_NUDGE_LOOKS - 1) },
+    { atMs: dueMs + extraMs },
+  );
 }

@@ -1,8 +1,8 @@
+import { mostCostOf } from "../../model/bill.ts";
 import type { Deployment } from "../../model/catalogue.ts";
-import { type Cost, costAtMost } from "../../model/cost.ts";
+import type { Cost } from "../../model/cost.ts";
 import { backOffMs } from "../../model/outcome.ts";
 import { readAsk } from "../../model/protocol/protocols.ts";
-import { admissionTokens } from "../../model/token-estimate.ts";
 import { queuedWakeAtMs } from "../advance.ts";
 import type { Job, Lease, Live, Queued, StoredRequest } from "../job.ts";
 import { type Draft, draftOf, loseAttempt, type Requeue } from "../life-cycle.ts";
@@ -50,18 +50,15 @@ function retryLostAtMs(
   return before === 0 ? null : by.nowMs + backOffMs(before, by.random);
 }
 
-/** What a call that nobody knows the end of may have cost: as reckoned when it was let in, at its deployment's price. */
+/** What a call that nobody knows the end of may have cost. */
 export function lostCost(
   deployment: Deployment | undefined,
   job: Pick<Job, "endpoint">,
   request: StoredRequest | undefined,
 ): Cost | null {
   if (deployment === undefined || request === undefined) return null;
-  const { tokens, serviceTier, capabilities } = readAsk(job.endpoint, JSON.parse(request.body));
-  const output = admissionTokens(tokens, deployment.max_output_tokens) - tokens.promptTokens;
-  return costAtMost(
-    { input: tokens.promptTokens, output, serviceTier },
-    deployment.price,
-    capabilities.has("audio"),
+  return mostCostOf(
+    readAsk(job.endpoint, () => JSON.parse(request.body)),
+    deployment,
   );
 }

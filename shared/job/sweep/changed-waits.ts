@@ -51,6 +51,18 @@ export function budgetChange(waiting: WaitingJobs, tenants: () => Tenants): Wait
   };
 }
 
+/** A job that waits for money of the tenant's may go when its account was corrected. */
+export function accountChange(waiting: WaitingJobs, tenants: () => Tenants, tenantId: string): WaitChange {
+  const own = budgetName(tenantId, tenants().get(tenantId)?.budget);
+  const names = tenants().budgeted.map(({ id, budget }) => budgetName(id, budget));
+  const others = names.filter((name) => name !== own);
+  return {
+    version: () => own,
+    find: (limit) => waiting.ofOtherBudgets(others, limit),
+    marked: (wait) => (wait.for === "budget" && wait.budget === own ? null : undefined),
+  };
+}
+
 /** Instances hear of a change each for itself: one may still store a job a moment after another knows better. */
 const LATE_STORED_MS = 15_000;
 

@@ -8,7 +8,7 @@ import {
   SWEEP_SEND_PATIENCE_MS,
 } from "../../limits.ts";
 import { type Log, type LogFields, reasonOf } from "../../log.ts";
-import { type JobKey, UnreadableItem } from "../../store.ts";
+import { type JobKey, StoreUnavailable, UnreadableItem } from "../../store.ts";
 import { queuedWakeAtMs } from "../advance.ts";
 import type { Queued } from "../job.ts";
 import { draftOf } from "../life-cycle.ts";
@@ -39,6 +39,8 @@ export interface SweepReport {
 
 export const NOTHING_SWEPT: SweepReport = { overdue: 0, nudged: 0, watched: 0, lostLeases: 0 };
 
+/** Few jobs, if any, cannot be read. */
+const MOST_TOLD = 1_000;
 /** After this many nudges of the sweeper's own the wait for the next one grows no more. */
 const MAX_DOUBLINGS = 6;
 
@@ -49,6 +51,8 @@ const MAX_DOUBLINGS = 6;
  */
 export class Sweeper {
   readonly #deps: SweepDeps;
+  /** Jobs told of that cannot be read: they stay where they are, round after round. */
+  readonly #told = new Set<string>();
 
   constructor(deps: SweepDeps) {
     this.#deps = deps;
@@ -59,7 +63,7 @@ export class Sweeper {
    * cannot be reached it ends soon. The next round starts again.
    */
   async sweep(log: Log): Promise<SweepReport> {
-    const round = new Round(log);
+    const round = new Round(log, this.#told);
     const { jobs, leaseSeconds } = this.#deps;
     const nowMs = await jobs.now();
     const late = {
@@ -107,7 +111,7 @@ export class Sweeper {
     let staying = 0;
     for (let page = 0; page < SWEEP_MAX_PAGES && !round.isOver; page++) {
       // Nudging moves `wake_at_ms` on, so the next query starts behind it.
-      const jobs = await this.#deps.jobs.overdue(nowMs, SWEEP_PAGE_JOBS + staying + round.unreadable);
+      const jobs = await this.#deps.jobs.overdue(nowMs, SWEEP_PAGE_JOBS + staying + round.stuck);
       const fresh = jobs.filter(({ job_id }) => !met.has(job_id));
       const queued = fresh.filter(({ status }) => status === "queued");
       for (const { job_id } of fresh) met.add(job_id);
@@ -157,7 +161,12 @@ export class Sweeper {
     round: Round,
     more: Pick<Nudge, "dead_lease"> = {},
   ): Promise<void> {
-    await on.send(nudgeFor(job, more), { patienceMs: SWEEP_SEND_PATIENCE_MS });
+    try {
+      await on.send(nudgeFor(job, more), { patienceMs: SWEEP_SEND_PATIENCE_MS });
+    } catch (thrown) {
+      round.outages++;
+      throw thrown;
+    }
     round.nudged++;
   }
 }
@@ -169,15 +178,19 @@ class Round {
   nudged = 0;
   watched = 0;
   lostLeases = 0;
-  unreadable = 0;
+  /** Jobs that failed by themselves, and stay where they are. */
+  stuck = 0;
+  outages = 0;
+  readonly #told: Set<string>;
 
-  constructor(log: Log) {
+  constructor(log: Log, told: Set<string>) {
     this.log = log;
+    this.#told = told;
   }
 
-  /** So much failed that the store or Service Bus is away: each further job would only wait for it in turn. */
+  /** The store or Service Bus is away: each further job would only wait for it in turn. */
   get isOver(): boolean {
-    return this.failures.length >= SWEEP_MAX_FAILURES;
+    return this.outages >= SWEEP_MAX_FAILURES;
   }
 
   /** A part of the round whose failure does not keep the others from being done. */
@@ -194,6 +207,14 @@ class Round {
     this.log.error("sweep_failed", { ...fields, reason: reasonOf(thrown) });
   }
 
+  #tell({ kind, id, fault }: UnreadableItem): void {
+    const name = `${id} ${fault}`;
+    if (this.#told.has(name)) return;
+    if (this.#told.size >= MOST_TOLD) this.#told.clear();
+    this.#told.add(name);
+    this.log.error("item_unreadable", { kind, id, fault });
+  }
+
   /** Some jobs at once, and past those that fail; answers those that were not done. */
   async each<T extends JobKey>(jobs: readonly T[], act: (job: T) => Promise<void>): Promise<readonly T[]> {
     const left = [...jobs];
@@ -205,11 +226,10 @@ class Round {
           else await act(job);
         } catch (thrown) {
           undone.push(job);
-          if (thrown instanceof UnreadableItem) {
-            this.unreadable++;
-            const { kind, id, fault } = thrown;
-            this.log.error("item_unreadable", { kind, id, fault });
-          } else this.#failed(thrown, { job_id: job.job_id });
+          if (thrown instanceof StoreUnavailable) this.outages++;
+          else this.stuck++;
+          if (thrown instanceof UnreadableItem) this.#tell(thrown);
+          else this.#failed(thrown, { job_id: job.job_id });
         }
       }
     };

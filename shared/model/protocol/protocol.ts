@@ -56,12 +56,12 @@ export interface Pending {
  * `protocol` names it; protocols.ts has the table. Every member is pure.
  */
 export interface Protocol {
-  /** What a request asks for. @param body the parsed JSON */
-  readAsk(endpoint: Endpoint, body: unknown): RequestAsk;
+  /** What a request asks for. @param body parses its JSON */
+  readAsk(endpoint: Endpoint, body: () => unknown): RequestAsk;
   /** What is wrong with a dialect by itself, for the start's list of faults. */
   dialectFaults(dialect: Dialect): string[];
-  /** Why a request cannot be put to a deployment, in a few words; undefined: it can. @param body the parsed JSON */
-  unsayable(body: unknown, deployment: SpokenTo): string | undefined;
+  /** Why a request cannot be put to a deployment, in a few words; undefined: it can. @param body parses its JSON */
+  unsayable(body: () => unknown, deployment: SpokenTo): string | undefined;
   /**
    * The request as it is sent, one that is not `unsayable`: the client's, byte for byte, but for what must differ. What
    * the client says of a stream is not the lab's business: whether one is wanted now is.

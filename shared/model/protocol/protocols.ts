@@ -20,7 +20,7 @@ const BY_ENDPOINT: Readonly<Record<Endpoint, Protocol>> = {
   "/v1/embeddings": openai,
 };
 
-/** What a request asks of a deployment. @param body the parsed JSON */
-export function readAsk(endpoint: Endpoint, body: unknown): RequestAsk {
+/** What a request asks of a deployment. @param body parses its JSON */
+export function readAsk(endpoint: Endpoint, body: () => unknown): RequestAsk {
   return BY_ENDPOINT[endpoint].readAsk(endpoint, body);
 }

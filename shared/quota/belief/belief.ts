@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { clamped } from "../../bounds.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 
 /**
  * What is believed of one kind of quota (requests, or tokens) of a pool, by how it is enforced. Stored under these
@@ -67,7 +69,6 @@ const window = z.object({
   unsure: z.number(),
   /** Answers say nothing of this quota: a refusal alone tells how much there was, and when it ends. */
   silent: z.boolean().optional(),
-  /** The running one; null before its first call. */
   window: z
     .object({
       ...{ began_ms: z.number(), began_spent: z.number(), ends_ms: z.number() },
@@ -112,6 +113,9 @@ const SILENT_GROWTH_SHARE = 0.01;
 const GUESS_GROWTH_SHARE = 0.01;
 /** However much others take, this share of the rate is tried for. */
 export const LEAST_FLOW_SHARE = 0.05;
+/** Nobody's limit is less than one a minute, nor counted over more than an hour. */
+const LEAST_PER_SECOND = 1 / 60;
+export const MOST_WINDOW_MS = 3_600_000;
 /** Half of the drain is forgotten in so long without news of it; where refusals alone tell of it, in longer. */
 const DRAIN_HALF_LIFE_SECONDS = 60;
 const SILENT_HALF_LIFE_SECONDS = 300;
@@ -119,13 +123,9 @@ const SILENT_HALF_LIFE_SECONDS = 300;
 const MOST_NEEDED_SHARE = 0.98;
 /** Limits are so much a minute: what was asked for within it, however much, is forgotten after it. */
 const MOST_DEBT_SECONDS = 60;
-/** A time further ahead than this is of a clock that was wrong. */
-const CLOCKS_APART_MS = 60_000;
 
 export interface Limit {
-  /** What the catalogue names; null: nothing. */
   readonly ceilingPerSecond: number | null;
-  /** What is believed to flow. */
   readonly perSecond: number;
   readonly windowSeconds?: number | undefined;
   /** The catalogue's. A window is still looked for: nobody knows when it began. */
@@ -187,6 +187,31 @@ export function withRate(b: Belief, perSecond: number): Belief {
   return b.shape === "bucket" ? { ...b, ...anew, drain_per_second: 0 } : { ...b, ...anew };
 }
 
+/** The most that can be there, and the most that a server can hold against us: a minute's flow, or a window's. */
+export function mostOf(b: Belief): number {
+  const seconds = Math.max(MOST_DEBT_SECONDS, (b.window_ms ?? 0) / 1000);
+  return Math.max(1, (b.ceiling_per_second ?? b.per_second) * seconds);
+}
+
+/** As it was stored: what no answer and no clock can have taught is set to what it can be. */
+export function within(b: Belief, nowMs: number): Belief {
+  const ceiling = b.ceiling_per_second ?? Number.MAX_SAFE_INTEGER;
+  const per_second = clamped(b.per_second, Math.min(LEAST_PER_SECOND, ceiling), ceiling);
+  const window_ms = b.window_ms === null ? null : clamped(b.window_ms, 0, MOST_WINDOW_MS);
+  const most = mostOf({ ...b, per_second, window_ms });
+  const capacity = Math.min(b.capacity, most);
+  const known = { per_second, window_ms, capacity, level: clamped(b.level, -most, capacity) };
+  const isAhead = (atMs = 0) => atMs > nowMs + MAX_CLOCKS_APART_MS;
+  if (b.shape === "window") {
+    const isWrong = isAhead((b.window?.ends_ms ?? 0) - (window_ms ?? DEFAULT_WINDOW_MS));
+    return { ...b, ...known, ...(isWrong ? { window: null } : {}) };
+  }
+  const seen = isAhead(b.seen?.at_ms) ? null : b.seen;
+  if (b.shape === "bucket" || !isAhead(b.began?.at_ms)) return { ...b, ...known, seen };
+  const { began: _, ...rest } = b;
+  return { ...rest, ...known, seen };
+}
+
 function factorOf(b: Belief): number {
   return b.shape === "window" ? b.factor : 1;
 }
@@ -200,9 +225,11 @@ export function flow(b: Unknown | Bucket): number {
 }
 
 export function at(b: Belief, nowMs: number): Belief {
-  if (b.at_ms > nowMs + CLOCKS_APART_MS) {
-    const known = { at_ms: nowMs };
-    return b.shape === "window" ? { ...b, ...known, window: null } : { ...b, ...known, seen: null };
+  if (b.at_ms > nowMs + MAX_CLOCKS_APART_MS) {
+    // How long ago that was nobody knows: it begins anew.
+    const known = { at_ms: nowMs, level: Math.min(b.capacity, Math.max(b.level, carefully(b.per_second))) };
+    if (b.shape !== "window") return { ...b, ...known, seen: null };
+    return { ...b, ...known, level: b.capacity, window: null, pending: 0, unsure: 0 };
   }
   // A clock a little behind the one that wrote this: nothing is known to have flowed back.
   if (nowMs <= b.at_ms) return b;

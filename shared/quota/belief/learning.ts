@@ -13,8 +13,7 @@ import {
   wholeOf,
   withRate,
 } from "./belief.ts";
-import { EVIDENCE_CALLS, type Mark } from "./mark.ts";
-import { endOf, inWindow, windowOf } from "./window.ts";
+import { EVIDENCE_CALLS, endOf, inWindow, type Mark, windowOf } from "./window.ts";
 
 /** So much of a difference between belief and header is believed at once, and half of a drain after so long. */
 const LEVEL_GAIN = 0.15;

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { clamped, numberIn } from "../../bounds.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import type { LimitHeaders, QuotaHeaders } from "../../model/quota-headers.ts";
 import {
   at,
@@ -8,12 +10,15 @@ import {
   fromNothing,
   giveBack,
   hasRoom,
+  MOST_WINDOW_MS,
+  mostOf,
   newBelief,
   roomAtMs,
   roomIn,
   spend,
   uncounted,
   usedShare,
+  within,
 } from "./belief.ts";
 import { observe, refused, unsaid } from "./learning.ts";
 
@@ -24,10 +29,11 @@ export const poolSchema = z.object({
   tokens: beliefSchema.nullable(),
   /** A refusal asked to be spared until then. */
   not_before_ms: z.number(),
+  /** When it was last taken from, or an answer came; absent: an older version did not say. */
+  heard_ms: z.number().exactOptional(),
 });
 export type Pool = Readonly<z.infer<typeof poolSchema>>;
 
-/** What the catalogue says of a pool. */
 export interface PoolLimits {
   readonly requests_per_minute?: number | undefined;
   readonly tokens_per_minute?: number | undefined;
@@ -56,15 +62,16 @@ export interface QuotaNews {
   readonly exact: boolean;
 }
 
-/** Where a refusal does not say when to come again. */
 export const UNKNOWN_WAIT_MS = 1_000;
 /** Longest wait a refusal can ask for in one go. */
-const MOST_WAIT_MS = 600_000;
+export const MOST_WAIT_MS = 600_000;
+/** A pool that nobody has heard of for so long lets one call through, whatever is believed of it. */
+const FORGOTTEN_MS = 600_000;
 /** Where a pool without known limits refuses: a careful beginning, from which it recovers. */
 const UNKNOWN_PER_SECOND = 1;
-/** What a header can say: a limit of less than one a minute, or a window of more than a day, is nobody's. */
+/** No limit that a header names is less than one a minute, or than this share of the catalogue's. */
 const LEAST_PER_MINUTE = 1;
-const MOST_RESET_MS = 86_400_000;
+const LEAST_SHARE = 0.05;
 
 export function newPool(limits: PoolLimits, nowMs: number): Pool {
   const { window_seconds: windowSeconds, shape } = limits;
@@ -74,18 +81,22 @@ export function newPool(limits: PoolLimits, nowMs: number): Pool {
     return newBelief({ ceilingPerSecond: perSecond, perSecond, windowSeconds, shape }, nowMs);
   };
   const { requests_per_minute, tokens_per_minute } = limits;
-  return { requests: belief(requests_per_minute), tokens: belief(tokens_per_minute), not_before_ms: 0 };
+  const beliefs = { requests: belief(requests_per_minute), tokens: belief(tokens_per_minute) };
+  return { ...beliefs, not_before_ms: 0, heard_ms: nowMs };
 }
 
-/** The catalogue may have been changed since the pool was stored. */
+/** As it was stored, within bounds: the catalogue may have been changed since, and clocks put right. */
 export function withLimits(pool: Pool, limits: PoolLimits, nowMs: number): Pool {
   const fresh = newPool(limits, nowMs);
-  const of = (known: Belief | null, named: Belief | null) =>
-    (known?.ceiling_per_second ?? null) === (named?.ceiling_per_second ?? null) ? known : named;
+  const of = (known: Belief | null, named: Belief | null) => {
+    if ((known?.ceiling_per_second ?? null) !== (named?.ceiling_per_second ?? null)) return named;
+    return known === null ? null : within(known, nowMs);
+  };
   return {
+    ...pool,
     requests: of(pool.requests, fresh.requests),
     tokens: of(pool.tokens, fresh.tokens),
-    not_before_ms: pool.not_before_ms,
+    heard_ms: Math.min(pool.heard_ms ?? nowMs, nowMs),
   };
 }
 
@@ -101,6 +112,7 @@ export function eachLimit(
 ): Pool {
   const { requests, tokens } = pool;
   return {
+    ...pool,
     requests: requests === null ? null : change(requests, "requests"),
     tokens: tokens === null ? null : change(tokens, "tokens"),
     not_before_ms,
@@ -109,8 +121,9 @@ export function eachLimit(
 
 /** The same pool at a later time: what all the questions below are asked of. */
 export function poolAt(pool: Pool, nowMs: number): Pool {
-  // No refusal is believed to have asked for longer: the clock of whoever wrote it was wrong.
-  return eachLimit(pool, (belief) => at(belief, nowMs), Math.min(pool.not_before_ms, nowMs + MOST_WAIT_MS));
+  // No refusal asks for longer: the clock of whoever wrote it was wrong.
+  const isWrong = pool.not_before_ms > nowMs + MOST_WAIT_MS + MAX_CLOCKS_APART_MS;
+  return eachLimit(pool, (belief) => at(belief, nowMs), isWrong ? nowMs : pool.not_before_ms);
 }
 
 /** Jobs wait for a pool that no answer has told of yet. @param pool at that time */
@@ -118,27 +131,41 @@ export function expectNothing(pool: Pool, nowMs: number): Pool {
   return eachLimit(pool, (belief) => fromNothing(belief, nowMs));
 }
 
-export function poolHasRoom(
-  { requests, tokens, not_before_ms }: Pool,
-  amount: number,
-  nowMs: number,
-): boolean {
+export function poolHasRoom(pool: Pool, amount: number, nowMs: number): boolean {
+  const { requests, tokens, not_before_ms } = pool;
   if (nowMs < not_before_ms) return false;
+  if (nowMs >= forgottenMs(pool)) return true;
   return (requests === null || hasRoom(requests, 1)) && (tokens === null || hasRoom(tokens, amount));
 }
 
-/** When a call of so many tokens will have room, if nobody takes any meanwhile. */
-export function poolRoomAtMs(
-  { requests, tokens, not_before_ms }: Pool,
-  amount: number,
-  nowMs: number,
-): number {
-  const requestsAtMs = requests === null ? 0 : roomAtMs(requests, 1);
-  const tokensAtMs = tokens === null ? 0 : roomAtMs(tokens, amount);
-  return Math.max(nowMs, not_before_ms, requestsAtMs, tokensAtMs);
+function forgottenMs({ heard_ms }: Pool): number {
+  return (heard_ms ?? Infinity) + FORGOTTEN_MS;
 }
 
-/** What could be taken at once. */
+/** When a call of so many tokens will have room, if nobody takes any meanwhile. */
+export function poolRoomAtMs(pool: Pool, amount: number, nowMs: number): number {
+  const { requests, tokens, not_before_ms } = pool;
+  const requestsAtMs = requests === null ? 0 : roomAtMs(requests, 1);
+  const tokensAtMs = tokens === null ? 0 : roomAtMs(tokens, amount);
+  return Math.max(nowMs, not_before_ms, Math.min(forgottenMs(pool), Math.max(requestsAtMs, tokensAtMs)));
+}
+
+/**
+ * What a call uses of a pool, in seconds of what flows back: of requests or of tokens, whichever is scarcer. Never
+ * nothing, and never more than a minute's.
+ */
+export function costOf({ requests, tokens }: Pool, amount: number): number {
+  if (requests === null && tokens === null) return UNLIMITED_COST;
+  const ofRequests = requests === null ? 0 : 1 / requests.per_second;
+  const ofTokens = tokens === null ? 0 : Math.max(1, amount) / tokens.per_second;
+  return Math.min(Math.max(ofRequests, ofTokens, LEAST_COST), MOST_COST);
+}
+
+/** Where nothing is known to be scarce, each call counts as much as another. */
+const UNLIMITED_COST = 0.02;
+const LEAST_COST = 1e-6;
+const MOST_COST = 60;
+
 export function poolRoom({ requests, tokens }: Pool): { requests: number; tokens: number } {
   return {
     requests: requests === null ? Infinity : roomIn(requests),
@@ -147,9 +174,11 @@ export function poolRoom({ requests, tokens }: Pool): { requests: number; tokens
 }
 
 export function takeFrom(pool: Pool, requests: number, tokens: number): Pool {
-  return eachLimit(pool, (belief, kind) =>
+  const taken = eachLimit(pool, (belief, kind) =>
     spend(belief, kind === "requests" ? requests : counted(belief, tokens)),
   );
+  const heardMs = (pool.requests ?? pool.tokens)?.at_ms;
+  return heardMs === undefined ? taken : { ...taken, heard_ms: heardMs };
 }
 
 export function giveBackTo(pool: Pool, requests: number, tokens: number): Pool {
@@ -173,7 +202,10 @@ export function takenOf(pool: Pool, tokens: number, nowMs: number): Taken {
 /** A pool that learnt what an answer said. @param pool at the time the answer is heard of */
 export function learn(pool: Pool, news: QuotaNews, nowMs: number): Pool {
   const { taken, arrived_ms, exact, retry_after_ms: retryAfterMs } = news;
-  const headers = { requests: credible(news.headers.requests), tokens: credible(news.headers.tokens) };
+  const headers = {
+    requests: credible(news.headers.requests, pool.requests),
+    tokens: credible(news.headers.tokens, pool.tokens),
+  };
   const known = news.refused ? limitedBy(pool, headers, nowMs) : pool;
   const [ofRequests, ofTokens] = [known.requests, known.tokens].map((belief) =>
     belief === null ? -1 : usedShare(belief),
@@ -194,18 +226,20 @@ export function learn(pool: Pool, news: QuotaNews, nowMs: number): Pool {
     if (told !== null) return observe(before, told, mark);
     return news.refused ? refused(before, retryAfterMs, mark, kind === cause) : unsaid(before, mark);
   };
-  return eachLimit(known, learnt, notBeforeMs);
+  return { ...eachLimit(known, learnt, notBeforeMs), heard_ms: nowMs };
 }
 
 /** Numbers from outside: what no server can mean does not become a belief that nothing would correct. */
-function credible(told: LimitHeaders | null): LimitHeaders | null {
+function credible(told: LimitHeaders | null, belief: Belief | null): LimitHeaders | null {
   if (told === null || !Number.isFinite(told.left)) return null;
-  const { per_minute, left, reset_ms } = told;
-  return {
-    per_minute: per_minute !== null && per_minute >= LEAST_PER_MINUTE ? per_minute : null,
-    left: Math.max(0, left),
-    reset_ms: reset_ms === null ? null : Math.min(Math.max(0, reset_ms), MOST_RESET_MS),
-  };
+  const least = Math.max(LEAST_PER_MINUTE, (belief?.ceiling_per_second ?? 0) * 60 * LEAST_SHARE);
+  const per_minute = numberIn(told.per_minute, least, Number.MAX_SAFE_INTEGER) ?? null;
+  const most = Math.max(per_minute ?? 0, belief === null ? 0 : mostOf(belief));
+  // Less than nothing by a minute's flow at most.
+  const flow = (belief?.per_second ?? Infinity) * 60;
+  const left = clamped(told.left, -Math.min(most, per_minute ?? most, flow), most);
+  const reset_ms = told.reset_ms === null ? null : clamped(told.reset_ms, 0, MOST_WINDOW_MS);
+  return { per_minute, left, reset_ms };
 }
 
 /** A refusal shows that there are limits: those the headers name, else a careful guess. */

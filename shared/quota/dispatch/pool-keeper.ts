@@ -10,7 +10,7 @@ import {
   poolAt,
   withLimits,
 } from "../belief/pool.ts";
-import type { Limited } from "../limited.ts";
+import { concurrencyOf, type Limited } from "../limited.ts";
 import type { PoolRecord } from "../pool-record.ts";
 import type { QuotaLedger } from "../ports.ts";
 import { slotsOfOthers } from "../slots.ts";
@@ -50,6 +50,8 @@ function spentOf(pool: Pool | undefined): number {
 interface Kept {
   readonly limits: Limited["limits"];
   readonly members: readonly string[];
+  /** Only so many calls may run on one of its deployments. */
+  readonly isCounted: boolean;
   readonly stored: Stored<PoolRecord> | undefined;
   readonly told: PoolTold;
 }
@@ -83,11 +85,12 @@ export class PoolKeeper {
     const { pools, breakers } = this.#scheduler;
     const limits = deployments[0]?.limits ?? {};
     const members = deployments.map((each) => each.name);
+    const isCounted = deployments.some((each) => concurrencyOf(each) !== undefined);
     const before = this.#kept.get(name);
     const known = pools.get(name);
     if (before !== undefined && known !== undefined) {
       if (before.limits !== limits) pools.set(name, withLimits(known, limits, this.#deps.clock.now()));
-      this.#kept.set(name, { ...before, limits, members });
+      this.#kept.set(name, { ...before, limits, members, isCounted });
       return;
     }
     const stored = await this.#deps.ledger.read(name);
@@ -99,7 +102,7 @@ export class PoolKeeper {
       if (!breakers.has(deployment)) breakers.set(deployment, breaker);
     // When it was written is not known: what is spent from now on is told at once.
     const told = { at_ms: 0, pool: record?.pool, backlog_until_ms: record?.backlog_until_ms ?? 0 };
-    this.#kept.set(name, { limits, members, stored, told });
+    this.#kept.set(name, { limits, members, isCounted, stored, told });
   }
 
   /** What instances may still begin of a deployment by themselves; undefined: it is not known that they begin no more. */
@@ -117,11 +120,10 @@ export class PoolKeeper {
   async write(waiting: boolean, isLast = false): Promise<void> {
     const nowMs = this.#deps.clock.now();
     const due: Due[] = [];
-    for (const [name, { members, told, limits }] of this.#kept) {
+    for (const [name, { members, told, isCounted }] of this.#kept) {
       const pool = this.#scheduler.pools.get(name);
-      if (pool === undefined || !(isLimited(pool) || limits.concurrency !== undefined)) continue;
-      const isWaitedFor =
-        waiting && members.some((each) => this.#scheduler.queue.next(each, nowMs) !== undefined);
+      if (pool === undefined || !(isLimited(pool) || isCounted)) continue;
+      const isWaitedFor = waiting && members.some((each) => this.#scheduler.queue.isWaitedFor(each));
       const isNew = isLast && this.#scheduler.learnt.has(name);
       if (isNew || isDue(told, pool, isWaitedFor, nowMs)) due.push({ name, isWaitedFor });
     }

@@ -1,14 +1,8 @@
+import { mayTake, relativeWeight, SEVEN_EIGHTHS } from "../../part.ts";
+import { type Breaker, CLOSED, isShutForAll, lastFailed, permitsAtMs, rampShare } from "../belief/breaker.ts";
+import { Health } from "../belief/health.ts";
 import {
-  afterOutcome,
-  type Breaker,
-  CLOSED,
-  detailsOf,
-  permits,
-  permitsAtMs,
-  probing,
-  rampShare,
-} from "../belief/breaker.ts";
-import {
+  costOf,
   giveBackTo,
   learn,
   type Pool,
@@ -19,7 +13,8 @@ import {
   takeFrom,
   takenOf,
 } from "../belief/pool.ts";
-import type { Limited } from "../limited.ts";
+import { GRANT_MS } from "../grant.ts";
+import { concurrencyOf, type Limited } from "../limited.ts";
 import type { CallNews } from "../ports.ts";
 import { FairQueue, type Waiting } from "../turns/fair-queue.ts";
 
@@ -40,20 +35,21 @@ export interface Decision<J extends Waiting> {
   readonly nextAtMs: number;
 }
 
-/** A job that was let go and still waits after this is let go again. Sooner where a call that may come counts as one. */
-const GRANT_MS = 30_000;
+/** As GRANT_MS, where a call that may come counts as one. */
 const COUNTED_GRANT_MS = 10_000;
 /** A call whose grant has lapsed by the slowest clock runs, and the store knows of it, or it never will. */
 const GRANT_SURELY_MS = COUNTED_GRANT_MS + 5_000;
-/** No job's id begins like this. */
+/** No job's id begins like this, and no tenant's is like this. */
 const ELSEWHERE = "?";
+/** Between releases of a tenant's jobs to a deployment where instances had no slot for one; doubled each time. */
+const FIRST_GAP_MS = 250;
+const MOST_GAP_MS = 4_000;
+/** Halved with each call that was begun after all; less than this is no gap. */
+const LEAST_GAP_MS = 25;
 /** For so long after a call's end the store may still say that it runs. */
 const ENDED_MS = 5_000;
 /** Calls a second at full ramp where no limit says how many. */
 const RAMP_PER_SECOND = 50;
-/** Before its deadline a job needs as long as the fastest of its deployments usually takes; unknown: this. */
-const LEAST_CALL_MS = 0;
-
 const LAG_GAIN = 0.05;
 /** A reckoned arrival is rather too late than too early. */
 const RECKONED_LAGS = 1.5;
@@ -64,8 +60,13 @@ const LATE_EVERY_MS = 500;
 interface State {
   served: Limited;
   /** Where only so many calls may run, those that were let go and have not ended, by job id: since when, and whether the store has said so. */
-  readonly running: Map<string, { readonly sinceMs: number; readonly isStored: boolean }>;
-  /** How many of those another may have let go that nobody has begun yet. */
+  readonly running: Map<
+    string,
+    { readonly tenant: string; readonly sinceMs: number; readonly isStored: boolean }
+  >;
+  /** By tenant, where an instance had no slot for its call. */
+  readonly gaps: Map<string, { readonly gapMs: number; readonly untilMs: number }>;
+  /** How many of those running another may have let go that nobody has begun yet. */
   elsewhere: number;
   /** Calls that ended lately, by job id: when. */
   readonly ended: Map<string, number>;
@@ -82,15 +83,18 @@ interface State {
 export class Scheduler<J extends Waiting = Waiting> {
   readonly queue: FairQueue<J>;
   readonly pools = new Map<string, Pool>();
-  readonly breakers = new Map<string, Breaker>();
+  readonly #health = new Health();
+  readonly breakers: Map<string, Breaker> = this.#health.breakers;
   /** Pools that were taken from, or that an answer told of. */
   readonly learnt = new Set<string>();
   readonly #states = new Map<string, State>();
+  readonly #weightOf: (tenantId: string) => number;
   #lookedForLateMs = 0;
   /** From a release until the call is sent, smoothed. */
   #lagMs = 30;
 
   constructor(weightOf: (tenantId: string) => number) {
+    this.#weightOf = weightOf;
     this.queue = new FairQueue(weightOf);
   }
 
@@ -104,6 +108,7 @@ export class Scheduler<J extends Waiting = Waiting> {
       else
         this.#states.set(served.name, {
           ...{ served, running: new Map(), elsewhere: 0, ended: new Map(), slots: undefined, rampAtMs: 0 },
+          gaps: new Map(),
         });
     }
   }
@@ -111,13 +116,13 @@ export class Scheduler<J extends Waiting = Waiting> {
   /**
    * Counts what runs on a deployment that bears only so many calls at a time. Until then, and once nobody says so any
    * more, nothing is let go to it.
-   * @param running job ids, as the store told at `askedMs`
+   * @param running tenants by job id, as the store told at `askedMs`
    * @param slots calls that instances may begin by themselves; undefined: it is not known
    * @param grantedMs when another may have let jobs go last; undefined: none of them can still be on its way
    */
   count(
     name: string,
-    running: ReadonlySet<string>,
+    running: ReadonlyMap<string, string>,
     slots: number | undefined,
     askedMs: number,
     grantedMs?: number,
@@ -131,16 +136,18 @@ export class Scheduler<J extends Waiting = Waiting> {
     for (const [jobId, { sinceMs, isStored }] of state.running)
       if (!running.has(jobId) && (isStored || askedMs - sinceMs > GRANT_SURELY_MS))
         state.running.delete(jobId);
-    for (const jobId of running) {
+    for (const [jobId, tenant] of running) {
       if (ended.has(jobId)) continue;
       const known = state.running.get(jobId);
       if (known === undefined) state.running.delete(`${ELSEWHERE}${state.elsewhere--}`);
-      state.running.set(jobId, { sinceMs: known?.sinceMs ?? askedMs, isStored: true });
+      state.running.set(jobId, { tenant, sinceMs: known?.sinceMs ?? askedMs, isStored: true });
     }
     if (!isFirst || grantedMs === undefined) return;
     // As many as there was room for may be on their way to a worker.
     while (state.running.size < (served.limits.concurrency ?? 0))
-      state.running.set(`${ELSEWHERE}${++state.elsewhere}`, { sinceMs: grantedMs, isStored: false });
+      state.running.set(`${ELSEWHERE}${++state.elsewhere}`, {
+        ...{ tenant: ELSEWHERE, sinceMs: grantedMs, isStored: false },
+      });
   }
 
   /** Nobody watches any more what runs there. */
@@ -156,8 +163,9 @@ export class Scheduler<J extends Waiting = Waiting> {
   heard(news: CallNews, nowMs: number): void {
     const state = this.#states.get(news.deployment);
     if (state === undefined) return;
+    this.#heardOfSlots(state, news, nowMs);
     state.running.delete(news.job_id);
-    if (state.served.limits.concurrency !== undefined) state.ended.set(news.job_id, nowMs);
+    if (concurrencyOf(state.served) !== undefined) state.ended.set(news.job_id, nowMs);
     this.learnt.add(state.served.pool);
     const pool = this.pools.get(state.served.pool);
     if (news.outcome === "unused") {
@@ -165,22 +173,37 @@ export class Scheduler<J extends Waiting = Waiting> {
         this.pools.set(state.served.pool, giveBackTo(poolAt(pool, nowMs), 1, news.taken.tokens));
       return;
     }
-    if (pool !== undefined && (news.straight !== true || news.outcome === "refused")) {
-      const { taken, headers, retry_after_ms } = news;
-      const quota = {
-        ...{ taken, headers, retry_after_ms },
-        refused: news.outcome === "refused",
-        arrived_ms: this.#arrivedMs(news, nowMs),
-        exact: news.sent_ms !== null,
-      };
-      this.pools.set(state.served.pool, learn(poolAt(pool, nowMs), quota, nowMs));
+    const { taken, headers, retry_after_ms, tenant_id, used_tokens } = news;
+    const refused = news.outcome === "refused";
+    if (news.outcome !== "aborted") this.#health.heard(news, nowMs);
+    const now = poolAt(pool ?? UNLIMITED, nowMs);
+    const othersWait = () => this.queue.isWaitedFor(news.deployment, tenant_id);
+    if (refused && this.#health.refused(news, othersWait(), nowMs)) {
+      if (pool !== undefined) this.pools.set(state.served.pool, giveBackTo(now, 1, taken.tokens));
+      return;
     }
-    if (news.outcome === "aborted") return;
-    const breaker = this.breakers.get(news.deployment) ?? CLOSED;
-    const health = news.outcome === "failed" ? "failed" : "ok";
-    const { latency_ms, job_id } = news;
-    const after = afterOutcome(breaker, health, latency_ms, job_id, nowMs, detailsOf(news));
-    this.breakers.set(news.deployment, after);
+    if (tenant_id !== undefined && used_tokens !== undefined && news.straight !== true) {
+      const more = costOf(now, used_tokens) - costOf(now, taken.tokens);
+      this.queue.settle(tenant_id, news.deployment, more);
+    }
+    if (pool === undefined || (news.straight === true && !refused)) return;
+    const arrived = { arrived_ms: this.#arrivedMs(news, nowMs), exact: news.sent_ms !== null };
+    const quota = { ...{ taken, headers, retry_after_ms, refused }, ...arrived };
+    this.pools.set(state.served.pool, learn(now, quota, nowMs));
+  }
+
+  /** Where an instance had no slot for a tenant's call, the next ones are tried one at a time, until they are begun again. */
+  #heardOfSlots({ gaps, running }: State, { job_id, outcome, waits_on }: CallNews, nowMs: number): void {
+    const tenant = running.get(job_id)?.tenant;
+    if (tenant === undefined) return;
+    const gapMs = gaps.get(tenant)?.gapMs ?? 0;
+    if (waits_on === true) {
+      const nextMs = Math.min(MOST_GAP_MS, Math.max(FIRST_GAP_MS, 2 * gapMs));
+      gaps.set(tenant, { gapMs: nextMs, untilMs: nowMs + nextMs });
+    } else if (outcome !== "unused" && gapMs > 0) {
+      if (gapMs < 2 * LEAST_GAP_MS) gaps.delete(tenant);
+      else gaps.set(tenant, { gapMs: gapMs / 2, untilMs: nowMs });
+    }
   }
 
   /** Where the sending was not seen here, as long after the release as is usual, and then some. */
@@ -242,9 +265,12 @@ export class Scheduler<J extends Waiting = Waiting> {
     most: number,
   ): number | "deferred" {
     const { name } = state.served;
+    const breaker = this.breakers.get(name);
+    if (breaker !== undefined && isShutForAll(breaker, nowMs))
+      return this.queue.isWaitedFor(name) ? permitsAtMs(breaker, nowMs) : Infinity;
     while (releases.length < most) {
-      const job = this.queue.next(name, nowMs);
-      if (job === undefined) return Infinity;
+      const job = this.#nextOn(state, nowMs);
+      if (job === undefined) return this.#health.permitsAtMs(name, nowMs);
       const roomAtMs = this.#roomAtMs(state, job, nowMs);
       if (roomAtMs > nowMs) return roomAtMs;
       const prefers = job.deployments.find(
@@ -256,6 +282,17 @@ export class Scheduler<J extends Waiting = Waiting> {
     return nowMs;
   }
 
+  /** Whose turn it is there. A deployment that may be ill is tried by another tenant than the one whose call failed last. */
+  #nextOn(state: State, nowMs: number): J | undefined {
+    const { name } = state.served;
+    const breaker = this.breakers.get(name) ?? CLOSED;
+    const mayHaveMore = this.#mayHaveMore(state, nowMs);
+    const may = (tenantId: string) => mayHaveMore(tenantId) && this.#health.mayCall(name, tenantId, nowMs);
+    return breaker.state === "closed"
+      ? this.queue.next(name, nowMs, may)
+      : this.queue.probe(name, nowMs, may, lastFailed(breaker));
+  }
+
   #isOpen(name: string, open: readonly State[], job: J, nowMs: number): boolean {
     const state = this.#states.get(name);
     return state !== undefined && open.includes(state) && this.#roomAtMs(state, job, nowMs) <= nowMs;
@@ -264,40 +301,55 @@ export class Scheduler<J extends Waiting = Waiting> {
   #roomAtMs(state: State, job: J, nowMs: number): number {
     const { served, running } = state;
     if (served.off === true) return Infinity;
-    const breaker = this.breakers.get(served.name);
-    if (breaker !== undefined) {
-      if (permits(breaker, nowMs) === "no") return permitsAtMs(breaker, nowMs);
-      if (rampShare(breaker, nowMs) < 1 && nowMs < state.rampAtMs) return state.rampAtMs;
-    }
-    const { concurrency } = served.limits;
+    const { name } = served;
+    if (this.#health.permits(name, job.tenant_id, nowMs) === "no")
+      return this.#health.permitsAtMs(name, nowMs, job.tenant_id);
+    if (rampShare(this.breakers.get(name) ?? CLOSED, nowMs) < 1 && nowMs < state.rampAtMs)
+      return state.rampAtMs;
+    const concurrency = concurrencyOf(served);
     if (concurrency !== undefined && running.size + (state.slots ?? Infinity) >= concurrency) return Infinity;
     const pool = this.pools.get(served.pool);
     if (pool === undefined || poolHasRoom(pool, job.tokens, nowMs)) return nowMs;
     return Math.max(poolRoomAtMs(pool, job.tokens, nowMs), nowMs + 1);
   }
 
+  /** Whether a tenant may have one more call there: no more than its part of those that the deployment bears. */
+  #mayHaveMore({ running, gaps, slots, served }: State, nowMs: number): (tenantId: string) => boolean {
+    const concurrency = concurrencyOf(served);
+    if (concurrency === undefined) return () => true;
+    const calls = new Map<string, number>();
+    for (const { tenant } of running.values()) calls.set(tenant, (calls.get(tenant) ?? 0) + 1);
+    calls.delete(ELSEWHERE);
+    const free = concurrency - running.size - (slots ?? concurrency);
+    return (tenantId) => {
+      if (nowMs < (gaps.get(tenantId)?.untilMs ?? 0)) return false;
+      const weight = relativeWeight(tenantId, calls.keys(), this.#weightOf);
+      return mayTake(1, calls.get(tenantId) ?? 0, free, SEVEN_EIGHTHS * weight);
+    };
+  }
+
   #release(state: State, job: J, nowMs: number): Release<J> {
     const { served, running } = state;
+    this.#health.begins(served.name, job.tenant_id, nowMs);
     const breaker = this.breakers.get(served.name);
-    if (breaker !== undefined && permits(breaker, nowMs) === "probe")
-      this.breakers.set(served.name, probing(breaker, nowMs));
     const pool = this.pools.get(served.pool);
-    const after = pool === undefined ? undefined : takeFrom(pool, 1, job.tokens);
-    if (after !== undefined) this.pools.set(served.pool, after);
+    const after = takeFrom(pool ?? UNLIMITED, 1, job.tokens);
+    if (pool !== undefined) this.pools.set(served.pool, after);
     this.learnt.add(served.pool);
     if (breaker !== undefined && rampShare(breaker, nowMs) < 1) {
-      const perSecond = (after?.requests?.per_second ?? RAMP_PER_SECOND) * rampShare(breaker, nowMs);
+      const perSecond = (after.requests?.per_second ?? RAMP_PER_SECOND) * rampShare(breaker, nowMs);
       state.rampAtMs = nowMs + 1000 / perSecond;
     }
-    if (served.limits.concurrency !== undefined) {
-      running.set(job.job_id, { sinceMs: nowMs, isStored: false });
+    if (concurrencyOf(served) !== undefined) {
+      running.set(job.job_id, { tenant: job.tenant_id, sinceMs: nowMs, isStored: false });
       state.ended.delete(job.job_id);
+      const gap = state.gaps.get(job.tenant_id);
+      if (gap !== undefined) state.gaps.set(job.tenant_id, { ...gap, untilMs: nowMs + gap.gapMs });
     }
-    this.queue.take(job, served.name);
-    const taken =
-      after === undefined ? takenOf(UNLIMITED, job.tokens, nowMs) : takenOf(after, job.tokens, nowMs);
-    const isCounted = served.limits.concurrency !== undefined;
-    const lapses_ms = nowMs + (isCounted ? COUNTED_GRANT_MS : GRANT_MS);
+    this.queue.take(job, served.name, costOf(after, job.tokens));
+    const taken = takenOf(after, job.tokens, nowMs);
+    const isExact = served.limits.concurrency !== undefined;
+    const lapses_ms = nowMs + (isExact ? COUNTED_GRANT_MS : GRANT_MS);
     return { job, deployment: served.name, taken, lapses_ms };
   }
 
@@ -313,9 +365,7 @@ export class Scheduler<J extends Waiting = Waiting> {
     for (const job of this.queue.nearDeadline(nowMs)) {
       const line = `${job.tenant_id}/${job.priority}/${job.deployments.join("\n")}`;
       const tokens = before.get(line) ?? 0;
-      const fastest = Math.min(
-        ...job.deployments.map((name) => this.breakers.get(name)?.latency_ms ?? LEAST_CALL_MS),
-      );
+      const fastest = Math.min(...job.deployments.map((name) => this.breakers.get(name)?.latency_ms ?? 0));
       if (job.deadline_ms - nowMs > fastest / 2 + this.#leastMs(job.deployments, tokens)) {
         before.set(line, tokens + job.tokens);
         continue;

@@ -1,7 +1,8 @@
 import type { Clock } from "../../clock.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { JobKey } from "../../store.ts";
-import type { Limited } from "../limited.ts";
+import { concurrencyOf, type Limited } from "../limited.ts";
 import type {
   CallNews,
   DispatcherLeases,
@@ -66,6 +67,7 @@ export class Term {
   readonly #keeper: PoolKeeper;
   readonly #line: LineWatch;
   readonly #beganMs: number;
+  readonly #beganAt: number;
   /** Reports from before were heard by the dispatcher before; undefined: this one has heard them by now. */
   #heardUntilMs: number | undefined;
   readonly #grantedMs: number | undefined;
@@ -81,7 +83,7 @@ export class Term {
   readonly #reportsHeard = new Map<string, number>();
   readonly #countedMs = new Map<string, number>();
   /** Jobs let go that may still be stored as waiting: since when they wait, and when they were let go. */
-  readonly #released = new Map<string, { joinedMs: number; atMs: number; lapsesMs: number }>();
+  readonly #released = new Map<string, { job: JobInLine; atMs: number; lapsesMs: number }>();
   readonly #sends = new Set<Promise<void>>();
 
   /**
@@ -95,6 +97,7 @@ export class Term {
     this.#keeper = new PoolKeeper(deps, this.#scheduler);
     this.#line = new LineWatch(deps, (job) => this.#add(job));
     this.#beganMs = deps.clock.now();
+    this.#beganAt = deps.clock.monotonic();
     this.#busyAtMs = this.#beganMs;
     this.#newsAtMs = this.#beganMs;
     this.#heardUntilMs = sinceMs - CLOCKS_DIFFER_MS;
@@ -148,8 +151,12 @@ export class Term {
   }
 
   #isOver(): Ended | undefined {
-    const nowMs = this.#deps.clock.now();
-    if (this.#isToldToEnd || nowMs - this.#beganMs > MOST_TERM_MS) return { kind: "to_go_on" };
+    const { clock } = this.#deps;
+    const nowMs = clock.now();
+    const ranMs = clock.monotonic() - this.#beganAt;
+    // Where this host's clock was set, every moment in memory is of another time: all is read anew.
+    const isSet = Math.abs(nowMs - this.#beganMs - ranMs) > MAX_CLOCKS_APART_MS;
+    if (this.#isToldToEnd || isSet || ranMs > MOST_TERM_MS) return { kind: "to_go_on" };
     if (this.#released.size > 0) return undefined;
     if (this.#scheduler.queue.size === 0)
       return nowMs - this.#busyAtMs > IDLE_MS ? { kind: "idle" } : undefined;
@@ -184,14 +191,16 @@ export class Term {
     await Promise.all(
       this.#deps.deployments().map(async (deployment) => {
         const { name, limits } = deployment;
-        if (limits.concurrency === undefined) return;
-        if (this.#scheduler.queue.next(name, nowMs) === undefined) {
+        if (concurrencyOf(deployment) === undefined) return;
+        if (!this.#scheduler.queue.isWaitedFor(name)) {
           this.#countedMs.delete(name);
           this.#scheduler.uncount(name);
         } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
           this.#countedMs.set(name, nowMs);
           const running = await line.runningOn(name);
-          this.#scheduler.count(name, running, this.#keeper.slotsOf(deployment), nowMs, this.#grantedMs);
+          // Of one whose limits name no concurrency, instances take no slots.
+          const slots = limits.concurrency === undefined ? 0 : this.#keeper.slotsOf(deployment);
+          this.#scheduler.count(name, running, slots, nowMs, this.#grantedMs);
         }
       }),
     );
@@ -223,8 +232,17 @@ export class Term {
   }
 
   #learn(news: CallNews, nowMs: number): void {
+    const released = this.#released.get(news.job_id);
     this.#released.delete(news.job_id);
+    // Given back once, and only what was let go here: a message may come twice.
+    if (news.outcome === "unused" && released === undefined) return;
+    const { deployment } = news;
+    const stateOf = () => this.#scheduler.breakers.get(deployment)?.state ?? "closed";
+    const before = stateOf();
     this.#scheduler.heard(news, nowMs);
+    if (news.waits_on === true && released !== undefined) this.#line.heard(released.job);
+    const state = stateOf();
+    if (state !== before) this.#deps.log.warn("breaker", { deployment, state, by: "dispatcher" });
   }
 
   /** A job began to wait here: it need not be looked for. */
@@ -236,7 +254,7 @@ export class Term {
   #add(job: JobInLine): boolean {
     const released = this.#released.get(job.job_id);
     // Let go already, and its worker has not got to it yet.
-    if (released !== undefined && released.joinedMs === job.joined_ms) return false;
+    if (released !== undefined && released.job.joined_ms === job.joined_ms) return false;
     this.#released.delete(job.job_id);
     const before = this.#scheduler.queue.get(job.job_id);
     // It was chosen for anew, and waits for others since.
@@ -273,7 +291,7 @@ export class Term {
 
   #release(releases: readonly Release<JobInLine>[], nowMs: number): void {
     for (const { job, lapses_ms: lapsesMs } of releases) {
-      this.#released.set(job.job_id, { joinedMs: job.joined_ms, atMs: nowMs, lapsesMs });
+      this.#released.set(job.job_id, { job, atMs: nowMs, lapsesMs });
       this.#line.left(job.place);
     }
     const granted = releases.map(({ job, ...grant }) => ({ key: keyOf(job), grant }));

@@ -7,6 +7,7 @@ import type { CallNews } from "../ports.ts";
 export interface HeardCall {
   readonly deployment: string;
   readonly jobId: string;
+  readonly tenantId: string;
   readonly taken: Taken;
   /** Whether the dispatcher took it. */
   readonly granted: boolean;
@@ -14,6 +15,8 @@ export interface HeardCall {
   readonly sentMs: number;
   readonly latencyMs: number;
   readonly outcome: Outcome;
+  /** It was refused, and is alone in that: it says nothing of the deployment. */
+  readonly alone?: boolean;
 }
 
 /** The most of a lab's words: a report holds many calls. */
@@ -25,20 +28,14 @@ export const NO_CALL: Omit<CallNews, "deployment" | "job_id" | "taken"> = {
   ...{ outcome: "unused", latency_ms: 0, sent_ms: null, headers: NO_HEADERS, retry_after_ms: null },
 };
 
-export function newsOf({
-  deployment,
-  jobId,
-  taken,
-  granted,
-  sentMs,
-  latencyMs,
-  outcome,
-}: HeardCall): CallNews {
+export function newsOf(call: HeardCall): CallNews {
+  const { deployment, jobId, tenantId, taken, granted, sentMs, latencyMs, outcome } = call;
+  const used = usedTokens(outcome);
   return {
-    ...{ deployment, job_id: jobId, taken },
+    ...{ deployment, job_id: jobId, tenant_id: tenantId, taken, sent_ms: sentMs },
     outcome: outcomeOf(outcome),
     latency_ms: Math.round(latencyMs),
-    sent_ms: sentMs,
+    ...(used === undefined ? {} : { used_tokens: used }),
     headers: ("quota" in outcome ? outcome.quota : undefined) ?? NO_HEADERS,
     retry_after_ms: "retryAfterMs" in outcome ? outcome.retryAfterMs : null,
     ...faultOf(outcome, sentMs + Math.round(latencyMs)),
@@ -50,6 +47,11 @@ function faultOf(outcome: Outcome, at_ms: number): { readonly fault?: CallFault 
   if (outcomeOf(outcome) !== "failed" || !("message" in outcome)) return {};
   const message = outcome.message.slice(0, MAX_FAULT_CHARS).toWellFormed();
   return { fault: { illness: illnessOf(outcome) ?? "deployment_failing", message, at_ms } };
+}
+
+function usedTokens(outcome: Outcome): number | undefined {
+  const { input_tokens = null, output_tokens = null } = ("usage" in outcome ? outcome.usage : null) ?? {};
+  return input_tokens === null || output_tokens === null ? undefined : input_tokens + output_tokens;
 }
 
 function outcomeOf(outcome: Outcome): CallNews["outcome"] {

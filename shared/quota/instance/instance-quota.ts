@@ -1,20 +1,14 @@
 import type { Clock } from "../../clock.ts";
-import { MAX_RETRY_AFTER_SECONDS } from "../../limits.ts";
+import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { WaitCause } from "../../model/wait-cause.ts";
+import { mayTake, relativeWeight, SEVEN_EIGHTHS } from "../../part.ts";
 import type { Stored } from "../../store.ts";
-import {
-  afterOutcome,
-  type Breaker,
-  CLOSED,
-  detailsOf,
-  permits,
-  permitsAtMs,
-  probing,
-  rampShare,
-} from "../belief/breaker.ts";
+import { type Breaker, CLOSED } from "../belief/breaker.ts";
+import { Health, type Wait } from "../belief/health.ts";
 import {
   giveBackTo,
+  MOST_WAIT_MS,
   newPool,
   type Pool,
   poolAt,
@@ -44,13 +38,13 @@ const ASK_AGAIN_MS = 400;
 const REFILL_SHARE = 0.3;
 /** Slots lapse so soon: until then the calls begun from them count twice, once it is stored that they run. */
 const SLOTS_LAPSE_MS = 2_000;
+/** How long after a call was refused a slot others go as if the deployment had a limit; each refusal begins it anew. */
+const CROWDED_MS = 10_000;
 /** From a call's beginning until it is stored that it runs. */
 const CLAIM_MS = 1_000;
 
-/** A call must wait: `untilMs` (Unix ms, never before now) it is worth asking again. */
-export interface Wait {
-  readonly cause: WaitCause;
-  readonly untilMs: number;
+function offsetOf(clock: Clock): number {
+  return clock.now() - clock.monotonic();
 }
 
 /** What this instance has of a pool. */
@@ -62,6 +56,8 @@ interface State {
   stored: Stored<PoolRecord> | undefined;
   /** It has a limit, by the catalogue or because it refused. */
   isLimited: boolean;
+  /** Until then jobs may wait for it for want of slots here: calls go as if it had a limit, so that none overtakes them. */
+  crowdedUntilMs: number;
   /** A refusal asked to be spared until then. */
   notBeforeMs: number;
   /** Nothing is to be had before. */
@@ -75,8 +71,12 @@ interface State {
 interface OwnSlots {
   readonly calls: number;
   readonly lapses_ms: number;
-  /** Job ids; what is stored as running is not among them. */
-  readonly begun: Set<string>;
+  /** Tenants by job id; what is stored as running is not among them. */
+  readonly begun: Map<string, string>;
+  /** What ran when they were taken, on any instance, and has not ended here since. */
+  readonly running: Map<string, string>;
+  /** What other instances may have begun. */
+  readonly others: number;
 }
 
 interface Plan {
@@ -93,6 +93,7 @@ export interface InstanceQuotaDeps {
   readonly deployment: (name: string) => Limited | undefined;
   readonly ledger: QuotaLedger;
   readonly jobs: Pick<JobsInLine, "runningOn">;
+  readonly weightOf: (tenantId: string) => number;
   readonly dispatcher: Dispatcher;
   readonly reporter: Reporter;
   readonly clock: Clock;
@@ -109,12 +110,26 @@ export class InstanceQuota {
   readonly #deps: InstanceQuotaDeps;
   readonly #pools = new Map<string, State>();
   readonly #slots = new Map<string, OwnSlots>();
-  readonly #breakers = new Map<string, Breaker>();
+  #health = new Health();
+  /** This host's clock against one that nobody sets, ms. */
+  #offsetMs: number;
   /** By deployment, the last calls that ended well, of two jobs: whose, and when. */
   readonly #served = new Map<string, readonly { readonly jobId: string; readonly atMs: number }[]>();
 
   constructor(deps: InstanceQuotaDeps) {
     this.#deps = deps;
+    this.#offsetMs = offsetOf(deps.clock);
+  }
+
+  /** Where this host's clock was set, every moment in memory is of another time: all is asked and learnt anew. */
+  #forgetOtherTimes(): void {
+    const offsetMs = offsetOf(this.#deps.clock);
+    if (Math.abs(offsetMs - this.#offsetMs) > MAX_CLOCKS_APART_MS) {
+      this.#pools.clear();
+      this.#slots.clear();
+      this.#health = new Health();
+    }
+    this.#offsetMs = offsetMs;
   }
 
   #limited(name: string): Limited {
@@ -125,8 +140,8 @@ export class InstanceQuota {
     let state = this.#pools.get(pool);
     if (state === undefined) {
       state = {
-        ...{ pool: newPool({}, 0), slice: NO_SLICE, stored: undefined, isLimited: false, notBeforeMs: 0 },
-        ...{ nothing: { cause: "no_slice", untilMs: 0 }, wanting: 0, refilling: undefined },
+        ...{ pool: newPool({}, 0), slice: NO_SLICE, stored: undefined, isLimited: false, crowdedUntilMs: 0 },
+        ...{ notBeforeMs: 0, nothing: { cause: "no_slice", untilMs: 0 }, wanting: 0, refilling: undefined },
       };
       this.#pools.set(pool, state);
     }
@@ -134,38 +149,52 @@ export class InstanceQuota {
     return state;
   }
 
-  /** Why, and until when, a call of so many tokens must wait; undefined: it may go now, from what this instance holds. */
-  waits(deployment: string, tokens: number): Wait | undefined {
+  /** Calls of this deployment wait for want of slots here. */
+  crowded(deployment: string): void {
+    const state = this.#stateOf(this.#limited(deployment));
+    state.crowdedUntilMs = this.#deps.clock.now() + CROWDED_MS;
+  }
+
+  /** Why, and until when, a call of so many tokens must wait; undefined: it may go now, from what this instance has. */
+  waits(deployment: string, tokens: number, tenantId: string): Wait | undefined {
+    this.#forgetOtherTimes();
     const nowMs = this.#deps.clock.now();
-    const breaker = this.#breakers.get(deployment);
-    // As it recovers the dispatcher lets calls go, few at first.
-    if (breaker !== undefined && (permits(breaker, nowMs) === "no" || rampShare(breaker, nowMs) < 1))
-      return {
-        cause: breaker.fault?.illness ?? "deployment_failing",
-        untilMs: Math.max(permitsAtMs(breaker, nowMs), nowMs + 1),
-      };
+    const ill = this.#health.waits(deployment, tenantId, nowMs);
+    if (ill !== undefined) return ill;
     const limited = this.#limited(deployment);
-    const { isLimited, slice, notBeforeMs, nothing } = this.#stateOf(limited);
+    const { isLimited, crowdedUntilMs, slice, notBeforeMs, nothing } = this.#stateOf(limited);
     if (nowMs < notBeforeMs) return { cause: "rate_limited", untilMs: notBeforeMs };
     const none: Wait = nowMs < nothing.untilMs ? nothing : { cause: "no_slice", untilMs: nowMs + 1 };
     if (limited.limits.concurrency !== undefined) {
       const slots = this.#slots.get(deployment);
-      if (slots === undefined || slots.lapses_ms <= nowMs || slots.begun.size >= slots.calls) return none;
+      if (slots === undefined || slots.lapses_ms <= nowMs) return none;
+      if (!this.#hasPart(slots, limited.limits.concurrency, tenantId))
+        return { cause: "concurrency", untilMs: slots.lapses_ms };
+      if (slots.begun.size >= slots.calls) return none;
     }
     const isEnough = slice.lapses_ms > nowMs && slice.requests >= 1 && slice.tokens >= tokens;
-    return !isLimited || isEnough ? undefined : none;
+    return !(isLimited || nowMs < crowdedUntilMs) || isEnough ? undefined : none;
+  }
+
+  /** No tenant has more than seven eighths of the calls that a deployment bears, by weight, as far as is known here. */
+  #hasPart({ begun, running, others }: OwnSlots, concurrency: number, tenantId: string): boolean {
+    const all = [...begun.values(), ...running.values()];
+    const mine = all.filter((tenant) => tenant === tenantId).length;
+    const weight = relativeWeight(tenantId, new Set(all), this.#deps.weightOf);
+    return mayTake(1, mine, concurrency - others - all.length, SEVEN_EIGHTHS * weight);
   }
 
   /** Tries to get room for a call on one of these, in this order. False: there is none, or others wait for it. */
-  async prepare(deployments: readonly string[], tokens: number): Promise<boolean> {
+  async prepare(deployments: readonly string[], tokens: number, tenantId: string): Promise<boolean> {
     for (const name of deployments) {
       const state = this.#stateOf(this.#limited(name));
       state.wanting++;
       try {
         // What one brings others may have used up before this one's turn.
         for (let tries = 0; tries < TRIES && this.#deps.clock.now() >= state.nothing.untilMs; tries++) {
+          if (this.waits(name, tokens, tenantId)?.cause === "concurrency") break;
           await this.#refill(name, tokens);
-          if (this.waits(name, tokens) === undefined) return true;
+          if (this.waits(name, tokens, tenantId) === undefined) return true;
         }
       } finally {
         state.wanting--;
@@ -174,19 +203,27 @@ export class InstanceQuota {
     return false;
   }
 
-  /** A call goes out of what this instance holds, and counts from now on. */
-  take(deployment: string, tokens: number, jobId: string): Taken {
+  /** A call goes out of what this instance has, and counts from now on. */
+  take(deployment: string, tokens: number, jobId: string, tenantId: string): Taken {
     const nowMs = this.#deps.clock.now();
     const state = this.#stateOf(this.#limited(deployment));
-    const breaker = this.#breakers.get(deployment);
-    if (breaker !== undefined && permits(breaker, nowMs) === "probe")
-      this.#breakers.set(deployment, probing(breaker, nowMs));
-    this.#slots.get(deployment)?.begun.add(jobId);
+    this.#health.begins(deployment, tenantId, nowMs);
+    this.#slots.get(deployment)?.begun.set(jobId, tenantId);
     const { requests, tokens: left, size, used } = state.slice;
     state.slice = { ...state.slice, requests: requests - 1, tokens: left - tokens, used: used + 1 };
-    if (state.isLimited && requests - 1 < size * REFILL_SHARE) void this.#refill(deployment, tokens);
+    const isLow = requests - 1 < size * REFILL_SHARE || this.#slotsAreLow(deployment, nowMs);
+    if (state.isLimited && isLow) void this.#refill(deployment, tokens);
     const burst = { burst_requests: size, burst_tokens: Math.max(tokens, left) };
     return { ...takenOf(state.pool, tokens, nowMs), ...burst };
+  }
+
+  /** Whether it is time to ask what runs: more often would cost a query a call. */
+  #slotsAreLow(deployment: string, nowMs: number): boolean {
+    if (this.#limited(deployment).limits.concurrency === undefined) return false;
+    const { calls = 0, lapses_ms = 0, begun } = this.#slots.get(deployment) ?? {};
+    return (
+      lapses_ms - nowMs < SLOTS_LAPSE_MS * REFILL_SHARE || calls - (begun?.size ?? 0) < calls * REFILL_SHARE
+    );
   }
 
   /** The call taken for was not made. */
@@ -202,13 +239,18 @@ export class InstanceQuota {
     const { dispatcher, reporter, clock } = this.#deps;
     const news = newsOf(call);
     const { deployment, job_id: jobId, outcome } = news;
-    const limited = this.#limited(deployment);
     this.#slots.get(deployment)?.begun.delete(jobId);
+    this.#slots.get(deployment)?.running.delete(jobId);
     if (call.outcome.kind === "completed") this.#hasServed(deployment, jobId);
+    if (call.alone === true) {
+      if (call.granted) return this.unused({ deployment, taken: call.taken, lapses_ms: 0 }, jobId, false);
+      return this.giveBack(deployment, call.taken, jobId);
+    }
+    const state = this.#stateOf(this.#limited(deployment));
     if (outcome !== "aborted") this.#judge(news);
-    if (outcome === "refused") {
-      const state = this.#stateOf(limited);
-      const waitMs = Math.min(news.retry_after_ms ?? UNKNOWN_WAIT_MS, MAX_RETRY_AFTER_SECONDS * 1000);
+    const isOwn = outcome === "refused" && this.#health.refused(news, false, clock.now());
+    if (outcome === "refused" && !isOwn) {
+      const waitMs = Math.min(news.retry_after_ms ?? UNKNOWN_WAIT_MS, MOST_WAIT_MS);
       state.notBeforeMs = Math.max(state.notBeforeMs, clock.now() + waitMs);
       state.isLimited = true;
       state.slice = NO_SLICE;
@@ -223,10 +265,10 @@ export class InstanceQuota {
     else if (outcome === "refused") await dispatcher.ensure();
   }
 
-  /** The dispatcher let the job go, and no call came of it. */
-  async unused({ deployment, taken }: Grant, jobId: string): Promise<void> {
+  /** The dispatcher let the job go, and no call came of it. @param waitsOn in its line, for want of a slot here */
+  async unused({ deployment, taken }: Grant, jobId: string, waitsOn: boolean): Promise<void> {
     const { dispatcher, reporter } = this.#deps;
-    const news = { ...NO_CALL, deployment, job_id: jobId, taken };
+    const news = { ...NO_CALL, deployment, job_id: jobId, taken, ...(waitsOn ? { waits_on: true } : {}) };
     if (dispatcher.isLeading) dispatcher.heard(news);
     else await reporter.heard(news);
   }
@@ -250,18 +292,17 @@ export class InstanceQuota {
 
   /** How this instance sees a deployment's health; undefined: it has not called it. */
   breakerOf(deployment: string): Breaker | undefined {
-    return this.#breakers.get(deployment);
+    return this.#health.breakers.get(deployment);
   }
 
   /** This instance's own view of a deployment's health: it need not wait for anybody's to stop calling it. */
   #judge(news: CallNews): void {
-    const { deployment, job_id: jobId, latency_ms: latencyMs } = news;
-    const before = this.#breakers.get(deployment) ?? CLOSED;
-    const nowMs = this.#deps.clock.now();
-    const health = news.outcome === "failed" ? "failed" : "ok";
-    const after = afterOutcome(before, health, latencyMs, jobId, nowMs, detailsOf(news));
-    this.#breakers.set(deployment, after);
-    if (after.state !== before.state) this.#deps.log.warn("breaker", { deployment, state: after.state });
+    const { deployment } = news;
+    const stateOf = () => (this.#health.breakers.get(deployment) ?? CLOSED).state;
+    const before = stateOf();
+    this.#health.heard(news, this.#deps.clock.now());
+    if (stateOf() !== before)
+      this.#deps.log.warn("breaker", { deployment, state: stateOf(), by: "instance" });
   }
 
   /** One at a time for a pool: whoever wants more meanwhile shares what it brings. */
@@ -287,10 +328,12 @@ export class InstanceQuota {
 
   async #fetch(deployment: Limited, state: State, tokens: number): Promise<void> {
     const { ledger, jobs } = this.#deps;
-    const { name, pool, limits } = deployment;
+    const { name, pool } = deployment;
     for (let tries = 0; tries < TRIES; tries++) {
       const stored = state.stored ?? (await ledger.read(pool));
-      const running = limits.concurrency === undefined ? undefined : await jobs.runningOn(name);
+      const running = this.#slotsAreLow(name, this.#deps.clock.now())
+        ? await jobs.runningOn(name)
+        : undefined;
       const plan = this.#plan(deployment, state, stored?.value, tokens, running);
       if (plan === undefined) return;
       const { record, slice, slots, back } = plan;
@@ -311,23 +354,24 @@ export class InstanceQuota {
 
   /**
    * What to write to the ledger; undefined: there is nothing to be had and nothing to give back.
-   * @param running job ids of calls that run already, where only so many may
+   * @param running calls that run already, tenants by job id; undefined: there are slots enough
    */
   #plan(
     { limits, name }: Limited,
     state: State,
     before: PoolRecord | undefined,
     tokens: number,
-    running: ReadonlySet<string> | undefined,
+    running: ReadonlyMap<string, string> | undefined,
   ): Plan | undefined {
     const nowMs = this.#deps.clock.now();
     const pool = before === undefined ? newPool(limits, nowMs) : withLimits(before.pool, limits, nowMs);
     const back = state.slice.lapses_ms <= nowMs ? state.slice : NO_SLICE;
     const whole = giveBackTo(poolAt(pool, nowMs), back.requests, back.tokens);
     const { backlog_until_ms = 0, breakers = {}, slots: held } = before ?? {};
-    const begun = [...(this.#slots.get(name)?.begun ?? [])].filter((id) => running?.has(id) !== true);
+    const begun = [...(this.#slots.get(name)?.begun ?? [])].filter(([id]) => running?.has(id) !== true);
     const others = slotsOfOthers(held?.[name], nowMs, this.#deps.instance);
-    const free = (limits.concurrency ?? Infinity) - (running?.size ?? 0) - others - begun.length;
+    const most = running === undefined ? Infinity : (limits.concurrency ?? Infinity);
+    const free = most - (running?.size ?? 0) - others - begun.length;
     if (backlog_until_ms > nowMs) this.#nothing(state, "line");
     else if (free < 1) this.#nothing(state, "concurrency");
     else if (!poolHasRoom(whole, tokens, nowMs))
@@ -339,7 +383,7 @@ export class InstanceQuota {
         ...{ pool: takeFrom(whole, slice.requests, slice.tokens), breakers, backlog_until_ms },
         ...(held === undefined ? {} : { slots: held }),
       };
-      if (limits.concurrency === undefined) return { record, slice, slots: undefined, back };
+      if (running === undefined) return { record, slice, slots: undefined, back };
       const lapses_ms = Math.min(slice.lapses_ms, nowMs + SLOTS_LAPSE_MS);
       const calls = begun.length + Math.max(1, Math.floor(free * MOST_SHARE));
       const own = withSlots(
@@ -348,7 +392,7 @@ export class InstanceQuota {
         { calls, until_ms: lapses_ms + CLAIM_MS },
         nowMs,
       );
-      const slots = { calls, lapses_ms, begun: new Set(begun) };
+      const slots = { calls, lapses_ms, others, begun: new Map(begun), running: new Map(running) };
       return { record: { ...record, slots: { ...held, [name]: own } }, slice, slots, back };
     }
     if (back.requests === 0) return undefined;

@@ -49,7 +49,6 @@ interface Head {
   seen: boolean;
 }
 
-/** Jobs to be read of one lane. */
 export interface Refill {
   readonly lane: string;
   readonly after: string;

@@ -1,6 +1,6 @@
 using '../../../infra/main.bicep'
 
-// Private endpoints, zones, autoscale, and somebody to tell.
+// Private endpoints, zones, autoscale, telemetry, and somebody to tell.
 param environmentName = 'private'
 param location = 'swedencentral'
 param vnet = true
@@ -9,5 +9,7 @@ param cosmosCapacity = 'autoscale'
 param cosmosMaxThroughput = 10000
 param alertEmail = 'ops@example.com'
 param alwaysReadyHttp = 1
+param otlpEndpoint = 'https://collector.example.com:4318'
+param tracedShare = '0.05'
 param updateStrategy = 'RollingUpdate'
 param operatorKeySha256 = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'

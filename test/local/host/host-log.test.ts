@@ -17,12 +17,15 @@ it("writes one JSON object a line, in order, what is loud enough", () => {
   const written: string[] = [];
   const log = createHostLog(
     LEVELS,
+    "host-1",
     () => 0,
     (text) => written.push(text),
   );
   log.write("information", "Function.a.User", "one\ntwo");
   log.write("debug", "Function.a.User", "too quiet");
-  log.write("error", "Worker", "three");
+  log.write("error", "Worker", "{three");
+  const own = { time: "t", instance: "i", event: "call_failed", job: "job_1", request_id: "r" };
+  log.write("error", "Function.a.User", JSON.stringify(own));
   log.flush();
   expect(
     written
@@ -34,10 +37,15 @@ it("writes one JSON object a line, in order, what is loud enough", () => {
     {
       time: "1970-01-01T00:00:00.000Z",
       level: "information",
-      category: "Function.a.User",
+      instance: "host-1",
+      event: "Function.a.User",
       message: "one\ntwo",
     },
-    { time: "1970-01-01T00:00:00.000Z", level: "error", category: "Worker", message: "three" },
+    {
+      ...{ time: "1970-01-01T00:00:00.000Z", level: "error", instance: "host-1", event: "Worker" },
+      message: "{three",
+    },
+    { ...own, level: "error", category: "Function.a.User" },
   ]);
 });
 
@@ -45,6 +53,7 @@ it("never writes more at once than a pipe takes as one, but for a longer line", 
   const written: string[] = [];
   const log = createHostLog(
     {},
+    "host-1",
     () => 0,
     (text) => written.push(text),
   );

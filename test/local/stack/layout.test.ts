@@ -4,11 +4,18 @@ import { CommandLineInvalid, HELP, readLayout } from "../../../local/stack/layou
 const read = (line: string) => readLayout(line.split(" ").filter(Boolean), () => 7);
 
 it.each([
-  ["", { instances: 1, split: false, freeze: undefined, seed: 7 }],
-  ["--instances 3", { instances: 3, split: false, freeze: undefined, seed: 7 }],
-  ["--split", { instances: 1, split: true, freeze: undefined, seed: 7 }],
-  ["--split --freeze --instances=2", { instances: 2, split: true, freeze: "drain", seed: 7 }],
-  ["--freeze=hard --seed 0 --split", { instances: 1, split: true, freeze: "hard", seed: 0 }],
+  ["", { instances: 1, split: false, freeze: undefined, telemetry: false, seed: 7 }],
+  ["--instances 3", { instances: 3, split: false, freeze: undefined, telemetry: false, seed: 7 }],
+  ["--telemetry", { instances: 1, split: false, freeze: undefined, telemetry: true, seed: 7 }],
+  ["--split", { instances: 1, split: true, freeze: undefined, telemetry: false, seed: 7 }],
+  [
+    "--split --freeze --instances=2",
+    { instances: 2, split: true, freeze: "drain", telemetry: false, seed: 7 },
+  ],
+  [
+    "--freeze=hard --seed 0 --split",
+    { instances: 1, split: true, freeze: "hard", telemetry: false, seed: 0 },
+  ],
   ["-h", undefined],
   ["--split --help", undefined],
 ])("reads «%s»", (line, layout) => {

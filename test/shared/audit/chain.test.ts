@@ -92,15 +92,16 @@ describe("audit chain", () => {
 describe("a job's trail", () => {
   const job = (records: readonly AuditRecord[], status: "queued" | "completed" | "cancelled") => {
     const last = records.at(-1);
-    return { job_id: "job_1", status, audit_seq: last?.seq ?? 0, audit_hash: last?.hash ?? GENESIS_HASH };
+    const head = { audit_seq: last?.seq ?? 0, audit_hash: last?.hash ?? GENESIS_HASH };
+    return { tenant_id: "t", job_id: "job_1", status, ...head, until: null };
   };
   const trail = (...events: AuditEntry["event"][]) => chainOf(events.map((event) => ({ event, actor: "a" })));
 
   it("holds while the job goes on, and once it has ended", () => {
     const live = trail("accepted", "attempt_started");
-    expect(verifyTrail(job(live, "queued"), live)).toEqual({ intact: true, records: 2 });
+    expect(verifyTrail(job(live, "queued"), live, null)).toEqual({ intact: true, records: 2 });
     const ended = trail("accepted", "attempt_started", "completed", "attempt_superseded", "content_deleted");
-    expect(verifyTrail(job(ended, "completed"), ended)).toEqual({ intact: true, records: 5 });
+    expect(verifyTrail(job(ended, "completed"), ended, null)).toEqual({ intact: true, records: 5 });
   });
 
   it.each([
@@ -110,11 +111,11 @@ describe("a job's trail", () => {
     ["an end of a job that goes on", trail("accepted", "cancelled"), "queued", 2],
     ["another beginning", trail("attempt_started"), "queued", 1],
   ] as const)("does not hold with %s", (_, records, status, seq) => {
-    expect(verifyTrail(job(records, status), records)).toMatchObject({ intact: false, seq });
+    expect(verifyTrail(job(records, status), records, null)).toMatchObject({ intact: false, seq });
   });
 
   it("does not hold as another job's, however well it is linked", () => {
     const records = chainOf([{ event: "accepted", actor: "a" }], "job_2");
-    expect(verifyTrail(job(records, "queued"), records)).toMatchObject({ intact: false, seq: 1 });
+    expect(verifyTrail(job(records, "queued"), records, null)).toMatchObject({ intact: false, seq: 1 });
   });
 });

@@ -23,7 +23,13 @@ const nowMs = clock.now();
 const bodyOf = (bytes: number) => '"'.repeat(1_000) + "x".repeat(bytes - 2_002);
 
 async function stored(n: number, change: Partial<Submission>, store = opened.ports.store) {
-  const accepted = acceptJob({ ...submission, ...change }, { ...by, jobId: `job_${n}`, nowMs });
+  const accepted = acceptJob(
+    { ...submission, ...change },
+    {
+      ...{ ...by, jobId: `job_${n}`, nowMs },
+      retention: { contentDays: 1, auditDays: 0 },
+    },
+  );
   const created = await store.create(accepted, nowMs);
   if (created.kind !== "written") throw new Error(created.kind);
   return { job: accepted.job, etag: created.etag };

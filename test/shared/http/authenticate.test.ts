@@ -4,6 +4,7 @@ import { exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT, UnsecuredJWT
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Problem } from "../../../shared/errors.ts";
 import { type Authenticator, createAuthenticator } from "../../../shared/http/authenticate.ts";
+import { MAX_WAITING_FOR_ISSUER } from "../../../shared/limits.ts";
 import { sha256Hex } from "../../../shared/sha256.ts";
 import { parseTenants } from "../../../shared/tenant/tenants.ts";
 
@@ -23,6 +24,8 @@ let issuer: string;
 /** What the issuer publishes; a test may change it. */
 let published: JWK[];
 let answering = true;
+/** The issuer answers no request before. */
+let stalled = Promise.resolve();
 let authenticator: Authenticator;
 
 const parsed = parseTenants(
@@ -41,7 +44,8 @@ const { tenants } = parsed;
 beforeAll(async () => {
   good = await generateKeyPair("RS256", { extractable: true });
   rogue = await generateKeyPair("RS256", { extractable: true });
-  server = createServer((request, response) => {
+  server = createServer(async (request, response) => {
+    await stalled;
     if (!answering) return void request.socket.destroy();
     const body = request.url?.endsWith("openid-configuration")
       ? { issuer, jwks_uri: `${issuer}/keys` }
@@ -164,6 +168,34 @@ describe("Entra tokens", () => {
     });
   });
 
+  it("of users are let in by the scopes that the tenants file names", async () => {
+    const parsed = parseTenants(
+      {
+        tenants: [{ id: "team-a", entra_app_ids: [APP], entra_scopes: ["Jobs.Submit"] }],
+        operators: [{ id: "ops", entra_roles: ["Switchyard.Operator"], entra_scopes: ["Ops.All"] }],
+      },
+      { local: true },
+    );
+    if ("faults" in parsed) throw new Error(parsed.faults.join());
+    const { authenticate } = createAuthenticator({
+      ...{ tenants: () => parsed.tenants, fresh: async () => undefined, clock },
+      entra: { issuer, audience: AUDIENCE },
+    });
+    const as = async (claims: Claims) =>
+      authenticate(headers({ authorization: `Bearer ${await token({ claims })}` })).then(
+        ({ kind }) => kind,
+        (thrown: Problem) => thrown.code,
+      );
+    const roles = ["Switchyard.Operator"];
+    expect(await as({ scp: "openid Jobs.Submit", idtyp: "user" })).toBe("tenant");
+    expect(await as({ scp: "Jobs.Submit.More" })).toBe("invalid_credential");
+    expect(await as({ scp: "Ops.All", roles })).toBe("operator");
+    // A role alone does not make a user's token an operator's; its scope lets it be the tenant's.
+    expect(await as({ scp: "Jobs.Submit", roles })).toBe("tenant");
+    expect(await as({ idtyp: "app" })).toBe("tenant");
+    expect(await as({ azp: OTHER_APP, idtyp: "app", roles })).toBe("operator");
+  });
+
   it.each<[string, Claims]>([
     ["expired", { exp: nowSeconds - 120 }],
     ["without expiry", { exp: undefined }],
@@ -172,6 +204,9 @@ describe("Entra tokens", () => {
     ["of another issuer", { iss: "https://login.example/other" }],
     ["of an unknown application", { azp: OTHER_APP }],
     ["of no application", { azp: undefined }],
+    ["a user's", { scp: "user_impersonation" }],
+    ["a user's without scopes", { idtyp: "user" }],
+    ["a user's with an operator's role", { scp: "x", roles: ["Switchyard.Operator"] }],
   ])("are refused when %s", async (_what, claims) => {
     expect(await refusal(await token({ claims }))).toBe("invalid_credential");
   });
@@ -210,6 +245,23 @@ describe("Entra tokens", () => {
     expect(await refusal(await token())).toBe("issuer_unavailable");
     answering = true;
     expect(await refusal(await token())).toBe("let in");
+  });
+
+  it("wait for the issuer in a bounded number, and keep out neither those it is known of nor keys", async () => {
+    await bearer(await token());
+    const waits = Promise.withResolvers<void>();
+    stalled = waits.promise;
+    const forged = await token({ key: rogue.privateKey, kid: "unknown" });
+    const asked = Array.from({ length: MAX_WAITING_FOR_ISSUER + 5 }, () => refusal(forged));
+    const first = await Promise.all(asked.slice(MAX_WAITING_FOR_ISSUER));
+    expect(first).toEqual(Array(5).fill("issuer_unavailable"));
+    expect(await refusal(await token())).toBe("let in");
+    expect(authenticator.recognise(headers({ "api-key": "key-a" }))).toMatchObject({ kind: "tenant" });
+    expect(authenticator.recognise(headers({ authorization: `Bearer ${forged}` }))).toBeUndefined();
+    waits.resolve();
+    expect(await Promise.all(asked.slice(0, MAX_WAITING_FOR_ISSUER))).toEqual(
+      Array(MAX_WAITING_FOR_ISSUER).fill("invalid_credential"),
+    );
   });
 
   it("follow the issuer's keys: a new one is taken at once, a withdrawn one no longer", async () => {

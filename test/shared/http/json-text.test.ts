@@ -66,6 +66,16 @@ describe("reading JSON", () => {
     expect(refusal(`["\\"", "${"[".repeat(100)}"]`).code).toBe("accepted");
   });
 
+  it("refuses what holds many values before it makes a thing of each, and counts none inside a text", () => {
+    const items = (count: number) => `[${Array(count).fill("[]").join(",")}]`;
+    expect(refusal(items(20_000)).code).toBe("accepted");
+    expect(refusal(items(350_000)).code).toBe("too_many_values");
+    expect(refusal(`{${Array.from({ length: 60_000 }, (_, n) => `"${n}":0`).join(",")}}`).code).toBe(
+      "too_many_values",
+    );
+    expect(refusal(JSON.stringify({ text: ",[".repeat(100_000) })).code).toBe("accepted");
+  });
+
   it.each<[string, string, string[]]>([
     ['{"a":1,"a":2}', "invalid_request", ["/a"]],
     ['{"body":{"m":1,"m":2}}', "invalid_request", ["/body/m"]],

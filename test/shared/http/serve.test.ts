@@ -47,12 +47,20 @@ const things = route({
 
 const team = tenantsWith().get("team-a");
 if (team === undefined) throw new Error("no tenant");
-const throttle = createThrottle({ maxHeld: 10, maxInFlight: 2, submitsPerSecond: 0, clock: new TestClock() });
+const throttle = createThrottle({
+  ...{ maxHeld: 10, maxInFlight: 2, maxBodyBytes: 2 ** 20, submitsPerSecond: 0 },
+  clock: new TestClock(),
+});
 const authenticator: Entrance["authenticator"] = {
+  recognise: () => undefined,
   async authenticate(headers) {
     const key = headers.get("api-key");
     if (key === "ops")
-      return { kind: "operator", operator: { id: "ops", key_sha256: [], entra_roles: [] }, actor: "ops" };
+      return {
+        kind: "operator",
+        operator: { id: "ops", key_sha256: [], entra_roles: [], entra_scopes: [] },
+        actor: "ops",
+      };
     if (key === null) throw new Problem("missing_credential", "None was sent.");
     return { kind: "tenant", tenant: team, actor: "team-a/key:0" };
   },
@@ -155,7 +163,7 @@ describe("a request to a declared route", () => {
     ])
       codes.push((await put({ fails })).told.code);
     expect(codes).toEqual(["job_ended", "store_unavailable", "internal_error"]);
-    const leave = [throttle.enter(silent), throttle.enter(silent)];
+    const leave = [throttle.enter(team, silent), throttle.enter(team, silent)];
     expect(await put()).toMatchObject({ status: 429, told: { code: "too_many_requests" } });
     for (const each of leave) each();
     expect((await put()).status).toBe(200);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Problem } from "../../../shared/errors.ts";
 import { createThrottle, type ThrottleDeps } from "../../../shared/http/throttle.ts";
+import { MAX_UNKNOWN_CALLERS } from "../../../shared/limits.ts";
 import type { LogFields } from "../../../shared/log.ts";
 import { parseTenants, type SubmitLimits, type Tenant } from "../../../shared/tenant/tenants.ts";
 import { type Bucket, takeToken } from "../../../shared/tenant/token-bucket.ts";
@@ -27,12 +28,21 @@ function refusal(run: () => unknown): { code: string; retryAfterSeconds: number 
 }
 const full = (retryAfterSeconds: number) => ({ code: "too_many_requests", retryAfterSeconds });
 
+const busy = { code: "service_busy", retryAfterSeconds: 1 };
+
 const clock = new TestClock();
 const neverEnded = () => {
   throw new Error("ended early");
 };
 const throttle = (change: Partial<ThrottleDeps> = {}) =>
-  createThrottle({ maxInFlight: 8, maxHeld: 4, submitsPerSecond: 0, clock, ...change });
+  createThrottle({
+    maxInFlight: 8,
+    maxHeld: 4,
+    maxBodyBytes: 2 ** 28,
+    submitsPerSecond: 0,
+    clock,
+    ...change,
+  });
 
 describe("a token bucket", () => {
   it("never lets more pass in any span than the burst and what was filled in since", () => {
@@ -111,40 +121,72 @@ describe("submits", () => {
 describe("requests in flight", () => {
   it("are bounded, and there is room again as soon as one has been answered", () => {
     const own = throttle({ maxInFlight: 2 });
-    const leave = [own.enter(silent), own.enter(silent)];
-    expect(refusal(() => own.enter(silent))).toEqual(full(1));
+    const [a, b] = [tenant("a"), tenant("b")];
+    const leave = [own.enter(a, silent), own.enter(b, silent)];
+    expect(refusal(() => own.enter(a, silent))).toEqual(full(1));
     leave[0]?.();
-    expect(refusal(() => own.enter(silent))).toBeUndefined();
+    expect(refusal(() => own.enter(a, silent))).toBeUndefined();
   });
 
   it("of one tenant leave room for the others", () => {
     const own = throttle({ maxInFlight: 8 });
     const [a, b] = [tenant("a"), tenant("b")];
-    const leave = Array.from({ length: 6 }, () => own.enterAs(a, silent));
-    expect(refusal(() => own.enterAs(a, silent))).toEqual(full(1));
-    expect(refusal(() => own.enterAs(b, silent))).toBeUndefined();
+    const leave = Array.from({ length: 6 }, () => own.enter(a, silent));
+    expect(refusal(() => own.enter(a, silent))).toEqual(full(1));
+    expect(refusal(() => own.enter(b, silent))).toBeUndefined();
     for (const each of leave) each();
-    expect(refusal(() => own.enterAs(a, silent))).toBeUndefined();
+    expect(refusal(() => own.enter(a, silent))).toBeUndefined();
   });
 
   it("do not count those that only wait for a job's end", () => {
     const own = throttle({ maxInFlight: 1 });
     const a = tenant("a");
-    const waits = Array.from({ length: 4 }, () => {
-      const leave = own.enter(silent);
-      const leaveAs = own.enterAs(a, silent);
-      return { leave, leaveAs, endWait: own.beginWait(a, neverEnded) };
+    const waits = Array.from({ length: 3 }, () => {
+      const leave = own.enter(a, silent);
+      return { leave, endWait: own.beginWait(a, neverEnded) };
     });
-    own.enter(silent);
-    own.enterAs(a, silent);
-    expect(refusal(() => own.enter(silent))).toEqual(full(1));
-    for (const { leave, leaveAs, endWait } of waits) {
+    own.enter(a, silent);
+    expect(refusal(() => own.enter(a, silent))).toEqual(full(1));
+    for (const { leave, endWait } of waits) {
       endWait();
-      leaveAs();
       leave();
     }
-    expect(refusal(() => own.enter(silent))).toEqual(full(1));
+    expect(refusal(() => own.enter(a, silent))).toEqual(full(1));
   });
+
+  it("whose callers are not known yet have a bound of their own, and take no room from those that are", () => {
+    const own = throttle({ maxInFlight: 8 });
+    const leave = Array.from({ length: MAX_UNKNOWN_CALLERS }, () => own.enterUnknown(silent));
+    expect(refusal(() => own.enterUnknown(silent))).toEqual(busy);
+    expect(refusal(() => own.enter(tenant("a"), silent))).toBeUndefined();
+    leave[0]?.();
+    expect(refusal(() => own.enterUnknown(silent))).toBeUndefined();
+  });
+});
+
+describe("bodies that are being parsed", () => {
+  const MEGABYTE = 2 ** 20;
+
+  it("count eight times their bytes, and one tenant's at most half of what there is", () => {
+    const own = throttle({ maxBodyBytes: 256 * MEGABYTE });
+    const [a, b, c] = [tenant("a"), tenant("b"), tenant("c")];
+    const leave = Array.from({ length: 16 }, () => own.takeBody(a, MEGABYTE, silent));
+    expect(refusal(() => own.takeBody(a, MEGABYTE, silent))).toEqual(busy);
+    for (let n = 0; n < 8; n++) own.takeBody(b, MEGABYTE, silent);
+    expect(refusal(() => own.takeBody(b, MEGABYTE, silent))).toEqual(busy);
+    expect(refusal(() => own.takeBody(c, 1_000, silent))).toBeUndefined();
+    for (const each of leave) each();
+    expect(refusal(() => own.takeBody(a, MEGABYTE, silent))).toBeUndefined();
+  });
+});
+
+it("questions that cost much are answered one at a time for each tenant", () => {
+  const own = throttle();
+  const answered = own.ask(tenant("a"), silent);
+  expect(refusal(() => own.ask(tenant("a"), silent))).toEqual(full(1));
+  expect(refusal(() => own.ask(tenant("b"), silent))).toBeUndefined();
+  answered();
+  expect(refusal(() => own.ask(tenant("a"), silent))).toBeUndefined();
 });
 
 describe("held calls beyond what an instance may hold", () => {
@@ -166,6 +208,16 @@ describe("held calls beyond what an instance may hold", () => {
     hold("c2");
     hold("c3");
     expect(ended).toEqual(["a1", "b1", "c1"]);
+  });
+
+  it("of one tenant alone leave a quarter to others", () => {
+    const own = throttle({ maxInFlight: 100, maxHeld: 8 });
+    let ended = 0;
+    for (let n = 0; n < 20; n++) own.beginWait(tenant("a"), () => ended++);
+    expect(ended).toBe(14);
+    own.beginWait(tenant("b"), neverEnded);
+    own.beginWait(tenant("b"), neverEnded);
+    expect(ended).toBe(14);
   });
 
   it("are counted once, however they end", () => {

@@ -21,6 +21,7 @@ export const by = {
   actor: "team-a/key:0",
   nowMs: NOW_MS,
   nudgeGraceMs: 10_000,
+  retention: { contentDays: 30, auditDays: 0 },
 };
 
 export function newJob(change: Partial<Submission> = {}): Queued {

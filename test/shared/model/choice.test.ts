@@ -39,7 +39,7 @@ function routeOf(
 const body = { model: "m", messages: [{ role: "user", content: "Hello" }] };
 const input = (model: Model | undefined, change: Partial<ChoiceInput> = {}): ChoiceInput => ({
   model,
-  ask: readAsk(CHAT, body),
+  ask: readAsk(CHAT, () => body),
   tenant: { allow_models: ["*"], deny_providers: [] },
   refusedBy: [],
   tried: [],
@@ -52,7 +52,7 @@ const input = (model: Model | undefined, change: Partial<ChoiceInput> = {}): Cho
 const nameOf = (choice: Choice): string =>
   choice.kind === "call" ? choice.deployment.name : `${choice.kind}: ${choice.reason}`;
 const asking = (more: object, endpoint: "/v1/chat/completions" | "/v1/responses" = CHAT) => ({
-  ask: readAsk(endpoint, { ...body, ...more }),
+  ask: readAsk(endpoint, () => ({ ...body, ...more })),
 });
 
 describe("the choice of a deployment", () => {
@@ -104,7 +104,7 @@ describe("the choice of a deployment", () => {
     expect(chooseDeployment(input(undefined)).reason).toBe("model_not_found");
     expect(reason({ tenant: { allow_models: ["x"], deny_providers: [] } })).toBe("model_not_allowed");
     expect(reason({ tenant: { allow_models: ["*"], deny_providers: denied } })).toBe("model_not_allowed");
-    expect(reason({ ask: readAsk("/v1/embeddings", { input: "x" }) })).toBe("endpoint_not_supported");
+    expect(reason({ ask: readAsk("/v1/embeddings", () => ({ input: "x" })) })).toBe("endpoint_not_supported");
     expect(reason(asking({ reasoning_effort: "low" }))).toBe("capability_not_supported");
     expect(reason({ refusedBy: ["a", "b"] })).toBe("all_refused");
   });

@@ -38,6 +38,8 @@ const listener: RequestListener = (request, response) => {
     reply(response);
   });
 };
+/** As the root would give it. */
+const jobName = async (provider: string, jobId: string) => `${provider}-name-of-${jobId}`;
 const client = createModelClient({
   settings: { MY_KEY: "the-key" },
   credential: () => ({
@@ -47,6 +49,7 @@ const client = createModelClient({
     }),
   }),
   clock,
+  jobName,
 });
 
 beforeAll(async () => {
@@ -93,6 +96,7 @@ function call(
     deployment,
     endpoint,
     body: BODY,
+    tenantId: "team-a",
     jobId: "job_1",
     attempt: 2,
     signal,
@@ -123,8 +127,8 @@ describe("a call, on the wire", () => {
     expect(seen[0]?.headers).toMatchObject({
       "content-type": "application/json",
       "accept-encoding": "identity",
-      "x-ms-client-request-id": "job_1.2",
-      "x-switchyard-job": "job_1",
+      "x-ms-client-request-id": `${await jobName("openai", "job_1")}.2`,
+      "x-switchyard-job": await jobName("openai", "job_1"),
       "x-switchyard-attempt": "2",
     });
     expect(seen[0]?.headers.authorization).toBeUndefined();
@@ -175,10 +179,13 @@ describe("a call, on the wire", () => {
     expect(outcome).toMatchObject({ message: "HTTP 400: no model for Bearer [credential]" });
   });
 
-  it("hashes the bytes that came, also where they are no UTF-8", async () => {
+  it("takes no answer that is no UTF-8, and hashes the bytes that came", async () => {
     const bytes = Buffer.from("eyJjaG9pY2VzIjpbeyJtZXNzYWdlIjp7ImNvbnRlbnQiOiJIwygifX1dfQ==", "base64");
     reply = (response) => response.writeHead(200).end(bytes);
-    expect(await call()).toMatchObject({ kind: "completed", responseSha256: sha256Hex(bytes) });
+    expect(await call()).toMatchObject({
+      ...{ kind: "retry", reason: "invalid_response", billed: "maybe" },
+      responseSha256: sha256Hex(bytes),
+    });
   });
 
   it.each([
@@ -192,6 +199,30 @@ describe("a call, on the wire", () => {
     expect(await call()).toMatchObject({ body: ANSWER, responseSha256: sha256Hex(ANSWER) });
   });
 
+  it("takes the operator's key out of an answer too, in whatever form it is repeated", async () => {
+    const key = 'sk-a/b+c"d e';
+    const by = createModelClient({
+      ...{ settings: { ODD: key }, clock, jobName },
+      credential: () => {
+        throw new Error("no identity");
+      },
+    });
+    const forms = [key, encodeURIComponent(key), btoa(key)].map((form) =>
+      JSON.stringify(`said ${form}`).slice(1, -1),
+    );
+    for (const status of [200, 400, 401, 500]) {
+      const error = status === 200 ? "" : '"error": {"message": "no"}, ';
+      const text = ANSWER.replace("{", `{${error}"echo": "${forms.join(" ")}", `);
+      reply = json(status, text, { "x-request-id": `id of ${btoa(key)}` });
+      const outcome = JSON.stringify(
+        await call({ auth: { kind: "api_key", setting: "ODD" } }, undefined, by),
+      );
+      for (const form of [key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key), btoa(key)])
+        expect(outcome).not.toContain(JSON.stringify(form).slice(1, -1));
+    }
+    await by.close();
+  });
+
   it("gives up a bomb, half of an answer, and a coding that nobody knows", async () => {
     const bomb = gzipSync(Buffer.alloc(MAX_RESPONSE_BYTES + 1, 32));
     const encoded = (coding: string, bytes: Buffer) => (response: ServerResponse) =>
@@ -201,7 +232,10 @@ describe("a call, on the wire", () => {
     reply = encoded("gzip", gzipSync(ANSWER).subarray(0, 40));
     expect(await call()).toMatchObject({ kind: "retry", billed: "maybe" });
     reply = encoded("zpaq", Buffer.from("x"));
-    expect(await call()).toMatchObject({ kind: "retry", message: "Error: the answer is compressed as zpaq" });
+    expect(await call()).toMatchObject({
+      kind: "retry",
+      operatorWords: "Error: the answer is compressed as zpaq",
+    });
   });
 
   it("does not follow a redirect: the prompt goes nowhere else", async () => {
@@ -238,7 +272,11 @@ describe("a call that goes wrong", () => {
     await once(gone, "close");
     const outcome = await call({ base_url: `http://127.0.0.1:${closed}/v1` });
     expect(outcome).toMatchObject({ kind: "retry", reason: "network", billed: "no" });
-    expect((outcome as { message: string }).message).toContain("ECONNREFUSED");
+    // Its address is the operator's affair.
+    expect(outcome).toMatchObject({
+      message: "network",
+      operatorWords: expect.stringContaining("ECONNREFUSED"),
+    });
   });
 
   it("100 MB: is given up after what is read of an answer", async () => {
@@ -305,10 +343,15 @@ describe("a call that goes wrong", () => {
     const without = createModelClient({
       settings: {},
       credential: () => ({ getToken: () => Promise.reject(new Error("no identity")) }),
-      clock,
+      ...{ clock, jobName },
     });
     const outcome = await call({ auth: { kind: "entra", scope: "s" } }, undefined, without);
-    expect(outcome).toMatchObject({ kind: "retry", billed: "no", message: "Error: no identity" });
+    expect(outcome).toMatchObject({
+      kind: "retry",
+      billed: "no",
+      message: "network",
+      operatorWords: "Error: no identity",
+    });
     expect(seen).toHaveLength(0);
     await without.close();
   });

@@ -24,7 +24,7 @@ describe("a deployment that bears two calls at a time", () => {
       const processes = names.map((name) => world.process(name));
       const [first] = processes;
       if (first === undefined) throw new Error("there is no process");
-      const jobs = await world.accept(first, 12);
+      const jobs = await world.accept(12);
       for (const message of jobs) world.messages.push({ queue: "nudges", message, atMs: 0 });
       const whose = (queue: string, n: number) =>
         split ? processes[(n % 2) + (queue === "releases" ? 2 : 0)] : processes[n % 2];
@@ -48,7 +48,7 @@ describe("the dispatcher", () => {
     const processes = names.map((name) => world.process(name));
     const [first] = processes;
     if (first === undefined) throw new Error("there is no process");
-    const jobs = await world.accept(first, 3);
+    const jobs = await world.accept(3);
     for (const job of jobs) await first.take(job);
     return { processes, jobs };
   }
@@ -65,7 +65,7 @@ describe("the dispatcher", () => {
     world.deliver(() => two);
     await world.turnUntil(() => two.service.dispatcher.isLeading);
     // Nor while the process that stored the job is frozen.
-    one.isFrozen = true;
+    one.clock.isFrozen = true;
     await world.turnUntil(
       () => world.calls === 3,
       () => world.deliver(() => two),
@@ -91,7 +91,7 @@ describe("the dispatcher", () => {
     const [one] = processes as [Process, Process];
     world.deliver(() => one);
     await world.turnUntil(() => one.service.dispatcher.isLeading);
-    one.isGone = true;
+    one.clock.isGone = true;
     world.messages.length = 0;
     world.clock.advance(4_000);
     await world.process("early").sweep();
@@ -113,14 +113,14 @@ describe("the dispatcher", () => {
     const [one] = processes as [Process];
     world.deliver(() => one);
     await world.turnUntil(() => one.service.dispatcher.isLeading);
-    one.isFrozen = true;
+    one.clock.isFrozen = true;
     world.clock.advance(7_000);
     const two = world.process("two");
     await two.sweep();
     world.deliver(() => two);
     await world.turnUntil(() => two.service.dispatcher.isLeading);
     const before = world.messages.length;
-    one.thaw();
+    one.clock.thaw();
     await world.turnUntil(() => !one.service.dispatcher.isLeading);
     expect(two.service.dispatcher.isLeading).toBe(true);
     // What was released since is the other's.
@@ -164,15 +164,35 @@ describe("the dispatcher", () => {
     expect(world.clock.now() - beganMs).toBeGreaterThan(1_200_000);
   });
 
+  it("goes on where its host's clock was two hours ahead for a while, and so does the line", async () => {
+    world = await Processes.open(QUOTA);
+    const [one, two] = [world.process("one"), world.process("two")];
+    const jobs = await world.accept(4);
+    one.clock.aheadMs = 7_200_000;
+    for (const job of jobs.slice(0, 3)) await one.take(job);
+    world.deliver(() => one);
+    await world.turnUntil(() => one.service.dispatcher.isLeading);
+    one.clock.aheadMs = 0;
+    const beganMs = world.clock.now();
+    await two.take(jobs[3] as Nudge);
+    await world.turnUntil(
+      () => world.calls === 4,
+      () => world.deliver((_queue, n) => (n % 2 === 0 ? one : two)),
+    );
+    // One goes a second; a term that has begun by the wrong time ends first.
+    expect(world.clock.now() - beganMs).toBeLessThan(60_000);
+  });
+
   it("has itself called at a known time that is long away, and nobody calls before", async () => {
     world = await Processes.open(QUOTA);
     const one = world.process("one");
-    const [job, other] = (await world.accept(one, 2)) as [Nudge, Nudge];
+    const [job, other] = (await world.accept(2)) as [Nudge, Nudge];
     await one.take(job);
     await one.take(other);
     // The deployment asks to be left alone for five minutes.
     await one.service.quota.heard({
-      ...{ deployment: "one", jobId: "job", taken: one.service.quota.take("one", 1, "job"), granted: false },
+      ...{ deployment: "one", jobId: "job", tenantId: "team-a", granted: false },
+      taken: one.service.quota.take("one", 1, "job", "team-a"),
       ...{ sentMs: world.clock.now(), latencyMs: 5 },
       outcome: {
         kind: "rate_limited",
@@ -203,7 +223,7 @@ describe("an invocation", () => {
   it("tells what calls met before the last one of its process returns", async () => {
     world = await Processes.open(QUOTA);
     const [one, two] = [world.process("one"), world.process("two")];
-    const jobs = await world.accept(one, 2);
+    const jobs = await world.accept(2);
     for (const job of jobs) await one.take(job);
     world.deliver(() => two);
     await world.turnUntil(() => world.messages.length > 0);
@@ -221,18 +241,18 @@ describe("an invocation", () => {
         ...{ list: "switches", kind: "deployment", name: "one" },
         value: state === undefined ? undefined : { state, mode: "park" },
       },
-      { changeId: `change-${world.ids++}`, actor: "ops", reason: null },
+      { changeId: `change-${state}`, actor: "ops", reason: null },
     );
 
   it("calls nothing that was switched off while its process was frozen", async () => {
     world = await Processes.open(QUOTA);
     const [one, two] = [world.process("one"), world.process("two")];
-    const [first, second] = (await world.accept(one, 2)) as [Nudge, Nudge];
+    const [first, second] = (await world.accept(2)) as [Nudge, Nudge];
     await one.take(first);
-    one.isFrozen = true;
+    one.clock.isFrozen = true;
     await drained(two, "drained");
     world.clock.advance(3_600_000);
-    one.thaw();
+    one.clock.thaw();
     await one.take(second);
     expect(world.calls).toBe(1);
     expect((await one.service.store.read(second))?.value).toMatchObject({ waiting: { for: "switch" } });
@@ -241,7 +261,7 @@ describe("an invocation", () => {
   it("lets held jobs go on, where it is the first of its process, and a sweep", async () => {
     world = await Processes.open(QUOTA);
     const one = world.process("one");
-    const [job] = (await world.accept(one, 1)) as [Nudge];
+    const [job] = (await world.accept(1)) as [Nudge];
     await drained(one, "drained");
     await one.take(job);
     await drained(one, undefined);

@@ -87,7 +87,8 @@ it("does not let the sweeper's nudge, or a lapsed grant, get a job past the line
     burst_tokens: 1,
   };
   await two.run(second);
-  await two.run({ ...second, grant: { deployment: "openai-one", taken, lapses_ms: world.clock.now() } });
+  const grant = { deployment: "openai-one", taken, lapses_ms: world.clock.now() };
+  await two.run(await world.granted(second, grant));
   expect(await world.job(second)).toEqual(waiting);
   expect(world.labs.calls).toHaveLength(1);
 });

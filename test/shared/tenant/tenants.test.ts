@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { sha256Hex } from "../../../shared/sha256.ts";
 import { parseTenants } from "../../../shared/tenant/tenants.ts";
 
@@ -48,6 +48,23 @@ describe("the tenants file", () => {
       operators: [{ id: "a" }],
     };
     expect(faultsOf(twice)).toHaveLength(3);
+  });
+
+  it("is taken in steps that grow with it, not with its square, and so is a key looked up", () => {
+    const tenants = Array.from({ length: 2_000 }, (_, n) => ({
+      id: `t${n}`,
+      key_sha256: [sha256Hex(`${n}`)],
+    }));
+    const looked = (["indexOf", "includes", "find", "some"] as const).map((name) =>
+      vi.spyOn(Array.prototype, name),
+    );
+    const parsed = parseTenants({ tenants }, { local: false });
+    const found = "tenants" in parsed ? parsed.tenants.byKeyHash(sha256Hex("1999")) : undefined;
+    const arrays = looked.flatMap(({ mock }) => mock.contexts as unknown[][]);
+    const steps = arrays.reduce((sum, { length }) => sum + length, 0);
+    for (const each of looked) each.mockRestore();
+    expect(found).toMatchObject({ tenant: { id: "t1999" } });
+    expect(steps).toBeLessThan(2_000 * 50);
   });
 
   it("refuses the keys of the documentation outside the local stack", () => {

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
+import { isBilled } from "../../../shared/audit/billed.ts";
 import { dayOf } from "../../../shared/day.ts";
 import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../shared/job/intake/accept.ts";
 import { draftOf, startAttempt, supersedeAttempt } from "../../../shared/job/life-cycle.ts";
-import { type BilledCall, isBilled, totalCosts, UsageReport } from "../../../shared/usage/usage-report.ts";
+import { type BilledCall, totalCosts, totalUsage, UsageReport } from "../../../shared/usage/usage-report.ts";
 import { by, call, submission } from "../job/samples.ts";
 import { World } from "../world.ts";
 
@@ -161,4 +162,13 @@ it("finds each call once in the store, late ones as well, by tenant and time", a
   expect(await found(undefined, first, next + 1)).toEqual(both);
   expect(await found("team-a", first, next)).toEqual(both.slice(0, 1));
   expect(await found("team-b", first, next + 1)).toEqual([]);
+});
+
+it("adds tokens up exactly, beyond what a number holds, and leaves out what no call can have used", () => {
+  const report = new UsageReport();
+  const told = (attempt: number, input_tokens: number) =>
+    report.add(billed({ attempt, usage: { input_tokens, output_tokens: 1, total_tokens: null } }));
+  for (let n = 0; n < 3; n++) told(n, 2 ** 53 - 1);
+  told(4, 1e300);
+  expect(totalUsage(report.rows())).toMatchObject({ input_tokens: 3n * (2n ** 53n - 1n), output_tokens: 4 });
 });

@@ -65,7 +65,7 @@ describe("npm run audit:verify", () => {
   });
 
   it("names what is broken, by the exported seals even when the store's own are gone, and ends with 1", async () => {
-    for (const id of ["job", "request", "audit-000001", "audit-000002", "audit-000003"])
+    for (const id of ["job", "request", "response", "audit-000001", "audit-000002", "audit-000003"])
       await world.item(job, id).delete();
     for (const id of ["seal-000001", "seal-head"]) await world.opened.control.item(id, "seals").delete();
     expect(await command([])).toMatchObject({ code: 0 });

@@ -1,23 +1,21 @@
+import type { ContentDeps } from "../../../shared/audit/contents.ts";
 import { changeControl } from "../../../shared/audit/control-trail.ts";
 import type { Seal } from "../../../shared/audit/seal/seal.ts";
 import { type SealingDeps, sealDays } from "../../../shared/audit/seal/sealing.ts";
-import { type SealChecks, type SealSource, verifySeals } from "../../../shared/audit/seal/verify-seals.ts";
-import {
-  type Finding,
-  noCounts,
-  type TrailReader,
-  verifyControl,
-  verifyJobs,
-} from "../../../shared/audit/verify.ts";
+import type { SealSource } from "../../../shared/audit/seal/verify-seals.ts";
+import { verifyStore } from "../../../shared/audit/seal/verify-store.ts";
+import { type Finding, type JobHead, noCounts, type TrailReader } from "../../../shared/audit/verify.ts";
 import { CosmosSeals } from "../../../shared/azure/cosmos/seals.ts";
 import { CosmosTrails } from "../../../shared/azure/cosmos/trails.ts";
 import { end } from "../../../shared/job/ending/end.ts";
-import { acceptJob } from "../../../shared/job/intake/accept.ts";
+import { acceptJob, type Retention } from "../../../shared/job/intake/accept.ts";
 import type { Job } from "../../../shared/job/job.ts";
 import { draftOf, startAttempt } from "../../../shared/job/life-cycle.ts";
-import { by, call, submission } from "../../shared/job/samples.ts";
+import { sha256Hex } from "../../../shared/sha256.ts";
+import { by as acceptedBy, call, submission } from "../../shared/job/samples.ts";
 import { silent, type TestClock, World } from "../../shared/world.ts";
 
+const ANSWER = '{"choices":[{"message":{"content":"Hello"}}]}';
 export const DAY_MS = 86_400_000;
 
 /** A world with trails in it. */
@@ -26,18 +24,21 @@ export class AuditWorld {
   readonly opened: World;
   readonly trails: TrailReader;
   readonly seals: CosmosSeals;
+  readonly #retention: Retention;
   #jobs = 0;
   #runs = 0;
 
-  private constructor(opened: World) {
+  private constructor(opened: World, retention: Retention) {
     this.opened = opened;
+    this.#retention = retention;
     this.clock = opened.clock;
     this.trails = new CosmosTrails(opened.items.jobs, opened.items.control);
     this.seals = new CosmosSeals(opened.items.jobs, opened.items.control);
   }
 
   static async open(auditRetentionDays = 0): Promise<AuditWorld> {
-    return new AuditWorld(await World.open({ settings: { auditRetentionDays, contentRetentionDays: 1 } }));
+    const world = await World.open({ settings: { auditRetentionDays, contentRetentionDays: 1 } });
+    return new AuditWorld(world, { auditDays: auditRetentionDays, contentDays: 1 });
   }
 
   close(): Promise<void> {
@@ -49,7 +50,10 @@ export class AuditWorld {
     const { store } = this.opened.ports;
     const nowMs = this.clock.now();
     const jobId = `job_${String(++this.#jobs).padStart(32, "0")}`;
-    const accepted = acceptJob({ ...submission, deadlineMs: nowMs + 3_600_000 }, { ...by, jobId, nowMs });
+    const accepted = acceptJob(
+      { ...submission, deadlineMs: nowMs + 3_600_000 },
+      { ...acceptedBy, jobId, nowMs, retention: this.#retention },
+    );
     const created = await store.create(accepted, nowMs);
     if (created.kind !== "written") throw new Error(created.kind);
     const started = startAttempt(draftOf(accepted.job), {
@@ -60,7 +64,10 @@ export class AuditWorld {
     const running = await store.write(started, created.etag, nowMs);
     if (running.kind !== "written") throw new Error(running.kind);
     if (goesOn) return started.job;
-    const ended = end(draftOf(started.job), { status: "completed", nowMs, actor: "worker:1", call });
+    const response = { status_code: 200, request_id: null, body: ANSWER };
+    const answered = { ...call, responseSha256: sha256Hex(ANSWER) };
+    const by = { nowMs, actor: "worker:1", call: answered, response };
+    const ended = end(draftOf(started.job), { status: "completed", ...by });
     await store.write(ended, running.etag, nowMs);
     return ended.job;
   }
@@ -88,16 +95,14 @@ export class AuditWorld {
   }
 
   async verify(
-    sources: { seals?: SealSource; more?: Partial<SealChecks> } = {},
+    sources: { seals?: SealSource; contents?: ContentDeps } = {},
   ): Promise<{ findings: Finding[]; counts: ReturnType<typeof noCounts> }> {
     const findings: Finding[] = [];
     const counts = noCounts();
     const { trails, clock } = this;
-    const deps = { trails, clock, found: (one: Finding) => findings.push(one), progress: () => undefined };
-    await verifyJobs(deps, counts);
-    await verifyControl(deps, counts, "switches");
-    const checks = { ...deps, name: "seals", ...sources.more };
-    await verifySeals(checks, counts, sources.seals ?? this.seals);
+    const deps = { trails, clock, contents: sources.contents, gone: new Map<string, JobHead>() };
+    const told = { found: (one: Finding) => findings.push(one), progress: () => undefined };
+    await verifyStore({ ...deps, ...told }, counts, [{ name: "seals", source: sources.seals ?? this.seals }]);
     return { findings, counts };
   }
 

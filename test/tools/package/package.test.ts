@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { unzipSync } from "fflate";
@@ -19,6 +19,14 @@ it("is small: what a cold start has to read", () => {
   const bytes = [...contents.values()].reduce((sum, each) => sum + each.byteLength, 0);
   expect(contents.size).toBeLessThan(MAX_FILES);
   expect(bytes).toBeLessThan(MAX_BYTES);
+});
+
+it("keeps what sends telemetry apart, so that a start without it does not read it", () => {
+  const sends = (file: string) =>
+    readFileSync(path.join(root, "dist/functions", file), "utf8").includes("OTLPTraceExporter");
+  const files = readdirSync(path.join(root, "dist/functions")).filter((file) => file.endsWith(".js"));
+  expect(files.filter(sends)).toHaveLength(1);
+  expect(sends("index.js")).toBe(false);
 });
 
 it(".funcignore lets Azure's own tools upload the same files, but for package.json's text", () => {

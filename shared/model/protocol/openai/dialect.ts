@@ -27,7 +27,8 @@ export function unmappable(dialect: Dialect, body: unknown): string | undefined 
   for (const name of dialect.refuse) if (isSet(valueAt(body, name))) return `refuses ${name}`;
   for (const [name, values] of Object.entries(dialect.values)) {
     const value = valueAt(body, name);
-    if (isSet(value) && !Object.hasOwn(values, String(value))) return `has no such ${name}`;
+    if (isSet(value) && (typeof value === "object" || !Object.hasOwn(values, String(value))))
+      return `has no such ${name}`;
   }
   for (const [from, to] of Object.entries(dialect.rename)) {
     if (valueAt(body, from) === undefined) continue;
@@ -75,7 +76,8 @@ function parameterEdits(root: Node, text: string, dialect: Dialect): Edit[] {
     const member = value?.parent;
     if (value === undefined || member === undefined) return [];
     const said = text.slice(value.offset, value.offset + value.length);
-    const mapped = dialect.values[from]?.[String(value.value)];
+    const { [from]: values = {} } = dialect.values;
+    const mapped = Object.hasOwn(values, String(value.value)) ? values[String(value.value)] : undefined;
     const sent = mapped === undefined || mapped === value.value ? said : JSON.stringify(mapped);
     const to = dialect.rename[from];
     if (to === undefined) return [{ offset: value.offset, length: value.length, text: sent }];

@@ -4,6 +4,14 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Whether values lie in each other on more levels than that. */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  const values: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return values.some((each) => isDeeperThan(each, levels - 1));
+}
+
 /** A member of whatever it is; undefined where there is none. */
 export function field(value: unknown, name: string): unknown {
   return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;

@@ -9,7 +9,7 @@ import { bodyFor } from "./request-body.ts";
 export const openai: Protocol = {
   readAsk,
   dialectFaults,
-  unsayable: (body, { dialect }) => (dialect === undefined ? undefined : unmappable(dialect, body)),
+  unsayable: (body, { dialect }) => (dialect === undefined ? undefined : unmappable(dialect, body())),
   bodyFor,
   // `base_url` holds the version already.
   pathOf: (endpoint) => endpoint.slice("/v1".length),

@@ -1,9 +1,10 @@
+import { MAX_NESTING_LEVELS } from "../../../limits.ts";
 import type { Outcome, RateLimited, Rejected, TurnedAway, TurnedAwayCause } from "../../outcome.ts";
 import type { Usage } from "../../usage.ts";
 import type { Answer, Asked, Pending } from "../protocol.ts";
 import { heldIn } from "./answer.ts";
 import { type Fault, faultByCode, faultOf } from "./fault.ts";
-import { isObject, type JsonObject } from "./json.ts";
+import { isDeeperThan, isObject, type JsonObject } from "./json.ts";
 import { labCostOf } from "./lab-cost.ts";
 import { quotaHeadersOf } from "./quota-headers.ts";
 import { type Refusal, refusalOf, shortened } from "./refusal.ts";
@@ -65,7 +66,12 @@ function unreadable(answer: Answer): Outcome {
     );
   if (body.trim() === "") return again(status, "invalid_response", "the answer was empty", null);
   const page = /^\s*</.test(body) ? `: ${refusalOf(body).words}` : "";
-  return again(status, "invalid_response", `the answer was not a JSON object${page}`, null);
+  return again(
+    status,
+    "invalid_response",
+    `the answer was not a JSON object of at most ${MAX_NESTING_LEVELS} levels${page}`,
+    null,
+  );
 }
 
 /** The numbers that some servers write into JSON, outside its strings, as null. */
@@ -247,18 +253,19 @@ function rejected({ answer, message, usage }: Refused, code: Rejected["code"]): 
 /** A refusal that is no JSON, or was cut, is kept as a JSON string; null: there is none. */
 function asJson(body: string): string | null {
   if (body.trim() === "") return null;
-  try {
-    JSON.parse(body);
-    return body;
-  } catch {
-    return JSON.stringify(body.toWellFormed());
-  }
+  return parsed(body) === undefined ? JSON.stringify(body.toWellFormed()) : body;
 }
 
 function objectOf(text: string): JsonObject | undefined {
+  const value = parsed(text);
+  return isObject(value) ? value : undefined;
+}
+
+/** Undefined: not JSON, or nested so deeply that readers of JSON die of it. */
+function parsed(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
+    return isDeeperThan(value, MAX_NESTING_LEVELS) ? undefined : value;
   } catch {
     // Not JSON is an expected answer of relays and of servers that break: the caller says what it makes of it.
     return undefined;

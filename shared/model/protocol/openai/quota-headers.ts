@@ -1,3 +1,4 @@
+import { clamped } from "../../../bounds.ts";
 import type { LimitHeaders, QuotaHeaders } from "../../quota-headers.ts";
 import { numberOf, untilMs } from "./durations.ts";
 
@@ -27,7 +28,7 @@ function limitOf(headers: Headers, kind: "requests" | "tokens", nowMs: number): 
   const resetMs = untilMs(headers.get(`x-ratelimit-reset-${kind}`), nowMs);
   return {
     per_minute: limit === null || limit <= 0 ? null : Math.min(limit, MAX_LIMIT),
-    left: Math.max(-MAX_LIMIT, Math.min(left, MAX_LIMIT)),
+    left: clamped(left, -MAX_LIMIT, MAX_LIMIT),
     reset_ms: resetMs === null ? null : Math.min(resetMs, MAX_RESET_MS),
   };
 }

@@ -1,17 +1,20 @@
 import type { Capability } from "../../capability.ts";
 import type { Endpoint } from "../../endpoint.ts";
 import type { RequestAsk } from "../../request-ask.ts";
-import { estimateTokens } from "./token-estimate.ts";
+import { tokensOf } from "./token-estimate.ts";
 import { serviceTierOf } from "./usage.ts";
 
 type Json = unknown;
 
-export function readAsk(endpoint: Endpoint, body: Json): RequestAsk {
+export function readAsk(endpoint: Endpoint, body: () => Json): RequestAsk {
+  const parsed = body();
+  const { estimate, promptAtMost } = tokensOf(endpoint, parsed);
   return {
     endpoint,
-    capabilities: capabilitiesAsked(endpoint, body),
-    tokens: estimateTokens(endpoint, body),
-    serviceTier: serviceTierOf(body),
+    capabilities: capabilitiesAsked(endpoint, parsed),
+    tokens: estimate,
+    promptTokensAtMost: promptAtMost,
+    serviceTier: serviceTierOf(parsed),
     body,
   };
 }

@@ -1,3 +1,4 @@
+import { numberIn } from "../../../bounds.ts";
 import type { RawUsage, TokenPart, Usage } from "../../usage.ts";
 import { at, field, isObject, type JsonObject } from "./json.ts";
 
@@ -107,11 +108,9 @@ function partsOf(told: JsonObject): Partial<Record<TokenPart, number>> {
   return parts;
 }
 
-/** More than any call can use: a count above it is none. */
-const MAX_COUNT = 1_000_000_000;
-
+/** Whether a call can have used so much is for plausible.ts to say. */
 function count(value: unknown): number | undefined {
-  return typeof value === "number" && value >= 0 && value <= MAX_COUNT ? value : undefined;
+  return numberIn(value, 0, Number.MAX_SAFE_INTEGER);
 }
 
 function whole(value: number | undefined): number | null {

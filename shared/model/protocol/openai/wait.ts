@@ -1,3 +1,4 @@
+import { clamped } from "../../../bounds.ts";
 import { MAX_RETRY_AFTER_SECONDS } from "../../../limits.ts";
 import { numberOf, unitsMs, untilMs } from "./durations.ts";
 import { quotaHeadersOf } from "./quota-headers.ts";
@@ -20,7 +21,7 @@ export function askedWaitMs(headers: Headers, refusal: Refusal, nowMs: number): 
     (refusal.retryDelay === null ? null : untilMs(refusal.retryDelay, nowMs)) ??
     resetMsOf(headers, nowMs) ??
     wordsMsOf(refusal.words);
-  return ms === null ? null : Math.min(Math.max(ms, LEAST_WAIT_MS), MAX_RETRY_AFTER_SECONDS * 1000);
+  return ms === null ? null : clamped(ms, LEAST_WAIT_MS, MAX_RETRY_AFTER_SECONDS * 1000);
 }
 
 /** `retry-after-ms`, `x-ms-retry-after-ms`, `retry-after` in seconds, with a unit, or as a date. */

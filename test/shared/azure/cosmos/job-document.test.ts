@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { documentOf, jobOf } from "../../../../shared/azure/cosmos/job-document.ts";
-import { settleDeadLetter } from "../../../../shared/job/letters/dead-letter.ts";
+import { Repeats, settleDeadLetter } from "../../../../shared/job/letters/dead-letter.ts";
 import type { Waiting } from "../../../../shared/job/waiting.ts";
 import { UnreadableItem } from "../../../../shared/store.ts";
 import { NOW_MS } from "../../job/samples.ts";
@@ -170,7 +170,7 @@ describe("a job that cannot be read", () => {
     const ids = jobs.map(({ job_id }) => job_id);
     expect([ids.includes(key.job_id), ids.includes(readable.job_id)]).toEqual([false, true]);
     const letter = { id: "dl_1", message_id: "m", nudge: key, reason: "r", description: "", at_ms: 1 };
-    await settleDeadLetter({ ...world.instance().service, log: silent }, letter);
+    await settleDeadLetter({ ...world.instance().service, log: silent, repeats: new Repeats() }, letter);
     expect(nudges.sent).toEqual([]);
     expect(await world.ports.deadLetters.read("dl_1")).toEqual(letter);
   });

@@ -20,7 +20,14 @@ async function storedBy(v: number): Promise<{ v: 1; tenant_id: string; job_id: s
   const bodyText = '{"model":"openai-one-model","messages":[]}';
   const { job, request, records } = acceptJob(
     { ...submission, model: "openai-one-model", bodyText, deadlineMs: clock.now() + 60_000 },
-    { tenantId: "team-a", jobId: job_id, actor: "team-a/key:1", nowMs: clock.now(), nudgeGraceMs: 10_000 },
+    {
+      tenantId: "team-a",
+      jobId: job_id,
+      actor: "team-a/key:1",
+      nowMs: clock.now(),
+      nudgeGraceMs: 10_000,
+      retention: { contentDays: 30, auditDays: 0 },
+    },
   );
   const [first] = records;
   if (first === undefined) throw new Error("no record");

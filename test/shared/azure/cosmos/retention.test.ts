@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { auditUntilMs, ttlSeconds } from "../../../../shared/azure/cosmos/retention.ts";
+import { ttlSeconds, untilOf } from "../../../../shared/azure/cosmos/retention.ts";
 import { NOW_MS } from "../../job/samples.ts";
 
 const DAY_MS = 86_400_000;
@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
 describe("retention", () => {
   it("keeps a trail for ever where the setting is 0", () => {
     const job = { deadline_ms: NOW_MS };
-    expect(auditUntilMs(job, { contentDays: 30, auditDays: 0 })).toBeNull();
+    expect(untilOf(job, { contentDays: 30, auditDays: 0 }).audit_until_ms).toBeNull();
     expect(ttlSeconds("audit", job, NOW_MS, { contentDays: 30, auditDays: 0 })).toBe(-1);
     expect(ttlSeconds("job", job, NOW_MS, { contentDays: 30, auditDays: 0 })).toBe(-1);
     expect(ttlSeconds("content", job, NOW_MS, { contentDays: 30, auditDays: 0 })).toBe(30 * 86_400);
@@ -26,7 +26,7 @@ describe("retention", () => {
           const accepted = { contentDays: 1, auditDays: days };
           const now = { contentDays: 1, auditDays: changed };
           const deadline_ms = NOW_MS + 1000;
-          const audit_until_ms = auditUntilMs({ deadline_ms }, accepted);
+          const audit_until_ms = untilOf({ deadline_ms }, accepted).audit_until_ms;
           const job = { deadline_ms, audit_until_ms };
           const goesAt = (kind: "audit" | "job", atSeconds: number, retention: typeof now) => {
             const ttl = ttlSeconds(kind, job, NOW_MS + atSeconds * 1000, retention);

@@ -18,6 +18,7 @@ import {
   type Place,
   poolPlace,
   reportPlace,
+  rootPlace,
   sealHeadPlace,
   sealPlace,
   sweepRoundPlace,
@@ -26,6 +27,7 @@ import {
 import { CosmosSeals } from "../../../../shared/azure/cosmos/seals.ts";
 import { newAccount, reserve } from "../../../../shared/budget/account.ts";
 import { changeOverrides } from "../../../../shared/control/change-overrides.ts";
+import { Secrets } from "../../../../shared/control/secrets.ts";
 import { end } from "../../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { draftOf } from "../../../../shared/job/life-cycle.ts";
@@ -39,7 +41,8 @@ import { World } from "../../world.ts";
 const told: LogFields[] = [];
 const silence = () => undefined;
 const error = (event: string, fields: LogFields = {}) => void told.push({ event, ...fields });
-const opened = await World.open({ log: { info: silence, warn: silence, error } });
+const log = { info: silence, warn: silence, error };
+const opened = await World.open({ log: log });
 afterAll(() => opened.close());
 const { clock } = opened;
 const nowMs = clock.now();
@@ -66,6 +69,11 @@ async function all<T>(pages: AsyncIterable<T>): Promise<T[]> {
 }
 
 /** One read of a damaged item: it throws, or answers this. */
+let random = 0;
+const randomHex = (bytes: number) => String(++random).padStart(2 * bytes, "0");
+const nameOf = ({ trail }: Adapters) =>
+  new Secrets({ trail, clock, log: log, randomHex, actor: "instance:one" }).jobName("openai", "job_1");
+
 type Look = readonly [read: (a: Adapters) => Promise<unknown>, then: "throws" | object | null];
 
 interface Case {
@@ -134,6 +142,11 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
       [({ overrides }) => overrides.readOverrides(undefined), "throws"],
       [({ trail }) => changeOverrides({ trail, clock }, weight(3), change("third")), "throws"],
     ],
+  },
+  root: {
+    place: rootPlace,
+    damage: { root: SECRET },
+    looks: [[async (a) => ({ named: (await nameOf(a)).length }), { named: 32 }]],
   },
   dead_letter: {
     place: deadLetterPlace(LETTERS[0] ?? ""),
@@ -253,6 +266,7 @@ async function fill(a: Adapters): Promise<void> {
   await a.store.write(ended, created.etag, nowMs);
   for (const [n, name] of ["first", "second"].entries())
     await changeOverrides({ trail: a.trail, clock }, weight(n + 1), change(name));
+  await nameOf(a);
   for (const [n, id] of LETTERS.entries()) {
     const letter = { message_id: "m", nudge: null, reason: "r", description: "" };
     await a.deadLetters.keep({ id, ...letter, at_ms: nowMs - n });

@@ -66,7 +66,7 @@ describe("the verdict on a model", () => {
         const refusal = modelRefusal(catalogue, who, what);
         const choice = chooseDeployment({
           model: catalogue.model(what.model),
-          ask: readAsk(what.endpoint, what.body),
+          ask: readAsk(what.endpoint, () => what.body),
           ...{ tenant: who, tried, seed, refusedBy: [], nowMs: NOW_MS },
           waitCause: (name) => (cooling.includes(name) ? "rate_limited" : undefined),
           latencyMs: () => undefined,

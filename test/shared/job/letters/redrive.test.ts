@@ -5,7 +5,7 @@ import { deleteJobContent } from "../../../../shared/job/ending/delete-content.t
 import { end } from "../../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import type { Job } from "../../../../shared/job/job.ts";
-import { deadLetterId, settleDeadLetter } from "../../../../shared/job/letters/dead-letter.ts";
+import { deadLetterId, Repeats, settleDeadLetter } from "../../../../shared/job/letters/dead-letter.ts";
 import { type RedriveDeps, redrive } from "../../../../shared/job/letters/redrive.ts";
 import { draftOf } from "../../../../shared/job/life-cycle.ts";
 import type { DeadLetter } from "../../../../shared/job/ports.ts";
@@ -208,7 +208,7 @@ describe("dead letters", () => {
     const live = await job();
     const kept = await letter(live, "odd/id\\with?all#that");
     await redrive(deps, kept.id, ACTOR);
-    await settleDeadLetter(deps, kept);
+    await settleDeadLetter({ ...deps, repeats: new Repeats() }, kept);
     expect((await deps.deadLetters.read(kept.id))?.redriven?.job_id).toBe(live.job_id);
     const { letters } = await deps.deadLetters.list({ jobId: live.job_id, limit: 10 });
     expect(letters).toHaveLength(1);

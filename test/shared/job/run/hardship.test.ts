@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { nudgeOf } from "../../../../shared/azure/service-bus/nudges.ts";
-import { settleDeadLetter } from "../../../../shared/job/letters/dead-letter.ts";
+import { Repeats, settleDeadLetter } from "../../../../shared/job/letters/dead-letter.ts";
 import { MAX_LOST_ATTEMPTS } from "../../../../shared/limits.ts";
 import { POISON } from "../../../faults/courier.ts";
 import { answer, completion, silence } from "../../labs.ts";
@@ -71,7 +71,7 @@ describe("messages that are no good", () => {
 
   it("an unreadable one is kept for the operator, and nothing is sent for it", async () => {
     const letter = { id: "dl_1", message_id: "m", nudge: null, reason: "r", description: "", at_ms: 1 };
-    await settleDeadLetter({ ...worker.service, log: silent }, letter);
+    await settleDeadLetter({ ...worker.service, log: silent, repeats: new Repeats() }, letter);
     expect(await world.ports.deadLetters.read("dl_1")).toEqual(letter);
     expect(nudges.sent).toEqual([]);
   });

@@ -1,9 +1,15 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import type { Log } from "../../../../shared/log.ts";
 import type { JobKey } from "../../../../shared/store.ts";
 import { answer, completion, type Reply } from "../../labs.ts";
 import { GRACE_MS, type Instance, World } from "../../world.ts";
 
-const world = await World.open({ settings: { maxAttempts: 5, maxDeadlineSeconds: 86_400 } });
+const logged: { event: string; by?: unknown; state?: unknown }[] = [];
+const note: Log["info"] = (event, fields) => void logged.push({ event, ...fields });
+const world = await World.open({
+  settings: { maxAttempts: 5, maxDeadlineSeconds: 86_400 },
+  log: { info: note, warn: note, error: note },
+});
 afterAll(() => world.close());
 const { clock, labs, nudges, releases } = world;
 let worker: Instance;
@@ -140,6 +146,7 @@ describe("whose failure it is", () => {
 describe("twenty jobs while a key is changed", () => {
   it("all complete, and most of them wait for the probe of another", async () => {
     illFor("openai-one", 10_000, answer(401, WORDS));
+    logged.length = 0;
     const keys = await Promise.all(
       Array.from({ length: 20 }, () => world.accepted({ deadlineMs: clock.now() + DAY_MS })),
     );
@@ -150,6 +157,16 @@ describe("twenty jobs while a key is changed", () => {
     await until(async () => (await Promise.all(keys.map(isEnded))).every((each) => each));
     for (const key of keys) expect((await world.job(key)).status).toBe("completed");
     expect(labs.calls.length).toBeLessThan(60);
+    // Whose breaker shut it, and whose let the line go again.
+    const told = logged.filter(({ event }) => event === "breaker");
+    expect(told).toContainEqual({
+      event: "breaker",
+      deployment: "openai-one",
+      state: "open",
+      by: "instance",
+    });
+    expect(told.map(({ by }) => by)).toContain("dispatcher");
+    expect(told.at(-1)).toMatchObject({ state: "closed" });
   });
 });
 

@@ -4,6 +4,7 @@ import type { DeploymentLimits } from "../../../../local/model-endpoints/profile
 import { RateLimiter } from "../../../../local/model-endpoints/rate-limit.ts";
 import { seeded } from "../../../../local/model-endpoints/seeded.ts";
 import { quotaHeadersOf } from "../../../../shared/model/protocol/openai/quota-headers.ts";
+import type { Belief } from "../../../../shared/quota/belief/belief.ts";
 import {
   expectNothing,
   giveBackTo,
@@ -17,6 +18,7 @@ import {
   type Taken,
   takeFrom,
   takenOf,
+  withLimits,
 } from "../../../../shared/quota/belief/pool.ts";
 
 const START = 1_000_000;
@@ -406,6 +408,85 @@ it("is not shut for longer than a wrong clock was believed, or by what no header
   const now = poolAt(ahead, START);
   expect(poolRoomAtMs(now, 100, START)).toBeLessThan(START + 601_000);
   expect(poolHasRoom(poolAt(now, START + 601_000), 100, START + 601_000)).toBe(true);
+});
+
+const noise = fc.oneof(
+  fc.constantFrom(0, -1, 1e-9, -1e11, 1e15, 8e15, -8e15, Infinity, -Infinity, Number.NaN, 2 ** 53),
+  fc.double({ noDefaultInfinity: false }),
+  fc.integer({ min: -100_000, max: 100_000 }),
+);
+const LIMITS = [{ requests_per_minute: 600, tokens_per_minute: 60_000 }, { requests_per_minute: 1 }, {}];
+
+/** Whatever is believed, some call goes within the ten minutes after which a pool counts as forgotten. */
+function expectAlive(pool: Pool, nowMs: number): void {
+  for (const belief of [pool.requests, pool.tokens])
+    for (const value of Object.values(belief ?? {}))
+      if (typeof value === "number") expect(Number.isFinite(value)).toBe(true);
+  const atMs = poolRoomAtMs(poolAt(pool, nowMs), 100, nowMs);
+  expect(atMs).toBeLessThanOrEqual(nowMs + 600_000);
+  expect(poolHasRoom(poolAt(pool, nowMs + 600_000), 100, nowMs + 600_000)).toBe(true);
+}
+
+it("is never closed for good by what headers say, whatever that is", () => {
+  const limit = fc.option(
+    fc.record({ per_minute: fc.option(noise), left: noise, reset_ms: fc.option(noise) }),
+  );
+  const answers = fc.array(
+    fc.record({ requests: limit, tokens: limit, refused: fc.boolean(), retry: fc.option(noise) }),
+    { maxLength: 12 },
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...LIMITS), answers, (limits, told) => {
+      let pool = newPool(limits, START);
+      let nowMs = START;
+      for (const { requests, tokens, refused, retry } of told) {
+        pool = takeFrom(poolAt(pool, nowMs), 1, 100);
+        const taken = takenOf(pool, 100, nowMs);
+        nowMs += 500;
+        const retry_after_ms = retry === null || !(retry >= 0) ? null : Math.min(retry, 600_000);
+        const news = { taken, refused, headers: { requests, tokens }, retry_after_ms, exact: true };
+        pool = learn(poolAt(pool, nowMs), { ...news, arrived_ms: nowMs }, nowMs);
+      }
+      expectAlive(pool, nowMs);
+    }),
+    { numRuns: process.env.LONG === "1" ? 5_000 : 300 },
+  );
+});
+
+it("is never closed for good by what was stored, whatever that is", () => {
+  const anyNumber = noise.filter((value) => Number.isFinite(value));
+  fc.assert(
+    fc.property(fc.constantFrom(...LIMITS), fc.array(anyNumber, { minLength: 16 }), (limits, numbers) => {
+      const fresh = newPool(limits, START);
+      let n = 0;
+      const changed = (belief: Pool["requests"]) =>
+        belief === null
+          ? null
+          : (Object.fromEntries(
+              Object.entries(belief).map(([name, value]) => [
+                name,
+                typeof value === "number" && name !== "ceiling_per_second" ? numbers[n++ % 16] : value,
+              ]),
+            ) as Pool["requests"]);
+      const not_before_ms = numbers[15] ?? 0;
+      const stored = { ...fresh, requests: changed(fresh.requests), tokens: changed(fresh.tokens) };
+      const read = withLimits({ ...stored, not_before_ms, heard_ms: START }, limits, START);
+      const pool = poolAt(read, START);
+      expect(poolRoomAtMs(pool, 100, START)).toBeLessThanOrEqual(START + 720_000);
+      expect(poolHasRoom(poolAt(pool, START + 720_000), 100, START + 720_000)).toBe(true);
+    }),
+    { numRuns: process.env.LONG === "1" ? 5_000 : 300 },
+  );
+});
+
+it("lets one call through that nobody has heard of for ten minutes, whatever it believes", () => {
+  const pool = newPool({ requests_per_minute: 60 }, START);
+  const emptied: Pool = { ...pool, requests: { ...(pool.requests as Belief), level: -1e9 } };
+  expect(poolHasRoom(poolAt(emptied, START + 599_000), 1, START + 599_000)).toBe(false);
+  expect(poolRoomAtMs(emptied, 1, START)).toBe(START + 600_000);
+  const later = poolAt(emptied, START + 600_000);
+  expect(poolHasRoom(later, 1, START + 600_000)).toBe(true);
+  expect(poolHasRoom(takeFrom(later, 1, 1), 1, START + 600_000)).toBe(false);
 });
 
 it("bears a clock that is behind the one that wrote it", () => {

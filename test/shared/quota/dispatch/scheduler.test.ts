@@ -17,6 +17,9 @@ function scheduler(
   return made;
 }
 
+/** Calls that run, all of one tenant's. */
+const calls = (...ids: string[]) => new Map(ids.map((id) => [id, "a"]));
+
 let count = 0;
 const job = (deployments: readonly string[], change: Partial<Waiting> = {}): Waiting => ({
   ...{ tenant_id: "a", job_id: `job-${++count}`, priority: "standard", tokens: 10, deployments },
@@ -54,7 +57,7 @@ it("lets no more calls run at the same time than a deployment bears", () => {
   for (let n = 0; n < 5; n++) s.queue.add(job(["one"]));
   // Before anybody has counted what runs, nothing is let go.
   expect(s.decide(NOW, 100).releases).toEqual([]);
-  s.count("one", new Set(), 0, NOW);
+  s.count("one", calls(), 0, NOW);
   const [first] = s.decide(NOW, 100).releases;
   expect(s.queue.size).toBe(3);
   if (first === undefined) throw new Error("nothing was released");
@@ -63,7 +66,7 @@ it("lets no more calls run at the same time than a deployment bears", () => {
 });
 
 describe("of a deployment that bears three calls at a time", () => {
-  const none = new Set<string>();
+  const none = calls();
   function three() {
     const s = scheduler({ one: { concurrency: 3 } });
     for (let n = 0; n < 9; n++) s.queue.add(job(["one"]));
@@ -73,9 +76,9 @@ describe("of a deployment that bears three calls at a time", () => {
 
   it("counts calls that others let go, and those that instances may begin by themselves", () => {
     const s = three();
-    s.count("one", new Set(["another"]), 1, NOW);
+    s.count("one", calls("another"), 1, NOW);
     expect(ids(s, NOW)).toHaveLength(1);
-    s.count("one", new Set(["another"]), 0, NOW + 100);
+    s.count("one", calls("another"), 0, NOW + 100);
     expect(ids(s, NOW + 100)).toHaveLength(1);
     s.uncount("one");
     s.count("one", none, undefined, NOW + 200);
@@ -91,11 +94,11 @@ describe("of a deployment that bears three calls at a time", () => {
     s.count("one", none, 0, NOW + 5_000);
     expect(ids(s, NOW + 5_000)).toEqual([]);
     for (let ms = 10_000; ms < 3_600_000; ms += 60_000) {
-      s.count("one", new Set(running), 0, NOW + ms);
+      s.count("one", calls(...running), 0, NOW + ms);
       expect(ids(s, NOW + ms)).toEqual([]);
     }
     // One of them was lost with its worker, and nobody told.
-    s.count("one", new Set(running.slice(1)), 0, NOW + 3_600_000);
+    s.count("one", calls(...running.slice(1)), 0, NOW + 3_600_000);
     expect(ids(s, NOW + 3_600_000)).toHaveLength(1);
   });
 
@@ -111,15 +114,15 @@ describe("of a deployment that bears three calls at a time", () => {
 
   it("reckons with calls that another let go before it was gone, until they can be on their way no more", () => {
     const s = three();
-    s.count("one", new Set(["a"]), 0, NOW, NOW - 6_000);
+    s.count("one", calls("a"), 0, NOW, NOW - 6_000);
     expect(ids(s, NOW)).toEqual([]);
     // One of them has begun, and another ends.
-    s.count("one", new Set(["a", "b"]), 0, NOW + 1_000, NOW - 6_000);
+    s.count("one", calls("a", "b"), 0, NOW + 1_000, NOW - 6_000);
     expect(ids(s, NOW + 1_000)).toEqual([]);
-    s.count("one", new Set(["b"]), 0, NOW + 2_000, NOW - 6_000);
+    s.count("one", calls("b"), 0, NOW + 2_000, NOW - 6_000);
     const own = ids(s, NOW + 2_000);
     expect(own).toHaveLength(1);
-    s.count("one", new Set(["b", ...own]), 0, NOW + 10_000, NOW - 6_000);
+    s.count("one", calls("b", ...own), 0, NOW + 10_000, NOW - 6_000);
     expect(ids(s, NOW + 10_000)).toHaveLength(1);
   });
 
@@ -129,7 +132,7 @@ describe("of a deployment that bears three calls at a time", () => {
     const [first] = s.decide(NOW, 1).releases;
     if (first === undefined) throw new Error("nothing was released");
     s.heard(news(first, "ok"), NOW + 300);
-    s.count("one", new Set([first.job.job_id]), 0, NOW + 310);
+    s.count("one", calls(first.job.job_id), 0, NOW + 310);
     expect(ids(s, NOW + 310)).toHaveLength(3);
   });
 });
@@ -150,6 +153,68 @@ it("leaves a deployment alone for as long as a refusal asks", () => {
   s.queue.add(first.job);
   expect(s.decide(NOW + 7_000, 100).releases).toEqual([]);
   expect(s.decide(NOW + 7_250, 100).releases).toHaveLength(1);
+});
+
+describe("a tenant among others", () => {
+  /** Runs for so many seconds; `answer` says what becomes of a call. How many calls of each tenant were served. */
+  function run(
+    s: Scheduler,
+    seconds: number,
+    waiting: () => readonly Waiting[],
+    answer: (release: Release) => Partial<CallNews> & { outcome: CallNews["outcome"] },
+  ): Record<string, number> {
+    const served: Record<string, number> = {};
+    for (const each of waiting()) s.queue.add(each);
+    for (let nowMs = NOW; nowMs < NOW + seconds * 1000; nowMs += 50)
+      for (const release of s.decide(nowMs, 100).releases) {
+        const { outcome, ...change } = answer(release);
+        const { tenant_id } = release.job;
+        s.heard(news(release, outcome, { tenant_id, sent_ms: nowMs, latency_ms: 20, ...change }), nowMs);
+        if (outcome === "ok") served[tenant_id] = (served[tenant_id] ?? 0) + 1;
+        else s.queue.add(release.job);
+      }
+    return served;
+  }
+  const many = (tenant_id: string, jobs: number, change: Partial<Waiting> = {}) =>
+    Array.from({ length: jobs }, () => job(["one"], { tenant_id, ...change }));
+
+  it("with a job that is always refused does not keep the others from it", () => {
+    const s = scheduler({ one: { requests_per_minute: 600 } });
+    const [poison] = many("a", 1);
+    const waiting = () => [...(poison === undefined ? [] : [poison]), ...many("b", 200), ...many("c", 200)];
+    const served = run(s, 30, waiting, ({ job: each }) =>
+      each === poison ? { outcome: "refused", retry_after_ms: 20_000 } : { outcome: "ok" },
+    );
+    // Ten a second are allowed, of which the first goes before anything is known.
+    expect((served.b ?? 0) + (served.c ?? 0)).toBeGreaterThan(180);
+  });
+
+  it("whose prompts fail waits by itself", () => {
+    const s = scheduler({ one: { requests_per_minute: 600 } });
+    const waiting = () => [...many("a", 300), ...many("b", 300)];
+    const served = run(s, 30, waiting, ({ job: { tenant_id } }) => ({
+      outcome: tenant_id === "a" ? "failed" : "ok",
+    }));
+    expect(served.b).toBeGreaterThan(250);
+  });
+
+  it("whose calls count no tokens has no more of them than another", () => {
+    const s = scheduler({ one: { requests_per_minute: 120 } });
+    const waiting = () => [...many("a", 120, { tokens: 0 }), ...many("b", 20, { tokens: 1_000 })];
+    const served = run(s, 30, waiting, () => ({ outcome: "ok" }));
+    expect(served.b).toBe(20);
+  });
+
+  it("that hides what its calls use is charged for it once answers tell", () => {
+    const s = scheduler({ one: {} });
+    s.pools.set("one", newPool({ tokens_per_minute: 60_000 }, NOW));
+    const waiting = () => [...many("a", 600, { tokens: 10 }), ...many("b", 600, { tokens: 100 })];
+    const served = run(s, 30, waiting, ({ job: { tenant_id } }) => ({
+      outcome: "ok",
+      used_tokens: tenant_id === "a" ? 1_000 : 100,
+    }));
+    expect((served.b ?? 0) / (served.a ?? 1)).toBeGreaterThan(5);
+  });
 });
 
 describe("a deployment that fails", () => {
@@ -197,7 +262,7 @@ it("gives up jobs in time whose deadline leaves no room for a call", () => {
 
 it("has back what was taken for a call that was not made", () => {
   const s = scheduler({ one: { requests_per_minute: 60, concurrency: 1 } });
-  s.count("one", new Set(), 0, NOW);
+  s.count("one", calls(), 0, NOW);
   for (let n = 0; n < 2; n++) s.queue.add(job(["one"]));
   const [first] = s.decide(NOW, 100).releases;
   if (first === undefined) throw new Error("nothing was released");

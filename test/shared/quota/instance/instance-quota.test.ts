@@ -36,6 +36,7 @@ function instance(name = "one"): InstanceQuota {
   return new InstanceQuota({
     ...{ ...by, ledger, jobs: line, dispatcher, reporter: new Reporter(by) },
     deployment: (wanted) => DEPLOYMENTS.find((each) => each.name === wanted),
+    weightOf: () => 1,
   });
 }
 
@@ -47,11 +48,11 @@ beforeEach(() => {
 
 /** Takes leave for one call, as a worker does; its job's id. */
 async function admit(quota: InstanceQuota, deployment: string): Promise<string | undefined> {
-  const waits = () => quota.waits(deployment, 100) !== undefined;
-  if (waits() && !(await quota.prepare([deployment], 100))) return undefined;
+  const waits = () => quota.waits(deployment, 100, "a") !== undefined;
+  if (waits() && !(await quota.prepare([deployment], 100, "a"))) return undefined;
   if (waits()) return undefined;
   const jobId = `job-${++jobs}`;
-  quota.take(deployment, 100, jobId);
+  quota.take(deployment, 100, jobId, "a");
   return jobId;
 }
 
@@ -86,7 +87,7 @@ it("leaves a pool that others wait for to the dispatcher, and says so", async ()
   await dispatcherLedger.write([{ pool: "small", record, etag: stored.etag }]);
   const other = instance("two");
   expect(await admit(other, "small")).toBeUndefined();
-  expect(other.waits("small", 100)?.cause).toBe("line");
+  expect(other.waits("small", 100, "a")?.cause).toBe("line");
   const before = operations();
   expect(await admit(other, "small")).toBeUndefined();
   expect(operations()).toBe(before);
@@ -95,7 +96,7 @@ it("leaves a pool that others wait for to the dispatcher, and says so", async ()
 const refused = (quota: InstanceQuota, deployment: string, retryAfterMs: number) => {
   const jobId = `job-${++jobs}`;
   return quota.heard({
-    ...{ deployment, jobId, taken: quota.take(deployment, 100, jobId), granted: false },
+    ...{ deployment, jobId, tenantId: "a", taken: quota.take(deployment, 100, jobId, "a"), granted: false },
     ...{ sentMs: clock.now(), latencyMs: 5 },
     outcome: { kind: "rate_limited", cause: "rate", statusCode: 429, message: "too many", retryAfterMs },
   });
@@ -108,9 +109,26 @@ it("costs nothing where there is no limit, until there is a refusal, which it re
   await refused(quota, "free", 2_000);
   expect(store.asked.reports).toBe(1);
   expect(dispatches).toBe(1);
-  expect(quota.waits("free", 100)).toEqual({ cause: "rate_limited", untilMs: clock.now() + 2_000 });
+  expect(quota.waits("free", 100, "a")).toEqual({ cause: "rate_limited", untilMs: clock.now() + 2_000 });
   clock.advance(2_000);
-  expect(quota.waits("free", 100)?.cause).toBe("no_slice");
+  expect(quota.waits("free", 100, "a")?.cause).toBe("no_slice");
+});
+
+it("forgets what it was told while its clock was ahead, once that is put right", async () => {
+  let aheadMs = 7_200_000;
+  class SetClock extends TestClock {
+    override now = () => super.now() + aheadMs;
+    override monotonic = () => super.now();
+  }
+  clock = new SetClock();
+  const quota = instance();
+  for (let n = 0; n < 100; n++) await admit(quota, "small");
+  await refused(quota, "free", 600_000);
+  expect(quota.waits("free", 100, "a")?.cause).toBe("rate_limited");
+  aheadMs = 0;
+  clock.advance(2_000);
+  expect(quota.waits("free", 100, "a")).toBeUndefined();
+  expect(await admit(quota, "small")).toBeDefined();
 });
 
 it("learns nothing by itself: what is believed is the dispatcher's business", async () => {
@@ -128,13 +146,19 @@ it("learns nothing by itself: what is believed is the dispatcher's business", as
 
 it("says why a call must wait", async () => {
   const quota = instance();
-  expect(quota.waits("small", 100)?.cause).toBe("no_slice");
+  expect(quota.waits("small", 100, "a")?.cause).toBe("no_slice");
   for (let n = 0; n < 20; n++) await admit(quota, "small");
-  expect(quota.waits("small", 100)?.cause).toBe("quota");
+  expect(quota.waits("small", 100, "a")?.cause).toBe("quota");
   for (let n = 0; n < 5; n++) {
     const jobId = `job-${++jobs}`;
     await quota.heard({
-      ...{ deployment: "free", jobId, taken: quota.take("free", 100, jobId), granted: true },
+      ...{
+        deployment: "free",
+        jobId,
+        tenantId: "a",
+        taken: quota.take("free", 100, jobId, "a"),
+        granted: true,
+      },
       ...{ sentMs: clock.now(), latencyMs: 5 },
       outcome: {
         ...{ kind: "retry", reason: "http_503", statusCode: 503, message: "down", retryAfterMs: null },
@@ -142,11 +166,11 @@ it("says why a call must wait", async () => {
       },
     });
   }
-  expect(quota.waits("free", 100)?.cause).toBe("deployment_failing");
+  expect(quota.waits("free", 100, "a")?.cause).toBe("deployment_failing");
 });
 
 describe("of a deployment that bears four calls at a time", () => {
-  const stored = (jobId: string) => store.running.set(jobId, "four");
+  const stored = (jobId: string) => store.running.set(jobId, { deployment: "four", tenant_id: "a" });
 
   it("lets no more begin on all instances together, from the moment they are taken", async () => {
     const instances = [instance("one"), instance("two")];
@@ -173,7 +197,7 @@ describe("of a deployment that bears four calls at a time", () => {
       expect(store.running.size).toBeLessThanOrEqual(4);
     }
     expect(store.running.size).toBe(4);
-    expect(instances.map((quota) => quota.waits("four", 100)?.cause)).toContain("concurrency");
+    expect(instances.map((quota) => quota.waits("four", 100, "a")?.cause)).toContain("concurrency");
   });
 
   it("has the place back of a call that was not made, and of one that ended", async () => {
@@ -181,7 +205,7 @@ describe("of a deployment that bears four calls at a time", () => {
     const ids = [await admit(quota, "four"), await admit(quota, "four")];
     expect(ids).not.toContain(undefined);
     while ((await admit(quota, "four")) !== undefined);
-    quota.giveBack("four", { ...quota.take("free", 100, "other"), tokens: 100 }, ids[0] ?? "");
+    quota.giveBack("four", { ...quota.take("free", 100, "other", "a"), tokens: 100 }, ids[0] ?? "");
     expect(await admit(quota, "four")).toBeDefined();
     expect(await admit(quota, "four")).toBeUndefined();
   });

@@ -93,6 +93,34 @@ it("does not let a tenant that was away catch up on what it did not use", () => 
   expect(next.filter((tenant) => tenant === "b").length).toBe(10);
 });
 
+it("shares calls that count nothing as it shares others, and charges what a call turns out to cost", () => {
+  const queue = new FairQueue(() => 1);
+  for (let n = 0; n < 40; n++) queue.add(job({ tokens: 0 }));
+  for (let n = 0; n < 20; n++) queue.add(job({ tenant_id: "b", tokens: 0 }));
+  const served = drain(queue, "d", 40).map(({ tenant_id }) => tenant_id);
+  expect(served.filter((tenant) => tenant === "b")).toHaveLength(20);
+  // What was said to be small was not: its tenant's next turn comes later.
+  const other = new FairQueue(() => 1);
+  for (let n = 0; n < 10; n++) other.add(job({ tokens: 10 }));
+  for (let n = 0; n < 10; n++) other.add(job({ tenant_id: "b", tokens: 10 }));
+  drain(other, "d", 2);
+  other.settle("a", "d", 50);
+  expect(drain(other, "d", 5).map(({ tenant_id }) => tenant_id)).toEqual(["b", "b", "b", "b", "b"]);
+});
+
+it("has a deployment that may be ill tried by the longest waiting job of another tenant, if any waits", () => {
+  const queue = new FairQueue(() => 1);
+  const all = () => true;
+  queue.add(job({ since_ms: NOW }));
+  expect(queue.probe("d", NOW, all, "a")?.tenant_id).toBe("a");
+  queue.add(job({ tenant_id: "b", since_ms: NOW + 2 }));
+  queue.add(job({ tenant_id: "c", since_ms: NOW + 1 }));
+  expect(queue.probe("d", NOW, all, "a")?.tenant_id).toBe("c");
+  expect(queue.probe("d", NOW, (tenant) => tenant !== "c", "a")?.tenant_id).toBe("b");
+  expect(queue.probe("d", NOW, all, undefined)?.tenant_id).toBe("a");
+  expect(queue.probe("e", NOW, all, "a")).toBeUndefined();
+});
+
 it("serves jobs that several deployments can take from any of them, once", () => {
   const queue = new FairQueue(() => 1);
   const both = job({ deployments: ["d", "e"] });
@@ -108,7 +136,7 @@ it("serves jobs that several deployments can take from any of them, once", () =>
 it("shares by weight, to within one job, whatever the sizes", () => {
   const tenant = fc.record({
     weight: fc.constantFrom(1, 2, 5),
-    sizes: fc.array(fc.integer({ min: 1, max: 1_000 }), { minLength: 60, maxLength: 60 }),
+    sizes: fc.array(fc.integer({ min: 0, max: 1_000 }), { minLength: 60, maxLength: 60 }),
   });
   fc.assert(
     fc.property(fc.array(tenant, { minLength: 2, maxLength: 5 }), (tenants) => {
@@ -123,7 +151,7 @@ it("shares by weight, to within one job, whatever the sizes", () => {
         if (next === undefined) throw new Error("jobs are left");
         queue.take(next, "d");
         const n = Number(next.tenant_id);
-        served[n] = (served[n] ?? 0) + next.tokens / (tenants[n]?.weight ?? 1);
+        served[n] = (served[n] ?? 0) + Math.max(1, next.tokens) / (tenants[n]?.weight ?? 1);
         left[n] = (left[n] ?? 0) - 1;
         expect(Math.max(...served) - Math.min(...served)).toBeLessThanOrEqual(2_000);
       }

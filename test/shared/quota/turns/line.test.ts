@@ -45,7 +45,7 @@ class StoredLine implements JobsInLine {
   }
 
   runningOn() {
-    return Promise.resolve(new Set<string>());
+    return Promise.resolve(new Map<string, string>());
   }
 
   dueBefore(deadlineMs: number, limit: number) {

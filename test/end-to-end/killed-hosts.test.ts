@@ -1,0 +1,63 @@
+import { afterAll, describe, expect, it } from "vitest";
+import { chat, Stack } from "./stack.ts";
+
+const KILLS = 25;
+/** Twenty-five in a minute, whoever it hits: a host lives for some five seconds, and starts for one or two of them. */
+const EVERY_MS = 60_000 / KILLS;
+const JOBS = 300;
+const AT_ONCE = 30;
+
+/** What a client does whose connection dies with a host. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (thrown) {
+      if (!(thrown instanceof TypeError)) throw thrown;
+    }
+  }
+}
+
+describe.each([
+  ["two hosts", ["--instances", "2"], undefined],
+  ["two processes of each group", ["--split", "--instances", "2"], "function:run-job"],
+])("workers that die, of %s", { tags: ["long"] }, (_name, layout, group) => {
+  const stack = new Stack({}, layout);
+  afterAll(() => stack.remove());
+
+  it("25 kills in a minute on two hosts fail no job", async () => {
+    await stack.start();
+    const ids: string[] = [];
+    while (ids.length < JOBS) {
+      const page = Array.from({ length: AT_ONCE }, () => stack.submit(chat("[[sim:latency_ms=1500]] Slow")));
+      for (const { json } of await Promise.all(page)) ids.push(json.id);
+    }
+    const hosts = () => {
+      const { host, groups } = stack.processes();
+      return group === undefined ? host : (groups?.[group] ?? []);
+    };
+    const since = new Map<number, number>();
+    let killed = 0;
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        for (const pid of hosts()) if (!since.has(pid)) since.set(pid, performance.now());
+        const [oldest] = hosts().toSorted((a, b) => (since.get(a) ?? 0) - (since.get(b) ?? 0));
+        if (oldest === undefined) return;
+        process.kill(oldest, "SIGKILL");
+        killed++;
+        if (killed < KILLS) return;
+        clearInterval(timer);
+        resolve();
+      }, EVERY_MS);
+    });
+    let lost = 0;
+    for (const id of ids) {
+      const { json } = await patiently(() => stack.ended(id));
+      expect([id, json.status, json.error]).toEqual([id, "completed", null]);
+      const { data } = (await patiently(() => stack.call(`/api/jobs/${id}/audit`))).json;
+      lost += data.filter(({ event }: { event: string }) => event === "attempt_lost").length;
+    }
+    // The kills have met calls, and not only processes.
+    expect(lost).toBeGreaterThan(KILLS);
+  });
+});
