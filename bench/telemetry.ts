@@ -95,7 +95,7 @@ function changesOf(telemetry: Telemetry, n: number): Draft[] {
     },
     {
       ...{ tenantId: "team-a", jobId: `job_${String(n).padStart(32, "0")}`, actor: "team-a/key:1f2e3d4c" },
-      ...{ nowMs: NOW_MS, nudgeGraceMs: 20_000, trace },
+      ...{ nowMs: NOW_MS, nudgeGraceMs: 20_000, trace, retention: { contentDays: 30, auditDays: 0 } },
     },
   );
   const claimed = startAttempt(draftOf(accepted.job), {
