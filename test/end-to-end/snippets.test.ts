@@ -33,11 +33,11 @@ async function run(snippet: string): Promise<{ status: number; body: Record<stri
   }));
 }
 
-describe.each(["README.md", "docs/api.md"])("the commands of %s", (page) => {
+describe.each(["README.md", "docs/api.md", "docs/openai.md"])("the commands of %s", (page) => {
   const snippets = blocks(page, "sh").filter((code) => code.includes("curl "));
 
   it("are requests that the service takes", async () => {
-    expect(snippets.length).toBeGreaterThan(1);
+    expect(snippets.length).toBeGreaterThan(0);
     for (const snippet of snippets) {
       const answers = await run(snippet);
       expect(answers.length).toBe(snippet.match(/^curl /gm)?.length);
@@ -54,6 +54,15 @@ it("the first job of README.md has the id that it says, completes, and has a who
   const [job, trail] = await run(look);
   expect(job?.body).toMatchObject({ id: submitted?.body.id, status: "completed", simulated: true });
   expect(trail?.body.data).toHaveLength(3);
+});
+
+it.each(["README.md", "docs/openai.md"])("the SDK's example in %s prints an answer", async (page) => {
+  const [code = ""] = blocks(page, "js");
+  const program = code.replaceAll(DOCUMENTED_URL, stack.url);
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", program], {
+    cwd: root,
+  });
+  expect(stdout.trim()).not.toBe("");
 });
 
 it("the held submit of docs/api.md is answered with the job's response", async () => {
