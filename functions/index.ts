@@ -80,8 +80,9 @@ registerRoutes({
   ...service,
   authenticator: createAuthenticator({
     ...service,
-    // Who calls is known by the file alone: an operator is let in while the store is away.
+    // Who calls is known by the file alone.
     fresh: tenants.fresh,
+    freshForTenants: service.fresh,
     entra: settings.entra,
   }),
   throttle: createThrottle({

@@ -56,6 +56,8 @@ export function strictUtf8Text(bytes: Uint8Array): string | undefined {
 export interface ExchangeOptions {
   readonly signal?: AbortSignal | undefined;
   readonly limitOf?: (status: number) => BodyLimit;
+  /** Called with each part of the body as it comes. */
+  readonly onData?: ((chunk: Buffer, status: number, headers: IncomingHttpHeaders) => void) | undefined;
   /** Called when the request is about to be written: until then nothing of it has left. */
   readonly onSend?: () => void;
 }
@@ -69,10 +71,10 @@ export interface ExchangeOptions {
 export function exchange(
   dispatcher: Dispatcher,
   request: Dispatcher.DispatchOptions,
-  { signal, limitOf = () => NO_LIMIT, onSend }: ExchangeOptions = {},
+  { signal, limitOf = () => NO_LIMIT, onSend, onData }: ExchangeOptions = {},
 ): Promise<WholeAnswer> {
   return new Promise((resolve, reject) => {
-    const handler = new Exchange(resolve, reject, limitOf, signal, onSend);
+    const handler = new Exchange(resolve, reject, limitOf, signal, onSend, onData);
     if (!handler.isOver) dispatcher.dispatch(request, handler);
   });
 }
@@ -86,6 +88,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #limitOf: (status: number) => BodyLimit;
   readonly #signal: AbortSignal | undefined;
   readonly #onSend: (() => void) | undefined;
+  readonly #onData: ExchangeOptions["onData"];
   readonly #onAbort = () => this.#fail(reasonOf(this.#signal));
   #controller: Dispatcher.DispatchController | undefined;
   #failure: Error | undefined;
@@ -102,12 +105,14 @@ class Exchange implements Dispatcher.DispatchHandler {
     limitOf: (status: number) => BodyLimit,
     signal: AbortSignal | undefined,
     onSend: (() => void) | undefined,
+    onData: ExchangeOptions["onData"],
   ) {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#limitOf = limitOf;
     this.#signal = signal;
     this.#onSend = onSend;
+    this.#onData = onData;
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener("abort", this.#onAbort);
   }
@@ -129,7 +134,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     const room = this.#limit.bytes - this.#bytes;
     this.#bytes += chunk.byteLength;
     this.#chunks.push(chunk.byteLength > room ? chunk.subarray(0, room) : chunk);
-    if (chunk.byteLength <= room) return;
+    if (chunk.byteLength <= room) {
+      this.#onData?.(chunk, this.#status, this.#headers);
+      return;
+    }
     const tooLarge = new BodyTooLarge(this.#limit.bytes);
     if (this.#limit.tooLong === "cut") this.#complete();
     this.#fail(tooLarge); // ends the connection

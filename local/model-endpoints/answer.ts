@@ -1,6 +1,7 @@
 import { ApiError } from "./api-error.ts";
 import { chatAnswer } from "./chat-answer.ts";
 import { readChatRequest } from "./chat-request.ts";
+import { chatEvents } from "./chat-stream.ts";
 import { draftAnswer } from "./draft.ts";
 import { embeddingsAnswer, readEmbeddingsRequest } from "./embeddings.ts";
 import type { Json } from "./fields.ts";
@@ -23,6 +24,8 @@ export interface AnswerInput {
 export interface Reply {
   readonly status: number;
   readonly body: string;
+  /** The same as server-sent events, where a stream is asked for. */
+  readonly events?: readonly string[];
   readonly inputTokens: number;
   readonly outputTokens: number;
   /** Latency before scaling. */
@@ -66,7 +69,8 @@ export function answerTo(input: AnswerInput): Reply {
   );
   const answer = chatAnswer(lab, model, ask, drafts, createdSeconds, random);
   const outputTokens = drafts.reduce((sum, draft) => sum + draft.reasoningTokens + draft.textTokens, 0);
-  return reply(answer, ask.inputTokens, outputTokens, model, random);
+  const whole = reply(answer, ask.inputTokens, outputTokens, model, random);
+  return body.stream === true ? { ...whole, events: chatEvents(lab, answer, body.stream_options) } : whole;
 }
 
 function reply(

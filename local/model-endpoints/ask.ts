@@ -58,7 +58,7 @@ export function checkSampling(body: Json, model: ModelProfile): void {
   }
 }
 
-/** Streaming is refused by Switchyard itself, so these endpoints do not speak it. */
+/** Only chat completions stream here. */
 export function refuseStream(body: Json): void {
   if (body.stream === true) throw unsupported("stream");
 }

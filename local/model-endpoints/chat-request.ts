@@ -7,7 +7,6 @@ import {
   checkSampling,
   EFFORTS,
   formatOf,
-  refuseStream,
   type Tool,
   type ToolChoice,
 } from "./ask.ts";
@@ -22,7 +21,6 @@ const MAX_STOPS = 4;
 
 /** @throws ApiError 400 */
 export function readChatRequest(body: Json, model: ModelProfile): Ask {
-  refuseStream(body);
   const messages = readMessages(body, model);
   checkSampling(body, model);
   const format = formatOf(body.response_format, "response_format", model);

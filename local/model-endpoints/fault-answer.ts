@@ -15,6 +15,7 @@ const PAGE =
 export function statusOfFault(fault: Fault, reply: Reply): number | null {
   if (fault.kind === "hang" || fault.kind === "reset") return null;
   if (fault.kind === "status" || fault.kind === "html") return fault.status;
+  if (fault.kind === "stream_error" && reply.events === undefined) return 500;
   return fault.kind === "latency" ? reply.status : 200;
 }
 
@@ -44,7 +45,14 @@ export async function sendFault(
 ): Promise<void> {
   switch (fault.kind) {
     case "latency":
-      send(res, reply.status, headers, reply.body);
+      await sendReply(res, reply, headers);
+      return;
+    case "stream_error":
+      if (reply.events === undefined) send(res, 500, headers, errorOfStatus(500, model, 0).body);
+      else {
+        await sendEvents(res, headers, halfOf(reply.events));
+        res.end(`data: ${errorOfStatus(500, model, 0).body}\n\n`);
+      }
       return;
     case "status": {
       const retryAfterMs = fault.retryAfterMs ?? (fault.status === 429 ? DEFAULT_RETRY_AFTER_MS : undefined);
@@ -76,7 +84,43 @@ export async function sendFault(
   }
 }
 
+/** @param pause between two events of a stream */
+export async function sendReply(
+  res: ServerResponse,
+  reply: Reply,
+  headers: Headers,
+  pause: () => Promise<unknown> = async () => undefined,
+): Promise<void> {
+  if (reply.events === undefined) return send(res, reply.status, headers, reply.body);
+  await sendEvents(res, headers, reply.events, pause);
+  res.end();
+}
+
+const halfOf = (events: readonly string[]) => events.slice(0, Math.ceil(events.length / 2));
+
+async function sendEvents(
+  res: ServerResponse,
+  headers: Headers,
+  events: readonly string[],
+  pause: () => Promise<unknown> = async () => undefined,
+): Promise<void> {
+  res.writeHead(200, { ...headers, "content-type": "text/event-stream; charset=utf-8" });
+  for (const event of events) {
+    if (res.destroyed) return;
+    await new Promise<void>((resolve) => {
+      res.once("close", resolve);
+      res.write(event, () => resolve());
+    });
+    await pause();
+  }
+}
+
 async function sendHalf(res: ServerResponse, reply: Reply, headers: Headers): Promise<void> {
+  if (reply.events !== undefined) {
+    await sendEvents(res, headers, halfOf(reply.events));
+    res.socket?.destroy();
+    return;
+  }
   const bytes = Buffer.from(reply.body);
   res.writeHead(200, { ...headers, "content-type": "application/json", "content-length": bytes.length });
   await new Promise<void>((resolve) => {

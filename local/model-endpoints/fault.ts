@@ -10,6 +10,7 @@ export const FAULT_KINDS = [
   "html", // a page of HTML instead
   "empty", // no body
   "broken_json", // JSON that stops in the middle, in a complete HTTP answer
+  "stream_error", // half of a stream, then an error in it; an error of status 500 where nothing is streamed
   "huge", // a valid answer of that many bytes
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];

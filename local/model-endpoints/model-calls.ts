@@ -6,7 +6,7 @@ import { ApiError, invalid, promptFiltered, rateLimited, unknownModel } from "./
 import type { CallRecord, Calls } from "./calls.ts";
 import { directivesIn } from "./directives.ts";
 import { type Fault, FaultRuleInvalid, matches, strikes } from "./fault.ts";
-import { retryHeaders, send, sendFault, statusOfFault } from "./fault-answer.ts";
+import { retryHeaders, sendFault, sendReply, statusOfFault } from "./fault-answer.ts";
 import type { FaultRules } from "./fault-rules.ts";
 import { isObject, type Json } from "./fields.ts";
 import type { LimitOrder } from "./limit-order.ts";
@@ -42,7 +42,15 @@ interface Call {
 /** Nginx's number for a caller that went away. */
 const CLIENT_GONE = 499;
 /** Faults that lose an answer which the model gave all the same. */
-const BILLED_FAULTS: ReadonlySet<Fault["kind"]> = new Set(["latency", "half", "broken_json", "empty"]);
+const BILLED_FAULTS: ReadonlySet<Fault["kind"]> = new Set([
+  "latency",
+  "half",
+  "broken_json",
+  "empty",
+  "stream_error",
+]);
+/** Of the time that an answer takes: until the first event of a stream. */
+const FIRST_EVENT_SHARE = 1 / 3;
 /** Longest value of a label that is kept. */
 const MAX_LABEL_CHARS = 256;
 
@@ -214,11 +222,18 @@ export class ModelCalls {
     } else await calls.record({ ...record, ...outcome });
 
     if (fault !== undefined) await sendFault(res, fault, reply, call.modelName ?? "", headers);
-    else send(res, reply.status, headers, reply.body);
+    else await sendReply(res, reply, headers, () => this.#pause(reply, res));
+  }
+
+  /** Between two events of a stream: its first comes after a third of the time that the answer takes. */
+  async #pause({ events = [], latencyMs }: Reply, res: ServerResponse): Promise<void> {
+    const ms = ((latencyMs * this.#deps.latencyScale) / events.length) * (1 - FIRST_EVENT_SHARE);
+    if (ms > 0) await wait(ms, this.#deps.clock, res);
   }
 
   #delayMs(reply: Reply, fault: Fault | undefined): number {
-    if (fault === undefined) return reply.latencyMs * this.#deps.latencyScale;
+    const share = reply.events === undefined ? 1 : FIRST_EVENT_SHARE;
+    if (fault === undefined) return reply.latencyMs * this.#deps.latencyScale * share;
     return fault.latencyMs ?? (fault.kind === "hang" ? Number.POSITIVE_INFINITY : 0);
   }
 }

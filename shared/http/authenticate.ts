@@ -26,6 +26,11 @@ export interface Authenticator {
 export interface AuthenticatorDeps {
   /** Resolves once `tenants` is of now: a key that was taken out must not come in. @throws StoreUnavailable */
   readonly fresh: () => Promise<void>;
+  /**
+   * The same of all that operators have set, for a tenant's request: operators are let in while the store is away.
+   * @throws StoreUnavailable
+   */
+  readonly freshForTenants?: () => Promise<void>;
   readonly tenants: () => Tenants;
   /** Undefined: API keys only. */
   readonly entra: EntraSettings | undefined;
@@ -48,11 +53,12 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     async authenticate(headers) {
       const credential = credentialOf(headers);
       await deps.fresh();
-      if (verify !== undefined && JWT.test(credential)) {
-        return callerOfToken(deps.tenants(), await verify(credential));
-      }
-      const caller = callerOfKey(deps.tenants(), credential);
+      const isToken = verify !== undefined && JWT.test(credential);
+      const caller = isToken
+        ? callerOfToken(deps.tenants(), await verify(credential))
+        : callerOfKey(deps.tenants(), credential);
       if (caller === undefined) throw invalid("The key is not known.");
+      if (caller.kind === "tenant") await deps.freshForTenants?.();
       return caller;
     },
   };

@@ -76,6 +76,8 @@ export function afterCall(job: InProgress, call: EndedCall, c: Circumstances): P
       return rejected(job, call, c, outcome);
     case "too_large":
       return failed(job, call, c, "response_too_large", `The answer is over ${outcome.bytes} bytes.`);
+    case "broken_off":
+      return failed(job, call, c, "answer_broken_off", outcome.message);
     case "turned_away":
       return tryAnother(job, call, c, outcome);
     case "retry":

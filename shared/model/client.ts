@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import {
   type BodyLimit,
   BodyTooLarge,
+  type ExchangeOptions,
   exchange,
   strictUtf8Text,
   utf8Text,
@@ -16,8 +17,8 @@ import type { Deployment } from "./catalogue.ts";
 import { Connections } from "./connections.ts";
 import { decodedBody } from "./decoded-body.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { isDoubtful, isForOperators, type Outcome, type Retry } from "./outcome.ts";
-import type { Pending } from "./protocol/protocol.ts";
+import { type BrokenOff, isDoubtful, isForOperators, type Outcome, type Retry } from "./outcome.ts";
+import type { AnswerEvent, AnswerStream, Pending } from "./protocol/protocol.ts";
 import { protocolOf } from "./protocol/protocols.ts";
 import { unquoted } from "./unquoted.ts";
 
@@ -32,6 +33,8 @@ export interface ModelCall {
   readonly attempt: number;
   /** Aborts with the reason in words. */
   readonly signal: AbortSignal;
+  /** The answer is streamed, and each event goes here as it comes; absent: it comes whole. */
+  readonly passOn?: ((event: AnswerEvent) => void) | undefined;
 }
 
 export interface ModelClient {
@@ -96,6 +99,9 @@ class Conversation {
   readonly #deps: ModelClientDeps & { readonly dispatcher: Dispatcher; readonly signal: AbortSignal };
   /** Something of the request may have reached the lab. */
   isSent = false;
+  /** Something of the answer was passed on. */
+  isShown = false;
+  #stream: AnswerStream | undefined;
   #credential: string | null = null;
 
   constructor(call: ModelCall, deps: ModelClientDeps & { dispatcher: Dispatcher; signal: AbortSignal }) {
@@ -146,8 +152,10 @@ class Conversation {
         onSend: () => {
           this.isSent = true;
         },
+        onData: this.#call.passOn && this.#passingOn(this.#call.passOn, callId),
       },
     );
+    if (this.#stream !== undefined && !isForeign(answer, callId)) return this.#streamed(this.#stream, answer);
     const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);
     const { status } = answer;
     if (isForeign(answer, callId)) return foreign(status);
@@ -167,6 +175,36 @@ class Conversation {
     return meaning.kind === "pending"
       ? meaning
       : { ...meaning, answeredMs: nowMs, responseSha256: sha256Hex(bytes) };
+  }
+
+  #passingOn(passOn: (event: AnswerEvent) => void, callId: string): ExchangeOptions["onData"] {
+    const decoder = new TextDecoder();
+    return (chunk, status, headers) => {
+      const isStream = String(headers["content-type"]).startsWith("text/event-stream");
+      if (!isThrough(status) || !isStream || isForeign({ headers }, callId)) return;
+      this.#stream ??= this.#protocol.readStream();
+      for (const event of this.#stream.take(decoder.decode(chunk, { stream: true }))) {
+        this.isShown = true;
+        passOn({ ...event, data: this.withoutCredential(event.data) });
+      }
+    };
+  }
+
+  /** What was streamed is judged, hashed and kept as if it had come whole. */
+  #streamed(stream: AnswerStream, answer: WholeAnswer): Outcome {
+    const answeredMs = this.#deps.clock.now();
+    const whole = stream.whole();
+    if (whole === undefined) return { ...brokenOff("the stream ended before its answer", this), answeredMs };
+    const body = this.withoutCredential(whole);
+    const meaning = this.#protocol.outcomeOf(
+      { status: answer.status, headers: { get: (name) => headerOf(answer, name) }, body },
+      { endpoint: this.#call.endpoint, nowMs: answeredMs },
+    );
+    const known = { answeredMs, responseSha256: sha256Hex(body) };
+    if (meaning.kind === "completed") return { ...meaning, ...known };
+    if (this.isShown || meaning.kind === "pending")
+      return { ...brokenOff("message" in meaning ? meaning.message : meaning.kind, this), ...known };
+    return { ...meaning, ...known };
   }
 
   /** What comes back is shown to the tenant, and some servers repeat the operator's key in it. */
@@ -197,6 +235,13 @@ class Conversation {
   }
 }
 
+/** Another deployment may still be asked only where nothing was passed on. */
+function brokenOff(message: string, { isShown }: { readonly isShown: boolean }): BrokenOff | Retry {
+  if (isShown) return { kind: "broken_off", statusCode: null, message };
+  const fault = { reason: "broken_stream", statusCode: null, retryAfterMs: null, usage: null } as const;
+  return { kind: "retry", message, billed: "maybe", ...fault };
+}
+
 /** An answer cannot be kept byte for byte as a text that it is not. */
 const noText = (statusCode: number): Retry => ({
   ...{ kind: "retry", reason: "invalid_response", statusCode, message: "the answer is no UTF-8" },
@@ -223,7 +268,7 @@ function faultOfFetch(fetched: Outcome | Pending): Retry | undefined {
 const LEAST_SECRET_CHARS = 6;
 
 /** It names another request than ours: a proxy has mixed up two, or gives late what somebody else asked for. */
-function isForeign(answer: WholeAnswer, callId: string): boolean {
+function isForeign(answer: Pick<WholeAnswer, "headers">, callId: string): boolean {
   const named = headerOf(answer, CALL_ID) ?? callId;
   return named.split(",").some((each) => each.trim().toLowerCase() !== callId);
 }
@@ -264,7 +309,7 @@ function targetOf(baseUrl: string, path: string): { origin: string; path: string
   return { origin, path: pathname.replace(/\/+$/, "") + path };
 }
 
-function headerOf({ headers }: WholeAnswer, name: string): string | null {
+function headerOf({ headers }: Pick<WholeAnswer, "headers">, name: string): string | null {
   const value = headers[name];
   return Array.isArray(value) ? value.join(", ") : (value ?? null);
 }
@@ -297,12 +342,18 @@ function failureOf(
   conversation: Conversation,
   timeoutSeconds: number,
 ): Outcome {
-  const { isSent } = conversation;
+  const { isSent, isShown } = conversation;
   if (thrown instanceof BodyTooLarge) return { kind: "too_large", bytes: thrown.limitBytes };
   const billed = isSent ? "maybe" : "no";
   if (signal.aborted && signal.reason !== CALL_TIMEOUT)
     return { kind: "aborted", reason: String(signal.reason), billed };
   const isLate = signal.aborted;
+  if (isShown)
+    return {
+      kind: "broken_off",
+      statusCode: null,
+      message: isLate ? CALL_TIMEOUT : conversation.withoutCredential(causeOf(thrown)),
+    };
   return {
     kind: "retry",
     reason: isLate ? CALL_TIMEOUT : "network",

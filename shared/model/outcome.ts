@@ -4,7 +4,16 @@ import type { Usage } from "./usage.ts";
 import type { Illness } from "./wait-cause.ts";
 
 /** How a call ended, as far as the job is concerned. docs/answers.md has the table for users. */
-export type Outcome = (Completed | Rejected | TurnedAway | Retry | RateLimited | TooLarge | Aborted) & {
+export type Outcome = (
+  | Completed
+  | Rejected
+  | TurnedAway
+  | Retry
+  | RateLimited
+  | TooLarge
+  | BrokenOff
+  | Aborted
+) & {
   /** What the answer says of the deployment's quota; absent where there was none. */
   readonly quota?: QuotaHeaders;
   /** When the answer was there, Unix ms; absent: none came. */
@@ -35,6 +44,7 @@ export function isForOperators(outcome: Outcome): boolean {
 /** Whether the connection of such a call may yet bring what belongs to it: nothing else is to go over it. */
 export function isDoubtful(outcome: Outcome): boolean {
   if (outcome.kind === "retry" || outcome.kind === "too_large" || outcome.kind === "aborted") return true;
+  if (outcome.kind === "broken_off") return true;
   return outcome.statusCode === 408 || outcome.statusCode >= 500;
 }
 
@@ -122,6 +132,13 @@ export interface TooLarge {
   readonly bytes: number;
 }
 
+/** A stream ended before its answer did, and its beginning had been passed on: no other answer can follow it. */
+export interface BrokenOff {
+  readonly kind: "broken_off";
+  readonly statusCode: null;
+  readonly message: string;
+}
+
 export interface Aborted {
   readonly kind: "aborted";
   readonly reason: string;
@@ -141,6 +158,7 @@ export function billedOf(outcome: Outcome): Billed {
       return "no";
     case "completed":
     case "too_large":
+    case "broken_off":
       return "maybe";
   }
 }

@@ -9,8 +9,10 @@ const QUOTED = "[…]";
  * nobody. Each character of the request is looked at once, for it may be megabytes.
  * @param body the request as it was sent, JSON
  */
-export function unquoted(words: string, body: string): string {
-  const values = valuesOf(JSON.parse(body));
+export function unquoted(said: string, body: string): string {
+  // However labs break lines.
+  const words = spaced(said);
+  const values = valuesOf(JSON.parse(body)).map(spaced);
   const quoted = new Uint8Array(words.length);
   markPieces(quoted, words, values.join("\n"));
   for (const value of new Set(values))
@@ -23,6 +25,8 @@ export function unquoted(words: string, body: string): string {
     else if (quoted[at - 1] !== 1) told += QUOTED;
   return told;
 }
+
+const spaced = (text: string) => text.replace(/\s+/g, " ");
 
 /** Marks every piece of the words that is in the text too. */
 function markPieces(quoted: Uint8Array, words: string, text: string): void {

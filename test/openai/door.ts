@@ -21,7 +21,7 @@ export class Door {
     this.stack = new Stack({ MODELS_FILE, DRAIN_SECONDS: "1", ...environment }, args);
   }
 
-  /** @param told deployments whose model has their own name, and what they answer; `route` is a route over some of all */
+  /** @param told deployments whose model has their own name, and what they answer; `told` is a route over them all */
   async start(
     told: Readonly<Record<string, readonly Step[]>> = {},
     more: { readonly [name: string]: object } = {},
@@ -44,6 +44,8 @@ export class Door {
         ...more[name],
       });
     }
+    const targets = Object.keys(told).map((deployment) => ({ deployment }));
+    if (targets.length > 0) catalogue.routes.push({ model: "told", strategy: "ordered", targets });
     writeFileSync(path.join(this.#folder, "models.json"), JSON.stringify(catalogue));
     await this.stack.start();
   }

@@ -1,15 +1,16 @@
 import { jobNotFound } from "../../job/ending/cancel.ts";
 import { type HeldCallDeps, holdCall } from "../../job/intake/held-call.ts";
-import { isEnded } from "../../job/job.ts";
+import { isEnded, type Job } from "../../job/job.ts";
 import type { EndedJob } from "../../job/running-jobs.ts";
 import type { JobKey } from "../../store.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
 import { type Answer, jsonText } from "../answer.ts";
 import { inBase64 } from "./embeddings.ts";
 import { errorAnswer } from "./envelope.ts";
-import { EVENT_STREAM, eventsOf } from "./events.ts";
+import { DONE, EVENT_STREAM, eventOf, eventsOf } from "./events.ts";
 import { failureOf } from "./failure.ts";
 import { headersOf } from "./headers.ts";
+import type { LiveStream } from "./live-stream.ts";
 
 /** How a client wants the answer of its call. */
 export interface Wanted {
@@ -31,9 +32,111 @@ export async function answerWhenEnded(
   job: JobKey,
   wanted: Wanted,
 ): Promise<Answer<200 | 303>> {
+  return answerOf(await endOf(deps, tenant, job), wanted);
+}
+
+/** The job as it ended, or as it is after as long as a connection is held. */
+async function endOf(deps: HeldCallDeps, tenant: Tenant, job: JobKey): Promise<EndedJob> {
   const { found } = await holdCall(deps, tenant, job, MAX_HOLD_SECONDS);
   if (found === undefined) throw jobNotFound(job);
-  return answerOf(found, wanted);
+  return found;
+}
+
+/** Between two bytes that keep a connection open. */
+const BLANK_EVERY_MS = 15_000;
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+
+/** A job that runs in the invocation of its client's request, which has to last as long as it runs. */
+export interface Running {
+  readonly job: Job;
+  /** Resolves when nothing of it is left to do here. */
+  readonly over: Promise<void>;
+  /** Where its answer comes in as it is made; undefined: the client wants it whole. */
+  readonly stream: LiveStream | undefined;
+}
+
+/**
+ * The same for a job that runs here. A stream begins with its first event, any other answer after 200 s, with a blank
+ * now and then. What fails from then on can no longer say so by its status: in a stream an error comes; any other
+ * connection breaks, and the client's retry joins the job that has ended.
+ */
+export async function answerWhenRun(
+  deps: HeldCallDeps,
+  tenant: Tenant,
+  { job, over, stream }: Running,
+  wanted: Wanted,
+): Promise<Answer<200 | 303>> {
+  const ended = endOf(deps, tenant, job);
+  ended.catch(() => undefined); // it is told to whoever awaits it
+  const isOver = over.then(() => true);
+  const hasBegun = stream?.first.then(() => true) ?? new Promise<never>(() => undefined);
+  await Promise.race([hasBegun, isOver, ended]);
+  if (stream?.isShown !== true) {
+    const end = await ended;
+    if (isEnded(end.job.value)) await over;
+    if (isEnded(end.job.value) || (await Promise.race([isOver, false]))) return answerOf(end, wanted);
+  }
+  const final = async () => {
+    await over;
+    let end = await ended;
+    while (!isEnded(end.job.value) && stream?.isShown !== true) end = await endOf(deps, tenant, job);
+    return end;
+  };
+  const headers = { ...headersOf(job), ...(wanted.stream ? EVENT_STREAM : JSON_TYPE) };
+  const body = wanted.stream
+    ? eventsUntil(deps, stream, final(), wanted)
+    : blanksUntil(deps, final(), wanted);
+  return { status: 200, headers, body };
+}
+
+const JSON_TYPE = { "content-type": "application/json" } as const;
+
+async function* blanksUntil(
+  { clock }: Pick<HeldCallDeps, "clock">,
+  final: Promise<EndedJob>,
+  wanted: Wanted,
+): AsyncGenerator<Uint8Array> {
+  for (let end: EndedJob | undefined; end === undefined; end = await within(clock, final)) yield bytesOf(" ");
+  const { status, body } = answerOf(await final, wanted);
+  if (status !== 200 || typeof body !== "string")
+    throw new Error("a call that had begun to answer has failed");
+  yield bytesOf(body);
+}
+
+/** Undefined: not within the time that a connection may be silent. */
+async function within<T>(clock: HeldCallDeps["clock"], promise: Promise<T>): Promise<T | undefined> {
+  let cancel: () => void = () => undefined;
+  const pause = new Promise<undefined>((resolve) => {
+    cancel = clock.after(BLANK_EVERY_MS, () => resolve(undefined));
+  });
+  return Promise.race([promise, pause]).finally(cancel);
+}
+
+async function* eventsUntil(
+  { clock }: Pick<HeldCallDeps, "clock">,
+  stream: LiveStream | undefined,
+  final: Promise<EndedJob>,
+  wanted: Wanted,
+): AsyncGenerator<Uint8Array> {
+  const isFinal = final.then(() => "final" as const);
+  for (let state: string | undefined = ""; state !== "final"; ) {
+    const next = stream === undefined ? isFinal : Promise.race([stream.next(), isFinal]);
+    state = await within(clock, next);
+    if (state === undefined) yield bytesOf(": keep-alive\n\n");
+    const events = (stream?.take() ?? []).filter(({ isUsage }) => wanted.includeUsage || !isUsage);
+    if (events.length > 0) yield bytesOf(events.map(({ data }) => `data: ${data}\n\n`).join(""));
+  }
+  yield bytesOf(lastOf(await final, stream?.isShown === true, wanted));
+}
+
+/** What ends a stream. A client that hears an error knows it by its `error`; none is told that it is over. */
+function lastOf({ job: { value: job }, response }: EndedJob, isShown: boolean, wanted: Wanted): string {
+  if (job.status === "completed" && response !== undefined)
+    return isShown ? DONE : eventsOf(response.body, wanted);
+  const { message, type, code } = isEnded(job)
+    ? failureOf(job, response)
+    : { message: "The answer broke off.", type: "server_error", code: "answer_broken_off" };
+  return eventOf({ error: { message, type, param: null, code } });
 }
 
 /** @returns a failure's own status too, which the contract has among the errors */

@@ -3,22 +3,29 @@ import { z } from "zod";
 import { accept, type IntakeDeps, type Submit } from "../../job/intake/intake.ts";
 import { coalesceOf, joinRepeated } from "../../job/intake/join.ts";
 import { timeFaults } from "../../job/intake/times.ts";
-import type { Endpoint } from "../../job/job.ts";
+import type { Endpoint, Job } from "../../job/job.ts";
+import { startHere } from "../../job/run/run.ts";
+import type { RunDeps } from "../../job/run/run-deps.ts";
 import { MAX_MODEL_NAME_CHARS, MAX_REQUEST_BYTES } from "../../limits.ts";
 import { sha256Hex } from "../../sha256.ts";
+import type { Stored } from "../../store.ts";
 import { flag, text } from "../api/fields.ts";
 import { jobInPath, named } from "../api/parameters.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
 import { type AnswerSpec, type Route, route } from "../route.ts";
 import type { Throttle } from "../throttle.ts";
-import { answerWhenEnded, type Wanted } from "./answer.ts";
+import { answerWhenEnded, answerWhenRun, type Wanted } from "./answer.ts";
 import { ANSWER_HEADERS, callHeaders } from "./headers.ts";
+import { LiveStream } from "./live-stream.ts";
 import { atPaths } from "./paths.ts";
 
 export interface CallDeps {
   readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
   readonly throttle: Throttle;
+  readonly run: Omit<RunDeps, "log">;
+  /** Runs what goes on in this process. */
+  readonly invocation: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 const model = z
@@ -106,9 +113,31 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
         traceparent: headers.traceparent,
         ...timesOf(headers, deps.intake),
       };
-      const job = repeated ?? (await accept(intake, submit, by));
-      return answerWhenEnded(intake, by.tenant, job.value, wanted(body));
+      if (repeated !== undefined) return answerWhenEnded(intake, by.tenant, repeated.value, wanted(body));
+      const how = wanted(body);
+      const stream = how.stream ? new LiveStream() : undefined;
+      const run = { ...deps.run, log: visit.log, ...(stream === undefined ? {} : { passOn: stream }) };
+      const { job, over } = await within(deps.invocation, () =>
+        accept({ ...intake, startHere: (accepted) => startHere(run, accepted) }, submit, by),
+      );
+      return answerWhenRun(intake, by.tenant, { job: job.value, over, stream }, how);
     },
+  });
+}
+
+/** Takes a job in, and runs on what it has begun, in one invocation. @returns `over` when all of that is done */
+function within(
+  invocation: CallDeps["invocation"],
+  take: () => ReturnType<typeof accept>,
+): Promise<{ job: Stored<Job>; over: Promise<void> }> {
+  return new Promise((resolve, reject) => {
+    const over: Promise<void> = invocation(async () => {
+      const { job, run } = await take();
+      // Nobody asks for `over` before this is answered.
+      resolve({ job, over: Promise.resolve().then(() => over) });
+      await run;
+    });
+    over.catch(reject);
   });
 }
 

@@ -23,8 +23,8 @@ export interface Submission {
   readonly coalesce?: string;
 }
 
-export interface Accepted {
-  readonly job: Queued;
+export interface Accepted<J extends Job = Job> {
+  readonly job: J;
   readonly request: StoredRequest;
   readonly records: readonly AuditRecord[];
 }
@@ -77,7 +77,7 @@ export function keptUntil(
 
 const secondsOf = (ms: number) => Math.floor(ms / 1000);
 
-export function acceptJob(submission: Submission, by: AcceptedBy): Accepted {
+export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queued> {
   const { nowMs } = by;
   const { maxCost } = submission;
   const reasons = [

@@ -11,7 +11,7 @@ import type { EndedJob } from "../running-jobs.ts";
 import type { Submission } from "./accept.ts";
 import { modelRefusal } from "./admission.ts";
 import { type Awaited, type HeldCallDeps, holdCall } from "./held-call.ts";
-import { type SubmitDeps, submitJob, submittedBefore } from "./submit.ts";
+import { type SubmitDeps, type Submitted, submitJob, submittedBefore } from "./submit.ts";
 import { defaultDeadlineMs } from "./times.ts";
 
 /** A submit as a door has parsed it; every door means the same by it. */
@@ -35,6 +35,9 @@ export interface IntakeDeps extends SubmitDeps, HeldCallDeps {
   readonly settings: Pick<Settings, "defaultDeadlineSeconds" | "maxDeadlineSeconds">;
 }
 
+/** A job that was taken in, and what goes on here where it was started here. */
+export type Taken = Pick<Submitted, "job" | "run">;
+
 /**
  * Takes a job in, and waits up to `waitSeconds` for its end; whatever goes wrong with the waiting, the job was accepted.
  * @throws as `accept`
@@ -52,10 +55,10 @@ export function takeIn(
 async function waitedFor(
   deps: IntakeDeps,
   tenant: Tenant,
-  job: Promise<Stored<Job>>,
+  accepting: Promise<Taken>,
   waitSeconds: number,
 ): Promise<Awaited<EndedJob>> {
-  return waitFor(deps, tenant, await job, waitSeconds);
+  return waitFor(deps, tenant, (await accepting).job, waitSeconds);
 }
 
 /**
@@ -64,30 +67,26 @@ async function waitedFor(
  *   capability_not_supported, idempotency_key_reused, budget_exceeded, and the door's own refusal
  * @throws StoreUnavailable
  */
-export function accept(deps: IntakeDeps, { body, ...submit }: Submit, by: SubmittedBy): Promise<Stored<Job>> {
+export function accept(deps: IntakeDeps, { body, ...submit }: Submit, by: SubmittedBy): Promise<Taken> {
   refuseStoredSize(submit.bodyText);
   const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), by.tenant, { ...submit, body });
   // From here on nothing holds what the body was parsed into: it may be much larger, and the store may take its time.
   return accepted(deps, { ...submit, refusal }, by);
 }
 
-async function accepted(
-  deps: IntakeDeps,
-  submit: Omit<Submit, "body">,
-  by: SubmittedBy,
-): Promise<Stored<Job>> {
+async function accepted(deps: IntakeDeps, submit: Omit<Submit, "body">, by: SubmittedBy): Promise<Taken> {
   const { tenant, actor } = by;
   const { refusal } = submit;
   if (refusal !== undefined) {
     // What was accepted once stays so: its time may be over by now, or its model gone.
     const before = await submittedBefore(deps.store, tenant.id, submit);
     if (before === undefined) throw refusal;
-    return before;
+    return { job: before };
   }
   const { notBeforeMs, idempotencyKey } = submit;
   const deadlineMs = submit.deadlineMs ?? defaultDeadlineMs(notBeforeMs, deps.clock.now(), deps.settings);
   const said = { tenantId: tenant.id, actor, idempotencyKey };
-  return (await submitJob(deps, { ...submit, deadlineMs }, said)).job;
+  return submitJob(deps, { ...submit, deadlineMs }, said);
 }
 
 /** @throws StoreUnavailable where the job had ended before, and its response cannot be read */

@@ -3,7 +3,7 @@ import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import { type Stored, StoreUnavailable } from "../../store.ts";
-import type { Job } from "../job.ts";
+import { isEnded, type Job, type Queued } from "../job.ts";
 import { nudgeStored } from "../nudge.ts";
 import type { JobStore, Nudges, Traces } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
@@ -20,7 +20,21 @@ export interface SubmitDeps {
   readonly newJobId: () => string;
   readonly nudgeGraceMs: number;
   readonly retention: Retention;
+  /** Absent: a worker runs it. */
+  readonly startHere?: StartHere;
 }
+
+/** What a job that is being accepted does at once, in the very write that accepts it. */
+export interface StartedHere {
+  readonly accepted: Accepted;
+  /** Goes on once that is stored; resolves when nothing is left to do here. */
+  run(stored: Stored<Job>): Promise<void>;
+  /** It was not stored, or as far as is known was not. */
+  leave(isLost: boolean): Promise<void>;
+}
+
+/** Undefined: it is queued like any other. @throws StoreUnavailable */
+export type StartHere = (accepted: Accepted<Queued>) => Promise<StartedHere | undefined>;
 
 /** Creates are tried again when their answer was lost: the id is the same, so a second one meets the first. */
 const CREATE_TRIES = 2;
@@ -29,6 +43,8 @@ export interface Submitted {
   readonly job: Stored<Job>;
   /** True when the idempotency key met a job that was there already. */
   readonly repeated: boolean;
+  /** What goes on here, where the job was started here. */
+  readonly run?: Promise<void>;
 }
 
 /**
@@ -52,14 +68,25 @@ export async function submitJob(
   const trace = deps.traces.begin(submission.traceparent);
   const acceptedBy = { tenantId, jobId, actor, nowMs, nudgeGraceMs, retention, trace };
   const accepted = acceptJob(submission, acceptedBy);
-  const created = await create(deps, accepted, nowMs);
+  const here = await deps.startHere?.(accepted);
+  const stored = here?.accepted ?? accepted;
+  const created = await create(deps, stored, nowMs).catch(async (thrown: unknown) => {
+    await here?.leave(true);
+    throw thrown;
+  });
   if (created.kind === "written") {
-    const job: Stored<Job> = { value: accepted.job, etag: created.etag };
-    deps.running.accepted({ job, request: accepted.request });
-    await nudged(deps, accepted.job);
+    const job: Stored<Job> = { value: stored.job, etag: created.etag };
+    if (!isEnded(job.value)) deps.running.accepted({ job, request: accepted.request });
+    if (here !== undefined) {
+      deps.running.takeAccepted(job.value);
+      return { job, repeated: false, run: here.run(job) };
+    }
+    await nudged(deps, job.value);
     return { job, repeated: false };
   }
   const { job } = created;
+  // Where an answer was lost it may be this very one: its lease then runs out, and another takes it.
+  await here?.leave(created.afterLoss);
   if (job.value.envelope_sha256 !== submission.envelopeSha256) {
     const at = new Date(job.value.created_at_ms).toISOString();
     throw new Problem(

@@ -17,8 +17,12 @@ export class PreparedRequest {
   /** What a deployment counts for it when it lets it in, as far as that can be estimated. */
   readonly tokens: number;
 
-  constructor(request: StoredRequest, job: Job) {
+  /** Whether a stream is asked for, where the client did. */
+  readonly isStreamed: boolean;
+
+  constructor(request: StoredRequest, job: Job, isStreamed = false) {
     this.stored = request;
+    this.isStreamed = isStreamed;
     this.bytes = 2 * request.body.length;
     this.ask = readAsk(job.endpoint, () => JSON.parse(request.body));
     this.tokens = admissionTokens(this.ask.tokens);
@@ -27,7 +31,7 @@ export class PreparedRequest {
   #prepared(deployment: Deployment): { text: string; sha256: string } {
     let prepared = this.#texts.get(deployment.name);
     if (prepared === undefined) {
-      const text = protocolOf(deployment).bodyFor(this.stored.body, deployment, false);
+      const text = protocolOf(deployment).bodyFor(this.stored.body, deployment, this.isStreamed);
       prepared = { text, sha256: sha256Hex(text) };
       this.#texts.set(deployment.name, prepared);
     }

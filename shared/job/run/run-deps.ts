@@ -4,12 +4,20 @@ import type { Log } from "../../log.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
 import type { ModelClient } from "../../model/client.ts";
 import type { Latencies } from "../../model/latency.ts";
+import type { AnswerEvent } from "../../model/protocol/protocol.ts";
 import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
 import type { GrantSecrets } from "../../quota/signed-grants.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
 import type { Bulkhead } from "./bulkhead.ts";
+
+/** A client that reads one job's answer as it comes. */
+export interface PassOn {
+  /** Something was passed on: only the attempt that did so may go on with it. */
+  readonly isShown: boolean;
+  readonly event: (event: AnswerEvent) => void;
+}
 
 /** What a worker runs jobs with. */
 export interface RunDeps {
@@ -30,6 +38,8 @@ export interface RunDeps {
   readonly random: () => number;
   readonly newClaimId: () => string;
   readonly log: Log;
+  /** Where its client reads the answer as it comes; absent: answers are asked for whole. */
+  readonly passOn?: PassOn;
   /** Who this worker is, in audit records: `worker:<instance>`. */
   readonly actor: string;
   readonly leaseSeconds: number;

@@ -1,3 +1,4 @@
+import { NOTHING_SPENT } from "../../budget/account.ts";
 import { MAX_NUDGE_LOOKS } from "../../limits.ts";
 import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
@@ -8,6 +9,8 @@ import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
 import { end } from "../ending/end.ts";
+import type { Accepted } from "../intake/accept.ts";
+import type { StartedHere } from "../intake/submit.ts";
 import {
   type InProgress,
   isEnded,
@@ -34,7 +37,7 @@ import {
 import { adopted, Claim } from "./claim.ts";
 import { handBack, leaveToOthers } from "./hand-back.ts";
 import { PreparedRequest } from "./prepared-request.ts";
-import type { RunDeps } from "./run-deps.ts";
+import type { PassOn, RunDeps } from "./run-deps.ts";
 import { lostCost, takeOver } from "./take-over.ts";
 
 /** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
@@ -61,6 +64,38 @@ export async function runJob(deps: RunDeps, sent: Nudge): Promise<void> {
     if (found === undefined) return lookAgain(deps, nudge);
     if ((await runFound(deps, nudge, found)) === "done") return;
   }
+}
+
+/** Calls that take longer are no call's that a client's connection depends on. */
+const MAX_HERE_MS = 60_000;
+
+/**
+ * Claims a job for its first call in the write that accepts it, to run in the invocation that took it in: where this
+ * instance has quota for it, and nobody waits. One that ends at once, since none may ever be called, ends in that write.
+ */
+export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Promise<StartedHere | undefined> {
+  const { job, request, records } = accepted;
+  if (deps.running.isEnding) return undefined;
+  const prepared = new PreparedRequest(request, job, deps.passOn !== undefined);
+  const admission = await admitted(deps, draftOf(job), nudgeFor(job), prepared);
+  const { plan, quota } = admission;
+  const leave = async (isLost: boolean) => {
+    if (plan.next !== "call") return;
+    giveBack(deps, quota, job.job_id);
+    // Where the answer was lost the claim may have been made.
+    if (isLost) deps.budgets.leave(plan.claimId);
+    else await deps.budgets.settle(plan.claimId, NOTHING_SPENT);
+  };
+  const isSlow = plan.next === "call" && (deps.latencies.latencyMs(plan.deployment.name) ?? 0) > MAX_HERE_MS;
+  if (isSlow || (plan.next !== "call" && !isEnded(plan.draft.job))) {
+    await leave(false);
+    return undefined;
+  }
+  return {
+    accepted: { job: plan.draft.job, request, records: [...records, ...plan.draft.records] },
+    run: (stored) => carryOut(deps, admission, stored, prepared).finally(() => quota?.leave()),
+    leave,
+  };
 }
 
 /** Whoever may send on the queue may send grants: one that the dispatcher did not make counts as none. */
@@ -115,7 +150,7 @@ async function runFound(
     await requestLost(deps, start, etag);
     return "done";
   }
-  const request = new PreparedRequest(stored, job);
+  const request = new PreparedRequest(stored, job, deps.passOn !== undefined);
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
   // It waits, or it is too late: what was taken for its call is another's.
@@ -195,6 +230,7 @@ async function attempt(
   try {
     const answered = await deps.models.call({
       ...{ deployment, endpoint, tenantId, jobId, attempt: attempts, signal: claim.signal },
+      ...(request.isStreamed && deps.passOn !== undefined ? { passOn: eventsTo(deps.passOn) } : {}),
       body: request.textFor(deployment),
     });
     const { outcome, implausible } = plausible(answered, request.ask, deployment);
@@ -228,6 +264,11 @@ async function attempt(
     release();
     deps.budgets.leave(claimId);
   }
+}
+
+/** Whoever has seen the beginning of one answer is shown no other. */
+function eventsTo({ isShown, event }: PassOn): PassOn["event"] {
+  return isShown ? () => undefined : event;
 }
 
 /** The job went to somebody else, or ended, during the call: its cost counts all the same. */

@@ -25,6 +25,25 @@ export interface Asked {
   readonly ticket?: string;
 }
 
+/** One event of a streamed answer, as it came. */
+export interface AnswerEvent {
+  /** JSON. */
+  readonly data: string;
+  /** It holds nothing but the usage. */
+  readonly isUsage: boolean;
+}
+
+/** An answer that is streamed, as far as it has come. */
+export interface AnswerStream {
+  /**
+   * Takes more of its text, and answers the events that may be passed on by now: none before the first that says
+   * something, for until then another deployment can be asked.
+   */
+  take(text: string): readonly AnswerEvent[];
+  /** The JSON of the answer, as if it had not been streamed, or of the error in it; undefined: it broke off. */
+  whole(): string | undefined;
+}
+
 /** The lab has taken the call, and will have its answer at a path below the deployment's `base_url`. */
 export interface Pending {
   readonly kind: "pending";
@@ -52,6 +71,8 @@ export interface Protocol {
   pathOf(endpoint: Endpoint): string;
   /** Headers of each call. @param credential a key or an Entra token; null: the deployment wants none */
   headersFor(credential: string | null): Readonly<Record<string, string>>;
+  /** Reads an answer that is streamed. */
+  readStream(): AnswerStream;
   /** What an answer means for the job, its usage and quota included. */
   outcomeOf(answer: Answer, asked: Asked): Outcome | Pending;
 }

@@ -213,7 +213,6 @@ describe("refusals", () => {
       400,
       { param: "messages" },
     ],
-    ["streams", "openai", { ...ask("x"), stream: true }, 400, { param: "stream" }],
     [
       "a penalty for reasoning",
       "xai",

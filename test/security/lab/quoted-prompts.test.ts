@@ -82,8 +82,9 @@ describe("words without what they quote", () => {
     fc.assert(
       fc.property(fc.string({ minLength: 12 }), fc.string(), fc.string(), (prompt, before, after) => {
         const told = unquoted(before + prompt + after, body(prompt));
-        for (let at = 0; at + 12 <= prompt.length; at++)
-          expect(told.includes(prompt.slice(at, at + 12))).toBe(false);
+        const spaced = prompt.replace(/\s+/g, " ");
+        for (let at = 0; at + 12 <= spaced.length; at++)
+          expect(told.includes(spaced.slice(at, at + 12))).toBe(false);
       }),
     );
   });

@@ -6,6 +6,7 @@ import { Problem } from "../../../shared/errors.ts";
 import { type Authenticator, createAuthenticator } from "../../../shared/http/authenticate.ts";
 import { MAX_WAITING_FOR_ISSUER } from "../../../shared/limits.ts";
 import { sha256Hex } from "../../../shared/sha256.ts";
+import { StoreUnavailable } from "../../../shared/store.ts";
 import { parseTenants } from "../../../shared/tenant/tenants.ts";
 
 const APP = "11111111-1111-4111-8111-111111111111";
@@ -147,6 +148,17 @@ describe("keys", () => {
       code,
     });
   });
+});
+
+it("lets operators in while the store is away, and tenants not where nobody knows what operators have set", async () => {
+  const away = new StoreUnavailable("read overrides: 503");
+  const unaware = createAuthenticator({
+    ...{ tenants: () => tenants, fresh: async () => undefined, entra: undefined, clock },
+    freshForTenants: () => Promise.reject(away),
+  });
+  const as = (key: string) => unaware.authenticate(headers({ "api-key": key }));
+  expect(await as("key-ops")).toMatchObject({ kind: "operator" });
+  await expect(as("key-a")).rejects.toBe(away);
 });
 
 describe("Entra tokens", () => {

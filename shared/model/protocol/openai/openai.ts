@@ -1,4 +1,5 @@
 import type { Protocol } from "../protocol.ts";
+import { ChatStream } from "./chat-stream.ts";
 import { dialectFaults, unmappable } from "./dialect.ts";
 import { outcomeOf } from "./outcome.ts";
 import { readAsk } from "./request-ask.ts";
@@ -17,5 +18,6 @@ export const openai: Protocol = {
     "content-type": "application/json",
     ...(credential === null ? {} : { authorization: `Bearer ${credential}` }),
   }),
+  readStream: () => new ChatStream(),
   outcomeOf,
 };
