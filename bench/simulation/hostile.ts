@@ -41,7 +41,7 @@ export const WAYS: readonly Hostility[] = [
 ];
 
 export interface Harm {
-  /** Of the honest jobs, the share that was called within the time. */
+  /** The share of the honest jobs that was called within the time. */
   readonly called: number;
   readonly p50: number;
   readonly p95: number;

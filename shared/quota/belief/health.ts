@@ -41,6 +41,21 @@ export class Health {
   /** By deployment: the last one, unless a call of another tenant was let in since. */
   readonly #refusals = new Map<string, { readonly tenant: string; readonly at_ms: number }>();
 
+  /** By deployment, the last calls that were answered, of two jobs: whose, and when. */
+  readonly #served = new Map<string, readonly { readonly jobId: string; readonly atMs: number }[]>();
+
+  /** A call was answered. */
+  served(deployment: string, jobId: string, nowMs: number): void {
+    const before = (this.#served.get(deployment) ?? []).filter((each) => each.jobId !== jobId);
+    this.#served.set(deployment, [...before.slice(-1), { jobId, atMs: nowMs }]);
+  }
+
+  /** Whether a call of another job was answered there since then. */
+  hasServedOthers(deployment: string, jobId: string, sinceMs: number): boolean {
+    const served = this.#served.get(deployment) ?? [];
+    return served.some((each) => each.jobId !== jobId && each.atMs >= sinceMs);
+  }
+
   heard(news: CallNews, nowMs: number): void {
     const { deployment, tenant_id, taken } = news;
     const failed = news.outcome === "failed";

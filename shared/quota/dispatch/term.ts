@@ -198,7 +198,7 @@ export class Term {
         } else if (nowMs - (this.#countedMs.get(name) ?? 0) >= this.#countEveryMs(name)) {
           this.#countedMs.set(name, nowMs);
           const running = await line.runningOn(name);
-          // Of one whose limits name no concurrency, instances take no slots.
+          // Instances take no slots where the limits name no concurrency.
           const slots = limits.concurrency === undefined ? 0 : this.#keeper.slotsOf(deployment);
           this.#scheduler.count(name, running, slots, nowMs, this.#grantedMs);
         }

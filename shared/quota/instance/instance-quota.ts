@@ -113,8 +113,6 @@ export class InstanceQuota {
   #health = new Health();
   /** This host's clock against one that nobody sets, ms. */
   #offsetMs: number;
-  /** By deployment, the last calls that ended well, of two jobs: whose, and when. */
-  readonly #served = new Map<string, readonly { readonly jobId: string; readonly atMs: number }[]>();
 
   constructor(deps: InstanceQuotaDeps) {
     this.#deps = deps;
@@ -241,7 +239,7 @@ export class InstanceQuota {
     const { deployment, job_id: jobId, outcome } = news;
     this.#slots.get(deployment)?.begun.delete(jobId);
     this.#slots.get(deployment)?.running.delete(jobId);
-    if (call.outcome.kind === "completed") this.#hasServed(deployment, jobId);
+    if (call.outcome.kind === "completed") this.#health.served(deployment, jobId, clock.now());
     if (call.alone === true) {
       if (call.granted) return this.unused({ deployment, taken: call.taken, lapses_ms: 0 }, jobId, false);
       return this.giveBack(deployment, call.taken, jobId);
@@ -279,15 +277,9 @@ export class InstanceQuota {
     await this.#deps.dispatcher.ensure();
   }
 
-  #hasServed(deployment: string, jobId: string): void {
-    const before = (this.#served.get(deployment) ?? []).filter((each) => each.jobId !== jobId);
-    this.#served.set(deployment, [...before.slice(-1), { jobId, atMs: this.#deps.clock.now() }]);
-  }
-
   /** Whether a call of another job ended well there, here and since then. */
   hasServedOthers(deployment: string, jobId: string, sinceMs: number): boolean {
-    const served = this.#served.get(deployment) ?? [];
-    return served.some((each) => each.jobId !== jobId && each.atMs >= sinceMs);
+    return this.#health.hasServedOthers(deployment, jobId, sinceMs);
   }
 
   /** How this instance sees a deployment's health; undefined: it has not called it. */
@@ -367,9 +359,9 @@ export class InstanceQuota {
     const pool = before === undefined ? newPool(limits, nowMs) : withLimits(before.pool, limits, nowMs);
     const back = state.slice.lapses_ms <= nowMs ? state.slice : NO_SLICE;
     const whole = giveBackTo(poolAt(pool, nowMs), back.requests, back.tokens);
-    const { backlog_until_ms = 0, breakers = {}, slots: held } = before ?? {};
+    const { backlog_until_ms = 0, breakers = {}, slots: stored } = before ?? {};
     const begun = [...(this.#slots.get(name)?.begun ?? [])].filter(([id]) => running?.has(id) !== true);
-    const others = slotsOfOthers(held?.[name], nowMs, this.#deps.instance);
+    const others = slotsOfOthers(stored?.[name], nowMs, this.#deps.instance);
     const most = running === undefined ? Infinity : (limits.concurrency ?? Infinity);
     const free = most - (running?.size ?? 0) - others - begun.length;
     if (backlog_until_ms > nowMs) this.#nothing(state, "line");
@@ -381,27 +373,19 @@ export class InstanceQuota {
       if (back !== NO_SLICE) state.slice = NO_SLICE;
       const record = {
         ...{ pool: takeFrom(whole, slice.requests, slice.tokens), breakers, backlog_until_ms },
-        ...(held === undefined ? {} : { slots: held }),
+        ...(stored === undefined ? {} : { slots: stored }),
       };
       if (running === undefined) return { record, slice, slots: undefined, back };
       const lapses_ms = Math.min(slice.lapses_ms, nowMs + SLOTS_LAPSE_MS);
       const calls = begun.length + Math.max(1, Math.floor(free * MOST_SHARE));
-      const own = withSlots(
-        held?.[name],
-        this.#deps.instance,
-        { calls, until_ms: lapses_ms + CLAIM_MS },
-        nowMs,
-      );
+      const taken = { calls, until_ms: lapses_ms + CLAIM_MS };
+      const own = withSlots(stored?.[name], this.#deps.instance, taken, nowMs);
       const slots = { calls, lapses_ms, others, begun: new Map(begun), running: new Map(running) };
-      return { record: { ...record, slots: { ...held, [name]: own } }, slice, slots, back };
+      return { record: { ...record, slots: { ...stored, [name]: own } }, slice, slots, back };
     }
     if (back.requests === 0) return undefined;
     state.slice = NO_SLICE;
-    return {
-      record: { ...before, pool: whole, breakers, backlog_until_ms },
-      slice: undefined,
-      slots: undefined,
-      back,
-    };
+    const record = { ...before, pool: whole, breakers, backlog_until_ms };
+    return { record, slice: undefined, slots: undefined, back };
   }
 }
