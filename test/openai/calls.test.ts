@@ -237,6 +237,26 @@ describe("what is refused", () => {
   }, 300_000);
 });
 
+it("a model that is switched off is told at once, in the write that accepts it", async () => {
+  const at = "/api/ops/switches/deployment/echo";
+  const operator = { key: "local-operator" };
+  await door.stack.call(at, { ...operator, method: "PUT", body: { state: "drained", reason: "test" } });
+  const told = () =>
+    door
+      .client({ maxRetries: 0 })
+      .chat.completions.create({ model: "echo", messages: says("Off?") })
+      .then(
+        () => "answered",
+        (thrown: APIError) => `${thrown.status} ${thrown.code}`,
+      );
+  await expect.poll(told, { timeout: 20_000 }).toBe("503 no_deployment_available");
+  const [job] = (await door.stack.call("/api/jobs?model=echo&limit=1")).json.data;
+  expect(job).toMatchObject({ status: "failed", attempts: 0, error: { code: "no_deployment_available" } });
+  expect((await door.stack.call(`/api/jobs/${job.id}/audit`)).json.data).toHaveLength(2);
+  await door.stack.call(at, { ...operator, method: "DELETE" });
+  await expect.poll(told, { timeout: 20_000 }).toBe("answered");
+});
+
 it("an Idempotency-Key gives the same job and its answer", async () => {
   const headers = { "Idempotency-Key": `key-${Date.now()}` };
   const ask = { model: "echo", messages: says("Which city?") };
