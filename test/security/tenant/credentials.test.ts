@@ -64,9 +64,10 @@ function ask({ method, route }: Route, headers: Headers, id = ABSENT_JOB): Promi
 
 /** Each route's answer to these headers, by its name. */
 async function answers(headers: Headers, id?: string): Promise<Map<Route, Answer>> {
-  return new Map(
-    await Promise.all(routes.map(async (route) => [route, await ask(route, headers, id)] as const)),
-  );
+  // One after the other: only so many callers that are not known yet are let in at once.
+  const all = new Map<Route, Answer>();
+  for (const route of routes) all.set(route, await ask(route, headers, id));
+  return all;
 }
 
 /** A parameter that takes the rest of a path (`{*name}`) is any other to the contract. */
