@@ -61,7 +61,9 @@ export function freshCopy(deps: {
   return {
     async fresh() {
       const asked = now();
-      while (between(tried, asked) > FRESH_MS) await once();
+      // A copy that is of no use any more is tried for by everybody who asks: the store may be back at any moment.
+      const isOld = () => between(tried, asked) > (between(good, asked) > deps.believedMs ? 0 : FRESH_MS);
+      while (isOld()) await once();
       if (between(good, asked) > deps.believedMs) throw failure;
     },
     async look() {
