@@ -75,8 +75,10 @@ it.each([
         ahead: null,
       },
     });
-    const { json: status } = await stack.call("/api/ops/status", operator);
-    expect(status.backlog.waiting[reason]).toBeGreaterThan(0);
+    // Now and then it is just being tried again.
+    const counted = async () =>
+      (await stack.call("/api/ops/status", operator)).json.backlog.waiting[reason] ?? 0;
+    await expect.poll(counted, { timeout: 20_000 }).toBeGreaterThan(0);
     const { json: deployments } = await stack.call("/api/ops/deployments", operator);
     const seen = deployments.data.find((each: { name: string }) => each.name === name);
     expect(seen).toMatchObject({ last_error: { illness: reason, message: expect.stringContaining(words) } });

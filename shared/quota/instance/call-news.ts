@@ -45,7 +45,9 @@ export function newsOf(call: HeardCall): CallNews {
 
 function faultOf(outcome: Outcome, at_ms: number): { readonly fault?: CallFault } {
   if (outcomeOf(outcome) !== "failed" || !("message" in outcome)) return {};
-  const message = outcome.message.slice(0, MAX_FAULT_CHARS).toWellFormed();
+  // Only operators see it.
+  const { operatorWords = outcome.message } = outcome as { readonly operatorWords?: string };
+  const message = operatorWords.slice(0, MAX_FAULT_CHARS).toWellFormed();
   return { fault: { illness: illnessOf(outcome) ?? "deployment_failing", message, at_ms } };
 }
 
