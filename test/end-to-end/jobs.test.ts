@@ -250,9 +250,14 @@ describe("a job, as a client sees it", () => {
 
   it("a deployment that fails is passed over for the next of the route", async () => {
     const job = await done(chat("[[sim:status=503,times=1]] try again", "any-lab"));
-    expect(job).toMatchObject({ status: "completed", attempts: 2 });
-    const [, , failed] = await trail(job.id);
+    expect(job).toMatchObject({ status: "completed" });
+    const [, , failed, next] = await trail(job.id);
     expect(failed).toMatchObject({ event: "attempt_failed", outcome: "retry", reason: "http_503" });
+    // It knows the job by another name, so that to it this is the first call.
+    expect(next).toMatchObject({
+      ...{ event: "attempt_started", deployment: "grok-sim-local" },
+      reason: "target 2; passed over: gpt-sim-local (failed)",
+    });
   });
 
   it("a 429 is waited for", async () => {

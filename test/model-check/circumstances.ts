@@ -10,7 +10,7 @@ import { DEADLINE_MS, GRACE_MS, type Model, type State } from "./state.ts";
 
 /** The one job of the model, as submit makes it. */
 export const accepted = acceptJob({ ...submission, model: "m", deadlineMs: DEADLINE_MS }, by);
-const ask = readAsk(submission.endpoint, JSON.parse(submission.bodyText));
+const ask = readAsk(submission.endpoint, () => JSON.parse(submission.bodyText));
 const tenant = tenantsWith().get("team-a");
 const parsed = parseCatalogue(
   {

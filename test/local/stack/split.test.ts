@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { alive } from "../alive.ts";
 import { end, freePort, gone, type Note, ready, Stacks, send, until } from "../stacks.ts";
@@ -134,9 +135,13 @@ describe("npm start -- --split --freeze", () => {
   });
 
   it("is refused beside a Service Bus that is not its own", async () => {
-    const SERVICEBUS = "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=a;SharedAccessKey=b";
+    const another = createServer().listen(0, "127.0.0.1");
+    await once(another, "listening");
+    const { port } = another.address() as AddressInfo;
+    const SERVICEBUS = `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=a;SharedAccessKey=b;UseDevelopmentEmulator=true`;
     const stack = stacks.start(["--split", "--freeze"], { SERVICEBUS });
     expect(await once(stack.child, "close")).toEqual([1, null]);
     expect(stack.stderr()).toContain("--freeze asks the local Service Bus");
+    another.close();
   });
 });
