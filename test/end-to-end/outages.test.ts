@@ -95,7 +95,9 @@ describe("when a dependency is away", () => {
     client.dispose();
   });
 
-  it("Cosmos throttles: the status tells what it could read, and what it could not", async () => {
+  it("Cosmos throttles: the status tells what it could read, and what it could not", {
+    tags: ["long"],
+  }, async () => {
     const status = () => stack.call("/api/ops/status", { key: "local-operator" });
     await expect.poll(async () => (await status()).json.sweeper, { timeout: 20_000 }).not.toBeNull();
     const refuse = { kind: "refuse", status: 429, retry_after_ms: 60_000 } as const;

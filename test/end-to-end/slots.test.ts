@@ -96,8 +96,9 @@ async function secondsUntilDone(ids: readonly string[], tenant: string, timeout 
 
 describe.each(["limitless", "three-hundred"])(
   "300 calls of one tenant that hang on the deployment %s",
+  { tags: ["long"] },
   (name) => {
-    it("take no slot that another tenant's calls need, there or elsewhere", { timeout: 90_000 }, async () => {
+    it("take no slot that another tenant's calls need, there or elsewhere", async () => {
       const ids = await submit("a", "hang", name, HANGING);
       await expect.poll(() => hanging.get(name), { timeout: 20_000 }).toBeGreaterThan(200);
       expect(await secondsUntilDone(await submit("b", "quick", "idle", 20), "b")).toBeLessThan(5);

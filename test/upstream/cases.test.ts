@@ -309,7 +309,7 @@ describe("what labs were seen to answer", () => {
   });
 
   // They last longer than what is asked to wait above.
-  it.each(cases.filter(isOutage))("$id outlives it: $did", playedAsExpected);
+  it.each(cases.filter(isOutage))("$id outlives it: $did", { tags: ["long"] }, playedAsExpected);
 
   it("a call of unknown cost is counted as such", async () => {
     const unknown = async () => {

@@ -69,6 +69,7 @@ describe("npm start -- --split --freeze", () => {
 
   it.each(["--freeze", "--freeze=hard"])(
     "%s freezes idle processes, wakes them for their work, and takes them away",
+    { tags: ["long"] },
     async (freeze) => {
       const port = await freePort();
       const stack = stacks.start(["--split", freeze, "--seed", "1"], {
@@ -112,7 +113,7 @@ describe("npm start -- --split --freeze", () => {
     },
   );
 
-  it("runs a timer when it is due though its process was frozen or gone", async () => {
+  it("runs a timer when it is due though its process was frozen or gone", { tags: ["long"] }, async () => {
     const stack = stacks.start(["--split", "--freeze", "--instances", "2"], {
       FIXTURE_QUEUES: "off",
       FIXTURE_TIMER: "*/4 * * * * *",

@@ -17,6 +17,7 @@ describe("a deployment that bears two calls at a time", () => {
     { layout: "released jobs in processes of their own", split: true },
   ])(
     "gets 12 calls of 50 s two at a time: $layout",
+    { tags: ["long"] },
     async ({ split }) => {
       world = await Processes.open({ concurrency: 2 });
       world.callMs = 50_000;
@@ -152,7 +153,7 @@ describe("the dispatcher", () => {
     expect(world.clock.now() - atMs).toBeLessThan(2_000);
   });
 
-  it("ends by itself after 20 minutes, and has another invocation go on", async () => {
+  it("ends by itself after 20 minutes, and has another invocation go on", { tags: ["long"] }, async () => {
     const { processes } = await waiting([ONE]);
     const [one] = processes as [Process];
     // Nothing takes what it releases: jobs go on waiting.

@@ -99,7 +99,9 @@ describe("a lone job, its deadline a day away", () => {
 });
 
 describe("whose failure it is", () => {
-  it("a job that alone breaks the server ends after its attempts, with ever longer pauses", async () => {
+  it("a job that alone breaks the server ends after its attempts, with ever longer pauses", {
+    tags: ["long"],
+  }, async () => {
     labs.reply("openai-one", ({ body, response }) =>
       body.includes("poison")
         ? answer(500, { error: { message: "segfault" } })({ body, response } as never)
