@@ -31,7 +31,7 @@ describe.each([
     await stack.start();
     const ids: string[] = [];
     while (ids.length < JOBS) {
-      const page = Array.from({ length: AT_ONCE }, () => stack.submit(chat("[[sim:latency_ms=1500]] Slow")));
+      const page = Array.from({ length: AT_ONCE }, () => stack.submit(chat("[[sim:latency_ms=4000]] Slow")));
       for (const { json } of await Promise.all(page)) ids.push(json.id);
     }
     const hosts = () => {

@@ -259,8 +259,8 @@ export class InstanceQuota {
     await reporter.heard(news);
     // It may have begun to lead meanwhile, and have read the reports before this one was written.
     if (dispatcher.isLeading) dispatcher.heard(news);
-    // Whoever dispatches learns from it, also where nothing waits.
-    else if (outcome === "refused") await dispatcher.ensure();
+    // Whoever dispatches learns from it, also where nothing waits: so do operators, from what it stores.
+    else if (isBad) await dispatcher.ensure();
   }
 
   /** The dispatcher let the job go, and no call came of it. @param waitsOn in its line, for want of a slot here */
