@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
+import { finished } from "node:stream/promises";
 
 export interface StackProcess {
   /** http://127.0.0.1:PORT */
@@ -78,6 +79,8 @@ export async function startStack(options: {
     stopping = true;
     await stopChild(child, exited);
     log.end();
+    // Whoever stops it may take the folder away at once.
+    await finished(log);
   };
   const timer = new AbortController();
   const late = after(READY_PATIENCE_MS, timer.signal).then(() => {
