@@ -138,7 +138,10 @@ function firstFree(
   const untried = willing.filter(({ target }) => !input.tried.includes(target.deployment.name));
   const failed = willing.filter(({ target }) => input.tried.includes(target.deployment.name));
   const waitedFor: { readonly deployment: Deployment; readonly cause: WaitCause }[] = [];
-  for (const { target, why } of [...untried, ...failed]) {
+  // Where nobody has asked yet what there is of another one, that comes before the same again.
+  const isNotAsked = ({ target: { off, deployment } }: Ranked) =>
+    off === undefined && input.waitCause(deployment.name) === "no_slice";
+  for (const { target, why } of untried.some(isNotAsked) ? untried : [...untried, ...failed]) {
     const { deployment } = target;
     const cause = target.off === undefined ? input.waitCause(deployment.name) : undefined;
     if (target.off !== undefined) {
