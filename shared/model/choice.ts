@@ -138,10 +138,7 @@ function firstFree(
   const untried = willing.filter(({ target }) => !input.tried.includes(target.deployment.name));
   const failed = willing.filter(({ target }) => input.tried.includes(target.deployment.name));
   const waitedFor: { readonly deployment: Deployment; readonly cause: WaitCause }[] = [];
-  // Where nobody has asked yet what there is of another one, that comes before the same again.
-  const isNotAsked = ({ target: { off, deployment } }: Ranked) =>
-    off === undefined && input.waitCause(deployment.name) === "no_slice";
-  for (const { target, why } of untried.some(isNotAsked) ? untried : [...untried, ...failed]) {
+  for (const { target, why } of inTurn(untried, failed, input)) {
     const { deployment } = target;
     const cause = target.off === undefined ? input.waitCause(deployment.name) : undefined;
     if (target.off !== undefined) {
@@ -170,6 +167,13 @@ function firstFree(
     reason: inWords(cause, severalTargets ? notes : []),
     deployments: line.map(({ deployment }) => deployment),
   };
+}
+
+/** Where nobody has asked yet what there is of another one, that comes before the same again. */
+function inTurn(untried: readonly Ranked[], failed: readonly Ranked[], input: ChoiceInput) {
+  const isNotAsked = ({ target: { off, deployment } }: Ranked) =>
+    off === undefined && input.waitCause(deployment.name) === "no_slice";
+  return untried.some(isNotAsked) ? untried : [...untried, ...failed];
 }
 
 function waitForSwitch(notes: readonly string[]): Choice {
