@@ -179,7 +179,7 @@ it("a call is named by the service's own secret, of now or of before", async () 
   const job = await world.job(await door.newest());
   expect(job.coalesce).toMatch(/^[0-9a-f]{64}$/);
   expect(job.coalesce).toBe(
-    (await world.secrets().macs("joining", ["team-a/key:0", job.endpoint, job.envelope_sha256]))[0],
+    (await world.secrets().macs("joining", ["team-a/key:0", job.endpoint, job.envelope_sha256], false))[0],
   );
   const calls = world.labs.calls.length;
   await first.leave();
