@@ -18,7 +18,7 @@ import { Stack } from "./stack.ts";
  */
 const { values } = parseArgs({
   options: {
-    streams: { type: "string", default: "640" },
+    streams: { type: "string", default: "512" },
     logged: { type: "string", default: "128" },
     calls: { type: "string", default: "300" },
   },
@@ -122,7 +122,7 @@ async function firstWordsMs(
   let took: number | undefined;
   for await (const chunk of answer.body) {
     text += String(chunk);
-    const written = took === undefined ? /"content":"([\d.]+)"/.exec(text)?.[1] : undefined;
+    const written = took === undefined ? /"content":"([\d.]+)[" ]/.exec(text)?.[1] : undefined;
     if (written !== undefined) took = performance.now() - Number(written);
   }
   if (took === undefined || !text.endsWith("data: [DONE]\n\n"))
