@@ -36,6 +36,10 @@ export const MAX_UNKNOWN_CALLERS = 64;
 export const MAX_WAITING_FOR_ISSUER = 32;
 /** What a body is parsed into takes so many times its bytes of memory, about. */
 export const PARSED_BYTES_PER_BYTE = 8;
+/** Then, until its request is answered: its text, that of the batch which stores it, and the buffers of both. */
+export const KEPT_BYTES_PER_BYTE = 4;
+/** Requests that a worker has read and not decided on: some milliseconds each, and memory that nothing else counts. */
+export const MAX_READING = 32;
 /** For the response of a job that has ended, at replicas that lag: 0.75 s with the pauses between, then the client asks again. */
 export const MAX_RESPONSE_LOOKS = 5;
 /** A submit's body is in memory while its client waits: with a longer one it is answered at once. */

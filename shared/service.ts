@@ -40,7 +40,7 @@ import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
-import { signedReleases } from "./quota/signed-grants.ts";
+import { signedReleases } from "./quota/signed-words.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
@@ -136,14 +136,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     overrides.current,
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
-  const signed: Releases = {
-    release: signedReleases(releases, secrets),
-    giveUp: (jobs) => releases.giveUp(jobs),
-    dispatch: (atMs) => releases.dispatch(atMs),
-  };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
   const dispatcher = new Dispatcher({
-    ...{ ...shared, releases: signed, leases: ports.dispatcherLeases, line: ports.jobsInLine },
+    ...{
+      ...shared,
+      releases: signedReleases(releases, secrets),
+      leases: ports.dispatcherLeases,
+      line: ports.jobsInLine,
+    },
     deployments: () => limitedIn(catalogue(), Math.ceil(settings.maxCalls / 2)),
     weightOf,
   });
