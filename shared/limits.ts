@@ -14,6 +14,8 @@ export const MAX_METADATA_PAIRS = 16;
 export const MAX_METADATA_KEY_CHARS = 64;
 export const MAX_METADATA_VALUE_CHARS = 512;
 export const MAX_MODEL_NAME_CHARS = 128;
+/** Of a tenant's jobs that may begin in the same second, as accepted by one instance: about what it may submit in one. */
+export const MAX_STARTS_PER_SECOND = 200;
 /** A held connection costs a socket: no longer than the usual load balancer allows. */
 export const MAX_WAIT_SECONDS = 60;
 export const MAX_LIST_LIMIT = 100;

@@ -39,7 +39,7 @@ async function slowStore(ms: number): Promise<void> {
 it("120 bodies of 1 MB at once: the rest is answered 503 with Retry-After, and memory stays bounded", {
   tags: ["long"],
 }, async () => {
-  const [pid = 0] = stack.processes().host;
+  const { host: pids } = stack.processes();
   await slowStore(2_000);
   const each = `{"a":"${"x".repeat(BODY_BYTES / VALUES - 9)}"}`;
   const text = `{"body":{"model":"gpt-sim","messages":[],"x":[${`${each},`.repeat(VALUES - 1)}${each}]}}`;
@@ -57,5 +57,5 @@ it("120 bodies of 1 MB at once: the rest is answered 503 with Retry-After, and m
   expect(accepted.length).toBeGreaterThan(16);
   expect(busy.length).toBeGreaterThan(16);
   for (const { answer } of busy) expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
-  expect(peakMegabytes(pid)).toBeLessThan(MOST_MB);
+  expect(Math.max(...pids.map(peakMegabytes))).toBeLessThan(MOST_MB);
 });
