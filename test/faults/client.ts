@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import { hasEnded, type Status } from "../../shared/status.ts";
-import type { Sighting, Submission, SubmitAnswer, ToldEnd } from "./evidence.ts";
+import type { HeldCall, Sighting, Submission, SubmitAnswer, ToldEnd } from "./evidence.ts";
+import { type HeldWish, heldCall } from "./held-client.ts";
 
 /** What a client wants done: the job, and what it does about it later. */
 export interface Wish {
@@ -14,6 +15,10 @@ export interface Wish {
   /** After so many ms, from the 202 on. */
   readonly cancelAfterMs?: number;
   readonly deleteAfterEnd?: boolean;
+  /** See `Submission`. */
+  readonly mustComplete?: boolean;
+  /** Through the OpenAI door, where its client waits for the answer; of what follows nothing is done then. */
+  readonly held?: HeldWish;
   /** The same submit again, after so many ms. */
   readonly repeatAfterMs?: readonly number[];
 }
@@ -40,6 +45,7 @@ export class RecordingClient {
   readonly submissions: Submission[] = [];
   readonly sightings: Sighting[] = [];
   readonly promises: ToldEnd[] = [];
+  readonly held: HeldCall[] = [];
   /** How long each accepted job took, ms. */
   readonly latencies: number[] = [];
   readonly #url: string;
@@ -68,8 +74,13 @@ export class RecordingClient {
 
   /** Submits a job and stays with it to its end, or to the end of patience. */
   async see(wish: Wish): Promise<void> {
+    if (wish.held !== undefined) {
+      this.held.push(await heldCall(this.#url, wish, wish.held, () => this.#turn++));
+      return;
+    }
     const answers: SubmitAnswer[] = [];
-    this.submissions.push({ label: wish.label, tenant: wish.tenant, key: wish.key, answers });
+    const { label, tenant, key, mustComplete = false } = wish;
+    this.submissions.push({ label, tenant, key, answers, mustComplete });
     const envelope = envelopeOf(wish);
     const id = await this.#submit(wish, envelope, answers);
     if (id === null) return;

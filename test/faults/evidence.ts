@@ -8,6 +8,8 @@ export interface Evidence {
   readonly submissions: readonly Submission[];
   readonly sightings: readonly Sighting[];
   readonly promises: readonly ToldEnd[];
+  /** Calls of the OpenAI door. */
+  readonly held: readonly HeldCall[];
   readonly stored: readonly StoredJob[];
   readonly calls: readonly CountedCall[];
   /** Messages by queue and state, once all was quiet or the patience was over. */
@@ -29,6 +31,8 @@ export interface Submission {
   readonly tenant: string;
   readonly key: string | null;
   readonly answers: readonly SubmitAnswer[];
+  /** Nothing of its own stands against its completion: no deadline, cancel or fault was asked for, and no hostile lab. */
+  readonly mustComplete: boolean;
 }
 
 export interface SubmitAnswer {
@@ -47,6 +51,24 @@ export interface Sighting {
   /** When it was asked and when it was answered, by the client's own count: in between, either may be true. */
   readonly asked: number;
   readonly answered: number;
+}
+
+/** A call through OpenAI's SDK, and its automatic retries. */
+export interface HeldCall {
+  /** As it was sent, of which there is no other in the run. */
+  readonly body: object;
+  readonly as: "whole" | "stream";
+  readonly tries: readonly HeldTry[];
+  readonly isAnswered: boolean;
+}
+
+export interface HeldTry {
+  readonly asked: number;
+  answered: number;
+  /** When it was sent, Unix ms. */
+  readonly atMs: number;
+  /** As its answer's head says; null: none came. */
+  jobId: string | null;
 }
 
 /** What a cancel or a delete was answered. */
@@ -75,6 +97,7 @@ export interface CountedCall {
   readonly request_sha256: string;
   readonly input_tokens: number;
   readonly output_tokens: number;
+  /** What was done instead of a plain answer; the hostile lab does nothing else (hostile-lab.ts). */
   readonly fault: string | null;
 }
 
@@ -91,6 +114,9 @@ export const PROMISES = [
   "told_is_true",
   "attempts_are_bounded",
   "neighbours_are_borne",
+  "a_retry_joins",
+  "answers_are_own",
+  "harm_is_ones_own",
 ] as const;
 export type Promised = (typeof PROMISES)[number];
 

@@ -6,7 +6,7 @@ import { STEPS, stepName } from "./kills.ts";
 import { KINDS, missingHarm, notShown } from "./kinds.ts";
 
 const nothing: Evidence = {
-  ...{ submissions: [], sightings: [], promises: [], stored: [], calls: [], queues: {}, stale: [] },
+  ...{ submissions: [], sightings: [], promises: [], held: [], stored: [], calls: [], queues: {}, stale: [] },
   ...{ hostsKilled: 0, maxAttempts: 1 },
 };
 

@@ -1,6 +1,7 @@
 import type { Patch } from "./app-copy.ts";
 import type { Wish } from "./client.ts";
 import type { Promised } from "./evidence.ts";
+import { HOSTILE } from "./hostile-lab.ts";
 
 /** A bug put into a copy of the built app, and the jobs by which it shows. The app itself has no switch for it. */
 export interface Mutant {
@@ -11,6 +12,15 @@ export interface Mutant {
 }
 
 export const MUTANTS: readonly Mutant[] = [
+  {
+    promise: "a_retry_joins",
+    bug: "an automatic retry is a call like any other",
+    patches: [["job/intake/intake.ts", "held.retries > 0) {", "held.retries > 99) {"]],
+    wish: {
+      prompt: "[[sim:latency_ms=1500]]",
+      held: { as: "whole", breakAfterMs: 400 },
+    },
+  },
   {
     promise: "a_202_ends",
     bug: "a worker takes every job for ended",
@@ -29,10 +39,10 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       [
         "job/intake/submit.ts",
-        "const created = await create(deps, accepted, nowMs);",
+        "const created = await create(deps, stored, nowMs)",
         `await create(deps, acceptJob(submission, { tenantId, jobId: deps.newJobId(), actor, nowMs,
           nudgeGraceMs, retention }), nowMs);
-        const created = await create(deps, accepted, nowMs);`,
+        const created = await create(deps, stored, nowMs)`,
       ],
     ],
     wish: {},
@@ -93,7 +103,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       [
         "job/ending/cancel.ts",
-        "    isEnded(job)\n      ? undefined",
+        "    isEnded(job) || !isSuch(job)\n      ? undefined",
         "    job === undefined\n      ? undefined",
       ],
     ],
@@ -123,6 +133,32 @@ export const MUTANTS: readonly Mutant[] = [
         "resourceBody: itemBody(this.#jobItem({ ...job, others: { v: 2 } }, nowMs))",
       ],
     ],
+    wish: {},
+  },
+  {
+    promise: "answers_are_own",
+    bug: "a tenant is given the answer for another",
+    patches: [
+      [
+        "model/client.ts",
+        "const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);",
+        `const own = await decodedBody(answer, MAX_RESPONSE_BYTES);
+        const bytes = Buffer.from(own.toString().replace("team-a", "team-b"));`,
+      ],
+    ],
+    wish: {
+      body: {
+        model: HOSTILE.model,
+        messages: [
+          { role: "user", content: "[[mallory: lies in its usage]] note one of team-a: it rained." },
+        ],
+      },
+    },
+  },
+  {
+    promise: "harm_is_ones_own",
+    bug: "a tenant is refused however little it asks for",
+    patches: [["http/throttle.ts", "    if (taken.taken) return;", ""]],
     wish: {},
   },
 ];
