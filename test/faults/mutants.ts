@@ -119,7 +119,7 @@ export const MUTANTS: readonly Mutant[] = [
     promise: "attempts_are_bounded",
     bug: "attempts have no end",
     patches: [["job/advance.ts", "job.attempts_spent >= c.maxAttempts", "false"]],
-    wish: { prompt: "[[sim:status=503,times=3]]" },
+    wish: { prompt: "[[sim:half,times=3]]" },
   },
   {
     promise: "neighbours_are_borne",
