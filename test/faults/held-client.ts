@@ -1,5 +1,4 @@
 import { OpenAI } from "openai";
-import type { Wish } from "./client.ts";
 import type { HeldCall, HeldTry } from "./evidence.ts";
 
 /** How a client of the OpenAI door wants a job. */
@@ -22,7 +21,7 @@ const CALL_PATIENCE_MS = 60_000;
  */
 export async function heldCall(
   url: string,
-  wish: Wish,
+  wish: { readonly tenant: string; readonly body: object; readonly deadlineSeconds?: number },
   held: HeldWish,
   turn: () => number,
 ): Promise<HeldCall> {
