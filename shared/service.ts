@@ -7,12 +7,15 @@ import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
+import { EventLogs } from "./events/event-logs.ts";
+import type { EventLogStore } from "./events/ports.ts";
 import type { FreshCopy } from "./fresh-copy.ts";
 import { Invocations } from "./invocations.ts";
 import { SWITCHED_OFF } from "./job/after-call.ts";
 import type { LiveJobs } from "./job/backlog.ts";
 import { UsualDurations } from "./job/ending/look-times.ts";
 import type { IntakeDeps } from "./job/intake/intake.ts";
+import { ConnectedClients } from "./job/intake/join.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
 import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
@@ -54,6 +57,7 @@ export interface StorePorts {
   readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
   readonly liveJobs: LiveJobs;
+  readonly eventLogs: EventLogStore;
   readonly billedCalls: BilledCalls;
   readonly leaseWatch: LeaseWatch;
   readonly sweepRounds: SweepRounds;
@@ -155,6 +159,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       return deployment && limitedOf(deployment);
     },
   });
+  const events = new EventLogs({ store: ports.eventLogs, clock, log });
   const budgets = new Budgets({
     ledger: ports.budgetLedger,
     claims: claimRecords(store),
@@ -190,11 +195,13 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
     ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, retention, catalogue, settings },
+    ...{ secrets, connected: new ConnectedClients() },
     traces: telemetry,
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
-    ...{ store, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random, nudgeGraceMs },
+    ...{ store, events, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random },
+    nudgeGraceMs,
     urgent: releases,
     bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
     models: ports.models,
@@ -232,6 +239,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     changed_catalogue: async (of) => (await anyLives()) && changedCatalogue.nudge(of),
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
+    erased_events: () => events.sweep(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
   };
   let sweptAt: number | undefined;
@@ -264,7 +272,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     });
   return {
     ...ports,
-    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
+    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher, events },
     ...{ intake, run, redrive, accounts, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
