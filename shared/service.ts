@@ -16,6 +16,7 @@ import type { LiveJobs } from "./job/backlog.ts";
 import { UsualDurations } from "./job/ending/look-times.ts";
 import type { IntakeDeps } from "./job/intake/intake.ts";
 import { ConnectedClients } from "./job/intake/join.ts";
+import { Starts } from "./job/intake/starts.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
 import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
@@ -43,7 +44,7 @@ import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
-import { signedReleases } from "./quota/signed-grants.ts";
+import { signedReleases } from "./quota/signed-words.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
@@ -140,14 +141,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     overrides.current,
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
-  const signed: Releases = {
-    release: signedReleases(releases, secrets),
-    giveUp: (jobs) => releases.giveUp(jobs),
-    dispatch: (atMs) => releases.dispatch(atMs),
-  };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
   const dispatcher = new Dispatcher({
-    ...{ ...shared, releases: signed, leases: ports.dispatcherLeases, line: ports.jobsInLine },
+    ...{
+      ...shared,
+      releases: signedReleases(releases, secrets),
+      leases: ports.dispatcherLeases,
+      line: ports.jobsInLine,
+    },
     deployments: () => limitedIn(catalogue(), Math.ceil(settings.maxCalls / 2)),
     weightOf,
   });
@@ -197,6 +198,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, retention, catalogue, settings },
     ...{ secrets, connected: new ConnectedClients() },
     traces: telemetry,
+    starts: new Starts(),
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {

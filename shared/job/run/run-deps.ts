@@ -7,7 +7,7 @@ import type { ModelClient } from "../../model/client.ts";
 import type { Latencies } from "../../model/latency.ts";
 import type { AnswerEvent } from "../../model/protocol/protocol.ts";
 import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
-import type { GrantSecrets } from "../../quota/signed-grants.ts";
+import type { WordSecrets } from "../../quota/signed-words.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
@@ -33,7 +33,7 @@ export interface RunDeps {
   readonly tenants: () => Tenants;
   readonly latencies: Latencies;
   readonly quota: InstanceQuota;
-  readonly secrets: GrantSecrets;
+  readonly secrets: WordSecrets;
   readonly budgets: CallBudgets;
   readonly running: RunningJobs;
   readonly bulkhead: Bulkhead;

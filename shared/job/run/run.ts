@@ -5,7 +5,7 @@ import type { Deployment } from "../../model/catalogue.ts";
 import type { ModelCall } from "../../model/client.ts";
 import { plausible } from "../../model/plausible.ts";
 import type { Usage } from "../../model/usage.ts";
-import { isDispatchers } from "../../quota/signed-grants.ts";
+import { isDispatchers } from "../../quota/signed-words.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
@@ -54,16 +54,21 @@ const MAX_READS = 3;
  */
 export async function runJob(deps: RunDeps, sent: Nudge): Promise<void> {
   if (deps.running.isEnding) return leaveToOthers(deps, sent);
-  const nudge = await withTrueGrant(deps, sent);
+  const nudge = await withTrueWords(deps, sent);
   const accepted = deps.running.takeAccepted(nudge);
   // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is: one
   // that the dispatcher nudges has begun to wait since.
-  const isNew = nudge.grant === undefined && nudge.late !== true;
+  const isNew = nudge.grant === undefined && nudge.late === undefined;
   if (accepted !== undefined && isNew && (await runFound(deps, nudge, accepted)) === "done") return;
   for (let tries = 0; tries < MAX_READS; tries++) {
-    const found = await readable(deps, nudge);
-    if (found === undefined) return lookAgain(deps, nudge);
-    if ((await runFound(deps, nudge, found)) === "done") return;
+    const decided = await deps.bulkhead.beginReading();
+    try {
+      const found = await readable(deps, nudge);
+      if (found === undefined) return lookAgain(deps, nudge);
+      if ((await runFound(deps, nudge, found, decided)) === "done") return;
+    } finally {
+      decided();
+    }
   }
 }
 
@@ -101,10 +106,13 @@ export async function startHere(
   };
 }
 
-/** Whoever may send on the queue may send grants: one that the dispatcher did not make counts as none. */
-async function withTrueGrant({ secrets, log }: RunDeps, nudge: Nudge): Promise<Nudge> {
-  const { grant, ...rest } = nudge;
-  if (grant === undefined || (await isDispatchers(secrets, nudge, grant))) return nudge;
+/** Whoever may send on the queue may say what the dispatcher says: what is not signed by it counts as not said. */
+async function withTrueWords({ secrets, log }: RunDeps, nudge: Nudge): Promise<Nudge> {
+  const { grant, late, ...rest } = nudge;
+  const isTrue =
+    (grant === undefined || (await isDispatchers(secrets, nudge, grant, grant))) &&
+    (late === undefined || (await isDispatchers(secrets, nudge, late)));
+  if (isTrue) return nudge;
   log.warn("grant_not_signed", { job_id: nudge.job_id });
   return rest;
 }
@@ -124,11 +132,15 @@ function tell(log: Log, { kind, id, fault }: UnreadableItem): void {
   log.error("item_unreadable", { kind, id, fault });
 }
 
-/** `superseded`: somebody else has acted on the job since it was read. */
+/**
+ * `superseded`: somebody else has acted on the job since it was read.
+ * @param decided called once what was read counts as a call's
+ */
 async function runFound(
   deps: RunDeps,
   nudge: Nudge,
   found: { job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined },
+  decided: () => void = () => undefined,
 ): Promise<"done" | "superseded"> {
   const { value: job, etag } = found.job;
   if (isEnded(job)) return "done";
@@ -156,6 +168,7 @@ async function runFound(
   const request = new PreparedRequest(stored, job);
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
+  if (plan.next === "call") decided();
   // It waits, or it is too late: what was taken for its call is another's.
   if (nudge.grant !== undefined && plan.next !== "call") {
     const waitsOn = plan.next === "wait" && plan.draft.records.length === 0;
