@@ -18,8 +18,10 @@ import { CosmosSeals } from "./cosmos/seals.ts";
 import { StoredItems } from "./cosmos/stored-items.ts";
 import { CosmosSweepRounds } from "./cosmos/sweep-rounds.ts";
 import { CosmosSweptJobs } from "./cosmos/swept-jobs.ts";
+import { CosmosTurns } from "./cosmos/turns.ts";
 import type { Charged } from "./cosmos/undici-http-client.ts";
 import { CosmosWaitingJobs } from "./cosmos/waiting-jobs.ts";
+import { CosmosDeliveries, CosmosEndpoints, CosmosListeners } from "./cosmos/webhooks.ts";
 import type { Credentials } from "./identity.ts";
 
 /** Every store port on Cosmos DB, over one client. `dispose` closes its connections. */
@@ -51,6 +53,10 @@ export function cosmosPorts(
     dispatcherLeases: new CosmosDispatcherLeases(control),
     budgetLedger: new CosmosBudgetLedger(control),
     seals: new CosmosSeals(jobs, control),
+    endpoints: new CosmosEndpoints(jobs),
+    deliveries: new CosmosDeliveries(jobs, clock),
+    heard: new CosmosListeners(control),
+    turns: new CosmosTurns(jobs),
   };
   return { ports, dispose };
 }

@@ -106,6 +106,8 @@ export interface JobFacts {
    * Absent: nobody waits so.
    */
   readonly coalesce?: string;
+  /** The comparison that it is one of; absent: none. */
+  readonly comparison?: string;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
   readonly audit_seq: number;

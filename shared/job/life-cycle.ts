@@ -27,6 +27,7 @@ export interface Draft<J extends Job = Job> {
   readonly response?: StoredResponse;
   /** Content to be deleted in the same batch, as far as it has not lapsed. */
   readonly erase?: readonly ("request" | "response")[];
+  /** What is told of it, as far as anybody wants to hear it. */
   readonly outbox?: readonly OutboxItem[];
   /** The job as it was before the first of the records. */
   readonly from?: Job;

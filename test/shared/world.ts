@@ -35,6 +35,9 @@ import {
 import type { JobKey, Stored } from "../../shared/store.ts";
 import { noTelemetry } from "../../shared/telemetry/telemetry.ts";
 import { parseTenants, type Tenants } from "../../shared/tenant/tenants.ts";
+import type { AddressPolicy } from "../../shared/webhook/address.ts";
+import type { DeliveryNudge, DeliveryQueue } from "../../shared/webhook/ports.ts";
+import { createSender, type Resolve, systemResolve } from "../../shared/webhook/send.ts";
 import { submission } from "./job/samples.ts";
 import { Labs } from "./labs.ts";
 
@@ -91,6 +94,24 @@ export class MessageList implements Nudges, Releases {
   }
 }
 
+/** The queue of deliveries, likewise. */
+export class DeliveryList implements DeliveryQueue {
+  readonly sent: { nudge: DeliveryNudge; atMs: number | undefined }[] = [];
+  failing = false;
+
+  async send(nudge: DeliveryNudge, options: { atMs?: number } = {}): Promise<void> {
+    if (this.failing) throw new Error("Service Bus is away");
+    this.sent.push({ nudge, atMs: options.atMs });
+  }
+
+  /** What is due, which is then on the list no more. */
+  take(nowMs: number): DeliveryNudge[] {
+    const due = this.sent.filter(({ atMs }) => atMs === undefined || atMs <= nowMs);
+    for (const each of due) this.sent.splice(this.sent.indexOf(each), 1);
+    return due.map(({ nudge }) => nudge);
+  }
+}
+
 /** Grace of a nudge and length of a lease in these worlds. */
 export const GRACE_MS = 10_000;
 
@@ -110,6 +131,10 @@ export class World {
   /** The two queues. */
   readonly nudges = new MessageList();
   readonly releases = new MessageList();
+  readonly deliveries = new DeliveryList();
+  /** Where webhooks may go, and what a name's addresses are. */
+  policy: AddressPolicy = { privateHosts: [], loopback: true };
+  resolve: Resolve = systemResolve;
   readonly cosmos: RunningCosmos;
   /** The containers beneath, for what the app itself never does. */
   readonly jobs: Container;
@@ -217,12 +242,15 @@ export class World {
       jobName: (provider, jobId) => secrets.jobName(provider, jobId),
     });
     this.#dispose.push(() => void client.close());
+    const sender = createSender({ policy: this.policy, resolve: (host) => this.resolve(host), clock });
+    this.#dispose.push(() => void sender.close());
     const service: Service = composeService(
       {
         ...(clock === this.clock ? this.ports : this.#ports(clock)),
         releases: Object.assign(Object.create(this.releases), {
           dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
         }) as MessageList,
+        ...{ deliveryQueue: this.deliveries, sender },
         ...{ nudges: this.nudges, telemetry: noTelemetry, clock, log: this.#log },
         models: {
           call: (call) => {
@@ -371,6 +399,12 @@ export class Instance {
   run(nudge: Nudge): Promise<void> {
     const { run, invocation } = this.service;
     return invocation(() => runJob({ ...run, log: this.#log }, nudge));
+  }
+
+  /** What becomes of a message of the queue of deliveries. */
+  deliver(nudge: DeliveryNudge): Promise<void> {
+    const { deliver, invocation } = this.service;
+    return invocation(() => deliver(nudge, this.#log));
   }
 
   /** One turn of the sweep timer. @throws SweepFailed */

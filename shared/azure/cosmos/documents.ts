@@ -1,6 +1,10 @@
 import { z } from "zod";
 import { MAX_TIME_MS } from "../../bounds.ts";
+import { EVENT_TYPES } from "../../event-type.ts";
 import { document } from "../../store.ts";
+import { DELIVERY_STATUSES, FAILURES } from "../../webhook/delivery.ts";
+import { DISABLED_REASONS } from "../../webhook/endpoint.ts";
+import { SEND_ERRORS } from "../../webhook/send.ts";
 
 /** Documents of all kinds but overrides, which their room has, and those of quota. */
 
@@ -26,7 +30,38 @@ export const requestDocument = document("request", { ...jobKey.shape, body: text
 export const responseDocument = document("response", {
   ...{ ...jobKey.shape, status_code: z.int(), request_id: textOrNull, body: text },
 });
-export const outboxDocument = document("outbox", { ...jobKey.shape, event: text, at_ms: z.number() });
+/** Absent `about`: the job itself, as a version before stored it. */
+export const outboxDocument = document("outbox", {
+  ...{ ...jobKey.shape, event: z.enum(EVENT_TYPES), about: text.exactOptional(), at_ms: timeMs },
+  look_at_ms: timeMs.exactOptional(),
+});
+
+const sealed = z.looseObject(each(text, "kid", "nonce", "sealed"));
+const endpoint = z.looseObject({
+  ...{ ...each(text, "id", "name", "url", "secret_hint"), event_types: z.array(z.enum(EVENT_TYPES)) },
+  ...{ secret: sealed, previous_secret: sealed.exactOptional() },
+  previous_secret_until_ms: timeMs.exactOptional(),
+  ...{ ...each(timeMs, "created_at_ms", "updated_at_ms"), failing_since_ms: timeMs.exactOptional() },
+  disabled: z.looseObject({ at_ms: timeMs, reason: z.enum(DISABLED_REASONS) }).exactOptional(),
+});
+export const endpointsDocument = document("webhook_endpoints", {
+  ...{ ...jobKey.shape, endpoints: z.array(endpoint) },
+});
+export const heardDocument = document("webhook_listeners", {
+  ...{ ...inScope, heard: z.record(text, z.array(z.enum(EVENT_TYPES))) },
+});
+
+const attempt = z.looseObject({
+  ...{ at_ms: timeMs, latency_ms: z.number(), status_code: z.int().nullable() },
+  ...{ error: z.enum(SEND_ERRORS).nullable(), retry_after_ms: z.number().exactOptional() },
+});
+export const deliveryDocument = document("delivery", {
+  ...{ ...jobKey.shape, ...each(text, "event_id", "about"), event: z.enum(EVENT_TYPES), at_ms: timeMs },
+  delivery: z.looseObject({ ...each(text, "id", "endpoint"), status: z.enum(DELIVERY_STATUSES) }),
+  ...{ failure: z.enum(FAILURES).nullable(), attempts: z.array(attempt) },
+  ...{ ...each(z.int().nonnegative(), "tries", "put_off"), due_ms: timeMs.nullable(), since_ms: timeMs },
+  look_at_ms: timeMs.exactOptional(),
+});
 
 const usage = z.looseObject(each(z.number().nullable(), "input_tokens", "output_tokens", "total_tokens"));
 const cost = z.looseObject({ amount: decimal, currency: text });

@@ -20,6 +20,7 @@ import { problemAnswer, problemSchema } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
 import { type SubmitRouteDeps, submitRoute } from "./submit.ts";
 import { type UsageRoutesDeps, usageRoutes } from "./usage.ts";
+import { type WebhookDeliveriesDeps, webhookDeliveryRoutes } from "./webhook-deliveries.ts";
 
 /** The native door: JSON in snake_case, refusals as problem+json. */
 export const apiDoor: Door = {
@@ -44,6 +45,7 @@ export type ApiDeps = SubmitRouteDeps &
   OpsDeploymentsDeps &
   ProofRoutesDeps &
   UsageRoutesDeps &
+  WebhookDeliveriesDeps &
   AccountCorrectionDeps;
 
 let document: string | undefined;
@@ -77,6 +79,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...deadLetterRoutes,
   ...overridesRoutes,
   ...usageRoutes,
+  ...webhookDeliveryRoutes,
   accountCorrectionRoute,
 ];
 

@@ -11,7 +11,7 @@ import {
   recorded,
   withCost,
 } from "../life-cycle.ts";
-import type { OutboxItem } from "./outbox.ts";
+import { eventsOf } from "./outbox.ts";
 
 /** How a job ends. `call` when a running attempt's call ended it, `error` for all but completed and cancelled. */
 export interface Ending {
@@ -24,7 +24,6 @@ export interface Ending {
   readonly incomplete?: string;
   readonly error?: JobError;
   readonly response?: StoredResponse;
-  readonly outbox?: readonly OutboxItem[];
 }
 
 /** The stored text is not always what came: a refusal that is no JSON, a credential taken out, bytes that are no UTF-8. */
@@ -39,7 +38,7 @@ function storedFields(
 /** A live job ends, once. Whoever ends it, and why ever, does it here. */
 export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
   const { job } = draft;
-  const { status, nowMs, call, error, incomplete, response, outbox } = ending;
+  const { status, nowMs, call, error, incomplete, response } = ending;
   const lease = leaseOf(job);
   // Its call may still go on, and what that cost comes late, or never.
   const isCutOff = lease !== null && call === undefined;
@@ -64,9 +63,10 @@ export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
     ...(call === undefined ? {} : withCost(job, job.attempts, call)),
     ...(incomplete === undefined ? {} : { incomplete }),
   });
+  const outbox = eventsOf(ended.job);
   return {
     ...ended,
     ...(response === undefined ? {} : { response }),
-    ...(outbox === undefined ? {} : { outbox }),
+    ...(outbox.length === 0 ? {} : { outbox }),
   };
 }

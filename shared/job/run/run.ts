@@ -92,7 +92,10 @@ export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Prom
     return undefined;
   }
   return {
-    accepted: { job: plan.draft.job, request, records: [...records, ...plan.draft.records] },
+    accepted: {
+      ...{ job: plan.draft.job, request, records: [...records, ...plan.draft.records] },
+      ...(plan.draft.outbox === undefined ? {} : { outbox: plan.draft.outbox }),
+    },
     run: (stored) => carryOut(deps, admission, stored, prepared).finally(() => quota?.leave()),
     leave,
   };
