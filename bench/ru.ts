@@ -19,6 +19,7 @@ import { createModelClient } from "../shared/model/client.ts";
 import { composeService, type Service } from "../shared/service.ts";
 import { noTelemetry } from "../shared/telemetry/telemetry.ts";
 import { parseTenants } from "../shared/tenant/tenants.ts";
+import { ThreadChecks } from "../shared/validation/answer-checks.ts";
 import type { DeliveryNudge } from "../shared/webhook/ports.ts";
 import { createSender, systemResolve } from "../shared/webhook/send.ts";
 import { head, row } from "./measure.ts";
@@ -208,7 +209,7 @@ function instance(name: string): Service {
         giveUp: async () => undefined,
         dispatch: async () => void dispatches.push(service.invocation(() => service.dispatcher.run())),
       },
-      ...{ newId: randomUUID, randomHex, sender },
+      ...{ newId: randomUUID, randomHex, sender, checks: new ThreadChecks(clock) },
       deliveryQueue: { send: async (nudge) => void deliveries.push(nudge) },
     },
     {

@@ -16,6 +16,7 @@ import { createModelClient } from "../shared/model/client.ts";
 import { composeService, type Service } from "../shared/service.ts";
 import { startTelemetry } from "../shared/telemetry/start.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
+import { ThreadChecks } from "../shared/validation/answer-checks.ts";
 import { createSender, systemResolve } from "../shared/webhook/send.ts";
 import { watchClients } from "./clients.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
@@ -66,6 +67,7 @@ const service: Service = composeService(
     ...{ ...ports, secrets },
     nudges,
     releases: new ServiceBusReleases(serviceBus),
+    checks: new ThreadChecks(clock),
     deliveryQueue: new ServiceBusDeliveries(serviceBus),
     sender: createSender({
       policy: { privateHosts: settings.webhookPrivateHosts, loopback: settings.local },

@@ -46,6 +46,7 @@ import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
 import type { BilledCalls } from "./usage/usage-report.ts";
+import type { AnswerChecks } from "./validation/answer-checks.ts";
 import { Announcer, announcingStore } from "./webhook/announce.ts";
 import { type DeliverDeps, deliver } from "./webhook/deliver.ts";
 import { watchListeners } from "./webhook/listeners.ts";
@@ -90,6 +91,7 @@ export interface StorePorts {
 export interface ServicePorts extends StorePorts {
   readonly nudges: Nudges;
   readonly releases: Releases & Pick<Nudges, "send">;
+  readonly checks: AnswerChecks;
   readonly deliveryQueue: DeliveryQueue;
   readonly sender: Sender;
   readonly models: ModelClient;
@@ -220,7 +222,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     ...{ store, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random, nudgeGraceMs },
     urgent: releases,
     bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
-    models: ports.models,
+    ...{ models: ports.models, checks: ports.checks },
     latencies: createLatencies(clock),
     newClaimId: ports.newId,
     actor: `worker:${instance}`,

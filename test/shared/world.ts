@@ -11,7 +11,7 @@ import type { AuditRecord } from "../../shared/audit/record.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos/client.ts";
 import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { cosmosPorts } from "../../shared/azure/ports.ts";
-import type { Clock } from "../../shared/clock.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
 import { changeOverrides, type Setting } from "../../shared/control/change-overrides.ts";
 import { Secrets } from "../../shared/control/secrets.ts";
 import { acceptJob, type Submission } from "../../shared/job/intake/accept.ts";
@@ -35,6 +35,7 @@ import {
 import type { JobKey, Stored } from "../../shared/store.ts";
 import { noTelemetry } from "../../shared/telemetry/telemetry.ts";
 import { parseTenants, type Tenants } from "../../shared/tenant/tenants.ts";
+import { ThreadChecks } from "../../shared/validation/answer-checks.ts";
 import type { AddressPolicy } from "../../shared/webhook/address.ts";
 import type { DeliveryNudge, DeliveryQueue } from "../../shared/webhook/ports.ts";
 import { createSender, type Resolve, systemResolve } from "../../shared/webhook/send.ts";
@@ -243,14 +244,18 @@ export class World {
     });
     this.#dispose.push(() => void client.close());
     const sender = createSender({ policy: this.policy, resolve: (host) => this.resolve(host), clock });
-    this.#dispose.push(() => void sender.close());
+    const checks = new ThreadChecks(systemClock);
+    this.#dispose.push(
+      () => void sender.close(),
+      () => checks.close(),
+    );
     const service: Service = composeService(
       {
         ...(clock === this.clock ? this.ports : this.#ports(clock)),
         releases: Object.assign(Object.create(this.releases), {
           dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
         }) as MessageList,
-        ...{ deliveryQueue: this.deliveries, sender },
+        ...{ deliveryQueue: this.deliveries, sender, checks },
         ...{ nudges: this.nudges, telemetry: noTelemetry, clock, log: this.#log },
         models: {
           call: (call) => {

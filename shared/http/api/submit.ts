@@ -16,6 +16,7 @@ import {
 import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { amountSchema } from "../../tenant/budget.ts";
+import { schemaFault, schemaOf } from "../../validation/schema.ts";
 import { type Answer, jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
@@ -52,6 +53,12 @@ const envelopeSchema = z
       .optional()
       .describe(
         "Decimal, in the currency of the model's prices: the most that the job may cost, all attempts together. It is refused if each deployment may cost more (a token a byte of the prompt, and the longest answer), and no attempt begins that might pass it.",
+      ),
+    validate: z
+      .boolean()
+      .optional()
+      .describe(
+        "True: an answer that does not hold the JSON schema that `body` asks for is no answer, though it is paid for. The job goes to the next target, as far as attempts and `max_cost` go.",
       ),
     metadata: z
       .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
@@ -111,6 +118,8 @@ export const submitRoute = route({
   handle: (deps: SubmitRouteDeps, { body: envelope, headers, sent, untimely }, by, visit) => {
     const { endpoint, body, priority, metadata } = envelope;
     refuseModes(body);
+    const fault = envelope.validate === true ? schemaFault(schemaOf(endpoint, body)) : undefined;
+    if (fault !== undefined) throw invalidRequest([{ path: "/validate", message: fault }]);
     if (sent.bodyText === undefined) throw new TypeError("a valid envelope has a body");
     const submit: Submit = {
       ...{ endpoint, model: body.model, body, priority, metadata, ...timesOf(envelope) },
@@ -119,6 +128,7 @@ export const submitRoute = route({
       envelopeSha256: envelopeSha256(sent),
       idempotencyKey: headers["Idempotency-Key"] ?? null,
       maxCost: envelope.max_cost,
+      ...(envelope.validate === true ? { validate: "retry" } : {}),
       traceparent: headers.traceparent,
       refusal: untimely,
     };
@@ -154,7 +164,7 @@ function timesOf({ not_before, deadline }: Pick<Envelope, "not_before" | "deadli
 }
 
 /** Modes of a call that a stored answer cannot serve. */
-function refuseModes({ stream, background }: Readonly<Record<string, unknown>>): void {
+export function refuseModes({ stream, background }: Readonly<Record<string, unknown>>): void {
   if (isAsked(stream)) throw new Problem("stream_not_supported", "`/body/stream` is neither false nor null.");
   if (isAsked(background)) {
     const message = "must be false or null: every job runs in the background already";

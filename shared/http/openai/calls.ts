@@ -19,6 +19,7 @@ import { answerWhenEnded, answerWhenRun, type Wanted } from "./answer.ts";
 import { ANSWER_HEADERS, callHeaders } from "./headers.ts";
 import { LiveStream } from "./live-stream.ts";
 import { atPaths } from "./paths.ts";
+import { validateAsked } from "./validate.ts";
 
 export interface CallDeps {
   readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
@@ -104,18 +105,20 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
       const repeated = isRetry ? await joinRepeated(intake, retried) : undefined;
       const asked = ofPath ?? body.model ?? "";
       if (asked === "") throw invalidRequest([{ path: "/model", message: "is required" }]);
+      const validate = validateAsked(headers["x-switchyard-validate"], endpoint, body);
       const submit: Submit = {
         ...{ endpoint, model: asked, body, coalesce, metadata: {} },
         bodyText: body.model === undefined ? withModel(sent.text, asked) : sent.text,
         priority: headers["x-switchyard-priority"],
         envelopeSha256: bodySha256,
         idempotencyKey: key,
-        traceparent: headers.traceparent,
+        ...{ traceparent: headers.traceparent, validate },
         ...timesOf(headers, deps.intake),
       };
       if (repeated !== undefined) return answerWhenEnded(intake, by.tenant, repeated.value, wanted(body));
       const how = wanted(body);
-      const stream = how.stream ? new LiveStream() : undefined;
+      // One that is checked is not passed on before it is whole.
+      const stream = how.stream && validate === undefined ? new LiveStream() : undefined;
       const run = { ...deps.run, log: visit.log, ...(stream === undefined ? {} : { passOn: stream }) };
       const { job, over } = await within(deps.invocation, () =>
         accept({ ...intake, startHere: (accepted) => startHere(run, accepted) }, submit, by),

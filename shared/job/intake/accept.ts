@@ -3,7 +3,7 @@ import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
 import type { OutboxItem } from "../ending/outbox.ts";
-import type { Endpoint, Job, Queued, StoredRequest, TraceFields } from "../job.ts";
+import type { Endpoint, Job, Queued, StoredRequest, TraceFields, Validate } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -22,6 +22,8 @@ export interface Submission {
   readonly traceparent?: string | undefined;
   /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
   readonly coalesce?: string;
+  /** Absent: its answer is not checked. */
+  readonly validate?: Validate | undefined;
   /** The comparison that the job is one of. */
   readonly comparison?: string;
 }
@@ -134,6 +136,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
     ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
+    ...(submission.validate === undefined ? {} : { validate: submission.validate }),
     ...(submission.comparison === undefined ? {} : { comparison: submission.comparison }),
     audit_seq: record.seq,
     audit_hash: record.hash,

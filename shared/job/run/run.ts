@@ -39,6 +39,7 @@ import { handBack, leaveToOthers } from "./hand-back.ts";
 import { PreparedRequest } from "./prepared-request.ts";
 import type { PassOn, RunDeps } from "./run-deps.ts";
 import { lostCost, takeOver } from "./take-over.ts";
+import { validated } from "./validated.ts";
 
 /** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
 const FIRST_LOOK_AGAIN_MS = 1_000;
@@ -239,12 +240,18 @@ async function attempt(
     const { outcome, implausible } = plausible(answered, request.ask, deployment);
     if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);
     const { ask } = request;
-    const call: EndedCall = { outcome, deployment, ask, latencyMs: deps.clock.monotonic() - startedAt };
-    if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
-    logCall(deps, claimed.value, call);
-    const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
-    const heard = { ...call, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
+    const latencyMs = deps.clock.monotonic() - startedAt;
+    const said: EndedCall = { outcome, deployment, ask, latencyMs };
+    if (outcome.kind === "completed") deps.latencies.measured(deployment.name, latencyMs);
+    const alone = isRefusedAlone(claimed.value, said, (...of) => deps.quota.hasServedOthers(...of));
+    const heard = { ...said, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
     await deps.quota.heard(heard);
+    // The deployment has done its part, whatever the answer is worth.
+    const call: EndedCall = {
+      ...said,
+      outcome: await validated(deps.checks, claimed.value, request, outcome),
+    };
+    logCall(deps, claimed.value, call);
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) => {
