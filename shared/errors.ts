@@ -133,6 +133,21 @@ export const ERRORS = {
     advice:
       "Raise `max_cost`, shorten the prompt, or limit the answer (`max_tokens`); `detail` tells what may be billed.",
   },
+  comparison_not_found: {
+    status: 404,
+    title: "No such comparison",
+    advice: "Check the id and the credential.",
+  },
+  comparison_ended: {
+    status: 409,
+    title: "The comparison has already ended",
+    advice: "Nothing is left to cancel; GET it for its answers.",
+  },
+  comparison_not_ended: {
+    status: 409,
+    title: "The comparison has not ended",
+    advice: "Cancel it first, or wait until it ends.",
+  },
   webhook_endpoint_not_found: {
     status: 404,
     title: "No such webhook endpoint",

@@ -3,6 +3,8 @@ import { keptSecondsAtMost, type SealStore, sealDays } from "./audit/seal/sealin
 import { Budgets } from "./budget/budgets.ts";
 import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
+import type { ComparisonStore } from "./comparison/ports.ts";
+import { type ComparisonDeps, comparisonTurn } from "./comparison/turn.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
@@ -81,10 +83,12 @@ export interface StorePorts {
   readonly dispatcherLeases: DispatcherLeases;
   readonly budgetLedger: BudgetLedger;
   readonly seals: SealStore;
+  readonly comparisons: ComparisonStore;
   readonly endpoints: EndpointStore;
   readonly deliveries: DeliveryStore;
   readonly heard: HeardStore;
-  readonly turns: Turns;
+  readonly deliveryTurns: Turns;
+  readonly comparisonTurns: Turns;
 }
 
 /** What the service needs of the world: production, every test and the benchmarks give it all of this. */
@@ -218,6 +222,12 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     traces: telemetry,
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
+  const comparing: Omit<ComparisonDeps, "intake"> & { readonly intake: typeof intake } = {
+    ...{ comparisons: ports.comparisons, intake, randomHex: ports.randomHex },
+    ending: { store, clock, running },
+    wants: listeners.wants,
+    announce: (key, outbox) => announcer.announce(key, outbox),
+  };
   const run: Omit<RunDeps, "log"> = {
     ...{ store, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random, nudgeGraceMs },
     urgent: releases,
@@ -262,7 +272,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
-    deliveries: async () => listeners.isAny() && tend({ turns: ports.turns, announcer, clock }),
+    deliveries: async () => listeners.isAny() && tend({ turns: ports.deliveryTurns, announcer, clock }),
+    comparisons: async () => (await anyLives()) && tend({ turns: ports.comparisonTurns, announcer, clock }),
   };
   let sweptAt: number | undefined;
   telemetry.gauge("switchyard.sweeper.age", () =>
@@ -295,9 +306,12 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   return {
     ...ports,
     ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
-    ...{ intake, run, redrive, accounts, sweep, seal, fresh, webhooks },
+    ...{ intake, run, redrive, accounts, sweep, seal, fresh, webhooks, comparing },
     /** What a message of the queue `deliveries` leads to. */
-    deliver: (nudge: DeliveryNudge, of: Log) => deliver({ ...webhooks, log: of }, nudge),
+    deliver: (nudge: DeliveryNudge, of: Log) =>
+      nudge.event === undefined
+        ? comparisonTurn({ ...comparing, intake: { ...intake, log: of } }, nudge)
+        : deliver({ ...webhooks, log: of }, nudge),
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
     /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */

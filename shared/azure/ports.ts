@@ -6,8 +6,10 @@ import type { Settings } from "../settings.ts";
 import { CosmosBilledCalls } from "./cosmos/billed-calls.ts";
 import { CosmosBudgetLedger } from "./cosmos/budgets.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
+import { CosmosComparisons } from "./cosmos/comparisons.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
+import { ITEMS } from "./cosmos/items.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
 import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
 import { CosmosLeaseWatch } from "./cosmos/lease-watch.ts";
@@ -53,10 +55,12 @@ export function cosmosPorts(
     dispatcherLeases: new CosmosDispatcherLeases(control),
     budgetLedger: new CosmosBudgetLedger(control),
     seals: new CosmosSeals(jobs, control),
+    comparisons: new CosmosComparisons(jobs, clock),
     endpoints: new CosmosEndpoints(jobs),
     deliveries: new CosmosDeliveries(jobs, clock),
     heard: new CosmosListeners(control),
-    turns: new CosmosTurns(jobs),
+    deliveryTurns: new CosmosTurns(jobs, [ITEMS.outbox, ITEMS.delivery], "look_at_ms"),
+    comparisonTurns: new CosmosTurns(jobs, [ITEMS.comparison], "wake_at_ms"),
   };
   return { ports, dispose };
 }

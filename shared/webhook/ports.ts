@@ -55,7 +55,7 @@ export interface DeliveryStore {
   ): Promise<{ readonly deliveries: readonly Delivery[]; readonly hasMore: boolean }>;
 }
 
-/** Whatever has a turn of its own, and whose turn was to come by now: outbox items, deliveries, comparisons. */
+/** Things that have a turn of their own: outbox items and deliveries, or comparisons. */
 export interface Turns {
   /** Those that are overdue, the longest first, as the messages that nobody has sent or that were lost. */
   overdue(nowMs: number, limit: number): Promise<readonly Stored<DeliveryNudge & { readonly id: string }>[]>;

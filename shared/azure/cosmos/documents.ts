@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { MAX_TIME_MS } from "../../bounds.ts";
 import { EVENT_TYPES } from "../../event-type.ts";
+import { ENDPOINTS } from "../../model/endpoint.ts";
+import { PRIORITIES } from "../../priority.ts";
 import { document } from "../../store.ts";
 import { DELIVERY_STATUSES, FAILURES } from "../../webhook/delivery.ts";
 import { DISABLED_REASONS } from "../../webhook/endpoint.ts";
@@ -30,10 +32,27 @@ export const requestDocument = document("request", { ...jobKey.shape, body: text
 export const responseDocument = document("response", {
   ...{ ...jobKey.shape, status_code: z.int(), request_id: textOrNull, body: text },
 });
+const costs = z.looseObject({ amount: decimal, currency: text });
+
 /** Absent `about`: the job itself, as a version before stored it. */
 export const outboxDocument = document("outbox", {
   ...{ ...jobKey.shape, event: z.enum(EVENT_TYPES), about: text.exactOptional(), at_ms: timeMs },
   look_at_ms: timeMs.exactOptional(),
+});
+
+export const comparisonDocument = document("comparison", {
+  ...{ ...jobKey.shape, endpoint: z.enum(ENDPOINTS), models: z.array(text), priority: z.enum(PRIORITIES) },
+  ...{ metadata: z.record(text, text), envelope_sha256: text, actor: text, validated: z.boolean() },
+  ...each(timeMs, "created_at_ms", "deadline_ms", "content_until_ms"),
+  end: z
+    .looseObject({
+      at_ms: timeMs,
+      ...each(z.int().nonnegative(), "completed", "failed"),
+      cost: costs.nullable(),
+    })
+    .exactOptional(),
+  ...{ cancelled_by: text.exactOptional(), erased_by: text.exactOptional() },
+  ...{ wake_at_ms: timeMs.exactOptional(), comparison: z.looseObject({ place: text }) },
 });
 
 const sealed = z.looseObject(each(text, "kid", "nonce", "sealed"));
@@ -64,7 +83,6 @@ export const deliveryDocument = document("delivery", {
 });
 
 const usage = z.looseObject(each(z.number().nullable(), "input_tokens", "output_tokens", "total_tokens"));
-const cost = z.looseObject({ amount: decimal, currency: text });
 const billed = z.looseObject({ at: z.number(), model: text });
 /** Events and outcomes are shown and hashed as they are, whatever version told them. */
 export const auditDocument = document("audit", {
@@ -73,8 +91,8 @@ export const auditDocument = document("audit", {
   ...each(z.number().nullable(), "attempt", "latency_ms"),
   simulated: z.boolean().nullable(),
   usage: usage.nullable(),
-  cost: cost.nullable(),
-  estimate: cost.nullable().exactOptional(),
+  cost: costs.nullable(),
+  estimate: costs.nullable().exactOptional(),
   ...{ format: z.number().exactOptional(), audit_until: z.number().nullable().exactOptional() },
   ...{ content_until: z.number().exactOptional(), body_sha256: text.exactOptional() },
   stored_sha256: text.exactOptional(),
@@ -83,7 +101,7 @@ export const auditDocument = document("audit", {
 /** The fields of an audit record that usage is summed from. */
 export const billedCall = auditDocument
   .pick(each(true, "id", "v", "tenant_id", "job_id", "attempt", "event", "provider", "simulated"))
-  .extend({ usage: usage.nullable(), cost: cost.nullable(), billed });
+  .extend({ usage: usage.nullable(), cost: costs.nullable(), billed });
 
 export const controlHeadDocument = document("audit_head", { ...inScope, seq, hash: text });
 export const controlRecordDocument = document("audit", {

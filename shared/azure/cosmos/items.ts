@@ -88,6 +88,12 @@ export const ITEMS = {
     holds: "one event for one endpoint, and its tries",
     document: documents.deliveryDocument,
   },
+  comparison: {
+    ...{ container: JOBS_CONTAINER, partition: "tenant id, the comparison's id", id: "`comparison`" },
+    ...{ kind: "comparison", foundBy: ["/comparison/place", "/wake_at_ms"] },
+    ...{ until: "its deadline + `CONTENT_RETENTION_DAYS`", document: documents.comparisonDocument },
+    holds: "which models are compared, and how it ended; its request is a `request` beside it",
+  },
   webhook_endpoints: {
     ...{ container: JOBS_CONTAINER, partition: "tenant id, `webhooks`", id: "`endpoints`" },
     ...{ kind: "webhook_endpoints", foundBy: [], ...NEVER },
@@ -212,6 +218,7 @@ export const deliveryPlace = (of: JobKey & Pick<Delivery, "event" | "endpoint_id
   id: `delivery-${of.endpoint_id}-${of.event}`,
   partition: partitionOf(of),
 });
+export const comparisonPlace = (key: JobKey): Place => ({ id: "comparison", partition: partitionOf(key) });
 export const endpointsKey = (tenant_id: string): JobKey => ({ tenant_id, job_id: "webhooks" });
 export const endpointsPlace = (tenantId: string): Place => ({
   id: "endpoints",

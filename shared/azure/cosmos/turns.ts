@@ -5,7 +5,7 @@ import { STORED_VERSION, type Stored } from "../../store.ts";
 import type { DeliveryNudge, Turns } from "../../webhook/ports.ts";
 import { statusOf, storeOperation } from "./client.ts";
 import { jobKey } from "./documents.ts";
-import { ITEMS, partitionOf } from "./items.ts";
+import { type ItemKind, partitionOf } from "./items.ts";
 import { queryOf } from "./queries.ts";
 import type { StoredItems } from "./stored-items.ts";
 import { isSuperseded } from "./transaction.ts";
@@ -16,17 +16,22 @@ const row = z.object({
   endpoint_id: z.string().optional(),
 });
 
-/** What has a turn of its own, by the indexed `look_at_ms`, which nothing has once all is done. */
+/** What has a turn of its own, by an indexed field that nothing has once all is done. */
 export class CosmosTurns implements Turns {
   readonly #jobs: StoredItems;
+  readonly #kinds: readonly ItemKind[];
+  readonly #field: string;
 
-  constructor(jobs: StoredItems) {
+  /** @param field when their turn comes */
+  constructor(jobs: StoredItems, kinds: readonly ItemKind[], field: "look_at_ms" | "wake_at_ms") {
     this.#jobs = jobs;
+    this.#kinds = kinds;
+    this.#field = field;
   }
 
   async overdue(nowMs: number, limit: number): ReturnType<Turns["overdue"]> {
-    const query = queryOf([ITEMS.outbox, ITEMS.delivery], {
-      ...{ top: limit, where: "c.look_at_ms <= @now", orderBy: "c.look_at_ms" },
+    const query = queryOf(this.#kinds, {
+      ...{ top: limit, where: `c.${this.#field} <= @now`, orderBy: `c.${this.#field}` },
       select: "c.id, c._etag, c.tenant_id, c.job_id, c.event, c.due_ms, c.delivery.endpoint AS endpoint_id",
       parameters: { "@now": nowMs },
     });
@@ -53,7 +58,7 @@ export class CosmosTurns implements Turns {
       try {
         await this.#jobs.container
           .item(value.id, partitionOf(value))
-          .patch([{ op: "set", path: "/look_at_ms", value: atMs }], {
+          .patch([{ op: "set", path: `/${this.#field}`, value: atMs }], {
             accessCondition: { type: "IfMatch", condition: etag },
             abortSignal,
           });

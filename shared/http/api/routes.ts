@@ -6,6 +6,7 @@ import { openaiDoor, openaiRoutes } from "../openai/routes.ts";
 import { type Route, route } from "../route.ts";
 import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
+import { type ComparisonRoutesDeps, comparisonRoutes } from "./comparisons.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
 import { type HealthDeps, healthRoute } from "./health.ts";
@@ -36,6 +37,7 @@ export const apiDoor: Door = {
 /** What its handlers need, all together. */
 export type ApiDeps = SubmitRouteDeps &
   JobRoutesDeps &
+  ComparisonRoutesDeps &
   ModelsDeps &
   HealthDeps &
   StatusDeps &
@@ -67,6 +69,7 @@ const openapiRoute = route({
 export const apiRoutes: readonly Route<ApiDeps>[] = [
   submitRoute,
   ...jobRoutes,
+  ...comparisonRoutes,
   auditTrailRoute,
   modelsRoute,
   healthRoute,

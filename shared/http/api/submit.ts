@@ -27,10 +27,16 @@ import { idempotencyKey, prefer, traceparent } from "./parameters.ts";
 
 /** Unix seconds as such: a number this large was meant in milliseconds. */
 const MAX_UNIX_SECONDS = 1e11;
-const unixSeconds = z
+export const unixSeconds = z
   .number()
   .nonnegative()
   .max(MAX_UNIX_SECONDS, "is not in Unix seconds: it looks like milliseconds");
+
+export const metadata = z
+  .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
+  .refine((pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS, `has over ${MAX_METADATA_PAIRS} pairs`)
+  .default({})
+  .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`);
 
 const envelopeSchema = z
   .strictObject({
@@ -60,14 +66,7 @@ const envelopeSchema = z
       .describe(
         "True: an answer that does not hold the JSON schema that `body` asks for is no answer, though it is paid for. The job goes to the next target, as far as attempts and `max_cost` go.",
       ),
-    metadata: z
-      .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
-      .refine(
-        (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
-        `has over ${MAX_METADATA_PAIRS} pairs`,
-      )
-      .default({})
-      .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`),
+    metadata,
   })
   .meta({ id: "Envelope", title: "What a submit takes" });
 type Envelope = z.output<typeof envelopeSchema>;
@@ -116,13 +115,13 @@ export const submitRoute = route({
     "idempotency_key_reused",
   ],
   handle: (deps: SubmitRouteDeps, { body: envelope, headers, sent, untimely }, by, visit) => {
-    const { endpoint, body, priority, metadata } = envelope;
+    const { endpoint, body, priority } = envelope;
     refuseModes(body);
     const fault = envelope.validate === true ? schemaFault(schemaOf(endpoint, body)) : undefined;
     if (fault !== undefined) throw invalidRequest([{ path: "/validate", message: fault }]);
     if (sent.bodyText === undefined) throw new TypeError("a valid envelope has a body");
     const submit: Submit = {
-      ...{ endpoint, model: body.model, body, priority, metadata, ...timesOf(envelope) },
+      ...{ endpoint, model: body.model, body, priority, metadata: envelope.metadata, ...timesOf(envelope) },
       bodyText: sent.bodyText,
       // The envelope as it was sent, before defaults: a client that sends the same has the same hash.
       envelopeSha256: envelopeSha256(sent),

@@ -97,7 +97,7 @@ it("an end is told, signed, to all who want to hear of it, and to nobody else", 
   });
   expect(await listed()).toMatchObject([{ status: "delivered" }, { status: "delivered" }]);
   expect(world.deliveries.sent).toEqual([]);
-  expect(await world.ports.turns.overdue(world.clock.now() + 99 * HOUR_MS, 99)).toEqual([]);
+  expect(await world.ports.deliveryTurns.overdue(world.clock.now() + 99 * HOUR_MS, 99)).toEqual([]);
 });
 
 it("a tenant without an endpoint costs nothing more", async () => {

@@ -4,6 +4,7 @@ import type { SealSource } from "../../../../shared/audit/seal/verify-seals.ts";
 import {
   auditPlace,
   budgetPlace,
+  comparisonPlace,
   contentPlace,
   controlChangePlace,
   controlHeadPlace,
@@ -29,6 +30,7 @@ import {
 } from "../../../../shared/azure/cosmos/items.ts";
 import { CosmosSeals } from "../../../../shared/azure/cosmos/seals.ts";
 import { newAccount, reserve } from "../../../../shared/budget/account.ts";
+import type { Comparison } from "../../../../shared/comparison/comparison.ts";
 import { changeOverrides } from "../../../../shared/control/change-overrides.ts";
 import { Secrets } from "../../../../shared/control/secrets.ts";
 import { end } from "../../../../shared/job/ending/end.ts";
@@ -60,6 +62,11 @@ const sealed = { kid: "k", nonce: "n", sealed: "s" };
 const endpoint = {
   ...{ id: ENDPOINT, name: "n", url: "https://hooks.example/", event_types: ["job.completed"] as const },
   ...{ secret: sealed, secret_hint: "h", created_at_ms: nowMs, updated_at_ms: nowMs },
+};
+const COMPARED: Comparison = {
+  ...{ tenant_id: "team-a", job_id: "cmp_1", endpoint: "/v1/chat/completions", models: ["a", "b"] },
+  ...{ priority: "standard", metadata: {}, envelope_sha256: "e", actor: "a", validated: false },
+  ...{ created_at_ms: nowMs, deadline_ms: nowMs + 1, content_until_ms: nowMs + 1e6, wake_at_ms: nowMs },
 };
 /** A second delivery, which is not damaged. */
 const OTHER = { ...DELIVERY, endpoint_id: "whe_2" };
@@ -134,6 +141,20 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
           return { endpoints: found.map(({ endpoint_id }) => endpoint_id), hasMore };
         },
         { endpoints: [OTHER.endpoint_id], hasMore: false },
+      ],
+    ],
+  },
+  comparison: {
+    place: comparisonPlace(COMPARED),
+    damage: { end: SECRET },
+    looks: [
+      [({ comparisons }) => comparisons.read(COMPARED), "throws"],
+      [
+        async ({ comparisons }) => {
+          const { comparisons: found, hasMore } = await comparisons.list("team-a", { limit: 1 });
+          return { ids: found.map(({ job_id }) => job_id), hasMore };
+        },
+        { ids: ["cmp_2"], hasMore: false },
       ],
     ],
   },
@@ -304,6 +325,8 @@ async function fill(a: Adapters): Promise<void> {
     response,
   });
   await a.store.write(ended, created.etag, nowMs);
+  for (const job_id of [COMPARED.job_id, "cmp_2"])
+    await a.comparisons.create({ ...COMPARED, job_id }, { body: "{}" });
   await a.endpoints.write("team-a", [endpoint], undefined);
   await a.heard.writeHeard({ "team-a": ["job.completed"] }, undefined);
   const outbox = await a.deliveries.outbox(KEY, "job.completed");
