@@ -232,7 +232,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   };
   const comparing: Omit<ComparisonDeps, "intake"> & { readonly intake: typeof intake } = {
     ...{ comparisons: ports.comparisons, intake, randomHex: ports.randomHex },
-    ending: { store, clock, running },
+    ending: { store, clock, running, events },
     wants: listeners.wants,
     announce: (key, outbox) => announcer.announce(key, outbox),
   };
