@@ -3,7 +3,6 @@ import type { z } from "zod";
 import type { AuditRecord } from "../../audit/record.ts";
 import type { StoredRequest, StoredResponse } from "../../content/content.ts";
 import type { ContentStore } from "../../content/content-store.ts";
-import type { OutboxItem } from "../../job/ending/outbox.ts";
 import type { Accepted } from "../../job/intake/accept.ts";
 import type { Job } from "../../job/job.ts";
 import type { Draft } from "../../job/life-cycle.ts";
@@ -26,10 +25,10 @@ import {
   ITEMS,
   JOB_ID,
   jobPlace,
-  outboxPlace,
   partitionOf,
 } from "./items.ts";
 import { documentOf, jobOf } from "./job-document.ts";
+import { outboxWrite } from "./outbox.ts";
 import { queryOf } from "./queries.ts";
 import { type Retention, ttlSeconds, untilOf } from "./retention.ts";
 import { nameOf, type StoredItems } from "./stored-items.ts";
@@ -56,11 +55,12 @@ export class CosmosJobStore implements JobStore {
   }
 
   async create(accepted: Accepted, nowMs: number): Promise<WriteResult | { kind: "exists" }> {
-    const { job, request, records } = accepted;
+    const { job, request, records, outbox = [] } = accepted;
     const operations: OperationInput[] = [
       createOf(this.#jobItem(job, nowMs)),
       await this.#contentWrite(job, "request", request, nowMs),
       ...this.#recordWrites(job, records, nowMs),
+      ...outbox.map((item) => outboxWrite(this.#jobs, job, item, nowMs)),
     ];
     const result = await this.#batch("create", job, operations);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
@@ -152,7 +152,7 @@ export class CosmosJobStore implements JobStore {
     ];
     if (response !== undefined) operations.push(await this.#contentWrite(job, "response", response, nowMs));
     if (draft.eraseEvents === true) operations.push(this.#eraseEvents(job, nowMs));
-    operations.push(...outbox.map((item) => this.#outboxWrite(job, item, nowMs)));
+    operations.push(...outbox.map((item) => outboxWrite(this.#jobs, job, item, nowMs)));
     const result = await this.#writeAndErase(job, operations, [...erase]);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     // 409: an audit record or the response is there already, so the job has moved on as well.
@@ -263,12 +263,6 @@ export class CosmosJobStore implements JobStore {
     return records.map((record) =>
       this.#jobs.writing(ITEMS.audit, auditPlace(job, record.seq), { ...auditFields(record, job), ttl }),
     );
-  }
-
-  #outboxWrite(job: Job, item: OutboxItem, nowMs: number): OperationInput {
-    const { tenant_id, job_id } = job;
-    const ttl = this.#ttl("content", job, nowMs);
-    return this.#jobs.writing(ITEMS.outbox, outboxPlace(job, item), { tenant_id, job_id, ...item, ttl });
   }
 
   /** From now on nothing is read of the log or added to it, and the sweeper sees to what is left of it. */
