@@ -21,8 +21,8 @@ let dispatches: number;
 let jobs = 0;
 
 /** An instance with a part of its own of what all share. */
-function instance(name = "one"): InstanceQuota {
-  const { leases, line, reports, instanceLedger: ledger } = store.of(async () => undefined);
+function instance(name = "one", turn: () => Promise<void> = async () => undefined): InstanceQuota {
+  const { leases, line, reports, instanceLedger: ledger } = store.of(turn);
   const by = { clock, log: silent, instance: name, reports };
   const releases = {
     release: async () => undefined,
@@ -91,6 +91,19 @@ it("leaves a pool that others wait for to the dispatcher, and says so", async ()
   const before = operations();
   expect(await admit(other, "small")).toBeUndefined();
   expect(operations()).toBe(before);
+});
+
+it("says why a line does not move, as the dispatcher told", async () => {
+  expect(await admit(instance("one"), "small")).toBeDefined();
+  const { dispatcherLedger } = store.of(async () => undefined);
+  const stored = await dispatcherLedger.read("small");
+  if (stored === undefined) throw new Error("nothing was written");
+  const causes = { small: "credential_refused" } as const;
+  const record = { ...stored.value, causes, backlog_until_ms: clock.now() + 5_000 };
+  await dispatcherLedger.write([{ pool: "small", record, etag: stored.etag }]);
+  const other = instance("two");
+  expect(await admit(other, "small")).toBeUndefined();
+  expect(other.waits("small", 100, "a")?.cause).toBe("credential_refused");
 });
 
 const refused = (quota: InstanceQuota, deployment: string, retryAfterMs: number) => {
@@ -198,6 +211,29 @@ describe("of a deployment that bears four calls at a time", () => {
     }
     expect(store.running.size).toBe(4);
     expect(instances.map((quota) => quota.waits("four", 100, "a")?.cause)).toContain("concurrency");
+  });
+
+  it("has the place back of calls that end, and counts those that begin, while the store is asked and written to", async () => {
+    let onTurn: () => Promise<void> = async () => undefined;
+    const quota = instance("one", () => onTurn());
+    const done = { kind: "completed", statusCode: 200, requestId: null, body: "{}", usage: null } as const;
+    const end = (jobId: string) => {
+      const taken = quota.take("free", 1, "none", "a");
+      store.running.delete(jobId);
+      const of = { deployment: "four", jobId, tenantId: "a", taken, granted: false };
+      return quota.heard({ ...of, sentMs: clock.now(), latencyMs: 5, outcome: done });
+    };
+    for (let n = 0; n < 50; n++) {
+      const first = await admit(quota, "four");
+      if (first === undefined) throw new Error(`no call may begin in round ${n}`);
+      // Its slots have lapsed: the next takes new ones, and meanwhile the first ends.
+      clock.advance(3_000);
+      onTurn = () => end(first);
+      const second = await admit(quota, "four");
+      onTurn = async () => undefined;
+      if (second === undefined) throw new Error(`no second call may begin in round ${n}`);
+      await end(second);
+    }
   });
 
   it("has the place back of a call that was not made, and of one that ended", async () => {
