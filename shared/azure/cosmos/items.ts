@@ -7,6 +7,7 @@ import { ROOT_ID, rootDocument, SECRETS_SCOPE } from "../../control/secrets.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { JobKey } from "../../store.ts";
+import type { Delivery } from "../../webhook/delivery.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER } from "./client.ts";
 import * as documents from "./documents.ts";
 import * as quotaDocuments from "./quota-documents.ts";
@@ -41,6 +42,8 @@ const NEVER = { ttlSeconds: -1, until: "for ever" };
 /** Everything of a job is in one logical partition, so that each change of it is one batch. */
 const OF_A_JOB = { container: JOBS_CONTAINER, partition: "tenant id, job id" } as const;
 const WITH_CONTENT = { until: "the job's deadline + `CONTENT_RETENTION_DAYS`", foundBy: [] };
+/** Beside the job, or whatever else has an end, so that the end and its event are one batch. */
+const OF_WEBHOOKS = { ...OF_A_JOB, until: "30 days after its event" };
 const IN_CONTROL = { container: CONTROL_CONTAINER } as const;
 /** A chain of its own for each scope that operators change. */
 const OF_A_TRAIL = {
@@ -75,9 +78,45 @@ export const ITEMS = {
     document: documents.responseDocument,
   },
   outbox: {
-    ...{ ...OF_A_JOB, kind: "outbox", id: "`outbox-` and its event", ...WITH_CONTENT },
-    holds: "an event to announce with the job's end; nothing writes such items yet",
+    ...{ ...OF_WEBHOOKS, kind: "outbox", id: "`outbox-` and its event", foundBy: ["/look_at_ms"] },
+    holds: "an event to be sent on to all endpoints that want it",
     document: documents.outboxDocument,
+  },
+  event_log: {
+    ...{ ...OF_A_JOB, kind: "event_log", id: "`events`", ids: "c.id = 'events'", ...WITH_CONTENT },
+    foundBy: ["/wake_at_ms"],
+    holds: "the end of the event log: whose it is, and the next event's number",
+    document: documents.eventLogDocument,
+  },
+  events: {
+    ...{ ...OF_A_JOB, kind: "events", id: "`events-000000041` …: its last event", ...WITH_CONTENT },
+    ...{ ids: "c.id > 'events-' AND c.id < 'events.'", foundBy: ["/id"] },
+    holds: "numbered events of a streamed answer, as many as were written at once",
+    document: documents.eventsDocument,
+  },
+  delivery: {
+    ...{ ...OF_WEBHOOKS, kind: "delivery", id: "`delivery-`, the endpoint and the event" },
+    foundBy: ["/delivery/id", "/delivery/endpoint", "/delivery/status", "/look_at_ms"],
+    holds: "one event for one endpoint, and its tries",
+    document: documents.deliveryDocument,
+  },
+  comparison: {
+    ...{ container: JOBS_CONTAINER, partition: "tenant id, the comparison's id", id: "`comparison`" },
+    ...{ kind: "comparison", foundBy: ["/comparison/place", "/wake_at_ms"] },
+    ...{ until: "its deadline + `CONTENT_RETENTION_DAYS`", document: documents.comparisonDocument },
+    holds: "which models are compared, and how it ended; its request is a `request` beside it",
+  },
+  webhook_endpoints: {
+    ...{ container: JOBS_CONTAINER, partition: "tenant id, `webhooks`", id: "`endpoints`" },
+    ...{ kind: "webhook_endpoints", foundBy: [], ...NEVER },
+    holds: "a tenant's endpoints; their secrets are encrypted",
+    document: documents.endpointsDocument,
+  },
+  webhook_listeners: {
+    ...{ ...IN_CONTROL, kind: "webhook_listeners", partition: "`webhooks`", id: "`listeners`" },
+    ...{ foundBy: [], ...NEVER },
+    holds: "which events the endpoints of each tenant want to hear",
+    document: documents.heardDocument,
   },
   audit: {
     ...{ ...OF_A_JOB, kind: "audit", id: "`audit-000001` …", ids: "STARTSWITH(c.id, 'audit-')" },
@@ -187,6 +226,24 @@ export const outboxPlace = (key: JobKey, { event }: Pick<OutboxItem, "event">): 
   id: `outbox-${event}`,
   partition: partitionOf(key),
 });
+export const EVENT_LOG_ID = "events";
+export const eventLogPlace = (key: JobKey): Place => ({ id: EVENT_LOG_ID, partition: partitionOf(key) });
+/** Ids sort as their events do. @param last the number of the last event in it */
+export const eventsPlace = (key: JobKey, last: number): Place => ({
+  id: `events-${padded(last, 9)}`,
+  partition: partitionOf(key),
+});
+export const deliveryPlace = (of: JobKey & Pick<Delivery, "event" | "endpoint_id">): Place => ({
+  id: `delivery-${of.endpoint_id}-${of.event}`,
+  partition: partitionOf(of),
+});
+export const comparisonPlace = (key: JobKey): Place => ({ id: "comparison", partition: partitionOf(key) });
+export const endpointsKey = (tenant_id: string): JobKey => ({ tenant_id, job_id: "webhooks" });
+export const endpointsPlace = (tenantId: string): Place => ({
+  id: "endpoints",
+  partition: partitionOf(endpointsKey(tenantId)),
+});
+export const listenersPlace: Place = { id: "listeners", partition: "webhooks" };
 export const auditPlace = (key: JobKey, seq: number): Place => ({
   id: `audit-${padded(seq, 6)}`,
   partition: partitionOf(key),

@@ -3,7 +3,6 @@ import type { z } from "zod";
 import type { AuditRecord } from "../../audit/record.ts";
 import type { StoredRequest, StoredResponse } from "../../content/content.ts";
 import type { ContentStore } from "../../content/content-store.ts";
-import type { OutboxItem } from "../../job/ending/outbox.ts";
 import type { Accepted } from "../../job/intake/accept.ts";
 import type { Job } from "../../job/job.ts";
 import type { Draft } from "../../job/life-cycle.ts";
@@ -22,13 +21,14 @@ import {
   auditPlace,
   type ContentId,
   contentPlace,
+  eventLogPlace,
   ITEMS,
   JOB_ID,
   jobPlace,
-  outboxPlace,
   partitionOf,
 } from "./items.ts";
 import { documentOf, jobOf } from "./job-document.ts";
+import { outboxWrite } from "./outbox.ts";
 import { queryOf } from "./queries.ts";
 import { type Retention, ttlSeconds, untilOf } from "./retention.ts";
 import { nameOf, type StoredItems } from "./stored-items.ts";
@@ -55,11 +55,12 @@ export class CosmosJobStore implements JobStore {
   }
 
   async create(accepted: Accepted, nowMs: number): Promise<WriteResult | { kind: "exists" }> {
-    const { job, request, records } = accepted;
+    const { job, request, records, outbox = [] } = accepted;
     const operations: OperationInput[] = [
       createOf(this.#jobItem(job, nowMs)),
       await this.#contentWrite(job, "request", request, nowMs),
       ...this.#recordWrites(job, records, nowMs),
+      ...outbox.map((item) => outboxWrite(this.#jobs, job, item, nowMs)),
     ];
     const result = await this.#batch("create", job, operations);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
@@ -150,7 +151,8 @@ export class CosmosJobStore implements JobStore {
       ...this.#recordWrites(job, records, nowMs),
     ];
     if (response !== undefined) operations.push(await this.#contentWrite(job, "response", response, nowMs));
-    operations.push(...outbox.map((item) => this.#outboxWrite(job, item, nowMs)));
+    if (draft.eraseEvents === true) operations.push(this.#eraseEvents(job, nowMs));
+    operations.push(...outbox.map((item) => outboxWrite(this.#jobs, job, item, nowMs)));
     const result = await this.#writeAndErase(job, operations, [...erase]);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     // 409: an audit record or the response is there already, so the job has moved on as well.
@@ -263,10 +265,13 @@ export class CosmosJobStore implements JobStore {
     );
   }
 
-  #outboxWrite(job: Job, item: OutboxItem, nowMs: number): OperationInput {
+  /** From now on nothing is read of the log or added to it, and the sweeper sees to what is left of it. */
+  #eraseEvents(job: Job, nowMs: number): OperationInput {
     const { tenant_id, job_id } = job;
     const ttl = this.#ttl("content", job, nowMs);
-    return this.#jobs.writing(ITEMS.outbox, outboxPlace(job, item), { tenant_id, job_id, ...item, ttl });
+    const head = { claim_id: "", attempt: 0, next: 0, ended: true, wake_at_ms: nowMs };
+    const item = { tenant_id, job_id, ...head, ttl };
+    return this.#jobs.putting(ITEMS.event_log, eventLogPlace(job), item);
   }
 
   async #contentWrite(

@@ -6,6 +6,7 @@ import { openaiDoor, openaiRoutes } from "../openai/routes.ts";
 import { type Route, route } from "../route.ts";
 import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
+import { type ComparisonRoutesDeps, comparisonRoutes } from "./comparisons.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
 import { type HealthDeps, healthRoute } from "./health.ts";
@@ -20,6 +21,7 @@ import { problemAnswer, problemSchema } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
 import { type SubmitRouteDeps, submitRoute } from "./submit.ts";
 import { type UsageRoutesDeps, usageRoutes } from "./usage.ts";
+import { type WebhookDeliveriesDeps, webhookDeliveryRoutes } from "./webhook-deliveries.ts";
 
 /** The native door: JSON in snake_case, refusals as problem+json. */
 export const apiDoor: Door = {
@@ -35,6 +37,7 @@ export const apiDoor: Door = {
 /** What its handlers need, all together. */
 export type ApiDeps = SubmitRouteDeps &
   JobRoutesDeps &
+  ComparisonRoutesDeps &
   ModelsDeps &
   HealthDeps &
   StatusDeps &
@@ -44,6 +47,7 @@ export type ApiDeps = SubmitRouteDeps &
   OpsDeploymentsDeps &
   ProofRoutesDeps &
   UsageRoutesDeps &
+  WebhookDeliveriesDeps &
   AccountCorrectionDeps;
 
 let document: string | undefined;
@@ -65,6 +69,7 @@ const openapiRoute = route({
 export const apiRoutes: readonly Route<ApiDeps>[] = [
   submitRoute,
   ...jobRoutes,
+  ...comparisonRoutes,
   auditTrailRoute,
   modelsRoute,
   healthRoute,
@@ -77,6 +82,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...deadLetterRoutes,
   ...overridesRoutes,
   ...usageRoutes,
+  ...webhookDeliveryRoutes,
   accountCorrectionRoute,
 ];
 

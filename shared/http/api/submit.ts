@@ -1,9 +1,9 @@
 import canonicalize from "canonicalize";
 import { z } from "zod";
 import { Problem } from "../../errors.ts";
-import { type IntakeDeps, type Submit, takeIn } from "../../job/intake/intake.ts";
+import { check, type IntakeDeps, isLong, type Submit, waitFor } from "../../job/intake/intake.ts";
 import { timeFaults } from "../../job/intake/times.ts";
-import { ENDPOINTS } from "../../job/job.ts";
+import { ENDPOINTS, isEnded } from "../../job/job.ts";
 import {
   MAX_HELD_SUBMIT_BYTES,
   MAX_METADATA_KEY_CHARS,
@@ -16,20 +16,29 @@ import {
 import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { amountSchema } from "../../tenant/budget.ts";
+import type { Tenant } from "../../tenant/tenants.ts";
+import { schemaFault, schemaOf } from "../../validation/schema.ts";
 import { type Answer, jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
 import { route } from "../route.ts";
+import { type RunHereDeps, type TakenHere, takeInHere } from "../run-here.ts";
 import { heldCallsOf, type Throttle } from "../throttle.ts";
 import { etagOf, JOB_HEADERS, jobJson, jobSchema, retryAfterSeconds } from "./job-resource.ts";
 import { idempotencyKey, prefer, traceparent } from "./parameters.ts";
 
 /** Unix seconds as such: a number this large was meant in milliseconds. */
 const MAX_UNIX_SECONDS = 1e11;
-const unixSeconds = z
+export const unixSeconds = z
   .number()
   .nonnegative()
   .max(MAX_UNIX_SECONDS, "is not in Unix seconds: it looks like milliseconds");
+
+export const metadata = z
+  .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
+  .refine((pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS, `has over ${MAX_METADATA_PAIRS} pairs`)
+  .default({})
+  .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`);
 
 const envelopeSchema = z
   .strictObject({
@@ -53,19 +62,18 @@ const envelopeSchema = z
       .describe(
         "Decimal, in the currency of the model's prices: the most that the job may cost, all attempts together. It is refused if each deployment may cost more (a token a byte of the prompt, and the longest answer), and no attempt begins that might pass it.",
       ),
-    metadata: z
-      .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
-      .refine(
-        (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
-        `has over ${MAX_METADATA_PAIRS} pairs`,
-      )
-      .default({})
-      .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`),
+    validate: z
+      .boolean()
+      .optional()
+      .describe(
+        "True: an answer that does not hold the JSON schema that `body` asks for is no answer, though it is paid for. The job goes to the next target, as far as attempts and `max_cost` go.",
+      ),
+    metadata,
   })
   .meta({ id: "Envelope", title: "What a submit takes" });
 type Envelope = z.output<typeof envelopeSchema>;
 
-export interface SubmitRouteDeps {
+export interface SubmitRouteDeps extends RunHereDeps {
   readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
   readonly throttle: Throttle;
 }
@@ -109,30 +117,46 @@ export const submitRoute = route({
     "idempotency_key_reused",
   ],
   handle: (deps: SubmitRouteDeps, { body: envelope, headers, sent, untimely }, by, visit) => {
-    const { endpoint, body, priority, metadata } = envelope;
+    const { endpoint, body, priority } = envelope;
     refuseModes(body);
+    const fault = envelope.validate === true ? schemaFault(schemaOf(endpoint, body)) : undefined;
+    if (fault !== undefined) throw invalidRequest([{ path: "/validate", message: fault }]);
     if (sent.bodyText === undefined) throw new TypeError("a valid envelope has a body");
     const submit: Submit = {
-      ...{ endpoint, model: body.model, body, priority, metadata, ...timesOf(envelope) },
+      ...{ endpoint, model: body.model, body, priority, metadata: envelope.metadata, ...timesOf(envelope) },
       bodyText: sent.bodyText,
       // The envelope as it was sent, before defaults: a client that sends the same has the same hash.
       envelopeSha256: envelopeSha256(sent),
       idempotencyKey: headers["Idempotency-Key"] ?? null,
       maxCost: envelope.max_cost,
+      ...(envelope.validate === true ? { validate: "retry" } : {}),
       traceparent: headers.traceparent,
       refusal: untimely,
     };
     const intake = { ...deps.intake, log: visit.log, heldCalls: heldCallsOf(deps.throttle, visit) };
-    return answered(takeIn(intake, submit, by, headers.Prefer), headers.Prefer, deps.intake.clock);
+    const seconds = headers.Prefer > 0 && isLong(submit.bodyText) ? 0 : headers.Prefer;
+    const isQuick = (p95Ms = Number.POSITIVE_INFINITY) => p95Ms < seconds * 500;
+    const taking =
+      seconds === 0
+        ? check(intake, submit, by)().then((taken) => ({ ...taken, over: undefined }))
+        : takeInHere({ ...deps, intake }, submit, by, { isQuick });
+    return answered(intake, by.tenant, taking, seconds, headers.Prefer);
   },
 });
 
 async function answered(
-  taken: ReturnType<typeof takeIn>,
+  intake: IntakeDeps,
+  tenant: Tenant,
+  taking: Promise<TakenHere>,
+  seconds: number,
   prefer: number,
-  clock: { now(): number },
 ): Promise<Answer<202>> {
-  const { found, waited } = await taken;
+  const { clock, log } = intake;
+  const { job: taken, over } = await taking;
+  const { found, waited } = await waitFor(intake, tenant, taken, seconds);
+  // The call goes on under its lease; should this process be stopped, another makes it again.
+  if (over !== undefined && !isEnded(found.job.value))
+    log.warn("door_overrun", { job_id: found.job.value.job_id, wait_seconds: seconds });
   const { value: job, etag } = found.job;
   return jsonText(202, jobJson(job, found.response, clock.now()), {
     location: `/api/jobs/${job.job_id}`,
@@ -154,7 +178,7 @@ function timesOf({ not_before, deadline }: Pick<Envelope, "not_before" | "deadli
 }
 
 /** Modes of a call that a stored answer cannot serve. */
-function refuseModes({ stream, background }: Readonly<Record<string, unknown>>): void {
+export function refuseModes({ stream, background }: Readonly<Record<string, unknown>>): void {
   if (isAsked(stream)) throw new Problem("stream_not_supported", "`/body/stream` is neither false nor null.");
   if (isAsked(background)) {
     const message = "must be false or null: every job runs in the background already";

@@ -3,6 +3,7 @@ import type { Route } from "../route.ts";
 import { type CallDeps, callRoutes } from "./calls.ts";
 import { errorSchema, refusal, statusOf } from "./envelope.ts";
 import { modelRoutes, type OpenaiModelsDeps } from "./models.ts";
+import { type WebhookRoutesDeps, webhookRoutes } from "./webhooks.ts";
 
 /** The OpenAI door: what OpenAI's own SDKs say and understand. */
 export const openaiDoor: Door = {
@@ -12,6 +13,6 @@ export const openaiDoor: Door = {
 };
 
 /** What its handlers need, all together. */
-export type OpenaiDeps = CallDeps & OpenaiModelsDeps;
+export type OpenaiDeps = CallDeps & OpenaiModelsDeps & WebhookRoutesDeps;
 
-export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...callRoutes, ...modelRoutes];
+export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...callRoutes, ...modelRoutes, ...webhookRoutes];
