@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { WAIT_CAUSES } from "../model/wait-cause.ts";
 import type { Belief } from "./belief/belief.ts";
 import { breakerSchema } from "./belief/breaker.ts";
 import { eachLimit, poolSchema } from "./belief/pool.ts";
@@ -11,6 +12,8 @@ export const poolRecordSchema = z.object({
   breakers: z.record(z.string(), breakerSchema),
   /** Jobs wait for this pool: until then the dispatcher alone takes of it, so that none goes round the line. */
   backlog_until_ms: z.number(),
+  /** By deployment, why its line does not move, where that is not its quota. */
+  causes: z.record(z.string(), z.enum(WAIT_CAUSES)).optional(),
   slots: z.record(z.string(), z.record(z.string(), slotsSchema)).optional(),
 });
 

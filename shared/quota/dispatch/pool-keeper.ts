@@ -142,14 +142,17 @@ export class PoolKeeper {
     const writes = due.map(({ name, isWaitedFor }) => {
       const { members, stored } = this.#kept.get(name) as Kept;
       const pool = this.#scheduler.pools.get(name) as Pool;
-      const breakers = Object.fromEntries(
-        members.flatMap((member) => {
-          const breaker = this.#scheduler.breakers.get(member);
-          return breaker === undefined ? [] : [[member, breaker] as const];
-        }),
-      );
+      const known = <T>(of: (member: string) => T | undefined) =>
+        Object.fromEntries(
+          members.flatMap((member) => {
+            const value = of(member);
+            return value === undefined ? [] : [[member, value] as const];
+          }),
+        );
+      const breakers = known((member) => this.#scheduler.breakers.get(member));
+      const causes = known((member) => this.#scheduler.hindranceOf(member, nowMs));
       const backlog_until_ms = isWaitedFor ? nowMs + BACKLOG_MS : 0;
-      const record: PoolRecord = { ...stored?.value, pool, breakers, backlog_until_ms };
+      const record: PoolRecord = { ...stored?.value, pool, breakers, backlog_until_ms, causes };
       return { pool: name, record, etag: stored?.etag };
     });
     const written = await this.#deps.ledger.write(writes);

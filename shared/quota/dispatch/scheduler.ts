@@ -1,3 +1,4 @@
+import type { WaitCause } from "../../model/wait-cause.ts";
 import { mayTake, relativeWeight, SEVEN_EIGHTHS } from "../../part.ts";
 import { type Breaker, CLOSED, isShutForAll, lastFailed, permitsAtMs, rampShare } from "../belief/breaker.ts";
 import { Health } from "../belief/health.ts";
@@ -17,6 +18,7 @@ import { GRANT_MS } from "../grant.ts";
 import { concurrencyOf, type Limited } from "../limited.ts";
 import type { CallNews } from "../ports.ts";
 import { FairQueue, type Waiting } from "../turns/fair-queue.ts";
+import { isFull, type State } from "./deployment-state.ts";
 
 /** A job let go to a deployment. */
 export interface Release<J extends Waiting = Waiting> {
@@ -56,25 +58,6 @@ const RECKONED_LAGS = 1.5;
 const UNLIMITED: Pool = { requests: null, tokens: null, not_before_ms: 0 };
 /** How often deadlines are looked at. */
 const LATE_EVERY_MS = 500;
-
-interface State {
-  served: Limited;
-  /** Where only so many calls may run, those that were let go and have not ended, by job id: since when, and whether the store has said so. */
-  readonly running: Map<
-    string,
-    { readonly tenant: string; readonly sinceMs: number; readonly isStored: boolean }
-  >;
-  /** By tenant, where an instance had no slot for its call. */
-  readonly gaps: Map<string, { readonly gapMs: number; readonly untilMs: number }>;
-  /** How many of those running another may have let go that nobody has begun yet. */
-  elsewhere: number;
-  /** Calls that ended lately, by job id: when. */
-  readonly ended: Map<string, number>;
-  /** Calls that instances may begin by themselves; undefined: nobody has counted. */
-  slots: number | undefined;
-  /** For the ramp: when the next call may go. */
-  rampAtMs: number;
-}
 
 /**
  * Decides which waiting job goes where and when: pure but for its own memory, with the time handed in. The
@@ -293,21 +276,30 @@ export class Scheduler<J extends Waiting = Waiting> {
       : this.queue.probe(name, nowMs, may, lastFailed(breaker));
   }
 
+  /** What keeps all jobs from a deployment; undefined: nothing, or that its quota is used up. */
+  hindranceOf(name: string, nowMs: number): WaitCause | undefined {
+    const breaker = this.breakers.get(name) ?? CLOSED;
+    if (isShutForAll(breaker, nowMs)) return breaker.fault?.illness ?? "deployment_failing";
+    const state = this.#states.get(name);
+    if (state === undefined) return undefined;
+    if (isFull(state)) return "concurrency";
+    return (this.pools.get(state.served.pool)?.not_before_ms ?? 0) > nowMs ? "rate_limited" : undefined;
+  }
+
   #isOpen(name: string, open: readonly State[], job: J, nowMs: number): boolean {
     const state = this.#states.get(name);
     return state !== undefined && open.includes(state) && this.#roomAtMs(state, job, nowMs) <= nowMs;
   }
 
   #roomAtMs(state: State, job: J, nowMs: number): number {
-    const { served, running } = state;
+    const { served } = state;
     if (served.off === true) return Infinity;
     const { name } = served;
     if (this.#health.permits(name, job.tenant_id, nowMs) === "no")
       return this.#health.permitsAtMs(name, nowMs, job.tenant_id);
     if (rampShare(this.breakers.get(name) ?? CLOSED, nowMs) < 1 && nowMs < state.rampAtMs)
       return state.rampAtMs;
-    const concurrency = concurrencyOf(served);
-    if (concurrency !== undefined && running.size + (state.slots ?? Infinity) >= concurrency) return Infinity;
+    if (isFull(state)) return Infinity;
     const pool = this.pools.get(served.pool);
     if (pool === undefined || poolHasRoom(pool, job.tokens, nowMs)) return nowMs;
     return Math.max(poolRoomAtMs(pool, job.tokens, nowMs), nowMs + 1);

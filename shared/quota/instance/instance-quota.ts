@@ -2,7 +2,6 @@ import type { Clock } from "../../clock.ts";
 import { MAX_CLOCKS_APART_MS } from "../../limits.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import type { WaitCause } from "../../model/wait-cause.ts";
-import { mayTake, relativeWeight, SEVEN_EIGHTHS } from "../../part.ts";
 import type { Stored } from "../../store.ts";
 import { type Breaker, CLOSED } from "../belief/breaker.ts";
 import { Health, type Wait } from "../belief/health.ts";
@@ -27,17 +26,14 @@ import type { PoolRecord } from "../pool-record.ts";
 import type { CallNews, JobInLine, JobsInLine, QuotaLedger } from "../ports.ts";
 import { slotsOfOthers, withSlots } from "../slots.ts";
 import { type HeardCall, NO_CALL, newsOf } from "./call-news.ts";
+import { OwnSlots, SLOTS_LAPSE_MS, type TakenSlots } from "./own-slots.ts";
 import type { Reporter } from "./reporter.ts";
-import { MOST_SHARE, NO_SLICE, type Slice, sliceSize, together } from "./slice.ts";
+import { NO_SLICE, REFILL_SHARE, type Slice, sliceSize, together } from "./slice.ts";
 
 /** How often a slice is tried for against others who want one at the same time. */
 const TRIES = 4;
 /** What is known of a pool that had no room, or a line, is believed for so long. */
 const ASK_AGAIN_MS = 400;
-/** When so much of a slice is left, the next is fetched meanwhile. */
-const REFILL_SHARE = 0.3;
-/** Slots lapse so soon: until then the calls begun from them count twice, once it is stored that they run. */
-const SLOTS_LAPSE_MS = 2_000;
 /** How long after a call was refused a slot others go as if the deployment had a limit; each refusal begins it anew. */
 const CROWDED_MS = 10_000;
 /** From a call's beginning until it is stored that it runs. */
@@ -62,28 +58,18 @@ interface State {
   notBeforeMs: number;
   /** Nothing is to be had before. */
   nothing: Wait;
+  /** Where jobs wait in line, why those of a deployment do, as the dispatcher said. */
+  causes: Readonly<Record<string, WaitCause>>;
   /** Callers that wait for a slice. */
   wanting: number;
   refilling: Promise<void> | undefined;
-}
-
-/** How many calls may be begun here of a deployment that bears only so many at a time, and which were. */
-interface OwnSlots {
-  readonly calls: number;
-  readonly lapses_ms: number;
-  /** Tenants by job id; what is stored as running is not among them. */
-  readonly begun: Map<string, string>;
-  /** What ran when they were taken, on any instance, and has not ended here since. */
-  readonly running: Map<string, string>;
-  /** What other instances may have begun. */
-  readonly others: number;
 }
 
 interface Plan {
   readonly record: PoolRecord;
   /** Undefined: there is nothing to be had. */
   readonly slice: Slice | undefined;
-  readonly slots: Omit<OwnSlots, "begun"> | undefined;
+  readonly slots: TakenSlots | undefined;
   /** What is left of a lapsed slice goes back. */
   readonly back: Slice;
 }
@@ -140,6 +126,7 @@ export class InstanceQuota {
       state = {
         ...{ pool: newPool({}, 0), slice: NO_SLICE, stored: undefined, isLimited: false, crowdedUntilMs: 0 },
         ...{ notBeforeMs: 0, nothing: { cause: "no_slice", untilMs: 0 }, wanting: 0, refilling: undefined },
+        causes: {},
       };
       this.#pools.set(pool, state);
     }
@@ -160,26 +147,18 @@ export class InstanceQuota {
     const ill = this.#health.waits(deployment, tenantId, nowMs);
     if (ill !== undefined) return ill;
     const limited = this.#limited(deployment);
-    const { isLimited, crowdedUntilMs, slice, notBeforeMs, nothing } = this.#stateOf(limited);
+    const { isLimited, crowdedUntilMs, slice, notBeforeMs, nothing, causes } = this.#stateOf(limited);
     if (nowMs < notBeforeMs) return { cause: "rate_limited", untilMs: notBeforeMs };
-    const none: Wait = nowMs < nothing.untilMs ? nothing : { cause: "no_slice", untilMs: nowMs + 1 };
+    const known = nothing.cause === "line" ? { ...nothing, cause: causes[deployment] ?? "line" } : nothing;
+    const none: Wait = nowMs < nothing.untilMs ? known : { cause: "no_slice", untilMs: nowMs + 1 };
     if (limited.limits.concurrency !== undefined) {
-      const slots = this.#slots.get(deployment);
-      if (slots === undefined || slots.lapses_ms <= nowMs) return none;
-      if (!this.#hasPart(slots, limited.limits.concurrency, tenantId))
-        return { cause: "concurrency", untilMs: slots.lapses_ms };
-      if (slots.begun.size >= slots.calls) return none;
+      const { concurrency } = limited.limits;
+      const waits = this.#slotsOf(deployment).waits(tenantId, concurrency, this.#deps.weightOf, nowMs);
+      if (waits === "none") return none;
+      if (waits !== undefined) return { cause: "concurrency", ...waits };
     }
     const isEnough = slice.lapses_ms > nowMs && slice.requests >= 1 && slice.tokens >= tokens;
     return !(isLimited || nowMs < crowdedUntilMs) || isEnough ? undefined : none;
-  }
-
-  /** No tenant has more than seven eighths of the calls that a deployment bears, by weight, as far as is known here. */
-  #hasPart({ begun, running, others }: OwnSlots, concurrency: number, tenantId: string): boolean {
-    const all = [...begun.values(), ...running.values()];
-    const mine = all.filter((tenant) => tenant === tenantId).length;
-    const weight = relativeWeight(tenantId, new Set(all), this.#deps.weightOf);
-    return mayTake(1, mine, concurrency - others - all.length, SEVEN_EIGHTHS * weight);
   }
 
   /** Tries to get room for a call on one of these, in this order. False: there is none, or others wait for it. */
@@ -206,7 +185,7 @@ export class InstanceQuota {
     const nowMs = this.#deps.clock.now();
     const state = this.#stateOf(this.#limited(deployment));
     this.#health.begins(deployment, tenantId, nowMs);
-    this.#slots.get(deployment)?.begun.set(jobId, tenantId);
+    this.#slots.get(deployment)?.begins(jobId, tenantId);
     const { requests, tokens: left, size, used } = state.slice;
     state.slice = { ...state.slice, requests: requests - 1, tokens: left - tokens, used: used + 1 };
     const isLow = requests - 1 < size * REFILL_SHARE || this.#slotsAreLow(deployment, nowMs);
@@ -215,19 +194,21 @@ export class InstanceQuota {
     return { ...takenOf(state.pool, tokens, nowMs), ...burst };
   }
 
-  /** Whether it is time to ask what runs: more often would cost a query a call. */
   #slotsAreLow(deployment: string, nowMs: number): boolean {
-    if (this.#limited(deployment).limits.concurrency === undefined) return false;
-    const { calls = 0, lapses_ms = 0, begun } = this.#slots.get(deployment) ?? {};
-    return (
-      lapses_ms - nowMs < SLOTS_LAPSE_MS * REFILL_SHARE || calls - (begun?.size ?? 0) < calls * REFILL_SHARE
-    );
+    const isCounted = this.#limited(deployment).limits.concurrency !== undefined;
+    return isCounted && this.#slotsOf(deployment).isLow(nowMs);
+  }
+
+  #slotsOf(deployment: string): OwnSlots {
+    const slots = this.#slots.get(deployment) ?? new OwnSlots();
+    this.#slots.set(deployment, slots);
+    return slots;
   }
 
   /** The call taken for was not made. */
   giveBack(deployment: string, { tokens }: Taken, jobId: string): void {
     const state = this.#stateOf(this.#limited(deployment));
-    this.#slots.get(deployment)?.begun.delete(jobId);
+    this.#slots.get(deployment)?.ends(jobId);
     const { requests, tokens: left } = state.slice;
     state.slice = { ...state.slice, requests: requests + 1, tokens: left + tokens };
   }
@@ -237,8 +218,7 @@ export class InstanceQuota {
     const { dispatcher, reporter, clock } = this.#deps;
     const news = newsOf(call);
     const { deployment, job_id: jobId, outcome } = news;
-    this.#slots.get(deployment)?.begun.delete(jobId);
-    this.#slots.get(deployment)?.running.delete(jobId);
+    this.#slots.get(deployment)?.ends(jobId);
     if (call.outcome.kind === "completed") this.#health.served(deployment, jobId, clock.now());
     if (call.alone === true) {
       if (call.granted) return this.unused({ deployment, taken: call.taken, lapses_ms: 0 }, jobId, false);
@@ -324,7 +304,7 @@ export class InstanceQuota {
     for (let tries = 0; tries < TRIES; tries++) {
       const stored = state.stored ?? (await ledger.read(pool));
       const running = this.#slotsAreLow(name, this.#deps.clock.now())
-        ? await jobs.runningOn(name)
+        ? await this.#slotsOf(name).asked(() => jobs.runningOn(name))
         : undefined;
       const plan = this.#plan(deployment, state, stored?.value, tokens, running);
       if (plan === undefined) return;
@@ -335,21 +315,13 @@ export class InstanceQuota {
         state.pool = record.pool;
         state.stored = { value: record, etag: written.etags[0] ?? "" };
         state.slice = together(state.slice, slice);
-        if (slots !== undefined)
-          this.#slots.set(name, { ...slots, begun: this.#begunOf(name, slots.running) });
+        if (slots !== undefined && running !== undefined) this.#slotsOf(name).take(slots, running);
         return;
       }
       state.stored = undefined;
       state.slice = together(state.slice, back);
     }
     this.#nothing(state, "no_slice");
-  }
-
-  /** The same map as before: calls began and ended while the slots were asked for. */
-  #begunOf(deployment: string, running: ReadonlyMap<string, string>): Map<string, string> {
-    const begun = this.#slots.get(deployment)?.begun ?? new Map<string, string>();
-    for (const id of running.keys()) begun.delete(id);
-    return begun;
   }
 
   /**
@@ -367,13 +339,13 @@ export class InstanceQuota {
     const pool = before === undefined ? newPool(limits, nowMs) : withLimits(before.pool, limits, nowMs);
     const back = state.slice.lapses_ms <= nowMs ? state.slice : NO_SLICE;
     const whole = giveBackTo(poolAt(pool, nowMs), back.requests, back.tokens);
-    const { backlog_until_ms = 0, breakers = {}, slots: stored } = before ?? {};
-    const begun = [...(this.#slots.get(name)?.begun ?? [])].filter(([id]) => running?.has(id) !== true);
+    const { backlog_until_ms = 0, breakers = {}, causes = {}, slots: stored } = before ?? {};
     const others = slotsOfOthers(stored?.[name], nowMs, this.#deps.instance);
-    const most = running === undefined ? Infinity : (limits.concurrency ?? Infinity);
-    const free = most - (running?.size ?? 0) - others - begun.length;
+    const { concurrency = Infinity } = limits;
+    const planned = running && this.#slotsOf(name).planned(running, concurrency, others);
+    state.causes = causes;
     if (backlog_until_ms > nowMs) this.#nothing(state, "line");
-    else if (free < 1) this.#nothing(state, "concurrency");
+    else if (planned !== undefined && planned.free < 1) this.#nothing(state, "concurrency");
     else if (!poolHasRoom(whole, tokens, nowMs))
       this.#nothing(state, "quota", Math.max(nowMs + 1, poolRoomAtMs(whole, tokens, nowMs)));
     else {
@@ -383,12 +355,12 @@ export class InstanceQuota {
         ...{ pool: takeFrom(whole, slice.requests, slice.tokens), breakers, backlog_until_ms },
         ...(stored === undefined ? {} : { slots: stored }),
       };
-      if (running === undefined) return { record, slice, slots: undefined, back };
+      if (planned === undefined) return { record, slice, slots: undefined, back };
       const lapses_ms = Math.min(slice.lapses_ms, nowMs + SLOTS_LAPSE_MS);
-      const calls = begun.length + Math.max(1, Math.floor(free * MOST_SHARE));
+      const { calls } = planned;
       const taken = { calls, until_ms: lapses_ms + CLAIM_MS };
       const own = withSlots(stored?.[name], this.#deps.instance, taken, nowMs);
-      const slots = { calls, lapses_ms, others, running: new Map(running) };
+      const slots = { calls, lapses_ms, others };
       return { record: { ...record, slots: { ...stored, [name]: own } }, slice, slots, back };
     }
     if (back.requests === 0) return undefined;

@@ -20,6 +20,8 @@ export const LAPSES_MS = 5_000;
 /** At most this share of what is there: others want some too. */
 export const MOST_SHARE = 0.5;
 const LEAST_CALLS = 4;
+/** When so much of it is left, the next is fetched meanwhile. */
+export const REFILL_SHARE = 0.3;
 
 /**
  * How large a slice should be: what the last one was used up at, and no more than a part of what is there, but one

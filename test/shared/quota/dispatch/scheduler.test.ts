@@ -60,6 +60,7 @@ it("lets no more calls run at the same time than a deployment bears", () => {
   s.count("one", calls(), 0, NOW);
   const [first] = s.decide(NOW, 100).releases;
   expect(s.queue.size).toBe(3);
+  expect(s.hindranceOf("one", NOW)).toBe("concurrency");
   if (first === undefined) throw new Error("nothing was released");
   s.heard(news(first, "ok"), NOW + 300);
   expect(s.decide(NOW + 300, 100).releases).toHaveLength(1);
@@ -152,6 +153,8 @@ it("leaves a deployment alone for as long as a refusal asks", () => {
   s.heard(news(first, "refused", { retry_after_ms: 7_000 }), NOW + 10);
   s.queue.add(first.job);
   expect(s.decide(NOW + 7_000, 100).releases).toEqual([]);
+  expect(s.hindranceOf("one", NOW + 6_000)).toBe("rate_limited");
+  expect(s.hindranceOf("one", NOW + 8_000)).toBeUndefined();
   expect(s.decide(NOW + 7_250, 100).releases).toHaveLength(1);
 });
 
@@ -229,6 +232,10 @@ describe("a deployment that fails", () => {
     const s = failing();
     for (let n = 0; n < 6; n++) s.queue.add(job(["one", "two"]));
     expect(new Set(names(s.decide(NOW + 20, 100)))).toEqual(new Set(["two"]));
+    expect([s.hindranceOf("one", NOW + 20), s.hindranceOf("two", NOW + 20)]).toEqual([
+      "deployment_failing",
+      undefined,
+    ]);
   });
 
   it("gets one probe, then a few calls, then all", () => {

@@ -104,6 +104,19 @@ it("leaves a pool that others wait for to the dispatcher, and says so", async ()
   expect(operations()).toBe(before);
 });
 
+it("says why a line does not move, as the dispatcher told", async () => {
+  expect(await admit(instance("one"), "small")).toBeDefined();
+  const { dispatcherLedger } = store.of(async () => undefined);
+  const stored = await dispatcherLedger.read("small");
+  if (stored === undefined) throw new Error("nothing was written");
+  const causes = { small: "credential_refused" } as const;
+  const record = { ...stored.value, causes, backlog_until_ms: clock.now() + 5_000 };
+  await dispatcherLedger.write([{ pool: "small", record, etag: stored.etag }]);
+  const other = instance("two");
+  expect(await admit(other, "small")).toBeUndefined();
+  expect(other.waits("small", 100, "a")?.cause).toBe("credential_refused");
+});
+
 const refused = (quota: InstanceQuota, deployment: string, retryAfterMs: number) => {
   const jobId = `job-${++jobs}`;
   return quota.heard({
