@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import type { OpenAI } from "openai";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -94,6 +96,23 @@ it("makes, lists, changes, tests, rotates and deletes endpoints, and verifies wh
   expect(again.status).toBe(202);
   await arrived("/b", 3);
   expect((await door.stack.call("/api/webhooks/endpoints")).json.data).toMatchObject([{ state: "working" }]);
+});
+
+it("the example takes what it is told of, and asks for the answer", async () => {
+  const env = { ...process.env, SERVICE_URL: door.stack.url, API_KEY: "local-team-b" };
+  const example = spawn(process.execPath, ["examples/webhook-receiver.ts"], { env });
+  let output = "";
+  example.stdout.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  const said = (what: RegExp) => expect.poll(() => output, { timeout: 30_000 }).toMatch(what);
+  await said(/listens at http/);
+  const { json } = await door.stack.submit(chat("Say something."), { key: "local-team-b" });
+  await said(new RegExp(`job.completed ${json.id}\n.+`));
+  const ended = once(example, "exit");
+  example.kill("SIGINT");
+  await ended;
+  expect((await door.client({ apiKey: "local-team-b" }).webhooks.list()).data).toEqual([]);
 });
 
 it("refuses what cannot be an endpoint, and what is another tenant's", async () => {
