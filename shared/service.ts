@@ -9,12 +9,16 @@ import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
+import { EventLogs } from "./events/event-logs.ts";
+import type { EventLogStore } from "./events/ports.ts";
 import type { FreshCopy } from "./fresh-copy.ts";
 import { Invocations } from "./invocations.ts";
 import { SWITCHED_OFF } from "./job/after-call.ts";
 import type { LiveJobs } from "./job/backlog.ts";
 import { UsualDurations } from "./job/ending/look-times.ts";
 import type { IntakeDeps } from "./job/intake/intake.ts";
+import { ConnectedClients } from "./job/intake/join.ts";
+import { Starts } from "./job/intake/starts.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
 import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
@@ -42,7 +46,7 @@ import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
-import { signedReleases } from "./quota/signed-grants.ts";
+import { signedReleases } from "./quota/signed-words.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
@@ -72,6 +76,7 @@ export interface StorePorts {
   readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
   readonly liveJobs: LiveJobs;
+  readonly eventLogs: EventLogStore;
   readonly billedCalls: BilledCalls;
   readonly leaseWatch: LeaseWatch;
   readonly sweepRounds: SweepRounds;
@@ -165,14 +170,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     overrides.current,
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
-  const signed: Releases = {
-    release: signedReleases(releases, secrets),
-    giveUp: (jobs) => releases.giveUp(jobs),
-    dispatch: (atMs) => releases.dispatch(atMs),
-  };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
   const dispatcher = new Dispatcher({
-    ...{ ...shared, releases: signed, leases: ports.dispatcherLeases, line: ports.jobsInLine },
+    ...{
+      ...shared,
+      releases: signedReleases(releases, secrets),
+      leases: ports.dispatcherLeases,
+      line: ports.jobsInLine,
+    },
     deployments: () => limitedIn(catalogue(), Math.ceil(settings.maxCalls / 2)),
     weightOf,
   });
@@ -184,6 +189,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       return deployment && limitedOf(deployment);
     },
   });
+  const events = new EventLogs({ store: ports.eventLogs, clock, log });
   const budgets = new Budgets({
     ledger: ports.budgetLedger,
     claims: claimRecords(store),
@@ -219,17 +225,20 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
     ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, retention, catalogue, settings },
+    ...{ secrets, connected: new ConnectedClients() },
     traces: telemetry,
+    starts: new Starts(),
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const comparing: Omit<ComparisonDeps, "intake"> & { readonly intake: typeof intake } = {
     ...{ comparisons: ports.comparisons, intake, randomHex: ports.randomHex },
-    ending: { store, clock, running },
+    ending: { store, clock, running, events },
     wants: listeners.wants,
     announce: (key, outbox) => announcer.announce(key, outbox),
   };
   const run: Omit<RunDeps, "log"> = {
-    ...{ store, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random, nudgeGraceMs },
+    ...{ store, events, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random },
+    nudgeGraceMs,
     urgent: releases,
     bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
     ...{ models: ports.models, checks: ports.checks },
@@ -271,6 +280,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     changed_catalogue: async (of) => (await anyLives()) && changedCatalogue.nudge(of),
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
+    erased_events: () => events.sweep(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
     deliveries: async () => listeners.isAny() && tend({ turns: ports.deliveryTurns, announcer, clock }),
     comparisons: async () => (await anyLives()) && tend({ turns: ports.comparisonTurns, announcer, clock }),
@@ -305,6 +315,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     });
   return {
     ...ports,
+    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher, events },
+    ...{ intake, run, redrive, accounts, sweep, seal, fresh },
     ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
     ...{ intake, run, redrive, accounts, sweep, seal, fresh, webhooks, comparing },
     /** What a message of the queue `deliveries` leads to. */

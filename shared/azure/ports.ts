@@ -9,6 +9,7 @@ import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client
 import { CosmosComparisons } from "./cosmos/comparisons.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
+import { CosmosEventLogs } from "./cosmos/event-logs.ts";
 import { ITEMS } from "./cosmos/items.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
 import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
@@ -44,6 +45,7 @@ export function cosmosPorts(
     jobsInLine: new CosmosJobsInLine(jobs.container),
     waitingJobs: new CosmosWaitingJobs(jobs),
     liveJobs: new CosmosLiveJobs(jobs.container),
+    eventLogs: new CosmosEventLogs(jobs, clock),
     billedCalls: new CosmosBilledCalls(jobs),
     leaseWatch: new CosmosLeaseWatch(control),
     sweepRounds: new CosmosSweepRounds(control),

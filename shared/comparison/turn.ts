@@ -1,6 +1,6 @@
 import { Problem } from "../errors.ts";
-import { cancelJob, type EndingDeps } from "../job/ending/cancel.ts";
-import { deleteJobContent } from "../job/ending/delete-content.ts";
+import { cancelJob } from "../job/ending/cancel.ts";
+import { deleteJobContent, type ErasingDeps } from "../job/ending/delete-content.ts";
 import type { OutboxItem } from "../job/ending/outbox.ts";
 import { isEnded, type Job } from "../job/job.ts";
 import type { JobStore } from "../job/ports.ts";
@@ -9,7 +9,7 @@ import { type CompareDeps, makeJobs, TURN_MS } from "./compare.ts";
 import { type Comparison, costOf, countsOf, memberKey } from "./comparison.ts";
 
 export interface ComparisonDeps extends CompareDeps {
-  readonly ending: EndingDeps;
+  readonly ending: ErasingDeps;
   /** Whether an end is worth telling, and who tells it once it is stored. */
   readonly wants: (tenantId: string, event: OutboxItem["event"]) => boolean;
   readonly announce: (key: JobKey, outbox: readonly OutboxItem[]) => void;

@@ -109,6 +109,8 @@ export interface JobFacts {
    * Absent: nobody waits so.
    */
   readonly coalesce?: string;
+  /** Its client reads the answer as it comes: what a worker's call says goes to the job's event log. Absent: it does not. */
+  readonly streamed?: true;
   /**
    * Its answer is checked against the JSON schema that the request asks for. `retry`: one that does not hold it is no
    * answer. `tell`: the job says so, and no more. Absent: it is not.
@@ -118,6 +120,8 @@ export interface JobFacts {
   readonly comparison?: string;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
+  /** Which of its client's retries that is, from 1. */
+  readonly joined_count?: number;
   readonly audit_seq: number;
   readonly audit_hash: string;
   /** When the audit trail goes, as a whole; null: never. Absent in jobs stored before there was this field: by the setting. */

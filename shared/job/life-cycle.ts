@@ -27,6 +27,8 @@ export interface Draft<J extends Job = Job> {
   readonly response?: StoredResponse;
   /** Content to be deleted in the same batch, as far as it has not lapsed. */
   readonly erase?: readonly ("request" | "response")[];
+  /** The event log is marked as erased in the same batch. */
+  readonly eraseEvents?: true;
   /** What is told of it, as far as anybody wants to hear it. */
   readonly outbox?: readonly OutboxItem[];
   /** The job as it was before the first of the records. */
@@ -333,6 +335,7 @@ export function deleteContent(draft: Draft<Ended>, by: { nowMs: number; actor: s
       error: job.error && { ...job.error, message: ERASED },
     }),
     erase: job.has_response ? ["request", "response"] : ["request"],
+    ...(job.streamed === undefined ? {} : { eraseEvents: true }),
   };
 }
 

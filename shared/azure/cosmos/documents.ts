@@ -82,6 +82,17 @@ export const deliveryDocument = document("delivery", {
   look_at_ms: timeMs.exactOptional(),
 });
 
+/** The end of a job's event log. */
+export const eventLogDocument = document("event_log", {
+  ...{ ...jobKey.shape, claim_id: text, attempt: z.int().min(0), next: z.int().min(0), ttl: z.number() },
+  ...{ ended: z.literal(true).exactOptional(), wake_at_ms: timeMs.exactOptional() },
+});
+const logged = z.looseObject({
+  ...{ number: z.int().min(0), attempt: z.int().min(0) },
+  event: z.looseObject({ data: text, isUsage: z.boolean() }).nullable(),
+});
+export const eventsDocument = document("events", { ...jobKey.shape, events: z.array(logged) });
+
 const usage = z.looseObject(each(z.number().nullable(), "input_tokens", "output_tokens", "total_tokens"));
 const billed = z.looseObject({ at: z.number(), model: text });
 /** Events and outcomes are shown and hashed as they are, whatever version told them. */

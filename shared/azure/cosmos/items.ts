@@ -82,6 +82,18 @@ export const ITEMS = {
     holds: "an event to be sent on to all endpoints that want it",
     document: documents.outboxDocument,
   },
+  event_log: {
+    ...{ ...OF_A_JOB, kind: "event_log", id: "`events`", ids: "c.id = 'events'", ...WITH_CONTENT },
+    foundBy: ["/wake_at_ms"],
+    holds: "the end of the event log: whose it is, and the next event's number",
+    document: documents.eventLogDocument,
+  },
+  events: {
+    ...{ ...OF_A_JOB, kind: "events", id: "`events-000000041` …: its last event", ...WITH_CONTENT },
+    ...{ ids: "c.id > 'events-' AND c.id < 'events.'", foundBy: ["/id"] },
+    holds: "numbered events of a streamed answer, as many as were written at once",
+    document: documents.eventsDocument,
+  },
   delivery: {
     ...{ ...OF_WEBHOOKS, kind: "delivery", id: "`delivery-`, the endpoint and the event" },
     foundBy: ["/delivery/id", "/delivery/endpoint", "/delivery/status", "/look_at_ms"],
@@ -212,6 +224,13 @@ export const contentPlace = (key: JobKey, id: ContentId): Place => ({ id, partit
 /** One for each event, of which a job has one at most. */
 export const outboxPlace = (key: JobKey, { event }: Pick<OutboxItem, "event">): Place => ({
   id: `outbox-${event}`,
+  partition: partitionOf(key),
+});
+export const EVENT_LOG_ID = "events";
+export const eventLogPlace = (key: JobKey): Place => ({ id: EVENT_LOG_ID, partition: partitionOf(key) });
+/** Ids sort as their events do. @param last the number of the last event in it */
+export const eventsPlace = (key: JobKey, last: number): Place => ({
+  id: `events-${padded(last, 9)}`,
   partition: partitionOf(key),
 });
 export const deliveryPlace = (of: JobKey & Pick<Delivery, "event" | "endpoint_id">): Place => ({

@@ -22,6 +22,8 @@ export interface Submission {
   readonly traceparent?: string | undefined;
   /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
   readonly coalesce?: string;
+  /** Its client reads the answer as it comes. */
+  readonly streamed?: true;
   /** Absent: its answer is not checked. */
   readonly validate?: Validate | undefined;
   /** The comparison that the job is one of. */
@@ -136,6 +138,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
     ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
+    ...(submission.streamed === undefined ? {} : { streamed: submission.streamed }),
     ...(submission.validate === undefined ? {} : { validate: submission.validate }),
     ...(submission.comparison === undefined ? {} : { comparison: submission.comparison }),
     audit_seq: record.seq,

@@ -13,6 +13,8 @@ import {
   deliveryPlace,
   dispatcherLeasePlace,
   endpointsPlace,
+  eventLogPlace,
+  eventsPlace,
   ITEMS,
   type ItemKind,
   leavesPlace,
@@ -124,6 +126,16 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
       [({ store }) => store.readResponse(KEY), "throws"],
       [({ store }) => store.readWithResponse(KEY), "throws"],
     ],
+  },
+  event_log: {
+    place: eventLogPlace(KEY),
+    damage: { next: SECRET },
+    looks: [[({ eventLogs }) => eventLogs.head(KEY), "throws"]],
+  },
+  events: {
+    place: eventsPlace(KEY, 0),
+    damage: { events: [{ number: 0, attempt: SECRET }] },
+    looks: [[({ eventLogs }) => eventLogs.read(KEY, 0), []]],
   },
   outbox: {
     place: outboxPlace(KEY, TOLD),
@@ -325,6 +337,8 @@ async function fill(a: Adapters): Promise<void> {
     response,
   });
   await a.store.write(ended, created.etag, nowMs);
+  const first = { number: 0, attempt: 1, event: { data: "{}", isUsage: false } };
+  await a.eventLogs.append(KEY, { claim_id: "c", attempt: 1, next: 1 }, [first], undefined, nowMs + 1e6);
   for (const job_id of [COMPARED.job_id, "cmp_2"])
     await a.comparisons.create({ ...COMPARED, job_id }, { body: "{}" });
   await a.endpoints.write("team-a", [endpoint], undefined);
