@@ -131,7 +131,9 @@ it("refuses what cannot be an endpoint, and what is another tenant's", async () 
   ])
     await expect(call()).rejects.toMatchObject({ status: 404, code: "webhook_endpoint_not_found" });
   expect((await stranger.webhooks.list()).data).toEqual([]);
-  const deliveries = await door.stack.call("/api/webhooks/deliveries", { key: "local-team-b" });
+  const deliveries = await door.stack.call(`/api/webhooks/deliveries?endpoint=${id}`, {
+    key: "local-team-b",
+  });
   expect(deliveries.json.data).toEqual([]);
   for (let n = 0; n < 7; n++) await create(receiver.url(`/${n}`));
   await expect(create(receiver.url("/8"))).rejects.toMatchObject({
