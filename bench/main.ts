@@ -40,6 +40,11 @@ const BENCHMARKS: readonly Benchmark[] = [
   },
   { name: "ru", what: "request units of Cosmos DB by operation: what kinds of jobs cost" },
   {
+    name: "deliveries",
+    what: "1,000 deliveries of webhooks to an endpoint that answers in 20 ms, alone and beside others that hang",
+    alone: true,
+  },
+  {
     name: "quota",
     what: "2,000 jobs over three limited deployments, two instances, for each way of limiting",
     alone: true,

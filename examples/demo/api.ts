@@ -40,10 +40,24 @@ export interface AuditRecord {
   readonly hash: string;
 }
 
+/** The part of a comparison that is shown. */
+export interface Comparison {
+  readonly id: string;
+  readonly status: "in_progress" | "ended";
+  readonly jobs: readonly {
+    readonly model: string;
+    readonly job: Job | null;
+    readonly latency_ms: number | null;
+    readonly holds_schema: boolean | null;
+  }[];
+  readonly cost: Cost | null;
+}
+
 export interface Model {
   readonly id: string;
   readonly owned_by: string;
   readonly endpoints: readonly string[];
+  readonly capabilities: readonly string[];
 }
 
 export function hasEnded(job: Job): boolean {
@@ -62,6 +76,8 @@ export interface Api {
   /** The job once it has ended, or as it is after WAIT_SECONDS. */
   wait(jobId: string): Promise<Job>;
   audit(jobId: string): Promise<readonly AuditRecord[]>;
+  /** One body for several models; the comparison once it has ended. */
+  compare(idempotencyKey: string, models: readonly string[], body: object): Promise<Comparison>;
 }
 
 /** @param signal ends whatever is under way */
@@ -93,6 +109,18 @@ export function connect(base: string, key: string, signal: AbortSignal): Api {
         body: JSON.stringify({ endpoint: "/v1/chat/completions", body }),
       }),
     wait: (jobId) => send(`/jobs/${jobId}`, { headers: { prefer: `wait=${WAIT_SECONDS}` } }),
+    async compare(idempotencyKey, models, body) {
+      let comparison = await send<Comparison>("/comparisons", {
+        method: "POST",
+        headers: { "content-type": "application/json", "idempotency-key": idempotencyKey },
+        body: JSON.stringify({ models, body }),
+      });
+      const headers = { prefer: `wait=${WAIT_SECONDS}` };
+      while (comparison.status !== "ended")
+        comparison = await send(`/comparisons/${comparison.id}`, { headers });
+      // As it was accepted, it has no answers yet.
+      return send(`/comparisons/${comparison.id}`);
+    },
     audit: async (jobId) => (await send<{ data: readonly AuditRecord[] }>(`/jobs/${jobId}/audit`)).data,
   };
 }

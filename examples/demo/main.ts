@@ -2,12 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Api, connect } from "./api.ts";
+import { type Api, type Comparison, connect } from "./api.ts";
+import { COMPARED } from "./compared.ts";
 import { faultsOf, type Outcome } from "./outcome.ts";
 import { packageRoot } from "./package-root.ts";
 import { Progress, type Screen } from "./progress.ts";
 import { type Prompt, parsePrompts } from "./prompts.ts";
-import { answersTable, auditTable, costOf, labsTable } from "./report.ts";
+import { answersTable, auditTable, comparisonTable, costOf, labsTable } from "./report.ts";
 import { type Lab, runJobs } from "./run-jobs.ts";
 import { accountsOfOnesOwn, simulatedOnly } from "./simulated-models.ts";
 import { stackEntry, stackEnv, startStack } from "./stack-process.ts";
@@ -15,7 +16,8 @@ import { stackEntry, stackEnv, startStack } from "./stack-process.ts";
 const HELP = `Usage: npm run demo [-- --keep]
 
 Starts the whole stack in a folder of its own, submits every prompt of examples/demo/prompts.jsonl to every simulated
-lab, and prints the answers, their latency, tokens and cost, and one job's audit trail with its hashes verified.
+lab, and prints the answers, their latency, tokens and cost, one job's audit trail with its hashes verified, and a
+comparison of the labs that know JSON schemas over one body.
 Ends with exit code 0 only if every job completed and every audit trail holds.
 
   --keep   keeps the folder, with the stack's data and log
@@ -80,16 +82,29 @@ async function demo(
     const api = connect(stack.base, KEY, AbortSignal.any([signal, late.signal]));
     const started = performance.now();
     const outcomes = await Promise.race([runOn(api, prompts), stack.failed]);
-    return report(outcomes, performance.now() - started);
+    const elapsedMs = performance.now() - started;
+    const comparison = await Promise.race([compareOn(api), stack.failed]);
+    return report(outcomes, elapsedMs, comparison);
   } finally {
     await stack.stop();
   }
 }
 
-async function runOn(api: Api, prompts: readonly Prompt[]): Promise<Outcome[]> {
-  const labs = (await api.models())
+/** @param capability that its model must have */
+async function labsOf(api: Api, capability?: string): Promise<Lab[]> {
+  return (await api.models())
     .filter((model) => model.endpoints.includes(CHAT) && model.owned_by !== "switchyard")
+    .filter(({ capabilities }) => capability === undefined || capabilities.includes(capability))
     .map((model): Lab => ({ name: model.owned_by, model: model.id }));
+}
+
+async function compareOn(api: Api): Promise<Comparison> {
+  const models = (await labsOf(api, "json_schema")).map(({ model }) => model);
+  return api.compare("demo-comparison", models, COMPARED);
+}
+
+async function runOn(api: Api, prompts: readonly Prompt[]): Promise<Outcome[]> {
+  const labs = await labsOf(api);
   say(`${prompts.length} prompts over texts in the public domain, each to ${labs.length} labs:`);
   say(`${labs.map((lab) => `${lab.model} (${lab.name})`).join(", ")}.`);
   say("These models are SIMULATED: their answers are made from the prompts on this machine.\n");
@@ -108,7 +123,7 @@ async function runOn(api: Api, prompts: readonly Prompt[]): Promise<Outcome[]> {
 }
 
 /** Prints what came of it. The exit code. */
-function report(outcomes: readonly Outcome[], elapsedMs: number): number {
+function report(outcomes: readonly Outcome[], elapsedMs: number, comparison: Comparison): number {
   const faults = faultsOf(outcomes);
   say(`\nAnswers (simulated)\n\n${answersTable(outcomes, screen.width)}`);
   say(`\nBy lab (simulated; latency is that of the call)\n\n${labsTable(outcomes, screen.width)}`);
@@ -122,6 +137,12 @@ function report(outcomes: readonly Outcome[], elapsedMs: number): number {
     const { job, audit, prompt, lab } = example;
     say(`\nAudit trail of ${prompt.id} at ${lab}, ${job.id}\n\n${auditTable(audit, screen.width)}`);
   }
+  say(
+    `\nOne body to every lab that knows JSON schemas (simulated), ${comparison.id}\n\n${comparisonTable(comparison, screen.width)}`,
+  );
+  const ended = comparison.jobs.filter(({ job }) => job?.status === "completed");
+  if (ended.length < comparison.jobs.length)
+    faults.push(`${comparison.id} has ${ended.length} answers of ${comparison.jobs.length}`);
   if (faults.length === 0) {
     const records = outcomes.reduce((total, { audit }) => total + audit.length, 0);
     say(

@@ -1,4 +1,4 @@
-import type { AuditRecord } from "./api.ts";
+import type { AuditRecord, Comparison } from "./api.ts";
 import { chainFaults } from "./audit-chain.ts";
 import { shown, sum } from "./money.ts";
 import { answerOf, latencyOf, type Outcome } from "./outcome.ts";
@@ -82,6 +82,28 @@ function labRow(lab: string, outcomes: readonly Outcome[]): string[] {
 /** The sum of jobs in one currency, which all of the demo's have. */
 export function costOf(outcomes: readonly Outcome[]): string {
   return sum(outcomes.flatMap(({ job }) => (job.cost === null ? [] : [job.cost.amount])));
+}
+
+const COMPARED: readonly Column[] = [
+  { title: "model" },
+  { title: "answer", flexible: true },
+  { title: "latency", align: "right" },
+  { title: "tokens", align: "right" },
+  { title: "cost", align: "right" },
+  { title: "holds the schema" },
+];
+
+/** The answers of a comparison side by side. */
+export function comparisonTable({ jobs, cost }: Comparison, width: number): string {
+  const rows = jobs.map(({ model, job, latency_ms, holds_schema }) => [
+    model,
+    job === null ? "–" : answerOf(job),
+    seconds(latency_ms ?? undefined),
+    String(job?.usage?.output_tokens ?? "–"),
+    money(job?.cost?.amount),
+    holds_schema === null ? "–" : holds_schema ? "yes" : "NO",
+  ]);
+  return table(COMPARED, [...rows, ["all", "", "", "", money(cost?.amount), ""]], width);
 }
 
 const AUDIT: readonly Column[] = [

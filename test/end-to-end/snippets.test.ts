@@ -33,18 +33,21 @@ async function run(snippet: string): Promise<{ status: number; body: Record<stri
   }));
 }
 
-describe.each(["README.md", "docs/api.md", "docs/openai.md"])("the commands of %s", (page) => {
-  const snippets = blocks(page, "sh").filter((code) => code.includes("curl "));
+describe.each(["README.md", "docs/api.md", "docs/openai.md", "docs/webhooks.md", "docs/comparisons.md"])(
+  "the commands of %s",
+  (page) => {
+    const snippets = blocks(page, "sh").filter((code) => code.includes("curl "));
 
-  it("are requests that the service takes", async () => {
-    expect(snippets.length).toBeGreaterThan(0);
-    for (const snippet of snippets) {
-      const answers = await run(snippet);
-      expect(answers.length).toBe(snippet.match(/^curl /gm)?.length);
-      for (const { status, body } of answers) expect([snippet, status, body]).toSatisfy(() => status < 300);
-    }
-  });
-});
+    it("are requests that the service takes", async () => {
+      expect(snippets.length).toBeGreaterThan(0);
+      for (const snippet of snippets) {
+        const answers = await run(snippet);
+        expect(answers.length).toBe(snippet.match(/^curl /gm)?.length);
+        for (const { status, body } of answers) expect([snippet, status, body]).toSatisfy(() => status < 300);
+      }
+    });
+  },
+);
 
 it("the first job of README.md has the id that it says, completes, and has a whole trail", async () => {
   const [submit = "", look = ""] = blocks("README.md", "sh").filter((code) => code.includes("curl "));
@@ -56,14 +59,21 @@ it("the first job of README.md has the id that it says, completes, and has a who
   expect(trail?.body.data).toHaveLength(3);
 });
 
-it.each(["README.md", "docs/openai.md"])("the SDK's example in %s prints an answer", async (page) => {
-  const [code = ""] = blocks(page, "js");
-  const program = code.replaceAll(DOCUMENTED_URL, stack.url);
-  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", program], {
-    cwd: root,
-  });
-  expect(stdout.trim()).not.toBe("");
-});
+it.each(["README.md", "docs/openai.md", "docs/webhooks.md"])(
+  "the SDK's example in %s prints an answer",
+  async (page) => {
+    const [code = ""] = blocks(page, "js");
+    const program = code.replaceAll(DOCUMENTED_URL, stack.url);
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ["--input-type=module", "--eval", program],
+      {
+        cwd: root,
+      },
+    );
+    expect(stdout.trim()).not.toBe("");
+  },
+);
 
 it("the held submit of docs/api.md is answered with the job's response", async () => {
   const [held = ""] = blocks("docs/api.md", "sh");

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import type { OpenAI } from "openai";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -96,6 +98,23 @@ it("makes, lists, changes, tests, rotates and deletes endpoints, and verifies wh
   expect((await door.stack.call("/api/webhooks/endpoints")).json.data).toMatchObject([{ state: "working" }]);
 });
 
+it("the example takes what it is told of, and asks for the answer", async () => {
+  const env = { ...process.env, SERVICE_URL: door.stack.url, API_KEY: "local-team-b" };
+  const example = spawn(process.execPath, ["examples/webhook-receiver.ts"], { env });
+  let output = "";
+  example.stdout.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  const said = (what: RegExp) => expect.poll(() => output, { timeout: 30_000 }).toMatch(what);
+  await said(/listens at http/);
+  const { json } = await door.stack.submit(chat("Say something."), { key: "local-team-b" });
+  await said(new RegExp(`job.completed ${json.id}\n.+`));
+  const ended = once(example, "exit");
+  example.kill("SIGINT");
+  await ended;
+  expect((await door.client({ apiKey: "local-team-b" }).webhooks.list()).data).toEqual([]);
+});
+
 it("refuses what cannot be an endpoint, and what is another tenant's", async () => {
   const event_types = ["batch.completed" as const];
   const create = (url: string) => client.webhooks.create({ name: "n", url, event_types });
@@ -112,7 +131,9 @@ it("refuses what cannot be an endpoint, and what is another tenant's", async () 
   ])
     await expect(call()).rejects.toMatchObject({ status: 404, code: "webhook_endpoint_not_found" });
   expect((await stranger.webhooks.list()).data).toEqual([]);
-  const deliveries = await door.stack.call("/api/webhooks/deliveries", { key: "local-team-b" });
+  const deliveries = await door.stack.call(`/api/webhooks/deliveries?endpoint=${id}`, {
+    key: "local-team-b",
+  });
   expect(deliveries.json.data).toEqual([]);
   for (let n = 0; n < 7; n++) await create(receiver.url(`/${n}`));
   await expect(create(receiver.url("/8"))).rejects.toMatchObject({
