@@ -44,7 +44,7 @@ export const ERRORS = {
   request_too_large: {
     status: 413,
     title: "The request is too large",
-    advice: "Send at most 1 MiB; a prompt with very many escaped characters may have to be shorter.",
+    advice: "Send at most 8 MiB.",
   },
   idempotency_key_reused: {
     status: 422,
@@ -177,7 +177,7 @@ export const ERRORS = {
   },
   response_too_large: {
     status: null,
-    title: "The answer is too large to store",
+    title: "The answer is over 32 MiB",
     advice: "Ask for less output. What the call cost is in `cost`, or `cost_unknown` says why nobody knows.",
   },
   answer_broken_off: {

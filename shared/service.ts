@@ -3,6 +3,7 @@ import { keptSecondsAtMost, type SealStore, sealDays } from "./audit/seal/sealin
 import { Budgets } from "./budget/budgets.ts";
 import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
+import { type UncommittedContent, uncommittedSweep } from "./content/uncommitted.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
@@ -50,6 +51,7 @@ import type { BilledCalls } from "./usage/usage-report.ts";
 /** All that is stored. Every method of every port throws StoreUnavailable, and nothing else that a cloud can cause. */
 export interface StorePorts {
   readonly store: JobStore;
+  readonly uncommitted: UncommittedContent;
   readonly sweptJobs: SweptJobs;
   readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
@@ -233,6 +235,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
+    uncommitted: uncommittedSweep(ports.uncommitted, clock),
   };
   let sweptAt: number | undefined;
   telemetry.gauge("switchyard.sweeper.age", () =>

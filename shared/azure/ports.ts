@@ -1,11 +1,11 @@
 import type { Clock } from "../clock.ts";
-import { inlineContent } from "../content/content-store.ts";
 import type { Log } from "../log.ts";
 import type { StorePorts } from "../service.ts";
 import type { Settings } from "../settings.ts";
 import { CosmosBilledCalls } from "./cosmos/billed-calls.ts";
 import { CosmosBudgetLedger } from "./cosmos/budgets.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
+import { CosmosContent, CosmosUncommittedContent } from "./cosmos/content.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
@@ -35,7 +35,8 @@ export function cosmosPorts(
   const control = new StoredItems(database.container(CONTROL_CONTAINER), log);
   const { contentRetentionDays: contentDays, auditRetentionDays: auditDays } = settings;
   const ports: StorePorts = {
-    store: new CosmosJobStore(jobs, { contentDays, auditDays }, inlineContent),
+    store: new CosmosJobStore(jobs, { contentDays, auditDays }, new CosmosContent(jobs, clock)),
+    uncommitted: new CosmosUncommittedContent(jobs),
     sweptJobs: new CosmosSweptJobs(jobs.container, clock),
     jobsInLine: new CosmosJobsInLine(jobs.container),
     waitingJobs: new CosmosWaitingJobs(jobs),

@@ -69,7 +69,7 @@ async function admitted<Deps extends Entrance>(
 
 /**
  * Reads the request and begins to answer it. A handler uses what a body was parsed into before it first waits, and not
- * after: until then it counts.
+ * after: until then that counts. The text counts until the answer, or until the handler says that it is stored.
  */
 async function begun<Deps extends Entrance>(
   route: Route<Deps>,
@@ -78,14 +78,20 @@ async function begun<Deps extends Entrance>(
   caller: Caller,
   visit: Visit,
 ): Promise<{ readonly answer: Promise<Answer> }> {
-  const leave =
+  const room =
     caller.kind === "tenant" && route.body !== undefined
       ? deps.throttle.takeBody(caller.tenant, bytesAtMost(request, route.body.maxBytes), visit.log)
       : undefined;
-  try {
+  if (room === undefined)
     return { answer: route.handle(deps, await inputOf(route, deps, request), caller, visit) };
-  } finally {
-    leave?.();
+  try {
+    const input = await inputOf(route, deps, request);
+    const answer = route.handle(deps, input, caller, { ...visit, bodyStored: room.leave });
+    room.parsed();
+    return { answer: answer.finally(room.leave) };
+  } catch (thrown) {
+    room.leave();
+    throw thrown;
   }
 }
 

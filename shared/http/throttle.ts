@@ -1,6 +1,11 @@
 import { Problem, type ProblemCode } from "../errors.ts";
 import type { HeldCalls } from "../job/intake/held-call.ts";
-import { MAX_UNKNOWN_CALLERS, PARSED_BYTES_PER_BYTE, TURNED_AWAY_LOG_EVERY_MS } from "../limits.ts";
+import {
+  MAX_UNKNOWN_CALLERS,
+  PARSED_BYTES_PER_BYTE,
+  TEXT_BYTES_PER_BYTE,
+  TURNED_AWAY_LOG_EVERY_MS,
+} from "../limits.ts";
 import type { Log } from "../log.ts";
 import { mayTake, ONE_HALF, THREE_QUARTERS } from "../part.ts";
 import type { Tenant } from "../tenant/tenants.ts";
@@ -30,12 +35,20 @@ export interface Throttle extends HeldCalls {
   enterUnknown(log: Log): () => void;
   /** Lets in a tenant's request; the function returned must be called once it has been answered. @throws Problem too_many_requests */
   enter(tenant: Tenant, log: Log): () => void;
-  /** A body of so many bytes is about to be parsed; the function returned must be called once what it was parsed into is gone. @throws Problem service_busy */
-  takeBody(tenant: Tenant, bytes: number, log: Log): () => void;
+  /** A body of so many bytes is about to be parsed. @throws Problem service_busy */
+  takeBody(tenant: Tenant, bytes: number, log: Log): BodyRoom;
   /** @throws Problem too_many_requests */
   submit(tenant: Tenant, log: Log): void;
   /** A question that costs the more the more there is, one at a time; the function returned must be called once it is answered. @throws Problem too_many_requests */
   ask(tenant: Tenant, log: Log): () => void;
+}
+
+/** Memory that a body has. */
+export interface BodyRoom {
+  /** What it was parsed into is gone, and its text is left. */
+  parsed(): void;
+  /** The text is gone too. A second time is no error. */
+  leave(): void;
 }
 
 /** Requests take tens of milliseconds, but clients that all came back at once would be too many again. */
@@ -75,8 +88,23 @@ export function createThrottle(deps: ThrottleDeps): Throttle {
       return inFlight.take(id, 1);
     },
     takeBody({ id }, bytes, log) {
-      const memory = bytes * PARSED_BYTES_PER_BYTE;
-      if (mayTake(memory, bodies.of(id), maxBodyBytes - bodies.all, ONE_HALF)) return bodies.take(id, memory);
+      // Alone, even the largest finds room.
+      const memory = Math.min(bytes * PARSED_BYTES_PER_BYTE, maxBodyBytes);
+      if (mayTake(memory, bodies.of(id), maxBodyBytes - bodies.all, ONE_HALF)) {
+        const text = Math.min(bytes * TEXT_BYTES_PER_BYTE, memory);
+        let leaveParsed = bodies.take(id, memory - text);
+        let leaveText = bodies.take(id, text);
+        const parsed = () => {
+          leaveParsed();
+          leaveParsed = () => undefined;
+        };
+        const leave = () => {
+          parsed();
+          leaveText();
+          leaveText = () => undefined;
+        };
+        return { parsed, leave };
+      }
       const detail = "As many bytes of requests are being read as this instance can hold.";
       throw refuse(log, "service_busy", detail, SOON_SECONDS, "bodies", id);
     },

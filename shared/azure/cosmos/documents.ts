@@ -22,9 +22,19 @@ export const inScope = { scope: text };
 const ofTenant = { tenant_id: text };
 export const jobKey = z.looseObject({ ...ofTenant, job_id: text });
 
-export const requestDocument = document("request", { ...jobKey.shape, body: text });
+const chunks = z.looseObject({
+  ...{ content_id: text, sha256: text, count: z.int().min(1).max(100_000), bytes: z.number() },
+});
+/** One of the two. */
+const bodyFields = { body: text.exactOptional(), chunks: chunks.exactOptional() };
+export const bodyDocument = z.looseObject(bodyFields);
+export const requestDocument = document("request", { ...jobKey.shape, ...bodyFields });
 export const responseDocument = document("response", {
-  ...{ ...jobKey.shape, status_code: z.int(), request_id: textOrNull, body: text },
+  ...{ ...jobKey.shape, status_code: z.int(), request_id: textOrNull, ...bodyFields },
+});
+export const chunkDocument = document("chunk", { ...jobKey.shape, text });
+export const writingDocument = document("writing", {
+  ...{ ...jobKey.shape, content_id: text, wake_at_ms: timeMs },
 });
 export const outboxDocument = document("outbox", { ...jobKey.shape, event: text, at_ms: z.number() });
 

@@ -74,6 +74,19 @@ export const ITEMS = {
     holds: "the deployment's answer, byte for byte",
     document: documents.responseDocument,
   },
+  chunk: {
+    ...{ ...OF_A_JOB, kind: "chunk", id: "`content-`, its content's id and a number" },
+    ...{ ids: "STARTSWITH(c.id, 'content-')", foundBy: ["/id"] },
+    until: "an hour after the request or response it is of",
+    holds: "a piece of a request or response that is too large for one item",
+    document: documents.chunkDocument,
+  },
+  writing: {
+    ...{ ...OF_A_JOB, kind: "writing", id: "`writing-` or `removing-`, and a content's id" },
+    ...{ foundBy: ["/wake_at_ms"], until: "its chunks are committed, or removed", ttlSeconds: -1 },
+    holds: "the id of chunks that no request or response names",
+    document: documents.writingDocument,
+  },
   outbox: {
     ...{ ...OF_A_JOB, kind: "outbox", id: "`outbox-` and its event", ...WITH_CONTENT },
     holds: "an event to announce with the job's end; nothing writes such items yet",
@@ -182,6 +195,19 @@ export const JOB_ID = "job";
 export const jobPlace = (key: JobKey): Place => ({ id: JOB_ID, partition: partitionOf(key) });
 export type ContentId = "request" | "response";
 export const contentPlace = (key: JobKey, id: ContentId): Place => ({ id, partition: partitionOf(key) });
+export const chunkPlace = (key: JobKey, contentId: string, n: number): Place => ({
+  id: `content-${contentId}-${padded(n, 6)}`,
+  partition: partitionOf(key),
+});
+/** From now on nothing commits them. */
+export const removingPlace = (key: JobKey, contentId: string): Place => ({
+  id: `removing-${contentId}`,
+  partition: partitionOf(key),
+});
+export const writingPlace = (key: JobKey, contentId: string): Place => ({
+  id: `writing-${contentId}`,
+  partition: partitionOf(key),
+});
 /** One for each event, of which a job has one at most. */
 export const outboxPlace = (key: JobKey, { event }: Pick<OutboxItem, "event">): Place => ({
   id: `outbox-${event}`,

@@ -120,6 +120,7 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
       const { job, over } = await within(deps.invocation, () =>
         accept({ ...intake, startHere: (accepted) => startHere(run, accepted) }, submit, by),
       );
+      visit.bodyStored?.();
       return answerWhenRun(intake, by.tenant, { job: job.value, over, stream }, how);
     },
   });

@@ -170,13 +170,25 @@ describe("bodies that are being parsed", () => {
   it("count eight times their bytes, and one tenant's at most half of what there is", () => {
     const own = throttle({ maxBodyBytes: 256 * MEGABYTE });
     const [a, b, c] = [tenant("a"), tenant("b"), tenant("c")];
-    const leave = Array.from({ length: 16 }, () => own.takeBody(a, MEGABYTE, silent));
+    const rooms = Array.from({ length: 16 }, () => own.takeBody(a, MEGABYTE, silent));
     expect(refusal(() => own.takeBody(a, MEGABYTE, silent))).toEqual(busy);
     for (let n = 0; n < 8; n++) own.takeBody(b, MEGABYTE, silent);
     expect(refusal(() => own.takeBody(b, MEGABYTE, silent))).toEqual(busy);
     expect(refusal(() => own.takeBody(c, 1_000, silent))).toBeUndefined();
-    for (const each of leave) each();
-    expect(refusal(() => own.takeBody(a, MEGABYTE, silent))).toBeUndefined();
+    for (const each of rooms) each.parsed();
+    // The texts are left: twice their bytes.
+    for (let n = 0; n < 8; n++) own.takeBody(a, MEGABYTE, silent);
+    expect(refusal(() => own.takeBody(a, MEGABYTE, silent))).toEqual(busy);
+    for (const each of rooms) for (let n = 0; n < 2; n++) each.leave();
+    for (let n = 0; n < 4; n++) own.takeBody(a, MEGABYTE, silent);
+  });
+
+  it("find room alone, however large they are", () => {
+    const own = throttle({ maxBodyBytes: 32 * MEGABYTE });
+    const room = own.takeBody(tenant("a"), 8 * MEGABYTE, silent);
+    expect(refusal(() => own.takeBody(tenant("b"), 1, silent))).toEqual(busy);
+    room.parsed();
+    expect(refusal(() => own.takeBody(tenant("b"), MEGABYTE, silent))).toBeUndefined();
   });
 });
 

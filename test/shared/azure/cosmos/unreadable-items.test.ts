@@ -4,6 +4,7 @@ import type { SealSource } from "../../../../shared/audit/seal/verify-seals.ts";
 import {
   auditPlace,
   budgetPlace,
+  chunkPlace,
   contentPlace,
   controlChangePlace,
   controlHeadPlace,
@@ -23,6 +24,7 @@ import {
   sealPlace,
   sweepRoundPlace,
   watchedLeasesPlace,
+  writingPlace,
 } from "../../../../shared/azure/cosmos/items.ts";
 import { CosmosSeals } from "../../../../shared/azure/cosmos/seals.ts";
 import { newAccount, reserve } from "../../../../shared/budget/account.ts";
@@ -33,6 +35,7 @@ import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { draftOf } from "../../../../shared/job/life-cycle.ts";
 import type { LogFields } from "../../../../shared/log.ts";
 import { newPool } from "../../../../shared/quota/belief/pool.ts";
+import { sha256Hex } from "../../../../shared/sha256.ts";
 import { UnreadableItem } from "../../../../shared/store.ts";
 import { by, call, submission } from "../../job/samples.ts";
 import { World } from "../../world.ts";
@@ -49,6 +52,7 @@ const nowMs = clock.now();
 
 const SECRET = "what a prompt says";
 const KEY = { tenant_id: "team-a", job_id: `job_${"1".repeat(32)}` };
+const LARGE = { ...KEY, job_id: `job_${"2".repeat(32)}` };
 const TOLD = { event: "job.completed", at_ms: nowMs } as const;
 const LETTERS = [`dl_${"1".repeat(32)}`, `dl_${"2".repeat(32)}`];
 const accountOf = (tenant_id: string) => ({ tenant_id, month: "2027-01", currency: "USD" });
@@ -103,6 +107,18 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     looks: [
       [({ store }) => store.readResponse(KEY), "throws"],
       [({ store }) => store.readWithResponse(KEY), "throws"],
+    ],
+  },
+  chunk: {
+    place: chunkPlace(LARGE, "0", 1),
+    damage: { text: { SECRET } },
+    looks: [[({ store }) => store.readResponse(LARGE), "throws"]],
+  },
+  writing: {
+    place: writingPlace(KEY, "0"),
+    damage: { content_id: { SECRET } },
+    looks: [
+      [({ uncommitted }) => uncommitted.remove(nowMs, 10).then((removed) => ({ removed })), { removed: 0 }],
     ],
   },
   outbox: { place: outboxPlace(KEY, TOLD), damage: { event: { SECRET } }, looks: [] },
@@ -264,6 +280,14 @@ async function fill(a: Adapters): Promise<void> {
     outbox: [TOLD],
   });
   await a.store.write(ended, created.etag, nowMs);
+  const large = { content_id: "0", count: 2, bytes: 4, sha256: sha256Hex("[{}]") };
+  const { jobs } = opened.items;
+  for (const [n, text] of ["[{", "}]"].entries())
+    await jobs.put(ITEMS.chunk, chunkPlace(LARGE, "0", n), { ...LARGE, text, ttl: -1 });
+  const answer = { status_code: 200, request_id: null, chunks: large, ttl: -1 };
+  await jobs.put(ITEMS.response, contentPlace(LARGE, "response"), { ...LARGE, ...answer });
+  const writing = { ...KEY, content_id: "0", wake_at_ms: nowMs };
+  await jobs.put(ITEMS.writing, writingPlace(KEY, "0"), writing);
   for (const [n, name] of ["first", "second"].entries())
     await changeOverrides({ trail: a.trail, clock }, weight(n + 1), change(name));
   await nameOf(a);
