@@ -3,11 +3,14 @@ import { keptSecondsAtMost, type SealStore, sealDays } from "./audit/seal/sealin
 import { Budgets } from "./budget/budgets.ts";
 import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
-import { type UncommittedContent, uncommittedSweep } from "./content/uncommitted.ts";
+import { type Leftovers, leftoversSweep } from "./content/leftovers.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
+import { Pace } from "./files/pace.ts";
+import type { FileStore } from "./files/ports.ts";
+import type { UploadDeps } from "./files/upload.ts";
 import type { FreshCopy } from "./fresh-copy.ts";
 import { Invocations } from "./invocations.ts";
 import { SWITCHED_OFF } from "./job/after-call.ts";
@@ -51,7 +54,8 @@ import type { BilledCalls } from "./usage/usage-report.ts";
 /** All that is stored. Every method of every port throws StoreUnavailable, and nothing else that a cloud can cause. */
 export interface StorePorts {
   readonly store: JobStore;
-  readonly uncommitted: UncommittedContent;
+  readonly uncommitted: Leftovers;
+  readonly files: FileStore;
   readonly sweptJobs: SweptJobs;
   readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
@@ -101,6 +105,7 @@ export interface ServiceConfiguration {
     | "maxDeadlineSeconds"
     | "auditRetentionDays"
     | "contentRetentionDays"
+    | "files"
   >;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
@@ -206,6 +211,11 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     leaseSeconds,
     maxAttempts: settings.maxAttempts,
   };
+  const upload: UploadDeps = {
+    ...{ files: ports.files, clock, limits: settings.files },
+    pace: new Pace(settings.files.bytesPerSecond, clock),
+    newFileId: () => `file-${ports.randomHex(16)}`,
+  };
   const redrive: Omit<RedriveDeps, "log"> = {
     ...{ store, nudges, budgets, clock, nudgeGraceMs, retention },
     deadLetters: ports.deadLetters,
@@ -235,7 +245,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
-    uncommitted: uncommittedSweep(ports.uncommitted, clock),
+    uncommitted: leftoversSweep(ports.uncommitted, clock),
+    files: leftoversSweep(ports.files, clock),
   };
   let sweptAt: number | undefined;
   telemetry.gauge("switchyard.sweeper.age", () =>
@@ -268,7 +279,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   return {
     ...ports,
     ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
-    ...{ intake, run, redrive, accounts, sweep, seal, fresh },
+    ...{ intake, run, redrive, upload, accounts, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
     /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */

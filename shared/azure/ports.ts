@@ -4,10 +4,11 @@ import type { StorePorts } from "../service.ts";
 import type { Settings } from "../settings.ts";
 import { CosmosBilledCalls } from "./cosmos/billed-calls.ts";
 import { CosmosBudgetLedger } from "./cosmos/budgets.ts";
-import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
-import { CosmosContent, CosmosUncommittedContent } from "./cosmos/content.ts";
+import { CONTROL_CONTAINER, FILES_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
+import { CosmosContent, CosmosLooseContent } from "./cosmos/content.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
+import { CosmosFiles } from "./cosmos/files.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
 import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
 import { CosmosLeaseWatch } from "./cosmos/lease-watch.ts";
@@ -36,7 +37,8 @@ export function cosmosPorts(
   const { contentRetentionDays: contentDays, auditRetentionDays: auditDays } = settings;
   const ports: StorePorts = {
     store: new CosmosJobStore(jobs, { contentDays, auditDays }, new CosmosContent(jobs, clock)),
-    uncommitted: new CosmosUncommittedContent(jobs),
+    files: new CosmosFiles(jobs, new StoredItems(database.container(FILES_CONTAINER), log), clock),
+    uncommitted: new CosmosLooseContent(jobs),
     sweptJobs: new CosmosSweptJobs(jobs.container, clock),
     jobsInLine: new CosmosJobsInLine(jobs.container),
     waitingJobs: new CosmosWaitingJobs(jobs),

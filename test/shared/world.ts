@@ -8,7 +8,12 @@ import { cosmosResources } from "../../local/cosmos/resources.ts";
 import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
 import { verifyChain } from "../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos/client.ts";
+import {
+  CONTROL_CONTAINER,
+  FILES_CONTAINER,
+  JOBS_CONTAINER,
+  openDatabase,
+} from "../../shared/azure/cosmos/client.ts";
 import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { cosmosPorts } from "../../shared/azure/ports.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -114,6 +119,7 @@ export class World {
   /** The containers beneath, for what the app itself never does. */
   readonly jobs: Container;
   readonly control: Container;
+  readonly files: Container;
   /** The same as the app's adapters see them. */
   readonly items: { readonly jobs: StoredItems; readonly control: StoredItems };
   /** Those of an instance that does nothing else. */
@@ -149,6 +155,7 @@ export class World {
       },
       ...{ defaultDeadlineSeconds: 3_600, maxDeadlineSeconds: 7_200 },
       ...{ auditRetentionDays: 0, contentRetentionDays: 30 },
+      files: { maxFileBytes: 2e8, maxFiles: 100, maxBytes: 1e9, bytesPerSecond: 1e9 },
       ...options.settings,
     };
     const connection = { kind: "connection_string", connectionString: this.#connectionString } as const;
@@ -156,6 +163,7 @@ export class World {
     this.#dispose.push(dispose);
     this.jobs = database.container(JOBS_CONTAINER);
     this.control = database.container(CONTROL_CONTAINER);
+    this.files = database.container(FILES_CONTAINER);
     this.items = {
       jobs: new StoredItems(this.jobs, this.#log),
       control: new StoredItems(this.control, this.#log),

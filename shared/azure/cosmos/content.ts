@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../clock.ts";
 import { fits, piecesOf } from "../../content/content.ts";
 import type { BodyFields, ContentStore, Put } from "../../content/content-store.ts";
-import type { UncommittedContent } from "../../content/uncommitted.ts";
+import type { Leftovers } from "../../content/leftovers.ts";
 import { CHUNK_BYTES, MAX_INLINE_BYTES, UNCOMMITTED_MS } from "../../limits.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { type JobKey, UnreadableItem } from "../../store.ts";
@@ -91,7 +91,7 @@ export class CosmosContent implements ContentStore {
 }
 
 /** Due by the indexed `wake_at_ms`. */
-export class CosmosUncommittedContent implements UncommittedContent {
+export class CosmosLooseContent implements Leftovers {
   readonly #jobs: StoredItems;
 
   constructor(jobs: StoredItems) {
@@ -99,7 +99,7 @@ export class CosmosUncommittedContent implements UncommittedContent {
   }
 
   /** Their item changes its name first: from then on no batch can commit what is being removed. */
-  async remove(nowMs: number, limit: number): Promise<number> {
+  async removeDue(nowMs: number, limit: number): Promise<number> {
     const query = {
       ...{ top: limit, where: "c.wake_at_ms <= @now", parameters: { "@now": nowMs } as const },
     };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { MAX_TIME_MS } from "../../bounds.ts";
+import { PURPOSES } from "../../files/file.ts";
 import { document } from "../../store.ts";
 
 /** Documents of all kinds but overrides, which their room has, and those of quota. */
@@ -36,6 +37,18 @@ export const chunkDocument = document("chunk", { ...jobKey.shape, text });
 export const writingDocument = document("writing", {
   ...{ ...jobKey.shape, content_id: text, wake_at_ms: timeMs },
 });
+/** Which one it is stands where jobs have their id. */
+const ofFile = jobKey.shape;
+export const fileDocument = document("file", {
+  ...{ ...ofFile, filename: text, purpose: z.enum(PURPOSES), bytes: z.number(), created_at_ms: timeMs },
+  ...{ expires_at_ms: timeMs.nullable(), even_pages: z.int().exactOptional() },
+  ...{ listed: text, wake_at_ms: timeMs.exactOptional() },
+});
+const page = z.looseObject({ id: text, bytes: z.int().positive() });
+export const filePagesDocument = document("file_pages", { ...ofFile, pages: z.array(page) });
+export const fileWritingDocument = document("file_writing", { ...ofFile, wake_at_ms: timeMs });
+export const pageDocument = document("page", { ...ofTenant, file_id: text, text });
+
 export const outboxDocument = document("outbox", { ...jobKey.shape, event: text, at_ms: z.number() });
 
 const usage = z.looseObject(each(z.number().nullable(), "input_tokens", "output_tokens", "total_tokens"));

@@ -4,10 +4,11 @@ import type { AccountKey } from "../../budget/ports.ts";
 import { OVERRIDES_ID, OVERRIDES_SCOPE } from "../../control/change-overrides.ts";
 import { overridesDocument } from "../../control/overrides.ts";
 import { ROOT_ID, rootDocument, SECRETS_SCOPE } from "../../control/secrets.ts";
+import type { FileKey } from "../../files/file.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { JobKey } from "../../store.ts";
-import { CONTROL_CONTAINER, JOBS_CONTAINER } from "./client.ts";
+import { CONTROL_CONTAINER, FILES_CONTAINER, JOBS_CONTAINER } from "./client.ts";
 import * as documents from "./documents.ts";
 import * as quotaDocuments from "./quota-documents.ts";
 
@@ -20,7 +21,7 @@ export interface Place {
 /** What is true of all items of one kind. The texts are for docs/stored-items.md. */
 export interface ItemKind<Document extends z.ZodObject = z.ZodObject> {
   readonly kind: string;
-  readonly container: typeof JOBS_CONTAINER | typeof CONTROL_CONTAINER;
+  readonly container: typeof JOBS_CONTAINER | typeof CONTROL_CONTAINER | typeof FILES_CONTAINER;
   readonly partition: string;
   readonly id: string;
   /** A condition that ids of this kind meet, and no others of its partition: what is counted is counted by it. */
@@ -41,6 +42,9 @@ const NEVER = { ttlSeconds: -1, until: "for ever" };
 /** Everything of a job is in one logical partition, so that each change of it is one batch. */
 const OF_A_JOB = { container: JOBS_CONTAINER, partition: "tenant id, job id" } as const;
 const WITH_CONTENT = { until: "the job's deadline + `CONTENT_RETENTION_DAYS`", foundBy: [] };
+const OF_A_FILE = { container: JOBS_CONTAINER, partition: "tenant id, file id" } as const;
+// const OF_A_BATCH = { container: JOBS_CONTAINER, partition: "tenant id, batch id" } as const;
+// const WITH_BATCH = { until: "the batch's deadline + `CONTENT_RETENTION_DAYS`" };
 const IN_CONTROL = { container: CONTROL_CONTAINER } as const;
 /** A chain of its own for each scope that operators change. */
 const OF_A_TRAIL = {
@@ -86,6 +90,34 @@ export const ITEMS = {
     ...{ foundBy: ["/wake_at_ms"], until: "its chunks are committed, or removed", ttlSeconds: -1 },
     holds: "the id of chunks that no request or response names",
     document: documents.writingDocument,
+  },
+  file: {
+    ...{ ...OF_A_FILE, kind: "file", id: "`file`", foundBy: ["/listed", "/wake_at_ms"] },
+    ...{ until: "the file's own time, or until it is deleted", ttlSeconds: -1 },
+    holds: "a file's name, purpose and size",
+    document: documents.fileDocument,
+  },
+  file_pages: {
+    ...{ ...OF_A_FILE, kind: "file_pages", id: "`pages`", foundBy: [], until: "as its file", ttlSeconds: -1 },
+    holds: "which pages make the file, where they are not even",
+    document: documents.filePagesDocument,
+  },
+  file_writing: {
+    ...{ ...OF_A_FILE, kind: "file_writing", id: "`writing` or `removing`", foundBy: ["/wake_at_ms"] },
+    ...{ until: "its pages are committed, or removed", ttlSeconds: -1 },
+    holds: "that a file is being written or removed",
+    document: documents.fileWritingDocument,
+  },
+  page: {
+    ...{
+      container: FILES_CONTAINER,
+      partition: "tenant id, file id",
+      kind: "page",
+      id: "`page-` and its name",
+    },
+    ...{ ids: "STARTSWITH(c.id, 'page-')", foundBy: ["/id"], until: "as its file", ttlSeconds: -1 },
+    holds: "a stretch of a file's bytes, in base64",
+    document: documents.pageDocument,
   },
   outbox: {
     ...{ ...OF_A_JOB, kind: "outbox", id: "`outbox-` and its event", ...WITH_CONTENT },
@@ -208,6 +240,17 @@ export const writingPlace = (key: JobKey, contentId: string): Place => ({
   id: `writing-${contentId}`,
   partition: partitionOf(key),
 });
+const partitionOfFile = ({ tenant_id, file_id }: FileKey): [string, string] => [tenant_id, file_id];
+export const filePlace = (key: FileKey): Place => ({ id: "file", partition: partitionOfFile(key) });
+export const filePagesPlace = (key: FileKey): Place => ({ id: "pages", partition: partitionOfFile(key) });
+export const fileWritingPlace = (key: FileKey, id: "writing" | "removing"): Place => ({
+  ...{ id, partition: partitionOfFile(key) },
+});
+/** In the container of files. */
+export const pagePlace = (key: FileKey, pageId: string): Place => ({
+  ...{ id: pageId, partition: partitionOfFile(key) },
+});
+
 /** One for each event, of which a job has one at most. */
 export const outboxPlace = (key: JobKey, { event }: Pick<OutboxItem, "event">): Place => ({
   id: `outbox-${event}`,

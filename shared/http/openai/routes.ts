@@ -2,6 +2,7 @@ import type { Door } from "../door.ts";
 import type { Route } from "../route.ts";
 import { type CallDeps, callRoutes } from "./calls.ts";
 import { errorSchema, refusal, statusOf } from "./envelope.ts";
+import { type FilesDeps, fileRoutes } from "./files.ts";
 import { modelRoutes, type OpenaiModelsDeps } from "./models.ts";
 
 /** The OpenAI door: what OpenAI's own SDKs say and understand. */
@@ -12,6 +13,6 @@ export const openaiDoor: Door = {
 };
 
 /** What its handlers need, all together. */
-export type OpenaiDeps = CallDeps & OpenaiModelsDeps;
+export type OpenaiDeps = CallDeps & FilesDeps & OpenaiModelsDeps;
 
-export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...callRoutes, ...modelRoutes];
+export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...callRoutes, ...fileRoutes, ...modelRoutes];

@@ -1,12 +1,12 @@
 import type { Container } from "@azure/cosmos";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { CosmosContent, CosmosUncommittedContent } from "../../../shared/azure/cosmos/content.ts";
+import { CosmosContent, CosmosLooseContent } from "../../../shared/azure/cosmos/content.ts";
 import { CosmosJobStore } from "../../../shared/azure/cosmos/job-store.ts";
 import { StoredItems } from "../../../shared/azure/cosmos/stored-items.ts";
 import { CosmosTrails } from "../../../shared/azure/cosmos/trails.ts";
 import { fits, piecesOf } from "../../../shared/content/content.ts";
-import { uncommittedSweep } from "../../../shared/content/uncommitted.ts";
+import { leftoversSweep } from "../../../shared/content/leftovers.ts";
 import { end } from "../../../shared/job/ending/end.ts";
 import { acceptJob, type Submission } from "../../../shared/job/intake/accept.ts";
 import { isEnded, type Job } from "../../../shared/job/job.ts";
@@ -177,8 +177,8 @@ describe("a process that dies between any two writes", () => {
   const everyWrite = Array.from({ length: 8 }, (_, n) => n);
 
   async function swept(container = opened.jobs): Promise<void> {
-    const uncommitted = new CosmosUncommittedContent(new StoredItems(container, silent));
-    await uncommittedSweep(uncommitted, clock)().catch(() => undefined);
+    const uncommitted = new CosmosLooseContent(new StoredItems(container, silent));
+    await leftoversSweep(uncommitted, clock)().catch(() => undefined);
   }
 
   it("leaves a job with its whole request, or nothing once it was swept, whoever dies sweeping", async () => {

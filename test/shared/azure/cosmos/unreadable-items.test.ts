@@ -11,12 +11,16 @@ import {
   controlRecordPlace,
   deadLetterPlace,
   dispatcherLeasePlace,
+  filePagesPlace,
+  filePlace,
+  fileWritingPlace,
   ITEMS,
   type ItemKind,
   leavesPlace,
   outboxPlace,
   overridesPlace,
   type Place,
+  pagePlace,
   poolPlace,
   reportPlace,
   rootPlace,
@@ -53,6 +57,10 @@ const nowMs = clock.now();
 const SECRET = "what a prompt says";
 const KEY = { tenant_id: "team-a", job_id: `job_${"1".repeat(32)}` };
 const LARGE = { ...KEY, job_id: `job_${"2".repeat(32)}` };
+const FILE = { tenant_id: "team-a", file_id: "file-1" };
+const file = {
+  ...{ ...FILE, filename: "f", purpose: "batch" as const, bytes: 1, created_at_ms: 0, expires_at_ms: null },
+};
 const TOLD = { event: "job.completed", at_ms: nowMs } as const;
 const LETTERS = [`dl_${"1".repeat(32)}`, `dl_${"2".repeat(32)}`];
 const accountOf = (tenant_id: string) => ({ tenant_id, month: "2027-01", currency: "USD" });
@@ -118,8 +126,34 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     place: writingPlace(KEY, "0"),
     damage: { content_id: { SECRET } },
     looks: [
-      [({ uncommitted }) => uncommitted.remove(nowMs, 10).then((removed) => ({ removed })), { removed: 0 }],
+      [
+        ({ uncommitted }) => uncommitted.removeDue(nowMs, 10).then((removed) => ({ removed })),
+        { removed: 0 },
+      ],
     ],
+  },
+  file: {
+    place: filePlace(FILE),
+    damage: { bytes: { SECRET } },
+    looks: [
+      [({ files }) => files.read(FILE), "throws"],
+      [async ({ files }) => (await files.list("team-a", { order: "asc", limit: 9 })).files, []],
+    ],
+  },
+  file_pages: {
+    place: filePagesPlace(FILE),
+    damage: { pages: SECRET },
+    looks: [[({ files }) => files.pages(file), "throws"]],
+  },
+  file_writing: {
+    place: fileWritingPlace(FILE, "writing"),
+    damage: { wake_at_ms: { SECRET } },
+    looks: [[({ files }) => files.removeDue(nowMs, 10).then((removed) => ({ removed })), { removed: 0 }]],
+  },
+  page: {
+    place: pagePlace(FILE, "page-0"),
+    damage: { text: { SECRET } },
+    looks: [[({ files }) => files.readPage(FILE, "page-0"), "throws"]],
   },
   outbox: { place: outboxPlace(KEY, TOLD), damage: { event: { SECRET } }, looks: [] },
   audit: {
@@ -280,6 +314,10 @@ async function fill(a: Adapters): Promise<void> {
     outbox: [TOLD],
   });
   await a.store.write(ended, created.etag, nowMs);
+  await a.files.begin(FILE, nowMs);
+  await a.files.writePage(FILE, "page-0", new Uint8Array(1));
+  await a.files.commit(file, [{ id: "page-0", bytes: 1 }]);
+  await a.files.begin(FILE, nowMs);
   const large = { content_id: "0", count: 2, bytes: 4, sha256: sha256Hex("[{}]") };
   const { jobs } = opened.items;
   for (const [n, text] of ["[{", "}]"].entries())
