@@ -1,5 +1,9 @@
 import type { ControlTrailStore } from "./audit/control-trail.ts";
 import { keptSecondsAtMost, type SealStore, sealDays } from "./audit/seal/sealing.ts";
+import type { BatchDeps } from "./batch/create.ts";
+import type { BatchStore, BatchTurns } from "./batch/ports.ts";
+import { sweepBatches } from "./batch/turn.ts";
+import type { TurnDeps } from "./batch/turn-state.ts";
 import { Budgets } from "./budget/budgets.ts";
 import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
@@ -35,6 +39,7 @@ import type { LeaseWatch } from "./job/sweep/lease-watch.ts";
 import { type SweepParts, sharedAnswer } from "./job/sweep/parts.ts";
 import { type SweepRounds, toldRounds } from "./job/sweep/round.ts";
 import { NOTHING_SWEPT, Sweeper } from "./job/sweep/sweep.ts";
+import { MAX_REQUEST_BYTES } from "./limits.ts";
 import { type Log, reasonOf } from "./log.ts";
 import type { Catalogue } from "./model/catalogue.ts";
 import type { ModelClient } from "./model/client.ts";
@@ -56,6 +61,7 @@ export interface StorePorts {
   readonly store: JobStore;
   readonly uncommitted: Leftovers;
   readonly files: FileStore;
+  readonly batches: BatchStore;
   readonly sweptJobs: SweptJobs;
   readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
@@ -76,6 +82,7 @@ export interface StorePorts {
 /** What the service needs of the world: production, every test and the benchmarks give it all of this. */
 export interface ServicePorts extends StorePorts {
   readonly nudges: Nudges;
+  readonly turns: BatchTurns;
   readonly releases: Releases & Pick<Nudges, "send">;
   readonly models: ModelClient;
   /** What all instances share, and nobody else knows. */
@@ -106,6 +113,7 @@ export interface ServiceConfiguration {
     | "auditRetentionDays"
     | "contentRetentionDays"
     | "files"
+    | "maxBatchLines"
   >;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
@@ -216,6 +224,16 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     pace: new Pace(settings.files.bytesPerSecond, clock),
     newFileId: () => `file-${ports.randomHex(16)}`,
   };
+  const batch: BatchDeps = {
+    ...{ batches: ports.batches, turns: ports.turns, files: ports.files, budgets, clock },
+    newBatchId: () => `batch_${ports.randomHex(16)}`,
+  };
+  /** What the doors' own forms are is for whoever registers it to say. */
+  const batchTurn: Omit<TurnDeps, "log" | "readText" | "failureOf"> = {
+    ...{ ...batch, store, running, catalogue, tenants, quota, retention, nudgeGraceMs, clock },
+    ...{ traces: telemetry, pace: upload.pace, randomHex: ports.randomHex },
+    limits: { maxLines: settings.maxBatchLines, maxLineBytes: MAX_REQUEST_BYTES },
+  };
   const redrive: Omit<RedriveDeps, "log"> = {
     ...{ store, nudges, budgets, clock, nudgeGraceMs, retention },
     deadLetters: ports.deadLetters,
@@ -247,6 +265,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
     uncommitted: leftoversSweep(ports.uncommitted, clock),
     files: leftoversSweep(ports.files, clock),
+    batches: (of) => sweepBatches({ ...batch, log: of }),
   };
   let sweptAt: number | undefined;
   telemetry.gauge("switchyard.sweeper.age", () =>
@@ -279,7 +298,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   return {
     ...ports,
     ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
-    ...{ intake, run, redrive, upload, accounts, sweep, seal, fresh },
+    ...{ intake, run, redrive, upload, batch, batchTurn, accounts, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
     /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */

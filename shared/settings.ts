@@ -30,6 +30,7 @@ export interface Settings {
   readonly maxHeldCalls: number;
   /** Of a tenant's files; `bytesPerSecond`: what one instance writes of all tenants'. */
   readonly files: FileLimits & { readonly bytesPerSecond: number };
+  readonly maxBatchLines: number;
   /** Submits a second of a tenant without limits of its own, on one instance; 0: no limit. */
   readonly submitsPerSecond: number;
   /** How this process is called in audit records, reports and logs. */
@@ -96,6 +97,7 @@ export const settingsSchema = z.object({
   AUDIT_RETENTION_DAYS: whole({ min: 0, max: 36_500, default: 0 }),
   MAX_REQUESTS_IN_FLIGHT: whole({ min: 1, max: 100_000, default: 400 }),
   MAX_HELD_CALLS: whole({ min: 1, max: 100_000, default: 600 }),
+  MAX_BATCH_LINES: whole({ min: 1, max: 1_000_000, default: 100_000 }),
   MAX_FILE_MB: whole({ min: 1, max: 512, default: 200 }),
   FILES_PER_TENANT: whole({ min: 1, max: 100_000, default: 500 }),
   FILES_MB_PER_TENANT: whole({ min: 1, max: 1_000_000, default: 10_240 }),
@@ -165,6 +167,7 @@ export function parseSettings(
       ...{ maxFileBytes: s.MAX_FILE_MB * 1e6, maxFiles: s.FILES_PER_TENANT },
       ...{ maxBytes: s.FILES_MB_PER_TENANT * 1e6, bytesPerSecond: s.FILES_MB_PER_SECOND * 1e6 },
     },
+    maxBatchLines: s.MAX_BATCH_LINES,
     submitsPerSecond: s.SUBMITS_PER_SECOND,
     instance: instanceOf(s.WEBSITE_INSTANCE_ID ?? s.WEBSITE_POD_NAME ?? s.CONTAINER_NAME, random()),
     telemetry: {

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { StorePorts } from "../service.ts";
 import type { Settings } from "../settings.ts";
+import { CosmosBatches } from "./cosmos/batches.ts";
 import { CosmosBilledCalls } from "./cosmos/billed-calls.ts";
 import { CosmosBudgetLedger } from "./cosmos/budgets.ts";
 import { CONTROL_CONTAINER, FILES_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
@@ -37,6 +38,7 @@ export function cosmosPorts(
   const { contentRetentionDays: contentDays, auditRetentionDays: auditDays } = settings;
   const ports: StorePorts = {
     store: new CosmosJobStore(jobs, { contentDays, auditDays }, new CosmosContent(jobs, clock)),
+    batches: new CosmosBatches(jobs, { contentDays, auditDays }, clock),
     files: new CosmosFiles(jobs, new StoredItems(database.container(FILES_CONTAINER), log), clock),
     uncommitted: new CosmosLooseContent(jobs),
     sweptJobs: new CosmosSweptJobs(jobs.container, clock),

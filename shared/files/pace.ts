@@ -16,6 +16,7 @@ export class Pace {
     const nowMs = this.#clock.monotonic();
     const fromMs = Math.max(nowMs, this.#freeAtMs);
     this.#freeAtMs = fromMs + (1000 * amount) / this.#perSecond;
-    if (fromMs > nowMs) await new Promise<void>((resolve) => this.#clock.after(fromMs - nowMs, resolve));
+    // No timer knows less than a millisecond.
+    if (fromMs - nowMs >= 1) await new Promise<void>((resolve) => this.#clock.after(fromMs - nowMs, resolve));
   }
 }

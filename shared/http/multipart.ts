@@ -20,7 +20,7 @@ const MAX_FIELD_BYTES = 4_096;
  */
 export function formOf({ headers, body }: HttpRequest): Form {
   const type = headers.get("content-type") ?? "";
-  if (!/^multipart\/form-data\s*;.*boundary=/i.test(type))
+  if (!/^multipart\/form-data\s*;.*boundary=[^\s;]/i.test(type))
     throw new Problem("unsupported_media_type", "The content type must be multipart/form-data.");
   const parser = parserOf(type);
   const fields: Record<string, string> = {};

@@ -108,6 +108,10 @@ export interface JobFacts {
   readonly coalesce?: string;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
+  /** The batch that it is a line of, which of them (from 0), and what the batch's owner calls it; absent: it is none. */
+  readonly batch_id?: string;
+  readonly batch_line?: number;
+  readonly custom_id?: string;
   readonly audit_seq: number;
   readonly audit_hash: string;
   /** When the audit trail goes, as a whole; null: never. Absent in jobs stored before there was this field: by the setting. */

@@ -16,6 +16,7 @@ import {
 } from "../../shared/azure/cosmos/client.ts";
 import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { cosmosPorts } from "../../shared/azure/ports.ts";
+import type { BatchTurns } from "../../shared/batch/ports.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { changeOverrides, type Setting } from "../../shared/control/change-overrides.ts";
 import { Secrets } from "../../shared/control/secrets.ts";
@@ -115,6 +116,8 @@ export class World {
   /** The two queues. */
   readonly nudges = new MessageList();
   readonly releases = new MessageList();
+  /** What a test makes of batches' turns. */
+  turns: BatchTurns = { send: async () => undefined };
   readonly cosmos: RunningCosmos;
   /** The containers beneath, for what the app itself never does. */
   readonly jobs: Container;
@@ -155,7 +158,8 @@ export class World {
       },
       ...{ defaultDeadlineSeconds: 3_600, maxDeadlineSeconds: 7_200 },
       ...{ auditRetentionDays: 0, contentRetentionDays: 30 },
-      files: { maxFileBytes: 2e8, maxFiles: 100, maxBytes: 1e9, bytesPerSecond: 1e9 },
+      files: { maxFileBytes: 2e8, maxFiles: 100, maxBytes: 1e9, bytesPerSecond: 1e12 },
+      maxBatchLines: 2_000,
       ...options.settings,
     };
     const connection = { kind: "connection_string", connectionString: this.#connectionString } as const;
@@ -231,6 +235,7 @@ export class World {
         releases: Object.assign(Object.create(this.releases), {
           dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
         }) as MessageList,
+        turns: this.turns,
         ...{ nudges: this.nudges, telemetry: noTelemetry, clock, log: this.#log },
         models: {
           call: (call) => {

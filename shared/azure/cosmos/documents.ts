@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { BATCH_STATUSES } from "../../batch/batch.ts";
 import { MAX_TIME_MS } from "../../bounds.ts";
 import { PURPOSES } from "../../files/file.ts";
+import { ENDPOINTS } from "../../model/endpoint.ts";
 import { document } from "../../store.ts";
 
 /** Documents of all kinds but overrides, which their room has, and those of quota. */
@@ -42,11 +44,37 @@ const ofFile = jobKey.shape;
 export const fileDocument = document("file", {
   ...{ ...ofFile, filename: text, purpose: z.enum(PURPOSES), bytes: z.number(), created_at_ms: timeMs },
   ...{ expires_at_ms: timeMs.nullable(), even_pages: z.int().exactOptional() },
-  ...{ listed: text, wake_at_ms: timeMs.exactOptional() },
+  ...{ listed: text, due_at_ms: timeMs.exactOptional() },
 });
 const page = z.looseObject({ id: text, bytes: z.int().positive() });
 export const filePagesDocument = document("file_pages", { ...ofFile, pages: z.array(page) });
-export const fileWritingDocument = document("file_writing", { ...ofFile, wake_at_ms: timeMs });
+export const fileWritingDocument = document("file_writing", { ...ofFile, due_at_ms: timeMs });
+
+const fault = z.looseObject({
+  ...each(text, "code", "message"),
+  param: textOrNull,
+  line: z.int().nullable(),
+});
+const batchUsage = z.looseObject(
+  each(z.number(), "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "total_tokens"),
+);
+export const batchDocument = document("batch", {
+  ...{ ...jobKey.shape, endpoint: z.enum(ENDPOINTS), status: z.enum(BATCH_STATUSES) },
+  ...each(text, "input_file_id", "completion_window", "actor", "listed"),
+  ...each(timeMs, "created_at_ms", "expires_at_ms"),
+  ...{ metadata: z.record(text, text), times: z.record(text, timeMs), faults: z.array(fault) },
+  ...each(z.int().nonnegative(), "total", "completed", "failed", "expired", "unknown_costs", "turn"),
+  usage: batchUsage,
+  costs: z.array(z.looseObject({ amount: decimal, currency: text })),
+  counts_as_of_ms: timeMs.nullable(),
+  ...each(textOrNull, "output_file_id", "error_file_id"),
+  ...{ output_expires_after: z.number().exactOptional(), due_at_ms: timeMs.exactOptional() },
+});
+export const progressDocument = document("progress", {
+  ...{ ...jobKey.shape, cursor: z.object(each(z.int().nonnegative(), "offset", "line", "lines")) },
+  ...{ is_read: z.boolean(), reported: text, output: z.array(page), errors: z.array(page) },
+  ...each(z.number(), "seen_ts", "checked_at_ms", "check_from"),
+});
 export const pageDocument = document("page", { ...ofTenant, file_id: text, text });
 
 export const outboxDocument = document("outbox", { ...jobKey.shape, event: text, at_ms: z.number() });

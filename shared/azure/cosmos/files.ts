@@ -31,7 +31,7 @@ export class CosmosFiles implements FileStore {
 
   async begin(key: FileKey, uncommittedUntilMs: number): Promise<void> {
     const { tenant_id, file_id: job_id } = key;
-    const fields = { tenant_id, job_id, wake_at_ms: uncommittedUntilMs };
+    const fields = { tenant_id, job_id, due_at_ms: uncommittedUntilMs };
     await this.#jobs.put(ITEMS.file_writing, fileWritingPlace(key, "writing"), fields);
   }
 
@@ -44,7 +44,7 @@ export class CosmosFiles implements FileStore {
   async commit(file: StoredFile, pages?: readonly Page[]): Promise<boolean> {
     const { file_id, ...fields } = file;
     const { tenant_id, expires_at_ms } = file;
-    const wake = expires_at_ms === null ? {} : { wake_at_ms: expires_at_ms };
+    const wake = expires_at_ms === null ? {} : { due_at_ms: expires_at_ms };
     const own = { ...fields, job_id: file_id, listed: listedAs(file), ...wake };
     const operations: OperationInput[] = [
       this.#jobs.writing(ITEMS.file, filePlace(file), own),
@@ -123,7 +123,7 @@ export class CosmosFiles implements FileStore {
 
   async #taken(key: FileKey, id: string): Promise<boolean> {
     const { tenant_id, file_id: job_id } = key;
-    const fields = { tenant_id, job_id, wake_at_ms: this.#clock.now() };
+    const fields = { tenant_id, job_id, due_at_ms: this.#clock.now() };
     const result = await this.#jobs.batch("take file", filePlace(key).partition, [
       { operationType: "Delete", id },
       this.#jobs.writing(ITEMS.file_writing, fileWritingPlace(key, "removing"), fields),
@@ -145,7 +145,7 @@ export class CosmosFiles implements FileStore {
 
   /** Files whose time is over, and what uploads and removals have left. @returns how many */
   async removeDue(nowMs: number, limit: number): Promise<number> {
-    const query = { top: limit, where: "c.wake_at_ms <= @now", parameters: { "@now": nowMs } as const };
+    const query = { top: limit, where: "c.due_at_ms <= @now", parameters: { "@now": nowMs } as const };
     const where = { pageItems: limit };
     const expired = await this.#jobs.find(ITEMS.file, query, ITEMS.file.document, where);
     for (const { tenant_id, job_id: file_id } of expired) await this.remove({ tenant_id, file_id });

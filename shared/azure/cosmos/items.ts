@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { CONTROL_SCOPES, type ControlScope } from "../../audit/control-record.ts";
+import type { BatchKey } from "../../batch/batch.ts";
 import type { AccountKey } from "../../budget/ports.ts";
 import { OVERRIDES_ID, OVERRIDES_SCOPE } from "../../control/change-overrides.ts";
 import { overridesDocument } from "../../control/overrides.ts";
@@ -43,8 +44,8 @@ const NEVER = { ttlSeconds: -1, until: "for ever" };
 const OF_A_JOB = { container: JOBS_CONTAINER, partition: "tenant id, job id" } as const;
 const WITH_CONTENT = { until: "the job's deadline + `CONTENT_RETENTION_DAYS`", foundBy: [] };
 const OF_A_FILE = { container: JOBS_CONTAINER, partition: "tenant id, file id" } as const;
-// const OF_A_BATCH = { container: JOBS_CONTAINER, partition: "tenant id, batch id" } as const;
-// const WITH_BATCH = { until: "the batch's deadline + `CONTENT_RETENTION_DAYS`" };
+const OF_A_BATCH = { container: JOBS_CONTAINER, partition: "tenant id, batch id" } as const;
+const WITH_BATCH = { until: "the batch's deadline + `CONTENT_RETENTION_DAYS`" };
 const IN_CONTROL = { container: CONTROL_CONTAINER } as const;
 /** A chain of its own for each scope that operators change. */
 const OF_A_TRAIL = {
@@ -62,7 +63,14 @@ export const ITEMS = {
     ...{ ...OF_A_JOB, kind: "job", id: "`job`", ids: "c.id = 'job'" },
     foundBy: [
       ...["/status", "/model", "/job_id", "/created_at_ms", "/wake_at_ms", "/_ts"],
-      ...["/parked_at_ms", "/parked/place", "/parked/deadline_ms", "/held/revision", "/coalesce"],
+      ...[
+        "/parked_at_ms",
+        "/parked/place",
+        "/parked/deadline_ms",
+        "/held/revision",
+        "/coalesce",
+        "/unreported",
+      ],
     ],
     until: "a day after its audit trail",
     holds: "status and scheduling, the head of the audit chain; no prompt, no answer",
@@ -92,7 +100,7 @@ export const ITEMS = {
     document: documents.writingDocument,
   },
   file: {
-    ...{ ...OF_A_FILE, kind: "file", id: "`file`", foundBy: ["/listed", "/wake_at_ms"] },
+    ...{ ...OF_A_FILE, kind: "file", id: "`file`", foundBy: ["/listed", "/due_at_ms"] },
     ...{ until: "the file's own time, or until it is deleted", ttlSeconds: -1 },
     holds: "a file's name, purpose and size",
     document: documents.fileDocument,
@@ -103,7 +111,7 @@ export const ITEMS = {
     document: documents.filePagesDocument,
   },
   file_writing: {
-    ...{ ...OF_A_FILE, kind: "file_writing", id: "`writing` or `removing`", foundBy: ["/wake_at_ms"] },
+    ...{ ...OF_A_FILE, kind: "file_writing", id: "`writing` or `removing`", foundBy: ["/due_at_ms"] },
     ...{ until: "its pages are committed, or removed", ttlSeconds: -1 },
     holds: "that a file is being written or removed",
     document: documents.fileWritingDocument,
@@ -118,6 +126,17 @@ export const ITEMS = {
     ...{ ids: "STARTSWITH(c.id, 'page-')", foundBy: ["/id"], until: "as its file", ttlSeconds: -1 },
     holds: "a stretch of a file's bytes, in base64",
     document: documents.pageDocument,
+  },
+  batch: {
+    ...{ ...OF_A_BATCH, ...WITH_BATCH, kind: "batch", id: "`batch`", foundBy: ["/listed", "/due_at_ms"] },
+    holds: "a batch's state, counts, usage and cost",
+    document: documents.batchDocument,
+  },
+  progress: {
+    ...{ ...OF_A_BATCH, ...WITH_BATCH, kind: "progress", id: "`progress`", foundBy: [] },
+    holds:
+      "how far a batch has come: its cursor, a bit for each line that is reported, the pages of its files",
+    document: documents.progressDocument,
   },
   outbox: {
     ...{ ...OF_A_JOB, kind: "outbox", id: "`outbox-` and its event", ...WITH_CONTENT },
@@ -240,6 +259,9 @@ export const writingPlace = (key: JobKey, contentId: string): Place => ({
   id: `writing-${contentId}`,
   partition: partitionOf(key),
 });
+const partitionOfBatch = ({ tenant_id, batch_id }: BatchKey): [string, string] => [tenant_id, batch_id];
+export const batchPlace = (key: BatchKey): Place => ({ id: "batch", partition: partitionOfBatch(key) });
+export const progressPlace = (key: BatchKey): Place => ({ id: "progress", partition: partitionOfBatch(key) });
 const partitionOfFile = ({ tenant_id, file_id }: FileKey): [string, string] => [tenant_id, file_id];
 export const filePlace = (key: FileKey): Place => ({ id: "file", partition: partitionOfFile(key) });
 export const filePagesPlace = (key: FileKey): Place => ({ id: "pages", partition: partitionOfFile(key) });

@@ -39,6 +39,8 @@ export interface JobDocument extends Omit<JobFacts, "others">, WaitFields {
   readonly content_deleted_at_ms?: number;
   readonly incomplete?: string;
   readonly redriven_to?: string;
+  /** A line of this batch has ended: its turn looks for it. */
+  readonly unreported?: string;
   /** Absent once it has ended. */
   readonly wake_at_ms?: number;
   readonly nudges_resent: number;
@@ -124,6 +126,10 @@ export function documentOf(job: Job): JobDocument {
     caller_span_id: job.caller_span_id,
     redriven_from: job.redriven_from,
     redriven_to: ended?.redriven_to,
+    batch_id: job.batch_id,
+    batch_line: job.batch_line,
+    custom_id: job.custom_id,
+    unreported: ended?.batch_id,
     coalesce: job.coalesce,
     joined_by: job.joined_by,
     audit_seq: job.audit_seq,
@@ -222,6 +228,7 @@ const FACTS = z.object({
   },
   ...{ traceparent: text.exactOptional(), caller_span_id: text.exactOptional() },
   ...{ redriven_from: text.exactOptional(), audit_seq: count, audit_hash: text },
+  ...{ batch_id: text.exactOptional(), batch_line: count.exactOptional(), custom_id: text.exactOptional() },
   ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   max_cost: decimal.exactOptional(),
@@ -257,7 +264,7 @@ const ENDED = z.object({
 
 /** Fields that are this version's, or the store's; all others are kept as they are. */
 const OWN: ReadonlySet<string> = new Set([
-  ...["id", "kind", "ttl", "_rid", "_self", "_etag", "_attachments", "_ts"],
+  ...["id", "kind", "ttl", "unreported", "_rid", "_self", "_etag", "_attachments", "_ts"],
   ...[FACTS, QUEUED, WAITS, IN_PROGRESS, ENDED].flatMap(({ shape }) => Object.keys(shape)),
 ]);
 

@@ -2,10 +2,12 @@ import { z } from "zod";
 import { ERRORS } from "../../errors.ts";
 import { jsonText } from "../answer.ts";
 import type { Door } from "../door.ts";
+import type { BatchRoutesDeps } from "../openai/batches.ts";
 import { openaiDoor, openaiRoutes } from "../openai/routes.ts";
 import { type Route, route } from "../route.ts";
 import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
+import { batchRoute } from "./batches.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
 import { type HealthDeps, healthRoute } from "./health.ts";
@@ -34,6 +36,7 @@ export const apiDoor: Door = {
 
 /** What its handlers need, all together. */
 export type ApiDeps = SubmitRouteDeps &
+  BatchRoutesDeps &
   JobRoutesDeps &
   ModelsDeps &
   HealthDeps &
@@ -66,6 +69,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   submitRoute,
   ...jobRoutes,
   auditTrailRoute,
+  batchRoute,
   modelsRoute,
   healthRoute,
   openapiRoute,

@@ -46,7 +46,7 @@ export const fileSchema = z
     filename: text("As it was uploaded."),
     purpose: text(PURPOSES.map((each) => `\`${each}\``).join(", ")),
     status: z.literal("processed"),
-    status_details: z.null(),
+    status_details: z.null().describe("Always null."),
   })
   .meta({ id: "OpenaiFile", title: "A file" });
 

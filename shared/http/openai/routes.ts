@@ -1,5 +1,6 @@
 import type { Door } from "../door.ts";
 import type { Route } from "../route.ts";
+import { type BatchRoutesDeps, batchRoutes } from "./batches.ts";
 import { type CallDeps, callRoutes } from "./calls.ts";
 import { errorSchema, refusal, statusOf } from "./envelope.ts";
 import { type FilesDeps, fileRoutes } from "./files.ts";
@@ -13,6 +14,11 @@ export const openaiDoor: Door = {
 };
 
 /** What its handlers need, all together. */
-export type OpenaiDeps = CallDeps & FilesDeps & OpenaiModelsDeps;
+export type OpenaiDeps = CallDeps & FilesDeps & BatchRoutesDeps & OpenaiModelsDeps;
 
-export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...callRoutes, ...fileRoutes, ...modelRoutes];
+export const openaiRoutes: readonly Route<OpenaiDeps>[] = [
+  ...callRoutes,
+  ...fileRoutes,
+  ...batchRoutes,
+  ...modelRoutes,
+];

@@ -174,7 +174,7 @@ function dying(container: Container, left: number): Container {
 describe("a process that dies between any two writes", () => {
   const body = bodyOf(MAX_INLINE_BYTES + 1);
   /** Writes until that is stored, or erased, and some more. */
-  const everyWrite = Array.from({ length: 8 }, (_, n) => n);
+  const everyWrite = Array.from({ length: 12 }, (_, n) => n);
 
   async function swept(container = opened.jobs): Promise<void> {
     const uncommitted = new CosmosLooseContent(new StoredItems(container, silent));

@@ -10,7 +10,7 @@ import { clientOver, doorOver } from "../../openai/in-process.ts";
 import { World } from "../world.ts";
 
 const opened = await World.open({
-  settings: { files: { maxFileBytes: 3e6, maxFiles: 8, maxBytes: 6e6, bytesPerSecond: 1e9 } },
+  settings: { files: { maxFileBytes: 3e6, maxFiles: 8, maxBytes: 6e6, bytesPerSecond: 1e12 } },
 });
 const folder = mkdtempSync(path.join(tmpdir(), "switchyard-files-"));
 afterAll(async () => {

@@ -3,6 +3,7 @@ import { NO_SEAL, nextSeal } from "../../../../shared/audit/seal/seal.ts";
 import type { SealSource } from "../../../../shared/audit/seal/verify-seals.ts";
 import {
   auditPlace,
+  batchPlace,
   budgetPlace,
   chunkPlace,
   contentPlace,
@@ -22,6 +23,7 @@ import {
   type Place,
   pagePlace,
   poolPlace,
+  progressPlace,
   reportPlace,
   rootPlace,
   sealHeadPlace,
@@ -31,6 +33,7 @@ import {
   writingPlace,
 } from "../../../../shared/azure/cosmos/items.ts";
 import { CosmosSeals } from "../../../../shared/azure/cosmos/seals.ts";
+import { type Batch, NO_USAGE, NOTHING_READ } from "../../../../shared/batch/batch.ts";
 import { newAccount, reserve } from "../../../../shared/budget/account.ts";
 import { changeOverrides } from "../../../../shared/control/change-overrides.ts";
 import { Secrets } from "../../../../shared/control/secrets.ts";
@@ -58,6 +61,22 @@ const SECRET = "what a prompt says";
 const KEY = { tenant_id: "team-a", job_id: `job_${"1".repeat(32)}` };
 const LARGE = { ...KEY, job_id: `job_${"2".repeat(32)}` };
 const FILE = { tenant_id: "team-a", file_id: "file-1" };
+const BATCH = { tenant_id: "team-a", batch_id: `batch_${"1".repeat(32)}` };
+const batch: Batch = {
+  ...{ ...BATCH, actor: "a", endpoint: "/v1/embeddings", input_file_id: "f", completion_window: "24h" },
+  ...{ metadata: {}, status: "in_progress", times: {}, created_at_ms: 0, expires_at_ms: nowMs, total: 1 },
+  ...{
+    completed: 0,
+    failed: 0,
+    expired: 0,
+    usage: NO_USAGE,
+    costs: [],
+    unknown_costs: 0,
+    faults: [],
+    turn: 1,
+  },
+  ...{ counts_as_of_ms: null, output_file_id: null, error_file_id: null },
+};
 const file = {
   ...{ ...FILE, filename: "f", purpose: "batch" as const, bytes: 1, created_at_ms: 0, expires_at_ms: null },
 };
@@ -132,6 +151,20 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
       ],
     ],
   },
+  batch: {
+    place: batchPlace(BATCH),
+    damage: { usage: { input_tokens: { SECRET } } },
+    looks: [
+      [({ batches }) => batches.read(BATCH), "throws"],
+      [async ({ batches }) => (await batches.list("team-a", { limit: 9 })).batches, []],
+      [({ batches }) => batches.due(nowMs, 9), []],
+    ],
+  },
+  progress: {
+    place: progressPlace(BATCH),
+    damage: { output: SECRET },
+    looks: [[({ batches }) => batches.readProgress(BATCH), "throws"]],
+  },
   file: {
     place: filePlace(FILE),
     damage: { bytes: { SECRET } },
@@ -147,7 +180,7 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
   },
   file_writing: {
     place: fileWritingPlace(FILE, "writing"),
-    damage: { wake_at_ms: { SECRET } },
+    damage: { due_at_ms: { SECRET } },
     looks: [[({ files }) => files.removeDue(nowMs, 10).then((removed) => ({ removed })), { removed: 0 }]],
   },
   page: {
@@ -314,6 +347,10 @@ async function fill(a: Adapters): Promise<void> {
     outbox: [TOLD],
   });
   await a.store.write(ended, created.etag, nowMs);
+  await a.batches.create(batch, nowMs);
+  const begun = await a.batches.read(BATCH);
+  const progress = { from: await a.batches.readProgress(BATCH), to: NOTHING_READ };
+  if (begun !== undefined) await a.batches.write(begun, batch, nowMs, progress);
   await a.files.begin(FILE, nowMs);
   await a.files.writePage(FILE, "page-0", new Uint8Array(1));
   await a.files.commit(file, [{ id: "page-0", bytes: 1 }]);
