@@ -68,7 +68,8 @@ try {
       side.whole.push(await round(side, (job) => side.client.wholeJob(job)));
       side.latencies.push(...(await latenciesMs(SEQUENTIAL_JOBS, (job) => side.client.heldJob(job))));
     }
-    process.stderr.write(`round ${n} of ${ROUNDS}\n`);
+    const latest = sides.map(({ held }) => held.at(-1)?.perSecond.toFixed(0));
+    process.stderr.write(`round ${n} of ${ROUNDS}: ${latest.join(" and ")} jobs a second\n`);
   }
   tell();
 } finally {

@@ -1,7 +1,7 @@
 import { findNodeAtLocation, type ParseError, parse as parseTolerantly, parseTree } from "jsonc-parser";
 import { ConfigurationError } from "./errors.ts";
 import { reasonOf } from "./log.ts";
-import { type Catalogue, parseCatalogue } from "./model/catalogue.ts";
+import { type Catalogue, overSlots, parseCatalogue } from "./model/catalogue.ts";
 import { nearMiss } from "./near-miss.ts";
 import { type Environment, parseSettings, type Settings } from "./settings.ts";
 import { parseTenants, type Tenant, type Tenants, type TenantsOptions } from "./tenant/tenants.ts";
@@ -33,7 +33,7 @@ export function loadConfiguration(
   const catalogue = fromFile(modelsFile, readText, faults, (text) =>
     parsedFile(modelsFile, text, (json) => {
       const parsed = parseCatalogue(json, { settings: environment });
-      const over = "faults" in parsed ? [] : overSlots(parsed.catalogue, settings?.maxCalls ?? Infinity);
+      const over = "faults" in parsed ? [] : overSlotsOf(parsed.catalogue, settings?.maxCalls ?? Infinity);
       return over.length > 0 ? { faults: over } : parsed;
     }),
   );
@@ -53,15 +53,11 @@ export function loadConfiguration(
   return { settings, catalogue: catalogue.catalogue, tenants: tenants.tenants, tenantsText: tenants.text };
 }
 
-/** More calls at the same time than one instance runs at all would take the slots of every other deployment. */
-function overSlots({ deployments }: Catalogue, maxCalls: number): string[] {
-  return deployments.flatMap(({ name, limits: { concurrency = 0 } }, n) =>
-    concurrency > maxCalls
-      ? [
-          `/deployments/${n}/limits/concurrency: ${concurrency} of ${name} is over MAX_CALLS, which is ${maxCalls}`,
-        ]
-      : [],
-  );
+function overSlotsOf({ deployments }: Catalogue, maxCalls: number): string[] {
+  return deployments.flatMap(({ limits }, n) => {
+    const fault = overSlots(limits, maxCalls);
+    return fault === undefined ? [] : [`/deployments/${n}/limits/concurrency: ${fault}`];
+  });
 }
 
 /** Names that are in no catalogue but like one that is: a denial that is misspelt would deny nothing. */

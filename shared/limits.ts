@@ -18,6 +18,8 @@ export const MAX_METADATA_PAIRS = 16;
 export const MAX_METADATA_KEY_CHARS = 64;
 export const MAX_METADATA_VALUE_CHARS = 512;
 export const MAX_MODEL_NAME_CHARS = 128;
+/** Of a tenant's jobs that may begin in the same second, as accepted by one instance: about what it may submit in one. */
+export const MAX_STARTS_PER_SECOND = 200;
 /** A held connection costs a socket: no longer than the usual load balancer allows. */
 export const MAX_WAIT_SECONDS = 60;
 export const MAX_LIST_LIMIT = 100;
@@ -40,8 +42,10 @@ export const MAX_UNKNOWN_CALLERS = 64;
 export const MAX_WAITING_FOR_ISSUER = 32;
 /** What a body is parsed into takes so many times its bytes of memory, about. */
 export const PARSED_BYTES_PER_BYTE = 8;
-/** From then until it is stored: the text, and the part of it that is on its way. */
-export const TEXT_BYTES_PER_BYTE = 2;
+/** Then, until its request is answered: its text, that of the batch which stores it, and the buffers of both. */
+export const KEPT_BYTES_PER_BYTE = 4;
+/** Requests that a worker has read and not decided on: some milliseconds each, and memory that nothing else counts. */
+export const MAX_READING = 32;
 /** For the response of a job that has ended, at replicas that lag: 0.75 s with the pauses between, then the client asks again. */
 export const MAX_RESPONSE_LOOKS = 5;
 /** A submit's body is in memory while its client waits: with a longer one it is answered at once. */

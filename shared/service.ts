@@ -12,6 +12,8 @@ import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
+import { EventLogs } from "./events/event-logs.ts";
+import type { EventLogStore } from "./events/ports.ts";
 import { Pace } from "./files/pace.ts";
 import type { FileStore } from "./files/ports.ts";
 import type { UploadDeps } from "./files/upload.ts";
@@ -21,6 +23,8 @@ import { SWITCHED_OFF } from "./job/after-call.ts";
 import type { LiveJobs } from "./job/backlog.ts";
 import { UsualDurations } from "./job/ending/look-times.ts";
 import type { IntakeDeps } from "./job/intake/intake.ts";
+import { ConnectedClients } from "./job/intake/join.ts";
+import { Starts } from "./job/intake/starts.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
 import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
@@ -49,7 +53,7 @@ import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
-import { signedReleases } from "./quota/signed-grants.ts";
+import { signedReleases } from "./quota/signed-words.ts";
 import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
@@ -66,6 +70,7 @@ export interface StorePorts {
   readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
   readonly liveJobs: LiveJobs;
+  readonly eventLogs: EventLogStore;
   readonly billedCalls: BilledCalls;
   readonly leaseWatch: LeaseWatch;
   readonly sweepRounds: SweepRounds;
@@ -151,14 +156,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     overrides.current,
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
-  const signed: Releases = {
-    release: signedReleases(releases, secrets),
-    giveUp: (jobs) => releases.giveUp(jobs),
-    dispatch: (atMs) => releases.dispatch(atMs),
-  };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
   const dispatcher = new Dispatcher({
-    ...{ ...shared, releases: signed, leases: ports.dispatcherLeases, line: ports.jobsInLine },
+    ...{
+      ...shared,
+      releases: signedReleases(releases, secrets),
+      leases: ports.dispatcherLeases,
+      line: ports.jobsInLine,
+    },
     deployments: () => limitedIn(catalogue(), Math.ceil(settings.maxCalls / 2)),
     weightOf,
   });
@@ -170,6 +175,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       return deployment && limitedOf(deployment);
     },
   });
+  const events = new EventLogs({ store: ports.eventLogs, clock, log });
   const budgets = new Budgets({
     ledger: ports.budgetLedger,
     claims: claimRecords(store),
@@ -205,11 +211,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
     ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, retention, catalogue, settings },
+    ...{ secrets, connected: new ConnectedClients() },
     traces: telemetry,
+    starts: new Starts(),
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
-    ...{ store, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random, nudgeGraceMs },
+    ...{ store, events, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random },
+    nudgeGraceMs,
     urgent: releases,
     bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
     models: ports.models,
@@ -262,6 +271,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     changed_catalogue: async (of) => (await anyLives()) && changedCatalogue.nudge(of),
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
+    erased_events: () => events.sweep(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
     uncommitted: leftoversSweep(ports.uncommitted, clock),
     files: leftoversSweep(ports.files, clock),
@@ -297,7 +307,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     });
   return {
     ...ports,
-    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
+    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher, events },
     ...{ intake, run, redrive, upload, batch, batchTurn, accounts, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),

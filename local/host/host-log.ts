@@ -94,8 +94,8 @@ function writeToStdout(text: string): void {
     } catch (thrown) {
       const code = (thrown as NodeJS.ErrnoException).code;
       if (code === "EAGAIN") continue;
-      // Nobody reads any more (the terminal is gone): there is nowhere left to say so.
-      if (code === "EPIPE" || code === "EBADF" || code === "EIO") return;
+      // Nobody reads any more (the terminal is gone), or the disk is full: there is nowhere left to say so.
+      if (code === "EPIPE" || code === "EBADF" || code === "EIO" || code === "ENOSPC") return;
       throw thrown;
     }
   }

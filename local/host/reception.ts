@@ -120,8 +120,8 @@ export class Reception {
 
   #onError(args: ProcessErrorArgs): void {
     if (this.#stopped) return;
-    // Any other error is retried by the subscription itself; after an AbortError it has ended.
-    if (args.error.name === "AbortError") this.#ended = true;
+    // Any other error is retried by the subscription itself; after an AbortError, or where it broke inside, it has ended.
+    if (args.error.name === "AbortError" || args.error instanceof TypeError) this.#ended = true;
     this.#handlers.trouble(`${args.errorSource}: ${textOf(args.error)}`);
   }
 }

@@ -9,6 +9,7 @@ import { CONTROL_CONTAINER, FILES_CONTAINER, JOBS_CONTAINER, openDatabase } from
 import { CosmosContent, CosmosLooseContent } from "./cosmos/content.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
+import { CosmosEventLogs } from "./cosmos/event-logs.ts";
 import { CosmosFiles } from "./cosmos/files.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
 import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
@@ -45,6 +46,7 @@ export function cosmosPorts(
     jobsInLine: new CosmosJobsInLine(jobs.container),
     waitingJobs: new CosmosWaitingJobs(jobs),
     liveJobs: new CosmosLiveJobs(jobs.container),
+    eventLogs: new CosmosEventLogs(jobs, clock),
     billedCalls: new CosmosBilledCalls(jobs),
     leaseWatch: new CosmosLeaseWatch(control),
     sweepRounds: new CosmosSweepRounds(control),

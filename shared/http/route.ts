@@ -16,8 +16,6 @@ export interface Visit {
   readonly requestId: string;
   /** Calls `run` if the client leaves before its answer; the function returned stops that. Absent: nobody can tell. */
   readonly onLeft?: (run: () => void) => () => void;
-  /** To be called where the request is stored long before its answer: its text takes no memory any more. */
-  readonly bodyStored?: () => void;
 }
 
 /** One answer of a route, as the contract tells it. */

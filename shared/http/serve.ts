@@ -69,7 +69,7 @@ async function admitted<Deps extends Entrance>(
 
 /**
  * Reads the request and begins to answer it. A handler uses what a body was parsed into before it first waits, and not
- * after: until then that counts. The text counts until the answer, or until the handler says that it is stored.
+ * after; its text is kept until it is stored, by a store that may take its time.
  */
 async function begun<Deps extends Entrance>(
   route: Route<Deps>,
@@ -82,15 +82,13 @@ async function begun<Deps extends Entrance>(
     caller.kind === "tenant" && route.body !== undefined
       ? deps.throttle.takeBody(caller.tenant, bytesAtMost(request, route.body.maxBytes), visit.log)
       : undefined;
-  if (room === undefined)
-    return { answer: route.handle(deps, await inputOf(route, deps, request), caller, visit) };
   try {
     const input = await inputOf(route, deps, request);
-    const answer = route.handle(deps, input, caller, { ...visit, bodyStored: room.leave });
-    room.parsed();
-    return { answer: answer.finally(room.leave) };
+    const answer = route.handle(deps, input, caller, visit);
+    room?.parsed(Buffer.byteLength(input.sent.text));
+    return { answer: answer.finally(room?.leave) };
   } catch (thrown) {
-    room.leave();
+    room?.leave();
     throw thrown;
   }
 }

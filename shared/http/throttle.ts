@@ -1,9 +1,9 @@
 import { Problem, type ProblemCode } from "../errors.ts";
 import type { HeldCalls } from "../job/intake/held-call.ts";
 import {
+  KEPT_BYTES_PER_BYTE,
   MAX_UNKNOWN_CALLERS,
   PARSED_BYTES_PER_BYTE,
-  TEXT_BYTES_PER_BYTE,
   TURNED_AWAY_LOG_EVERY_MS,
 } from "../limits.ts";
 import type { Log } from "../log.ts";
@@ -17,7 +17,7 @@ export interface ThrottleDeps {
   readonly maxInFlight: number;
   /** Calls that this instance holds until a job's end, besides. */
   readonly maxHeld: number;
-  /** Memory for what bodies are parsed into. */
+  /** Memory for bodies. */
   readonly maxBodyBytes: number;
   /** For a tenant whose `limits` say nothing; 0: no limit. */
   readonly submitsPerSecond: number;
@@ -35,20 +35,21 @@ export interface Throttle extends HeldCalls {
   enterUnknown(log: Log): () => void;
   /** Lets in a tenant's request; the function returned must be called once it has been answered. @throws Problem too_many_requests */
   enter(tenant: Tenant, log: Log): () => void;
-  /** A body of so many bytes is about to be parsed. @throws Problem service_busy */
+  /** A body of so many bytes at most is about to be read and parsed. @throws Problem service_busy */
   takeBody(tenant: Tenant, bytes: number, log: Log): BodyRoom;
+  /** A tenant's request only waits until what it began can be left alone: until the function returned is called, it counts as none. */
+  goesOn(tenant: Pick<Tenant, "id">): () => void;
   /** @throws Problem too_many_requests */
   submit(tenant: Tenant, log: Log): void;
   /** A question that costs the more the more there is, one at a time; the function returned must be called once it is answered. @throws Problem too_many_requests */
   ask(tenant: Tenant, log: Log): () => void;
 }
 
-/** Memory that a body has. */
+/** Memory that a body takes; `leave` must be called once its request is answered. */
 export interface BodyRoom {
-  /** What it was parsed into is gone, and its text is left. */
-  parsed(): void;
-  /** The text is gone too. A second time is no error. */
-  leave(): void;
+  /** What it was parsed into is gone. @param bytes that came */
+  readonly parsed: (bytes: number) => void;
+  readonly leave: () => void;
 }
 
 /** Requests take tens of milliseconds, but clients that all came back at once would be too many again. */
@@ -88,26 +89,22 @@ export function createThrottle(deps: ThrottleDeps): Throttle {
       return inFlight.take(id, 1);
     },
     takeBody({ id }, bytes, log) {
-      // Alone, even the largest finds room.
+      // The largest one is read however small the instance is, alone.
       const memory = Math.min(bytes * PARSED_BYTES_PER_BYTE, maxBodyBytes);
-      if (mayTake(memory, bodies.of(id), maxBodyBytes - bodies.all, ONE_HALF)) {
-        const text = Math.min(bytes * TEXT_BYTES_PER_BYTE, memory);
-        let leaveParsed = bodies.take(id, memory - text);
-        let leaveText = bodies.take(id, text);
-        const parsed = () => {
-          leaveParsed();
-          leaveParsed = () => undefined;
-        };
-        const leave = () => {
-          parsed();
-          leaveText();
-          leaveText = () => undefined;
-        };
-        return { parsed, leave };
+      if (!mayTake(memory, bodies.of(id), maxBodyBytes - bodies.all, ONE_HALF)) {
+        const detail = "This instance has as many bytes of requests in hand as it can hold.";
+        throw refuse(log, "service_busy", detail, SOON_SECONDS, "bodies", id);
       }
-      const detail = "As many bytes of requests are being read as this instance can hold.";
-      throw refuse(log, "service_busy", detail, SOON_SECONDS, "bodies", id);
+      let giveBack = bodies.take(id, memory);
+      return {
+        parsed: (came) => {
+          giveBack();
+          giveBack = bodies.take(id, Math.min(came * KEPT_BYTES_PER_BYTE, maxBodyBytes));
+        },
+        leave: () => giveBack(),
+      };
     },
+    goesOn: ({ id }) => inFlight.lend(id),
     submit(tenant, log) {
       const limits = limitsOf(tenant, deps.submitsPerSecond);
       if (limits === undefined) return;

@@ -106,12 +106,16 @@ export interface JobFacts {
    * Absent: nobody waits so.
    */
   readonly coalesce?: string;
+  /** Its client reads the answer as it comes: what a worker's call says goes to the job's event log. Absent: it does not. */
+  readonly streamed?: true;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
   /** The batch that it is a line of, which of them (from 0), and what the batch's owner calls it; absent: it is none. */
   readonly batch_id?: string;
   readonly batch_line?: number;
   readonly custom_id?: string;
+  /** Which of its client's retries that is, from 1. */
+  readonly joined_count?: number;
   readonly audit_seq: number;
   readonly audit_hash: string;
   /** When the audit trail goes, as a whole; null: never. Absent in jobs stored before there was this field: by the setting. */

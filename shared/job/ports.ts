@@ -1,5 +1,5 @@
 import type { AuditRecord } from "../audit/record.ts";
-import type { Grant } from "../quota/grant.ts";
+import type { Grant, Proof } from "../quota/grant.ts";
 import type { Status } from "../status.ts";
 import type { JobKey, Stored, UnreadableItem, WriteResult } from "../store.ts";
 import type { Accepted } from "./intake/accept.ts";
@@ -103,7 +103,7 @@ export interface Nudge extends JobKey {
   /** From the dispatcher: the job's turn has come. */
   readonly grant?: Grant;
   /** From the dispatcher: no call could end before the job's deadline any more. */
-  readonly late?: boolean;
+  readonly late?: Proof;
 }
 
 export interface Nudges {

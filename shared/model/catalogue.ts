@@ -55,6 +55,11 @@ export const limitsSchema = z.strictObject({
     .describe("Deployments that name the same pool share one quota, of the limits of the first of them."),
 });
 
+/** More calls at the same time than one instance runs at all would take the slots of every other deployment. */
+export function overSlots({ concurrency = 0 }: { concurrency?: number | undefined }, maxCalls: number) {
+  return concurrency > maxCalls ? `${concurrency} is over MAX_CALLS, which is ${maxCalls}` : undefined;
+}
+
 const deployment = z.strictObject({
   name,
   provider: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, "lower-case letters, digits, _ and - only"),
@@ -85,7 +90,7 @@ const deployment = z.strictObject({
     .positive()
     .max(MAX_CALL_SECONDS)
     .optional()
-    .describe("A streamed answer is given up when nothing came for so long."),
+    .describe("A streamed call is given up when nothing came for so long, from the request on."),
   simulated: z.boolean().default(false),
 });
 

@@ -2,7 +2,7 @@ import type { QuotaHeaders } from "../model/quota-headers.ts";
 import type { JobKey, Stored, WriteResult } from "../store.ts";
 import type { CallFault } from "./belief/breaker.ts";
 import type { Taken } from "./belief/pool.ts";
-import type { Grant } from "./grant.ts";
+import type { Grant, Proof } from "./grant.ts";
 import type { PoolRecord } from "./pool-record.ts";
 import type { Waiting } from "./turns/fair-queue.ts";
 
@@ -109,8 +109,8 @@ export interface JobsInLine {
 
 export interface Releases {
   release(jobs: readonly { readonly key: JobKey; readonly grant: Grant }[]): Promise<void>;
-  /** Nudges for jobs that no call could end in time. */
-  giveUp(jobs: readonly JobKey[]): Promise<void>;
+  /** Nudges for jobs that no call could end in time; `late` is absent until it is signed. */
+  giveUp(jobs: readonly (JobKey & { readonly late?: Proof })[]): Promise<void>;
   /** Has whoever takes the message dispatch. @param atMs not before; absent: now */
   dispatch(atMs?: number): Promise<void>;
 }

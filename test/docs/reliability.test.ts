@@ -6,18 +6,18 @@ const root = path.resolve(import.meta.dirname, "../..");
 const page = readFileSync(path.join(root, "docs/reliability.md"), "utf8");
 const NAMED = /`(test\/[^`]+\.test\.ts)`: «([^»]+)»/g;
 
-describe("docs/reliability.md", () => {
-  const named = [...page.matchAll(NAMED)].map(([, file = "", name = ""]) => ({ file, name }));
-
-  it("names tests that there are", () => {
-    expect(named.length).toBeGreaterThan(20);
-    const absent = named.filter(({ file, name }) => {
-      const full = path.join(root, file);
-      return !existsSync(full) || !readFileSync(full, "utf8").includes(`"${name}"`);
-    });
-    expect(absent).toEqual([]);
+it.each(["docs/reliability.md", "SECURITY.md"])("%s names tests that there are", (file) => {
+  const text = readFileSync(path.join(root, file), "utf8");
+  const named = [...text.matchAll(NAMED)].map(([, file = "", name = ""]) => ({ file, name }));
+  expect(named.length).toBeGreaterThan(20);
+  const absent = named.filter(({ file, name }) => {
+    const full = path.join(root, file);
+    return !existsSync(full) || !readFileSync(full, "utf8").includes(`"${name}"`);
   });
+  expect(absent).toEqual([]);
+});
 
+describe("docs/reliability.md", () => {
   it("names a test in every line of its table of promises, in the one form", () => {
     const promises = page.slice(0, page.indexOf("\n## "));
     const rows = promises

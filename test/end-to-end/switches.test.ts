@@ -97,6 +97,8 @@ describe("switches", () => {
       400,
       "invalid_request",
     ]);
+    // More than one instance runs at all.
+    expect(await refused("limits/gpt-sim-local", { concurrency: 513 })).toEqual([400, "invalid_request"]);
     expect(await refused("weights/routes/any-lab", { weights: { nobody: 1 } })).toEqual([
       400,
       "invalid_request",

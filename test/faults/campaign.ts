@@ -4,6 +4,7 @@ import { check } from "./checker.ts";
 import { RecordingClient } from "./client.ts";
 import type { Evidence, Violation } from "./evidence.ts";
 import { harmOf } from "./harm.ts";
+import { HostileTenant } from "./hostile-tenant.ts";
 import { Tally, Turns } from "./injector.ts";
 import { MIN_ACCEPTED } from "./kinds.ts";
 import { mixedHosts, NAMED_HOSTS } from "./mixed-hosts.ts";
@@ -55,13 +56,15 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
   const { seed, jobs, say } = options;
   const app = await appWith([...NAMED_HOSTS, ...(options.isLong ? mixedHosts(seed) : [])]);
   const environment = { AzureWebJobsScriptRoot: app.folder, MAX_ATTEMPTS: String(MAX_ATTEMPTS) };
-  const service = new Service({ ...environment, ...options.environment }, options.instances, options.layout);
+  const service = new Service({ ...environment, ...options.environment }, options);
   const startedAt = performance.now();
   try {
-    await service.stack.start();
+    await service.start();
     const client = new RecordingClient(service.stack.url);
     const tally = new Tally();
     const progress = new Progress(options, client);
+    const hostile = new HostileTenant(service.stack.url, seed, (doing) => tally.add(doing));
+    const attack = hostile.run();
     const load = loadOf(options, client, progress);
     const harm = harmOf(options, { service, client, tally, plans: new Turns() }, progress).finally(() => {
       progress.harmed = true;
@@ -71,6 +74,8 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
       say(`${at} s: ${progress.submitted} submitted, ${progress.done} done, ${tally.kills} kills`);
     }, 5_000);
     await Promise.all([load, harm]).finally(() => clearInterval(watch));
+    hostile.stop();
+    await attack;
     say(`${jobs} jobs are done, the faults are over; waiting until all is quiet`);
     const evidence = await evidenceOf(service, client, {
       tally,
@@ -84,7 +89,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
     say(`seed ${seed}: ${violations.length} violations`);
     return { violations, evidence, tally, seconds, latencies, output: service.stack.output };
   } finally {
-    await service.stack.remove();
+    await service.remove();
     app.remove();
   }
 }

@@ -15,6 +15,7 @@ import { sha256Hex } from "../../shared/sha256.ts";
 import { reopened, submission } from "../shared/job/samples.ts";
 import { check } from "./checker.ts";
 import type { CountedCall, Evidence, Promised, Sighting, StoredJob } from "./evidence.ts";
+import { HOSTILE, HOSTILE_SETTINGS } from "./hostile-lab.ts";
 
 const ID = `job_${"0".repeat(32)}`;
 const body = '{"answer":42}';
@@ -92,6 +93,7 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
         label: "one",
         tenant: "team-a",
         key: "k",
+        mustComplete: false,
         answers: [
           { status: null, jobId: null },
           { status: 202, jobId: ID },
@@ -133,7 +135,15 @@ describe("the checker", () => {
   it("misses the end of a job that nobody was told of", () => {
     const { draft } = wellRun();
     const alive = { ...storedOf(draft), job: documentOf(reopened(draft.job)) };
-    const unheard = [{ label: "one", tenant: "team-a", key: null, answers: [{ status: 503, jobId: null }] }];
+    const unheard = [
+      {
+        label: "one",
+        tenant: "team-a",
+        key: null,
+        mustComplete: false,
+        answers: [{ status: 503, jobId: null }],
+      },
+    ];
     expect(broken({ stored: [alive], submissions: unheard, sightings: [] })).toContain("a_202_ends");
   });
 
@@ -142,7 +152,7 @@ describe("the checker", () => {
     const twin = { ...first, job: { ...first.job, job_id: "job_other" }, trail: [] };
     expect(broken({ stored: [first, twin] })).toContain("no_twin");
     const answers = [ID, "job_other"].map((jobId) => ({ status: 202, jobId }));
-    const submissions = [{ label: "one", tenant: "team-a", key: "k", answers }];
+    const submissions = [{ label: "one", tenant: "team-a", key: "k", mustComplete: false, answers }];
     expect(broken({ submissions })).toContain("same_key_same_job");
   });
 
@@ -244,6 +254,33 @@ describe("the checker", () => {
   it("holds the service to its answers to cancel and delete", () => {
     expect(broken({ promises: [{ jobId: ID, action: "cancel", status: 200 }] })).toEqual(["told_is_true"]);
     expect(broken({ promises: [{ jobId: ID, action: "delete", status: 204 }] })).toEqual(["told_is_true"]);
+  });
+
+  it("finds what others have done to those who asked for what they may", () => {
+    const [own] = evidence().submissions;
+    if (own === undefined) throw new Error("there is one");
+    const answers = [{ status: 429, jobId: null }, ...own.answers];
+    expect(broken({ submissions: [{ ...own, answers }] })).toEqual(["harm_is_ones_own"]);
+    const failed = { ...job({ status: "failed" }), sightings: [] };
+    const must = { submissions: [{ ...own, mustComplete: true }] };
+    expect(broken({ ...failed, ...must })).toContain("harm_is_ones_own");
+    expect(broken(failed)).not.toContain("harm_is_ones_own");
+    expect(broken(must)).toEqual([]);
+  });
+
+  it("finds another tenant's answer, the operator's key, and a price that a lab has made up", () => {
+    const { first } = wellRun();
+    const answered = (body: string) => ({
+      stored: [{ ...first, response: { ...response, body } }],
+    });
+    expect(broken(answered("canary two of team-b"))).toContain("answers_are_own");
+    expect(broken(answered("canary one of team-a"))).not.toContain("answers_are_own");
+    expect(broken(answered(Object.values(HOSTILE_SETTINGS).join()))).toContain("answers_are_own");
+    const trail = first.trail.map((record) => ({
+      ...record,
+      ...{ provider: HOSTILE.provider, cost: { amount: "1000000000", currency: "USD" } },
+    }));
+    expect(broken({ stored: [{ ...first, trail }] })).toContain("harm_is_ones_own");
   });
 
   it("counts attempts", () => {

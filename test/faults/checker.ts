@@ -14,6 +14,7 @@ import type {
   SubmitAnswer,
   Violation,
 } from "./evidence.ts";
+import { canaryOf, HOSTILE, HOSTILE_SETTINGS, LAB_DOINGS, MOST_COST } from "./hostile-lab.ts";
 
 /** Every promise of the service, held against the evidence of a run. Pure; an empty list: all of them were kept. */
 export function check(evidence: Evidence): Violation[] {
@@ -25,6 +26,7 @@ export function check(evidence: Evidence): Violation[] {
   checkSubmissions(evidence, stored, say);
   checkSightings(evidence, stored, say);
   checkTold(evidence, stored, say);
+  checkHonest(evidence, stored, say);
   for (const each of evidence.stored) {
     const own = calls.get(each.job.job_id) ?? [];
     checkResult(each, own, say);
@@ -33,6 +35,7 @@ export function check(evidence: Evidence): Violation[] {
     checkChain(each, say);
     checkAttempts(each, evidence, say);
     checkFields(each, say);
+    checkOwn(each, say);
   }
   for (const call of evidence.calls) {
     if (call.job === null || stored.has(call.job)) continue;
@@ -173,7 +176,7 @@ function closers(trail: readonly AuditRecord[], attempt: number): AuditRecord[] 
 const tellsCall = (record: AuditRecord) => record.outcome !== null && record.outcome !== "lost";
 
 /** Answers that came whole: the worker could know what they cost. */
-const WHOLE = new Set([null, "latency"]);
+const WHOLE = new Set<string | null>([null, "latency", ...LAB_DOINGS]);
 
 function checkCalls(
   each: StoredJob,
@@ -208,7 +211,11 @@ function checkCalls(
 function checkAnswered(told: AuditRecord, call: CountedCall, fault: (why: string) => void): void {
   const { usage, cost } = told;
   const { input_tokens, output_tokens } = call;
-  if (usage?.input_tokens !== input_tokens || usage.output_tokens !== output_tokens || cost === null)
+  const isTold = !LAB_DOINGS.some((doing) => doing === call.fault);
+  if (
+    isTold &&
+    (usage?.input_tokens !== input_tokens || usage.output_tokens !== output_tokens || cost === null)
+  )
     fault(`used ${input_tokens}+${output_tokens} tokens, recorded otherwise`);
   if (call.status !== 200 || !WHOLE.has(call.fault)) fault("was never answered in whole");
 }
@@ -248,4 +255,30 @@ function checkFields({ job }: StoredJob, say: Say): void {
   const isKept = (job as JobDocument & { of_the_next?: unknown }).of_the_next === true;
   if (job.v === 2 && !isKept)
     say("neighbours_are_borne", job.job_id, "a field that only the next version knows is gone");
+}
+
+/** Whatever a hostile tenant did meanwhile: those who asked for what they may were let in and served. */
+function checkHonest({ submissions }: Evidence, stored: StoredJobs, say: Say): void {
+  for (const { label, answers, mustComplete } of submissions) {
+    if (answers.some(({ status }) => status === 429))
+      say("harm_is_ones_own", null, `${label} was refused for being too much, and was not`);
+    const there = answers.map(({ jobId }) => stored.get(jobId ?? "")).find((each) => each !== undefined);
+    if (!mustComplete || there === undefined || there.job.status === "completed") continue;
+    const last = there.trail.at(-1);
+    const why = `${there.job.status}, ${there.job.error?.code ?? "no error"}; ${last?.reason ?? ""}`;
+    say("harm_is_ones_own", there.job.job_id, `${label} could be completed and is ${why}`);
+  }
+}
+
+/** What a hostile lab can do to a job: not show what is another tenant's or the operator's, nor name a price. */
+function checkOwn({ job, trail, response }: StoredJob, say: Say): void {
+  const owner = canaryOf(response?.body ?? "");
+  if (owner !== undefined && owner !== job.tenant_id)
+    say("answers_are_own", job.job_id, `${job.tenant_id} has an answer for ${owner}`);
+  const text = JSON.stringify([job, response ?? null, trail]);
+  for (const secret of Object.values(HOSTILE_SETTINGS))
+    if (text.includes(secret)) say("answers_are_own", job.job_id, "it shows the operator's key");
+  for (const { provider, cost, seq } of trail)
+    if (provider === HOSTILE.provider && cost !== null && Number(cost.amount) > MOST_COST)
+      say("harm_is_ones_own", job.job_id, `record ${seq}: a call of the hostile lab cost ${cost.amount}`);
 }

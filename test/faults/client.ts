@@ -14,6 +14,8 @@ export interface Wish {
   /** After so many ms, from the 202 on. */
   readonly cancelAfterMs?: number;
   readonly deleteAfterEnd?: boolean;
+  /** See `Submission`. */
+  readonly mustComplete?: boolean;
   /** The same submit again, after so many ms. */
   readonly repeatAfterMs?: readonly number[];
 }
@@ -69,7 +71,8 @@ export class RecordingClient {
   /** Submits a job and stays with it to its end, or to the end of patience. */
   async see(wish: Wish): Promise<void> {
     const answers: SubmitAnswer[] = [];
-    this.submissions.push({ label: wish.label, tenant: wish.tenant, key: wish.key, answers });
+    const { label, tenant, key, mustComplete = false } = wish;
+    this.submissions.push({ label, tenant, key, answers, mustComplete });
     const envelope = envelopeOf(wish);
     const id = await this.#submit(wish, envelope, answers);
     if (id === null) return;

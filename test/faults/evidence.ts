@@ -29,6 +29,8 @@ export interface Submission {
   readonly tenant: string;
   readonly key: string | null;
   readonly answers: readonly SubmitAnswer[];
+  /** Nothing of its own stands against its completion: no deadline, cancel or fault was asked for, and no hostile lab. */
+  readonly mustComplete: boolean;
 }
 
 export interface SubmitAnswer {
@@ -75,6 +77,7 @@ export interface CountedCall {
   readonly request_sha256: string;
   readonly input_tokens: number;
   readonly output_tokens: number;
+  /** What was done instead of a plain answer; the hostile lab does nothing else (hostile-lab.ts). */
   readonly fault: string | null;
 }
 
@@ -91,6 +94,8 @@ export const PROMISES = [
   "told_is_true",
   "attempts_are_bounded",
   "neighbours_are_borne",
+  "answers_are_own",
+  "harm_is_ones_own",
 ] as const;
 export type Promised = (typeof PROMISES)[number];
 

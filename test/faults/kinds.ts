@@ -1,6 +1,8 @@
 import type { AuditEvent } from "../../shared/audit/record.ts";
 import { COURIER_KINDS, courier } from "./courier.ts";
 import type { Evidence } from "./evidence.ts";
+import { LAB_DOINGS } from "./hostile-lab.ts";
+import { TENANT_KINDS } from "./hostile-tenant.ts";
 import type { Injector, Tally } from "./injector.ts";
 import { OTHERS, refusedForLong } from "./injectors.ts";
 import { LONG_KILLS } from "./kills.ts";
@@ -50,6 +52,11 @@ const LABS: readonly Kind[] = (
   times: ({ evidence }) => evidence.calls.filter((call) => call.fault === fault).length,
 }));
 
+const HOSTILE_LAB: readonly Kind[] = LAB_DOINGS.map((doing) => ({
+  name: `the hostile lab: ${doing}`,
+  times: ({ evidence }) => evidence.calls.filter((call) => call.fault === doing).length,
+}));
+
 const told = (action: "cancel" | "delete", status: number) => (shown: Shown) =>
   shown.evidence.promises.filter((promise) => promise.action === action && promise.status === status).length;
 const records = (event: AuditEvent) => (shown: Shown) =>
@@ -84,7 +91,14 @@ const MET: readonly Kind[] = [
   },
 ];
 
-export const KINDS: readonly Kind[] = [...INJECTED, ...COURIER_KINDS.map(tallied), ...LABS, ...MET];
+export const KINDS: readonly Kind[] = [
+  ...INJECTED,
+  ...COURIER_KINDS.map(tallied),
+  ...TENANT_KINDS.map(tallied),
+  ...LABS,
+  ...HOSTILE_LAB,
+  ...MET,
+];
 
 export function acceptedOf({ submissions }: Evidence): number {
   return submissions.filter((s) => s.answers.some(({ status }) => status === 202)).length;

@@ -21,9 +21,9 @@ async function verdictOn(mutant: Mutant): Promise<Violation[]> {
     MAX_ATTEMPTS: String(MAX_ATTEMPTS),
     DRAIN_SECONDS: "0",
   };
-  const service = new Service(environment, 1);
+  const service = new Service(environment, { instances: 1, seed: 1 });
   try {
-    await service.stack.start();
+    await service.start();
     const client = new RecordingClient(service.stack.url, PATIENCE_MS);
     const { prompt = "", ...wish } = mutant.wish;
     const body = { model: "gpt-sim", messages: [{ role: "user", content: `${prompt} Say something.` }] };
@@ -33,7 +33,7 @@ async function verdictOn(mutant: Mutant): Promise<Violation[]> {
     await client.close();
     return check(evidence);
   } finally {
-    await service.stack.remove();
+    await service.remove();
     app.remove();
   }
 }

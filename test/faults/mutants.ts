@@ -1,6 +1,7 @@
 import type { Patch } from "./app-copy.ts";
 import type { Wish } from "./client.ts";
 import type { Promised } from "./evidence.ts";
+import { HOSTILE } from "./hostile-lab.ts";
 
 /** A bug put into a copy of the built app, and the jobs by which it shows. The app itself has no switch for it. */
 export interface Mutant {
@@ -123,6 +124,32 @@ export const MUTANTS: readonly Mutant[] = [
         "resourceBody: itemBody(this.#jobItem({ ...job, others: { v: 2 } }, nowMs))",
       ],
     ],
+    wish: {},
+  },
+  {
+    promise: "answers_are_own",
+    bug: "a tenant is given the answer for another",
+    patches: [
+      [
+        "model/client.ts",
+        "const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);",
+        `const own = await decodedBody(answer, MAX_RESPONSE_BYTES);
+        const bytes = Buffer.from(own.toString().replace("team-a", "team-b"));`,
+      ],
+    ],
+    wish: {
+      body: {
+        model: HOSTILE.model,
+        messages: [
+          { role: "user", content: "[[mallory: lies in its usage]] note one of team-a: it rained." },
+        ],
+      },
+    },
+  },
+  {
+    promise: "harm_is_ones_own",
+    bug: "a tenant is refused however little it asks for",
+    patches: [["http/throttle.ts", "    if (taken.taken) return;", ""]],
     wish: {},
   },
 ];

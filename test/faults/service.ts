@@ -13,6 +13,8 @@ import { jobNameOf, ROOT_ID, type Root, SECRETS_SCOPE } from "../../shared/contr
 import type { StoredResponse } from "../../shared/job/job.ts";
 import { Stack } from "../end-to-end/stack.ts";
 import type { CountedCall, StoredJob } from "./evidence.ts";
+import { HOSTILE, HOSTILE_SETTINGS, HostileLab } from "./hostile-lab.ts";
+import { HOSTILE_KEY_SHA256, HOSTILE_TENANT } from "./hostile-tenant.ts";
 
 interface Doors {
   readonly control: string;
@@ -50,17 +52,32 @@ const MODEL_LIMITS = JSON.stringify({
   ...{ tokens_per_minute: MANY_TOKENS, window_seconds: SHORT_WINDOW_SECONDS, shape: "bucket" },
 });
 
-/** The catalogue of the repository, which knows of that limit. */
-function catalogue(): object {
-  const text = readFileSync(path.resolve(import.meta.dirname, "../../models.json"), "utf8");
-  const { deployments, routes } = JSON.parse(text) as { deployments: { model: string }[]; routes: object[] };
+const fileOf = (name: string): unknown =>
+  JSON.parse(readFileSync(path.resolve(import.meta.dirname, "../..", name), "utf8"));
+
+/** The catalogue of the repository, which knows of that limit, and the hostile lab. */
+function catalogue(hostile: HostileLab["deployment"]): object {
+  const { deployments, routes } = fileOf("models.json") as {
+    deployments: { model: string }[];
+    routes: object[];
+  };
   const { requests_per_minute, model } = SHORT;
   const limits = {
     requests_per_minute,
     tokens_per_minute: MANY_TOKENS,
     window_seconds: SHORT_WINDOW_SECONDS,
   };
-  return { deployments: deployments.map((d) => (d.model === model ? { ...d, limits } : d)), routes };
+  const targets = [hostile.name, "gpt-sim-local"].map((deployment) => ({ deployment }));
+  return {
+    deployments: [...deployments.map((d) => (d.model === model ? { ...d, limits } : d)), hostile],
+    routes: [...routes, { model: HOSTILE.route, strategy: "ordered", targets }],
+  };
+}
+
+/** The tenants of the repository, and the hostile one. */
+function tenants(): object {
+  const { tenants, operators } = fileOf("tenants.json") as { tenants: object[]; operators: object[] };
+  return { tenants: [...tenants, { id: HOSTILE_TENANT, key_sha256: [HOSTILE_KEY_SHA256] }], operators };
 }
 
 /** How often a condition is looked at. */
@@ -71,14 +88,35 @@ const PAGE = 1_000;
 /** The whole service under test: processes, and the doors by which faults go in and evidence comes out. */
 export class Service {
   readonly stack: Stack;
+  readonly lab: HostileLab;
+  readonly #modelsFile: string;
 
-  constructor(environment: Record<string, string>, instances: number, layout: readonly string[] = []) {
-    const files = { SERVICEBUS_CONFIG: "", MODELS_FILE: "", MODEL_LIMITS };
+  /** @param seed what the hostile lab does, by chance */
+  constructor(
+    environment: Record<string, string>,
+    { instances, seed, layout = [] }: { instances: number; seed: number; layout?: readonly string[] },
+  ) {
+    this.lab = new HostileLab(seed);
+    const files = { SERVICEBUS_CONFIG: "", MODELS_FILE: "", TENANTS_FILE: "", MODEL_LIMITS };
+    Object.assign(files, HOSTILE_SETTINGS);
     this.stack = new Stack(Object.assign(files, environment), ["--instances", String(instances), ...layout]);
     files.SERVICEBUS_CONFIG = path.join(this.stack.folder, "service-bus.json");
     writeFileSync(files.SERVICEBUS_CONFIG, JSON.stringify(QUEUES));
     files.MODELS_FILE = path.join(this.stack.folder, "catalogue.json");
-    writeFileSync(files.MODELS_FILE, JSON.stringify(catalogue()));
+    this.#modelsFile = files.MODELS_FILE;
+    files.TENANTS_FILE = path.join(this.stack.folder, "tenants.json");
+    writeFileSync(files.TENANTS_FILE, JSON.stringify(tenants()));
+  }
+
+  async start(): Promise<void> {
+    await this.lab.start();
+    writeFileSync(this.#modelsFile, JSON.stringify(catalogue(this.lab.deployment)));
+    await this.stack.start();
+  }
+
+  async remove(): Promise<void> {
+    await this.stack.remove();
+    await this.lab.stop();
   }
 
   /** Pids as they are now: a process that was killed is replaced by another. */
@@ -133,14 +171,26 @@ export class Service {
     return (await this.#door(({ control }) => control)) as Awaited<ReturnType<Service["counters"]>>;
   }
 
-  /** Messages by queue and state. */
+  /** Messages by queue and state; without the dispatcher's word to itself to go on when a lab has asked to be spared until. */
   async queues(): Promise<Record<string, number>> {
     const { service_bus } = await this.counters();
+    const scheduled = service_bus["releases.scheduled"] ?? 0;
+    if (scheduled > 0) service_bus["releases.scheduled"] = scheduled - (await this.#dispatchesScheduled());
     return Object.fromEntries(
       Object.entries(service_bus).filter(([name]) =>
         /^(nudges|releases)\.(ready|locked|scheduled|deferred|dead)$/.test(name),
       ),
     );
+  }
+
+  async #dispatchesScheduled(): Promise<number> {
+    const client = this.openServiceBus();
+    try {
+      const messages = await client.createReceiver("releases").peekMessages(PAGE);
+      return messages.filter(({ body, state }) => state === "scheduled" && body?.dispatch === true).length;
+    } finally {
+      await client.close();
+    }
   }
 
   /** Connected to the emulated Service Bus as a client of it. */
@@ -175,7 +225,7 @@ export class Service {
   /** All calls, each with the job that it was for: labs know it by another name. */
   async calls(stored: readonly StoredJob[]): Promise<CountedCall[]> {
     const names = await this.#jobNames(stored);
-    const counted = await this.#counted();
+    const counted = [...(await this.#counted()), ...this.lab.calls];
     return counted.map((call) => ({ ...call, job: names.get(call.job ?? "") ?? call.job }));
   }
 
@@ -185,7 +235,13 @@ export class Service {
       const item = client.database(DATABASE).container(CONTROL_CONTAINER).item(ROOT_ID, SECRETS_SCOPE);
       const { resource: root } = await item.read<Root>();
       if (root === undefined) return new Map();
-      const providers = ["openai", "xai", "deepseek", ...stored.map(({ job }) => job.provider ?? "")];
+      const providers = [
+        "openai",
+        "xai",
+        "deepseek",
+        HOSTILE.provider,
+        ...stored.map(({ job }) => job.provider ?? ""),
+      ];
       return new Map(
         stored.flatMap(({ job: { job_id } }) =>
           [...new Set(providers)].map((provider) => [jobNameOf(root, provider, job_id), job_id] as const),

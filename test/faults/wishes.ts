@@ -1,4 +1,5 @@
 import type { Wish } from "./client.ts";
+import { HOSTILE } from "./hostile-lab.ts";
 import type { Chances } from "./seeded.ts";
 
 /** What the models do to a job's calls; the text is the simulation's own directive (local/model-endpoints/README.md). */
@@ -26,6 +27,8 @@ const MODELS: readonly (readonly [weight: number, model: string])[] = [
   [32, "any-lab"],
   [15, "grok-sim"],
   [8, "deepseek-sim"],
+  [8, HOSTILE.model],
+  [8, HOSTILE.route],
 ];
 
 /** Share of jobs without an idempotency key: a lost answer is then never asked for again. */
@@ -44,16 +47,17 @@ export function wishOf(n: number, run: string, c: Chances): Wish {
   const [, inTurn] = DIRECTIVES[(n / ONE_OF_EACH) % DIRECTIVES.length] ?? [0, dealt];
   const directive = hangs ? "[[sim:hang]]" : inTurn;
   const endsBy = c.next();
+  const tenant = c.next() < 0.7 ? "team-a" : "team-b";
+  const model = c.weighted(MODELS);
+  const content = `${directive} Summarise note ${label} of ${tenant}: it rained, then it cleared.`;
+  // The hostile lab may ask to wait for longer than a run lasts.
+  const isHostile = model.startsWith(HOSTILE.provider);
+  const isHarmless = directive === "" || directive.startsWith("[[sim:latency_ms");
   return {
-    label,
-    tenant: c.next() < 0.7 ? "team-a" : "team-b",
-    key,
-    body: {
-      model: c.weighted(MODELS),
-      messages: [
-        { role: "user", content: `${directive} Summarise note ${label}: it rained, then it cleared.` },
-      ],
-    },
+    ...{ label, tenant, key },
+    body: { model, max_tokens: 500, messages: [{ role: "user", content }] },
+    mustComplete: isHarmless && endsBy >= 0.08 && endsBy <= 0.96 && !isHostile,
+    ...(isHostile ? { deadlineSeconds: 40 } : {}),
     ...(hangs && endsBy < 0.5 ? { deadlineSeconds: c.whole(2, 5) } : {}),
     ...(hangs && endsBy >= 0.5 ? { cancelAfterMs: c.whole(100, 3_000), deadlineSeconds: 30 } : {}),
     ...(!hangs && endsBy < 0.08 ? { cancelAfterMs: c.whole(0, 600) } : {}),

@@ -76,6 +76,6 @@ it("says in which line and column a file is wrong", () => {
 
 it("refuses a deployment that bears more calls than an instance runs, and says where", () => {
   const models = JSON.stringify({ deployments: [{ ...DEPLOYMENT, limits: { concurrency: 513 } }] });
-  expect(faultsOf({ models })).toContain("concurrency: 513 of d is over MAX_CALLS, which is 512 (line 1");
+  expect(faultsOf({ models })).toContain("concurrency: 513 is over MAX_CALLS, which is 512 (line 1");
   expect(faultsOf({ models, environment: { MAX_CALLS: "513" } })).toBe("");
 });

@@ -30,7 +30,7 @@ import type { Catalogue } from "../../shared/model/catalogue.ts";
 import { createModelClient } from "../../shared/model/client.ts";
 import type { Grant } from "../../shared/quota/grant.ts";
 import type { Releases } from "../../shared/quota/ports.ts";
-import { signedReleases } from "../../shared/quota/signed-grants.ts";
+import { signedReleases } from "../../shared/quota/signed-words.ts";
 import {
   composeService,
   type Service,
@@ -78,8 +78,8 @@ export class MessageList implements Nudges, Releases {
     for (const { key, grant } of jobs) await this.send({ v: 1, ...key, grant });
   }
 
-  async giveUp(jobs: readonly JobKey[]): Promise<void> {
-    for (const key of jobs) await this.send({ v: 1, ...key, late: true });
+  async giveUp(jobs: Parameters<Releases["giveUp"]>[0]): Promise<void> {
+    for (const job of jobs) await this.send({ v: 1, ...job });
   }
 
   /** The world delivers messages to dispatch: World.turnUntil. */
@@ -267,14 +267,21 @@ export class World {
   }
 
   /** The nudge as the dispatcher sends it. */
-  async granted(key: JobKey, grant: Grant): Promise<Nudge> {
-    const sent: Nudge[] = [];
-    const release: Releases["release"] = async (jobs) =>
-      void sent.push(...jobs.map((each) => ({ v: 1, ...each.key, grant: each.grant })));
-    await signedReleases({ release }, this.secrets())([{ key, grant }]);
-    const [nudge] = sent;
-    if (nudge === undefined) throw new Error("nothing was sent");
-    return nudge;
+  granted(key: JobKey, grant: Grant): Promise<Nudge> {
+    return this.#said((releases) => releases.release([{ key, grant }]));
+  }
+
+  /** The nudge by which the dispatcher gives a job up. */
+  late({ tenant_id, job_id }: JobKey): Promise<Nudge> {
+    return this.#said((releases) => releases.giveUp([{ tenant_id, job_id }]));
+  }
+
+  async #said(say: (releases: Releases) => Promise<void>): Promise<Nudge> {
+    const list = new MessageList();
+    await say(signedReleases(list, this.secrets()));
+    const [sent] = list.sent;
+    if (sent === undefined) throw new Error("nothing was sent");
+    return sent.nudge;
   }
 
   /** One whose clock stands still: it renews no lease, and to all others it is gone. */

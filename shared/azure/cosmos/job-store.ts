@@ -23,6 +23,7 @@ import {
   auditPlace,
   type ContentId,
   contentPlace,
+  eventLogPlace,
   ITEMS,
   JOB_ID,
   jobPlace,
@@ -154,6 +155,7 @@ export class CosmosJobStore implements JobStore {
     ];
     const content = response && (await this.#contentWrite(job, "response", response, nowMs));
     if (content !== undefined) operations.push(content.operation);
+    if (draft.eraseEvents === true) operations.push(this.#eraseEvents(job, nowMs));
     operations.push(...outbox.map((item) => this.#outboxWrite(job, item, nowMs)));
     const loose = (await Promise.all(erase.map((id) => this.#chunksOf(job, id)))).flat();
     operations.push(...loose.map((contentId) => this.#looseWrite(job, contentId, nowMs)));
@@ -299,6 +301,15 @@ export class CosmosJobStore implements JobStore {
     const { tenant_id, job_id } = job;
     const ttl = this.#ttl("content", job, nowMs);
     return this.#jobs.writing(ITEMS.outbox, outboxPlace(job, item), { tenant_id, job_id, ...item, ttl });
+  }
+
+  /** From now on nothing is read of the log or added to it, and the sweeper sees to what is left of it. */
+  #eraseEvents(job: Job, nowMs: number): OperationInput {
+    const { tenant_id, job_id } = job;
+    const ttl = this.#ttl("content", job, nowMs);
+    const head = { claim_id: "", attempt: 0, next: 0, ended: true, wake_at_ms: nowMs };
+    const item = { tenant_id, job_id, ...head, ttl };
+    return this.#jobs.putting(ITEMS.event_log, eventLogPlace(job), item);
   }
 
   async #contentWrite(

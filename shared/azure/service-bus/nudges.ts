@@ -8,7 +8,7 @@ import {
 import { MAX_TIME_MS, numberIn, wholeIn } from "../../bounds.ts";
 import type { Nudge, Nudges } from "../../job/ports.ts";
 import { MAX_NUDGE_LOOKS } from "../../limits.ts";
-import type { Grant } from "../../quota/grant.ts";
+import type { Grant, Proof } from "../../quota/grant.ts";
 import type { ServiceBusConnection } from "../../settings.ts";
 import { GroupedSends } from "./grouped-sends.ts";
 
@@ -192,6 +192,11 @@ const TAKEN = [
   "burst_tokens",
 ] as const satisfies readonly (keyof Grant["taken"])[];
 
+function proofOf(value: unknown): Proof | undefined {
+  const { kid, mac } = (value ?? {}) as Partial<Record<keyof Proof, unknown>>;
+  return isId(kid) && isId(mac) ? { kid, mac } : undefined;
+}
+
 /** The grant, its own fields alone; undefined: none that a dispatcher could have given. */
 function grantOf(value: unknown): Grant | undefined {
   const { deployment, taken, lapses_ms, kid, mac } = (value ?? {}) as Partial<Record<keyof Grant, unknown>>;
@@ -205,7 +210,7 @@ function grantOf(value: unknown): Grant | undefined {
     deployment,
     taken: { at_ms, ...Object.fromEntries(figures) } as Grant["taken"],
     lapses_ms: lapses,
-    ...(isId(kid) && isId(mac) ? { kid, mac } : {}),
+    ...proofOf({ kid, mac }),
   };
 }
 
@@ -223,11 +228,12 @@ export function nudgeOf(body: unknown): Nudge | undefined {
   const claim_id = isId(lease.claim_id) ? lease.claim_id : undefined;
   const renewals = wholeIn(lease.renewals, 0, Number.MAX_SAFE_INTEGER);
   const granted = grantOf(grant);
+  const proof = proofOf(late);
   return {
     ...{ v, tenant_id, job_id },
     ...(claim_id === undefined || renewals === undefined ? {} : { dead_lease: { claim_id, renewals } }),
     ...(looks === undefined ? {} : { looks: wholeIn(looks, 0, MAX_NUDGE_LOOKS) ?? 0 }),
     ...(granted === undefined ? {} : { grant: granted }),
-    ...(late === true ? { late } : {}),
+    ...(proof === undefined ? {} : { late: proof }),
   };
 }

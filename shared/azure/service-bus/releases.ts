@@ -36,8 +36,8 @@ export class ServiceBusReleases implements Releases {
     return this.#send(jobs.map(({ key, grant }) => nudgeFor(key, { grant })));
   }
 
-  giveUp(jobs: readonly JobKey[]): Promise<void> {
-    return this.#send(jobs.map((key) => nudgeFor(key, { late: true })));
+  giveUp(jobs: Parameters<Releases["giveUp"]>[0]): Promise<void> {
+    return this.#send(jobs.map(({ late, ...key }) => nudgeFor(key, late === undefined ? {} : { late })));
   }
 
   dispatch(atMs?: number): Promise<void> {

@@ -4,7 +4,8 @@ import { type Overrides, SWITCH_KINDS, type SwitchKind } from "../../control/ove
 import type { OverridesStore, OverridesWatch } from "../../control/watch-overrides.ts";
 import { Problem } from "../../errors.ts";
 import { MAX_OPS_BODY_BYTES } from "../../limits.ts";
-import { type Catalogue, limitsSchema } from "../../model/catalogue.ts";
+import { type Catalogue, limitsSchema, overSlots } from "../../model/catalogue.ts";
+import type { Settings } from "../../settings.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
@@ -18,6 +19,7 @@ export interface OverridesRoutesDeps extends ChangeDeps {
   readonly overrides: OverridesStore;
   readonly overridesWatch: OverridesWatch;
   readonly newId: () => string;
+  readonly settings: Pick<Settings, "maxCalls">;
 }
 
 const made = {
@@ -240,8 +242,10 @@ const limits = settable({
   body: z
     .strictObject({ ...limitsSchema.shape, reason })
     .meta({ id: "LimitsChange", title: "What setting a deployment's limits takes" }),
-  set: ({ catalogue }, { name }, { reason: _, ...value }) => {
+  set: ({ catalogue, settings }, { name }, { reason: _, ...value }) => {
     checkNamed(catalogue(), "deployment", name);
+    const fault = overSlots(value, settings.maxCalls);
+    if (fault !== undefined) throw invalidRequest([{ path: "/concurrency", message: fault }]);
     return { list: "limits", name, value };
   },
   reset: ({ name }) => ({ list: "limits", name, value: undefined }),

@@ -1,31 +1,26 @@
 import canonicalize from "canonicalize";
 import { z } from "zod";
-import { accept, type IntakeDeps, type Submit } from "../../job/intake/intake.ts";
-import { coalesceOf, joinRepeated } from "../../job/intake/join.ts";
+import type { IntakeDeps, Submit } from "../../job/intake/intake.ts";
 import { timeFaults } from "../../job/intake/times.ts";
-import type { Endpoint, Job } from "../../job/job.ts";
-import { startHere } from "../../job/run/run.ts";
-import type { RunDeps } from "../../job/run/run-deps.ts";
+import type { Endpoint } from "../../job/job.ts";
 import { MAX_MODEL_NAME_CHARS, MAX_REQUEST_BYTES } from "../../limits.ts";
 import { sha256Hex } from "../../sha256.ts";
-import type { Stored } from "../../store.ts";
 import { flag, text } from "../api/fields.ts";
 import { jobInPath, named } from "../api/parameters.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
 import { type AnswerSpec, type Route, route } from "../route.ts";
+import { type RunHereDeps, takeInHere } from "../run-here.ts";
 import type { Throttle } from "../throttle.ts";
-import { answerWhenEnded, answerWhenRun, type Wanted } from "./answer.ts";
+import { type AnswerDeps, answerWhenEnded, type Wanted } from "./answer.ts";
+import { Connection } from "./connection.ts";
 import { ANSWER_HEADERS, callHeaders } from "./headers.ts";
 import { LiveStream } from "./live-stream.ts";
 import { atPaths } from "./paths.ts";
 
-export interface CallDeps {
+export interface CallDeps extends RunHereDeps, Pick<AnswerDeps, "events"> {
   readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
   readonly throttle: Throttle;
-  readonly run: Omit<RunDeps, "log">;
-  /** Runs what goes on in this process. */
-  readonly invocation: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 const model = z
@@ -81,6 +76,10 @@ const REFUSED = [
   "idempotency_key_reused",
 ] as const;
 
+/** Calls that take longer are no call's that a client's connection depends on. Those of unknown length may be quick. */
+const MAX_HERE_MS = 100_000;
+const isQuick = (p95Ms = 0) => p95Ms < MAX_HERE_MS;
+
 /** A call whose client waits for the lab's answer on its connection. */
 function call<Body extends z.ZodType<{ readonly model?: string | null | undefined }>>(of: Call<Body>) {
   const { name, path, endpoint, summary, schema, wanted } = of;
@@ -95,50 +94,42 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
     },
     errors: REFUSED,
     handle: async (deps: CallDeps, { path: { model: ofPath }, body, headers, sent }, by, visit) => {
-      const intake = { ...deps.intake, log: visit.log, heldCalls: deps.throttle };
-      const bodySha256 = bodySha256Of(sent);
-      const coalesce = coalesceOf(by.actor, endpoint, bodySha256);
-      const key = headers["Idempotency-Key"] ?? null;
-      const isRetry = headers["X-Stainless-Retry-Count"] && key === null;
-      const retried = { tenantId: by.tenant.id, coalesce, joinedBy: visit.requestId };
-      const repeated = isRetry ? await joinRepeated(intake, retried) : undefined;
       const asked = ofPath ?? body.model ?? "";
       if (asked === "") throw invalidRequest([{ path: "/model", message: "is required" }]);
+      const key = headers["Idempotency-Key"] ?? null;
+      const bodySha256 = bodySha256Of(sent);
+      const how = wanted(body);
       const submit: Submit = {
-        ...{ endpoint, model: asked, body, coalesce, metadata: {} },
+        ...{ endpoint, model: asked, body, metadata: {} },
         bodyText: body.model === undefined ? withModel(sent.text, asked) : sent.text,
         priority: headers["x-switchyard-priority"],
         envelopeSha256: bodySha256,
         idempotencyKey: key,
         traceparent: headers.traceparent,
+        held: {
+          same: [by.actor, endpoint, bodySha256],
+          requestId: visit.requestId,
+          retries: key === null ? headers["X-Stainless-Retry-Count"] : 0,
+        },
         ...timesOf(headers, deps.intake),
+        ...(how.stream ? { streamed: true } : {}),
       };
-      if (repeated !== undefined) return answerWhenEnded(intake, by.tenant, repeated.value, wanted(body));
-      const how = wanted(body);
       const stream = how.stream ? new LiveStream() : undefined;
-      const run = { ...deps.run, log: visit.log, ...(stream === undefined ? {} : { passOn: stream }) };
-      const { job, over } = await within(deps.invocation, () =>
-        accept({ ...intake, startHere: (accepted) => startHere(run, accepted) }, submit, by),
+      const connection = new Connection(deps, visit, by);
+      const { intake } = connection;
+      const taking = takeInHere({ ...deps, intake }, submit, by, { isQuick, passOn: stream });
+      const { job, isJoined, over } = await taking;
+      const here = over && { job: job.value, over, stream };
+      const joinedBy = isJoined ? visit.requestId : undefined;
+      const answering = answerWhenEnded(
+        connection.answerDeps,
+        by.tenant,
+        job.value,
+        { ...how, joinedBy },
+        here,
       );
-      visit.bodyStored?.();
-      return answerWhenRun(intake, by.tenant, { job: job.value, over, stream }, how);
+      return connection.answer(job.value, joinedBy, answering);
     },
-  });
-}
-
-/** Takes a job in, and runs on what it has begun, in one invocation. @returns `over` when all of that is done */
-function within(
-  invocation: CallDeps["invocation"],
-  take: () => ReturnType<typeof accept>,
-): Promise<{ job: Stored<Job>; over: Promise<void> }> {
-  return new Promise((resolve, reject) => {
-    const over: Promise<void> = invocation(async () => {
-      const { job, run } = await take();
-      // Nobody asks for `over` before this is answered.
-      resolve({ job, over: Promise.resolve().then(() => over) });
-      await run;
-    });
-    over.catch(reject);
   });
 }
 
@@ -149,7 +140,10 @@ function timesOf(headers: z.output<typeof callHeaders>, { clock, settings }: Cal
   const notBefore = headers["x-switchyard-not-before"];
   const notBeforeMs = notBefore === undefined ? null : notBefore * 1000;
   const deadlineMs = Math.max(nowMs, notBeforeMs ?? 0) + headers["x-switchyard-deadline-seconds"] * 1000;
-  const names = { deadline: "x-switchyard-deadline-seconds", not_before: "x-switchyard-not-before" };
+  const isLate = (notBeforeMs ?? 0) > nowMs + settings.maxDeadlineSeconds * 1000;
+  const not_before = "x-switchyard-not-before";
+  // The deadline counts from the start: where that is too late, so is every deadline.
+  const names = { deadline: isLate ? not_before : "x-switchyard-deadline-seconds", not_before };
   const faults = timeFaults({ notBeforeMs, deadlineMs }, nowMs, settings.maxDeadlineSeconds).map(
     ({ about, message }) => ({ path: names[about], message }),
   );
@@ -189,6 +183,7 @@ const embeddings = call({
   }),
 });
 
+const MAX_REQUEST_ID_CHARS = 100;
 const isTrue = z
   .string()
   .optional()
@@ -205,19 +200,24 @@ const wait = route({
     stream: isTrue.describe("Whether the answer comes as events."),
     include_usage: isTrue.describe("Whether a last chunk tells the usage."),
     base64: isTrue.describe("Whether vectors come in base64."),
+    joined_by: z
+      .string()
+      .max(MAX_REQUEST_ID_CHARS)
+      .optional()
+      .describe("The request that waits on here, where that is a retry."),
   }),
   answers: {
     200: { description: "The lab's answer.", schema: z.looseObject({}), headers: ANSWER_HEADERS },
     303: LATER,
   },
   errors: ["job_not_found"],
-  handle: async (deps: CallDeps, { path, query }, { tenant }) =>
-    answerWhenEnded(
-      { ...deps.intake, heldCalls: deps.throttle },
-      tenant,
-      { tenant_id: tenant.id, job_id: path.id },
-      { stream: query.stream, includeUsage: query.include_usage, base64: query.base64 },
-    ),
+  handle: async (deps: CallDeps, { path, query }, by, visit) => {
+    const connection = new Connection(deps, visit, by);
+    const job = { tenant_id: by.tenant.id, job_id: path.id };
+    const { stream, include_usage: includeUsage, base64, joined_by: joinedBy } = query;
+    const wanted = { stream, includeUsage, base64, joinedBy };
+    return connection.answer(job, joinedBy, answerWhenEnded(connection.answerDeps, by.tenant, job, wanted));
+  },
 });
 
 const azure = (path: string) => ({ azure: `openai/deployments/{model}/${path}` });

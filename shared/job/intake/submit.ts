@@ -8,6 +8,7 @@ import { nudgeStored } from "../nudge.ts";
 import type { JobStore, Nudges, Traces } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
 import { type Accepted, acceptJob, jobIdOfKey, type Retention, type Submission } from "./accept.ts";
+import type { Starts } from "./starts.ts";
 
 export interface SubmitDeps {
   readonly store: JobStore;
@@ -15,6 +16,7 @@ export interface SubmitDeps {
   readonly running: RunningJobs;
   readonly budgets: SubmitBudgets;
   readonly traces: Traces;
+  readonly starts: Starts;
   readonly clock: Clock;
   readonly log: Log;
   readonly newJobId: () => string;
@@ -141,4 +143,4 @@ async function create(deps: SubmitDeps, accepted: Accepted, nowMs: number): Prom
 }
 
 const nudged = (deps: SubmitDeps, job: Job) =>
-  nudgeStored(deps, job, { atMs: job.not_before_ms, isClientWaiting: true });
+  nudgeStored(deps, job, { atMs: deps.starts.nudgeAtMs(job), isClientWaiting: true });

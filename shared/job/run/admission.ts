@@ -47,7 +47,7 @@ export async function admitted(
   const { quota, budgets } = deps;
   const { tenant_id: tenantId } = start.job;
   const grant = currentGrant(nudge, deps.clock.now());
-  const told = { granted: grant?.deployment, late: nudge.late === true, callsAnew: false };
+  const told = { granted: grant?.deployment, late: nudge.late !== undefined, callsAnew: false };
   const decide = (over = budgets.knownOver(tenantId)) =>
     advance(start, circumstances(deps, tenantId, request, { ...told, over }));
   let plan = decide();

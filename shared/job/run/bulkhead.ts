@@ -1,3 +1,4 @@
+import { MAX_READING } from "../../limits.ts";
 import { mayTake, ONE_HALF, relativeWeight, SEVEN_EIGHTHS } from "../../part.ts";
 
 /** A call, as far as it needs something of the instance that runs it. */
@@ -57,6 +58,8 @@ export function mayBegin(
 export class Bulkhead {
   readonly #room: Room;
   readonly #weightOf: (tenant: string) => number;
+  #reading = 0;
+  readonly #readers: (() => void)[] = [];
   #all = NOTHING;
   readonly #ofTenant = new Map<string, Room>();
   readonly #ofDeployment = new Map<string, Map<string, number>>();
@@ -64,6 +67,23 @@ export class Bulkhead {
   constructor(room: Room, weightOf: (tenant: string) => number) {
     this.#room = room;
     this.#weightOf = weightOf;
+  }
+
+  /**
+   * One more request is about to be read from the store. What is read counts nowhere until it is decided what becomes of
+   * it, so only a few are at that stage. The function returned must be called once it is decided; again it does nothing.
+   */
+  async beginReading(): Promise<() => void> {
+    if (this.#reading < MAX_READING) this.#reading++;
+    else await new Promise<void>((resolve) => this.#readers.push(resolve));
+    let isReading = true;
+    return () => {
+      if (!isReading) return;
+      isReading = false;
+      const next = this.#readers.shift();
+      if (next === undefined) this.#reading--;
+      else next();
+    };
   }
 
   mayBegin(call: InstanceCall): boolean {

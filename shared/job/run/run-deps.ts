@@ -1,12 +1,13 @@
 import type { CallBudgets } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
+import type { EventLogs } from "../../events/event-logs.ts";
 import type { Log } from "../../log.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
 import type { ModelClient } from "../../model/client.ts";
 import type { Latencies } from "../../model/latency.ts";
 import type { AnswerEvent } from "../../model/protocol/protocol.ts";
 import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
-import type { GrantSecrets } from "../../quota/signed-grants.ts";
+import type { WordSecrets } from "../../quota/signed-words.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
@@ -22,6 +23,8 @@ export interface PassOn {
 /** What a worker runs jobs with. */
 export interface RunDeps {
   readonly store: JobStore;
+  /** Where what a streamed job's call says goes, if no client reads it here. */
+  readonly events: Pick<EventLogs, "writer">;
   readonly nudges: Nudges;
   /** For jobs that another process is to go on with at once: they do not queue behind new ones. */
   readonly urgent: Pick<Nudges, "send">;
@@ -30,7 +33,7 @@ export interface RunDeps {
   readonly tenants: () => Tenants;
   readonly latencies: Latencies;
   readonly quota: InstanceQuota;
-  readonly secrets: GrantSecrets;
+  readonly secrets: WordSecrets;
   readonly budgets: CallBudgets;
   readonly running: RunningJobs;
   readonly bulkhead: Bulkhead;

@@ -2,9 +2,10 @@ import { NOTHING_SPENT } from "../../budget/account.ts";
 import { MAX_NUDGE_LOOKS } from "../../limits.ts";
 import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
+import type { ModelCall } from "../../model/client.ts";
 import { plausible } from "../../model/plausible.ts";
 import type { Usage } from "../../model/usage.ts";
-import { isDispatchers } from "../../quota/signed-grants.ts";
+import { isDispatchers } from "../../quota/signed-words.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
@@ -37,7 +38,7 @@ import {
 import { adopted, Claim } from "./claim.ts";
 import { handBack, leaveToOthers } from "./hand-back.ts";
 import { PreparedRequest } from "./prepared-request.ts";
-import type { PassOn, RunDeps } from "./run-deps.ts";
+import type { RunDeps } from "./run-deps.ts";
 import { lostCost, takeOver } from "./take-over.ts";
 
 /** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
@@ -53,30 +54,37 @@ const MAX_READS = 3;
  */
 export async function runJob(deps: RunDeps, sent: Nudge): Promise<void> {
   if (deps.running.isEnding) return leaveToOthers(deps, sent);
-  const nudge = await withTrueGrant(deps, sent);
+  const nudge = await withTrueWords(deps, sent);
   const accepted = deps.running.takeAccepted(nudge);
   // Known from its submit, a job need not be read. If it has been written since, the claim is refused, and it is: one
   // that the dispatcher nudges has begun to wait since.
-  const isNew = nudge.grant === undefined && nudge.late !== true;
+  const isNew = nudge.grant === undefined && nudge.late === undefined;
   if (accepted !== undefined && isNew && (await runFound(deps, nudge, accepted)) === "done") return;
   for (let tries = 0; tries < MAX_READS; tries++) {
-    const found = await readable(deps, nudge);
-    if (found === undefined) return lookAgain(deps, nudge);
-    if ((await runFound(deps, nudge, found)) === "done") return;
+    const decided = await deps.bulkhead.beginReading();
+    try {
+      const found = await readable(deps, nudge);
+      if (found === undefined) return lookAgain(deps, nudge);
+      if ((await runFound(deps, nudge, found, decided)) === "done") return;
+    } finally {
+      decided();
+    }
   }
 }
-
-/** Calls that take longer are no call's that a client's connection depends on. */
-const MAX_HERE_MS = 60_000;
 
 /**
  * Claims a job for its first call in the write that accepts it, to run in the invocation that took it in: where this
  * instance has quota for it, and nobody waits. One that ends at once, since none may ever be called, ends in that write.
+ * @param isQuick whether calls that take so long may run so; undefined: none was measured lately
  */
-export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Promise<StartedHere | undefined> {
+export async function startHere(
+  deps: RunDeps,
+  accepted: Accepted<Queued>,
+  isQuick: (p95Ms: number | undefined) => boolean,
+): Promise<StartedHere | undefined> {
   const { job, request, records } = accepted;
   if (deps.running.isEnding) return undefined;
-  const prepared = new PreparedRequest(request, job, deps.passOn !== undefined);
+  const prepared = new PreparedRequest(request, job);
   const admission = await admitted(deps, draftOf(job), nudgeFor(job), prepared);
   const { plan, quota } = admission;
   const leave = async (isLost: boolean) => {
@@ -86,7 +94,7 @@ export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Prom
     if (isLost) deps.budgets.leave(plan.claimId);
     else await deps.budgets.settle(plan.claimId, NOTHING_SPENT);
   };
-  const isSlow = plan.next === "call" && (deps.latencies.latencyMs(plan.deployment.name) ?? 0) > MAX_HERE_MS;
+  const isSlow = plan.next === "call" && !isQuick(deps.latencies.p95Ms(plan.deployment.name, job.endpoint));
   if (isSlow || (plan.next !== "call" && !isEnded(plan.draft.job))) {
     await leave(false);
     return undefined;
@@ -98,10 +106,13 @@ export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Prom
   };
 }
 
-/** Whoever may send on the queue may send grants: one that the dispatcher did not make counts as none. */
-async function withTrueGrant({ secrets, log }: RunDeps, nudge: Nudge): Promise<Nudge> {
-  const { grant, ...rest } = nudge;
-  if (grant === undefined || (await isDispatchers(secrets, nudge, grant))) return nudge;
+/** Whoever may send on the queue may say what the dispatcher says: what is not signed by it counts as not said. */
+async function withTrueWords({ secrets, log }: RunDeps, nudge: Nudge): Promise<Nudge> {
+  const { grant, late, ...rest } = nudge;
+  const isTrue =
+    (grant === undefined || (await isDispatchers(secrets, nudge, grant, grant))) &&
+    (late === undefined || (await isDispatchers(secrets, nudge, late)));
+  if (isTrue) return nudge;
   log.warn("grant_not_signed", { job_id: nudge.job_id });
   return rest;
 }
@@ -121,11 +132,15 @@ function tell(log: Log, { kind, id, fault }: UnreadableItem): void {
   log.error("item_unreadable", { kind, id, fault });
 }
 
-/** `superseded`: somebody else has acted on the job since it was read. */
+/**
+ * `superseded`: somebody else has acted on the job since it was read.
+ * @param decided called once what was read counts as a call's
+ */
 async function runFound(
   deps: RunDeps,
   nudge: Nudge,
   found: { job: Stored<Job>; request: StoredRequest | UnreadableItem | undefined },
+  decided: () => void = () => undefined,
 ): Promise<"done" | "superseded"> {
   const { value: job, etag } = found.job;
   if (isEnded(job)) return "done";
@@ -150,9 +165,10 @@ async function runFound(
     await requestLost(deps, start, etag);
     return "done";
   }
-  const request = new PreparedRequest(stored, job, deps.passOn !== undefined);
+  const request = new PreparedRequest(stored, job);
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
+  if (plan.next === "call") decided();
   // It waits, or it is too late: what was taken for its call is another's.
   if (nudge.grant !== undefined && plan.next !== "call") {
     const waitsOn = plan.next === "wait" && plan.draft.records.length === 0;
@@ -227,21 +243,22 @@ async function attempt(
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
   let next: TakenQuota | undefined;
+  const { flush, ...reader } = readersOf(deps, claimed.value);
   try {
     const answered = await deps.models.call({
       ...{ deployment, endpoint, tenantId, jobId, attempt: attempts, signal: claim.signal },
-      ...(request.isStreamed && deps.passOn !== undefined ? { passOn: eventsTo(deps.passOn) } : {}),
+      ...reader,
       body: request.textFor(deployment),
     });
     const { outcome, implausible } = plausible(answered, request.ask, deployment);
     if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);
     const { ask } = request;
     const call: EndedCall = { outcome, deployment, ask, latencyMs: deps.clock.monotonic() - startedAt };
-    if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
+    if (outcome.kind === "completed") deps.latencies.measured(deployment.name, endpoint, call.latencyMs);
     logCall(deps, claimed.value, call);
     const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
     const heard = { ...call, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
-    await deps.quota.heard(heard);
+    await Promise.all([deps.quota.heard(heard), flush?.()]);
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) => {
@@ -266,9 +283,27 @@ async function attempt(
   }
 }
 
-/** Whoever has seen the beginning of one answer is shown no other. */
-function eventsTo({ isShown, event }: PassOn): PassOn["event"] {
-  return isShown ? () => undefined : event;
+/**
+ * Where a streamed answer goes as it comes: to the client that is here, or to the job's event log.
+ * @returns `flush` resolves once all of it is there
+ */
+function readersOf(
+  deps: RunDeps,
+  { tenant_id, job_id, attempts: attempt, lease, streamed, ...job }: InProgress,
+): Pick<ModelCall, "passOn" | "restarts"> & { readonly flush?: () => Promise<void> } {
+  if (streamed === undefined) return {};
+  // Whoever has seen the beginning of one answer is shown no other.
+  if (deps.passOn !== undefined) return { passOn: deps.passOn.isShown ? () => undefined : deps.passOn.event };
+  const untilMs = job.content_until_ms ?? job.deadline_ms;
+  const writer = deps.events.writer({ tenant_id, job_id, attempt, claimId: lease.claim_id, untilMs });
+  // Before the job's end is stored, so that whoever hears of that finds all of them.
+  // Of a background job the log says that another attempt follows; a client that waits is told that it is over.
+  const restarts = job.coalesce === undefined;
+  return {
+    passOn: writer.event,
+    restarts,
+    flush: () => patiently(deps, { job_id, attempt }, () => writer.flush()),
+  };
 }
 
 /** The job went to somebody else, or ended, during the call: its cost counts all the same. */

@@ -83,7 +83,7 @@ interface Plan {
   readonly record: PoolRecord;
   /** Undefined: there is nothing to be had. */
   readonly slice: Slice | undefined;
-  readonly slots: OwnSlots | undefined;
+  readonly slots: Omit<OwnSlots, "begun"> | undefined;
   /** What is left of a lapsed slice goes back. */
   readonly back: Slice;
 }
@@ -335,13 +335,21 @@ export class InstanceQuota {
         state.pool = record.pool;
         state.stored = { value: record, etag: written.etags[0] ?? "" };
         state.slice = together(state.slice, slice);
-        if (slots !== undefined) this.#slots.set(name, slots);
+        if (slots !== undefined)
+          this.#slots.set(name, { ...slots, begun: this.#begunOf(name, slots.running) });
         return;
       }
       state.stored = undefined;
       state.slice = together(state.slice, back);
     }
     this.#nothing(state, "no_slice");
+  }
+
+  /** The same map as before: calls began and ended while the slots were asked for. */
+  #begunOf(deployment: string, running: ReadonlyMap<string, string>): Map<string, string> {
+    const begun = this.#slots.get(deployment)?.begun ?? new Map<string, string>();
+    for (const id of running.keys()) begun.delete(id);
+    return begun;
   }
 
   /**
@@ -380,7 +388,7 @@ export class InstanceQuota {
       const calls = begun.length + Math.max(1, Math.floor(free * MOST_SHARE));
       const taken = { calls, until_ms: lapses_ms + CLAIM_MS };
       const own = withSlots(stored?.[name], this.#deps.instance, taken, nowMs);
-      const slots = { calls, lapses_ms, others, begun: new Map(begun), running: new Map(running) };
+      const slots = { calls, lapses_ms, others, running: new Map(running) };
       return { record: { ...record, slots: { ...stored, [name]: own } }, slice, slots, back };
     }
     if (back.requests === 0) return undefined;

@@ -1,3 +1,6 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import path from "node:path";
 import { expect, it } from "vitest";
 import { createHostLog, levelOf } from "../../../local/host/host-log.ts";
 
@@ -64,4 +67,18 @@ it("never writes more at once than a pipe takes as one, but for a longer line", 
     expect(text.length).toBeLessThanOrEqual(4096);
     expect(text.endsWith("\n")).toBe(true);
   }
+});
+
+it("on a full disk ends no process: what cannot be written is dropped", () => {
+  const module = path.resolve(import.meta.dirname, "../../../local/host/host-log.ts");
+  const script = `import { createHostLog } from ${JSON.stringify(module)};
+    const log = createHostLog({}, "host-1");
+    log.write("information", "Host", "x");
+    log.flush();`;
+  const full = openSync("/dev/full", "w");
+  const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
+    stdio: ["ignore", full, "pipe"],
+  });
+  closeSync(full);
+  expect([status, stderr.toString()]).toEqual([0, ""]);
 });

@@ -61,6 +61,16 @@ it("without a signature, with a wrong one, or signed for another job or more", a
   for (const each of forged) await changesNothing({ ...waiting, grant: each as never });
 });
 
+it("neither ends a made-up lateness a job that waits before its deadline", async () => {
+  const soon = await world.accepted({ deadlineMs: world.clock.now() + 20_000 });
+  await one.run(soon);
+  const { late } = await world.late(running);
+  for (const said of [true, { kid: "0", mac: "0" }, late] as never[]) await one.run({ ...soon, late: said });
+  expect((await world.job(soon)).status).toBe("queued");
+  await one.run(await world.late(soon));
+  expect((await world.job(soon)).status).toBe("expired");
+});
+
 it("and one that is the dispatcher's counts, by the root before too, and not by the one before that", async () => {
   const signed = async () => world.granted(waiting, made());
   const by = { changeId: "one", actor: "ops/key:0", reason: null };

@@ -38,10 +38,10 @@ it("no figure of a message is believed beyond its range", () => {
     fc.property(message, (body) => {
       const nudge = nudgeOf(body);
       if (nudge === undefined) throw new Error("it is a nudge");
-      const { looks = 0, dead_lease, grant, late = true } = nudge;
+      const { looks = 0, dead_lease, grant, late } = nudge;
       expect(Number.isInteger(looks) && looks >= 0 && looks <= MAX_NUDGE_LOOKS).toBe(true);
       expect(Number.isInteger(dead_lease?.renewals ?? 0)).toBe(true);
-      expect(late).toBe(true);
+      expect(late).toBeUndefined();
       if (grant === undefined) return;
       for (const figure of [grant.lapses_ms, ...Object.values(grant.taken)])
         expect(figure >= 0 && figure <= MAX_TIME_MS).toBe(true);

@@ -188,6 +188,8 @@ describe("the odd ones by name", () => {
       "POST /api/jobs HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\nzz\r\n",
       "GET /api/health HTTP/1.1\r\nHost: a\r\nX: a\nInjected: b\r\nConnection: close\r\n\r\n",
       "GET /api/health HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
+      "GET /api/jobs HTTP/1.1\r\nHost: 999.999.999.999\r\nConnection: close\r\n\r\n",
+      "GET /api/jobs HTTP/1.1\r\nHost: x:99999\r\nConnection: close\r\n\r\n",
       "GET /api/health HTTP/1.1\r\nHost : a\r\nConnection: close\r\n\r\n",
       "CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n",
     ]) {

@@ -4,7 +4,7 @@ import { takeTurn } from "../../../shared/batch/turn.ts";
 import type { TurnDeps } from "../../../shared/batch/turn-state.ts";
 import { readJson } from "../../../shared/http/json-text.ts";
 import { failureOf } from "../../../shared/http/openai/failure.ts";
-import { clientOver, doorOver } from "../../openai/in-process.ts";
+import { clientOver, doorOver } from "../../openai/fetched-door.ts";
 import { answer, completion } from "../labs.ts";
 import { type Instance, silent, World } from "../world.ts";
 

@@ -6,7 +6,7 @@ import { OpenAI, toFile } from "openai";
 import { afterAll, describe, expect, it } from "vitest";
 import { PAGE_BYTES, rangeOf } from "../../../shared/files/file.ts";
 import { UNCOMMITTED_MS } from "../../../shared/limits.ts";
-import { clientOver, doorOver } from "../../openai/in-process.ts";
+import { clientOver, doorOver } from "../../openai/fetched-door.ts";
 import { World } from "../world.ts";
 
 const opened = await World.open({

@@ -164,31 +164,52 @@ describe("requests in flight", () => {
   });
 });
 
-describe("bodies that are being parsed", () => {
+describe("bodies in hand", () => {
   const MEGABYTE = 2 ** 20;
 
-  it("count eight times their bytes, and one tenant's at most half of what there is", () => {
+  it("count eight times their bytes while they are parsed, and one tenant's at most half of what there is", () => {
     const own = throttle({ maxBodyBytes: 256 * MEGABYTE });
     const [a, b, c] = [tenant("a"), tenant("b"), tenant("c")];
-    const rooms = Array.from({ length: 16 }, () => own.takeBody(a, MEGABYTE, silent));
+    const leave = Array.from({ length: 16 }, () => own.takeBody(a, MEGABYTE, silent));
     expect(refusal(() => own.takeBody(a, MEGABYTE, silent))).toEqual(busy);
     for (let n = 0; n < 8; n++) own.takeBody(b, MEGABYTE, silent);
     expect(refusal(() => own.takeBody(b, MEGABYTE, silent))).toEqual(busy);
     expect(refusal(() => own.takeBody(c, 1_000, silent))).toBeUndefined();
-    for (const each of rooms) each.parsed();
-    // The texts are left: twice their bytes.
-    for (let n = 0; n < 8; n++) own.takeBody(a, MEGABYTE, silent);
-    expect(refusal(() => own.takeBody(a, MEGABYTE, silent))).toEqual(busy);
-    for (const each of rooms) for (let n = 0; n < 2; n++) each.leave();
-    for (let n = 0; n < 4; n++) own.takeBody(a, MEGABYTE, silent);
+    for (const each of leave) each.leave();
+    expect(refusal(() => own.takeBody(a, MEGABYTE, silent))).toBeUndefined();
   });
 
-  it("find room alone, however large they are", () => {
+  it("count four times the bytes that came until they are answered, however slow the store is", () => {
+    const own = throttle({ maxBodyBytes: 256 * MEGABYTE });
+    const a = tenant("a");
+    const takeAll = () => {
+      const taken = [];
+      for (let room = take(); room !== undefined; room = take()) {
+        room.parsed(MEGABYTE);
+        taken.push(room);
+      }
+      return taken;
+    };
+    const take = () => {
+      try {
+        return own.takeBody(a, 2 * MEGABYTE, silent);
+      } catch {
+        return undefined;
+      }
+    };
+    const taken = takeAll();
+    expect(taken).toHaveLength(31);
+    for (const { leave } of taken.slice(0, 4)) leave();
+    expect(takeAll()).toHaveLength(4);
+  });
+
+  it("the largest one is read by the smallest instance, alone", () => {
     const own = throttle({ maxBodyBytes: 32 * MEGABYTE });
-    const room = own.takeBody(tenant("a"), 8 * MEGABYTE, silent);
+    const largest = own.takeBody(tenant("a"), 8 * MEGABYTE, silent);
     expect(refusal(() => own.takeBody(tenant("b"), 1, silent))).toEqual(busy);
-    room.parsed();
-    expect(refusal(() => own.takeBody(tenant("b"), MEGABYTE, silent))).toBeUndefined();
+    largest.parsed(8 * MEGABYTE);
+    largest.leave();
+    expect(refusal(() => own.takeBody(tenant("b"), 1, silent))).toBeUndefined();
   });
 });
 

@@ -59,8 +59,8 @@ export class Process {
       release: async (jobs) => {
         for (const { key, grant } of jobs) await released({ v: 1, ...key, grant });
       },
-      giveUp: async (keys) => {
-        for (const key of keys) await released({ v: 1, ...key, late: true });
+      giveUp: async (jobs) => {
+        for (const job of jobs) await released({ v: 1, ...job });
       },
       dispatch: (atMs) => released({ dispatch: true }, atMs === undefined ? {} : { atMs }),
     };

@@ -117,7 +117,7 @@ it("ends a job in time whose turn would come too late", async () => {
   ];
   await one.run(first);
   await one.run(second);
-  await one.run({ ...second, late: true });
+  await one.run(await world.late(second));
   expect(await world.job(second)).toMatchObject({ status: "expired", error: { code: "deadline_exceeded" } });
 });
 

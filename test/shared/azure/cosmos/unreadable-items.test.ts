@@ -12,6 +12,8 @@ import {
   controlRecordPlace,
   deadLetterPlace,
   dispatcherLeasePlace,
+  eventLogPlace,
+  eventsPlace,
   filePagesPlace,
   filePlace,
   fileWritingPlace,
@@ -189,6 +191,16 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     looks: [[({ files }) => files.readPage(FILE, "page-0"), "throws"]],
   },
   outbox: { place: outboxPlace(KEY, TOLD), damage: { event: { SECRET } }, looks: [] },
+  event_log: {
+    place: eventLogPlace(KEY),
+    damage: { next: SECRET },
+    looks: [[({ eventLogs }) => eventLogs.head(KEY), "throws"]],
+  },
+  events: {
+    place: eventsPlace(KEY, 0),
+    damage: { events: [{ number: 0, attempt: SECRET }] },
+    looks: [[({ eventLogs }) => eventLogs.read(KEY, 0), []]],
+  },
   audit: {
     place: auditPlace(KEY, 2),
     damage: { cost: { amount: SECRET, currency: "USD" } },
@@ -363,6 +375,8 @@ async function fill(a: Adapters): Promise<void> {
   await jobs.put(ITEMS.response, contentPlace(LARGE, "response"), { ...LARGE, ...answer });
   const writing = { ...KEY, content_id: "0", wake_at_ms: nowMs };
   await jobs.put(ITEMS.writing, writingPlace(KEY, "0"), writing);
+  const event = { number: 0, attempt: 1, event: { data: "{}", isUsage: false } };
+  await a.eventLogs.append(KEY, { claim_id: "c", attempt: 1, next: 1 }, [event], undefined, nowMs + 1e6);
   for (const [n, name] of ["first", "second"].entries())
     await changeOverrides({ trail: a.trail, clock }, weight(n + 1), change(name));
   await nameOf(a);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Bulkhead } from "../../../../shared/job/run/bulkhead.ts";
+import { MAX_READING } from "../../../../shared/limits.ts";
 
 const CALLS = 240;
 const BYTES = 1_000;
@@ -90,5 +91,24 @@ describe("the slots of an instance", () => {
     const one = made();
     for (let n = 1; n <= 6; n++) expect(fill(one, `tenant-${n}`, `lab-${n}`).length).toBeGreaterThan(0);
     expect(one.mayBegin({ tenant: "new", deployment: "idle", bytes: 0 })).toBe(true);
+  });
+});
+
+describe("requests that are read", () => {
+  it("are few until it is decided what becomes of them; the next is read when one is", async () => {
+    const one = made();
+    const decided = await Promise.all(Array.from({ length: MAX_READING }, () => one.beginReading()));
+    const begun: number[] = [];
+    const waiting = [1, 2].map((n) => one.beginReading().then((leave) => ({ leave, n: begun.push(n) })));
+    await Promise.resolve();
+    expect(begun).toEqual([]);
+    decided[0]?.();
+    decided[0]?.();
+    await waiting[0];
+    await Promise.resolve();
+    expect(begun).toEqual([1]);
+    decided[1]?.();
+    await waiting[1];
+    expect(begun).toEqual([1, 2]);
   });
 });

@@ -90,7 +90,7 @@ describe("messages that are no good", () => {
     for (const more of [
       { dead_lease: { claim_id: "nobody's", renewals: 0 } },
       { grant: { deployment: "no-such", taken, lapses_ms: clock.now() + 1_000 } },
-      { late: true },
+      { late: { kid: "0", mac: "0" } },
       { looks: -5 },
     ])
       await world.instance("other").run({ ...key, ...more });

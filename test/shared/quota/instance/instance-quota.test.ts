@@ -4,6 +4,7 @@ import { Dispatcher } from "../../../../shared/quota/dispatch/dispatcher.ts";
 import { InstanceQuota } from "../../../../shared/quota/instance/instance-quota.ts";
 import { Reporter } from "../../../../shared/quota/instance/reporter.ts";
 import type { Limited } from "../../../../shared/quota/limited.ts";
+import type { QuotaLedger } from "../../../../shared/quota/ports.ts";
 import { silent, TestClock } from "../../world.ts";
 
 const DEPLOYMENTS: readonly Limited[] = [
@@ -19,10 +20,19 @@ let clock: TestClock;
 let store: MemoryStore;
 let dispatches: number;
 let jobs = 0;
+/** What else happens here while the ledger is written. */
+let meanwhile: () => void;
 
 /** An instance with a part of its own of what all share. */
 function instance(name = "one"): InstanceQuota {
-  const { leases, line, reports, instanceLedger: ledger } = store.of(async () => undefined);
+  const { leases, line, reports, instanceLedger } = store.of(async () => undefined);
+  const ledger: QuotaLedger = {
+    read: (pool) => instanceLedger.read(pool),
+    write: async (writes) => {
+      meanwhile();
+      return instanceLedger.write(writes);
+    },
+  };
   const by = { clock, log: silent, instance: name, reports };
   const releases = {
     release: async () => undefined,
@@ -44,6 +54,7 @@ beforeEach(() => {
   clock = new TestClock();
   store = new MemoryStore(() => clock.now());
   dispatches = 0;
+  meanwhile = () => undefined;
 });
 
 /** Takes leave for one call, as a worker does; its job's id. */
@@ -208,5 +219,21 @@ describe("of a deployment that bears four calls at a time", () => {
     quota.giveBack("four", { ...quota.take("free", 100, "other", "a"), tokens: 100 }, ids[0] ?? "");
     expect(await admit(quota, "four")).toBeDefined();
     expect(await admit(quota, "four")).toBeUndefined();
+  });
+
+  it("has the place back of a call that ended while more slots were asked for", async () => {
+    const quota = instance();
+    const taken = { ...quota.take("free", 100, "other", "a"), tokens: 100 };
+    const begun: string[] = [];
+    meanwhile = () => {
+      for (const jobId of begun.splice(0)) quota.giveBack("four", taken, jobId);
+    };
+    for (let n = 0; n < 40; n++) {
+      const jobId = await admit(quota, "four");
+      expect(jobId, `after ${n} calls`).toBeDefined();
+      begun.push(jobId ?? "");
+      // Late enough that the next call asks for more.
+      clock.advance(1_700);
+    }
   });
 });
