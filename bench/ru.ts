@@ -19,6 +19,9 @@ import { createModelClient } from "../shared/model/client.ts";
 import { composeService, type Service } from "../shared/service.ts";
 import { noTelemetry } from "../shared/telemetry/telemetry.ts";
 import { parseTenants } from "../shared/tenant/tenants.ts";
+import { ThreadChecks } from "../shared/validation/answer-checks.ts";
+import type { DeliveryNudge } from "../shared/webhook/ports.ts";
+import { createSender, systemResolve } from "../shared/webhook/send.ts";
 import { head, row } from "./measure.ts";
 
 /**
@@ -163,6 +166,10 @@ interface Message {
   readonly atMs: number;
 }
 const messages: Message[] = [];
+const deliveries: DeliveryNudge[] = [];
+const sender = createSender({
+  ...{ policy: { privateHosts: [], loopback: true }, resolve: systemResolve, clock },
+});
 const dispatches: Promise<void>[] = [];
 const closing: (() => void)[] = [];
 const settings = {
@@ -205,8 +212,8 @@ function instance(name: string): Service {
         dispatch: async () => void dispatches.push(service.invocation(() => service.dispatcher.run())),
       },
       turns: { send: async () => undefined },
-      newId: randomUUID,
-      randomHex,
+      ...{ newId: randomUUID, randomHex, sender, checks: new ThreadChecks(clock) },
+      deliveryQueue: { send: async (nudge) => void deliveries.push(nudge) },
     },
     {
       settings: { ...settings, instance: name },

@@ -5,6 +5,7 @@ import { app } from "@azure/functions";
 import { credentialsOf } from "../shared/azure/identity.ts";
 import { cosmosPorts } from "../shared/azure/ports.ts";
 import { ServiceBusBatchTurns } from "../shared/azure/service-bus/batch-turns.ts";
+import { ServiceBusDeliveries } from "../shared/azure/service-bus/deliveries.ts";
 import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus/nudges.ts";
 import { ServiceBusReleases } from "../shared/azure/service-bus/releases.ts";
 import { systemClock as clock } from "../shared/clock.ts";
@@ -18,8 +19,11 @@ import { createModelClient } from "../shared/model/client.ts";
 import { composeService, type Service } from "../shared/service.ts";
 import { startTelemetry } from "../shared/telemetry/start.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
+import { ThreadChecks } from "../shared/validation/answer-checks.ts";
+import { createSender, systemResolve } from "../shared/webhook/send.ts";
 import { watchClients } from "./clients.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
+import { registerDeliver } from "./deliver.ts";
 import { registerEnding } from "./ending.ts";
 import { processLog as log, logAs } from "./log.ts";
 import { malformedRequest, registerRoutes } from "./register.ts";
@@ -68,6 +72,12 @@ const service: Service = composeService(
     nudges,
     turns: new ServiceBusBatchTurns(serviceBus),
     releases: new ServiceBusReleases(serviceBus),
+    checks: new ThreadChecks(clock),
+    deliveryQueue: new ServiceBusDeliveries(serviceBus),
+    sender: createSender({
+      policy: { privateHosts: settings.webhookPrivateHosts, loopback: settings.local },
+      ...{ resolve: systemResolve, clock },
+    }),
     models: createModelClient({
       ...{ settings: process.env, credential: () => credentials(undefined), clock },
       jobName: (provider, jobId) => secrets.jobName(provider, jobId),
@@ -109,6 +119,7 @@ registerSweep({
   parts: service.sweep,
   invocation: service.invocation,
 });
+registerDeliver(service);
 registerDeadLetter(service);
 registerSeal(service);
 registerEnding(service);

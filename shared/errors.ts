@@ -158,6 +158,41 @@ export const ERRORS = {
     advice:
       "Raise `max_cost`, shorten the prompt, or limit the answer (`max_tokens`); `detail` tells what may be billed.",
   },
+  comparison_not_found: {
+    status: 404,
+    title: "No such comparison",
+    advice: "Check the id and the credential.",
+  },
+  comparison_ended: {
+    status: 409,
+    title: "The comparison has already ended",
+    advice: "Nothing is left to cancel; GET it for its answers.",
+  },
+  comparison_not_ended: {
+    status: 409,
+    title: "The comparison has not ended",
+    advice: "Cancel it first, or wait until it ends.",
+  },
+  webhook_endpoint_not_found: {
+    status: 404,
+    title: "No such webhook endpoint",
+    advice: "See GET /openai/v1/webhook_endpoints for the endpoints there are.",
+  },
+  too_many_webhook_endpoints: {
+    status: 409,
+    title: "There are as many webhook endpoints as there may be",
+    advice: "Delete one, or give one more event types: a tenant has 8 at most.",
+  },
+  webhook_not_reached: {
+    status: 400,
+    title: "The webhook endpoint did not answer",
+    advice: "`detail` tells why. Check its URL, its certificate and its network.",
+  },
+  delivery_not_found: {
+    status: 404,
+    title: "No such delivery",
+    advice: "See GET /api/webhooks/deliveries; deliveries are kept for 30 days.",
+  },
   setting_not_found: {
     status: 404,
     title: "There is nothing of that name to set",

@@ -7,6 +7,8 @@ import type { TurnDeps } from "./batch/turn-state.ts";
 import { Budgets } from "./budget/budgets.ts";
 import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
+import type { ComparisonStore } from "./comparison/ports.ts";
+import { type ComparisonDeps, comparisonTurn } from "./comparison/turn.ts";
 import { type Leftovers, leftoversSweep } from "./content/leftovers.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
@@ -59,6 +61,22 @@ import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
 import type { BilledCalls } from "./usage/usage-report.ts";
+import type { AnswerChecks } from "./validation/answer-checks.ts";
+import { Announcer, announcingStore } from "./webhook/announce.ts";
+import { type DeliverDeps, deliver } from "./webhook/deliver.ts";
+import { watchListeners } from "./webhook/listeners.ts";
+import type { ManageDeps } from "./webhook/manage.ts";
+import type {
+  DeliveryNudge,
+  DeliveryQueue,
+  DeliveryStore,
+  EndpointStore,
+  HeardStore,
+  Turns,
+} from "./webhook/ports.ts";
+import type { Sender } from "./webhook/send.ts";
+import { Slots } from "./webhook/slots.ts";
+import { tend } from "./webhook/tend.ts";
 
 /** All that is stored. Every method of every port throws StoreUnavailable, and nothing else that a cloud can cause. */
 export interface StorePorts {
@@ -82,6 +100,12 @@ export interface StorePorts {
   readonly dispatcherLeases: DispatcherLeases;
   readonly budgetLedger: BudgetLedger;
   readonly seals: SealStore;
+  readonly comparisons: ComparisonStore;
+  readonly endpoints: EndpointStore;
+  readonly deliveries: DeliveryStore;
+  readonly heard: HeardStore;
+  readonly deliveryTurns: Turns;
+  readonly comparisonTurns: Turns;
 }
 
 /** What the service needs of the world: production, every test and the benchmarks give it all of this. */
@@ -89,6 +113,9 @@ export interface ServicePorts extends StorePorts {
   readonly nudges: Nudges;
   readonly turns: BatchTurns;
   readonly releases: Releases & Pick<Nudges, "send">;
+  readonly checks: AnswerChecks;
+  readonly deliveryQueue: DeliveryQueue;
+  readonly sender: Sender;
   readonly models: ModelClient;
   /** What all instances share, and nobody else knows. */
   readonly secrets: Secrets;
@@ -134,7 +161,9 @@ export type Service = ReturnType<typeof composeService>;
 /** Every use case, composed once: what ships is what is tested. Nothing in it is optional. */
 export function composeService(ports: ServicePorts, configuration: ServiceConfiguration) {
   const { nudges, releases, secrets, telemetry, clock, random, log } = ports;
-  const store = toldStore(ports.store, { telemetry, clock, log });
+  const listeners = watchListeners({ store: ports.heard, clock, log });
+  const announcer = new Announcer(ports.deliveryQueue, log);
+  const store = announcingStore(toldStore(ports.store, { telemetry, clock, log }), { listeners, announcer });
   const { settings } = configuration;
   const { instance, leaseSeconds } = settings;
   const retention = {
@@ -216,12 +245,18 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     starts: new Starts(),
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
+  const comparing: Omit<ComparisonDeps, "intake"> & { readonly intake: typeof intake } = {
+    ...{ comparisons: ports.comparisons, intake, randomHex: ports.randomHex },
+    ending: { store, clock, running, events },
+    wants: listeners.wants,
+    announce: (key, outbox) => announcer.announce(key, outbox),
+  };
   const run: Omit<RunDeps, "log"> = {
     ...{ store, events, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random },
     nudgeGraceMs,
     urgent: releases,
     bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
-    models: ports.models,
+    ...{ models: ports.models, checks: ports.checks },
     latencies: createLatencies(clock),
     newClaimId: ports.newId,
     actor: `worker:${instance}`,
@@ -251,12 +286,16 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     defaultDeadlineSeconds: settings.defaultDeadlineSeconds,
     maxDeadlineSeconds: settings.maxDeadlineSeconds,
   };
-  const copies = [overrides, ...configuration.watched];
+  const webhooks: Omit<DeliverDeps, "log"> & Omit<ManageDeps, "log"> = {
+    ...{ deliveries: ports.deliveries, endpoints: ports.endpoints, heard: ports.heard, sender: ports.sender },
+    ...{ announcer, listeners, secrets, clock, random, randomHex: ports.randomHex, slots: new Slots(clock) },
+  };
+  const copies = [overrides, listeners, ...configuration.watched];
   /** Resolves once what is in force is known here, whatever became of this process meanwhile. */
   const fresh = async () =>
     void (await Promise.all([...copies.map((copy) => copy.fresh()), secrets.ready()]));
   const invocations = new Invocations({
-    ...{ clock, fresh, flush: () => reporter.flush() },
+    ...{ clock, fresh, flush: async () => void (await Promise.all([reporter.flush(), announcer.flush()])) },
     look: async () => void (await Promise.all(copies.map((copy) => copy.look()))),
   });
   /**
@@ -276,6 +315,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     uncommitted: leftoversSweep(ports.uncommitted, clock),
     files: leftoversSweep(ports.files, clock),
     batches: (of) => sweepBatches({ ...batch, log: of }),
+    deliveries: async () => listeners.isAny() && tend({ turns: ports.deliveryTurns, announcer, clock }),
+    comparisons: async () => (await anyLives()) && tend({ turns: ports.comparisonTurns, announcer, clock }),
   };
   let sweptAt: number | undefined;
   telemetry.gauge("switchyard.sweeper.age", () =>
@@ -308,7 +349,12 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   return {
     ...ports,
     ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher, events },
-    ...{ intake, run, redrive, upload, batch, batchTurn, accounts, sweep, seal, fresh },
+    ...{ intake, run, redrive, upload, batch, batchTurn, accounts, sweep, seal, fresh, webhooks, comparing },
+    /** What a message of the queue `deliveries` leads to. */
+    deliver: (nudge: DeliveryNudge, of: Log) =>
+      nudge.event === undefined
+        ? comparisonTurn({ ...comparing, intake: { ...intake, log: of } }, nudge)
+        : deliver({ ...webhooks, log: of }, nudge),
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
     /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */

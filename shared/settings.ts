@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { FileLimits } from "./files/upload.ts";
 import { nearMiss } from "./near-miss.ts";
+import { type AddressPolicy, privateHost } from "./webhook/address.ts";
 
 /** App settings: read from the environment once, at the start, by functions/index.ts alone. */
 export interface Settings {
@@ -33,6 +34,8 @@ export interface Settings {
   readonly maxBatchLines: number;
   /** Submits a second of a tenant without limits of its own, on one instance; 0: no limit. */
   readonly submitsPerSecond: number;
+  /** Hosts on a private network that webhooks may go to; none, unless an operator names them. */
+  readonly webhookPrivateHosts: AddressPolicy["privateHosts"];
   /** How this process is called in audit records, reports and logs. */
   readonly instance: string;
   /** Where telemetry goes, and the share of jobs that are traced, 0 to 1. */
@@ -103,6 +106,14 @@ export const settingsSchema = z.object({
   FILES_MB_PER_TENANT: whole({ min: 1, max: 1_000_000, default: 10_240 }),
   FILES_MB_PER_SECOND: whole({ min: 1, max: 1_000, default: 16 }),
   SUBMITS_PER_SECOND: whole({ min: 0, max: 1_000_000, default: 200 }),
+  WEBHOOK_PRIVATE_HOSTS: text.default("").transform((list, context) =>
+    list.split(",").flatMap((each) => {
+      const host = each.trim() === "" ? undefined : privateHost(each.trim());
+      if (host === undefined && each.trim() !== "")
+        context.addIssue("must be hosts, each with its port unless that is 443, with commas between");
+      return host === undefined ? [] : [host];
+    }),
+  ),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
   OTEL_TRACES_EXPORTER: text.optional(),
   OTEL_TRACES_SAMPLER_ARG: z
@@ -169,6 +180,7 @@ export function parseSettings(
     },
     maxBatchLines: s.MAX_BATCH_LINES,
     submitsPerSecond: s.SUBMITS_PER_SECOND,
+    webhookPrivateHosts: s.WEBHOOK_PRIVATE_HOSTS,
     instance: instanceOf(s.WEBSITE_INSTANCE_ID ?? s.WEBSITE_POD_NAME ?? s.CONTAINER_NAME, random()),
     telemetry: {
       to: telemetryOf(s.OTEL_SDK_DISABLED, s.OTEL_TRACES_EXPORTER, s.OTEL_EXPORTER_OTLP_ENDPOINT),

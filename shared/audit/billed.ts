@@ -1,6 +1,12 @@
 import type { AuditRecord } from "./record.ts";
 
-const UNKNOWN_OUTCOMES: ReadonlySet<string | null> = new Set(["lost", "aborted", "completed", "too_large"]);
+const UNKNOWN_OUTCOMES: ReadonlySet<string | null> = new Set([
+  "lost",
+  "aborted",
+  "completed",
+  "invalid",
+  "too_large",
+]);
 /** Reasons of a `retry` that had reached the lab without an answer, in records older than `cost_unknown`. */
 const UNKNOWN_REASONS: ReadonlySet<string | null> = new Set(["call_timeout", "invalid_response"]);
 

@@ -6,11 +6,13 @@ import { CosmosBatches } from "./cosmos/batches.ts";
 import { CosmosBilledCalls } from "./cosmos/billed-calls.ts";
 import { CosmosBudgetLedger } from "./cosmos/budgets.ts";
 import { CONTROL_CONTAINER, FILES_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
+import { CosmosComparisons } from "./cosmos/comparisons.ts";
 import { CosmosContent, CosmosLooseContent } from "./cosmos/content.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
 import { CosmosEventLogs } from "./cosmos/event-logs.ts";
 import { CosmosFiles } from "./cosmos/files.ts";
+import { ITEMS } from "./cosmos/items.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
 import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
 import { CosmosLeaseWatch } from "./cosmos/lease-watch.ts";
@@ -21,8 +23,10 @@ import { CosmosSeals } from "./cosmos/seals.ts";
 import { StoredItems } from "./cosmos/stored-items.ts";
 import { CosmosSweepRounds } from "./cosmos/sweep-rounds.ts";
 import { CosmosSweptJobs } from "./cosmos/swept-jobs.ts";
+import { CosmosTurns } from "./cosmos/turns.ts";
 import type { Charged } from "./cosmos/undici-http-client.ts";
 import { CosmosWaitingJobs } from "./cosmos/waiting-jobs.ts";
+import { CosmosDeliveries, CosmosEndpoints, CosmosListeners } from "./cosmos/webhooks.ts";
 import type { Credentials } from "./identity.ts";
 
 /** Every store port on Cosmos DB, over one client. `dispose` closes its connections. */
@@ -58,6 +62,12 @@ export function cosmosPorts(
     dispatcherLeases: new CosmosDispatcherLeases(control),
     budgetLedger: new CosmosBudgetLedger(control),
     seals: new CosmosSeals(jobs, control),
+    comparisons: new CosmosComparisons(jobs, clock),
+    endpoints: new CosmosEndpoints(jobs),
+    deliveries: new CosmosDeliveries(jobs, clock),
+    heard: new CosmosListeners(control),
+    deliveryTurns: new CosmosTurns(jobs, [ITEMS.outbox, ITEMS.delivery], "look_at_ms"),
+    comparisonTurns: new CosmosTurns(jobs, [ITEMS.comparison], "wake_at_ms"),
   };
   return { ports, dispose };
 }

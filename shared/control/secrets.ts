@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { type ControlOutcome, type ControlTrailStore, changeControl } from "../audit/control-trail.ts";
 import type { Clock } from "../clock.ts";
@@ -20,7 +20,7 @@ export type Root = Readonly<Pick<z.infer<typeof rootDocument>, "kid" | "root" | 
 type Key = Pick<Root, "kid" | "root">;
 
 /** What a key is for. Each purpose has a key of its own, which says nothing of the others'. */
-export type Purpose = "grants" | "joining" | "job-names";
+export type Purpose = "grants" | "joining" | "job-names" | "webhooks";
 
 const derived = new Map<string, Buffer>();
 /** Four roots' worth of purposes: those of now, and of just before. */
@@ -50,6 +50,37 @@ export function jobNameOf(root: Key, provider: string, jobId: string): string {
 export interface Mac {
   readonly kid: string;
   readonly mac: string;
+}
+
+/** A text that only who knows the root can read: AES-256-GCM, base64. */
+export interface Sealed {
+  readonly kid: string;
+  readonly nonce: string;
+  /** The text, and after it the tag. */
+  readonly sealed: string;
+}
+
+const CIPHER = "aes-256-gcm";
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+function sealedWith(key: Key, purpose: Purpose, nonce: Buffer, text: string, of: string): Sealed {
+  const cipher = createCipheriv(CIPHER, keyFor(key, purpose), nonce).setAAD(Buffer.from(of));
+  const bytes = [cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()];
+  const sealed = Buffer.concat(bytes).toString("base64");
+  return { kid: key.kid, nonce: nonce.toString("base64"), sealed };
+}
+
+function openedWith(key: Key, purpose: Purpose, { nonce, sealed }: Sealed, of: string): string | undefined {
+  const bytes = Buffer.from(sealed, "base64");
+  const at = bytes.length - TAG_BYTES;
+  try {
+    const decipher = createDecipheriv(CIPHER, keyFor(key, purpose), Buffer.from(nonce, "base64"));
+    decipher.setAAD(Buffer.from(of)).setAuthTag(bytes.subarray(at));
+    return decipher.update(bytes.subarray(0, at)).toString() + decipher.final().toString();
+  } catch {
+    return undefined; // changed, of another root, or of something else
+  }
 }
 
 export interface SecretsDeps {
@@ -106,6 +137,28 @@ export class Secrets {
     const given = Buffer.from(mac, "hex");
     const own = key && macOf(key, purpose, parts);
     return own !== undefined && given.length === own.length && timingSafeEqual(own, given);
+  }
+
+  /** @param of what the text belongs to: as part of anything else it cannot be read. @throws StoreUnavailable */
+  async seal(purpose: Purpose, text: string, of: string): Promise<Sealed> {
+    const nonce = Buffer.from(this.#deps.randomHex(NONCE_BYTES), "hex");
+    return sealedWith(await this.#within(SIGNED_WITH_MS), purpose, nonce, text, of);
+  }
+
+  /**
+   * The text; undefined: nobody can read it any more. `isOld`: the next rotation of the root makes it unreadable.
+   * @throws StoreUnavailable while the root was never read
+   */
+  async open(
+    purpose: Purpose,
+    sealed: Sealed,
+    of: string,
+  ): Promise<{ readonly text: string; readonly isOld: boolean } | undefined> {
+    const known = ofKid(await this.#within(Number.POSITIVE_INFINITY), sealed.kid);
+    const root = known === undefined ? await this.#within(LOOK_EVERY_MS) : this.#root;
+    const key = root && ofKid(root, sealed.kid);
+    const text = key && openedWith(key, purpose, sealed, of);
+    return text === undefined ? undefined : { text, isOld: root?.kid !== sealed.kid };
   }
 
   /** The root, read no longer than this ago; where the store is away, as it is known. */

@@ -71,6 +71,8 @@ export function afterCall(job: InProgress, call: EndedCall, c: Circumstances): P
   switch (outcome.kind) {
     case "completed":
       return completed(job, call, c, outcome);
+    case "invalid":
+      return retry(job, call, c, { reason: "invalid_answer", message: outcome.message, retryAfterMs: null });
     case "rejected":
       return rejected(job, call, c, outcome);
     case "too_large":
@@ -127,6 +129,7 @@ function completed(
     call: callFacts(call),
     response: responseOf(outcome, outcome.body),
     ...(outcome.incomplete === undefined ? {} : { incomplete: outcome.incomplete }),
+    ...(outcome.validation === undefined ? {} : { validation: outcome.validation }),
   });
   return { draft, next: "done" };
 }

@@ -1,6 +1,7 @@
 import type { JobErrorCode } from "../errors.ts";
 import type { Cost, CostUnknown } from "../model/cost.ts";
 import type { Endpoint } from "../model/endpoint.ts";
+import type { Validation } from "../model/outcome.ts";
 import type { Usage } from "../model/usage.ts";
 import type { Priority } from "../priority.ts";
 import type { TerminalStatus } from "../status.ts";
@@ -44,6 +45,8 @@ export interface Ended extends JobFacts {
   readonly error: JobError | null;
   /** Why its answer is not whole, in the lab's word: `length`, `content_filter`, …; absent: it is, or there is none. */
   readonly incomplete?: string;
+  /** Whether its answer holds the JSON schema that the request asks for; absent: it was not asked. */
+  readonly validation?: Validation;
   readonly has_response: boolean;
   readonly content_deleted: boolean;
   /** Absent: it was not, or an older version did it. */
@@ -108,6 +111,13 @@ export interface JobFacts {
   readonly coalesce?: string;
   /** Its client reads the answer as it comes: what a worker's call says goes to the job's event log. Absent: it does not. */
   readonly streamed?: true;
+  /**
+   * Its answer is checked against the JSON schema that the request asks for. `retry`: one that does not hold it is no
+   * answer. `tell`: the job says so, and no more. Absent: it is not.
+   */
+  readonly validate?: Validate;
+  /** The comparison that it is one of; absent: none. */
+  readonly comparison?: string;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
   /** The batch that it is a line of, which of them (from 0), and what the batch's owner calls it; absent: it is none. */
@@ -125,6 +135,9 @@ export interface JobFacts {
   /** What else its stored item holds, its version first: a neighbouring version's fields survive a read and a write. */
   readonly others: Readonly<Record<string, unknown>>;
 }
+
+export const VALIDATE = ["retry", "tell"] as const;
+export type Validate = (typeof VALIDATE)[number];
 
 /** What a job's item keeps of its trace. */
 export type TraceFields = Pick<JobFacts, "traceparent" | "caller_span_id">;

@@ -29,6 +29,7 @@ export interface Draft<J extends Job = Job> {
   readonly erase?: readonly ("request" | "response")[];
   /** The event log is marked as erased in the same batch. */
   readonly eraseEvents?: true;
+  /** What is told of it, as far as anybody wants to hear it. */
   readonly outbox?: readonly OutboxItem[];
   /** The job as it was before the first of the records. */
   readonly from?: Job;

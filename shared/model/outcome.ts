@@ -6,6 +6,7 @@ import type { Illness } from "./wait-cause.ts";
 /** How a call ended, as far as the job is concerned. docs/answers.md has the table for users. */
 export type Outcome = (
   | Completed
+  | Invalid
   | Rejected
   | TurnedAway
   | Retry
@@ -63,6 +64,20 @@ export interface Completed {
   readonly usage: Usage | null;
   /** Why the answer is not whole, in the lab's word: `length`, `max_output_tokens`, `content_filter`; absent: it is. */
   readonly incomplete?: string;
+  /** Absent: it was not asked. */
+  readonly validation?: Validation;
+}
+
+/** Whether an answer holds the JSON schema that its request asks for. `validation_unavailable`: nobody can tell. */
+export const VALIDATIONS = ["valid", "invalid", "validation_unavailable"] as const;
+export type Validation = (typeof VALIDATIONS)[number];
+
+/** An answer that does not hold the JSON schema of its request, where only one that does will do. */
+export interface Invalid {
+  readonly kind: "invalid";
+  readonly statusCode: number;
+  readonly message: string;
+  readonly usage: Usage | null;
 }
 
 /** The request itself is refused: no deployment of this model would take it, and not later either. */
@@ -157,6 +172,7 @@ export function billedOf(outcome: Outcome): Billed {
     case "rate_limited":
       return "no";
     case "completed":
+    case "invalid":
     case "too_large":
     case "broken_off":
       return "maybe";

@@ -17,7 +17,7 @@ import {
 import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { cosmosPorts } from "../../shared/azure/ports.ts";
 import type { BatchTurns } from "../../shared/batch/ports.ts";
-import type { Clock } from "../../shared/clock.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
 import { changeOverrides, type Setting } from "../../shared/control/change-overrides.ts";
 import { Secrets } from "../../shared/control/secrets.ts";
 import { acceptJob, type Submission } from "../../shared/job/intake/accept.ts";
@@ -41,6 +41,10 @@ import {
 import type { JobKey, Stored } from "../../shared/store.ts";
 import { noTelemetry } from "../../shared/telemetry/telemetry.ts";
 import { parseTenants, type Tenants } from "../../shared/tenant/tenants.ts";
+import { ThreadChecks } from "../../shared/validation/answer-checks.ts";
+import type { AddressPolicy } from "../../shared/webhook/address.ts";
+import type { DeliveryNudge, DeliveryQueue } from "../../shared/webhook/ports.ts";
+import { createSender, type Resolve, systemResolve } from "../../shared/webhook/send.ts";
 import { submission } from "./job/samples.ts";
 import { Labs } from "./labs.ts";
 
@@ -97,6 +101,24 @@ export class MessageList implements Nudges, Releases {
   }
 }
 
+/** The queue of deliveries, likewise. */
+export class DeliveryList implements DeliveryQueue {
+  readonly sent: { nudge: DeliveryNudge; atMs: number | undefined }[] = [];
+  failing = false;
+
+  async send(nudge: DeliveryNudge, options: { atMs?: number } = {}): Promise<void> {
+    if (this.failing) throw new Error("Service Bus is away");
+    this.sent.push({ nudge, atMs: options.atMs });
+  }
+
+  /** What is due, which is then on the list no more. */
+  take(nowMs: number): DeliveryNudge[] {
+    const due = this.sent.filter(({ atMs }) => atMs === undefined || atMs <= nowMs);
+    for (const each of due) this.sent.splice(this.sent.indexOf(each), 1);
+    return due.map(({ nudge }) => nudge);
+  }
+}
+
 /** Grace of a nudge and length of a lease in these worlds. */
 export const GRACE_MS = 10_000;
 
@@ -118,6 +140,10 @@ export class World {
   readonly releases = new MessageList();
   /** What a test makes of batches' turns. */
   turns: BatchTurns = { send: async () => undefined };
+  readonly deliveries = new DeliveryList();
+  /** Where webhooks may go, and what a name's addresses are. */
+  policy: AddressPolicy = { privateHosts: [], loopback: true };
+  resolve: Resolve = systemResolve;
   readonly cosmos: RunningCosmos;
   /** The containers beneath, for what the app itself never does. */
   readonly jobs: Container;
@@ -229,6 +255,12 @@ export class World {
       jobName: (provider, jobId) => secrets.jobName(provider, jobId),
     });
     this.#dispose.push(() => void client.close());
+    const sender = createSender({ policy: this.policy, resolve: (host) => this.resolve(host), clock });
+    const checks = new ThreadChecks(systemClock);
+    this.#dispose.push(
+      () => void sender.close(),
+      () => checks.close(),
+    );
     const service: Service = composeService(
       {
         ...(clock === this.clock ? this.ports : this.#ports(clock)),
@@ -236,6 +268,7 @@ export class World {
           dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
         }) as MessageList,
         turns: this.turns,
+        ...{ deliveryQueue: this.deliveries, sender, checks },
         ...{ nudges: this.nudges, telemetry: noTelemetry, clock, log: this.#log },
         models: {
           call: (call) => {
@@ -391,6 +424,12 @@ export class Instance {
   run(nudge: Nudge): Promise<void> {
     const { run, invocation } = this.service;
     return invocation(() => runJob({ ...run, log: this.#log }, nudge));
+  }
+
+  /** What becomes of a message of the queue of deliveries. */
+  deliver(nudge: DeliveryNudge): Promise<void> {
+    const { deliver, invocation } = this.service;
+    return invocation(() => deliver(nudge, this.#log));
   }
 
   /** One turn of the sweep timer. @throws SweepFailed */

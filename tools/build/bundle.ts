@@ -15,7 +15,10 @@ const LIBRARY = "@azure/functions";
  */
 export async function bundleApp(entry: string, folder: string): Promise<void> {
   const build = await rolldown({
-    input: { index: entry },
+    input: {
+      index: entry,
+      "validation-thread": path.join(path.dirname(entry), "../shared/validation/thread.ts"),
+    },
     platform: "node",
     external: [LIBRARY, FROM_THE_WORKER],
     // Prefers the ES module of packages that name both: some CommonJS builds require names that only exist at run time.

@@ -168,3 +168,15 @@ export async function someAtOnce<T>(all: readonly T[], act: (each: T) => Promise
   const results = await Promise.allSettled(Array.from({ length: AT_ONCE }, lane));
   for (const result of results) if (result.status === "rejected") throw result.reason;
 }
+
+/** @throws UnreadableItem */
+export function bodyFieldsOf(item: {
+  readonly id: string;
+  readonly kind: string;
+  readonly body?: string;
+  readonly chunks?: Extract<BodyFields, { chunks: unknown }>["chunks"];
+}): BodyFields {
+  if (item.body !== undefined) return { body: item.body };
+  if (item.chunks !== undefined) return { chunks: item.chunks };
+  throw new UnreadableItem(item.kind, nameOf(item), "body: there is none");
+}

@@ -1,9 +1,14 @@
 import { z } from "zod";
 import { BATCH_STATUSES } from "../../batch/batch.ts";
 import { MAX_TIME_MS } from "../../bounds.ts";
+import { EVENT_TYPES } from "../../event-type.ts";
 import { PURPOSES } from "../../files/file.ts";
 import { ENDPOINTS } from "../../model/endpoint.ts";
+import { PRIORITIES } from "../../priority.ts";
 import { document } from "../../store.ts";
+import { DELIVERY_STATUSES, FAILURES } from "../../webhook/delivery.ts";
+import { DISABLED_REASONS } from "../../webhook/endpoint.ts";
+import { SEND_ERRORS } from "../../webhook/send.ts";
 
 /** Documents of all kinds but overrides, which their room has, and those of quota. */
 
@@ -77,7 +82,55 @@ export const progressDocument = document("progress", {
 });
 export const pageDocument = document("page", { ...ofTenant, file_id: text, text });
 
-export const outboxDocument = document("outbox", { ...jobKey.shape, event: text, at_ms: z.number() });
+const costs = z.looseObject({ amount: decimal, currency: text });
+
+/** Absent `about`: the job itself, as a version before stored it. */
+export const outboxDocument = document("outbox", {
+  ...{ ...jobKey.shape, event: z.enum(EVENT_TYPES), about: text.exactOptional(), at_ms: timeMs },
+  look_at_ms: timeMs.exactOptional(),
+});
+
+export const comparisonDocument = document("comparison", {
+  ...{ ...jobKey.shape, endpoint: z.enum(ENDPOINTS), models: z.array(text), priority: z.enum(PRIORITIES) },
+  ...{ metadata: z.record(text, text), envelope_sha256: text, actor: text, validated: z.boolean() },
+  ...each(timeMs, "created_at_ms", "deadline_ms", "content_until_ms"),
+  end: z
+    .looseObject({
+      at_ms: timeMs,
+      ...each(z.int().nonnegative(), "completed", "failed"),
+      cost: costs.nullable(),
+    })
+    .exactOptional(),
+  ...{ cancelled_by: text.exactOptional(), erased_by: text.exactOptional() },
+  ...{ wake_at_ms: timeMs.exactOptional(), comparison: z.looseObject({ place: text }) },
+});
+
+const sealed = z.looseObject(each(text, "kid", "nonce", "sealed"));
+const endpoint = z.looseObject({
+  ...{ ...each(text, "id", "name", "url", "secret_hint"), event_types: z.array(z.enum(EVENT_TYPES)) },
+  ...{ secret: sealed, previous_secret: sealed.exactOptional() },
+  previous_secret_until_ms: timeMs.exactOptional(),
+  ...{ ...each(timeMs, "created_at_ms", "updated_at_ms"), failing_since_ms: timeMs.exactOptional() },
+  disabled: z.looseObject({ at_ms: timeMs, reason: z.enum(DISABLED_REASONS) }).exactOptional(),
+});
+export const endpointsDocument = document("webhook_endpoints", {
+  ...{ ...jobKey.shape, endpoints: z.array(endpoint) },
+});
+export const heardDocument = document("webhook_listeners", {
+  ...{ ...inScope, heard: z.record(text, z.array(z.enum(EVENT_TYPES))) },
+});
+
+const attempt = z.looseObject({
+  ...{ at_ms: timeMs, latency_ms: z.number(), status_code: z.int().nullable() },
+  ...{ error: z.enum(SEND_ERRORS).nullable(), retry_after_ms: z.number().exactOptional() },
+});
+export const deliveryDocument = document("delivery", {
+  ...{ ...jobKey.shape, ...each(text, "event_id", "about"), event: z.enum(EVENT_TYPES), at_ms: timeMs },
+  delivery: z.looseObject({ ...each(text, "id", "endpoint"), status: z.enum(DELIVERY_STATUSES) }),
+  ...{ failure: z.enum(FAILURES).nullable(), attempts: z.array(attempt) },
+  ...{ ...each(z.int().nonnegative(), "tries", "put_off"), due_ms: timeMs.nullable(), since_ms: timeMs },
+  look_at_ms: timeMs.exactOptional(),
+});
 
 /** The end of a job's event log. */
 export const eventLogDocument = document("event_log", {
@@ -91,7 +144,6 @@ const logged = z.looseObject({
 export const eventsDocument = document("events", { ...jobKey.shape, events: z.array(logged) });
 
 const usage = z.looseObject(each(z.number().nullable(), "input_tokens", "output_tokens", "total_tokens"));
-const cost = z.looseObject({ amount: decimal, currency: text });
 const billed = z.looseObject({ at: z.number(), model: text });
 /** Events and outcomes are shown and hashed as they are, whatever version told them. */
 export const auditDocument = document("audit", {
@@ -100,8 +152,8 @@ export const auditDocument = document("audit", {
   ...each(z.number().nullable(), "attempt", "latency_ms"),
   simulated: z.boolean().nullable(),
   usage: usage.nullable(),
-  cost: cost.nullable(),
-  estimate: cost.nullable().exactOptional(),
+  cost: costs.nullable(),
+  estimate: costs.nullable().exactOptional(),
   ...{ format: z.number().exactOptional(), audit_until: z.number().nullable().exactOptional() },
   ...{ content_until: z.number().exactOptional(), body_sha256: text.exactOptional() },
   stored_sha256: text.exactOptional(),
@@ -110,7 +162,7 @@ export const auditDocument = document("audit", {
 /** The fields of an audit record that usage is summed from. */
 export const billedCall = auditDocument
   .pick(each(true, "id", "v", "tenant_id", "job_id", "attempt", "event", "provider", "simulated"))
-  .extend({ usage: usage.nullable(), cost: cost.nullable(), billed });
+  .extend({ usage: usage.nullable(), cost: costs.nullable(), billed });
 
 export const controlHeadDocument = document("audit_head", { ...inScope, seq, hash: text });
 export const controlRecordDocument = document("audit", {

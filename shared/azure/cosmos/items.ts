@@ -9,6 +9,7 @@ import type { FileKey } from "../../files/file.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { JobKey } from "../../store.ts";
+import type { Delivery } from "../../webhook/delivery.ts";
 import { CONTROL_CONTAINER, FILES_CONTAINER, JOBS_CONTAINER } from "./client.ts";
 import * as documents from "./documents.ts";
 import * as quotaDocuments from "./quota-documents.ts";
@@ -46,6 +47,8 @@ const WITH_CONTENT = { until: "the job's deadline + `CONTENT_RETENTION_DAYS`", f
 const OF_A_FILE = { container: JOBS_CONTAINER, partition: "tenant id, file id" } as const;
 const OF_A_BATCH = { container: JOBS_CONTAINER, partition: "tenant id, batch id" } as const;
 const WITH_BATCH = { until: "the batch's deadline + `CONTENT_RETENTION_DAYS`" };
+/** Beside the job, or whatever else has an end, so that the end and its event are one batch. */
+const OF_WEBHOOKS = { ...OF_A_JOB, until: "30 days after its event" };
 const IN_CONTROL = { container: CONTROL_CONTAINER } as const;
 /** A chain of its own for each scope that operators change. */
 const OF_A_TRAIL = {
@@ -139,8 +142,8 @@ export const ITEMS = {
     document: documents.progressDocument,
   },
   outbox: {
-    ...{ ...OF_A_JOB, kind: "outbox", id: "`outbox-` and its event", ...WITH_CONTENT },
-    holds: "an event to announce with the job's end; nothing writes such items yet",
+    ...{ ...OF_WEBHOOKS, kind: "outbox", id: "`outbox-` and its event", foundBy: ["/look_at_ms"] },
+    holds: "an event to be sent on to all endpoints that want it",
     document: documents.outboxDocument,
   },
   event_log: {
@@ -154,6 +157,30 @@ export const ITEMS = {
     ...{ ids: "c.id > 'events-' AND c.id < 'events.'", foundBy: ["/id"] },
     holds: "numbered events of a streamed answer, as many as were written at once",
     document: documents.eventsDocument,
+  },
+  delivery: {
+    ...{ ...OF_WEBHOOKS, kind: "delivery", id: "`delivery-`, the endpoint and the event" },
+    foundBy: ["/delivery/id", "/delivery/endpoint", "/delivery/status", "/look_at_ms"],
+    holds: "one event for one endpoint, and its tries",
+    document: documents.deliveryDocument,
+  },
+  comparison: {
+    ...{ container: JOBS_CONTAINER, partition: "tenant id, the comparison's id", id: "`comparison`" },
+    ...{ kind: "comparison", foundBy: ["/comparison/place", "/wake_at_ms"] },
+    ...{ until: "its deadline + `CONTENT_RETENTION_DAYS`", document: documents.comparisonDocument },
+    holds: "which models are compared, and how it ended; its request is a `request` beside it",
+  },
+  webhook_endpoints: {
+    ...{ container: JOBS_CONTAINER, partition: "tenant id, `webhooks`", id: "`endpoints`" },
+    ...{ kind: "webhook_endpoints", foundBy: [], ...NEVER },
+    holds: "a tenant's endpoints; their secrets are encrypted",
+    document: documents.endpointsDocument,
+  },
+  webhook_listeners: {
+    ...{ ...IN_CONTROL, kind: "webhook_listeners", partition: "`webhooks`", id: "`listeners`" },
+    ...{ foundBy: [], ...NEVER },
+    holds: "which events the endpoints of each tenant want to hear",
+    document: documents.heardDocument,
   },
   audit: {
     ...{ ...OF_A_JOB, kind: "audit", id: "`audit-000001` …", ids: "STARTSWITH(c.id, 'audit-')" },
@@ -297,6 +324,17 @@ export const eventsPlace = (key: JobKey, last: number): Place => ({
   id: `events-${padded(last, 9)}`,
   partition: partitionOf(key),
 });
+export const deliveryPlace = (of: JobKey & Pick<Delivery, "event" | "endpoint_id">): Place => ({
+  id: `delivery-${of.endpoint_id}-${of.event}`,
+  partition: partitionOf(of),
+});
+export const comparisonPlace = (key: JobKey): Place => ({ id: "comparison", partition: partitionOf(key) });
+export const endpointsKey = (tenant_id: string): JobKey => ({ tenant_id, job_id: "webhooks" });
+export const endpointsPlace = (tenantId: string): Place => ({
+  id: "endpoints",
+  partition: partitionOf(endpointsKey(tenantId)),
+});
+export const listenersPlace: Place = { id: "listeners", partition: "webhooks" };
 export const auditPlace = (key: JobKey, seq: number): Place => ({
   id: `audit-${padded(seq, 6)}`,
   partition: partitionOf(key),

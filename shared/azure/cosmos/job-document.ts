@@ -10,10 +10,12 @@ import {
   type Lease,
   leaseOf,
   type Queued,
+  VALIDATE,
 } from "../../job/job.ts";
 import type { SwitchWait, Waiting } from "../../job/waiting.ts";
 import { inLine } from "../../job/waits-for.ts";
 import type { CostUnknown } from "../../model/cost.ts";
+import { VALIDATIONS, type Validation } from "../../model/outcome.ts";
 import type { Usage } from "../../model/usage.ts";
 import { ILLNESSES, type Illness, isIllness, WAIT_CAUSES, type WaitCause } from "../../model/wait-cause.ts";
 import { PRIORITIES } from "../../priority.ts";
@@ -38,6 +40,7 @@ export interface JobDocument extends Omit<JobFacts, "others">, WaitFields {
   readonly content_deleted: boolean;
   readonly content_deleted_at_ms?: number;
   readonly incomplete?: string;
+  readonly validation?: Validation;
   readonly redriven_to?: string;
   /** A line of this batch has ended: its turn looks for it. */
   readonly unreported?: string;
@@ -134,6 +137,7 @@ export function documentOf(job: Job): JobDocument {
     joined_by: job.joined_by,
     joined_count: job.joined_count,
     streamed: job.streamed,
+    ...{ validate: job.validate, comparison: job.comparison, validation: ended?.validation },
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
     audit_until_ms: job.audit_until_ms,
@@ -234,6 +238,7 @@ const FACTS = z.object({
   ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
   joined_count: count.exactOptional(),
   streamed: z.literal(true).exactOptional(),
+  ...{ validate: z.enum(VALIDATE).exactOptional(), comparison: text.exactOptional() },
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   max_cost: decimal.exactOptional(),
   may_have_cost: z.record(text, decimal).exactOptional(),
@@ -262,7 +267,7 @@ const ENDED = z.object({
   usage: whatever<Usage>("object").nullable(),
   error: z.looseObject({ code: whatever<JobErrorCode>("string"), message: text }).nullable(),
   content_deleted_at_ms: time.exactOptional(),
-  incomplete: text.exactOptional(),
+  ...{ incomplete: text.exactOptional(), validation: z.enum(VALIDATIONS).exactOptional() },
   redriven_to: text.exactOptional(),
 });
 

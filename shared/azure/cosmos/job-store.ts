@@ -2,8 +2,7 @@ import type { OperationInput } from "@azure/cosmos";
 import type { z } from "zod";
 import type { AuditRecord } from "../../audit/record.ts";
 import type { StoredRequest, StoredResponse } from "../../content/content.ts";
-import type { BodyFields, ContentStore } from "../../content/content-store.ts";
-import type { OutboxItem } from "../../job/ending/outbox.ts";
+import type { ContentStore } from "../../content/content-store.ts";
 import type { Accepted } from "../../job/intake/accept.ts";
 import type { Job } from "../../job/job.ts";
 import type { Draft } from "../../job/life-cycle.ts";
@@ -18,6 +17,7 @@ import {
 } from "../../store.ts";
 import { auditFields, readRecord, readTrail } from "./audit-items.ts";
 import { storeOperation } from "./client.ts";
+import { bodyFieldsOf } from "./content.ts";
 import { bodyDocument } from "./documents.ts";
 import {
   auditPlace,
@@ -27,12 +27,12 @@ import {
   ITEMS,
   JOB_ID,
   jobPlace,
-  outboxPlace,
   partitionOf,
   removingPlace,
   writingPlace,
 } from "./items.ts";
 import { documentOf, jobOf } from "./job-document.ts";
+import { outboxWrite } from "./outbox.ts";
 import { queryOf } from "./queries.ts";
 import { type Retention, ttlSeconds, untilOf } from "./retention.ts";
 import { nameOf, type StoredItems } from "./stored-items.ts";
@@ -59,11 +59,12 @@ export class CosmosJobStore implements JobStore {
   }
 
   async create(accepted: Accepted, nowMs: number): Promise<WriteResult | { kind: "exists" }> {
-    const { job, request, records } = accepted;
+    const { job, request, records, outbox = [] } = accepted;
     const content = await this.#contentWrite(job, "request", request, nowMs);
     const operations: OperationInput[] = [
       ...[createOf(this.#jobItem(job, nowMs)), content.operation],
       ...this.#recordWrites(job, records, nowMs),
+      ...outbox.map((item) => outboxWrite(this.#jobs, job, item, nowMs)),
     ];
     const result = await this.#commit("create", job, operations, content.uncommitted);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
@@ -156,7 +157,7 @@ export class CosmosJobStore implements JobStore {
     const content = response && (await this.#contentWrite(job, "response", response, nowMs));
     if (content !== undefined) operations.push(content.operation);
     if (draft.eraseEvents === true) operations.push(this.#eraseEvents(job, nowMs));
-    operations.push(...outbox.map((item) => this.#outboxWrite(job, item, nowMs)));
+    operations.push(...outbox.map((item) => outboxWrite(this.#jobs, job, item, nowMs)));
     const loose = (await Promise.all(erase.map((id) => this.#chunksOf(job, id)))).flat();
     operations.push(...loose.map((contentId) => this.#looseWrite(job, contentId, nowMs)));
     const result = await this.#writeAndErase(job, operations, content?.uncommitted, [...erase]);
@@ -297,12 +298,6 @@ export class CosmosJobStore implements JobStore {
     );
   }
 
-  #outboxWrite(job: Job, item: OutboxItem, nowMs: number): OperationInput {
-    const { tenant_id, job_id } = job;
-    const ttl = this.#ttl("content", job, nowMs);
-    return this.#jobs.writing(ITEMS.outbox, outboxPlace(job, item), { tenant_id, job_id, ...item, ttl });
-  }
-
   /** From now on nothing is read of the log or added to it, and the sweeper sees to what is left of it. */
   #eraseEvents(job: Job, nowMs: number): OperationInput {
     const { tenant_id, job_id } = job;
@@ -351,18 +346,6 @@ export class CosmosJobStore implements JobStore {
   #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<TransactionResult> {
     return transaction(what, this.#jobs.container, partitionOf(key), operations, what === "read");
   }
-}
-
-/** @throws UnreadableItem */
-function bodyFieldsOf(item: {
-  readonly id: string;
-  readonly kind: string;
-  readonly body?: string;
-  readonly chunks?: Extract<BodyFields, { chunks: unknown }>["chunks"];
-}): BodyFields {
-  if (item.body !== undefined) return { body: item.body };
-  if (item.chunks !== undefined) return { chunks: item.chunks };
-  throw new UnreadableItem(item.kind, nameOf(item), "body: there is none");
 }
 
 interface Item extends Readonly<Record<string, unknown>> {

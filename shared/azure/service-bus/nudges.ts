@@ -179,7 +179,7 @@ export class ServiceBusNudges implements Nudges {
 
 /** Longer than any id of ours: such a message is somebody else's. */
 const MAX_ID_CHARS = 255;
-const isId = (value: unknown): value is string =>
+export const isId = (value: unknown): value is string =>
   typeof value === "string" && value !== "" && value.length <= MAX_ID_CHARS;
 
 /** More than any pool has ever let go. */

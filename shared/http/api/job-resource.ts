@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ENDPOINTS, isEnded, type Job, type StoredResponse } from "../../job/job.ts";
 import { WAIT_REASONS, waitOf } from "../../job/waits-for.ts";
 import { MAX_AHEAD } from "../../limits.ts";
+import { VALIDATIONS } from "../../model/outcome.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { STATUSES } from "../../status.ts";
 import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
@@ -90,6 +91,12 @@ export const jobWithoutContent = z.object({
   incomplete: text(
     "Why the answer is not whole, in the lab's word: `length`, `content_filter`, …; null: it is.",
   ).nullable(),
+  validation: z
+    .enum(VALIDATIONS)
+    .nullable()
+    .describe(
+      "Whether the answer holds the JSON schema that the body asks for; `validation_unavailable`: nobody can tell; null: it was not asked, or there is none.",
+    ),
   error: z
     .object({
       code: text("One of the error codes that are a job's."),
@@ -180,6 +187,7 @@ export function jobResource(
     cost_unknown: Object.values(job.unknown_costs ?? {})[0] ?? null,
     max_cost: job.max_cost ?? null,
     incomplete: ended?.incomplete ?? null,
+    validation: ended?.validation ?? null,
     error: ended?.error ?? null,
     metadata: job.metadata,
     content_deleted_at: secondsOrNull(ended?.content_deleted_at_ms ?? null),

@@ -8,6 +8,7 @@ import { type Route, route } from "../route.ts";
 import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
 import { batchRoute } from "./batches.ts";
+import { type ComparisonRoutesDeps, comparisonRoutes } from "./comparisons.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
 import { type HealthDeps, healthRoute } from "./health.ts";
@@ -22,6 +23,7 @@ import { problemAnswer, problemSchema } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
 import { type SubmitRouteDeps, submitRoute } from "./submit.ts";
 import { type UsageRoutesDeps, usageRoutes } from "./usage.ts";
+import { type WebhookDeliveriesDeps, webhookDeliveryRoutes } from "./webhook-deliveries.ts";
 
 /** The native door: JSON in snake_case, refusals as problem+json. */
 export const apiDoor: Door = {
@@ -38,6 +40,7 @@ export const apiDoor: Door = {
 export type ApiDeps = SubmitRouteDeps &
   BatchRoutesDeps &
   JobRoutesDeps &
+  ComparisonRoutesDeps &
   ModelsDeps &
   HealthDeps &
   StatusDeps &
@@ -47,6 +50,7 @@ export type ApiDeps = SubmitRouteDeps &
   OpsDeploymentsDeps &
   ProofRoutesDeps &
   UsageRoutesDeps &
+  WebhookDeliveriesDeps &
   AccountCorrectionDeps;
 
 let document: string | undefined;
@@ -68,6 +72,7 @@ const openapiRoute = route({
 export const apiRoutes: readonly Route<ApiDeps>[] = [
   submitRoute,
   ...jobRoutes,
+  ...comparisonRoutes,
   auditTrailRoute,
   batchRoute,
   modelsRoute,
@@ -81,6 +86,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...deadLetterRoutes,
   ...overridesRoutes,
   ...usageRoutes,
+  ...webhookDeliveryRoutes,
   accountCorrectionRoute,
 ];
 

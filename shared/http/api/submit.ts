@@ -17,6 +17,7 @@ import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { amountSchema } from "../../tenant/budget.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
+import { schemaFault, schemaOf } from "../../validation/schema.ts";
 import { type Answer, jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
@@ -28,10 +29,16 @@ import { idempotencyKey, prefer, traceparent } from "./parameters.ts";
 
 /** Unix seconds as such: a number this large was meant in milliseconds. */
 const MAX_UNIX_SECONDS = 1e11;
-const unixSeconds = z
+export const unixSeconds = z
   .number()
   .nonnegative()
   .max(MAX_UNIX_SECONDS, "is not in Unix seconds: it looks like milliseconds");
+
+export const metadata = z
+  .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
+  .refine((pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS, `has over ${MAX_METADATA_PAIRS} pairs`)
+  .default({})
+  .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`);
 
 const envelopeSchema = z
   .strictObject({
@@ -55,14 +62,13 @@ const envelopeSchema = z
       .describe(
         "Decimal, in the currency of the model's prices: the most that the job may cost, all attempts together. It is refused if each deployment may cost more (a token a byte of the prompt, and the longest answer), and no attempt begins that might pass it.",
       ),
-    metadata: z
-      .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
-      .refine(
-        (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
-        `has over ${MAX_METADATA_PAIRS} pairs`,
-      )
-      .default({})
-      .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`),
+    validate: z
+      .boolean()
+      .optional()
+      .describe(
+        "True: an answer that does not hold the JSON schema that `body` asks for is no answer, though it is paid for. The job goes to the next target, as far as attempts and `max_cost` go.",
+      ),
+    metadata,
   })
   .meta({ id: "Envelope", title: "What a submit takes" });
 type Envelope = z.output<typeof envelopeSchema>;
@@ -111,16 +117,19 @@ export const submitRoute = route({
     "idempotency_key_reused",
   ],
   handle: (deps: SubmitRouteDeps, { body: envelope, headers, sent, untimely }, by, visit) => {
-    const { endpoint, body, priority, metadata } = envelope;
+    const { endpoint, body, priority } = envelope;
     refuseModes(body);
+    const fault = envelope.validate === true ? schemaFault(schemaOf(endpoint, body)) : undefined;
+    if (fault !== undefined) throw invalidRequest([{ path: "/validate", message: fault }]);
     if (sent.bodyText === undefined) throw new TypeError("a valid envelope has a body");
     const submit: Submit = {
-      ...{ endpoint, model: body.model, body, priority, metadata, ...timesOf(envelope) },
+      ...{ endpoint, model: body.model, body, priority, metadata: envelope.metadata, ...timesOf(envelope) },
       bodyText: sent.bodyText,
       // The envelope as it was sent, before defaults: a client that sends the same has the same hash.
       envelopeSha256: envelopeSha256(sent),
       idempotencyKey: headers["Idempotency-Key"] ?? null,
       maxCost: envelope.max_cost,
+      ...(envelope.validate === true ? { validate: "retry" } : {}),
       traceparent: headers.traceparent,
       refusal: untimely,
     };
@@ -169,7 +178,7 @@ function timesOf({ not_before, deadline }: Pick<Envelope, "not_before" | "deadli
 }
 
 /** Modes of a call that a stored answer cannot serve. */
-function refuseModes({ stream, background }: Readonly<Record<string, unknown>>): void {
+export function refuseModes({ stream, background }: Readonly<Record<string, unknown>>): void {
   if (isAsked(stream)) throw new Problem("stream_not_supported", "`/body/stream` is neither false nor null.");
   if (isAsked(background)) {
     const message = "must be false or null: every job runs in the background already";

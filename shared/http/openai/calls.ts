@@ -17,6 +17,7 @@ import { Connection } from "./connection.ts";
 import { ANSWER_HEADERS, callHeaders } from "./headers.ts";
 import { LiveStream } from "./live-stream.ts";
 import { atPaths } from "./paths.ts";
+import { validateAsked } from "./validate.ts";
 
 export interface CallDeps extends RunHereDeps, Pick<AnswerDeps, "events"> {
   readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
@@ -99,22 +100,25 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
       const key = headers["Idempotency-Key"] ?? null;
       const bodySha256 = bodySha256Of(sent);
       const how = wanted(body);
+      const validate = validateAsked(headers["x-switchyard-validate"], endpoint, body);
+      // One that is checked is not passed on before it is whole.
+      const isPassedOn = how.stream && validate === undefined;
       const submit: Submit = {
         ...{ endpoint, model: asked, body, metadata: {} },
         bodyText: body.model === undefined ? withModel(sent.text, asked) : sent.text,
         priority: headers["x-switchyard-priority"],
         envelopeSha256: bodySha256,
         idempotencyKey: key,
-        traceparent: headers.traceparent,
+        ...{ traceparent: headers.traceparent, validate },
         held: {
           same: [by.actor, endpoint, bodySha256],
           requestId: visit.requestId,
           retries: key === null ? headers["X-Stainless-Retry-Count"] : 0,
         },
         ...timesOf(headers, deps.intake),
-        ...(how.stream ? { streamed: true } : {}),
+        ...(isPassedOn ? { streamed: true } : {}),
       };
-      const stream = how.stream ? new LiveStream() : undefined;
+      const stream = isPassedOn ? new LiveStream() : undefined;
       const connection = new Connection(deps, visit, by);
       const { intake } = connection;
       const taking = takeInHere({ ...deps, intake }, submit, by, { isQuick, passOn: stream });

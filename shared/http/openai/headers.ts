@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Job } from "../../job/job.ts";
+import { isEnded, type Job } from "../../job/job.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { idempotencyKey, traceparent } from "../api/parameters.ts";
 
@@ -19,6 +19,10 @@ export const callHeaders = z.object({
     .default(600)
     .describe("From when it may start: a call that has not been answered by then is given up."),
   "x-switchyard-not-before": seconds.optional().describe("Unix seconds; it is not run earlier."),
+  "x-switchyard-validate": z
+    .enum(["true", "false"], "must be true or false")
+    .optional()
+    .describe("`true`: an answer that does not hold the body's own JSON schema is tried for again."),
   "Idempotency-Key": idempotencyKey
     .optional()
     .describe(
@@ -37,6 +41,7 @@ export const ANSWER_HEADERS = {
   "x-switchyard-deployment": "The deployment that answered.",
   "x-switchyard-provider": "The lab that made its model.",
   "x-switchyard-cost": "By the catalogue's prices, of all attempts, as in `0.000123 USD`; absent: not known.",
+  "x-switchyard-validation": "Of an answer that was checked: `valid`, or `validation_unavailable`.",
   "x-switchyard-simulated": "`true` if the answer is made up.",
 } as const;
 
@@ -49,6 +54,7 @@ export function headersOf(job: Job): Record<string, string> {
     ...(deployment === null ? {} : { "x-switchyard-deployment": deployment }),
     ...(provider === null ? {} : { "x-switchyard-provider": provider }),
     ...(cost === null || !isKnown ? {} : { "x-switchyard-cost": `${cost.amount} ${cost.currency}` }),
+    ...(isEnded(job) && job.validation !== undefined ? { "x-switchyard-validation": job.validation } : {}),
     "x-switchyard-simulated": String(simulated),
   };
 }

@@ -5,6 +5,7 @@ import { type CallDeps, callRoutes } from "./calls.ts";
 import { errorSchema, refusal, statusOf } from "./envelope.ts";
 import { type FilesDeps, fileRoutes } from "./files.ts";
 import { modelRoutes, type OpenaiModelsDeps } from "./models.ts";
+import { type WebhookRoutesDeps, webhookRoutes } from "./webhooks.ts";
 
 /** The OpenAI door: what OpenAI's own SDKs say and understand. */
 export const openaiDoor: Door = {
@@ -14,11 +15,12 @@ export const openaiDoor: Door = {
 };
 
 /** What its handlers need, all together. */
-export type OpenaiDeps = CallDeps & FilesDeps & BatchRoutesDeps & OpenaiModelsDeps;
+export type OpenaiDeps = CallDeps & FilesDeps & BatchRoutesDeps & OpenaiModelsDeps & WebhookRoutesDeps;
 
 export const openaiRoutes: readonly Route<OpenaiDeps>[] = [
   ...callRoutes,
   ...fileRoutes,
   ...batchRoutes,
   ...modelRoutes,
+  ...webhookRoutes,
 ];

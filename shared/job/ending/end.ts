@@ -1,4 +1,5 @@
 import type { AuditEntry } from "../../audit/record.ts";
+import type { Validation } from "../../model/outcome.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { TerminalStatus } from "../../status.ts";
 import { type Ended, type JobError, type Live, leaseOf, type StoredResponse } from "../job.ts";
@@ -11,7 +12,7 @@ import {
   recorded,
   withCost,
 } from "../life-cycle.ts";
-import type { OutboxItem } from "./outbox.ts";
+import { eventsOf } from "./outbox.ts";
 
 /** How a job ends. `call` when a running attempt's call ended it, `error` for all but completed and cancelled. */
 export interface Ending {
@@ -22,9 +23,10 @@ export interface Ending {
   readonly call?: CallFacts;
   /** Why its answer is not whole; absent: it is, or there is none. */
   readonly incomplete?: string;
+  /** Whether the answer holds its request's schema; absent: it was not asked. */
+  readonly validation?: Validation;
   readonly error?: JobError;
   readonly response?: StoredResponse;
-  readonly outbox?: readonly OutboxItem[];
 }
 
 /** The stored text is not always what came: a refusal that is no JSON, a credential taken out, bytes that are no UTF-8. */
@@ -39,7 +41,7 @@ function storedFields(
 /** A live job ends, once. Whoever ends it, and why ever, does it here. */
 export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
   const { job } = draft;
-  const { status, nowMs, call, error, incomplete, response, outbox } = ending;
+  const { status, nowMs, call, error, incomplete, validation, response } = ending;
   const lease = leaseOf(job);
   // Its call may still go on, and what that cost comes late, or never.
   const isCutOff = lease !== null && call === undefined;
@@ -50,7 +52,7 @@ export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
     ...(call === undefined ? {} : callFields(call)),
     ...(response === undefined ? {} : storedFields(response, call)),
     ...(isCutOff ? { cost_unknown: "no_answer" } : {}),
-    reason: ending.reason ?? error?.code ?? null,
+    reason: ending.reason ?? error?.code ?? validation ?? null,
   };
   const ended = recorded(draft, nowMs, entry, {
     ...factsOf(job),
@@ -63,10 +65,12 @@ export function end(draft: Draft<Live>, ending: Ending): Draft<Ended> {
     ...(isCutOff ? withCost(job, job.attempts, { cost: null, costUnknown: "no_answer" }) : {}),
     ...(call === undefined ? {} : withCost(job, job.attempts, call)),
     ...(incomplete === undefined ? {} : { incomplete }),
+    ...(validation === undefined ? {} : { validation }),
   });
+  const outbox = eventsOf(ended.job);
   return {
     ...ended,
     ...(response === undefined ? {} : { response }),
-    ...(outbox === undefined ? {} : { outbox }),
+    ...(outbox.length === 0 ? {} : { outbox }),
   };
 }

@@ -2,7 +2,8 @@ import { type AuditEntry, type AuditRecord, GENESIS_HASH, nextRecord } from "../
 import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
-import type { Endpoint, Job, Queued, StoredRequest, TraceFields } from "../job.ts";
+import type { OutboxItem } from "../ending/outbox.ts";
+import type { Endpoint, Job, Queued, StoredRequest, TraceFields, Validate } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -23,12 +24,18 @@ export interface Submission {
   readonly coalesce?: string;
   /** Its client reads the answer as it comes. */
   readonly streamed?: true;
+  /** Absent: its answer is not checked. */
+  readonly validate?: Validate | undefined;
+  /** The comparison that the job is one of. */
+  readonly comparison?: string;
 }
 
 export interface Accepted<J extends Job = Job> {
   readonly job: J;
   readonly request: StoredRequest;
   readonly records: readonly AuditRecord[];
+  /** Of one that has ended already; absent: nothing is told. */
+  readonly outbox?: readonly OutboxItem[];
 }
 
 /**
@@ -132,6 +139,8 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
     ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
     ...(submission.streamed === undefined ? {} : { streamed: submission.streamed }),
+    ...(submission.validate === undefined ? {} : { validate: submission.validate }),
+    ...(submission.comparison === undefined ? {} : { comparison: submission.comparison }),
     audit_seq: record.seq,
     audit_hash: record.hash,
     ...until,

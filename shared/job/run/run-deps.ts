@@ -9,6 +9,7 @@ import type { AnswerEvent } from "../../model/protocol/protocol.ts";
 import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
 import type { WordSecrets } from "../../quota/signed-words.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
+import type { AnswerChecks } from "../../validation/answer-checks.ts";
 import type { JobStore, Nudges } from "../ports.ts";
 import type { RunningJobs } from "../running-jobs.ts";
 import type { Bulkhead } from "./bulkhead.ts";
@@ -34,6 +35,7 @@ export interface RunDeps {
   readonly latencies: Latencies;
   readonly quota: InstanceQuota;
   readonly secrets: WordSecrets;
+  readonly checks: AnswerChecks;
   readonly budgets: CallBudgets;
   readonly running: RunningJobs;
   readonly bulkhead: Bulkhead;

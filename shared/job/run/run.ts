@@ -40,6 +40,7 @@ import { handBack, leaveToOthers } from "./hand-back.ts";
 import { PreparedRequest } from "./prepared-request.ts";
 import type { RunDeps } from "./run-deps.ts";
 import { lostCost, takeOver } from "./take-over.ts";
+import { validated } from "./validated.ts";
 
 /** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
 const FIRST_LOOK_AGAIN_MS = 1_000;
@@ -100,7 +101,10 @@ export async function startHere(
     return undefined;
   }
   return {
-    accepted: { job: plan.draft.job, request, records: [...records, ...plan.draft.records] },
+    accepted: {
+      ...{ job: plan.draft.job, request, records: [...records, ...plan.draft.records] },
+      ...(plan.draft.outbox === undefined ? {} : { outbox: plan.draft.outbox }),
+    },
     run: (stored) => carryOut(deps, admission, stored, prepared).finally(() => quota?.leave()),
     leave,
   };
@@ -253,12 +257,16 @@ async function attempt(
     const { outcome, implausible } = plausible(answered, request.ask, deployment);
     if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);
     const { ask } = request;
-    const call: EndedCall = { outcome, deployment, ask, latencyMs: deps.clock.monotonic() - startedAt };
-    if (outcome.kind === "completed") deps.latencies.measured(deployment.name, endpoint, call.latencyMs);
-    logCall(deps, claimed.value, call);
-    const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
-    const heard = { ...call, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
+    const latencyMs = deps.clock.monotonic() - startedAt;
+    const said: EndedCall = { outcome, deployment, ask, latencyMs };
+    if (outcome.kind === "completed") deps.latencies.measured(deployment.name, endpoint, latencyMs);
+    const alone = isRefusedAlone(claimed.value, said, (...of) => deps.quota.hasServedOthers(...of));
+    const heard = { ...said, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
     await Promise.all([deps.quota.heard(heard), flush?.()]);
+    // The deployment has done its part, whatever the answer is worth.
+    const checked = await validated(deps.checks, claimed.value, request, outcome);
+    const call: EndedCall = { ...said, outcome: checked };
+    logCall(deps, claimed.value, call);
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) => {

@@ -6,12 +6,15 @@ import {
   batchPlace,
   budgetPlace,
   chunkPlace,
+  comparisonPlace,
   contentPlace,
   controlChangePlace,
   controlHeadPlace,
   controlRecordPlace,
   deadLetterPlace,
+  deliveryPlace,
   dispatcherLeasePlace,
+  endpointsPlace,
   eventLogPlace,
   eventsPlace,
   filePagesPlace,
@@ -20,6 +23,7 @@ import {
   ITEMS,
   type ItemKind,
   leavesPlace,
+  listenersPlace,
   outboxPlace,
   overridesPlace,
   type Place,
@@ -37,6 +41,7 @@ import {
 import { CosmosSeals } from "../../../../shared/azure/cosmos/seals.ts";
 import { type Batch, NO_USAGE, NOTHING_READ } from "../../../../shared/batch/batch.ts";
 import { newAccount, reserve } from "../../../../shared/budget/account.ts";
+import type { Comparison } from "../../../../shared/comparison/comparison.ts";
 import { changeOverrides } from "../../../../shared/control/change-overrides.ts";
 import { Secrets } from "../../../../shared/control/secrets.ts";
 import { end } from "../../../../shared/job/ending/end.ts";
@@ -46,6 +51,7 @@ import type { LogFields } from "../../../../shared/log.ts";
 import { newPool } from "../../../../shared/quota/belief/pool.ts";
 import { sha256Hex } from "../../../../shared/sha256.ts";
 import { UnreadableItem } from "../../../../shared/store.ts";
+import { eventOf, newDelivery } from "../../../../shared/webhook/delivery.ts";
 import { by, call, submission } from "../../job/samples.ts";
 import { World } from "../../world.ts";
 
@@ -82,7 +88,21 @@ const batch: Batch = {
 const file = {
   ...{ ...FILE, filename: "f", purpose: "batch" as const, bytes: 1, created_at_ms: 0, expires_at_ms: null },
 };
-const TOLD = { event: "job.completed", at_ms: nowMs } as const;
+const TOLD = { event: "job.completed" } as const;
+const ENDPOINT = "whe_1";
+const DELIVERY = { ...KEY, ...TOLD, endpoint_id: ENDPOINT };
+const sealed = { kid: "k", nonce: "n", sealed: "s" };
+const endpoint = {
+  ...{ id: ENDPOINT, name: "n", url: "https://hooks.example/", event_types: ["job.completed"] as const },
+  ...{ secret: sealed, secret_hint: "h", created_at_ms: nowMs, updated_at_ms: nowMs },
+};
+const COMPARED: Comparison = {
+  ...{ tenant_id: "team-a", job_id: "cmp_1", endpoint: "/v1/chat/completions", models: ["a", "b"] },
+  ...{ priority: "standard", metadata: {}, envelope_sha256: "e", actor: "a", validated: false },
+  ...{ created_at_ms: nowMs, deadline_ms: nowMs + 1, content_until_ms: nowMs + 1e6, wake_at_ms: nowMs },
+};
+/** A second delivery, which is not damaged. */
+const OTHER = { ...DELIVERY, endpoint_id: "whe_2" };
 const LETTERS = [`dl_${"1".repeat(32)}`, `dl_${"2".repeat(32)}`];
 const accountOf = (tenant_id: string) => ({ tenant_id, month: "2027-01", currency: "USD" });
 const pool = { pool: newPool({ requests_per_minute: 60 }, nowMs), breakers: {}, backlog_until_ms: 5 };
@@ -190,7 +210,6 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     damage: { text: { SECRET } },
     looks: [[({ files }) => files.readPage(FILE, "page-0"), "throws"]],
   },
-  outbox: { place: outboxPlace(KEY, TOLD), damage: { event: { SECRET } }, looks: [] },
   event_log: {
     place: eventLogPlace(KEY),
     damage: { next: SECRET },
@@ -200,6 +219,49 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     place: eventsPlace(KEY, 0),
     damage: { events: [{ number: 0, attempt: SECRET }] },
     looks: [[({ eventLogs }) => eventLogs.read(KEY, 0), []]],
+  },
+  outbox: {
+    place: outboxPlace(KEY, TOLD),
+    damage: { at_ms: { SECRET } },
+    looks: [[({ deliveries }) => deliveries.outbox(KEY, "job.completed"), "throws"]],
+  },
+  delivery: {
+    place: deliveryPlace(DELIVERY),
+    damage: { attempts: [{ error: SECRET }] },
+    looks: [
+      [({ deliveries }) => deliveries.read(DELIVERY), "throws"],
+      [
+        async ({ deliveries }) => {
+          const { deliveries: found, hasMore } = await deliveries.list("team-a", { limit: 1 });
+          return { endpoints: found.map(({ endpoint_id }) => endpoint_id), hasMore };
+        },
+        { endpoints: [OTHER.endpoint_id], hasMore: false },
+      ],
+    ],
+  },
+  comparison: {
+    place: comparisonPlace(COMPARED),
+    damage: { end: SECRET },
+    looks: [
+      [({ comparisons }) => comparisons.read(COMPARED), "throws"],
+      [
+        async ({ comparisons }) => {
+          const { comparisons: found, hasMore } = await comparisons.list("team-a", { limit: 1 });
+          return { ids: found.map(({ job_id }) => job_id), hasMore };
+        },
+        { ids: ["cmp_2"], hasMore: false },
+      ],
+    ],
+  },
+  webhook_endpoints: {
+    place: endpointsPlace("team-a"),
+    damage: { endpoints: [{ ...endpoint, secret: SECRET }] },
+    looks: [[({ endpoints }) => endpoints.read("team-a"), "throws"]],
+  },
+  webhook_listeners: {
+    place: listenersPlace,
+    damage: { heard: { "team-a": [SECRET] } },
+    looks: [[({ heard }) => heard.readHeard(undefined), "throws"]],
   },
   audit: {
     place: auditPlace(KEY, 2),
@@ -356,7 +418,6 @@ async function fill(a: Adapters): Promise<void> {
     actor: "w",
     call,
     response,
-    outbox: [TOLD],
   });
   await a.store.write(ended, created.etag, nowMs);
   await a.batches.create(batch, nowMs);
@@ -375,8 +436,24 @@ async function fill(a: Adapters): Promise<void> {
   await jobs.put(ITEMS.response, contentPlace(LARGE, "response"), { ...LARGE, ...answer });
   const writing = { ...KEY, content_id: "0", wake_at_ms: nowMs };
   await jobs.put(ITEMS.writing, writingPlace(KEY, "0"), writing);
-  const event = { number: 0, attempt: 1, event: { data: "{}", isUsage: false } };
-  await a.eventLogs.append(KEY, { claim_id: "c", attempt: 1, next: 1 }, [event], undefined, nowMs + 1e6);
+  const first = { number: 0, attempt: 1, event: { data: "{}", isUsage: false } };
+  await a.eventLogs.append(KEY, { claim_id: "c", attempt: 1, next: 1 }, [first], undefined, nowMs + 1e6);
+  for (const job_id of [COMPARED.job_id, "cmp_2"])
+    await a.comparisons.create({ ...COMPARED, job_id }, { body: "{}" });
+  await a.endpoints.write("team-a", [endpoint], undefined);
+  await a.heard.writeHeard({ "team-a": ["job.completed"] }, undefined);
+  const outbox = await a.deliveries.outbox(KEY, "job.completed");
+  if (outbox === undefined) throw new Error("the event is not there");
+  const event = eventOf(KEY, outbox.value);
+  await a.deliveries.fanOut(
+    KEY,
+    outbox,
+    [ENDPOINT, OTHER.endpoint_id].map((id) => newDelivery(event, id, nowMs)),
+  );
+  // It is sent on by now: another of it is to be damaged.
+  const { id } = outboxPlace(KEY, TOLD);
+  const again = { ...KEY, v: 1, kind: "outbox", ...outbox.value, look_at_ms: nowMs };
+  await opened.jobs.items.create({ id, ...again });
   for (const [n, name] of ["first", "second"].entries())
     await changeOverrides({ trail: a.trail, clock }, weight(n + 1), change(name));
   await nameOf(a);
