@@ -17,11 +17,14 @@ const vectors = {
 const image = "A".repeat(1_500_000);
 const door = new Door();
 beforeAll(() =>
-  door.start({
-    photographed: [{ body: completion("Paris.") }],
-    drawn: [{ body: completion(image) }],
-    embedded: [{ body: vectors }],
-  }),
+  door.start(
+    {
+      photographed: [{ body: completion("Paris.") }],
+      drawn: [{ body: completion(image) }],
+      embedded: [{ body: vectors }],
+    },
+    { photographed: { capabilities: ["vision"] } },
+  ),
 );
 afterAll(() => door.stop());
 

@@ -81,7 +81,9 @@ describe("a batch", () => {
     expect((await batches.both(batch)).errors.length).toBe(2);
   });
 
-  it("of more than one page of lines, with a byte order mark and line breaks of Windows", async () => {
+  it("of more than one page of lines, with a byte order mark and line breaks of Windows", {
+    tags: ["long"],
+  }, async () => {
     const lines = many(1_203);
     const input_file_id = await batches.upload(
       `\ufeff${jsonl(lines.map(lineOf)).replaceAll("\n", "\r\n")}\r\n\r\n`,
