@@ -4,11 +4,11 @@ import { Agent, request } from "undici";
 import { processLog } from "../functions/log.ts";
 import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
 import { JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos/client.ts";
+import { CosmosContent } from "../shared/azure/cosmos/content.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos/job-store.ts";
 import { StoredItems } from "../shared/azure/cosmos/stored-items.ts";
 import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus/nudges.ts";
 import { systemClock } from "../shared/clock.ts";
-import { inlineContent } from "../shared/content/content-store.ts";
 import { acceptJob } from "../shared/job/intake/accept.ts";
 import { draftOf, startAttempt } from "../shared/job/life-cycle.ts";
 import type { Deployment } from "../shared/model/catalogue.ts";
@@ -40,11 +40,9 @@ const { database, dispose } = openDatabase(
   },
   noIdentity,
 );
-const store = new CosmosJobStore(
-  new StoredItems(database.container(JOBS_CONTAINER), processLog),
-  { contentDays: 30, auditDays: 0 },
-  inlineContent,
-);
+const jobs = new StoredItems(database.container(JOBS_CONTAINER), processLog);
+const contents = new CosmosContent(jobs, systemClock);
+const store = new CosmosJobStore(jobs, { contentDays: 30, auditDays: 0 }, contents);
 const nudges = new ServiceBusNudges(() =>
   openServiceBus(
     {

@@ -7,9 +7,10 @@ import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
 import { cosmosResources } from "../local/cosmos/resources.ts";
 import { startCosmos } from "../local/cosmos/server.ts";
 import { JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos/client.ts";
+import { CosmosContent } from "../shared/azure/cosmos/content.ts";
 import { CosmosJobStore } from "../shared/azure/cosmos/job-store.ts";
 import { StoredItems } from "../shared/azure/cosmos/stored-items.ts";
-import { inlineContent } from "../shared/content/content-store.ts";
+import { systemClock } from "../shared/clock.ts";
 import type { ListFilter } from "../shared/job/ports.ts";
 import { head, latenciesMs, median, row } from "./measure.ts";
 import { type Item, itemsOf, storeJobs } from "./stored-jobs.ts";
@@ -41,11 +42,9 @@ await storeJobs(container, count, (n) => {
   return [{ ...(job as Item), status } as Item, ...content];
 });
 
-const store = new CosmosJobStore(
-  new StoredItems(container, processLog),
-  { contentDays: 30, auditDays: 0 },
-  inlineContent,
-);
+const items = new StoredItems(container, processLog);
+const contents = new CosmosContent(items, systemClock);
+const store = new CosmosJobStore(items, { contentDays: 30, auditDays: 0 }, contents);
 head("list", "jobs", "median ms", "slowest ms");
 const limit = 20;
 const oldest = await store.list(TENANT, { limit: 5, status: "cancelled" });

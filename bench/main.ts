@@ -18,6 +18,11 @@ const BENCHMARKS: readonly Benchmark[] = [
     name: "stream",
     what: "the OpenAI door: first words of a stream, in the door and through the log, and a whole call",
   },
+  {
+    name: "batch",
+    what: "a batch of --lines N (10,000) over three labs: lines a second, operations a line, its end",
+    alone: true,
+  },
   { name: "costs", what: "what each step of a job costs in CPU" },
   { name: "cosmos", what: "the local Cosmos DB under the SDK" },
   { name: "service-bus", what: "the local Service Bus under the SDK" },

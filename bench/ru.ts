@@ -176,6 +176,8 @@ const settings = {
   ...{ leaseSeconds: 20, sweepSeconds: 5, maxAttempts: 5, defaultDeadlineSeconds: 86_400 },
   ...{ maxCalls: 512, bodyMemoryBytes: 2 ** 28 },
   ...{ maxDeadlineSeconds: 604_800, auditRetentionDays: 0, contentRetentionDays: 30 },
+  files: { maxFileBytes: 2e8, maxFiles: 100, maxBytes: 1e9, bytesPerSecond: 1e9 },
+  maxBatchLines: 100_000,
 };
 
 function instance(name: string): Service {
@@ -209,6 +211,7 @@ function instance(name: string): Service {
         giveUp: async () => undefined,
         dispatch: async () => void dispatches.push(service.invocation(() => service.dispatcher.run())),
       },
+      turns: { send: async () => undefined },
       ...{ newId: randomUUID, randomHex, sender, checks: new ThreadChecks(clock) },
       deliveryQueue: { send: async (nudge) => void deliveries.push(nudge) },
     },

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { app } from "@azure/functions";
 import { credentialsOf } from "../shared/azure/identity.ts";
 import { cosmosPorts } from "../shared/azure/ports.ts";
+import { ServiceBusBatchTurns } from "../shared/azure/service-bus/batch-turns.ts";
 import { ServiceBusDeliveries } from "../shared/azure/service-bus/deliveries.ts";
 import { openServiceBus, ServiceBusNudges } from "../shared/azure/service-bus/nudges.ts";
 import { ServiceBusReleases } from "../shared/azure/service-bus/releases.ts";
@@ -11,6 +12,8 @@ import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { Secrets } from "../shared/control/secrets.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
+import { readJson } from "../shared/http/json-text.ts";
+import { failureOf } from "../shared/http/openai/failure.ts";
 import { createThrottle } from "../shared/http/throttle.ts";
 import { createModelClient } from "../shared/model/client.ts";
 import { composeService, type Service } from "../shared/service.ts";
@@ -28,6 +31,7 @@ import { guardRequests } from "./request-guard.ts";
 import { registerRunJob } from "./run-job.ts";
 import { registerSeal } from "./seal.ts";
 import { registerSweep } from "./sweep.ts";
+import { registerTakeBatchTurn } from "./take-batch-turn.ts";
 
 /**
  * The composition root: the one place that reads the environment, opens clients and registers functions. A fault in
@@ -66,6 +70,7 @@ const service: Service = composeService(
   {
     ...{ ...ports, secrets },
     nudges,
+    turns: new ServiceBusBatchTurns(serviceBus),
     releases: new ServiceBusReleases(serviceBus),
     checks: new ThreadChecks(clock),
     deliveryQueue: new ServiceBusDeliveries(serviceBus),
@@ -108,6 +113,7 @@ registerRoutes({
   ],
 });
 registerRunJob({ ...service.run, invocation: service.invocation, dispatcher: service.dispatcher });
+registerTakeBatchTurn({ ...service.batchTurn, readText: readJson, failureOf }, service);
 registerSweep({
   sweepSeconds: settings.sweepSeconds,
   parts: service.sweep,

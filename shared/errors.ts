@@ -44,7 +44,32 @@ export const ERRORS = {
   request_too_large: {
     status: 413,
     title: "The request is too large",
-    advice: "Send at most 1 MiB; a prompt with very many escaped characters may have to be shorter.",
+    advice: "Send at most 8 MiB.",
+  },
+  file_too_large: {
+    status: 413,
+    title: "The file is too large",
+    advice: "Send at most 200 MB, or what MAX_FILE_MB allows.",
+  },
+  file_limit_reached: {
+    status: 403,
+    title: "The tenant has as many files as it may",
+    advice: "Delete files that are not needed any more, or let them expire.",
+  },
+  file_not_found: {
+    status: 404,
+    title: "There is no such file",
+    advice: "Check the id. A file of another tenant, and one that has expired, is not found either.",
+  },
+  batch_not_found: {
+    status: 404,
+    title: "There is no such batch",
+    advice: "Check the id. A batch of another tenant is not found either.",
+  },
+  batch_ended: {
+    status: 409,
+    title: "The batch has ended",
+    advice: "Its results are in its files.",
   },
   idempotency_key_reused: {
     status: 422,
@@ -212,7 +237,7 @@ export const ERRORS = {
   },
   response_too_large: {
     status: null,
-    title: "The answer is too large to store",
+    title: "The answer is over 32 MiB",
     advice: "Ask for less output. What the call cost is in `cost`, or `cost_unknown` says why nobody knows.",
   },
   answer_broken_off: {

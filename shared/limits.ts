@@ -1,9 +1,13 @@
 /** Every bound of the service, with its unit in its name and its reason beside it. */
 
-/** Azure's own limit of an item and of a transactional batch is 2 MB; the rest is room for job and audit record. */
-export const MAX_STORED_CONTENT_BYTES = 1_900_000;
-/** The whole HTTP body of a submit: an item holds it with its escapes, see MAX_STORED_CONTENT_BYTES. */
-export const MAX_REQUEST_BYTES = 1_048_576;
+/** A body, escapes included, that lies in its item: an item and a batch hold 2 MB, the rest is room for job and record. */
+export const MAX_INLINE_BYTES = 1_900_000;
+/** Of a larger body a piece, escapes included: up to here a kilobyte costs 0.35 request units, beyond it 0.6. */
+export const CHUNK_BYTES = 512 * 1024;
+/** Chunks that no batch has committed after so long are removed: no call and no upload is that slow to be stored. */
+export const UNCOMMITTED_MS = 3_600_000;
+/** The whole HTTP body of a submit: some images. */
+export const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
 /** Deeper JSON is an attack on recursive parsers, here or in a deployment. */
 export const MAX_NESTING_LEVELS = 64;
 /** A body of `[[],[],…]` takes fourteen times its bytes once it is parsed; vectors of a thousand numbers are well below. */
@@ -20,8 +24,8 @@ export const MAX_STARTS_PER_SECOND = 200;
 export const MAX_WAIT_SECONDS = 60;
 export const MAX_LIST_LIMIT = 100;
 export const DEFAULT_LIST_LIMIT = 20;
-/** Bytes read of a deployment's answer before the call is given up; what can be stored is smaller. */
-export const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
+/** Bytes read of a deployment's answer before the call is given up: a thousand vectors, or some images. */
+export const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 /** Foundry's reasoning calls may take 29 minutes. */
 export const MAX_CALL_SECONDS = 30 * 60;
 /** Attempts that a job may lose with their workers: a job that kills its worker each time ends, one that meets many restarts does not. */

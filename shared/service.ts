@@ -1,16 +1,24 @@
 import type { ControlTrailStore } from "./audit/control-trail.ts";
 import { keptSecondsAtMost, type SealStore, sealDays } from "./audit/seal/sealing.ts";
+import type { BatchDeps } from "./batch/create.ts";
+import type { BatchStore, BatchTurns } from "./batch/ports.ts";
+import { sweepBatches } from "./batch/turn.ts";
+import type { TurnDeps } from "./batch/turn-state.ts";
 import { Budgets } from "./budget/budgets.ts";
 import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
 import type { ComparisonStore } from "./comparison/ports.ts";
 import { type ComparisonDeps, comparisonTurn } from "./comparison/turn.ts";
+import { type Leftovers, leftoversSweep } from "./content/leftovers.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
 import { EventLogs } from "./events/event-logs.ts";
 import type { EventLogStore } from "./events/ports.ts";
+import { Pace } from "./files/pace.ts";
+import type { FileStore } from "./files/ports.ts";
+import type { UploadDeps } from "./files/upload.ts";
 import type { FreshCopy } from "./fresh-copy.ts";
 import { Invocations } from "./invocations.ts";
 import { SWITCHED_OFF } from "./job/after-call.ts";
@@ -37,6 +45,7 @@ import type { LeaseWatch } from "./job/sweep/lease-watch.ts";
 import { type SweepParts, sharedAnswer } from "./job/sweep/parts.ts";
 import { type SweepRounds, toldRounds } from "./job/sweep/round.ts";
 import { NOTHING_SWEPT, Sweeper } from "./job/sweep/sweep.ts";
+import { MAX_REQUEST_BYTES } from "./limits.ts";
 import { type Log, reasonOf } from "./log.ts";
 import type { Catalogue } from "./model/catalogue.ts";
 import type { ModelClient } from "./model/client.ts";
@@ -72,6 +81,9 @@ import { tend } from "./webhook/tend.ts";
 /** All that is stored. Every method of every port throws StoreUnavailable, and nothing else that a cloud can cause. */
 export interface StorePorts {
   readonly store: JobStore;
+  readonly uncommitted: Leftovers;
+  readonly files: FileStore;
+  readonly batches: BatchStore;
   readonly sweptJobs: SweptJobs;
   readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
@@ -99,6 +111,7 @@ export interface StorePorts {
 /** What the service needs of the world: production, every test and the benchmarks give it all of this. */
 export interface ServicePorts extends StorePorts {
   readonly nudges: Nudges;
+  readonly turns: BatchTurns;
   readonly releases: Releases & Pick<Nudges, "send">;
   readonly checks: AnswerChecks;
   readonly deliveryQueue: DeliveryQueue;
@@ -131,6 +144,8 @@ export interface ServiceConfiguration {
     | "maxDeadlineSeconds"
     | "auditRetentionDays"
     | "contentRetentionDays"
+    | "files"
+    | "maxBatchLines"
   >;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
@@ -248,6 +263,21 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     leaseSeconds,
     maxAttempts: settings.maxAttempts,
   };
+  const upload: UploadDeps = {
+    ...{ files: ports.files, clock, limits: settings.files },
+    pace: new Pace(settings.files.bytesPerSecond, clock),
+    newFileId: () => `file-${ports.randomHex(16)}`,
+  };
+  const batch: BatchDeps = {
+    ...{ batches: ports.batches, turns: ports.turns, files: ports.files, budgets, clock },
+    newBatchId: () => `batch_${ports.randomHex(16)}`,
+  };
+  /** What the doors' own forms are is for whoever registers it to say. */
+  const batchTurn: Omit<TurnDeps, "log" | "readText" | "failureOf"> = {
+    ...{ ...batch, store, running, catalogue, tenants, quota, retention, nudgeGraceMs, clock },
+    ...{ traces: telemetry, pace: upload.pace, randomHex: ports.randomHex },
+    limits: { maxLines: settings.maxBatchLines, maxLineBytes: MAX_REQUEST_BYTES },
+  };
   const redrive: Omit<RedriveDeps, "log"> = {
     ...{ store, nudges, budgets, clock, nudgeGraceMs, retention },
     deadLetters: ports.deadLetters,
@@ -282,6 +312,9 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     budgets: () => budgets.tend(),
     erased_events: () => events.sweep(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
+    uncommitted: leftoversSweep(ports.uncommitted, clock),
+    files: leftoversSweep(ports.files, clock),
+    batches: (of) => sweepBatches({ ...batch, log: of }),
     deliveries: async () => listeners.isAny() && tend({ turns: ports.deliveryTurns, announcer, clock }),
     comparisons: async () => (await anyLives()) && tend({ turns: ports.comparisonTurns, announcer, clock }),
   };
@@ -316,9 +349,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   return {
     ...ports,
     ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher, events },
-    ...{ intake, run, redrive, accounts, sweep, seal, fresh },
-    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
-    ...{ intake, run, redrive, accounts, sweep, seal, fresh, webhooks, comparing },
+    ...{ intake, run, redrive, upload, batch, batchTurn, accounts, sweep, seal, fresh, webhooks, comparing },
     /** What a message of the queue `deliveries` leads to. */
     deliver: (nudge: DeliveryNudge, of: Log) =>
       nudge.event === undefined

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { FileLimits } from "./files/upload.ts";
 import { nearMiss } from "./near-miss.ts";
 import { type AddressPolicy, privateHost } from "./webhook/address.ts";
 
@@ -28,6 +29,9 @@ export interface Settings {
   readonly maxRequestsInFlight: number;
   /** Calls that one instance holds until a job's end, besides; one more ends the wait of another. */
   readonly maxHeldCalls: number;
+  /** Of a tenant's files; `bytesPerSecond`: what one instance writes of all tenants'. */
+  readonly files: FileLimits & { readonly bytesPerSecond: number };
+  readonly maxBatchLines: number;
   /** Submits a second of a tenant without limits of its own, on one instance; 0: no limit. */
   readonly submitsPerSecond: number;
   /** Hosts on a private network that webhooks may go to; none, unless an operator names them. */
@@ -96,6 +100,11 @@ export const settingsSchema = z.object({
   AUDIT_RETENTION_DAYS: whole({ min: 0, max: 36_500, default: 0 }),
   MAX_REQUESTS_IN_FLIGHT: whole({ min: 1, max: 100_000, default: 400 }),
   MAX_HELD_CALLS: whole({ min: 1, max: 100_000, default: 600 }),
+  MAX_BATCH_LINES: whole({ min: 1, max: 1_000_000, default: 100_000 }),
+  MAX_FILE_MB: whole({ min: 1, max: 512, default: 200 }),
+  FILES_PER_TENANT: whole({ min: 1, max: 100_000, default: 500 }),
+  FILES_MB_PER_TENANT: whole({ min: 1, max: 1_000_000, default: 10_240 }),
+  FILES_MB_PER_SECOND: whole({ min: 1, max: 1_000, default: 16 }),
   SUBMITS_PER_SECOND: whole({ min: 0, max: 1_000_000, default: 200 }),
   WEBHOOK_PRIVATE_HOSTS: text.default("").transform((list, context) =>
     list.split(",").flatMap((each) => {
@@ -165,6 +174,11 @@ export function parseSettings(
     auditRetentionDays: s.AUDIT_RETENTION_DAYS,
     maxRequestsInFlight: s.MAX_REQUESTS_IN_FLIGHT,
     maxHeldCalls: s.MAX_HELD_CALLS,
+    files: {
+      ...{ maxFileBytes: s.MAX_FILE_MB * 1e6, maxFiles: s.FILES_PER_TENANT },
+      ...{ maxBytes: s.FILES_MB_PER_TENANT * 1e6, bytesPerSecond: s.FILES_MB_PER_SECOND * 1e6 },
+    },
+    maxBatchLines: s.MAX_BATCH_LINES,
     submitsPerSecond: s.SUBMITS_PER_SECOND,
     webhookPrivateHosts: s.WEBHOOK_PRIVATE_HOSTS,
     instance: instanceOf(s.WEBSITE_INSTANCE_ID ?? s.WEBSITE_POD_NAME ?? s.CONTAINER_NAME, random()),

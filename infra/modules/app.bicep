@@ -83,6 +83,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         MODELS_FILE: 'models.azure.json'
         TENANTS_FILE: 'tenants.azure.json'
         SWEEP_SECONDS: string(sweepSeconds)
+        // Files of 200 MB: the platform takes half of that unasked.
+        FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '209715200'
       },
       // V8's young generation: fewer collections, some 200 MB more.
       instanceMemoryMB > 512

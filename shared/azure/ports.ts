@@ -1,15 +1,17 @@
 import type { Clock } from "../clock.ts";
-import { inlineContent } from "../content/content-store.ts";
 import type { Log } from "../log.ts";
 import type { StorePorts } from "../service.ts";
 import type { Settings } from "../settings.ts";
+import { CosmosBatches } from "./cosmos/batches.ts";
 import { CosmosBilledCalls } from "./cosmos/billed-calls.ts";
 import { CosmosBudgetLedger } from "./cosmos/budgets.ts";
-import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
+import { CONTROL_CONTAINER, FILES_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
 import { CosmosComparisons } from "./cosmos/comparisons.ts";
+import { CosmosContent, CosmosLooseContent } from "./cosmos/content.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
 import { CosmosEventLogs } from "./cosmos/event-logs.ts";
+import { CosmosFiles } from "./cosmos/files.ts";
 import { ITEMS } from "./cosmos/items.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
 import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
@@ -40,7 +42,10 @@ export function cosmosPorts(
   const control = new StoredItems(database.container(CONTROL_CONTAINER), log);
   const { contentRetentionDays: contentDays, auditRetentionDays: auditDays } = settings;
   const ports: StorePorts = {
-    store: new CosmosJobStore(jobs, { contentDays, auditDays }, inlineContent),
+    store: new CosmosJobStore(jobs, { contentDays, auditDays }, new CosmosContent(jobs, clock)),
+    batches: new CosmosBatches(jobs, { contentDays, auditDays }, clock),
+    files: new CosmosFiles(jobs, new StoredItems(database.container(FILES_CONTAINER), log), clock),
+    uncommitted: new CosmosLooseContent(jobs),
     sweptJobs: new CosmosSweptJobs(jobs.container, clock),
     jobsInLine: new CosmosJobsInLine(jobs.container),
     waitingJobs: new CosmosWaitingJobs(jobs),

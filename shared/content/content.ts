@@ -1,5 +1,3 @@
-import { MAX_STORED_CONTENT_BYTES } from "../limits.ts";
-
 /** A request as it is kept: `body` is the JSON text of the envelope's `body`, byte for byte. */
 export interface StoredRequest {
   readonly body: string;
@@ -12,13 +10,29 @@ export interface StoredResponse {
   readonly body: string;
 }
 
+/** A string inside JSON takes more than its own bytes: each quote and line break two or more, a control character six. */
+const MOST_BYTES_PER_CHAR = 6;
+
+/** Whether a text takes at most so many bytes where it is stored: as a string inside JSON. */
+export function fits(text: string, maxBytes: number): boolean {
+  if (text.length * MOST_BYTES_PER_CHAR + 2 <= maxBytes) return true;
+  return text.length <= maxBytes && Buffer.byteLength(JSON.stringify(text)) <= maxBytes;
+}
+
+const isHighSurrogate = (code: number) => code >= 0xd800 && code <= 0xdbff;
+
 /**
- * The bytes that a body would take, where those are more than are kept of any; undefined: it can be kept. Measured as it
- * will be stored: a string inside JSON, where each quote and line break takes two bytes or more.
+ * The text in pieces, each of which takes at most so many bytes where it is stored. A pair of surrogates stays together.
+ * @param maxBytes no less than 16: any one character fits
  */
-export function bytesTooMany(body: string): number | undefined {
-  const most = body.length * 6; // the worst case, "\\u0000" for each character
-  if (most <= MAX_STORED_CONTENT_BYTES) return undefined;
-  const bytes = Buffer.byteLength(JSON.stringify(body));
-  return bytes > MAX_STORED_CONTENT_BYTES ? bytes : undefined;
+export function piecesOf(text: string, maxBytes: number): string[] {
+  const pieces: string[] = [];
+  for (let from = 0; from < text.length; ) {
+    let to = Math.min(from + maxBytes, text.length);
+    while (!fits(text.slice(from, to), maxBytes)) to = from + Math.floor((to - from) * 0.75);
+    if (to < text.length && isHighSurrogate(text.charCodeAt(to - 1))) to += to - from > 1 ? -1 : 1;
+    pieces.push(text.slice(from, to));
+    from = to;
+  }
+  return pieces;
 }

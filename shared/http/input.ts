@@ -28,7 +28,7 @@ export async function inputOf<Deps>(route: Route<Deps>, deps: Deps, request: Htt
   const late = body?.success === true ? (route.untimely?.(deps, body.data) ?? []) : [];
   if (faults.length > 0) throw invalidRequest([...faults, ...late]);
   const untimely = late.length > 0 ? invalidRequest(late) : undefined;
-  return { path, query, headers, body: body?.data, sent, untimely, pathname };
+  return { path, query, headers, body: body?.data, sent, untimely, request, pathname };
 }
 
 export function invalidRequest(faults: readonly Fault[]): Problem {

@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import type { Answer } from "./answer.ts";
 import type { Caller } from "./authenticate.ts";
 import type { ReadJson } from "./json-text.ts";
+import type { HttpRequest } from "./request.ts";
 
 /** Who may call a route; each has credentials of its own kind. */
 export type Who = "anyone" | Caller["kind"];
@@ -45,6 +46,8 @@ export interface Input<
   readonly sent: ReadJson;
   /** What `untimely` found, where nothing else is wrong. */
   readonly untimely: Problem | undefined;
+  /** As it came: for a route that reads its body itself. */
+  readonly request: HttpRequest;
   /** The request's path, without the query. */
   readonly pathname: string;
 }
@@ -74,6 +77,8 @@ export interface RouteSpec<
   /** The headers that the route looks at, besides the credential's. */
   readonly headers?: Headers;
   readonly body?: { readonly schema: Body; readonly maxBytes: number };
+  /** Fields of a multipart form, for the contract: the handler reads it, as it comes. */
+  readonly upload?: z.ZodObject;
   /** What is wrong with a valid body only now. It is listed with all other faults; alone, it is the handler's to judge. */
   readonly untimely?: (deps: Deps, body: z.output<Body>) => readonly Fault[];
   /** Whether each call counts against the tenant's limit of submits. */

@@ -1,5 +1,4 @@
 import { NOTHING_SPENT, type Spent } from "../budget/account.ts";
-import { bytesTooMany } from "../content/content.ts";
 import type { JobErrorCode } from "../errors.ts";
 import { MAX_RETRY_AFTER_SECONDS } from "../limits.ts";
 import { billOfCall, mostCostOf } from "../model/bill.ts";
@@ -113,8 +112,7 @@ function failed(
 function responseOf(
   answer: { readonly statusCode: number; readonly requestId: string | null },
   body: string,
-): StoredResponse | undefined {
-  if (bytesTooMany(body) !== undefined) return undefined;
+): StoredResponse {
   return { status_code: answer.statusCode, request_id: answer.requestId, body };
 }
 
@@ -124,23 +122,12 @@ function completed(
   c: Circumstances,
   outcome: Extract<Outcome, { kind: "completed" }>,
 ): Plan {
-  const response = responseOf(outcome, outcome.body);
-  if (response === undefined) {
-    const bytes = Buffer.byteLength(outcome.body);
-    return failed(
-      job,
-      call,
-      c,
-      "response_too_large",
-      `The answer has ${bytes} bytes, more than can be stored.`,
-    );
-  }
   const draft = end(draftOf(job), {
     status: "completed",
     nowMs: c.nowMs,
     actor: c.actor,
     call: callFacts(call),
-    response,
+    response: responseOf(outcome, outcome.body),
     ...(outcome.incomplete === undefined ? {} : { incomplete: outcome.incomplete }),
     ...(outcome.validation === undefined ? {} : { validation: outcome.validation }),
   });

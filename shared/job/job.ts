@@ -120,6 +120,10 @@ export interface JobFacts {
   readonly comparison?: string;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
+  /** The batch that it is a line of, which of them (from 0), and what the batch's owner calls it; absent: it is none. */
+  readonly batch_id?: string;
+  readonly batch_line?: number;
+  readonly custom_id?: string;
   /** Which of its client's retries that is, from 1. */
   readonly joined_count?: number;
   readonly audit_seq: number;

@@ -8,9 +8,15 @@ import { cosmosResources } from "../../local/cosmos/resources.ts";
 import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
 import { verifyChain } from "../../shared/audit/chain.ts";
 import type { AuditRecord } from "../../shared/audit/record.ts";
-import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "../../shared/azure/cosmos/client.ts";
+import {
+  CONTROL_CONTAINER,
+  FILES_CONTAINER,
+  JOBS_CONTAINER,
+  openDatabase,
+} from "../../shared/azure/cosmos/client.ts";
 import { StoredItems } from "../../shared/azure/cosmos/stored-items.ts";
 import { cosmosPorts } from "../../shared/azure/ports.ts";
+import type { BatchTurns } from "../../shared/batch/ports.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { changeOverrides, type Setting } from "../../shared/control/change-overrides.ts";
 import { Secrets } from "../../shared/control/secrets.ts";
@@ -132,6 +138,8 @@ export class World {
   /** The two queues. */
   readonly nudges = new MessageList();
   readonly releases = new MessageList();
+  /** What a test makes of batches' turns. */
+  turns: BatchTurns = { send: async () => undefined };
   readonly deliveries = new DeliveryList();
   /** Where webhooks may go, and what a name's addresses are. */
   policy: AddressPolicy = { privateHosts: [], loopback: true };
@@ -140,6 +148,7 @@ export class World {
   /** The containers beneath, for what the app itself never does. */
   readonly jobs: Container;
   readonly control: Container;
+  readonly files: Container;
   /** The same as the app's adapters see them. */
   readonly items: { readonly jobs: StoredItems; readonly control: StoredItems };
   /** Those of an instance that does nothing else. */
@@ -175,6 +184,8 @@ export class World {
       },
       ...{ defaultDeadlineSeconds: 3_600, maxDeadlineSeconds: 7_200 },
       ...{ auditRetentionDays: 0, contentRetentionDays: 30 },
+      files: { maxFileBytes: 2e8, maxFiles: 100, maxBytes: 1e9, bytesPerSecond: 1e12 },
+      maxBatchLines: 2_000,
       ...options.settings,
     };
     const connection = { kind: "connection_string", connectionString: this.#connectionString } as const;
@@ -182,6 +193,7 @@ export class World {
     this.#dispose.push(dispose);
     this.jobs = database.container(JOBS_CONTAINER);
     this.control = database.container(CONTROL_CONTAINER);
+    this.files = database.container(FILES_CONTAINER);
     this.items = {
       jobs: new StoredItems(this.jobs, this.#log),
       control: new StoredItems(this.control, this.#log),
@@ -255,6 +267,7 @@ export class World {
         releases: Object.assign(Object.create(this.releases), {
           dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
         }) as MessageList,
+        turns: this.turns,
         ...{ deliveryQueue: this.deliveries, sender, checks },
         ...{ nudges: this.nudges, telemetry: noTelemetry, clock, log: this.#log },
         models: {

@@ -11,6 +11,7 @@ import { withinTime } from "./within-time.ts";
 export const DATABASE = "switchyard";
 export const JOBS_CONTAINER = "jobs";
 export const CONTROL_CONTAINER = "control";
+export const FILES_CONTAINER = "files";
 
 /**
  * One operation with all its retries. The SDK alone would try a refused connection for two minutes; a client that

@@ -1,12 +1,15 @@
 import type { OperationInput } from "@azure/cosmos";
 import type { z } from "zod";
+import type { Clock } from "../../clock.ts";
 import type { Comparison } from "../../comparison/comparison.ts";
 import type { ComparisonStore } from "../../comparison/ports.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
 import type { StoredRequest } from "../../job/job.ts";
 import type { JobKey, Stored, WriteResult } from "../../store.ts";
 import { statusOf, storeOperation } from "./client.ts";
-import { comparisonPlace, contentPlace, ITEMS, partitionOf } from "./items.ts";
+import { bodyFieldsOf, CosmosContent } from "./content.ts";
+import { bodyDocument } from "./documents.ts";
+import { comparisonPlace, contentPlace, ITEMS, partitionOf, writingPlace } from "./items.ts";
 import { outboxWrite } from "./outbox.ts";
 import type { StoredItems } from "./stored-items.ts";
 import { etagOf, isSuperseded, unexpected } from "./transaction.ts";
@@ -19,11 +22,13 @@ const placeOf = ({ created_at_ms, job_id }: Comparison): string =>
 /** Each comparison is a logical partition, with its request and what is told of its end. */
 export class CosmosComparisons implements ComparisonStore {
   readonly #jobs: StoredItems;
-  readonly #clock: { now(): number };
+  readonly #contents: CosmosContent;
+  readonly #clock: Pick<Clock, "now" | "monotonic">;
 
-  constructor(jobs: StoredItems, clock: { now(): number }) {
+  constructor(jobs: StoredItems, clock: Pick<Clock, "now" | "monotonic">) {
     this.#jobs = jobs;
     this.#clock = clock;
+    this.#contents = new CosmosContent(jobs, clock);
   }
 
   async create(
@@ -32,11 +37,15 @@ export class CosmosComparisons implements ComparisonStore {
   ): Promise<WriteResult | { readonly kind: "exists" }> {
     const { tenant_id, job_id } = comparison;
     const ttl = this.#ttl(comparison);
-    const operations = [
+    const { fields, uncommitted } = await this.#contents.put({ tenant_id, job_id }, request.body, ttl);
+    const operations: OperationInput[] = [
       this.#jobs.writing(ITEMS.comparison, comparisonPlace(comparison), this.#fieldsOf(comparison)),
       this.#jobs.writing(ITEMS.request, contentPlace(comparison, "request"), {
-        ...{ tenant_id, job_id, ...request, ttl },
+        ...{ tenant_id, job_id, ...fields, ttl },
       }),
+      ...(uncommitted === undefined
+        ? []
+        : [{ operationType: "Delete" as const, id: writingPlace(comparison, uncommitted).id }]),
     ];
     const result = await this.#jobs.batch("compare", partitionOf(comparison), operations);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
@@ -51,7 +60,7 @@ export class CosmosComparisons implements ComparisonStore {
 
   async readRequest(key: JobKey): Promise<StoredRequest | undefined> {
     const found = await this.#jobs.read(ITEMS.request, contentPlace(key, "request"));
-    return found && { body: found.value.body };
+    return found && { body: await this.#contents.read(key, bodyFieldsOf(found.value)) };
   }
 
   async write(comparison: Comparison, etag: string, outbox: readonly OutboxItem[]): Promise<WriteResult> {
@@ -68,6 +77,9 @@ export class CosmosComparisons implements ComparisonStore {
 
   async eraseRequest(key: JobKey): Promise<void> {
     const { id, partition } = contentPlace(key, "request");
+    const chunks = bodyDocument.safeParse((await this.#jobs.readRaw(ITEMS.request, { id, partition }))?.value)
+      .data?.chunks;
+    if (chunks !== undefined) await this.#contents.remove(key, chunks.content_id);
     await storeOperation("erase request", async (abortSignal) => {
       try {
         await this.#jobs.container.item(id, partition).delete({ abortSignal });

@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { BATCH_STATUSES } from "../../batch/batch.ts";
 import { MAX_TIME_MS } from "../../bounds.ts";
 import { EVENT_TYPES } from "../../event-type.ts";
+import { PURPOSES } from "../../files/file.ts";
 import { ENDPOINTS } from "../../model/endpoint.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { document } from "../../store.ts";
@@ -28,10 +30,58 @@ export const inScope = { scope: text };
 const ofTenant = { tenant_id: text };
 export const jobKey = z.looseObject({ ...ofTenant, job_id: text });
 
-export const requestDocument = document("request", { ...jobKey.shape, body: text });
-export const responseDocument = document("response", {
-  ...{ ...jobKey.shape, status_code: z.int(), request_id: textOrNull, body: text },
+const chunks = z.looseObject({
+  ...{ content_id: text, sha256: text, count: z.int().min(1).max(100_000), bytes: z.number() },
 });
+/** One of the two. */
+const bodyFields = { body: text.exactOptional(), chunks: chunks.exactOptional() };
+export const bodyDocument = z.looseObject(bodyFields);
+export const requestDocument = document("request", { ...jobKey.shape, ...bodyFields });
+export const responseDocument = document("response", {
+  ...{ ...jobKey.shape, status_code: z.int(), request_id: textOrNull, ...bodyFields },
+});
+export const chunkDocument = document("chunk", { ...jobKey.shape, text });
+export const writingDocument = document("writing", {
+  ...{ ...jobKey.shape, content_id: text, wake_at_ms: timeMs },
+});
+/** Which one it is stands where jobs have their id. */
+const ofFile = jobKey.shape;
+export const fileDocument = document("file", {
+  ...{ ...ofFile, filename: text, purpose: z.enum(PURPOSES), bytes: z.number(), created_at_ms: timeMs },
+  ...{ expires_at_ms: timeMs.nullable(), even_pages: z.int().exactOptional() },
+  ...{ listed: text, due_at_ms: timeMs.exactOptional() },
+});
+const page = z.looseObject({ id: text, bytes: z.int().positive() });
+export const filePagesDocument = document("file_pages", { ...ofFile, pages: z.array(page) });
+export const fileWritingDocument = document("file_writing", { ...ofFile, due_at_ms: timeMs });
+
+const fault = z.looseObject({
+  ...each(text, "code", "message"),
+  param: textOrNull,
+  line: z.int().nullable(),
+});
+const batchUsage = z.looseObject(
+  each(z.number(), "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "total_tokens"),
+);
+export const batchDocument = document("batch", {
+  ...{ ...jobKey.shape, endpoint: z.enum(ENDPOINTS), status: z.enum(BATCH_STATUSES) },
+  ...each(text, "input_file_id", "completion_window", "actor", "listed"),
+  ...each(timeMs, "created_at_ms", "expires_at_ms"),
+  ...{ metadata: z.record(text, text), times: z.record(text, timeMs), faults: z.array(fault) },
+  ...each(z.int().nonnegative(), "total", "completed", "failed", "expired", "unknown_costs", "turn"),
+  usage: batchUsage,
+  costs: z.array(z.looseObject({ amount: decimal, currency: text })),
+  counts_as_of_ms: timeMs.nullable(),
+  ...each(textOrNull, "output_file_id", "error_file_id"),
+  ...{ output_expires_after: z.number().exactOptional(), due_at_ms: timeMs.exactOptional() },
+});
+export const progressDocument = document("progress", {
+  ...{ ...jobKey.shape, cursor: z.object(each(z.int().nonnegative(), "offset", "line", "lines")) },
+  ...{ is_read: z.boolean(), reported: text, output: z.array(page), errors: z.array(page) },
+  ...each(z.number(), "seen_ts", "checked_at_ms", "check_from"),
+});
+export const pageDocument = document("page", { ...ofTenant, file_id: text, text });
+
 const costs = z.looseObject({ amount: decimal, currency: text });
 
 /** Absent `about`: the job itself, as a version before stored it. */

@@ -1,14 +1,16 @@
 import type { z } from "zod";
 import { CONTROL_SCOPES, type ControlScope } from "../../audit/control-record.ts";
+import type { BatchKey } from "../../batch/batch.ts";
 import type { AccountKey } from "../../budget/ports.ts";
 import { OVERRIDES_ID, OVERRIDES_SCOPE } from "../../control/change-overrides.ts";
 import { overridesDocument } from "../../control/overrides.ts";
 import { ROOT_ID, rootDocument, SECRETS_SCOPE } from "../../control/secrets.ts";
+import type { FileKey } from "../../files/file.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { JobKey } from "../../store.ts";
 import type { Delivery } from "../../webhook/delivery.ts";
-import { CONTROL_CONTAINER, JOBS_CONTAINER } from "./client.ts";
+import { CONTROL_CONTAINER, FILES_CONTAINER, JOBS_CONTAINER } from "./client.ts";
 import * as documents from "./documents.ts";
 import * as quotaDocuments from "./quota-documents.ts";
 
@@ -21,7 +23,7 @@ export interface Place {
 /** What is true of all items of one kind. The texts are for docs/stored-items.md. */
 export interface ItemKind<Document extends z.ZodObject = z.ZodObject> {
   readonly kind: string;
-  readonly container: typeof JOBS_CONTAINER | typeof CONTROL_CONTAINER;
+  readonly container: typeof JOBS_CONTAINER | typeof CONTROL_CONTAINER | typeof FILES_CONTAINER;
   readonly partition: string;
   readonly id: string;
   /** A condition that ids of this kind meet, and no others of its partition: what is counted is counted by it. */
@@ -42,6 +44,9 @@ const NEVER = { ttlSeconds: -1, until: "for ever" };
 /** Everything of a job is in one logical partition, so that each change of it is one batch. */
 const OF_A_JOB = { container: JOBS_CONTAINER, partition: "tenant id, job id" } as const;
 const WITH_CONTENT = { until: "the job's deadline + `CONTENT_RETENTION_DAYS`", foundBy: [] };
+const OF_A_FILE = { container: JOBS_CONTAINER, partition: "tenant id, file id" } as const;
+const OF_A_BATCH = { container: JOBS_CONTAINER, partition: "tenant id, batch id" } as const;
+const WITH_BATCH = { until: "the batch's deadline + `CONTENT_RETENTION_DAYS`" };
 /** Beside the job, or whatever else has an end, so that the end and its event are one batch. */
 const OF_WEBHOOKS = { ...OF_A_JOB, until: "30 days after its event" };
 const IN_CONTROL = { container: CONTROL_CONTAINER } as const;
@@ -61,7 +66,14 @@ export const ITEMS = {
     ...{ ...OF_A_JOB, kind: "job", id: "`job`", ids: "c.id = 'job'" },
     foundBy: [
       ...["/status", "/model", "/job_id", "/created_at_ms", "/wake_at_ms", "/_ts"],
-      ...["/parked_at_ms", "/parked/place", "/parked/deadline_ms", "/held/revision", "/coalesce"],
+      ...[
+        "/parked_at_ms",
+        "/parked/place",
+        "/parked/deadline_ms",
+        "/held/revision",
+        "/coalesce",
+        "/unreported",
+      ],
     ],
     until: "a day after its audit trail",
     holds: "status and scheduling, the head of the audit chain; no prompt, no answer",
@@ -76,6 +88,58 @@ export const ITEMS = {
     ...{ ...OF_A_JOB, kind: "response", id: "`response`", ids: "c.id = 'response'", ...WITH_CONTENT },
     holds: "the deployment's answer, byte for byte",
     document: documents.responseDocument,
+  },
+  chunk: {
+    ...{ ...OF_A_JOB, kind: "chunk", id: "`content-`, its content's id and a number" },
+    ...{ ids: "STARTSWITH(c.id, 'content-')", foundBy: ["/id"] },
+    until: "an hour after the request or response it is of",
+    holds: "a piece of a request or response that is too large for one item",
+    document: documents.chunkDocument,
+  },
+  writing: {
+    ...{ ...OF_A_JOB, kind: "writing", id: "`writing-` or `removing-`, and a content's id" },
+    ...{ foundBy: ["/wake_at_ms"], until: "its chunks are committed, or removed", ttlSeconds: -1 },
+    holds: "the id of chunks that no request or response names",
+    document: documents.writingDocument,
+  },
+  file: {
+    ...{ ...OF_A_FILE, kind: "file", id: "`file`", foundBy: ["/listed", "/due_at_ms"] },
+    ...{ until: "the file's own time, or until it is deleted", ttlSeconds: -1 },
+    holds: "a file's name, purpose and size",
+    document: documents.fileDocument,
+  },
+  file_pages: {
+    ...{ ...OF_A_FILE, kind: "file_pages", id: "`pages`", foundBy: [], until: "as its file", ttlSeconds: -1 },
+    holds: "which pages make the file, where they are not even",
+    document: documents.filePagesDocument,
+  },
+  file_writing: {
+    ...{ ...OF_A_FILE, kind: "file_writing", id: "`writing` or `removing`", foundBy: ["/due_at_ms"] },
+    ...{ until: "its pages are committed, or removed", ttlSeconds: -1 },
+    holds: "that a file is being written or removed",
+    document: documents.fileWritingDocument,
+  },
+  page: {
+    ...{
+      container: FILES_CONTAINER,
+      partition: "tenant id, file id",
+      kind: "page",
+      id: "`page-` and its name",
+    },
+    ...{ ids: "STARTSWITH(c.id, 'page-')", foundBy: ["/id"], until: "as its file", ttlSeconds: -1 },
+    holds: "a stretch of a file's bytes, in base64",
+    document: documents.pageDocument,
+  },
+  batch: {
+    ...{ ...OF_A_BATCH, ...WITH_BATCH, kind: "batch", id: "`batch`", foundBy: ["/listed", "/due_at_ms"] },
+    holds: "a batch's state, counts, usage and cost",
+    document: documents.batchDocument,
+  },
+  progress: {
+    ...{ ...OF_A_BATCH, ...WITH_BATCH, kind: "progress", id: "`progress`", foundBy: [] },
+    holds:
+      "how far a batch has come: its cursor, a bit for each line that is reported, the pages of its files",
+    document: documents.progressDocument,
   },
   outbox: {
     ...{ ...OF_WEBHOOKS, kind: "outbox", id: "`outbox-` and its event", foundBy: ["/look_at_ms"] },
@@ -221,6 +285,33 @@ export const JOB_ID = "job";
 export const jobPlace = (key: JobKey): Place => ({ id: JOB_ID, partition: partitionOf(key) });
 export type ContentId = "request" | "response";
 export const contentPlace = (key: JobKey, id: ContentId): Place => ({ id, partition: partitionOf(key) });
+export const chunkPlace = (key: JobKey, contentId: string, n: number): Place => ({
+  id: `content-${contentId}-${padded(n, 6)}`,
+  partition: partitionOf(key),
+});
+/** From now on nothing commits them. */
+export const removingPlace = (key: JobKey, contentId: string): Place => ({
+  id: `removing-${contentId}`,
+  partition: partitionOf(key),
+});
+export const writingPlace = (key: JobKey, contentId: string): Place => ({
+  id: `writing-${contentId}`,
+  partition: partitionOf(key),
+});
+const partitionOfBatch = ({ tenant_id, batch_id }: BatchKey): [string, string] => [tenant_id, batch_id];
+export const batchPlace = (key: BatchKey): Place => ({ id: "batch", partition: partitionOfBatch(key) });
+export const progressPlace = (key: BatchKey): Place => ({ id: "progress", partition: partitionOfBatch(key) });
+const partitionOfFile = ({ tenant_id, file_id }: FileKey): [string, string] => [tenant_id, file_id];
+export const filePlace = (key: FileKey): Place => ({ id: "file", partition: partitionOfFile(key) });
+export const filePagesPlace = (key: FileKey): Place => ({ id: "pages", partition: partitionOfFile(key) });
+export const fileWritingPlace = (key: FileKey, id: "writing" | "removing"): Place => ({
+  ...{ id, partition: partitionOfFile(key) },
+});
+/** In the container of files. */
+export const pagePlace = (key: FileKey, pageId: string): Place => ({
+  ...{ id: pageId, partition: partitionOfFile(key) },
+});
+
 /** One for each event, of which a job has one at most. */
 export const outboxPlace = (key: JobKey, { event }: Pick<OutboxItem, "event">): Place => ({
   id: `outbox-${event}`,

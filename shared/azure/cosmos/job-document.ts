@@ -42,6 +42,8 @@ export interface JobDocument extends Omit<JobFacts, "others">, WaitFields {
   readonly incomplete?: string;
   readonly validation?: Validation;
   readonly redriven_to?: string;
+  /** A line of this batch has ended: its turn looks for it. */
+  readonly unreported?: string;
   /** Absent once it has ended. */
   readonly wake_at_ms?: number;
   readonly nudges_resent: number;
@@ -127,6 +129,10 @@ export function documentOf(job: Job): JobDocument {
     caller_span_id: job.caller_span_id,
     redriven_from: job.redriven_from,
     redriven_to: ended?.redriven_to,
+    batch_id: job.batch_id,
+    batch_line: job.batch_line,
+    custom_id: job.custom_id,
+    unreported: ended?.batch_id,
     coalesce: job.coalesce,
     joined_by: job.joined_by,
     joined_count: job.joined_count,
@@ -228,6 +234,7 @@ const FACTS = z.object({
   },
   ...{ traceparent: text.exactOptional(), caller_span_id: text.exactOptional() },
   ...{ redriven_from: text.exactOptional(), audit_seq: count, audit_hash: text },
+  ...{ batch_id: text.exactOptional(), batch_line: count.exactOptional(), custom_id: text.exactOptional() },
   ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
   joined_count: count.exactOptional(),
   streamed: z.literal(true).exactOptional(),
@@ -266,7 +273,7 @@ const ENDED = z.object({
 
 /** Fields that are this version's, or the store's; all others are kept as they are. */
 const OWN: ReadonlySet<string> = new Set([
-  ...["id", "kind", "ttl", "_rid", "_self", "_etag", "_attachments", "_ts"],
+  ...["id", "kind", "ttl", "unreported", "_rid", "_self", "_etag", "_attachments", "_ts"],
   ...[FACTS, QUEUED, WAITS, IN_PROGRESS, ENDED].flatMap(({ shape }) => Object.keys(shape)),
 ]);
 

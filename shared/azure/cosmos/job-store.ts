@@ -17,6 +17,8 @@ import {
 } from "../../store.ts";
 import { auditFields, readRecord, readTrail } from "./audit-items.ts";
 import { storeOperation } from "./client.ts";
+import { bodyFieldsOf } from "./content.ts";
+import { bodyDocument } from "./documents.ts";
 import {
   auditPlace,
   type ContentId,
@@ -26,6 +28,8 @@ import {
   JOB_ID,
   jobPlace,
   partitionOf,
+  removingPlace,
+  writingPlace,
 } from "./items.ts";
 import { documentOf, jobOf } from "./job-document.ts";
 import { outboxWrite } from "./outbox.ts";
@@ -56,13 +60,13 @@ export class CosmosJobStore implements JobStore {
 
   async create(accepted: Accepted, nowMs: number): Promise<WriteResult | { kind: "exists" }> {
     const { job, request, records, outbox = [] } = accepted;
+    const content = await this.#contentWrite(job, "request", request, nowMs);
     const operations: OperationInput[] = [
-      createOf(this.#jobItem(job, nowMs)),
-      await this.#contentWrite(job, "request", request, nowMs),
+      ...[createOf(this.#jobItem(job, nowMs)), content.operation],
       ...this.#recordWrites(job, records, nowMs),
       ...outbox.map((item) => outboxWrite(this.#jobs, job, item, nowMs)),
     ];
-    const result = await this.#batch("create", job, operations);
+    const result = await this.#commit("create", job, operations, content.uncommitted);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     if (result.status === 409) return { kind: "exists" };
     throw unexpected("create", result.status);
@@ -99,7 +103,7 @@ export class CosmosJobStore implements JobStore {
   async #request(key: JobKey, item: unknown): Promise<StoredRequest | UnreadableItem> {
     try {
       const found = readItem(ITEMS.request, nameOf({ ...key, id: "request" }), item);
-      return { body: await this.#contents.read(key, found) };
+      return { body: await this.#contents.read(key, bodyFieldsOf(found)) };
     } catch (thrown) {
       if (thrown instanceof UnreadableItem) return thrown;
       throw thrown;
@@ -113,7 +117,7 @@ export class CosmosJobStore implements JobStore {
 
   async #response(key: JobKey, item: z.infer<typeof ITEMS.response.document>): Promise<StoredResponse> {
     const { status_code, request_id } = item;
-    return { status_code, request_id, body: await this.#contents.read(key, item) };
+    return { status_code, request_id, body: await this.#contents.read(key, bodyFieldsOf(item)) };
   }
 
   /**
@@ -150,10 +154,14 @@ export class CosmosJobStore implements JobStore {
       },
       ...this.#recordWrites(job, records, nowMs),
     ];
-    if (response !== undefined) operations.push(await this.#contentWrite(job, "response", response, nowMs));
+    const content = response && (await this.#contentWrite(job, "response", response, nowMs));
+    if (content !== undefined) operations.push(content.operation);
     if (draft.eraseEvents === true) operations.push(this.#eraseEvents(job, nowMs));
     operations.push(...outbox.map((item) => outboxWrite(this.#jobs, job, item, nowMs)));
-    const result = await this.#writeAndErase(job, operations, [...erase]);
+    const loose = (await Promise.all(erase.map((id) => this.#chunksOf(job, id)))).flat();
+    operations.push(...loose.map((contentId) => this.#looseWrite(job, contentId, nowMs)));
+    const result = await this.#writeAndErase(job, operations, content?.uncommitted, [...erase]);
+    if (result.kind === "done") for (const contentId of loose) await this.#removeLoose(job, contentId);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     // 409: an audit record or the response is there already, so the job has moved on as well.
     if (isSuperseded(result.status)) return { kind: "superseded" };
@@ -167,14 +175,39 @@ export class CosmosJobStore implements JobStore {
   async #writeAndErase(
     key: JobKey,
     operations: readonly OperationInput[],
+    uncommitted: string | undefined,
     erase: string[],
   ): Promise<TransactionResult> {
     for (;;) {
       const deletes = erase.map((id): OperationInput => ({ operationType: "Delete", id }));
-      const result = await this.#batch("write", key, [...operations, ...deletes]);
+      const result = await this.#commit("write", key, [...operations, ...deletes], uncommitted);
       const at = result.kind === "refused" && result.status === 404 ? result.at : undefined;
       if (at === undefined || at < operations.length) return result;
       erase.splice(at - operations.length, 1);
+    }
+  }
+
+  /** Of content that has chunks, their id. */
+  async #chunksOf(key: JobKey, id: ContentId): Promise<string[]> {
+    const found = await this.#jobs.readRaw(ITEMS[id], contentPlace(key, id));
+    // What is damaged is erased all the same.
+    const body = bodyDocument.safeParse(found?.value).data;
+    return body?.chunks === undefined ? [] : [body.chunks.content_id];
+  }
+
+  /** From the moment that no item names them, the sweeper knows of them. */
+  #looseWrite(key: JobKey, content_id: string, nowMs: number): OperationInput {
+    const { tenant_id, job_id } = key;
+    const fields = { tenant_id, job_id, content_id, wake_at_ms: nowMs };
+    return this.#jobs.writing(ITEMS.writing, removingPlace(key, content_id), fields);
+  }
+
+  /** Where it fails the sweeper does it: nobody can read them any more. */
+  async #removeLoose(key: JobKey, contentId: string): Promise<void> {
+    try {
+      await this.#contents.remove(key, contentId);
+    } catch (thrown) {
+      if (!(thrown instanceof StoreUnavailable)) throw thrown;
     }
   }
 
@@ -279,11 +312,35 @@ export class CosmosJobStore implements JobStore {
     id: ContentId,
     content: { readonly body: string },
     nowMs: number,
-  ): Promise<OperationInput> {
+  ): Promise<{ operation: OperationInput; uncommitted: string | undefined }> {
     const key = { tenant_id: job.tenant_id, job_id: job.job_id };
     const ttl = this.#ttl("content", job, nowMs);
-    const body = await this.#contents.put(key, content.body, ttl);
-    return this.#jobs.writing(ITEMS[id], contentPlace(key, id), { ...key, ...content, ...body, ttl });
+    const { body, ...rest } = content;
+    const { fields, uncommitted } = await this.#contents.put(key, body, ttl);
+    const operation = this.#jobs.writing(ITEMS[id], contentPlace(key, id), {
+      ...{ ...key, ...rest, ...fields, ttl },
+    });
+    return { operation, uncommitted };
+  }
+
+  /**
+   * A batch that commits what was put before. Where the sweeper has begun to remove that, nothing is committed, and
+   * the next try stores it anew. @throws StoreUnavailable
+   */
+  async #commit(
+    what: string,
+    key: JobKey,
+    operations: OperationInput[],
+    uncommitted: string | undefined,
+  ): Promise<TransactionResult> {
+    if (uncommitted === undefined) return this.#batch(what, key, operations);
+    const { id } = writingPlace(key, uncommitted);
+    // Before all else that may be refused, so that its own refusal is known by its place.
+    const removal: OperationInput = { operationType: "Delete", id };
+    const result = await this.#batch(what, key, [...operations, removal]);
+    if (result.kind === "done" || result.at !== operations.length) return result;
+    this.#contents.forget(uncommitted);
+    throw new StoreUnavailable(`${what}: the content was not committed in time`);
   }
 
   #batch(what: string, key: JobKey, operations: OperationInput[]): Promise<TransactionResult> {

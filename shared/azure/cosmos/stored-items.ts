@@ -197,6 +197,17 @@ export class StoredItems {
     );
   }
 
+  /** A second time is no error. @throws StoreUnavailable */
+  async remove({ kind }: Pick<ItemKind, "kind">, { id, partition }: Place): Promise<void> {
+    await storeOperation(`remove ${kind}`, async (abortSignal) => {
+      try {
+        await this.container.item(id, partition).delete({ abortSignal });
+      } catch (thrown) {
+        if (statusOf(thrown) !== 404) throw thrown;
+      }
+    });
+  }
+
   /** The same as `write`, as an operation of a batch. */
   writing(kind: ItemKind, place: Place, fields: Row, etag?: string): OperationInput {
     const item = this.#itemOf(kind, place, fields, etag);

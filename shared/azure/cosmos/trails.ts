@@ -3,10 +3,11 @@ import type { StoredContent } from "../../audit/contents.ts";
 import type { ChainHead, ControlRecord, ControlScope } from "../../audit/control-record.ts";
 import type { AuditRecord } from "../../audit/record.ts";
 import type { JobHead, StoredJobRecord, StoredRecord, TrailReader } from "../../audit/verify.ts";
-import type { JobKey } from "../../store.ts";
+import { type JobKey, readItem, UnreadableItem } from "../../store.ts";
 import { inOrder, numberOf, readRecord, readTrailRaw } from "./audit-items.ts";
+import { readBody } from "./content.ts";
 import { controlRecordOf } from "./control-trail.ts";
-import { jobKey, rawItem } from "./documents.ts";
+import { bodyDocument, jobKey, rawItem } from "./documents.ts";
 import {
   type ContentId,
   contentPlace,
@@ -92,10 +93,17 @@ export class CosmosTrails implements TrailReader {
     return { request, response };
   }
 
-  /** What is not a text cannot be the content that was stored: it gives no hash of any record. */
+  /** What cannot be read cannot be the content that was stored: it gives no hash of any record. */
   async #body(key: JobKey, id: ContentId): Promise<string | undefined> {
     const found = await this.#jobs.readRaw(ITEMS[id], contentPlace(key, id));
-    return found && String(found.value.body);
+    if (found === undefined) return undefined;
+    try {
+      const { body, chunks } = readItem({ kind: id, document: bodyDocument }, id, found.value);
+      return chunks === undefined ? String(body) : await readBody(this.#jobs, key, { chunks });
+    } catch (thrown) {
+      if (thrown instanceof UnreadableItem) return "";
+      throw thrown;
+    }
   }
 
   countRecords(): Promise<number> {

@@ -79,7 +79,7 @@ function written(io: "input" | "output", schemas: readonly z.core.$ZodType[]) {
 type Written = (schema: z.core.$ZodType) => Json;
 
 function operationOf(each: RouteContract, of: Written, { refusals }: DoorContract["door"]): Json {
-  const { name, who, summary, params, query, headers, body, answers } = each;
+  const { name, who, summary, params, query, headers, body, upload, answers } = each;
   const parameters = [
     ...fieldsOf(params?.schema).map(([name, field]) => ({
       ...parameter("path", name, of(field)),
@@ -95,6 +95,9 @@ function operationOf(each: RouteContract, of: Written, { refusals }: DoorContrac
     ...(who === "anyone" ? { security: [] } : {}),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body === undefined ? {} : { requestBody: { required: true, ...jsonContent(of(body.schema)) } }),
+    ...(upload === undefined
+      ? {}
+      : { requestBody: { required: true, ...jsonContent(of(upload), "multipart/form-data") } }),
     responses: { ...Object.fromEntries(answersOf), ...problemsOf(errorsOf(each), refusals, of) },
   };
 }

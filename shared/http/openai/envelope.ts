@@ -64,6 +64,9 @@ const SAID: Partial<Record<ProblemCode, Said>> = {
   endpoint_not_supported: { param: "model" },
   capability_not_supported: { param: "model" },
   route_not_found: { code: "unknown_url" },
+  file_not_found: { param: "id" },
+  batch_not_found: { param: "id" },
+  file_limit_reached: { status: 400 },
   too_many_requests: { type: "requests", code: "rate_limit_exceeded" },
   // The pair that clients look for; 402 is no error of theirs.
   budget_exceeded: {

@@ -1,7 +1,9 @@
 import type { Door } from "../door.ts";
 import type { Route } from "../route.ts";
+import { type BatchRoutesDeps, batchRoutes } from "./batches.ts";
 import { type CallDeps, callRoutes } from "./calls.ts";
 import { errorSchema, refusal, statusOf } from "./envelope.ts";
+import { type FilesDeps, fileRoutes } from "./files.ts";
 import { modelRoutes, type OpenaiModelsDeps } from "./models.ts";
 import { type WebhookRoutesDeps, webhookRoutes } from "./webhooks.ts";
 
@@ -13,6 +15,12 @@ export const openaiDoor: Door = {
 };
 
 /** What its handlers need, all together. */
-export type OpenaiDeps = CallDeps & OpenaiModelsDeps & WebhookRoutesDeps;
+export type OpenaiDeps = CallDeps & FilesDeps & BatchRoutesDeps & OpenaiModelsDeps & WebhookRoutesDeps;
 
-export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...callRoutes, ...modelRoutes, ...webhookRoutes];
+export const openaiRoutes: readonly Route<OpenaiDeps>[] = [
+  ...callRoutes,
+  ...fileRoutes,
+  ...batchRoutes,
+  ...modelRoutes,
+  ...webhookRoutes,
+];

@@ -1,6 +1,5 @@
-import { bytesTooMany } from "../../content/content.ts";
-import { Problem } from "../../errors.ts";
-import { MAX_HELD_SUBMIT_BYTES, MAX_STORED_CONTENT_BYTES } from "../../limits.ts";
+import type { Problem } from "../../errors.ts";
+import { MAX_HELD_SUBMIT_BYTES } from "../../limits.ts";
 import { reasonOf } from "../../log.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
 import type { Settings } from "../../settings.ts";
@@ -48,15 +47,14 @@ export interface Taken extends Pick<Submitted, "job" | "run"> {
 
 /**
  * Takes a job in: stored before this resolves, and never twice for one idempotency key.
- * @throws Problem request_too_large, model_not_found, model_not_allowed, endpoint_not_supported,
+ * @throws Problem model_not_found, model_not_allowed, endpoint_not_supported,
  *   capability_not_supported, idempotency_key_reused, budget_exceeded, and the door's own refusal
  * @throws StoreUnavailable
  */
 export type Take = (startHere?: StartHere) => Promise<Taken>;
 
-/** Looks at what a submit asks for. @throws Problem request_too_large */
+/** Looks at what a submit asks for. */
 export function check(deps: IntakeDeps, { body, ...submit }: Submit, by: SubmittedBy): Take {
-  refuseStoredSize(submit.bodyText);
   const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), by.tenant, { ...submit, body });
   // From here on nothing holds what the body was parsed into: it may be much larger, and the store may take its time.
   const { held, ...looked } = { ...submit, refusal };
@@ -120,12 +118,4 @@ export async function waitFor(
 /** A request's text is in memory while its client waits: with a long one the client is answered at once. */
 export function isLong(bodyText: string): boolean {
   return bodyText.length > MAX_HELD_SUBMIT_BYTES || Buffer.byteLength(bodyText) > MAX_HELD_SUBMIT_BYTES;
-}
-
-/** What cannot be stored is refused before anything else is done with it. */
-function refuseStoredSize(bodyText: string): void {
-  const bytes = bytesTooMany(bodyText);
-  if (bytes === undefined) return;
-  const detail = `The request takes ${bytes} bytes with its escapes; at most ${MAX_STORED_CONTENT_BYTES} can be stored.`;
-  throw new Problem("request_too_large", detail);
 }

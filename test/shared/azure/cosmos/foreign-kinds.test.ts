@@ -1,6 +1,7 @@
 import type { Container } from "@azure/cosmos";
 import { afterAll, expect, it } from "vitest";
 import { changeControl } from "../../../../shared/audit/control-trail.ts";
+import { ITEMS, writingPlace } from "../../../../shared/azure/cosmos/items.ts";
 import { CosmosTrails } from "../../../../shared/azure/cosmos/trails.ts";
 import { LOOK_AFTER_MS, newAccount, reserve } from "../../../../shared/budget/account.ts";
 import { end } from "../../../../shared/job/ending/end.ts";
@@ -89,6 +90,9 @@ async function fill(): Promise<void> {
   const lease = { claim_id: "c", renewals: 0, seconds: 30 };
   await stored(5, { status: "in_progress", lease });
 
+  await opened.items.jobs.put(ITEMS.writing, writingPlace(key(6), "0"), {
+    ...{ ...key(6), content_id: "0", wake_at_ms: nowMs - 1 },
+  });
   const at = { tenant_id: "team-a", month: "2027-01", currency: "USD" };
   const ask = { job_id: "j", attempt: 1, claim_id: "c", amount: "1" };
   const reserved = reserve(newAccount(at.month, at.currency), { ...budgetOf("5") }, ask, nowMs);

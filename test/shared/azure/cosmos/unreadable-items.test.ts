@@ -3,7 +3,9 @@ import { NO_SEAL, nextSeal } from "../../../../shared/audit/seal/seal.ts";
 import type { SealSource } from "../../../../shared/audit/seal/verify-seals.ts";
 import {
   auditPlace,
+  batchPlace,
   budgetPlace,
+  chunkPlace,
   comparisonPlace,
   contentPlace,
   controlChangePlace,
@@ -15,6 +17,9 @@ import {
   endpointsPlace,
   eventLogPlace,
   eventsPlace,
+  filePagesPlace,
+  filePlace,
+  fileWritingPlace,
   ITEMS,
   type ItemKind,
   leavesPlace,
@@ -22,15 +27,19 @@ import {
   outboxPlace,
   overridesPlace,
   type Place,
+  pagePlace,
   poolPlace,
+  progressPlace,
   reportPlace,
   rootPlace,
   sealHeadPlace,
   sealPlace,
   sweepRoundPlace,
   watchedLeasesPlace,
+  writingPlace,
 } from "../../../../shared/azure/cosmos/items.ts";
 import { CosmosSeals } from "../../../../shared/azure/cosmos/seals.ts";
+import { type Batch, NO_USAGE, NOTHING_READ } from "../../../../shared/batch/batch.ts";
 import { newAccount, reserve } from "../../../../shared/budget/account.ts";
 import type { Comparison } from "../../../../shared/comparison/comparison.ts";
 import { changeOverrides } from "../../../../shared/control/change-overrides.ts";
@@ -40,6 +49,7 @@ import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { draftOf } from "../../../../shared/job/life-cycle.ts";
 import type { LogFields } from "../../../../shared/log.ts";
 import { newPool } from "../../../../shared/quota/belief/pool.ts";
+import { sha256Hex } from "../../../../shared/sha256.ts";
 import { UnreadableItem } from "../../../../shared/store.ts";
 import { eventOf, newDelivery } from "../../../../shared/webhook/delivery.ts";
 import { by, call, submission } from "../../job/samples.ts";
@@ -57,6 +67,27 @@ const nowMs = clock.now();
 
 const SECRET = "what a prompt says";
 const KEY = { tenant_id: "team-a", job_id: `job_${"1".repeat(32)}` };
+const LARGE = { ...KEY, job_id: `job_${"2".repeat(32)}` };
+const FILE = { tenant_id: "team-a", file_id: "file-1" };
+const BATCH = { tenant_id: "team-a", batch_id: `batch_${"1".repeat(32)}` };
+const batch: Batch = {
+  ...{ ...BATCH, actor: "a", endpoint: "/v1/embeddings", input_file_id: "f", completion_window: "24h" },
+  ...{ metadata: {}, status: "in_progress", times: {}, created_at_ms: 0, expires_at_ms: nowMs, total: 1 },
+  ...{
+    completed: 0,
+    failed: 0,
+    expired: 0,
+    usage: NO_USAGE,
+    costs: [],
+    unknown_costs: 0,
+    faults: [],
+    turn: 1,
+  },
+  ...{ counts_as_of_ms: null, output_file_id: null, error_file_id: null },
+};
+const file = {
+  ...{ ...FILE, filename: "f", purpose: "batch" as const, bytes: 1, created_at_ms: 0, expires_at_ms: null },
+};
 const TOLD = { event: "job.completed" } as const;
 const ENDPOINT = "whe_1";
 const DELIVERY = { ...KEY, ...TOLD, endpoint_id: ENDPOINT };
@@ -126,6 +157,58 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
       [({ store }) => store.readResponse(KEY), "throws"],
       [({ store }) => store.readWithResponse(KEY), "throws"],
     ],
+  },
+  chunk: {
+    place: chunkPlace(LARGE, "0", 1),
+    damage: { text: { SECRET } },
+    looks: [[({ store }) => store.readResponse(LARGE), "throws"]],
+  },
+  writing: {
+    place: writingPlace(KEY, "0"),
+    damage: { content_id: { SECRET } },
+    looks: [
+      [
+        ({ uncommitted }) => uncommitted.removeDue(nowMs, 10).then((removed) => ({ removed })),
+        { removed: 0 },
+      ],
+    ],
+  },
+  batch: {
+    place: batchPlace(BATCH),
+    damage: { usage: { input_tokens: { SECRET } } },
+    looks: [
+      [({ batches }) => batches.read(BATCH), "throws"],
+      [async ({ batches }) => (await batches.list("team-a", { limit: 9 })).batches, []],
+      [({ batches }) => batches.due(nowMs, 9), []],
+    ],
+  },
+  progress: {
+    place: progressPlace(BATCH),
+    damage: { output: SECRET },
+    looks: [[({ batches }) => batches.readProgress(BATCH), "throws"]],
+  },
+  file: {
+    place: filePlace(FILE),
+    damage: { bytes: { SECRET } },
+    looks: [
+      [({ files }) => files.read(FILE), "throws"],
+      [async ({ files }) => (await files.list("team-a", { order: "asc", limit: 9 })).files, []],
+    ],
+  },
+  file_pages: {
+    place: filePagesPlace(FILE),
+    damage: { pages: SECRET },
+    looks: [[({ files }) => files.pages(file), "throws"]],
+  },
+  file_writing: {
+    place: fileWritingPlace(FILE, "writing"),
+    damage: { due_at_ms: { SECRET } },
+    looks: [[({ files }) => files.removeDue(nowMs, 10).then((removed) => ({ removed })), { removed: 0 }]],
+  },
+  page: {
+    place: pagePlace(FILE, "page-0"),
+    damage: { text: { SECRET } },
+    looks: [[({ files }) => files.readPage(FILE, "page-0"), "throws"]],
   },
   event_log: {
     place: eventLogPlace(KEY),
@@ -337,6 +420,22 @@ async function fill(a: Adapters): Promise<void> {
     response,
   });
   await a.store.write(ended, created.etag, nowMs);
+  await a.batches.create(batch, nowMs);
+  const begun = await a.batches.read(BATCH);
+  const progress = { from: await a.batches.readProgress(BATCH), to: NOTHING_READ };
+  if (begun !== undefined) await a.batches.write(begun, batch, nowMs, progress);
+  await a.files.begin(FILE, nowMs);
+  await a.files.writePage(FILE, "page-0", new Uint8Array(1));
+  await a.files.commit(file, [{ id: "page-0", bytes: 1 }]);
+  await a.files.begin(FILE, nowMs);
+  const large = { content_id: "0", count: 2, bytes: 4, sha256: sha256Hex("[{}]") };
+  const { jobs } = opened.items;
+  for (const [n, text] of ["[{", "}]"].entries())
+    await jobs.put(ITEMS.chunk, chunkPlace(LARGE, "0", n), { ...LARGE, text, ttl: -1 });
+  const answer = { status_code: 200, request_id: null, chunks: large, ttl: -1 };
+  await jobs.put(ITEMS.response, contentPlace(LARGE, "response"), { ...LARGE, ...answer });
+  const writing = { ...KEY, content_id: "0", wake_at_ms: nowMs };
+  await jobs.put(ITEMS.writing, writingPlace(KEY, "0"), writing);
   const first = { number: 0, attempt: 1, event: { data: "{}", isUsage: false } };
   await a.eventLogs.append(KEY, { claim_id: "c", attempt: 1, next: 1 }, [first], undefined, nowMs + 1e6);
   for (const job_id of [COMPARED.job_id, "cmp_2"])
