@@ -2,7 +2,7 @@ import { unitsOf } from "../decimal.ts";
 import type { Tenant } from "../tenant/tenants.ts";
 import { mostCostOf } from "./bill.ts";
 import type { Deployment, Model, Target } from "./catalogue.ts";
-import { protocolOf } from "./protocol/protocols.ts";
+import { protocolFor, serves } from "./protocol/protocols.ts";
 import type { RequestAsk } from "./request-ask.ts";
 import { type Ranked, rank, type StrategyInput } from "./strategy.ts";
 import type { WaitCause } from "./wait-cause.ts";
@@ -94,7 +94,7 @@ function hindranceOf(d: Deployment, input: ChoiceInput): Hindrance | undefined {
   const { ask, tenant } = input;
   const denial = denialOf(d, tenant);
   if (denial !== undefined) return { kind: "denied", why: denial };
-  if (!d.endpoints.includes(ask.endpoint)) return { kind: "endpoint", why: `no ${ask.endpoint}` };
+  if (!serves(d, ask.endpoint)) return { kind: "endpoint", why: `no ${ask.endpoint}` };
   const inability = inabilityOf(d, ask);
   if (inability !== undefined) return { kind: "ability", why: inability };
   if (input.refusedBy.includes(d.name)) return { kind: "refused", why: "turned it away" };
@@ -118,14 +118,17 @@ export function denialOf(
 }
 
 /** What a request asks for that a deployment cannot do, in a few words; undefined: it can all. */
-function inabilityOf(d: Deployment, { capabilities, tokens, body }: RequestAsk): string | undefined {
+function inabilityOf(
+  d: Deployment,
+  { endpoint, capabilities, tokens, body }: RequestAsk,
+): string | undefined {
   const missing = [...capabilities].filter((capability) => !d.capabilities.includes(capability));
   if (missing.length > 0) return `no ${missing.join(", ")}`;
   const asked = tokens.outputTokensAsked ?? 0;
   if (asked > (d.max_output_tokens ?? Infinity)) return `answers of ${asked} tokens are too long`;
   const together = tokens.promptTokens + asked;
   if (together > (d.context_tokens ?? Infinity)) return `about ${together} tokens are too many`;
-  return protocolOf(d).unsayable(body, d);
+  return protocolFor(d, endpoint).unsayable(endpoint, body, d)?.why;
 }
 
 function firstFree(
