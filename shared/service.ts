@@ -7,6 +7,8 @@ import { effectiveConfiguration } from "./control/effective.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
+import { EventLogs } from "./events/event-logs.ts";
+import type { EventLogStore } from "./events/ports.ts";
 import type { FreshCopy } from "./fresh-copy.ts";
 import { Invocations } from "./invocations.ts";
 import { SWITCHED_OFF } from "./job/after-call.ts";
@@ -54,6 +56,7 @@ export interface StorePorts {
   readonly jobsInLine: JobsInLine;
   readonly waitingJobs: WaitingJobs;
   readonly liveJobs: LiveJobs;
+  readonly eventLogs: EventLogStore;
   readonly billedCalls: BilledCalls;
   readonly leaseWatch: LeaseWatch;
   readonly sweepRounds: SweepRounds;
@@ -155,6 +158,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       return deployment && limitedOf(deployment);
     },
   });
+  const events = new EventLogs({ store: ports.eventLogs, clock, log });
   const budgets = new Budgets({
     ledger: ports.budgetLedger,
     claims: claimRecords(store),
@@ -194,7 +198,8 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };
   const run: Omit<RunDeps, "log"> = {
-    ...{ store, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random, nudgeGraceMs },
+    ...{ store, events, nudges, catalogue, tenants, quota, secrets, budgets, running, clock, random },
+    nudgeGraceMs,
     urgent: releases,
     bulkhead: new Bulkhead({ calls: settings.maxCalls, bytes: settings.bodyMemoryBytes }, weightOf),
     models: ports.models,
@@ -232,6 +237,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     changed_catalogue: async (of) => (await anyLives()) && changedCatalogue.nudge(of),
     changed_budgets: async (of) => (await anyLives()) && changedBudgets.nudge(of),
     budgets: () => budgets.tend(),
+    erased_events: () => events.sweep(),
     dispatcher: async () => (await anyLives()) && dispatcher.tend(),
   };
   let sweptAt: number | undefined;
@@ -264,7 +270,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     });
   return {
     ...ports,
-    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher },
+    ...{ store, settings, catalogue, tenants, running, durations, budgets, quota, dispatcher, events },
     ...{ intake, run, redrive, accounts, sweep, seal, fresh },
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),

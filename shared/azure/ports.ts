@@ -8,6 +8,7 @@ import { CosmosBudgetLedger } from "./cosmos/budgets.ts";
 import { CONTROL_CONTAINER, JOBS_CONTAINER, openDatabase } from "./cosmos/client.ts";
 import { CosmosControlTrail } from "./cosmos/control-trail.ts";
 import { CosmosDeadLetters } from "./cosmos/dead-letters.ts";
+import { CosmosEventLogs } from "./cosmos/event-logs.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
 import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
 import { CosmosLeaseWatch } from "./cosmos/lease-watch.ts";
@@ -40,6 +41,7 @@ export function cosmosPorts(
     jobsInLine: new CosmosJobsInLine(jobs.container),
     waitingJobs: new CosmosWaitingJobs(jobs),
     liveJobs: new CosmosLiveJobs(jobs.container),
+    eventLogs: new CosmosEventLogs(jobs, clock),
     billedCalls: new CosmosBilledCalls(jobs),
     leaseWatch: new CosmosLeaseWatch(control),
     sweepRounds: new CosmosSweepRounds(control),

@@ -106,6 +106,8 @@ export interface JobFacts {
    * Absent: nobody waits so.
    */
   readonly coalesce?: string;
+  /** Its client reads the answer as it comes: what a worker's call says goes to the job's event log. Absent: it does not. */
+  readonly streamed?: true;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
   readonly audit_seq: number;

@@ -27,6 +27,8 @@ export interface Draft<J extends Job = Job> {
   readonly response?: StoredResponse;
   /** Content to be deleted in the same batch, as far as it has not lapsed. */
   readonly erase?: readonly ("request" | "response")[];
+  /** The event log is marked as erased in the same batch. */
+  readonly eraseEvents?: true;
   readonly outbox?: readonly OutboxItem[];
   /** The job as it was before the first of the records. */
   readonly from?: Job;
@@ -332,6 +334,7 @@ export function deleteContent(draft: Draft<Ended>, by: { nowMs: number; actor: s
       error: job.error && { ...job.error, message: ERASED },
     }),
     erase: job.has_response ? ["request", "response"] : ["request"],
+    ...(job.streamed === undefined ? {} : { eraseEvents: true }),
   };
 }
 

@@ -35,6 +35,8 @@ export interface ModelCall {
   readonly signal: AbortSignal;
   /** The answer is streamed, and each event goes here as it comes; absent: it comes whole. */
   readonly passOn?: ((event: AnswerEvent) => void) | undefined;
+  /** What was passed on is closed where another attempt follows; absent: none can follow it. */
+  readonly restarts?: boolean;
 }
 
 export interface ModelClient {
@@ -189,7 +191,7 @@ class Conversation {
       if (!isThrough(status) || !isStream || isForeign({ headers }, callId)) return;
       this.#stream ??= this.#protocol.readStream(this.#asked(this.#deps.clock.now()));
       for (const event of this.#stream.take(decoder.decode(chunk, { stream: true }))) {
-        this.isShown = true;
+        this.isShown = this.#call.restarts !== true;
         passOn({ ...event, data: this.withoutCredential(event.data) });
       }
     };

@@ -28,6 +28,17 @@ export const responseDocument = document("response", {
 });
 export const outboxDocument = document("outbox", { ...jobKey.shape, event: text, at_ms: z.number() });
 
+/** The end of a job's event log. */
+export const eventLogDocument = document("event_log", {
+  ...{ ...jobKey.shape, claim_id: text, attempt: z.int().min(0), next: z.int().min(0), ttl: z.number() },
+  ...{ ended: z.literal(true).exactOptional(), wake_at_ms: timeMs.exactOptional() },
+});
+const logged = z.looseObject({
+  ...{ number: z.int().min(0), attempt: z.int().min(0) },
+  event: z.looseObject({ data: text, isUsage: z.boolean() }).nullable(),
+});
+export const eventsDocument = document("events", { ...jobKey.shape, events: z.array(logged) });
+
 const usage = z.looseObject(each(z.number().nullable(), "input_tokens", "output_tokens", "total_tokens"));
 const cost = z.looseObject({ amount: decimal, currency: text });
 const billed = z.looseObject({ at: z.number(), model: text });

@@ -79,6 +79,18 @@ export const ITEMS = {
     holds: "an event to announce with the job's end; nothing writes such items yet",
     document: documents.outboxDocument,
   },
+  event_log: {
+    ...{ ...OF_A_JOB, kind: "event_log", id: "`events`", ids: "c.id = 'events'", ...WITH_CONTENT },
+    foundBy: ["/wake_at_ms"],
+    holds: "the end of the event log: whose it is, and the next event's number",
+    document: documents.eventLogDocument,
+  },
+  events: {
+    ...{ ...OF_A_JOB, kind: "events", id: "`events-000000041` …: its last event", ...WITH_CONTENT },
+    ...{ ids: "c.id > 'events-' AND c.id < 'events.'", foundBy: ["/id"] },
+    holds: "numbered events of a streamed answer, as many as were written at once",
+    document: documents.eventsDocument,
+  },
   audit: {
     ...{ ...OF_A_JOB, kind: "audit", id: "`audit-000001` …", ids: "STARTSWITH(c.id, 'audit-')" },
     ...{ foundBy: ["/id", "/billed/at"], until: "the job's deadline + `AUDIT_RETENTION_DAYS` (0: for ever)" },
@@ -185,6 +197,13 @@ export const contentPlace = (key: JobKey, id: ContentId): Place => ({ id, partit
 /** One for each event, of which a job has one at most. */
 export const outboxPlace = (key: JobKey, { event }: Pick<OutboxItem, "event">): Place => ({
   id: `outbox-${event}`,
+  partition: partitionOf(key),
+});
+export const EVENT_LOG_ID = "events";
+export const eventLogPlace = (key: JobKey): Place => ({ id: EVENT_LOG_ID, partition: partitionOf(key) });
+/** Ids sort as their events do. @param last the number of the last event in it */
+export const eventsPlace = (key: JobKey, last: number): Place => ({
+  id: `events-${padded(last, 9)}`,
   partition: partitionOf(key),
 });
 export const auditPlace = (key: JobKey, seq: number): Place => ({

@@ -22,6 +22,7 @@ import {
   auditPlace,
   type ContentId,
   contentPlace,
+  eventLogPlace,
   ITEMS,
   JOB_ID,
   jobPlace,
@@ -150,6 +151,7 @@ export class CosmosJobStore implements JobStore {
       ...this.#recordWrites(job, records, nowMs),
     ];
     if (response !== undefined) operations.push(await this.#contentWrite(job, "response", response, nowMs));
+    if (draft.eraseEvents === true) operations.push(this.#eraseEvents(job, nowMs));
     operations.push(...outbox.map((item) => this.#outboxWrite(job, item, nowMs)));
     const result = await this.#writeAndErase(job, operations, [...erase]);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
@@ -267,6 +269,15 @@ export class CosmosJobStore implements JobStore {
     const { tenant_id, job_id } = job;
     const ttl = this.#ttl("content", job, nowMs);
     return this.#jobs.writing(ITEMS.outbox, outboxPlace(job, item), { tenant_id, job_id, ...item, ttl });
+  }
+
+  /** From now on nothing is read of the log or added to it, and the sweeper sees to what is left of it. */
+  #eraseEvents(job: Job, nowMs: number): OperationInput {
+    const { tenant_id, job_id } = job;
+    const ttl = this.#ttl("content", job, nowMs);
+    const head = { claim_id: "", attempt: 0, next: 0, ended: true, wake_at_ms: nowMs };
+    const item = { tenant_id, job_id, ...head, ttl };
+    return this.#jobs.putting(ITEMS.event_log, eventLogPlace(job), item);
   }
 
   async #contentWrite(

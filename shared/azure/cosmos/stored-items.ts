@@ -205,6 +205,11 @@ export class StoredItems {
       : { operationType: "Replace", id: place.id, ifMatch: etag, resourceBody: itemBody(item) };
   }
 
+  /** The same as `put`, as an operation of a batch. */
+  putting(kind: ItemKind, place: Place, fields: Row): OperationInput {
+    return { operationType: "Upsert", resourceBody: itemBody(this.#itemOf(kind, place, fields)) };
+  }
+
   /** One transactional batch of writes. */
   async batch(
     what: string,

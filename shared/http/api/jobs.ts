@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { EventLogs } from "../../events/event-logs.ts";
 import type { EndDeps } from "../../job/ending/await-end.ts";
 import { cancelJob, type EndingDeps, jobNotFound } from "../../job/ending/cancel.ts";
 import { deleteJobContent } from "../../job/ending/delete-content.ts";
@@ -30,6 +31,7 @@ import { pageOf, pageSchema } from "./page.ts";
 import { JOB_ID, jobInPath, limit, name, prefer } from "./parameters.ts";
 
 export interface JobRoutesDeps extends EndingDeps, EndDeps {
+  readonly events: Pick<EventLogs, "erase">;
   readonly throttle: Throttle;
   readonly jobsInLine: Pick<JobsInLine, "inLine">;
 }

@@ -104,6 +104,7 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
       const repeated = isRetry ? await joinRepeated(intake, retried) : undefined;
       const asked = ofPath ?? body.model ?? "";
       if (asked === "") throw invalidRequest([{ path: "/model", message: "is required" }]);
+      const how = wanted(body);
       const submit: Submit = {
         ...{ endpoint, model: asked, body, coalesce, metadata: {} },
         bodyText: body.model === undefined ? withModel(sent.text, asked) : sent.text,
@@ -112,9 +113,9 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
         idempotencyKey: key,
         traceparent: headers.traceparent,
         ...timesOf(headers, deps.intake),
+        ...(how.stream ? { streamed: true } : {}),
       };
-      if (repeated !== undefined) return answerWhenEnded(intake, by.tenant, repeated.value, wanted(body));
-      const how = wanted(body);
+      if (repeated !== undefined) return answerWhenEnded(intake, by.tenant, repeated.value, how);
       const stream = how.stream ? new LiveStream() : undefined;
       const run = { ...deps.run, log: visit.log, ...(stream === undefined ? {} : { passOn: stream }) };
       const { job, over } = await within(deps.invocation, () =>

@@ -21,6 +21,8 @@ export interface Submission {
   readonly traceparent?: string | undefined;
   /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
   readonly coalesce?: string;
+  /** Its client reads the answer as it comes. */
+  readonly streamed?: true;
 }
 
 export interface Accepted<J extends Job = Job> {
@@ -129,6 +131,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
     ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
+    ...(submission.streamed === undefined ? {} : { streamed: submission.streamed }),
     audit_seq: record.seq,
     audit_hash: record.hash,
     ...until,

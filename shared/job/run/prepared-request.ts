@@ -17,12 +17,12 @@ export class PreparedRequest {
   /** What a deployment counts for it when it lets it in, as far as that can be estimated. */
   readonly tokens: number;
 
-  /** Whether a stream is asked for, where the client did. */
+  /** Whether a stream is asked for: its client reads it, here or in the job's event log. */
   readonly isStreamed: boolean;
 
-  constructor(request: StoredRequest, job: Job, isStreamed = false) {
+  constructor(request: StoredRequest, job: Job) {
     this.stored = request;
-    this.isStreamed = isStreamed;
+    this.isStreamed = job.streamed === true;
     this.bytes = 2 * request.body.length;
     this.ask = readAsk(job.endpoint, () => JSON.parse(request.body));
     this.tokens = admissionTokens(this.ask.tokens);

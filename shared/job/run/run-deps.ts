@@ -1,5 +1,6 @@
 import type { CallBudgets } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
+import type { EventLogs } from "../../events/event-logs.ts";
 import type { Log } from "../../log.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
 import type { ModelClient } from "../../model/client.ts";
@@ -22,6 +23,8 @@ export interface PassOn {
 /** What a worker runs jobs with. */
 export interface RunDeps {
   readonly store: JobStore;
+  /** Where what a streamed job's call says goes, if no client reads it here. */
+  readonly events: Pick<EventLogs, "writer">;
   readonly nudges: Nudges;
   /** For jobs that another process is to go on with at once: they do not queue behind new ones. */
   readonly urgent: Pick<Nudges, "send">;

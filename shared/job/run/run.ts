@@ -2,6 +2,7 @@ import { NOTHING_SPENT } from "../../budget/account.ts";
 import { MAX_NUDGE_LOOKS } from "../../limits.ts";
 import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
+import type { ModelCall } from "../../model/client.ts";
 import { plausible } from "../../model/plausible.ts";
 import type { Usage } from "../../model/usage.ts";
 import { isDispatchers } from "../../quota/signed-grants.ts";
@@ -37,7 +38,7 @@ import {
 import { adopted, Claim } from "./claim.ts";
 import { handBack, leaveToOthers } from "./hand-back.ts";
 import { PreparedRequest } from "./prepared-request.ts";
-import type { PassOn, RunDeps } from "./run-deps.ts";
+import type { RunDeps } from "./run-deps.ts";
 import { lostCost, takeOver } from "./take-over.ts";
 
 /** First wait for a job that cannot be found yet, or not yet be run by this clock; doubled with each look. */
@@ -76,7 +77,7 @@ const MAX_HERE_MS = 60_000;
 export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Promise<StartedHere | undefined> {
   const { job, request, records } = accepted;
   if (deps.running.isEnding) return undefined;
-  const prepared = new PreparedRequest(request, job, deps.passOn !== undefined);
+  const prepared = new PreparedRequest(request, job);
   const admission = await admitted(deps, draftOf(job), nudgeFor(job), prepared);
   const { plan, quota } = admission;
   const leave = async (isLost: boolean) => {
@@ -150,7 +151,7 @@ async function runFound(
     await requestLost(deps, start, etag);
     return "done";
   }
-  const request = new PreparedRequest(stored, job, deps.passOn !== undefined);
+  const request = new PreparedRequest(stored, job);
   const admission = await admitted(deps, start, nudge, request);
   const { plan } = admission;
   // It waits, or it is too late: what was taken for its call is another's.
@@ -227,10 +228,11 @@ async function attempt(
   const startedAt = deps.clock.monotonic();
   const sentMs = deps.clock.now();
   let next: TakenQuota | undefined;
+  const { flush, ...reader } = readersOf(deps, claimed.value);
   try {
     const answered = await deps.models.call({
       ...{ deployment, endpoint, tenantId, jobId, attempt: attempts, signal: claim.signal },
-      ...(request.isStreamed && deps.passOn !== undefined ? { passOn: eventsTo(deps.passOn) } : {}),
+      ...reader,
       body: request.textFor(deployment),
     });
     const { outcome, implausible } = plausible(answered, request.ask, deployment);
@@ -241,7 +243,7 @@ async function attempt(
     logCall(deps, claimed.value, call);
     const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
     const heard = { ...call, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
-    await deps.quota.heard(heard);
+    await Promise.all([deps.quota.heard(heard), flush?.()]);
     const callsAnew = deps.budgets.budgetOf(tenantId) !== undefined;
     const told = { granted: undefined, late: false, over: undefined, callsAnew };
     const settled = await claim.settle((job) => {
@@ -266,9 +268,27 @@ async function attempt(
   }
 }
 
-/** Whoever has seen the beginning of one answer is shown no other. */
-function eventsTo({ isShown, event }: PassOn): PassOn["event"] {
-  return isShown ? () => undefined : event;
+/**
+ * Where a streamed answer goes as it comes: to the client that is here, or to the job's event log.
+ * @returns `flush` resolves once all of it is there
+ */
+function readersOf(
+  deps: RunDeps,
+  { tenant_id, job_id, attempts: attempt, lease, streamed, ...job }: InProgress,
+): Pick<ModelCall, "passOn" | "restarts"> & { readonly flush?: () => Promise<void> } {
+  if (streamed === undefined) return {};
+  // Whoever has seen the beginning of one answer is shown no other.
+  if (deps.passOn !== undefined) return { passOn: deps.passOn.isShown ? () => undefined : deps.passOn.event };
+  const untilMs = job.content_until_ms ?? job.deadline_ms;
+  const writer = deps.events.writer({ tenant_id, job_id, attempt, claimId: lease.claim_id, untilMs });
+  // Before the job's end is stored, so that whoever hears of that finds all of them.
+  // Of a background job the log says that another attempt follows; a client that waits is told that it is over.
+  const restarts = job.coalesce === undefined;
+  return {
+    passOn: writer.event,
+    restarts,
+    flush: () => patiently(deps, { job_id, attempt }, () => writer.flush()),
+  };
 }
 
 /** The job went to somebody else, or ended, during the call: its cost counts all the same. */

@@ -10,6 +10,8 @@ import {
   controlRecordPlace,
   deadLetterPlace,
   dispatcherLeasePlace,
+  eventLogPlace,
+  eventsPlace,
   ITEMS,
   type ItemKind,
   leavesPlace,
@@ -106,6 +108,16 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
     ],
   },
   outbox: { place: outboxPlace(KEY, TOLD), damage: { event: { SECRET } }, looks: [] },
+  event_log: {
+    place: eventLogPlace(KEY),
+    damage: { next: SECRET },
+    looks: [[({ eventLogs }) => eventLogs.head(KEY), "throws"]],
+  },
+  events: {
+    place: eventsPlace(KEY, 0),
+    damage: { events: [{ number: 0, attempt: SECRET }] },
+    looks: [[({ eventLogs }) => eventLogs.read(KEY, 0), []]],
+  },
   audit: {
     place: auditPlace(KEY, 2),
     damage: { cost: { amount: SECRET, currency: "USD" } },
@@ -264,6 +276,8 @@ async function fill(a: Adapters): Promise<void> {
     outbox: [TOLD],
   });
   await a.store.write(ended, created.etag, nowMs);
+  const event = { number: 0, attempt: 1, event: { data: "{}", isUsage: false } };
+  await a.eventLogs.append(KEY, { claim_id: "c", attempt: 1, next: 1 }, [event], undefined, nowMs + 1e6);
   for (const [n, name] of ["first", "second"].entries())
     await changeOverrides({ trail: a.trail, clock }, weight(n + 1), change(name));
   await nameOf(a);
