@@ -108,6 +108,8 @@ export interface JobFacts {
   readonly coalesce?: string;
   /** Its client reads the answer as it comes: what a worker's call says goes to the job's event log. Absent: it does not. */
   readonly streamed?: true;
+  /** It is a response of the OpenAI door; absent: it is not. */
+  readonly as_response?: ResponseFacts;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
   readonly audit_seq: number;
@@ -118,6 +120,15 @@ export interface JobFacts {
   readonly content_until_ms?: number;
   /** What else its stored item holds, its version first: a neighbouring version's fields survive a read and a write. */
   readonly others: Readonly<Record<string, unknown>>;
+}
+
+/** What a client has said of a response that no lab hears. */
+export interface ResponseFacts {
+  /** Nobody waits for it on a connection. */
+  readonly background: boolean;
+  /** Whether it can be read later. */
+  readonly store: boolean;
+  readonly previous_response_id: string | null;
 }
 
 /** What a job's item keeps of its trace. */

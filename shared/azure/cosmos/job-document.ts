@@ -127,6 +127,7 @@ export function documentOf(job: Job): JobDocument {
     coalesce: job.coalesce,
     joined_by: job.joined_by,
     streamed: job.streamed,
+    as_response: job.as_response,
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
     audit_until_ms: job.audit_until_ms,
@@ -225,6 +226,9 @@ const FACTS = z.object({
   ...{ redriven_from: text.exactOptional(), audit_seq: count, audit_hash: text },
   ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
   streamed: z.literal(true).exactOptional(),
+  as_response: z
+    .looseObject({ background: z.boolean(), store: z.boolean(), previous_response_id: text.nullable() })
+    .exactOptional(),
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   max_cost: decimal.exactOptional(),
   may_have_cost: z.record(text, decimal).exactOptional(),

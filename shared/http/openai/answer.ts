@@ -5,10 +5,10 @@ import type { EndedJob } from "../../job/running-jobs.ts";
 import type { JobKey } from "../../store.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
 import { type Answer, jsonText } from "../answer.ts";
-import { inBase64 } from "./embeddings.ts";
 import { errorAnswer } from "./envelope.ts";
-import { DONE, EVENT_STREAM, eventOf, eventsOf } from "./events.ts";
+import { EVENT_STREAM } from "./events.ts";
 import { failureOf } from "./failure.ts";
+import type { Form } from "./form.ts";
 import { headersOf } from "./headers.ts";
 import type { LiveStream } from "./live-stream.ts";
 
@@ -17,6 +17,7 @@ export interface Wanted {
   readonly stream: boolean;
   readonly includeUsage: boolean;
   readonly base64: boolean;
+  readonly form: Form;
 }
 
 /** Load balancers cut a connection after 230 s without a byte, clients after 300. */
@@ -84,7 +85,7 @@ export async function answerWhenRun(
   };
   const headers = { ...headersOf(job), ...(wanted.stream ? EVENT_STREAM : JSON_TYPE) };
   const body = wanted.stream
-    ? eventsUntil(deps, stream, final(), wanted)
+    ? eventsUntil(deps, job, stream, final(), wanted)
     : blanksUntil(deps, final(), wanted);
   return { status: 200, headers, body };
 }
@@ -114,6 +115,7 @@ async function within<T>(clock: HeldCallDeps["clock"], promise: Promise<T>): Pro
 
 async function* eventsUntil(
   { clock }: Pick<HeldCallDeps, "clock">,
+  job: Job,
   stream: LiveStream | undefined,
   final: Promise<EndedJob>,
   wanted: Wanted,
@@ -123,24 +125,26 @@ async function* eventsUntil(
     const next = stream === undefined ? isFinal : Promise.race([stream.next(), isFinal]);
     state = await within(clock, next);
     if (state === undefined) yield bytesOf(": keep-alive\n\n");
-    const events = (stream?.take() ?? []).filter(({ isUsage }) => wanted.includeUsage || !isUsage);
-    if (events.length > 0) yield bytesOf(events.map(({ data }) => `data: ${data}\n\n`).join(""));
+    const events = stream?.take() ?? [];
+    const text = events.length === 0 ? "" : wanted.form.events(job, events);
+    if (text !== "") yield bytesOf(text);
   }
   yield bytesOf(lastOf(await final, stream?.isShown === true, wanted));
 }
 
-/** What ends a stream. A client that hears an error knows it by its `error`; none is told that it is over. */
-function lastOf({ job: { value: job }, response }: EndedJob, isShown: boolean, wanted: Wanted): string {
-  if (job.status === "completed" && response !== undefined)
-    return isShown ? DONE : eventsOf(response.body, wanted);
-  const { message, type, code } = isEnded(job)
-    ? failureOf(job, response)
-    : { message: "The answer broke off.", type: "server_error", code: "answer_broken_off" };
-  return eventOf({ error: { message, type, param: null, code } });
+/** What ends a stream. A client that hears an error is not told that it is over. */
+function lastOf(end: EndedJob, isShown: boolean, { form }: Wanted): string {
+  const { value: job } = end.job;
+  const { response } = end;
+  if (job.status === "completed" && response !== undefined) return form.last({ ...end, response }, isShown);
+  const brokenOff = { message: "The answer broke off.", type: "server_error", code: "answer_broken_off" };
+  return form.failed(end, isEnded(job) ? failureOf(job, response) : brokenOff);
 }
 
 /** @returns a failure's own status too, which the contract has among the errors */
-export function answerOf({ job: { value: job }, response }: EndedJob, wanted: Wanted): Answer<200 | 303> {
+export function answerOf(ended: EndedJob, wanted: Wanted): Answer<200 | 303> {
+  const { response } = ended;
+  const { value: job } = ended.job;
   const headers = headersOf(job);
   if (!isEnded(job)) {
     const location = `/openai/v1/waits/${job.job_id}${queryOf(wanted)}`;
@@ -148,10 +152,10 @@ export function answerOf({ job: { value: job }, response }: EndedJob, wanted: Wa
   }
   if (job.status !== "completed" || response === undefined)
     return errorAnswer(failureOf(job, response), headers) as Answer<200>;
-  const { body } = response;
+  const end = { job: ended.job, response };
   if (wanted.stream)
-    return { status: 200, headers: { ...headers, ...EVENT_STREAM }, body: eventsOf(body, wanted) };
-  return jsonText(200, wanted.base64 ? inBase64(body) : body, headers);
+    return { status: 200, headers: { ...headers, ...EVENT_STREAM }, body: wanted.form.last(end, false) };
+  return jsonText(200, wanted.form.whole(end), headers);
 }
 
 function queryOf({ stream, includeUsage, base64 }: Wanted): string {

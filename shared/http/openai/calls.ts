@@ -1,6 +1,6 @@
 import canonicalize from "canonicalize";
 import { z } from "zod";
-import { accept, type IntakeDeps, type Submit } from "../../job/intake/intake.ts";
+import { accept, type IntakeDeps, type Submit, type SubmittedBy } from "../../job/intake/intake.ts";
 import { coalesceOf, joinRepeated } from "../../job/intake/join.ts";
 import { timeFaults } from "../../job/intake/times.ts";
 import type { Endpoint, Job } from "../../job/job.ts";
@@ -9,16 +9,19 @@ import type { RunDeps } from "../../job/run/run-deps.ts";
 import { MAX_MODEL_NAME_CHARS, MAX_REQUEST_BYTES } from "../../limits.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { Stored } from "../../store.ts";
+import type { Answer } from "../answer.ts";
 import { flag, text } from "../api/fields.ts";
 import { jobInPath, named } from "../api/parameters.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
-import { type AnswerSpec, type Route, route } from "../route.ts";
+import { type AnswerSpec, type Route, route, type Visit } from "../route.ts";
 import type { Throttle } from "../throttle.ts";
 import { answerWhenEnded, answerWhenRun, type Wanted } from "./answer.ts";
+import { labsForm } from "./form.ts";
 import { ANSWER_HEADERS, callHeaders } from "./headers.ts";
 import { LiveStream } from "./live-stream.ts";
 import { atPaths } from "./paths.ts";
+import { responseFormOf } from "./responses/form.ts";
 
 export interface CallDeps {
   readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
@@ -56,7 +59,7 @@ const embeddingsSchema = z
 const labsAnswer = (what: string, id: string) =>
   z.looseObject({ object: text(what) }).meta({ id, title: `The lab's answer: ${what}` });
 
-const LATER: AnswerSpec = {
+export const LATER: AnswerSpec = {
   description: "The call takes longer than a connection may wait: it goes on at `Location`.",
   headers: { Location: "A path of this door.", ...ANSWER_HEADERS },
 };
@@ -72,7 +75,7 @@ interface Call<Body extends z.ZodType> {
 }
 
 /** The codes of a job's own end that are no problem of the door's: see failure.ts. */
-const REFUSED = [
+export const REFUSED = [
   "endpoint_not_supported",
   "capability_not_supported",
   "budget_exceeded",
@@ -95,17 +98,14 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
     },
     errors: REFUSED,
     handle: async (deps: CallDeps, { path: { model: ofPath }, body, headers, sent }, by, visit) => {
-      const intake = { ...deps.intake, log: visit.log, heldCalls: deps.throttle };
       const bodySha256 = bodySha256Of(sent);
       const coalesce = coalesceOf(by.actor, endpoint, bodySha256);
       const key = headers["Idempotency-Key"] ?? null;
       const isRetry = headers["X-Stainless-Retry-Count"] && key === null;
-      const retried = { tenantId: by.tenant.id, coalesce, joinedBy: visit.requestId };
-      const repeated = isRetry ? await joinRepeated(intake, retried) : undefined;
       const asked = ofPath ?? body.model ?? "";
       if (asked === "") throw invalidRequest([{ path: "/model", message: "is required" }]);
       const how = wanted(body);
-      const submit: Submit = {
+      const submit = {
         ...{ endpoint, model: asked, body, coalesce, metadata: {} },
         bodyText: body.model === undefined ? withModel(sent.text, asked) : sent.text,
         priority: headers["x-switchyard-priority"],
@@ -113,17 +113,38 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
         idempotencyKey: key,
         traceparent: headers.traceparent,
         ...timesOf(headers, deps.intake),
-        ...(how.stream ? { streamed: true } : {}),
+        ...(how.stream ? { streamed: true as const } : {}),
       };
-      if (repeated !== undefined) return answerWhenEnded(intake, by.tenant, repeated.value, how);
-      const stream = how.stream ? new LiveStream() : undefined;
-      const run = { ...deps.run, log: visit.log, ...(stream === undefined ? {} : { passOn: stream }) };
-      const { job, over } = await within(deps.invocation, () =>
-        accept({ ...intake, startHere: (accepted) => startHere(run, accepted) }, submit, by),
-      );
-      return answerWhenRun(intake, by.tenant, { job: job.value, over, stream }, how);
+      return answerCall(deps, { submit, how, isRetry }, by, visit);
     },
   });
+}
+
+/** A call as a route has read it, and how its client wants the answer. */
+export interface HeldCall {
+  readonly submit: Submit & { readonly coalesce: string };
+  readonly how: Wanted;
+  /** An automatic retry: it joins the job that it repeats, where there is one. */
+  readonly isRetry: boolean;
+}
+
+/** Takes a call in, and answers it on its client's connection. */
+export async function answerCall(
+  deps: CallDeps,
+  { submit, how, isRetry }: HeldCall,
+  by: SubmittedBy,
+  visit: Visit,
+): Promise<Answer<200 | 303>> {
+  const intake = { ...deps.intake, log: visit.log, heldCalls: deps.throttle };
+  const retried = { tenantId: by.tenant.id, coalesce: submit.coalesce, joinedBy: visit.requestId };
+  const repeated = isRetry ? await joinRepeated(intake, retried) : undefined;
+  if (repeated !== undefined) return answerWhenEnded(intake, by.tenant, repeated.value, how);
+  const stream = how.stream ? new LiveStream() : undefined;
+  const run = { ...deps.run, log: visit.log, ...(stream === undefined ? {} : { passOn: stream }) };
+  const { job, over } = await within(deps.invocation, () =>
+    accept({ ...intake, startHere: (accepted) => startHere(run, accepted) }, submit, by),
+  );
+  return answerWhenRun(intake, by.tenant, { job: job.value, over, stream }, how);
 }
 
 /** Takes a job in, and runs on what it has begun, in one invocation. @returns `over` when all of that is done */
@@ -142,9 +163,13 @@ function within(
   });
 }
 
-type Times = Pick<Submit, "notBeforeMs" | "deadlineMs" | "refusal">;
+export type Times = Pick<Submit, "notBeforeMs" | "deadlineMs" | "refusal">;
 
-function timesOf(headers: z.output<typeof callHeaders>, { clock, settings }: CallDeps["intake"]): Times {
+/** @throws nothing: what is wrong with them is the submit's refusal */
+export function timesOf(
+  headers: z.output<typeof callHeaders>,
+  { clock, settings }: CallDeps["intake"],
+): Times {
   const nowMs = clock.now();
   const notBefore = headers["x-switchyard-not-before"];
   const notBeforeMs = notBefore === undefined ? null : notBefore * 1000;
@@ -157,7 +182,7 @@ function timesOf(headers: z.output<typeof callHeaders>, { clock, settings }: Cal
 }
 
 /** Of the canonical body (RFC 8785), and of the digits that its numbers lose there. */
-function bodySha256Of({ value, lostNumbers }: ReadJson): string {
+export function bodySha256Of({ value, lostNumbers }: ReadJson): string {
   return sha256Hex(
     (canonicalize(value) ?? "") + (lostNumbers.length === 0 ? "" : JSON.stringify(lostNumbers)),
   );
@@ -169,14 +194,17 @@ function withModel(objectText: string, name: string): string {
   return objectText.replace(/^\s*\{\s*(\}?)/, (_, end: string) => `{${member}${end === "" ? "," : "}"}`);
 }
 
+const labsWanted = (how: Omit<Wanted, "form">): Wanted => ({ ...how, form: labsForm(how) });
+
 const chat = call({
   ...{ name: "create-chat-completion", path: "chat/completions", endpoint: "/v1/chat/completions" },
   summary: "A chat completion, whole or as a stream",
   schema: chatSchema,
   answers: labsAnswer("`chat.completion`; a stream is of `chat.completion.chunk`.", "ChatCompletion"),
-  wanted: ({ stream, stream_options }) => ({
-    ...{ stream: stream === true, includeUsage: stream_options?.include_usage === true, base64: false },
-  }),
+  wanted: ({ stream, stream_options }) =>
+    labsWanted({
+      ...{ stream: stream === true, includeUsage: stream_options?.include_usage === true, base64: false },
+    }),
 });
 
 const embeddings = call({
@@ -184,9 +212,8 @@ const embeddings = call({
   summary: "Vectors of one or more texts",
   schema: embeddingsSchema,
   answers: labsAnswer("`list`, of `embedding`.", "Embeddings"),
-  wanted: ({ encoding_format }) => ({
-    ...{ stream: false, includeUsage: false, base64: encoding_format === "base64" },
-  }),
+  wanted: ({ encoding_format }) =>
+    labsWanted({ stream: false, includeUsage: false, base64: encoding_format === "base64" }),
 });
 
 const isTrue = z
@@ -211,13 +238,12 @@ const wait = route({
     303: LATER,
   },
   errors: ["job_not_found"],
-  handle: async (deps: CallDeps, { path, query }, { tenant }) =>
-    answerWhenEnded(
-      { ...deps.intake, heldCalls: deps.throttle },
-      tenant,
-      { tenant_id: tenant.id, job_id: path.id },
-      { stream: query.stream, includeUsage: query.include_usage, base64: query.base64 },
-    ),
+  handle: async (deps: CallDeps, { path, query }, { tenant }) => {
+    const how = { stream: query.stream, includeUsage: query.include_usage, base64: query.base64 };
+    const key = { tenant_id: tenant.id, job_id: path.id };
+    const form = (await responseFormOf(deps.intake.store, key)) ?? labsForm(how);
+    return answerWhenEnded({ ...deps.intake, heldCalls: deps.throttle }, tenant, key, { ...how, form });
+  },
 });
 
 const azure = (path: string) => ({ azure: `openai/deployments/{model}/${path}` });

@@ -1,8 +1,10 @@
 import type { Door } from "../door.ts";
 import type { Route } from "../route.ts";
-import { type CallDeps, callRoutes } from "./calls.ts";
+import { callRoutes } from "./calls.ts";
 import { errorSchema, refusal, statusOf } from "./envelope.ts";
 import { modelRoutes, type OpenaiModelsDeps } from "./models.ts";
+import type { ResponseDeps } from "./responses/deps.ts";
+import { responseRoutes } from "./responses/routes.ts";
 
 /** The OpenAI door: what OpenAI's own SDKs say and understand. */
 export const openaiDoor: Door = {
@@ -12,6 +14,6 @@ export const openaiDoor: Door = {
 };
 
 /** What its handlers need, all together. */
-export type OpenaiDeps = CallDeps & OpenaiModelsDeps;
+export type OpenaiDeps = ResponseDeps & OpenaiModelsDeps;
 
-export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...callRoutes, ...modelRoutes];
+export const openaiRoutes: readonly Route<OpenaiDeps>[] = [...callRoutes, ...responseRoutes, ...modelRoutes];

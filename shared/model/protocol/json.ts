@@ -25,6 +25,16 @@ export function at(value: unknown, ...path: readonly string[]): unknown {
   return path.reduce(field, value);
 }
 
+/** What a value is to be called: a text by itself, anything else by its type. */
+export function wordOf(value: unknown): string {
+  return typeof value === "string" ? value : typeof value;
+}
+
+/** A text; "" for anything else. */
+export function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
 export function filledText(value: unknown): string | undefined {
   return typeof value === "string" && value.trim() !== "" ? value : undefined;
 }

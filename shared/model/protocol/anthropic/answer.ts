@@ -1,4 +1,4 @@
-import { exactObjectOf, isObject, type JsonObject, objectOf } from "../json.ts";
+import { exactObjectOf, isObject, type JsonObject, objectOf, textOf } from "../json.ts";
 import type { Answer, Asked } from "../protocol.ts";
 
 /**
@@ -33,15 +33,17 @@ function headerOf(headers: Answer["headers"], name: string): string | null {
 }
 
 /** Of a stop that is not here: the model has said what it wanted to. */
-const FINISH: Readonly<Record<string, string>> = {
-  max_tokens: "length",
-  model_context_window_exceeded: "length",
-  tool_use: "tool_calls",
-  refusal: "content_filter",
-};
+const FINISH: ReadonlyMap<unknown, string> = new Map(
+  Object.entries({
+    max_tokens: "length",
+    model_context_window_exceeded: "length",
+    tool_use: "tool_calls",
+    refusal: "content_filter",
+  }),
+);
 
 export function finishReasonOf(stop: unknown): string {
-  return (typeof stop === "string" ? FINISH[stop] : undefined) ?? "stop";
+  return FINISH.get(stop) ?? "stop";
 }
 
 /** A message as a chat completion. */
@@ -72,7 +74,7 @@ export function refusalIn(stop: unknown, details: unknown): string | null {
 }
 
 function saidIn(blocks: readonly JsonObject[]): JsonObject {
-  const text = blocks.flatMap((block) => (block.type === "text" ? [String(block.text ?? "")] : []));
+  const text = blocks.flatMap((block) => (block.type === "text" ? [textOf(block.text)] : []));
   const thoughts = blocks.filter(isThought);
   const thought = thoughts
     .flatMap(({ thinking }) => (typeof thinking === "string" ? [thinking] : []))

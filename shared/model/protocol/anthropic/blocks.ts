@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../json.ts";
+import { isObject, type JsonObject, wordOf } from "../json.ts";
 import { CannotSay } from "../protocol.ts";
 
 /** Of pictures; other kinds are not taken. */
@@ -12,17 +12,17 @@ const DOCUMENTS: ReadonlySet<string> = new Set(["application/pdf"]);
  */
 export function blocksOf(content: unknown, param: string, types: readonly string[]): JsonObject[] {
   if (content === undefined || content === null) return [];
-  if (typeof content === "string") return textOf(content);
+  if (typeof content === "string") return textBlocks(content);
   if (!Array.isArray(content)) throw new CannotSay(param);
   return content.flatMap((part: unknown, index) => {
     const at = `${param}[${index}]`;
-    if (!isObject(part) || !types.includes(String(part.type)))
-      throw new CannotSay(at, `no ${String(isObject(part) ? part.type : typeof part)} there`);
+    if (!isObject(part) || !types.includes(wordOf(part.type)))
+      throw new CannotSay(at, `no ${wordOf(isObject(part) ? part.type : typeof part)} there`);
     return partOf(part, at).map((block) => ({ ...block, ...cacheControlOf(part, at) }));
   });
 }
 
-const textOf = (text: string): JsonObject[] => (text === "" ? [] : [{ type: "text", text }]);
+const textBlocks = (text: string): JsonObject[] => (text === "" ? [] : [{ type: "text", text }]);
 
 function partOf(part: JsonObject, param: string): JsonObject[] {
   switch (part.type) {
@@ -30,7 +30,7 @@ function partOf(part: JsonObject, param: string): JsonObject[] {
     case "refusal": {
       const text = part[part.type];
       if (typeof text !== "string") throw new CannotSay(param);
-      return textOf(text);
+      return textBlocks(text);
     }
     case "image_url":
       return [pictureOf(part.image_url, param)];
@@ -43,7 +43,7 @@ function pictureOf(image: unknown, param: string): JsonObject {
   const { url, detail = "auto" } = isObject(image) ? image : {};
   // What else can be said of the detail is how much of it is to be left out.
   if (detail !== "auto" && detail !== "high")
-    throw new CannotSay(`${param}.image_url.detail`, `no detail ${String(detail)} of pictures`);
+    throw new CannotSay(`${param}.image_url.detail`, `no detail ${wordOf(detail)} of pictures`);
   if (typeof url !== "string") throw new CannotSay(param);
   if (/^https:/i.test(url)) return { type: "image", source: { type: "url", url } };
   return { type: "image", source: sourceOf(url, PICTURES, `${param}.image_url.url`) };

@@ -1,4 +1,4 @@
-import { exactObjectOf, isObject, type JsonObject } from "../json.ts";
+import { exactObjectOf, isObject, type JsonObject, wordOf } from "../json.ts";
 import { CannotSay } from "../protocol.ts";
 import { blocksOf } from "./blocks.ts";
 
@@ -67,7 +67,7 @@ function turnOf(message: JsonObject, param: string): Turn {
     case "assistant":
       return { role: "assistant", content: saidBefore(message, param) };
     default:
-      throw new CannotSay(`${param}.role`, `no role ${String(message.role)}`);
+      throw new CannotSay(`${param}.role`, `no role ${wordOf(message.role)}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import { EventText } from "../event-text.ts";
-import { isObject, type JsonObject, objectOf } from "../json.ts";
+import { isObject, type JsonObject, objectOf, textOf } from "../json.ts";
 import type { AnswerEvent, AnswerStream, Asked } from "../protocol.ts";
 import { finishReasonOf, isThought, refusalIn, usageOf } from "./answer.ts";
 
@@ -95,7 +95,7 @@ export class MessageStream implements AnswerStream {
     if (block === undefined || !isObject(delta)) return [];
     const { fields } = block;
     const more = (name: string) => {
-      fields[name] = `${fields[name] ?? ""}${typeof delta[name] === "string" ? delta[name] : ""}`;
+      fields[name] = textOf(fields[name]) + textOf(delta[name]);
     };
     switch (delta.type) {
       case "text_delta":

@@ -1,5 +1,5 @@
 import type { Dialect } from "../../dialect.ts";
-import { isObject, type JsonObject } from "../json.ts";
+import { isObject, type JsonObject, wordOf } from "../json.ts";
 import { CannotSay, type SpokenTo } from "../protocol.ts";
 import { conversationOf } from "./conversation.ts";
 import { thinkingOf } from "./thinking.ts";
@@ -17,15 +17,17 @@ const MAPPED: ReadonlySet<string> = new Set([
 ]);
 
 /** Those that only their default can be said of, which asks for nothing. */
-const DEFAULTS: Readonly<Record<string, (value: unknown) => boolean>> = {
-  n: (value) => value === 1,
-  store: (value) => value === false,
-  service_tier: (value) => value === "auto" || value === "default",
-  logprobs: (value) => value === false,
-  frequency_penalty: (value) => value === 0,
-  presence_penalty: (value) => value === 0,
-  modalities: (value) => Array.isArray(value) && value.every((each) => each === "text"),
-};
+const DEFAULTS: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
+  Object.entries({
+    n: (value: unknown) => value === 1,
+    store: (value: unknown) => value === false,
+    service_tier: (value: unknown) => value === "auto" || value === "default",
+    logprobs: (value: unknown) => value === false,
+    frequency_penalty: (value: unknown) => value === 0,
+    presence_penalty: (value: unknown) => value === 0,
+    modalities: (value: unknown) => Array.isArray(value) && value.every((each) => each === "text"),
+  }),
+);
 
 /**
  * A chat completion's request as one for `/v1/messages`. What it says has a place there, or it is not sent: nothing is
@@ -36,7 +38,11 @@ export function messagesRequest(chat: JsonObject, to: SpokenTo, isStreamed: bool
   refuseUnmapped(chat, to.dialect);
   const { system, messages } = conversationOf(chat.messages);
   const maxTokens = chat.max_completion_tokens ?? chat.max_tokens ?? to.max_output_tokens;
-  const thinking = thinkingOf(chat, to.dialect, Number(maxTokens ?? DEFAULT_MAX_TOKENS));
+  const thinking = thinkingOf(
+    chat,
+    to.dialect,
+    typeof maxTokens === "number" ? maxTokens : DEFAULT_MAX_TOKENS,
+  );
   const format = formatOf(chat.response_format);
   const output = { ...thinking.output, ...(format === undefined ? {} : { format }) };
   const userId = chat.safety_identifier ?? chat.user;
@@ -61,7 +67,7 @@ const isSet = (value: unknown) => value !== undefined && value !== null;
 function refuseUnmapped(chat: JsonObject, dialect: Dialect | undefined): void {
   for (const [name, value] of Object.entries(chat)) {
     if (!isSet(value)) continue;
-    const isDefault = DEFAULTS[name];
+    const isDefault = DEFAULTS.get(name);
     const isSaid = isDefault === undefined || isDefault(value);
     if (!MAPPED.has(name) || !isSaid || dialect?.refuse.includes(name)) throw new CannotSay(name);
   }
@@ -102,7 +108,7 @@ function formatOf(format: unknown): JsonObject | undefined {
   if (format.type === "text") return undefined;
   const { schema } = isObject(format.json_schema) ? format.json_schema : {};
   if (format.type !== "json_schema" || !isObject(schema))
-    throw new CannotSay("response_format", `no response_format of type ${String(format.type)}`);
+    throw new CannotSay("response_format", `no response_format of type ${wordOf(format.type)}`);
   if (!isClosed(schema))
     throw new CannotSay("response_format", "no schema whose objects may have other properties");
   return { type: "json_schema", schema };

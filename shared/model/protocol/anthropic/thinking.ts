@@ -1,5 +1,5 @@
 import type { Dialect } from "../../dialect.ts";
-import type { JsonObject } from "../json.ts";
+import { type JsonObject, wordOf } from "../json.ts";
 import { CannotSay } from "../protocol.ts";
 
 /** What a request says of thinking. */
@@ -30,7 +30,7 @@ export function thinkingOf(
   const values = dialect?.values[param];
   if (values !== undefined && !(typeof asked === "string" && Object.hasOwn(values, asked)))
     throw new CannotSay(param, `has no such ${param}`);
-  const said = values?.[String(asked)] ?? asked;
+  const said = values?.[wordOf(asked)] ?? asked;
   if (typeof said === "number") {
     if (said < LEAST_BUDGET_TOKENS || said >= maxTokens)
       throw new CannotSay(param, `no reasoning of ${said} tokens in an answer of ${maxTokens}`);

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../json.ts";
+import { isObject, type JsonObject, wordOf } from "../json.ts";
 import { CannotSay } from "../protocol.ts";
 
 /**
@@ -28,13 +28,13 @@ export function toolsOf(
 
 function hasCalls({ content }: JsonObject): boolean {
   const blocks: unknown[] = Array.isArray(content) ? content : [];
-  return blocks.some((block) => isObject(block) && /^tool_(use|result)$/.test(String(block.type)));
+  return blocks.some((block) => isObject(block) && /^tool_(use|result)$/.test(wordOf(block.type)));
 }
 
 function toolOf(tool: unknown, index: number): JsonObject {
   const param = `tools[${index}]`;
   const { type, function: of, cache_control } = isObject(tool) ? tool : {};
-  if (type !== "function" || !isObject(of)) throw new CannotSay(param, `no tools of type ${String(type)}`);
+  if (type !== "function" || !isObject(of)) throw new CannotSay(param, `no tools of type ${wordOf(type)}`);
   const { name, description, parameters, strict } = of;
   return {
     name,

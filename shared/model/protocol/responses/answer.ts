@@ -18,13 +18,15 @@ export type ItemType = "reasoning" | "message" | "function_call";
 const PREFIX = { reasoning: "rs", message: "msg", function_call: "fc" } as const;
 
 /** Why a response is not whole, by a chat completion's word for it. */
-const REASONS: Readonly<Record<string, string>> = {
-  length: "max_output_tokens",
-  content_filter: "content_filter",
-};
+const REASONS: ReadonlyMap<unknown, string> = new Map(
+  Object.entries({
+    length: "max_output_tokens",
+    content_filter: "content_filter",
+  }),
+);
 
 export function incompleteReason(finish: unknown): string | undefined {
-  return typeof finish === "string" ? REASONS[finish] : undefined;
+  return REASONS.get(finish);
 }
 
 /** A chat completion as a response: what the model thought, what it said, and what it calls. */

@@ -1,5 +1,5 @@
 import { unsealed } from "../encrypted.ts";
-import { isObject, type JsonObject } from "../json.ts";
+import { isObject, type JsonObject, wordOf } from "../json.ts";
 import { CannotSay } from "../protocol.ts";
 
 type Message = Record<string, unknown>;
@@ -36,7 +36,7 @@ export function messagesOf(input: unknown, deployment: string | undefined): read
         thoughts = thoughtsIn(item, param, deployment);
         return;
       default:
-        throw new CannotSay(param, `no item of type ${String(item.type)}`);
+        throw new CannotSay(param, `no item of type ${wordOf(item.type)}`);
     }
   });
   return messages;
@@ -83,7 +83,7 @@ function partOf(part: unknown, param: string): JsonObject {
       if (typeof of.file_data !== "string") throw new CannotSay(param, "no files by their id or address");
       return { type: "file", file: { file_data: of.file_data, filename: of.filename } };
     default:
-      throw new CannotSay(param, `no ${String(type)} there`);
+      throw new CannotSay(param, `no ${wordOf(type)} there`);
   }
 }
 

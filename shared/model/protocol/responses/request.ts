@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../json.ts";
+import { isObject, type JsonObject, wordOf } from "../json.ts";
 import { CannotSay, type SpokenTo } from "../protocol.ts";
 import { messagesOf } from "./items.ts";
 
@@ -16,14 +16,16 @@ const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
  * Members that only what asks for nothing can be said of. `metadata` is the service's own to show, and how a stream is
  * padded is no lab's business.
  */
-const SILENT: Readonly<Record<string, (value: unknown) => boolean>> = {
-  metadata: () => true,
-  stream_options: () => true,
-  store: isFalse,
-  background: isFalse,
-  truncation: (value) => value === "disabled",
-  include: isEmpty,
-};
+const SILENT: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
+  Object.entries({
+    metadata: () => true,
+    stream_options: () => true,
+    store: isFalse,
+    background: isFalse,
+    truncation: (value: unknown) => value === "disabled",
+    include: isEmpty,
+  }),
+);
 
 const MAPPED: ReadonlySet<string> = new Set([
   ...SAME,
@@ -55,7 +57,7 @@ export function chatRequestOf(
 ): JsonObject {
   const include = includedIn(body.include, to.signsThoughts);
   for (const [name, value] of Object.entries(body)) {
-    if (!isSet(value) || SILENT[name]?.(value) === true) continue;
+    if (!isSet(value) || SILENT.get(name)?.(value) === true) continue;
     if (!MAPPED.has(name)) throw new CannotSay(name);
   }
   const same = SAME.flatMap((name) => (isSet(body[name]) ? [[name, body[name]]] : []));
@@ -80,7 +82,7 @@ function includedIn(include: unknown, signsThoughts: boolean): ReadonlySet<unkno
   const named: unknown[] = Array.isArray(include) ? include : [];
   named.forEach((each, index) => {
     const isGiven = each === LOGPROBS || (each === ENCRYPTED && signsThoughts);
-    if (!isGiven) throw new CannotSay(`include[${index}]`, `no ${String(each)}`);
+    if (!isGiven) throw new CannotSay(`include[${index}]`, `no ${wordOf(each)}`);
   });
   return new Set(named);
 }
@@ -110,13 +112,13 @@ function formatOf({ type, ...schema }: JsonObject): JsonObject {
   if (type === "text") return {};
   if (type === "json_object") return { response_format: { type } };
   if (type === "json_schema") return { response_format: { type, json_schema: schema } };
-  throw new CannotSay("text.format", `no format ${String(type)}`);
+  throw new CannotSay("text.format", `no format ${wordOf(type)}`);
 }
 
 function toolOf(tool: unknown, index: number): JsonObject {
   const { type, ...of } = isObject(tool) ? tool : {};
   // Those that the lab runs itself (web search, files, code) only a lab with this endpoint has.
-  if (type !== "function") throw new CannotSay(`tools[${index}]`, `no tools of type ${String(type)}`);
+  if (type !== "function") throw new CannotSay(`tools[${index}]`, `no tools of type ${wordOf(type)}`);
   const said = Object.entries(of).filter(([, value]) => isSet(value));
   return { type, function: Object.fromEntries(said) };
 }
@@ -124,6 +126,6 @@ function toolOf(tool: unknown, index: number): JsonObject {
 function choiceOf(choice: unknown): unknown {
   if (typeof choice === "string") return choice;
   const { type, name } = isObject(choice) ? choice : {};
-  if (type !== "function") throw new CannotSay("tool_choice", `no tool_choice of type ${String(type)}`);
+  if (type !== "function") throw new CannotSay("tool_choice", `no tool_choice of type ${wordOf(type)}`);
   return { type, function: { name } };
 }

@@ -268,6 +268,24 @@ describe("a streamed message", () => {
   });
 
   it("never throws, whatever comes", () => {
+    const odd = fc.object({
+      maxDepth: 2,
+      key: fc.constantFrom(
+        "type",
+        "text",
+        "thinking",
+        "partial_json",
+        "stop_reason",
+        "toString",
+        "valueOf",
+        "id",
+      ),
+      values: [
+        fc.string(),
+        fc.constantFrom("text_delta", "thinking_delta", "tool_use", "text", "constructor"),
+        fc.integer(),
+      ],
+    });
     const noise = fc.oneof(
       fc.string(),
       fc.object({ maxDepth: 3 }).map((each) => `data: ${JSON.stringify(each)}\n\n`),
@@ -283,8 +301,8 @@ describe("a streamed message", () => {
             "error",
           ),
           index: fc.oneof(fc.integer(), fc.double(), fc.string()),
-          delta: fc.object({ maxDepth: 1 }),
-          content_block: fc.object({ maxDepth: 1 }),
+          delta: odd,
+          content_block: odd,
           message: fc.object({ maxDepth: 2 }),
           usage: fc.object({ maxDepth: 1 }),
         })

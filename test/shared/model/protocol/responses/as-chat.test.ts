@@ -150,6 +150,10 @@ describe("a response's request as a chat completion's", () => {
       param: "temperature",
       why: "no temperature above 1",
     });
+    expect(unsayable({ text: { verbosity: "low" } }, claude)).toMatchObject({ param: "text.verbosity" });
+    expect(unsayable({ input: [{ role: "assistant", content: "So" }] }, claude)).toMatchObject({
+      param: "input",
+    });
   });
 
   it("is said or refused by name, whatever it holds", () => {
