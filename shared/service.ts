@@ -15,6 +15,7 @@ import { SWITCHED_OFF } from "./job/after-call.ts";
 import type { LiveJobs } from "./job/backlog.ts";
 import { UsualDurations } from "./job/ending/look-times.ts";
 import type { IntakeDeps } from "./job/intake/intake.ts";
+import { ConnectedClients } from "./job/intake/join.ts";
 import type { RedriveDeps } from "./job/letters/redrive.ts";
 import { nudgeFor } from "./job/nudge.ts";
 import type { DeadLetters, JobStore, Nudges, SweptJobs } from "./job/ports.ts";
@@ -194,6 +195,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const durations = new UsualDurations();
   const intake: Omit<IntakeDeps, "log" | "heldCalls"> = {
     ...{ store, nudges, running, durations, budgets, clock, nudgeGraceMs, retention, catalogue, settings },
+    ...{ secrets, connected: new ConnectedClients() },
     traces: telemetry,
     newJobId: () => `job_${ports.newId().replaceAll("-", "")}`,
   };

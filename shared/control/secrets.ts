@@ -92,6 +92,13 @@ export class Secrets {
     return { kid: root.kid, mac: macOf(root, purpose, parts).toString("hex") };
   }
 
+  /** The same by the root of now and, last, by the one before. One that was rotated elsewhere just now is known here. */
+  async macs(purpose: Purpose, parts: readonly string[]): Promise<readonly string[]> {
+    const root = await this.#within(LOOK_EVERY_MS);
+    const keys = [root, ...(root.predecessor === null ? [] : [root.predecessor])];
+    return keys.map((each) => macOf(each, purpose, parts).toString("hex"));
+  }
+
   /** Whether it was signed with the root of now or the one before. @throws StoreUnavailable while it was never read */
   async isSigned(purpose: Purpose, parts: readonly string[], { kid, mac }: Mac): Promise<boolean> {
     const known = ofKid(await this.#within(Number.POSITIVE_INFINITY), kid);

@@ -32,6 +32,8 @@ export interface Throttle extends HeldCalls {
   enter(tenant: Tenant, log: Log): () => void;
   /** A body of so many bytes is about to be parsed; the function returned must be called once what it was parsed into is gone. @throws Problem service_busy */
   takeBody(tenant: Tenant, bytes: number, log: Log): () => void;
+  /** A tenant's request only waits until what it began can be left alone: until the function returned is called, it counts as none. */
+  goesOn(tenant: Pick<Tenant, "id">): () => void;
   /** @throws Problem too_many_requests */
   submit(tenant: Tenant, log: Log): void;
   /** A question that costs the more the more there is, one at a time; the function returned must be called once it is answered. @throws Problem too_many_requests */
@@ -80,6 +82,7 @@ export function createThrottle(deps: ThrottleDeps): Throttle {
       const detail = "As many bytes of requests are being read as this instance can hold.";
       throw refuse(log, "service_busy", detail, SOON_SECONDS, "bodies", id);
     },
+    goesOn: ({ id }) => inFlight.lend(id),
     submit(tenant, log) {
       const limits = limitsOf(tenant, deps.submitsPerSecond);
       if (limits === undefined) return;

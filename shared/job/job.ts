@@ -112,6 +112,8 @@ export interface JobFacts {
   readonly as_response?: ResponseFacts;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
+  /** Which of its client's retries that is, from 1. */
+  readonly joined_count?: number;
   readonly audit_seq: number;
   readonly audit_hash: string;
   /** When the audit trail goes, as a whole; null: never. Absent in jobs stored before there was this field: by the setting. */

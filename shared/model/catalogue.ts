@@ -85,7 +85,7 @@ const deployment = z.strictObject({
     .positive()
     .max(MAX_CALL_SECONDS)
     .optional()
-    .describe("A streamed answer is given up when nothing came for so long."),
+    .describe("A streamed call is given up when nothing came for so long, from the request on."),
   simulated: z.boolean().default(false),
 });
 

@@ -13,6 +13,7 @@ import {
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
 import { sha256Hex } from "../sha256.ts";
+import { CALL_TIMEOUT, IDLE_TIMEOUT, onSilence } from "./call-timeouts.ts";
 import type { Deployment } from "./catalogue.ts";
 import { Connections } from "./connections.ts";
 import { decodedBody } from "./decoded-body.ts";
@@ -78,12 +79,23 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
       signal.addEventListener("abort", onAbort, { once: true });
       if (signal.aborted) onAbort();
       const cancelTimer = deps.clock.after(timeoutSeconds * 1000, () => abort.abort(CALL_TIMEOUT));
+      const idle = call.passOn && deployment.idle_timeout_seconds;
+      const cancelIdle =
+        idle === undefined
+          ? undefined
+          : onSilence(
+              deps.clock,
+              idle * 1000,
+              () => conversation.heardAt,
+              () => abort.abort(IDLE_TIMEOUT),
+            );
       const conversation = new Conversation(call, { ...deps, dispatcher, signal: abort.signal });
       const outcome = await conversation
         .outcome()
         .catch((thrown: unknown) => failureOf(thrown, abort.signal, conversation, timeoutSeconds))
         .finally(() => {
           cancelTimer();
+          cancelIdle?.();
           signal.removeEventListener("abort", onAbort);
         });
       if (isDoubtful(outcome)) connections.retire(tenantId, origin, dispatcher);
@@ -93,8 +105,6 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
   };
 }
 
-const CALL_TIMEOUT = "call_timeout";
-
 /** One call: the request and its answer, or a ticket and the answer that is fetched with it. */
 class Conversation {
   readonly #call: ModelCall;
@@ -103,12 +113,15 @@ class Conversation {
   isSent = false;
   /** Something of the answer was passed on. */
   isShown = false;
+  /** When something of it came last. */
+  heardAt: number;
   #stream: AnswerStream | undefined;
   #credential: string | null = null;
 
   constructor(call: ModelCall, deps: ModelClientDeps & { dispatcher: Dispatcher; signal: AbortSignal }) {
     this.#call = call;
     this.#deps = deps;
+    this.heardAt = deps.clock.monotonic();
   }
 
   async outcome(): Promise<Outcome> {
@@ -187,6 +200,7 @@ class Conversation {
   #passingOn(passOn: (event: AnswerEvent) => void, callId: string): ExchangeOptions["onData"] {
     const decoder = new TextDecoder();
     return (chunk, status, headers) => {
+      this.heardAt = this.#deps.clock.monotonic();
       const isStream = String(headers["content-type"]).startsWith("text/event-stream");
       if (!isThrough(status) || !isStream || isForeign({ headers }, callId)) return;
       this.#stream ??= this.#protocol.readStream(this.#asked(this.#deps.clock.now()));
@@ -352,22 +366,29 @@ function failureOf(
   const { isSent, isShown } = conversation;
   if (thrown instanceof BodyTooLarge) return { kind: "too_large", bytes: thrown.limitBytes };
   const billed = isSent ? "maybe" : "no";
-  if (signal.aborted && signal.reason !== CALL_TIMEOUT)
+  const isIdle = signal.reason === IDLE_TIMEOUT;
+  if (signal.aborted && signal.reason !== CALL_TIMEOUT && !isIdle)
     return { kind: "aborted", reason: String(signal.reason), billed };
   const isLate = signal.aborted;
   if (isShown)
     return {
       kind: "broken_off",
       statusCode: null,
-      message: isLate ? CALL_TIMEOUT : conversation.withoutCredential(causeOf(thrown)),
+      message: isLate
+        ? isIdle
+          ? IDLE_TIMEOUT
+          : CALL_TIMEOUT
+        : conversation.withoutCredential(causeOf(thrown)),
     };
   return {
     kind: "retry",
     reason: isLate ? CALL_TIMEOUT : "network",
     statusCode: null,
-    message: isLate
-      ? `no answer within ${timeoutSeconds} s`
-      : conversation.withoutCredential(causeOf(thrown)),
+    message: isIdle
+      ? "nothing more came for the deployment's idle_timeout_seconds"
+      : isLate
+        ? `no answer within ${timeoutSeconds} s`
+        : conversation.withoutCredential(causeOf(thrown)),
     retryAfterMs: null,
     billed,
     usage: null,

@@ -126,6 +126,7 @@ export function documentOf(job: Job): JobDocument {
     redriven_to: ended?.redriven_to,
     coalesce: job.coalesce,
     joined_by: job.joined_by,
+    joined_count: job.joined_count,
     streamed: job.streamed,
     as_response: job.as_response,
     audit_seq: job.audit_seq,
@@ -225,6 +226,7 @@ const FACTS = z.object({
   ...{ traceparent: text.exactOptional(), caller_span_id: text.exactOptional() },
   ...{ redriven_from: text.exactOptional(), audit_seq: count, audit_hash: text },
   ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
+  joined_count: count.exactOptional(),
   streamed: z.literal(true).exactOptional(),
   as_response: z
     .looseObject({ background: z.boolean(), store: z.boolean(), previous_response_id: text.nullable() })

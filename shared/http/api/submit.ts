@@ -1,9 +1,9 @@
 import canonicalize from "canonicalize";
 import { z } from "zod";
 import { Problem } from "../../errors.ts";
-import { type IntakeDeps, type Submit, takeIn } from "../../job/intake/intake.ts";
+import { check, type IntakeDeps, isLong, type Submit, waitFor } from "../../job/intake/intake.ts";
 import { timeFaults } from "../../job/intake/times.ts";
-import { ENDPOINTS } from "../../job/job.ts";
+import { ENDPOINTS, isEnded } from "../../job/job.ts";
 import {
   MAX_HELD_SUBMIT_BYTES,
   MAX_METADATA_KEY_CHARS,
@@ -16,10 +16,12 @@ import {
 import { PRIORITIES } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { amountSchema } from "../../tenant/budget.ts";
+import type { Tenant } from "../../tenant/tenants.ts";
 import { type Answer, jsonText } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
 import { route } from "../route.ts";
+import { type RunHereDeps, type TakenHere, takeInHere } from "../run-here.ts";
 import { heldCallsOf, type Throttle } from "../throttle.ts";
 import { etagOf, JOB_HEADERS, jobJson, jobSchema, retryAfterSeconds } from "./job-resource.ts";
 import { idempotencyKey, prefer, traceparent } from "./parameters.ts";
@@ -65,7 +67,7 @@ const envelopeSchema = z
   .meta({ id: "Envelope", title: "What a submit takes" });
 type Envelope = z.output<typeof envelopeSchema>;
 
-export interface SubmitRouteDeps {
+export interface SubmitRouteDeps extends RunHereDeps {
   readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
   readonly throttle: Throttle;
 }
@@ -123,16 +125,29 @@ export const submitRoute = route({
       refusal: untimely,
     };
     const intake = { ...deps.intake, log: visit.log, heldCalls: heldCallsOf(deps.throttle, visit) };
-    return answered(takeIn(intake, submit, by, headers.Prefer), headers.Prefer, deps.intake.clock);
+    const seconds = headers.Prefer > 0 && isLong(submit.bodyText) ? 0 : headers.Prefer;
+    const isQuick = (p95Ms = Number.POSITIVE_INFINITY) => p95Ms < seconds * 500;
+    const taking =
+      seconds === 0
+        ? check(intake, submit, by)().then((taken) => ({ ...taken, over: undefined }))
+        : takeInHere({ ...deps, intake }, submit, by, { isQuick });
+    return answered(intake, by.tenant, taking, seconds, headers.Prefer);
   },
 });
 
 async function answered(
-  taken: ReturnType<typeof takeIn>,
+  intake: IntakeDeps,
+  tenant: Tenant,
+  taking: Promise<TakenHere>,
+  seconds: number,
   prefer: number,
-  clock: { now(): number },
 ): Promise<Answer<202>> {
-  const { found, waited } = await taken;
+  const { clock, log } = intake;
+  const { job: taken, over } = await taking;
+  const { found, waited } = await waitFor(intake, tenant, taken, seconds);
+  // The call goes on under its lease; should this process be stopped, another makes it again.
+  if (over !== undefined && !isEnded(found.job.value))
+    log.warn("door_overrun", { job_id: found.job.value.job_id, wait_seconds: seconds });
   const { value: job, etag } = found.job;
   return jsonText(202, jobJson(job, found.response, clock.now()), {
     location: `/api/jobs/${job.job_id}`,

@@ -1,3 +1,4 @@
+import type { EventLogs } from "../../events/event-logs.ts";
 import { jobNotFound } from "../../job/ending/cancel.ts";
 import { type HeldCallDeps, holdCall } from "../../job/intake/held-call.ts";
 import { isEnded, type Job } from "../../job/job.ts";
@@ -10,7 +11,7 @@ import { EVENT_STREAM } from "./events.ts";
 import { failureOf } from "./failure.ts";
 import type { Form } from "./form.ts";
 import { headersOf } from "./headers.ts";
-import type { LiveStream } from "./live-stream.ts";
+import { LiveStream } from "./live-stream.ts";
 
 /** How a client wants the answer of its call. */
 export interface Wanted {
@@ -18,34 +19,16 @@ export interface Wanted {
   readonly includeUsage: boolean;
   readonly base64: boolean;
   readonly form: Form;
+  /** The retry whose client waits; absent: the call's own. */
+  readonly joinedBy?: string | undefined;
 }
 
-/** Load balancers cut a connection after 230 s without a byte, clients after 300. */
-const MAX_HOLD_SECONDS = 200;
-
-/**
- * Waits for a job's end and answers with it. What takes longer goes on in another request, to which the client is sent;
- * so does what this instance can hold no longer.
- */
-export async function answerWhenEnded(
-  deps: HeldCallDeps,
-  tenant: Tenant,
-  job: JobKey,
-  wanted: Wanted,
-): Promise<Answer<200 | 303>> {
-  return answerOf(await endOf(deps, tenant, job), wanted);
+/** What an answer is made with. */
+export interface AnswerDeps extends HeldCallDeps {
+  readonly events: Pick<EventLogs, "follow">;
+  /** Whether the client has left: what is said from then on nobody hears. */
+  readonly isLeft: () => boolean;
 }
-
-/** The job as it ended, or as it is after as long as a connection is held. */
-async function endOf(deps: HeldCallDeps, tenant: Tenant, job: JobKey): Promise<EndedJob> {
-  const { found } = await holdCall(deps, tenant, job, MAX_HOLD_SECONDS);
-  if (found === undefined) throw jobNotFound(job);
-  return found;
-}
-
-/** Between two bytes that keep a connection open. */
-const BLANK_EVERY_MS = 15_000;
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 /** A job that runs in the invocation of its client's request, which has to last as long as it runs. */
 export interface Running {
@@ -56,49 +39,111 @@ export interface Running {
   readonly stream: LiveStream | undefined;
 }
 
-/**
- * The same for a job that runs here. A stream begins with its first event, any other answer after 200 s, with a blank
- * now and then. What fails from then on can no longer say so by its status: in a stream an error comes; any other
- * connection breaks, and the client's retry joins the job that has ended.
- */
-export async function answerWhenRun(
+/** Load balancers cut a connection after 230 s without a byte, clients after 300. */
+const MAX_HOLD_SECONDS = 200;
+/** Between two bytes that keep a connection open. */
+const BLANK_EVERY_MS = 15_000;
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+
+/** The job as it ended, or as it is after as long as a connection is held. */
+async function endOf(
   deps: HeldCallDeps,
   tenant: Tenant,
-  { job, over, stream }: Running,
+  job: JobKey,
+  seconds = MAX_HOLD_SECONDS,
+): Promise<EndedJob> {
+  const { found } = await holdCall(deps, tenant, job, seconds);
+  if (found === undefined) throw jobNotFound(job);
+  return found;
+}
+
+/**
+ * Waits for a job's end and answers with it. A stream begins with its first event. So does, after 200 s and with a blank
+ * now and then, any other answer of a job that runs here: what fails from then on can no longer say so by its status. In a
+ * stream an error comes; any other connection breaks, and the client's retry joins the job that has ended. What runs
+ * elsewhere and takes longer goes on in another request, to which the client is sent; so does what this instance can hold
+ * no longer.
+ * @param here absent: it does not run here
+ */
+export async function answerWhenEnded(
+  deps: AnswerDeps,
+  tenant: Tenant,
+  job: JobKey,
   wanted: Wanted,
+  here?: Running,
 ): Promise<Answer<200 | 303>> {
+  const stream = wanted.stream ? (here?.stream ?? new LiveStream()) : undefined;
   const ended = endOf(deps, tenant, job);
-  ended.catch(() => undefined); // it is told to whoever awaits it
-  const isOver = over.then(() => true);
-  const hasBegun = stream?.first.then(() => true) ?? new Promise<never>(() => undefined);
-  await Promise.race([hasBegun, isOver, ended]);
+  let isOver = here === undefined;
+  const over = (here?.over ?? Promise.resolve()).then(() => {
+    isOver = true;
+  });
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<unknown>();
+  // Where it does not run here, what a worker's call says comes by the log.
+  const read = over.then(async () => {
+    if (stream?.isShown === false) await stream.follow(deps.events, job, stopped);
+  });
+  for (const each of [ended, over, read]) each.catch(() => undefined); // it is told to whoever awaits it
+  const goesOn = read.then(() => new Promise<never>(() => undefined));
+  await Promise.race([stream?.first ?? ended, ended, goesOn]);
   if (stream?.isShown !== true) {
     const end = await ended;
     if (isEnded(end.job.value)) await over;
-    if (isEnded(end.job.value) || (await Promise.race([isOver, false]))) return answerOf(end, wanted);
+    if (isEnded(end.job.value) || isOver) {
+      stop(undefined);
+      return answerOf(end, wanted);
+    }
   }
-  const final = async () => {
-    await over;
-    let end = await ended;
-    while (!isEnded(end.job.value) && stream?.isShown !== true) end = await endOf(deps, tenant, job);
-    return end;
-  };
-  const headers = { ...headersOf(job), ...(wanted.stream ? EVENT_STREAM : JSON_TYPE) };
-  const body = wanted.stream
-    ? eventsUntil(deps, job, stream, final(), wanted)
-    : blanksUntil(deps, final(), wanted);
+  const final = finalOf(deps, tenant, job, { over, ended, stream: here && stream });
+  stop(final);
+  const begun = here?.job ?? (await deps.store.read(job))?.value;
+  if (begun === undefined) throw jobNotFound(job);
+  const headers = { ...headersOf(begun), ...(wanted.stream ? EVENT_STREAM : JSON_TYPE) };
+  const last = Promise.all([final, read]).then(([end]) => end);
+  last.catch(() => undefined);
+  const body =
+    stream === undefined
+      ? blanksUntil(deps, last, wanted)
+      : eventsUntil(deps, begun, stream, Promise.race([last, stream.brokenOff]), wanted);
   return { status: 200, headers, body };
+}
+
+/**
+ * The job as it ended, however long that takes.
+ * @param here.stream what of it was shown came from here: where the job has not ended by then, another's answer is not it
+ */
+async function finalOf(
+  deps: AnswerDeps,
+  tenant: Tenant,
+  job: JobKey,
+  here: {
+    readonly over: Promise<void>;
+    readonly ended: Promise<EndedJob>;
+    readonly stream: LiveStream | undefined;
+  },
+): Promise<EndedJob> {
+  await here.over;
+  const isShown = here.stream?.isShown === true;
+  let end = await here.ended;
+  if (isShown && !isEnded(end.job.value)) {
+    end = await endOf(deps, tenant, job, 0);
+    if (!isEnded(end.job.value)) here.stream?.breakOff();
+    return end;
+  }
+  while (!isEnded(end.job.value) && !deps.isLeft()) end = await endOf(deps, tenant, job);
+  return end;
 }
 
 const JSON_TYPE = { "content-type": "application/json" } as const;
 
 async function* blanksUntil(
-  { clock }: Pick<HeldCallDeps, "clock">,
+  { clock, isLeft }: Pick<AnswerDeps, "clock" | "isLeft">,
   final: Promise<EndedJob>,
   wanted: Wanted,
 ): AsyncGenerator<Uint8Array> {
   for (let end: EndedJob | undefined; end === undefined; end = await within(clock, final)) yield bytesOf(" ");
   const { status, body } = answerOf(await final, wanted);
+  if (isLeft()) return;
   if (status !== 200 || typeof body !== "string")
     throw new Error("a call that had begun to answer has failed");
   yield bytesOf(body);
@@ -116,29 +161,37 @@ async function within<T>(clock: HeldCallDeps["clock"], promise: Promise<T>): Pro
 async function* eventsUntil(
   { clock }: Pick<HeldCallDeps, "clock">,
   job: Job,
-  stream: LiveStream | undefined,
-  final: Promise<EndedJob>,
+  stream: LiveStream,
+  final: Promise<EndedJob | "broken_off">,
   wanted: Wanted,
 ): AsyncGenerator<Uint8Array> {
   const isFinal = final.then(() => "final" as const);
   for (let state: string | undefined = ""; state !== "final"; ) {
-    const next = stream === undefined ? isFinal : Promise.race([stream.next(), isFinal]);
-    state = await within(clock, next);
+    state = await within(clock, Promise.race([stream.next(), isFinal]));
     if (state === undefined) yield bytesOf(": keep-alive\n\n");
-    const events = stream?.take() ?? [];
+    const events = stream.take();
     const text = events.length === 0 ? "" : wanted.form.events(job, events);
     if (text !== "") yield bytesOf(text);
   }
-  yield bytesOf(lastOf(await final, stream?.isShown === true, wanted));
+  yield bytesOf(lastOf(await final, stream, wanted));
 }
 
+const BROKEN_OFF = {
+  ...{ message: "The answer broke off.", type: "server_error", code: "answer_broken_off" },
+};
+
 /** What ends a stream. A client that hears an error is not told that it is over. */
-function lastOf(end: EndedJob, isShown: boolean, { form }: Wanted): string {
-  const { value: job } = end.job;
+function lastOf(
+  end: EndedJob | "broken_off",
+  { isShown, isBrokenOff }: LiveStream,
+  { form }: Wanted,
+): string {
+  if (end === "broken_off" || isBrokenOff) return form.failed(undefined, BROKEN_OFF);
   const { response } = end;
+  const { value: job } = end.job;
+  if (!isEnded(job)) return form.failed(undefined, BROKEN_OFF);
   if (job.status === "completed" && response !== undefined) return form.last({ ...end, response }, isShown);
-  const brokenOff = { message: "The answer broke off.", type: "server_error", code: "answer_broken_off" };
-  return form.failed(end, isEnded(job) ? failureOf(job, response) : brokenOff);
+  return form.failed(job, failureOf(job, response));
 }
 
 /** @returns a failure's own status too, which the contract has among the errors */
@@ -158,8 +211,9 @@ export function answerOf(ended: EndedJob, wanted: Wanted): Answer<200 | 303> {
   return jsonText(200, wanted.form.whole(end), headers);
 }
 
-function queryOf({ stream, includeUsage, base64 }: Wanted): string {
-  const said = { stream, include_usage: includeUsage, base64 };
-  const names = Object.entries(said).flatMap(([name, value]) => (value ? [`${name}=true`] : []));
-  return names.length === 0 ? "" : `?${names.join("&")}`;
+function queryOf({ stream, includeUsage, base64, joinedBy }: Wanted): string {
+  const query = new URLSearchParams(joinedBy === undefined ? {} : { joined_by: joinedBy });
+  for (const [name, said] of Object.entries({ stream, include_usage: includeUsage, base64 }))
+    if (said) query.set(name, "true");
+  return query.size === 0 ? "" : `?${query}`;
 }

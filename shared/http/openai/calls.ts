@@ -1,34 +1,29 @@
 import canonicalize from "canonicalize";
 import { z } from "zod";
-import { accept, type IntakeDeps, type Submit, type SubmittedBy } from "../../job/intake/intake.ts";
-import { coalesceOf, joinRepeated } from "../../job/intake/join.ts";
+import type { IntakeDeps, Submit } from "../../job/intake/intake.ts";
 import { timeFaults } from "../../job/intake/times.ts";
-import type { Endpoint, Job } from "../../job/job.ts";
-import { startHere } from "../../job/run/run.ts";
-import type { RunDeps } from "../../job/run/run-deps.ts";
+import type { Endpoint } from "../../job/job.ts";
 import { MAX_MODEL_NAME_CHARS, MAX_REQUEST_BYTES } from "../../limits.ts";
 import { sha256Hex } from "../../sha256.ts";
-import type { Stored } from "../../store.ts";
 import type { Answer } from "../answer.ts";
 import { flag, text } from "../api/fields.ts";
 import { jobInPath, named } from "../api/parameters.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
-import { type AnswerSpec, type Route, route, type Visit } from "../route.ts";
+import { type AnswerSpec, type CallerOf, type Route, route, type Visit } from "../route.ts";
+import { type RunHereDeps, takeInHere } from "../run-here.ts";
 import type { Throttle } from "../throttle.ts";
-import { answerWhenEnded, answerWhenRun, type Wanted } from "./answer.ts";
+import { type AnswerDeps, answerWhenEnded, type Wanted } from "./answer.ts";
+import { Connection } from "./connection.ts";
 import { labsForm } from "./form.ts";
 import { ANSWER_HEADERS, callHeaders } from "./headers.ts";
 import { LiveStream } from "./live-stream.ts";
 import { atPaths } from "./paths.ts";
 import { responseFormOf } from "./responses/form.ts";
 
-export interface CallDeps {
+export interface CallDeps extends RunHereDeps, Pick<AnswerDeps, "events"> {
   readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
   readonly throttle: Throttle;
-  readonly run: Omit<RunDeps, "log">;
-  /** Runs what goes on in this process. */
-  readonly invocation: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 const model = z
@@ -84,6 +79,10 @@ export const REFUSED = [
   "idempotency_key_reused",
 ] as const;
 
+/** Calls that take longer are no call's that a client's connection depends on. Those of unknown length may be quick. */
+const MAX_HERE_MS = 100_000;
+const isQuick = (p95Ms = 0) => p95Ms < MAX_HERE_MS;
+
 /** A call whose client waits for the lab's answer on its connection. */
 function call<Body extends z.ZodType<{ readonly model?: string | null | undefined }>>(of: Call<Body>) {
   const { name, path, endpoint, summary, schema, wanted } = of;
@@ -98,74 +97,53 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
     },
     errors: REFUSED,
     handle: async (deps: CallDeps, { path: { model: ofPath }, body, headers, sent }, by, visit) => {
-      const bodySha256 = bodySha256Of(sent);
-      const coalesce = coalesceOf(by.actor, endpoint, bodySha256);
-      const key = headers["Idempotency-Key"] ?? null;
-      const isRetry = headers["X-Stainless-Retry-Count"] && key === null;
       const asked = ofPath ?? body.model ?? "";
       if (asked === "") throw invalidRequest([{ path: "/model", message: "is required" }]);
+      const key = headers["Idempotency-Key"] ?? null;
+      const bodySha256 = bodySha256Of(sent);
       const how = wanted(body);
-      const submit = {
-        ...{ endpoint, model: asked, body, coalesce, metadata: {} },
+      const submit: Submit = {
+        ...{ endpoint, model: asked, body, metadata: {} },
         bodyText: body.model === undefined ? withModel(sent.text, asked) : sent.text,
         priority: headers["x-switchyard-priority"],
         envelopeSha256: bodySha256,
         idempotencyKey: key,
         traceparent: headers.traceparent,
+        held: {
+          same: [by.actor, endpoint, bodySha256],
+          requestId: visit.requestId,
+          retries: key === null ? headers["X-Stainless-Retry-Count"] : 0,
+        },
         ...timesOf(headers, deps.intake),
-        ...(how.stream ? { streamed: true as const } : {}),
+        ...(how.stream ? { streamed: true } : {}),
       };
-      return answerCall(deps, { submit, how, isRetry }, by, visit);
+      return answerCall(deps, submit, how, by, visit);
     },
   });
-}
-
-/** A call as a route has read it, and how its client wants the answer. */
-export interface HeldCall {
-  readonly submit: Submit & { readonly coalesce: string };
-  readonly how: Wanted;
-  /** An automatic retry: it joins the job that it repeats, where there is one. */
-  readonly isRetry: boolean;
 }
 
 /** Takes a call in, and answers it on its client's connection. */
 export async function answerCall(
   deps: CallDeps,
-  { submit, how, isRetry }: HeldCall,
-  by: SubmittedBy,
+  submit: Submit,
+  how: Wanted,
+  by: CallerOf<"tenant">,
   visit: Visit,
 ): Promise<Answer<200 | 303>> {
-  const intake = { ...deps.intake, log: visit.log, heldCalls: deps.throttle };
-  const retried = { tenantId: by.tenant.id, coalesce: submit.coalesce, joinedBy: visit.requestId };
-  const repeated = isRetry ? await joinRepeated(intake, retried) : undefined;
-  if (repeated !== undefined) return answerWhenEnded(intake, by.tenant, repeated.value, how);
   const stream = how.stream ? new LiveStream() : undefined;
-  const run = { ...deps.run, log: visit.log, ...(stream === undefined ? {} : { passOn: stream }) };
-  const { job, over } = await within(deps.invocation, () =>
-    accept({ ...intake, startHere: (accepted) => startHere(run, accepted) }, submit, by),
-  );
-  return answerWhenRun(intake, by.tenant, { job: job.value, over, stream }, how);
-}
-
-/** Takes a job in, and runs on what it has begun, in one invocation. @returns `over` when all of that is done */
-function within(
-  invocation: CallDeps["invocation"],
-  take: () => ReturnType<typeof accept>,
-): Promise<{ job: Stored<Job>; over: Promise<void> }> {
-  return new Promise((resolve, reject) => {
-    const over: Promise<void> = invocation(async () => {
-      const { job, run } = await take();
-      // Nobody asks for `over` before this is answered.
-      resolve({ job, over: Promise.resolve().then(() => over) });
-      await run;
-    });
-    over.catch(reject);
-  });
+  const connection = new Connection(deps, visit, by);
+  const { intake } = connection;
+  const taking = takeInHere({ ...deps, intake }, submit, by, { isQuick, passOn: stream });
+  const { job, isJoined, over } = await taking;
+  const here = over && { job: job.value, over, stream };
+  const joinedBy = isJoined ? visit.requestId : undefined;
+  const wanted = { ...how, joinedBy };
+  const answering = answerWhenEnded(connection.answerDeps, by.tenant, job.value, wanted, here);
+  return connection.answer(job.value, joinedBy, answering);
 }
 
 export type Times = Pick<Submit, "notBeforeMs" | "deadlineMs" | "refusal">;
 
-/** @throws nothing: what is wrong with them is the submit's refusal */
 export function timesOf(
   headers: z.output<typeof callHeaders>,
   { clock, settings }: CallDeps["intake"],
@@ -216,6 +194,7 @@ const embeddings = call({
     labsWanted({ stream: false, includeUsage: false, base64: encoding_format === "base64" }),
 });
 
+const MAX_REQUEST_ID_CHARS = 100;
 const isTrue = z
   .string()
   .optional()
@@ -232,17 +211,25 @@ const wait = route({
     stream: isTrue.describe("Whether the answer comes as events."),
     include_usage: isTrue.describe("Whether a last chunk tells the usage."),
     base64: isTrue.describe("Whether vectors come in base64."),
+    joined_by: z
+      .string()
+      .max(MAX_REQUEST_ID_CHARS)
+      .optional()
+      .describe("The request that waits on here, where that is a retry."),
   }),
   answers: {
     200: { description: "The lab's answer.", schema: z.looseObject({}), headers: ANSWER_HEADERS },
     303: LATER,
   },
   errors: ["job_not_found"],
-  handle: async (deps: CallDeps, { path, query }, { tenant }) => {
-    const how = { stream: query.stream, includeUsage: query.include_usage, base64: query.base64 };
-    const key = { tenant_id: tenant.id, job_id: path.id };
-    const form = (await responseFormOf(deps.intake.store, key)) ?? labsForm(how);
-    return answerWhenEnded({ ...deps.intake, heldCalls: deps.throttle }, tenant, key, { ...how, form });
+  handle: async (deps: CallDeps, { path, query }, by, visit) => {
+    const connection = new Connection(deps, visit, by);
+    const job = { tenant_id: by.tenant.id, job_id: path.id };
+    const { stream, include_usage: includeUsage, base64, joined_by: joinedBy } = query;
+    const how = { stream, includeUsage, base64, joinedBy };
+    const form = (await responseFormOf(deps.intake.store, job)) ?? labsForm(how);
+    const wanted = { ...how, form };
+    return connection.answer(job, joinedBy, answerWhenEnded(connection.answerDeps, by.tenant, job, wanted));
   },
 });
 

@@ -1,4 +1,4 @@
-import type { Job } from "../../job/job.ts";
+import type { Ended, Job } from "../../job/job.ts";
 import type { EndedJob } from "../../job/running-jobs.ts";
 import type { AnswerEvent } from "../../model/protocol/protocol.ts";
 import { inBase64 } from "./embeddings.ts";
@@ -22,8 +22,8 @@ export interface Form {
   events(job: Job, events: readonly AnswerEvent[]): string;
   /** How a stream ends, all that was not shown before its end included. */
   last(end: Answered, isShown: boolean): string;
-  /** How it ends without an answer. */
-  failed(end: EndedJob | undefined, error: ToldError): string;
+  /** How it ends without an answer. @param job as it ended; undefined: it has not, and cannot be gone on with here */
+  failed(job: Ended | undefined, error: ToldError): string;
 }
 
 /** As the lab says it: chat completions and embeddings. */

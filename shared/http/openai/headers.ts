@@ -27,7 +27,7 @@ export const callHeaders = z.object({
   "X-Stainless-Retry-Count": z
     .string()
     .optional()
-    .transform((text) => /^[1-9]\d*$/.test(text ?? ""))
+    .transform((text = "") => (/^[1-9]\d{0,2}$/.test(text) ? Number(text) : 0))
     .describe("From OpenAI's SDKs: an automatic retry joins the job that it repeats."),
   traceparent,
 });

@@ -29,24 +29,31 @@ export async function cancelJob(
   actor: string,
   reason = "cancelled_by_client",
 ): Promise<Stored<Job>> {
-  const result = await change(deps.store, key, deps.clock, (job) =>
-    isEnded(job)
-      ? undefined
-      : end(draftOf(job), {
-          status: "cancelled",
-          nowMs: deps.clock.now(),
-          actor,
-          reason,
-        }),
-  );
+  const result = await cancelWhere(deps, key, actor, reason, () => true);
   if (result === undefined) throw jobNotFound(key);
   const { job, etag, changed } = result;
   if (!changed && job.status !== "cancelled") {
     throw new Problem("job_ended", `${key.job_id} has already ended: it is ${job.status}.`);
   }
-  if (changed) {
-    deps.running.abort(key.job_id, "cancelled");
-    deps.running.ended({ job: { value: job, etag }, response: undefined });
-  }
   return { value: job, etag };
+}
+
+/** Cancels a job if it has not ended and is such. Undefined: there is none. @throws StoreUnavailable */
+export async function cancelWhere(
+  { store, clock, running }: EndingDeps,
+  key: JobKey,
+  actor: string,
+  reason: string,
+  isSuch: (job: Job) => boolean,
+): ReturnType<typeof change> {
+  const result = await change(store, key, clock, (job) =>
+    isEnded(job) || !isSuch(job)
+      ? undefined
+      : end(draftOf(job), { status: "cancelled", nowMs: clock.now(), actor, reason }),
+  );
+  if (result?.changed === true) {
+    running.abort(key.job_id, "cancelled");
+    running.ended({ job: { value: result.job, etag: result.etag }, response: undefined });
+  }
+  return result;
 }

@@ -11,11 +11,12 @@ import type { EndedJob } from "../running-jobs.ts";
 import type { Submission } from "./accept.ts";
 import { modelRefusal } from "./admission.ts";
 import { type Awaited, type HeldCallDeps, holdCall } from "./held-call.ts";
-import { type SubmitDeps, type Submitted, submitJob, submittedBefore } from "./submit.ts";
+import { type CallNames, type ConnectedClients, type HeldSubmit, joinRepeated } from "./join.ts";
+import { type StartHere, type SubmitDeps, type Submitted, submitJob, submittedBefore } from "./submit.ts";
 import { defaultDeadlineMs } from "./times.ts";
 
 /** A submit as a door has parsed it; every door means the same by it. */
-export interface Submit extends Omit<Submission, "deadlineMs"> {
+export interface Submit extends Omit<Submission, "deadlineMs" | "coalesce"> {
   /** The parsed request, to look into; `bodyText` is what is stored and sent. */
   readonly body: unknown;
   /** Null: the service's default. */
@@ -23,6 +24,8 @@ export interface Submit extends Omit<Submission, "deadlineMs"> {
   readonly idempotencyKey: string | null;
   /** What the door refuses it for by now. A job that this very submit made before is still its answer. */
   readonly refusal: Problem | undefined;
+  /** Its client waits for the answer on its connection, and for nothing else. Absent: it can ask for it later. */
+  readonly held?: HeldSubmit;
 }
 
 export interface SubmittedBy {
@@ -33,48 +36,47 @@ export interface SubmittedBy {
 export interface IntakeDeps extends SubmitDeps, HeldCallDeps {
   readonly catalogue: () => Catalogue;
   readonly settings: Pick<Settings, "defaultDeadlineSeconds" | "maxDeadlineSeconds">;
+  readonly secrets: CallNames;
+  readonly connected: ConnectedClients;
 }
 
 /** A job that was taken in, and what goes on here where it was started here. */
-export type Taken = Pick<Submitted, "job" | "run">;
-
-/**
- * Takes a job in, and waits up to `waitSeconds` for its end; whatever goes wrong with the waiting, the job was accepted.
- * @throws as `accept`
- */
-export function takeIn(
-  deps: IntakeDeps,
-  submit: Submit,
-  by: SubmittedBy,
-  waitSeconds: number,
-): Promise<Awaited<EndedJob>> {
-  const seconds = waitSeconds > 0 && isLong(submit.bodyText) ? 0 : waitSeconds;
-  return waitedFor(deps, by.tenant, accept(deps, submit, by), seconds);
-}
-
-async function waitedFor(
-  deps: IntakeDeps,
-  tenant: Tenant,
-  accepting: Promise<Taken>,
-  waitSeconds: number,
-): Promise<Awaited<EndedJob>> {
-  return waitFor(deps, tenant, (await accepting).job, waitSeconds);
+export interface Taken extends Pick<Submitted, "job" | "run"> {
+  /** It was there before: an automatic retry has joined it. */
+  readonly isJoined?: true;
 }
 
 /**
- * Takes a job in: stored before this returns, and never twice for one idempotency key.
+ * Takes a job in: stored before this resolves, and never twice for one idempotency key.
  * @throws Problem request_too_large, model_not_found, model_not_allowed, endpoint_not_supported,
  *   capability_not_supported, idempotency_key_reused, budget_exceeded, and the door's own refusal
  * @throws StoreUnavailable
  */
-export function accept(deps: IntakeDeps, { body, ...submit }: Submit, by: SubmittedBy): Promise<Taken> {
+export type Take = (startHere?: StartHere) => Promise<Taken>;
+
+/** Looks at what a submit asks for. @throws Problem request_too_large */
+export function check(deps: IntakeDeps, { body, ...submit }: Submit, by: SubmittedBy): Take {
   refuseStoredSize(submit.bodyText);
   const refusal = submit.refusal ?? modelRefusal(deps.catalogue(), by.tenant, { ...submit, body });
   // From here on nothing holds what the body was parsed into: it may be much larger, and the store may take its time.
-  return accepted(deps, { ...submit, refusal }, by);
+  const { held, ...looked } = { ...submit, refusal };
+  return async (startHere) => {
+    const names = held && (await deps.secrets.macs("joining", held.same));
+    if (names !== undefined && held !== undefined && held.retries > 0) {
+      const job = await joinRepeated(deps, by.tenant.id, names, held);
+      if (job !== undefined) return { job, isJoined: true };
+    }
+    const [coalesce] = names ?? [];
+    const named = coalesce === undefined ? looked : { ...looked, coalesce };
+    return accepted(startHere === undefined ? deps : { ...deps, startHere }, named, by);
+  };
 }
 
-async function accepted(deps: IntakeDeps, submit: Omit<Submit, "body">, by: SubmittedBy): Promise<Taken> {
+async function accepted(
+  deps: IntakeDeps,
+  submit: Omit<Submit, "body" | "held"> & Pick<Submission, "coalesce">,
+  by: SubmittedBy,
+): Promise<Taken> {
   const { tenant, actor } = by;
   const { refusal } = submit;
   if (refusal !== undefined) {
@@ -89,8 +91,11 @@ async function accepted(deps: IntakeDeps, submit: Omit<Submit, "body">, by: Subm
   return submitJob(deps, { ...submit, deadlineMs }, said);
 }
 
-/** @throws StoreUnavailable where the job had ended before, and its response cannot be read */
-async function waitFor(
+/**
+ * Waits up to `waitSeconds` for the end of a job that was taken in: whatever goes wrong with that, it was accepted.
+ * @throws StoreUnavailable where the job had ended before, and its response cannot be read
+ */
+export async function waitFor(
   deps: IntakeDeps,
   tenant: Tenant,
   job: Stored<Job>,
@@ -113,7 +118,7 @@ async function waitFor(
 }
 
 /** A request's text is in memory while its client waits: with a long one the client is answered at once. */
-function isLong(bodyText: string): boolean {
+export function isLong(bodyText: string): boolean {
   return bodyText.length > MAX_HELD_SUBMIT_BYTES || Buffer.byteLength(bodyText) > MAX_HELD_SUBMIT_BYTES;
 }
 

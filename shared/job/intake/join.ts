@@ -1,5 +1,4 @@
 import type { Clock } from "../../clock.ts";
-import { sha256Hex } from "../../sha256.ts";
 import type { Stored } from "../../store.ts";
 import { isEnded, type Job } from "../job.ts";
 import { draftOf } from "../life-cycle.ts";
@@ -11,32 +10,78 @@ const JOINED_AFTER_END_MS = 60_000;
 /** No client waits for longer, hops included. */
 const JOINED_AFTER_START_MS = 3_600_000;
 
-/** What a call that waits for its answer is known by: who called, for what, and with which bytes. */
-export function coalesceOf(actor: string, endpoint: string, bodySha256: string): string {
-  return sha256Hex(`${actor}\u0000${endpoint}\u0000${bodySha256}`);
+/** Names calls by what only whoever makes the same call again can say. */
+export interface CallNames {
+  /** By the secret of now, and by the one before. @throws StoreUnavailable */
+  macs(purpose: "joining", parts: readonly string[]): Promise<readonly string[]>;
+}
+
+/** A call whose client waits for the answer on its connection. */
+export interface HeldSubmit {
+  /** What its automatic retry has in common with it: who calls, for what, and with which bytes. */
+  readonly same: readonly string[];
+  /** This request's own name. */
+  readonly requestId: string;
+  /** How often the client has tried before; 0: this is no retry, or is not to join anything. */
+  readonly retries: number;
+}
+
+/** Jobs whose client is known to be connected here. */
+export class ConnectedClients {
+  readonly #jobs = new Map<string, number>();
+
+  /** The function returned must be called once: when the client has left, or has its answer. */
+  add({ job_id }: Pick<Job, "job_id">): () => void {
+    this.#jobs.set(job_id, (this.#jobs.get(job_id) ?? 0) + 1);
+    return () => {
+      const left = (this.#jobs.get(job_id) ?? 1) - 1;
+      if (left === 0) this.#jobs.delete(job_id);
+      else this.#jobs.set(job_id, left);
+    };
+  }
+
+  has({ job_id }: Pick<Job, "job_id">): boolean {
+    return this.#jobs.has(job_id);
+  }
+}
+
+export interface JoinDeps {
+  readonly store: JobStore;
+  readonly clock: Clock;
+  readonly connected: ConnectedClients;
 }
 
 /**
- * The job that an automatic retry repeats: the oldest of that call that no other retry has joined, live or ended just
- * now. Undefined: there is none, and the retry is a call like any other.
- * @param joinedBy the retry's own name: two retries never share a job
+ * The job that an automatic retry repeats: the oldest of that call whose client is gone and that no such retry has
+ * taken, live or ended just now. Undefined: there is none, and the retry is a call like any other.
+ * @param names the call's, by each secret that may have named it
  * @throws StoreUnavailable
  */
 export async function joinRepeated(
-  { store, clock }: { readonly store: JobStore; readonly clock: Clock },
-  call: { readonly tenantId: string; readonly coalesce: string; readonly joinedBy: string },
+  { store, clock, connected }: JoinDeps,
+  tenantId: string,
+  names: readonly string[],
+  { requestId, retries }: HeldSubmit,
 ): Promise<Stored<Job> | undefined> {
   const nowMs = clock.now();
-  const { tenantId, coalesce, joinedBy } = call;
+  // A client tries again only once the try before is lost to it, so a first retry never takes what another first has.
   const isOpen = (job: Job) =>
-    job.joined_by === undefined &&
-    (!isEnded(job) || (job.completed_at_ms >= nowMs - JOINED_AFTER_END_MS && !job.content_deleted));
-  for (const found of await store.coalescing(tenantId, coalesce, nowMs - JOINED_AFTER_START_MS)) {
-    if (!isOpen(found)) continue;
-    const joined = await change(store, found, clock, (job) =>
-      isOpen(job) ? draftOf({ ...job, joined_by: joinedBy }) : undefined,
-    );
-    if (joined?.job.joined_by === joinedBy) return { value: joined.job, etag: joined.etag };
+    (job.joined_by === undefined || (job.joined_count ?? 1) < retries) &&
+    (!isEnded(job) || isWorthHearing(job, nowMs));
+  for (const name of names) {
+    for (const found of await store.coalescing(tenantId, name, nowMs - JOINED_AFTER_START_MS)) {
+      if (!isOpen(found) || connected.has(found)) continue;
+      const joined = await change(store, found, clock, (job) =>
+        isOpen(job) ? draftOf({ ...job, joined_by: requestId, joined_count: retries }) : undefined,
+      );
+      if (joined?.job.joined_by === requestId) return { value: joined.job, etag: joined.etag };
+    }
   }
   return undefined;
+}
+
+/** One that was cancelled because its client had left has nothing to say to it. */
+function isWorthHearing(job: Job, nowMs: number): boolean {
+  if (!isEnded(job) || job.status === "cancelled" || job.content_deleted) return false;
+  return job.completed_at_ms >= nowMs - JOINED_AFTER_END_MS;
 }

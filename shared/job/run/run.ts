@@ -67,14 +67,16 @@ export async function runJob(deps: RunDeps, sent: Nudge): Promise<void> {
   }
 }
 
-/** Calls that take longer are no call's that a client's connection depends on. */
-const MAX_HERE_MS = 60_000;
-
 /**
  * Claims a job for its first call in the write that accepts it, to run in the invocation that took it in: where this
  * instance has quota for it, and nobody waits. One that ends at once, since none may ever be called, ends in that write.
+ * @param isQuick whether calls that take so long may run so; undefined: none was measured lately
  */
-export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Promise<StartedHere | undefined> {
+export async function startHere(
+  deps: RunDeps,
+  accepted: Accepted<Queued>,
+  isQuick: (p95Ms: number | undefined) => boolean,
+): Promise<StartedHere | undefined> {
   const { job, request, records } = accepted;
   if (deps.running.isEnding) return undefined;
   const prepared = new PreparedRequest(request, job);
@@ -87,7 +89,7 @@ export async function startHere(deps: RunDeps, accepted: Accepted<Queued>): Prom
     if (isLost) deps.budgets.leave(plan.claimId);
     else await deps.budgets.settle(plan.claimId, NOTHING_SPENT);
   };
-  const isSlow = plan.next === "call" && (deps.latencies.latencyMs(plan.deployment.name) ?? 0) > MAX_HERE_MS;
+  const isSlow = plan.next === "call" && !isQuick(deps.latencies.p95Ms(plan.deployment.name, job.endpoint));
   if (isSlow || (plan.next !== "call" && !isEnded(plan.draft.job))) {
     await leave(false);
     return undefined;
@@ -239,7 +241,7 @@ async function attempt(
     if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);
     const { ask } = request;
     const call: EndedCall = { outcome, deployment, ask, latencyMs: deps.clock.monotonic() - startedAt };
-    if (outcome.kind === "completed") deps.latencies.measured(deployment.name, call.latencyMs);
+    if (outcome.kind === "completed") deps.latencies.measured(deployment.name, endpoint, call.latencyMs);
     logCall(deps, claimed.value, call);
     const alone = isRefusedAlone(claimed.value, call, (...of) => deps.quota.hasServedOthers(...of));
     const heard = { ...call, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };

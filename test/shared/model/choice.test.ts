@@ -252,15 +252,32 @@ describe("strategies", () => {
     const latencies = createLatencies({ monotonic: () => nowMs });
     const choice = () => chooseDeployment(input(route, { latencyMs: (name) => latencies.latencyMs(name) }));
     expect([nameOf(choice()), choice().reason]).toEqual(["a", "fastest, to be measured"]);
-    latencies.measured("a", 300);
+    latencies.measured("a", CHAT, 300);
     expect(nameOf(choice())).toBe("b");
-    latencies.measured("b", 500);
+    latencies.measured("b", CHAT, 500);
     expect([nameOf(choice()), choice().reason]).toEqual(["a", "fastest, about 300 ms"]);
-    for (let call = 0; call < 20; call++) latencies.measured("a", 900);
+    for (let call = 0; call < 20; call++) latencies.measured("a", CHAT, 900);
     expect(nameOf(choice())).toBe("b");
     nowMs += 300_000;
-    latencies.measured("b", 500);
+    latencies.measured("b", CHAT, 500);
     expect([nameOf(choice()), choice().reason]).toEqual(["a", "fastest, to be measured"]);
+  });
+
+  it("knows how long calls of one endpoint take, but for one in twenty of the last forty", () => {
+    let nowMs = 0;
+    const latencies = createLatencies({ monotonic: () => nowMs });
+    expect(latencies.p95Ms("a", CHAT)).toBe(undefined);
+    latencies.measured("a", CHAT, 7_000);
+    expect(latencies.p95Ms("a", CHAT)).toBe(7_000);
+    for (let call = 1; call <= 38; call++) latencies.measured("a", CHAT, call);
+    latencies.measured("a", CHAT, 9_000);
+    expect(latencies.p95Ms("a", CHAT)).toBe(38);
+    latencies.measured("a", "/v1/embeddings", 5);
+    expect(latencies.p95Ms("a", "/v1/embeddings")).toBe(5);
+    for (let call = 0; call < 40; call++) latencies.measured("a", CHAT, 1);
+    expect(latencies.p95Ms("a", CHAT)).toBe(1);
+    nowMs += 300_000;
+    expect(latencies.p95Ms("a", CHAT)).toBe(undefined);
   });
 });
 

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { accept } from "../../../job/intake/intake.ts";
-import { coalesceOf } from "../../../job/intake/join.ts";
+import { check } from "../../../job/intake/intake.ts";
 import { isEnded } from "../../../job/job.ts";
 import { MAX_MODEL_NAME_CHARS, MAX_REQUEST_BYTES } from "../../../limits.ts";
 import { exactObjectOf, isObject, objectOf } from "../../../model/protocol/json.ts";
@@ -110,13 +109,16 @@ export const createResponse = route({
       ...(stream ? { streamed: true as const } : {}),
     };
     if (!isBackground) {
-      const coalesce = coalesceOf(by.actor, endpoint, bodySha256);
       const how = { stream, includeUsage: false, base64: false, form: responseForm(stored) };
-      const isRetry = headers["X-Stainless-Retry-Count"] && key === null;
-      return answerCall(deps, { submit: { ...submit, coalesce }, how, isRetry }, by, visit);
+      const held = {
+        same: [by.actor, endpoint, bodySha256],
+        requestId: visit.requestId,
+        retries: key === null ? headers["X-Stainless-Retry-Count"] : 0,
+      };
+      return answerCall(deps, { ...submit, held }, how, by, visit);
     }
     const intake = { ...deps.intake, log: visit.log, heldCalls: deps.throttle };
-    const { job } = await accept(intake, submit, by);
+    const { job } = await check(intake, submit, by)();
     if (stream) {
       const body = followed(deps, by.tenant, { job, request: stored }, -1);
       return { status: 200, headers: { ...headersOf(job.value), ...EVENT_STREAM }, body };

@@ -18,10 +18,10 @@ export async function responseFormOf(
 /** As a response: whole, or in its events. @param request as it is stored */
 export function responseForm(request: JsonObject): Form {
   const events = new ResponseEvents();
-  let isBegun = false;
+  let shown: Job | undefined;
   const begin = (job: Job) => {
-    if (isBegun) return [];
-    isBegun = true;
+    if (shown !== undefined) return [];
+    shown = job;
     const response = responseOf(job, request, undefined);
     return [...events.begin(response), ...events.start(response)];
   };
@@ -32,15 +32,13 @@ export function responseForm(request: JsonObject): Form {
       text([...begin(job), ...said.flatMap(({ data }) => events.add(data, job.deployment))]),
     last: ({ job: { value }, response }) =>
       text([...begin(value), ...events.end(responseOf(value, request, response))]),
-    failed: (end, { message }) => {
-      if (end === undefined) return "";
-      const { value } = end.job;
-      const response = {
-        ...responseOf(value, request, undefined),
-        status: "failed",
-        error: { code: "server_error", message },
-      };
-      return text([...begin(value), ...events.end(response)]);
+    failed: (ended, { message }) => {
+      const job = ended ?? shown;
+      const error = { code: "server_error", message };
+      if (job === undefined) return eventText({ type: "error", sequence_number: 0, error });
+      const response = responseOf(job, request, undefined);
+      const failed = ended === undefined ? { ...response, status: "failed", error } : response;
+      return text([...begin(job), ...events.end(failed)]);
     },
   };
 }
