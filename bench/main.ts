@@ -14,6 +14,10 @@ interface Benchmark {
 
 const BENCHMARKS: readonly Benchmark[] = [
   { name: "pipeline", what: "the whole service: jobs a second, added latency, CPU and operations a job" },
+  {
+    name: "stream",
+    what: "the OpenAI door: first words of a stream, in the door and through the log, and a whole call",
+  },
   { name: "costs", what: "what each step of a job costs in CPU" },
   { name: "cosmos", what: "the local Cosmos DB under the SDK" },
   { name: "service-bus", what: "the local Service Bus under the SDK" },

@@ -92,9 +92,9 @@ export class Secrets {
     return { kid: root.kid, mac: macOf(root, purpose, parts).toString("hex") };
   }
 
-  /** The same by the root of now and, last, by the one before. One that was rotated elsewhere just now is known here. */
-  async macs(purpose: Purpose, parts: readonly string[]): Promise<readonly string[]> {
-    const root = await this.#within(LOOK_EVERY_MS);
+  /** The same by the root of now and, last, by the one before. @param fresh it may have been rotated elsewhere just now */
+  async macs(purpose: Purpose, parts: readonly string[], fresh: boolean): Promise<readonly string[]> {
+    const root = await this.#within(fresh ? LOOK_EVERY_MS : SIGNED_WITH_MS);
     const keys = [root, ...(root.predecessor === null ? [] : [root.predecessor])];
     return keys.map((each) => macOf(each, purpose, parts).toString("hex"));
   }

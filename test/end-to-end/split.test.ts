@@ -12,6 +12,9 @@ describe.each([
   ["answers", () => import("../upstream/cases.test.ts")],
   ["budgets", () => import("./budgets.test.ts")],
   ["switches", () => import("./switches.test.ts")],
+  ["OpenAI's SDK: calls", () => import("../openai/calls.test.ts")],
+  ["OpenAI's SDK: streams", () => import("../openai/streams.test.ts")],
+  ["OpenAI's SDK: retries", () => import("../openai/retries.test.ts")],
 ])("laid out by groups of functions: %s", { tags: ["long"] }, async (_name, tests) => {
   await tests();
 });

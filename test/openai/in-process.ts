@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { OpenAI } from "openai";
+import { Problem } from "../../shared/errors.ts";
 import { jobRoutes } from "../../shared/http/api/jobs.ts";
 import type { ApiDeps } from "../../shared/http/api/routes.ts";
 import { apiDoor } from "../../shared/http/api/routes.ts";
@@ -16,6 +17,7 @@ import type { ServicePorts } from "../../shared/service.ts";
 import type { JobKey } from "../../shared/store.ts";
 import type { Instance, World } from "../shared/world.ts";
 
+const OPERATOR = { id: "ops", key_sha256: [], entra_roles: [], entra_scopes: [] };
 type Deps = ApiDeps & OpenaiDeps & Entrance;
 
 /**
@@ -27,6 +29,8 @@ export class DoorHere {
   readonly instance: Instance;
   /** What was asked: method and path. */
   readonly asked: string[] = [];
+  /** Clients that have left before their answer. */
+  left = 0;
   readonly logged: ({ readonly event: string } & LogFields)[] = [];
   readonly #deps: Deps;
   #server: Server | undefined;
@@ -41,9 +45,11 @@ export class DoorHere {
     const authenticator: Entrance["authenticator"] = {
       recognise: () => undefined,
       authenticate: async (headers) => {
-        const [, id = ""] = /^Bearer (.*)$/.exec(headers.get("authorization") ?? "") ?? [];
+        const [, id] = /^Bearer (.*)$/.exec(headers.get("authorization") ?? "") ?? [];
+        if (id === undefined) throw new Problem("missing_credential", "No credential was sent.");
+        if (id === "operator") return { kind: "operator", operator: OPERATOR, actor: "ops/key:0" };
         const tenant = world.tenants.get(id);
-        if (tenant === undefined) throw new Error(`no tenant ${id}`);
+        if (tenant === undefined) throw new Problem("invalid_credential", "Nobody has this key.");
         return { kind: "tenant", tenant, actor: `${id}/key:0` };
       },
     };
@@ -89,6 +95,9 @@ export class DoorHere {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const { pathname } = new URL(request.url ?? "/", "http://127.0.0.1");
     this.asked.push(`${request.method} ${pathname}`);
+    response.once("close", () => {
+      if (!response.writableFinished) this.left++;
+    });
     const { route, params } = routeOf(request.method ?? "", pathname);
     const sent: HttpRequest = {
       ...{ method: request.method ?? "GET", url: `${this.url}${request.url}`, body: null, params },

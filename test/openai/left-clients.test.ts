@@ -33,6 +33,8 @@ function call(
   more: { headers?: Record<string, string>; stream?: boolean } = {},
 ) {
   before = world.labs.calls.length;
+  // So that its job is the newest.
+  world.clock.advance(1);
   const leaving = new AbortController();
   const said = { answer: undefined as string | undefined, error: undefined as unknown };
   const headers = { ...(retries > 0 ? { "X-Stainless-Retry-Count": String(retries) } : {}), ...more.headers };
@@ -50,8 +52,19 @@ function call(
         said.error = thrown;
       },
     );
-  return Object.assign(said, { leave: () => leaving.abort() });
+  return Object.assign(said, { leave: () => leave(leaving) });
 }
+/** Resolves once that is noticed. */
+async function leave(leaving: AbortController): Promise<void> {
+  const left = () => door.left + other.left;
+  const before = left();
+  leaving.abort();
+  await world.turnUntil(() => left() > before, 0);
+}
+/** Resolves once a retry has taken the job. @param retries how often its client has tried */
+const joined = (job: JobKey, retries = 1) =>
+  world.turnUntil(async () => (await world.job(job)).joined_count === retries, 0);
+
 /** Lets the world go on for a while: what is heard over sockets takes a turn of its own. */
 const turn = async (ms: number) => {
   for (let turned = 0; turned < ms; turned += 1_000) {
@@ -78,11 +91,11 @@ it.each([
       ? { "x-switchyard-not-before": String(Math.floor(world.clock.now() / 1000) + 300) }
       : {};
   const waits = call(`leaves ${++asked}`, 0, door, { ...more, headers });
-  if ("headers" in more) await turn(1_000);
+  if ("headers" in more) await world.turnUntil(() => world.nudges.sent.length > 0, 0);
   else await called();
   const job = await door.newest();
   await turn(5_000);
-  waits.leave();
+  await waits.leave();
   await turn(29_000);
   expect(await statusOf(job)).toBe("headers" in more ? "queued" : "in_progress");
   await turn(4_000);
@@ -100,19 +113,21 @@ it("a call that a retry has taken is not cancelled, nor one that ends meanwhile,
   await called();
   const job = await door.newest();
   const calls = world.labs.calls.length;
-  first.leave();
+  await first.leave();
   await turn(2_000);
   const retry = call("taken", 1, other);
+  await joined(job);
   await turn(60_000);
   expect(await statusOf(job)).toBe("in_progress");
   // The retry's own client leaves too: the next takes its place.
-  retry.leave();
+  await retry.leave();
   await turn(2_000);
   const second = call("taken", 2);
+  await joined(job, 2);
   await turn(60_000);
   expect(await statusOf(job)).toBe("in_progress");
   expect(world.labs.calls.length).toBe(calls);
-  second.leave();
+  await second.leave();
   await turn(33_000);
   expect(await statusOf(job)).toBe("cancelled");
 
@@ -120,13 +135,16 @@ it("a call that a retry has taken is not cancelled, nor one that ends meanwhile,
   const body = JSON.stringify({ body: { model, messages: says("native") } });
   const leaving = new AbortController();
   before = world.labs.calls.length;
+  world.clock.advance(1);
+  world.nudges.take(Number.MAX_SAFE_INTEGER);
   const native = fetch(`${door.url}/api/jobs`, { method: "POST", headers, body, signal: leaving.signal });
   native.catch(() => undefined);
-  await turn(1_000);
+  await world.turnUntil(() => world.nudges.sent.length > 0, 0);
+  door.deliver();
   await called();
   const nativeJob = await door.newest();
   expect(nativeJob.job_id).not.toBe(job.job_id);
-  leaving.abort();
+  await leave(leaving);
   await turn(60_000);
   expect(await statusOf(nativeJob)).toBe("in_progress");
 });
@@ -136,18 +154,16 @@ it("a job whose client is known to be connected is not taken, and two retries ne
   await called();
   const [job, calls] = [await door.newest(), world.labs.calls.length];
   const another = call("same", 1);
-  await world.turnUntil(() => world.labs.calls.length === calls + 1);
+  await world.turnUntil(() => world.labs.calls.length === calls + 1, 0);
   const newest = await door.newest();
   expect(newest.job_id).not.toBe(job.job_id);
-  for (const { leave } of [stays, another]) leave();
-  await turn(1_000);
+  for (const each of [stays, another]) await each.leave();
   const retries = [call("same", 1), call("same", 1, other)];
-  await turn(2_000);
+  for (const each of [job, newest]) await joined(each);
   expect(world.labs.calls.length).toBe(calls + 1);
-  const joined = await Promise.all([job, newest].map(async (each) => (await world.job(each)).joined_by));
-  expect(new Set(joined).size).toBe(2);
-  expect(joined).not.toContain(undefined);
-  for (const { leave } of retries) leave();
+  const joiners = await Promise.all([job, newest].map(async (each) => (await world.job(each)).joined_by));
+  expect(new Set(joiners).size).toBe(2);
+  for (const each of retries) await each.leave();
   await turn(33_000);
   expect(await Promise.all([job, newest].map(statusOf))).toEqual(["cancelled", "cancelled"]);
   // What was cancelled for that has nothing to say to a retry that comes late.
@@ -163,19 +179,18 @@ it("a call is named by the service's own secret, of now or of before", async () 
   const job = await world.job(await door.newest());
   expect(job.coalesce).toMatch(/^[0-9a-f]{64}$/);
   expect(job.coalesce).toBe(
-    (await world.secrets().macs("joining", ["team-a/key:0", job.endpoint, job.envelope_sha256]))[0],
+    (await world.secrets().macs("joining", ["team-a/key:0", job.endpoint, job.envelope_sha256], false))[0],
   );
   const calls = world.labs.calls.length;
-  first.leave();
-  await turn(1_000);
+  await first.leave();
   const change = { changeId: "rotated", actor: "ops", reason: null };
   const randomHex = (bytes: number) => "ab".repeat(bytes);
   await rotateRoot({ trail: world.ports.trail, clock: world.clock, randomHex }, change);
   await turn(3_000);
   const retry = call("named", 1, other);
-  await world.turnUntil(async () => (await world.job(job)).joined_count === 1);
+  await joined(job);
   expect(world.labs.calls.length).toBe(calls);
-  retry.leave();
+  await retry.leave();
   await turn(33_000);
 });
 

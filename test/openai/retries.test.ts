@@ -63,6 +63,26 @@ it.each(["one", "two"])("the retry joins the job that it repeats, live: one call
   door.sent.length = 0;
 });
 
+it("a client that leaves for good ends its call half a minute later", { tags: ["long"] }, async () => {
+  held("two");
+  const arrived = labs.nextCall();
+  const leaving = new AbortController();
+  const left = door
+    .client({ baseURL, maxRetries: 0 })
+    .chat.completions.create(ask("two", "Leave?"), { signal: leaving.signal });
+  left.catch(() => undefined);
+  await arrived;
+  const [job] = await jobsOf("two");
+  const at = Date.now();
+  leaving.abort();
+  const { json } = await door.stack.ended(job?.id ?? "");
+  expect(json.status).toBe("cancelled");
+  expect(Date.now() - at).toBeGreaterThan(29_000);
+  const { data } = (await door.stack.call(`/api/jobs/${job?.id}/audit`)).json;
+  const end = data.find(({ event }: { event: string }) => event === "cancelled");
+  expect(end).toMatchObject({ actor: expect.stringMatching(/^team-a\//), reason: "client_left" });
+});
+
 it("the retry of a stream hears the answer of a job that has ended meanwhile, and another's retry does not", async () => {
   const lab = held("one");
   const arrived = labs.nextCall();

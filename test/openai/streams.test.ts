@@ -78,6 +78,31 @@ describe.each(DEPLOYMENTS)("a stream of %s", (model) => {
     expect((await door.stack.call(`/api/jobs/${job}/audit`)).json.data).toHaveLength(3);
   });
 
+  it("that had to wait comes as its worker's call says it, by the event log", async () => {
+    let rest: ServerResponse | undefined;
+    labs.reply(
+      model,
+      begins(`${ROLE}${chunk({ content: "The " })}`, (response) => {
+        rest = response;
+      }),
+    );
+    const headers = { "x-switchyard-not-before": String(Math.ceil(Date.now() / 1000) + 1) };
+    const { data, response } = await door
+      .client()
+      .chat.completions.create(streamed(model), { headers })
+      .withResponse();
+    let text = "";
+    for await (const each of data) {
+      text += each.choices[0]?.delta.content ?? "";
+      // The lab goes on only once its beginning is here.
+      if (text === "The ") rest?.end(`${chunk({ content: "Rhine." })}${END}`);
+    }
+    expect(text).toBe("The Rhine.");
+    const { json } = await door.stack.ended(response.headers.get("x-switchyard-job") ?? "");
+    expect(json).toMatchObject({ status: "completed", usage: { total_tokens: 15 }, attempts: 1 });
+    expect(json.response.body.choices[0].message.content).toBe("The Rhine.");
+  });
+
   it("that breaks before it has said anything is another attempt's; afterwards it is an error", async () => {
     labs.reply(
       model,

@@ -152,7 +152,10 @@ export function timesOf(
   const notBefore = headers["x-switchyard-not-before"];
   const notBeforeMs = notBefore === undefined ? null : notBefore * 1000;
   const deadlineMs = Math.max(nowMs, notBeforeMs ?? 0) + headers["x-switchyard-deadline-seconds"] * 1000;
-  const names = { deadline: "x-switchyard-deadline-seconds", not_before: "x-switchyard-not-before" };
+  const isLate = (notBeforeMs ?? 0) > nowMs + settings.maxDeadlineSeconds * 1000;
+  const not_before = "x-switchyard-not-before";
+  // The deadline counts from the start: where that is too late, so is every deadline.
+  const names = { deadline: isLate ? not_before : "x-switchyard-deadline-seconds", not_before };
   const faults = timeFaults({ notBeforeMs, deadlineMs }, nowMs, settings.maxDeadlineSeconds).map(
     ({ about, message }) => ({ path: names[about], message }),
   );

@@ -61,7 +61,7 @@ export function check(deps: IntakeDeps, { body, ...submit }: Submit, by: Submitt
   // From here on nothing holds what the body was parsed into: it may be much larger, and the store may take its time.
   const { held, ...looked } = { ...submit, refusal };
   return async (startHere) => {
-    const names = held && (await deps.secrets.macs("joining", held.same));
+    const names = held && (await deps.secrets.macs("joining", held.same, held.retries > 0));
     if (names !== undefined && held !== undefined && held.retries > 0) {
       const job = await joinRepeated(deps, by.tenant.id, names, held);
       if (job !== undefined) return { job, isJoined: true };

@@ -12,8 +12,8 @@ const JOINED_AFTER_START_MS = 3_600_000;
 
 /** Names calls by what only whoever makes the same call again can say. */
 export interface CallNames {
-  /** By the secret of now, and by the one before. @throws StoreUnavailable */
-  macs(purpose: "joining", parts: readonly string[]): Promise<readonly string[]>;
+  /** By the secret of now, and by the one before. @param fresh it is looked up @throws StoreUnavailable */
+  macs(purpose: "joining", parts: readonly string[], fresh: boolean): Promise<readonly string[]>;
 }
 
 /** A call whose client waits for the answer on its connection. */
