@@ -5,11 +5,16 @@ import { chatEvents } from "./chat-stream.ts";
 import { draftAnswer } from "./draft.ts";
 import { embeddingsAnswer, readEmbeddingsRequest } from "./embeddings.ts";
 import type { Json } from "./fields.ts";
+import { refusalBody } from "./lab-words.ts";
 import { latencyMs } from "./latency.ts";
+import { messagesAnswer } from "./messages-answer.ts";
+import { readMessagesRequest } from "./messages-request.ts";
+import { messageEvents } from "./messages-stream.ts";
 import type { EndpointPath, LabProfile, ModelProfile } from "./profiles.ts";
 import { responsesAnswer } from "./responses-answer.ts";
 import { readResponsesRequest } from "./responses-request.ts";
-import { seeded } from "./seeded.ts";
+import { responseEvents } from "./responses-stream.ts";
+import { type Random, seeded } from "./seeded.ts";
 
 export interface AnswerInput {
   readonly lab: LabProfile;
@@ -19,6 +24,8 @@ export interface AnswerInput {
   readonly seed: string;
   readonly requestSha256: string;
   readonly createdSeconds: number;
+  /** Whether the lab has in its cache what the request marks for it; asked once. */
+  readonly isCacheKnown: () => boolean;
 }
 
 export interface Reply {
@@ -61,8 +68,10 @@ export function answerTo(input: AnswerInput): Reply {
     const ask = readResponsesRequest(body, model);
     const draft = draftAnswer(ask, model, random);
     const answer = responsesAnswer(model, body, ask, draft, createdSeconds, random);
-    return reply(answer, ask.inputTokens, draft.reasoningTokens + draft.textTokens, model, random);
+    const whole = reply(answer, ask.inputTokens, draft.reasoningTokens + draft.textTokens, model, random);
+    return body.stream === true ? { ...whole, events: responseEvents(answer) } : whole;
   }
+  if (endpoint === "/v1/messages") return messageReply(input, random);
   const ask = readChatRequest(body, model);
   const drafts = Array.from({ length: ask.choices }, (_, index) =>
     draftAnswer(ask, model, seeded(`${seed}|${index}`)),
@@ -71,6 +80,21 @@ export function answerTo(input: AnswerInput): Reply {
   const outputTokens = drafts.reduce((sum, draft) => sum + draft.reasoningTokens + draft.textTokens, 0);
   const whole = reply(answer, ask.inputTokens, outputTokens, model, random);
   return body.stream === true ? { ...whole, events: chatEvents(lab, answer, body.stream_options) } : whole;
+}
+
+function messageReply({ model, body, isCacheKnown }: AnswerInput, random: Random): Reply {
+  const ask = readMessagesRequest(body, model);
+  const draft = draftAnswer(ask, model, random);
+  const marked = JSON.stringify(body).includes('"cache_control"');
+  const message = messagesAnswer(
+    model,
+    ask,
+    draft,
+    marked ? (isCacheKnown() ? "known" : "new") : "no",
+    random,
+  );
+  const whole = reply(message, ask.inputTokens, draft.reasoningTokens + draft.textTokens, model, random);
+  return body.stream === true ? { ...whole, events: messageEvents(message) } : whole;
 }
 
 function reply(
@@ -89,8 +113,14 @@ function reply(
   };
 }
 
-export function refusal(error: ApiError): Reply {
-  return { status: error.status, body: error.body, inputTokens: 0, outputTokens: 0, latencyMs: REFUSAL_MS };
+export function refusal(lab: LabProfile, error: ApiError): Reply {
+  return {
+    status: error.status,
+    body: refusalBody(lab, error),
+    inputTokens: 0,
+    outputTokens: 0,
+    latencyMs: REFUSAL_MS,
+  };
 }
 
 /** Output counted for a call that sets no max_tokens. Azure's own figure is not published. */

@@ -127,6 +127,7 @@ const BY_STATUS: Readonly<Record<number, { message: string; type?: string; code?
     type: "server_error",
     code: "service_unavailable",
   },
+  529: { message: "Overloaded", type: "server_error" },
   504: {
     message: "The upstream model did not answer in time.",
     type: "server_error",

@@ -58,11 +58,6 @@ export function checkSampling(body: Json, model: ModelProfile): void {
   }
 }
 
-/** Only chat completions stream here. */
-export function refuseStream(body: Json): void {
-  if (body.stream === true) throw unsupported("stream");
-}
-
 /** @throws ApiError 400 when the model has none, or one has no name */
 export function checkedTools(tools: readonly Tool[], param: string, model: ModelProfile): readonly Tool[] {
   if (tools.length > 0 && !model.tools) throw unsupported(param);

@@ -96,6 +96,7 @@ function chatUsage(
           text_tokens: inputTokens,
         },
       };
+    case "anthropic": // has no chat completions of its own
     case "deepseek":
       return {
         ...counts,

@@ -13,6 +13,8 @@ export interface Draft {
   readonly reasoningTokens: number;
   /** The text without the reasoning. */
   readonly textTokens: number;
+  /** The stop of the request's that the text was cut at. */
+  readonly stoppedAt?: string;
 }
 
 /** How much of an answer comes out before the filter on answers stops it. */
@@ -30,9 +32,13 @@ export function draftAnswer(ask: Ask, model: ModelProfile, random: Random): Draf
     const text = composed.text.slice(0, Math.floor(composed.text.length * FILTERED_SHARE));
     return draft(text, reasoning, reasoningTokens, "content_filter");
   }
-  const stopped = cutAtStop(composed.text, ask.stop);
+  const { stopped, stoppedAt } = cutAtStop(composed.text, ask.stop);
   const text = cutToTokens(stopped, left);
-  return draft(text, reasoning, reasoningTokens, text.length < stopped.length ? "length" : "stop");
+  if (text.length < stopped.length) return draft(text, reasoning, reasoningTokens, "length");
+  return {
+    ...draft(text, reasoning, reasoningTokens, "stop"),
+    ...(stoppedAt === undefined ? {} : { stoppedAt }),
+  };
 }
 
 function draft(text: string, reasoning: string, reasoningTokens: number, finish: Draft["finish"]): Draft {
@@ -52,7 +58,10 @@ function draftCalls(
   return { text: null, toolCalls, reasoning, finish: "tool_calls", reasoningTokens, textTokens: tokens };
 }
 
-function cutAtStop(text: string, stops: readonly string[]): string {
-  const found = stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
-  return found.length === 0 ? text : text.slice(0, Math.min(...found));
+function cutAtStop(text: string, stops: readonly string[]): { stopped: string; stoppedAt?: string } {
+  const found = stops.map((stop) => ({ stop, at: text.indexOf(stop) })).filter(({ at }) => at >= 0);
+  const [first] = found.toSorted((a, b) => a.at - b.at);
+  return first === undefined
+    ? { stopped: text }
+    : { stopped: text.slice(0, first.at), stoppedAt: first.stop };
 }

@@ -1,7 +1,9 @@
 import type { ServerResponse } from "node:http";
 import type { Reply } from "./answer.ts";
-import { errorOfStatus } from "./api-error.ts";
+import type { ApiError } from "./api-error.ts";
 import type { Fault } from "./fault.ts";
+import { refusalBody, refusalEvent } from "./lab-words.ts";
+import type { LabProfile } from "./profiles.ts";
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -40,7 +42,8 @@ export async function sendFault(
   res: ServerResponse,
   fault: Fault,
   reply: Reply,
-  model: string,
+  errorOf: (status: number, retryAfterMs: number) => ApiError,
+  lab: LabProfile,
   headers: Headers,
 ): Promise<void> {
   switch (fault.kind) {
@@ -48,17 +51,17 @@ export async function sendFault(
       await sendReply(res, reply, headers);
       return;
     case "stream_error":
-      if (reply.events === undefined) send(res, 500, headers, errorOfStatus(500, model, 0).body);
+      if (reply.events === undefined) send(res, 500, headers, refusalBody(lab, errorOf(500, 0)));
       else {
         await sendEvents(res, headers, halfOf(reply.events));
-        res.end(`data: ${errorOfStatus(500, model, 0).body}\n\n`);
+        res.end(refusalEvent(lab, errorOf(500, 0)));
       }
       return;
     case "status": {
       const retryAfterMs = fault.retryAfterMs ?? (fault.status === 429 ? DEFAULT_RETRY_AFTER_MS : undefined);
-      const error = errorOfStatus(fault.status, model, retryAfterMs ?? 0);
+      const error = errorOf(fault.status, retryAfterMs ?? 0);
       const retry = retryAfterMs === undefined ? {} : retryHeaders(retryAfterMs);
-      send(res, fault.status, { ...headers, ...retry }, error.body);
+      send(res, fault.status, { ...headers, ...retry }, refusalBody(lab, error));
       return;
     }
     // A call that was left hanging long enough loses its connection as well.

@@ -2,13 +2,14 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
 import { type AnswerInput, admissionTokens, answerTo, type Reply, refusal } from "./answer.ts";
-import { ApiError, invalid, promptFiltered, rateLimited, unknownModel } from "./api-error.ts";
+import { ApiError, errorOfStatus, invalid, promptFiltered, rateLimited, unknownModel } from "./api-error.ts";
 import type { CallRecord, Calls } from "./calls.ts";
 import { directivesIn } from "./directives.ts";
 import { type Fault, FaultRuleInvalid, matches, strikes } from "./fault.ts";
 import { retryHeaders, sendFault, sendReply, statusOfFault } from "./fault-answer.ts";
 import type { FaultRules } from "./fault-rules.ts";
 import { isObject, type Json } from "./fields.ts";
+import { quotaHeaders } from "./lab-words.ts";
 import type { LimitOrder } from "./limit-order.ts";
 import type { EndpointPath, LabProfile, ModelProfile } from "./profiles.ts";
 import { RateLimiter } from "./rate-limit.ts";
@@ -37,6 +38,7 @@ interface Call {
   readonly modelName: string | null;
   readonly job: string | null;
   readonly attempt: string | null;
+  readonly anthropicVersion: string | null;
 }
 
 /** Nginx's number for a caller that went away. */
@@ -57,6 +59,8 @@ const MAX_LABEL_CHARS = 256;
 /** Calls of models, from the whole request to the last byte of the answer. */
 export class ModelCalls {
   readonly #deps: ModelCallsDeps;
+  /** Hashes of prompts. */
+  readonly #cached = new Set<string>();
   readonly #limiters: Map<ModelProfile, RateLimiter>;
 
   constructor(deps: ModelCallsDeps) {
@@ -92,7 +96,8 @@ export class ModelCalls {
     const headers: Record<string, string> = this.#headers(call);
     const reply = this.#decide(call, model, headers);
     const fault = await this.#faultFor(call);
-    if (fault instanceof ApiError) return this.#finish(res, call, refusal(fault), undefined, headers);
+    if (fault instanceof ApiError)
+      return this.#finish(res, call, refusal(call.lab, fault), undefined, headers);
     await this.#finish(res, call, reply, fault, headers);
   }
 
@@ -111,6 +116,7 @@ export class ModelCalls {
       modelName: typeof body?.model === "string" ? body.model.slice(0, MAX_LABEL_CHARS) : null,
       job: labelOf(req, "x-switchyard-job"),
       attempt: labelOf(req, "x-switchyard-attempt"),
+      anthropicVersion: labelOf(req, "anthropic-version"),
     };
   }
 
@@ -118,10 +124,21 @@ export class ModelCalls {
     const random = seeded(`${this.#deps.seed}|call|${call.seq}`);
     return {
       "x-simulated": "true",
-      "x-request-id": uuid(random),
+      [call.lab.name === "anthropic" ? "request-id" : "x-request-id"]: uuid(random),
       "apim-request-id": uuid(random),
       "x-ms-region": "local",
     };
+  }
+
+  /** A prompt that was marked for the cache before is in it. */
+  #isCacheKnown({ system, messages }: Json): boolean {
+    const first = Array.isArray(messages) ? messages[0] : messages;
+    const key = createHash("sha256")
+      .update(JSON.stringify([system, first]))
+      .digest("hex");
+    const isKnown = this.#cached.has(key);
+    this.#cached.add(key);
+    return isKnown;
   }
 
   /** What the call gets if no fault strikes. `headers` take those of the rate limit. */
@@ -137,6 +154,8 @@ export class ModelCalls {
       }
       if (call.modelName === null) throw invalid("you must provide a model parameter", "model", null);
       if (model === undefined) throw unknownModel(lab.name, call.modelName);
+      if (lab.name === "anthropic" && call.anthropicVersion === null)
+        throw invalid("anthropic-version: header is required", null, null);
       this.#admit(call, model, body, headers);
       if (call.text.includes("[[content_filter]]")) throw promptFiltered();
       const input: AnswerInput = {
@@ -147,10 +166,11 @@ export class ModelCalls {
         seed: this.#deps.seed,
         requestSha256: call.sha256,
         createdSeconds: Math.floor(call.receivedAtMs / 1000),
+        isCacheKnown: () => this.#isCacheKnown(body),
       };
       return answerTo(input);
     } catch (thrown) {
-      if (thrown instanceof ApiError) return refusal(thrown);
+      if (thrown instanceof ApiError) return refusal(call.lab, thrown);
       throw thrown;
     }
   }
@@ -159,7 +179,7 @@ export class ModelCalls {
     const tokens = admissionTokens(call.endpoint, body, call.bytes.length);
     const admission = this.#limiters.get(model)?.admit(call.receivedAtMs, tokens);
     if (admission === undefined) return;
-    Object.assign(headers, admission.headers);
+    Object.assign(headers, quotaHeaders(call.lab, admission.headers, call.receivedAtMs));
     if (admission.admitted) return;
     Object.assign(headers, retryHeaders(admission.retryAfterMs), {
       "policy-id": admission.scope === "tokens" ? "DeploymentRatelimit-Token" : "DeploymentRatelimit-Call",
@@ -221,7 +241,9 @@ export class ModelCalls {
       if (!stayed) return;
     } else await calls.record({ ...record, ...outcome });
 
-    if (fault !== undefined) await sendFault(res, fault, reply, call.modelName ?? "", headers);
+    const errorOf = (status: number, retryAfterMs: number) =>
+      errorOfStatus(status, call.modelName ?? "", retryAfterMs);
+    if (fault !== undefined) await sendFault(res, fault, reply, errorOf, call.lab, headers);
     else await sendReply(res, reply, headers, () => this.#pause(reply, res));
   }
 

@@ -2,7 +2,12 @@
  * The labs this server plays. Names, limits and speeds are plausible, not any real model's; only the shapes of
  * requests, answers and errors are the labs'.
  */
-export const ENDPOINT_PATHS = ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"] as const;
+export const ENDPOINT_PATHS = [
+  "/v1/chat/completions",
+  "/v1/responses",
+  "/v1/embeddings",
+  "/v1/messages",
+] as const;
 export type EndpointPath = (typeof ENDPOINT_PATHS)[number];
 
 /** The limits of one deployment, as Azure enforces them; see rate-limit.ts. */
@@ -55,7 +60,7 @@ export interface ModelProfile {
 
 export interface LabProfile {
   /** First segment of the path: /openai/v1/... */
-  readonly name: "openai" | "xai" | "deepseek";
+  readonly name: "openai" | "xai" | "deepseek" | "anthropic";
   readonly models: readonly ModelProfile[];
 }
 
@@ -132,6 +137,24 @@ export const PROFILES: readonly LabProfile[] = [
         vision: false,
         refusedParameters: [],
         speed: { firstTokenMs: 900, promptTokensPerSecond: 6_000, outputTokensPerSecond: 70 },
+        limits: GENEROUS,
+      },
+    ],
+  },
+  {
+    name: "anthropic",
+    models: [
+      {
+        name: "claude-sim",
+        endpoints: ["/v1/messages"],
+        contextTokens: 200_000,
+        maxOutputTokens: 64_000,
+        reasoning: "inside",
+        tools: true,
+        jsonSchema: true,
+        vision: true,
+        refusedParameters: [],
+        speed: { firstTokenMs: 550, promptTokensPerSecond: 9_000, outputTokensPerSecond: 90 },
         limits: GENEROUS,
       },
     ],

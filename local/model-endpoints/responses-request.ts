@@ -7,7 +7,6 @@ import {
   checkSampling,
   EFFORTS,
   formatOf,
-  refuseStream,
   type Tool,
   type ToolChoice,
 } from "./ask.ts";
@@ -22,7 +21,6 @@ const MIN_OUTPUT_TOKENS = 16;
 
 /** @throws ApiError 400 */
 export function readResponsesRequest(body: Json, model: ModelProfile): Ask {
-  refuseStream(body);
   // Nothing is kept between calls here, so what refers to an earlier one cannot be found.
   if (body.background === true) throw unsupported("background");
   if (present(body, "previous_response_id")) {

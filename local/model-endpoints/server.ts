@@ -38,8 +38,8 @@ export interface ModelEndpoints {
 const KEEP_ALIVE_MS = 120_000;
 
 /**
- * Simulated deployments of three labs on 127.0.0.1, as Azure AI Foundry's /openai/v1 shows them:
- * `/<openai|xai|deepseek>/v1/{chat/completions, responses, embeddings, models}`, and `/_control` (control.ts). What a
+ * Simulated deployments of four labs on 127.0.0.1, as Azure AI Foundry's /openai/v1 shows them:
+ * `/<openai|xai|deepseek>/v1/{chat/completions, responses, embeddings, models}`, `/anthropic/v1/messages`, and `/_control` (control.ts). What a
  * prompt can ask of the simulation stands in directives.ts. Every answer has the header `x-simulated: true`.
  * Rejects when the port is taken or the file cannot be used.
  */

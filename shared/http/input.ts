@@ -43,7 +43,7 @@ function pathOf({ params }: Route<never>, sent: Readonly<Record<string, string>>
   throw new Problem(params.absent, parsed.error.issues[0]?.message ?? "The path names nothing.");
 }
 
-/** Faults come in the order of the query. */
+/** Faults come in the order of the query. Of a list, `include[]`, the first is read. */
 function queryOf({ shape }: z.ZodObject, query: URLSearchParams, faults: Fault[]): AnyInput["query"] {
   const read: Record<string, unknown> = {};
   for (const name of new Set([...query.keys(), ...Object.keys(shape)])) {
@@ -53,7 +53,7 @@ function queryOf({ shape }: z.ZodObject, query: URLSearchParams, faults: Fault[]
       faults.push({ path: name.slice(0, MAX_MODEL_NAME_CHARS), message });
     };
     if (field === undefined) fault("is not a parameter of this route");
-    else if (others.length > 0) fault("is there more than once");
+    else if (others.length > 0 && !name.endsWith("[]")) fault("is there more than once");
     else read[name] = textOf(field, value, fault);
   }
   return read;

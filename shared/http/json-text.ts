@@ -1,7 +1,7 @@
 import { type JSONPath, visit } from "jsonc-parser";
 import { type Fault, Problem } from "../errors.ts";
+import { lostNumber } from "../exact-number.ts";
 import { MAX_FAULTS, MAX_JSON_VALUES, MAX_NESTING_LEVELS } from "../limits.ts";
-import { lostNumber } from "./exact-number.ts";
 import { jsonPointer } from "./json-pointer.ts";
 
 export interface ReadJson {

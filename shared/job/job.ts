@@ -118,6 +118,8 @@ export interface JobFacts {
   readonly validate?: Validate;
   /** The comparison that it is one of; absent: none. */
   readonly comparison?: string;
+  /** It is a response of the OpenAI door; absent: it is not. */
+  readonly as_response?: ResponseFacts;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
   /** The batch that it is a line of, which of them (from 0), and what the batch's owner calls it; absent: it is none. */
@@ -138,6 +140,14 @@ export interface JobFacts {
 
 export const VALIDATE = ["retry", "tell"] as const;
 export type Validate = (typeof VALIDATE)[number];
+/** What a client has said of a response that no lab hears. */
+export interface ResponseFacts {
+  /** Nobody waits for it on a connection. */
+  readonly background: boolean;
+  /** Whether it can be read later. */
+  readonly store: boolean;
+  readonly previous_response_id: string | null;
+}
 
 /** What a job's item keeps of its trace. */
 export type TraceFields = Pick<JobFacts, "traceparent" | "caller_span_id">;

@@ -2,7 +2,8 @@ import { unitsOf } from "../decimal.ts";
 import type { Tenant } from "../tenant/tenants.ts";
 import { mostCostOf } from "./bill.ts";
 import type { Deployment, Model, Target } from "./catalogue.ts";
-import { protocolOf } from "./protocol/protocols.ts";
+import type { Unsayable } from "./protocol/protocol.ts";
+import { protocolFor, serves } from "./protocol/protocols.ts";
 import type { RequestAsk } from "./request-ask.ts";
 import { type Ranked, rank, type StrategyInput } from "./strategy.ts";
 import type { WaitCause } from "./wait-cause.ts";
@@ -43,6 +44,8 @@ export type Choice =
       readonly detail: string;
       /** Which deployments were passed over, and why each. */
       readonly passedOver: string;
+      /** The first member of the request that one of them cannot be told. */
+      readonly unsayable?: Unsayable;
     };
 
 export type NoChoice =
@@ -70,7 +73,8 @@ export function chooseDeployment(input: ChoiceInput): Choice {
     const worst = Math.max(
       ...hindered.map(({ hindrance }) => HINDRANCES.indexOf(hindrance?.kind ?? "denied")),
     );
-    return none(NO_CHOICE[HINDRANCES[worst] ?? "denied"], notes);
+    const unsayable = hindered.find(({ hindrance }) => hindrance?.unsayable?.param)?.hindrance?.unsayable;
+    return none(NO_CHOICE[HINDRANCES[worst] ?? "denied"], notes, unsayable);
   }
   return firstFree(willing, notes, model.targets.length > 1, input);
 }
@@ -80,6 +84,7 @@ const HINDRANCES = ["denied", "endpoint", "ability", "refused", "cost"] as const
 interface Hindrance {
   readonly kind: (typeof HINDRANCES)[number];
   readonly why: string;
+  readonly unsayable?: Unsayable;
 }
 
 const NO_CHOICE: Readonly<Record<Hindrance["kind"], NoChoice>> = {
@@ -94,9 +99,11 @@ function hindranceOf(d: Deployment, input: ChoiceInput): Hindrance | undefined {
   const { ask, tenant } = input;
   const denial = denialOf(d, tenant);
   if (denial !== undefined) return { kind: "denied", why: denial };
-  if (!d.endpoints.includes(ask.endpoint)) return { kind: "endpoint", why: `no ${ask.endpoint}` };
+  if (!serves(d, ask.endpoint)) return { kind: "endpoint", why: `no ${ask.endpoint}` };
   const inability = inabilityOf(d, ask);
   if (inability !== undefined) return { kind: "ability", why: inability };
+  const unsayable = protocolFor(d, ask.endpoint).unsayable(ask.endpoint, ask.body, d);
+  if (unsayable !== undefined) return { kind: "ability", why: unsayable.why, unsayable };
   if (input.refusedBy.includes(d.name)) return { kind: "refused", why: "turned it away" };
   if (input.costLeft !== undefined) {
     const { amount, currency } = mostCostOf(ask, d);
@@ -118,14 +125,13 @@ export function denialOf(
 }
 
 /** What a request asks for that a deployment cannot do, in a few words; undefined: it can all. */
-function inabilityOf(d: Deployment, { capabilities, tokens, body }: RequestAsk): string | undefined {
+function inabilityOf(d: Deployment, { capabilities, tokens }: RequestAsk): string | undefined {
   const missing = [...capabilities].filter((capability) => !d.capabilities.includes(capability));
   if (missing.length > 0) return `no ${missing.join(", ")}`;
   const asked = tokens.outputTokensAsked ?? 0;
   if (asked > (d.max_output_tokens ?? Infinity)) return `answers of ${asked} tokens are too long`;
   const together = tokens.promptTokens + asked;
-  if (together > (d.context_tokens ?? Infinity)) return `about ${together} tokens are too many`;
-  return protocolOf(d).unsayable(body, d);
+  return together > (d.context_tokens ?? Infinity) ? `about ${together} tokens are too many` : undefined;
 }
 
 function firstFree(
@@ -180,8 +186,9 @@ function waitForSwitch(notes: readonly string[]): Choice {
   return { kind: "wait", cause: "switched_off", reason: inWords("switched_off", notes) };
 }
 
-function none(reason: NoChoice, notes: readonly string[] = []): Choice {
-  return { kind: "none", reason, detail: inWords(reason, notes), passedOver: cut(notes.join(", ")) };
+function none(reason: NoChoice, notes: readonly string[] = [], unsayable?: Unsayable): Choice {
+  const words = { detail: inWords(reason, notes), passedOver: cut(notes.join(", ")) };
+  return { kind: "none", reason, ...words, ...(unsayable === undefined ? {} : { unsayable }) };
 }
 
 /** Length of the reasons in an audit record; a route may have many targets. */

@@ -19,8 +19,8 @@ import { Connections } from "./connections.ts";
 import { decodedBody } from "./decoded-body.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type BrokenOff, isDoubtful, isForOperators, type Outcome, type Retry } from "./outcome.ts";
-import type { AnswerEvent, AnswerStream, Pending } from "./protocol/protocol.ts";
-import { protocolOf } from "./protocol/protocols.ts";
+import type { AnswerEvent, AnswerStream, Asked, Credential, Pending } from "./protocol/protocol.ts";
+import { protocolFor } from "./protocol/protocols.ts";
 import { unquoted } from "./unquoted.ts";
 
 export interface ModelCall {
@@ -141,17 +141,22 @@ class Conversation {
   }
 
   get #protocol() {
-    return protocolOf(this.#call.deployment);
+    return protocolFor(this.#call.deployment, this.#call.endpoint);
+  }
+
+  #asked(nowMs: number): Asked {
+    const { deployment, endpoint, jobId, attempt } = this.#call;
+    return { endpoint, jobId, attempt, deployment: deployment.name, nowMs };
   }
 
   async #ask(
     request: { method: "POST" | "GET"; path: string; body: string | null },
     ticket?: string,
   ): Promise<Outcome | Pending> {
-    const { deployment, endpoint, jobId, attempt } = this.#call;
+    const { deployment, jobId, attempt } = this.#call;
     const { clock, dispatcher, signal } = this.#deps;
     const credential = await credentialFor(deployment, this.#deps, signal);
-    this.#credential = credential;
+    this.#credential = credential?.value ?? null;
     const name = await this.#deps.jobName(deployment.provider, jobId);
     const callId = `${name}.${attempt}`;
     const answer = await exchange(
@@ -185,7 +190,7 @@ class Conversation {
         ? noText(status)
         : this.#protocol.outcomeOf(
             { status, headers: { get }, body: this.withoutCredential(text) },
-            { endpoint, nowMs, ...(ticket === undefined ? {} : { ticket }) },
+            { ...this.#asked(nowMs), ...(ticket === undefined ? {} : { ticket }) },
           );
     return meaning.kind === "pending"
       ? meaning
@@ -198,7 +203,7 @@ class Conversation {
       this.heardAt = this.#deps.clock.monotonic();
       const isStream = String(headers["content-type"]).startsWith("text/event-stream");
       if (!isThrough(status) || !isStream || isForeign({ headers }, callId)) return;
-      this.#stream ??= this.#protocol.readStream();
+      this.#stream ??= this.#protocol.readStream(this.#asked(this.#deps.clock.now()));
       for (const event of this.#stream.take(decoder.decode(chunk, { stream: true }))) {
         this.isShown = this.#call.restarts !== true;
         passOn({ ...event, data: this.withoutCredential(event.data) });
@@ -214,7 +219,7 @@ class Conversation {
     const body = this.withoutCredential(whole);
     const meaning = this.#protocol.outcomeOf(
       { status: answer.status, headers: { get: (name) => headerOf(answer, name) }, body },
-      { endpoint: this.#call.endpoint, nowMs: answeredMs },
+      this.#asked(answeredMs),
     );
     const known = { answeredMs, responseSha256: sha256Hex(body) };
     if (meaning.kind === "completed") return { ...meaning, ...known };
@@ -344,12 +349,12 @@ async function credentialFor(
   { auth }: Deployment,
   deps: ModelClientDeps,
   abortSignal: AbortSignal,
-): Promise<string | null> {
+): Promise<Credential | null> {
   if (auth.kind === "none") return null;
-  if (auth.kind === "api_key") return deps.settings[auth.setting] ?? "";
+  if (auth.kind === "api_key") return { kind: auth.kind, value: deps.settings[auth.setting] ?? "" };
   const token = await deps.credential().getToken(auth.scope, { abortSignal });
   if (token === null) throw new Error(`no token for ${auth.scope}`);
-  return token.token;
+  return { kind: auth.kind, value: token.token };
 }
 
 function failureOf(

@@ -2,7 +2,9 @@ import path from "node:path";
 import type { ContentDeps } from "../../shared/audit/contents.ts";
 import { ConfigurationError } from "../../shared/errors.ts";
 import { catalogueSchema } from "../../shared/model/catalogue.ts";
-import { protocolOf } from "../../shared/model/protocol/protocols.ts";
+import { ENDPOINTS } from "../../shared/model/endpoint.ts";
+import { CannotSay } from "../../shared/model/protocol/protocol.ts";
+import { protocolFor } from "../../shared/model/protocol/protocols.ts";
 import type { Environment } from "../../shared/settings.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
 
@@ -28,14 +30,19 @@ export function contentDeps(
     sentSha256(name, body) {
       const deployment = deployments.get(name);
       if (deployment === undefined) return undefined;
-      const sent = (isStreamed: boolean) => protocolOf(deployment).bodyFor(body, deployment, isStreamed);
-      try {
-        return [sha256Hex(sent(false)), sha256Hex(sent(true))];
-      } catch (thrown) {
-        // Somebody wrote there what is no request: nothing is sent for it.
-        if (thrown instanceof TypeError || thrown instanceof SyntaxError) return [];
-        throw thrown;
-      }
+      // Records do not say which endpoint a request is for.
+      return ENDPOINTS.flatMap((endpoint) => {
+        const sent = (isStreamed: boolean) =>
+          protocolFor(deployment, endpoint).bodyFor(endpoint, body, deployment, isStreamed);
+        try {
+          return [sha256Hex(sent(false)), sha256Hex(sent(true))];
+        } catch (thrown) {
+          // Somebody wrote there what is no such request: nothing is sent for it.
+          if (thrown instanceof TypeError || thrown instanceof SyntaxError || thrown instanceof CannotSay)
+            return [];
+          throw thrown;
+        }
+      });
     },
   };
 }

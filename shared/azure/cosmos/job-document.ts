@@ -138,6 +138,7 @@ export function documentOf(job: Job): JobDocument {
     joined_count: job.joined_count,
     streamed: job.streamed,
     ...{ validate: job.validate, comparison: job.comparison, validation: ended?.validation },
+    as_response: job.as_response,
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
     audit_until_ms: job.audit_until_ms,
@@ -239,6 +240,9 @@ const FACTS = z.object({
   joined_count: count.exactOptional(),
   streamed: z.literal(true).exactOptional(),
   ...{ validate: z.enum(VALIDATE).exactOptional(), comparison: text.exactOptional() },
+  as_response: z
+    .looseObject({ background: z.boolean(), store: z.boolean(), previous_response_id: text.nullable() })
+    .exactOptional(),
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   max_cost: decimal.exactOptional(),
   may_have_cost: z.record(text, decimal).exactOptional(),

@@ -6,10 +6,10 @@ import type { EndedJob } from "../../job/running-jobs.ts";
 import type { JobKey } from "../../store.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
 import { type Answer, jsonText } from "../answer.ts";
-import { inBase64 } from "./embeddings.ts";
 import { errorAnswer } from "./envelope.ts";
-import { DONE, EVENT_STREAM, eventOf, eventsOf } from "./events.ts";
+import { EVENT_STREAM } from "./events.ts";
 import { failureOf } from "./failure.ts";
+import type { Form } from "./form.ts";
 import { headersOf } from "./headers.ts";
 import { LiveStream } from "./live-stream.ts";
 
@@ -18,6 +18,7 @@ export interface Wanted {
   readonly stream: boolean;
   readonly includeUsage: boolean;
   readonly base64: boolean;
+  readonly form: Form;
   /** The retry whose client waits; absent: the call's own. */
   readonly joinedBy?: string | undefined;
 }
@@ -96,16 +97,14 @@ export async function answerWhenEnded(
   const final = finalOf(deps, tenant, job, { over, ended, stream: here && stream });
   stop(final);
   const begun = here?.job ?? (await deps.store.read(job))?.value;
-  const headers = {
-    ...(begun === undefined ? {} : headersOf(begun)),
-    ...(wanted.stream ? EVENT_STREAM : JSON_TYPE),
-  };
+  if (begun === undefined) throw jobNotFound(job);
+  const headers = { ...headersOf(begun), ...(wanted.stream ? EVENT_STREAM : JSON_TYPE) };
   const last = Promise.all([final, read]).then(([end]) => end);
   last.catch(() => undefined);
   const body =
     stream === undefined
       ? blanksUntil(deps, last, wanted)
-      : eventsUntil(deps, stream, Promise.race([last, stream.brokenOff]), wanted);
+      : eventsUntil(deps, begun, stream, Promise.race([last, stream.brokenOff]), wanted);
   return { status: 200, headers, body };
 }
 
@@ -161,6 +160,7 @@ async function within<T>(clock: HeldCallDeps["clock"], promise: Promise<T>): Pro
 
 async function* eventsUntil(
   { clock }: Pick<HeldCallDeps, "clock">,
+  job: Job,
   stream: LiveStream,
   final: Promise<EndedJob | "broken_off">,
   wanted: Wanted,
@@ -169,29 +169,35 @@ async function* eventsUntil(
   for (let state: string | undefined = ""; state !== "final"; ) {
     state = await within(clock, Promise.race([stream.next(), isFinal]));
     if (state === undefined) yield bytesOf(": keep-alive\n\n");
-    const events = stream.take().filter(({ isUsage }) => wanted.includeUsage || !isUsage);
-    if (events.length > 0) yield bytesOf(events.map(({ data }) => `data: ${data}\n\n`).join(""));
+    const events = stream.take();
+    const text = events.length === 0 ? "" : wanted.form.events(job, events);
+    if (text !== "") yield bytesOf(text);
   }
   yield bytesOf(lastOf(await final, stream, wanted));
 }
 
 const BROKEN_OFF = {
-  ...{ message: "The answer broke off.", type: "server_error", param: null, code: "answer_broken_off" },
+  ...{ message: "The answer broke off.", type: "server_error", code: "answer_broken_off" },
 };
 
-/** What ends a stream. A client that hears an error knows it by its `error`; none is told that it is over. */
-function lastOf(end: EndedJob | "broken_off", { isShown, isBrokenOff }: LiveStream, wanted: Wanted): string {
-  if (end === "broken_off" || isBrokenOff) return eventOf({ error: BROKEN_OFF });
+/** What ends a stream. A client that hears an error is not told that it is over. */
+function lastOf(
+  end: EndedJob | "broken_off",
+  { isShown, isBrokenOff }: LiveStream,
+  { form }: Wanted,
+): string {
+  if (end === "broken_off" || isBrokenOff) return form.failed(undefined, BROKEN_OFF);
+  const { response } = end;
   const { value: job } = end.job;
-  if (!isEnded(job)) return eventOf({ error: BROKEN_OFF });
-  if (job.status === "completed" && end.response !== undefined)
-    return isShown ? DONE : eventsOf(end.response.body, wanted);
-  const { message, type, code } = failureOf(job, end.response);
-  return eventOf({ error: { message, type, param: null, code } });
+  if (!isEnded(job)) return form.failed(undefined, BROKEN_OFF);
+  if (job.status === "completed" && response !== undefined) return form.last({ ...end, response }, isShown);
+  return form.failed(job, failureOf(job, response));
 }
 
 /** @returns a failure's own status too, which the contract has among the errors */
-export function answerOf({ job: { value: job }, response }: EndedJob, wanted: Wanted): Answer<200 | 303> {
+export function answerOf(ended: EndedJob, wanted: Wanted): Answer<200 | 303> {
+  const { response } = ended;
+  const { value: job } = ended.job;
   const headers = headersOf(job);
   if (!isEnded(job)) {
     const location = `/openai/v1/waits/${job.job_id}${queryOf(wanted)}`;
@@ -199,10 +205,10 @@ export function answerOf({ job: { value: job }, response }: EndedJob, wanted: Wa
   }
   if (job.status !== "completed" || response === undefined)
     return errorAnswer(failureOf(job, response), headers) as Answer<200>;
-  const { body } = response;
+  const end = { job: ended.job, response };
   if (wanted.stream)
-    return { status: 200, headers: { ...headers, ...EVENT_STREAM }, body: eventsOf(body, wanted) };
-  return jsonText(200, wanted.base64 ? inBase64(body) : body, headers);
+    return { status: 200, headers: { ...headers, ...EVENT_STREAM }, body: wanted.form.last(end, false) };
+  return jsonText(200, wanted.form.whole(end), headers);
 }
 
 function queryOf({ stream, includeUsage, base64, joinedBy }: Wanted): string {

@@ -5,18 +5,21 @@ import { timeFaults } from "../../job/intake/times.ts";
 import type { Endpoint } from "../../job/job.ts";
 import { MAX_MODEL_NAME_CHARS, MAX_REQUEST_BYTES } from "../../limits.ts";
 import { sha256Hex } from "../../sha256.ts";
+import type { Answer } from "../answer.ts";
 import { flag, text } from "../api/fields.ts";
 import { jobInPath, named } from "../api/parameters.ts";
 import { invalidRequest } from "../input.ts";
 import type { ReadJson } from "../json-text.ts";
-import { type AnswerSpec, type Route, route } from "../route.ts";
+import { type AnswerSpec, type CallerOf, type Route, route, type Visit } from "../route.ts";
 import { type RunHereDeps, takeInHere } from "../run-here.ts";
 import type { Throttle } from "../throttle.ts";
 import { type AnswerDeps, answerWhenEnded, type Wanted } from "./answer.ts";
 import { Connection } from "./connection.ts";
+import { labsForm } from "./form.ts";
 import { ANSWER_HEADERS, callHeaders } from "./headers.ts";
 import { LiveStream } from "./live-stream.ts";
 import { atPaths } from "./paths.ts";
+import { responseFormOf } from "./responses/form.ts";
 import { validateAsked } from "./validate.ts";
 
 export interface CallDeps extends RunHereDeps, Pick<AnswerDeps, "events"> {
@@ -52,7 +55,7 @@ const embeddingsSchema = z
 const labsAnswer = (what: string, id: string) =>
   z.looseObject({ object: text(what) }).meta({ id, title: `The lab's answer: ${what}` });
 
-const LATER: AnswerSpec = {
+export const LATER: AnswerSpec = {
   description: "The call takes longer than a connection may wait: it goes on at `Location`.",
   headers: { Location: "A path of this door.", ...ANSWER_HEADERS },
 };
@@ -68,7 +71,7 @@ interface Call<Body extends z.ZodType> {
 }
 
 /** The codes of a job's own end that are no problem of the door's: see failure.ts. */
-const REFUSED = [
+export const REFUSED = [
   "endpoint_not_supported",
   "capability_not_supported",
   "budget_exceeded",
@@ -118,28 +121,37 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
         ...timesOf(headers, deps.intake),
         ...(isPassedOn ? { streamed: true } : {}),
       };
-      const stream = isPassedOn ? new LiveStream() : undefined;
-      const connection = new Connection(deps, visit, by);
-      const { intake } = connection;
-      const taking = takeInHere({ ...deps, intake }, submit, by, { isQuick, passOn: stream });
-      const { job, isJoined, over } = await taking;
-      const here = over && { job: job.value, over, stream };
-      const joinedBy = isJoined ? visit.requestId : undefined;
-      const answering = answerWhenEnded(
-        connection.answerDeps,
-        by.tenant,
-        job.value,
-        { ...how, joinedBy },
-        here,
-      );
-      return connection.answer(job.value, joinedBy, answering);
+      return answerCall(deps, submit, how, by, visit);
     },
   });
 }
 
-type Times = Pick<Submit, "notBeforeMs" | "deadlineMs" | "refusal">;
+/** Takes a call in, and answers it on its client's connection. */
+export async function answerCall(
+  deps: CallDeps,
+  submit: Submit,
+  how: Wanted,
+  by: CallerOf<"tenant">,
+  visit: Visit,
+): Promise<Answer<200 | 303>> {
+  const stream = submit.streamed === true ? new LiveStream() : undefined;
+  const connection = new Connection(deps, visit, by);
+  const { intake } = connection;
+  const taking = takeInHere({ ...deps, intake }, submit, by, { isQuick, passOn: stream });
+  const { job, isJoined, over } = await taking;
+  const here = over && { job: job.value, over, stream };
+  const joinedBy = isJoined ? visit.requestId : undefined;
+  const wanted = { ...how, joinedBy };
+  const answering = answerWhenEnded(connection.answerDeps, by.tenant, job.value, wanted, here);
+  return connection.answer(job.value, joinedBy, answering);
+}
 
-function timesOf(headers: z.output<typeof callHeaders>, { clock, settings }: CallDeps["intake"]): Times {
+export type Times = Pick<Submit, "notBeforeMs" | "deadlineMs" | "refusal">;
+
+export function timesOf(
+  headers: z.output<typeof callHeaders>,
+  { clock, settings }: CallDeps["intake"],
+): Times {
   const nowMs = clock.now();
   const notBefore = headers["x-switchyard-not-before"];
   const notBeforeMs = notBefore === undefined ? null : notBefore * 1000;
@@ -155,7 +167,7 @@ function timesOf(headers: z.output<typeof callHeaders>, { clock, settings }: Cal
 }
 
 /** Of the canonical body (RFC 8785), and of the digits that its numbers lose there. */
-function bodySha256Of({ value, lostNumbers }: ReadJson): string {
+export function bodySha256Of({ value, lostNumbers }: ReadJson): string {
   return sha256Hex(
     (canonicalize(value) ?? "") + (lostNumbers.length === 0 ? "" : JSON.stringify(lostNumbers)),
   );
@@ -167,14 +179,17 @@ function withModel(objectText: string, name: string): string {
   return objectText.replace(/^\s*\{\s*(\}?)/, (_, end: string) => `{${member}${end === "" ? "," : "}"}`);
 }
 
+const labsWanted = (how: Omit<Wanted, "form">): Wanted => ({ ...how, form: labsForm(how) });
+
 const chat = call({
   ...{ name: "create-chat-completion", path: "chat/completions", endpoint: "/v1/chat/completions" },
   summary: "A chat completion, whole or as a stream",
   schema: chatSchema,
   answers: labsAnswer("`chat.completion`; a stream is of `chat.completion.chunk`.", "ChatCompletion"),
-  wanted: ({ stream, stream_options }) => ({
-    ...{ stream: stream === true, includeUsage: stream_options?.include_usage === true, base64: false },
-  }),
+  wanted: ({ stream, stream_options }) =>
+    labsWanted({
+      ...{ stream: stream === true, includeUsage: stream_options?.include_usage === true, base64: false },
+    }),
 });
 
 const embeddings = call({
@@ -182,9 +197,8 @@ const embeddings = call({
   summary: "Vectors of one or more texts",
   schema: embeddingsSchema,
   answers: labsAnswer("`list`, of `embedding`.", "Embeddings"),
-  wanted: ({ encoding_format }) => ({
-    ...{ stream: false, includeUsage: false, base64: encoding_format === "base64" },
-  }),
+  wanted: ({ encoding_format }) =>
+    labsWanted({ stream: false, includeUsage: false, base64: encoding_format === "base64" }),
 });
 
 const MAX_REQUEST_ID_CHARS = 100;
@@ -219,7 +233,9 @@ const wait = route({
     const connection = new Connection(deps, visit, by);
     const job = { tenant_id: by.tenant.id, job_id: path.id };
     const { stream, include_usage: includeUsage, base64, joined_by: joinedBy } = query;
-    const wanted = { stream, includeUsage, base64, joinedBy };
+    const how = { stream, includeUsage, base64, joinedBy };
+    const form = (await responseFormOf(deps.intake.store, job)) ?? labsForm(how);
+    const wanted = { ...how, form };
     return connection.answer(job, joinedBy, answerWhenEnded(connection.answerDeps, by.tenant, job, wanted));
   },
 });

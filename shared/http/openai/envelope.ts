@@ -85,17 +85,18 @@ export function statusOf(code: ProblemCode): number {
 export function refusal(problem: Problem): Answer {
   const { code, faults, retryAfterSeconds } = problem;
   const status = statusOf(code);
+  const said = SAID[code];
   return errorAnswer({
     ...{ status, code, type: status >= 500 ? "server_error" : "invalid_request_error" },
     message: messageOf(problem),
-    param: faults[0] === undefined ? null : paramOf(faults[0]),
-    ...SAID[code],
+    ...said,
+    param: faults[0] === undefined ? (said?.param ?? null) : paramOf(faults[0]),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });
 }
 
-function messageOf({ message, faults }: Problem): string {
-  if (faults.length === 0) return message;
+function messageOf({ code, message, faults }: Problem): string {
+  if (faults.length === 0 || code === "capability_not_supported") return message;
   return faults.map((fault) => `${paramOf(fault)}: ${fault.message}`).join("; ");
 }
 

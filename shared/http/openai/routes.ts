@@ -1,10 +1,12 @@
 import type { Door } from "../door.ts";
 import type { Route } from "../route.ts";
 import { type BatchRoutesDeps, batchRoutes } from "./batches.ts";
-import { type CallDeps, callRoutes } from "./calls.ts";
+import { callRoutes } from "./calls.ts";
 import { errorSchema, refusal, statusOf } from "./envelope.ts";
 import { type FilesDeps, fileRoutes } from "./files.ts";
 import { modelRoutes, type OpenaiModelsDeps } from "./models.ts";
+import type { ResponseDeps } from "./responses/deps.ts";
+import { responseRoutes } from "./responses/routes.ts";
 import { type WebhookRoutesDeps, webhookRoutes } from "./webhooks.ts";
 
 /** The OpenAI door: what OpenAI's own SDKs say and understand. */
@@ -15,12 +17,13 @@ export const openaiDoor: Door = {
 };
 
 /** What its handlers need, all together. */
-export type OpenaiDeps = CallDeps & FilesDeps & BatchRoutesDeps & OpenaiModelsDeps & WebhookRoutesDeps;
+export type OpenaiDeps = ResponseDeps & FilesDeps & BatchRoutesDeps & OpenaiModelsDeps & WebhookRoutesDeps;
 
 export const openaiRoutes: readonly Route<OpenaiDeps>[] = [
   ...callRoutes,
   ...fileRoutes,
   ...batchRoutes,
+  ...responseRoutes,
   ...modelRoutes,
   ...webhookRoutes,
 ];

@@ -3,7 +3,7 @@ import type { Priority } from "../../priority.ts";
 import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
 import type { OutboxItem } from "../ending/outbox.ts";
-import type { Endpoint, Job, Queued, StoredRequest, TraceFields, Validate } from "../job.ts";
+import type { Endpoint, Job, Queued, ResponseFacts, StoredRequest, TraceFields, Validate } from "../job.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -28,6 +28,8 @@ export interface Submission {
   readonly validate?: Validate | undefined;
   /** The comparison that the job is one of. */
   readonly comparison?: string;
+  /** It is a response of the OpenAI door. */
+  readonly asResponse?: ResponseFacts;
 }
 
 export interface Accepted<J extends Job = Job> {
@@ -84,6 +86,15 @@ export function keptUntil(
   };
 }
 
+/** What is not to be stored lasts as long as somebody may yet fetch its answer. */
+const UNSTORED_MS = 10 * 60_000;
+
+function untilOf({ deadlineMs, asResponse }: Submission, retention: Retention): ReturnType<typeof keptUntil> {
+  const until = keptUntil({ deadline_ms: deadlineMs }, retention);
+  if (asResponse?.store !== false) return until;
+  return { ...until, content_until_ms: Math.min(until.content_until_ms, deadlineMs + UNSTORED_MS) };
+}
+
 const secondsOf = (ms: number) => Math.floor(ms / 1000);
 
 export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queued> {
@@ -94,7 +105,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     ...(maxCost === undefined ? [] : [`max_cost ${maxCost}`]),
   ];
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
-  const until = keptUntil({ deadline_ms: submission.deadlineMs }, by.retention);
+  const until = untilOf(submission, by.retention);
   const entry: AuditEntry = {
     event: "accepted",
     actor: by.actor,
@@ -141,6 +152,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     ...(submission.streamed === undefined ? {} : { streamed: submission.streamed }),
     ...(submission.validate === undefined ? {} : { validate: submission.validate }),
     ...(submission.comparison === undefined ? {} : { comparison: submission.comparison }),
+    ...(submission.asResponse === undefined ? {} : { as_response: submission.asResponse }),
     audit_seq: record.seq,
     audit_hash: record.hash,
     ...until,

@@ -1,8 +1,9 @@
 import { unitsOf } from "../../decimal.ts";
-import { Problem } from "../../errors.ts";
+import { type Fault, Problem } from "../../errors.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
 import { chooseDeployment } from "../../model/choice.ts";
 import type { Endpoint } from "../../model/endpoint.ts";
+import type { Unsayable } from "../../model/protocol/protocol.ts";
 import { readAsk } from "../../model/protocol/protocols.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
 
@@ -54,6 +55,11 @@ export function modelRefusal(
       return new Problem(
         "capability_not_supported",
         `No deployment of ${model} can do all that the body asks for: ${choice.passedOver}.`,
+        { faults: faultsOf(choice.unsayable) },
       );
   }
+}
+
+function faultsOf(unsayable: Unsayable | undefined): readonly Fault[] {
+  return unsayable?.param === undefined ? [] : [{ path: unsayable.param, message: unsayable.why }];
 }

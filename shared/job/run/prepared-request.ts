@@ -1,7 +1,7 @@
 import type { Ask } from "../../budget/account.ts";
 import { mostCostOf } from "../../model/bill.ts";
 import type { Deployment } from "../../model/catalogue.ts";
-import { protocolOf, readAsk } from "../../model/protocol/protocols.ts";
+import { protocolFor, readAsk } from "../../model/protocol/protocols.ts";
 import type { RequestAsk } from "../../model/request-ask.ts";
 import { admissionTokens } from "../../model/token-estimate.ts";
 import { sha256Hex } from "../../sha256.ts";
@@ -31,7 +31,12 @@ export class PreparedRequest {
   #prepared(deployment: Deployment): { text: string; sha256: string } {
     let prepared = this.#texts.get(deployment.name);
     if (prepared === undefined) {
-      const text = protocolOf(deployment).bodyFor(this.stored.body, deployment, this.isStreamed);
+      const text = protocolFor(deployment, this.ask.endpoint).bodyFor(
+        this.ask.endpoint,
+        this.stored.body,
+        deployment,
+        this.isStreamed,
+      );
       prepared = { text, sha256: sha256Hex(text) };
       this.#texts.set(deployment.name, prepared);
     }

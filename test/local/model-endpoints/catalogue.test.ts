@@ -20,7 +20,8 @@ it("models.json names the simulated models, and all they can do", () => {
     expect(deployment).toMatchObject({
       provider: lab.name,
       base_url: `http://127.0.0.1:7072/${lab.name}/v1`,
-      endpoints: model.endpoints,
+      // Its requests are put in Claude's words.
+      endpoints: lab.name === "anthropic" ? ["/v1/chat/completions"] : model.endpoints,
       simulated: true,
       context_tokens: model.contextTokens,
       limits: {
@@ -39,11 +40,13 @@ it("models.json names the simulated models, and all they can do", () => {
   }
 });
 
-it("any-lab is a route over the three labs", () => {
+it("any-lab is a route over three labs, every-lab over all", () => {
   const parsed = parseCatalogue(json("models.json"), { settings: {} });
   if ("faults" in parsed) throw new Error(parsed.faults.join("\n"));
   const providers = parsed.catalogue.targets("any-lab").map((target) => target.provider);
   expect(providers).toEqual(["openai", "xai", "deepseek"]);
+  const every = parsed.catalogue.targets("every-lab").map((target) => target.provider);
+  expect(every).toEqual(["anthropic", "openai", "xai", "deepseek"]);
 });
 
 it("tenants.json knows the local keys, and is refused anywhere else", () => {

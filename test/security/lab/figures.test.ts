@@ -22,7 +22,7 @@ const heard = (body: unknown, headers: Record<string, string> = {}, status = 200
       headers: { get: (name) => headers[name] ?? null },
       body: typeof body === "string" ? body : JSON.stringify(body),
     },
-    { endpoint: ENDPOINT, nowMs: 1_800_000_000_000 },
+    { endpoint: ENDPOINT, nowMs: 1_800_000_000_000, jobId: "job_1", attempt: 1, deployment: "d" },
   );
   if (outcome.kind === "pending") throw new Error("pending");
   return outcome;
@@ -150,11 +150,13 @@ describe("values of a dialect", () => {
         fc.oneof(fc.jsonValue(), fc.constantFrom({ toString: 1 }, ["low"], { valueOf: null })),
         (value) => {
           const body = { model: "m", reasoning_effort: value };
-          const fault = unmappable(dialect, body);
+          const fault = unmappable(dialect, body)?.why;
           if (value === null || value === "low" || value === "undefined") expect(fault).toBeUndefined();
           else if (typeof value === "object") expect(fault).toContain("reasoning_effort");
           if (fault !== undefined) return;
-          const sent = JSON.parse(bodyFor(JSON.stringify(body), { model: "n", dialect }, false));
+          const sent = JSON.parse(
+            bodyFor("/v1/chat/completions", JSON.stringify(body), { model: "n", dialect }, false),
+          );
           expect(["minimal", "y", "x", null]).toContain(sent.reasoning_effort);
         },
       ),

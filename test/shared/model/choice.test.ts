@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Model } from "../../../shared/model/catalogue.ts";
 import { catalogueOf, type Deployment } from "../../../shared/model/catalogue.ts";
 import { type Choice, type ChoiceInput, chooseDeployment, mayUse } from "../../../shared/model/choice.ts";
+import { dialectSchema } from "../../../shared/model/dialect.ts";
 import { createLatencies } from "../../../shared/model/latency.ts";
 import { capabilitiesAsked } from "../../../shared/model/protocol/openai/request-ask.ts";
 import { readAsk } from "../../../shared/model/protocol/protocols.ts";
@@ -51,14 +52,14 @@ const input = (model: Model | undefined, change: Partial<ChoiceInput> = {}): Cho
 });
 const nameOf = (choice: Choice): string =>
   choice.kind === "call" ? choice.deployment.name : `${choice.kind}: ${choice.reason}`;
-const asking = (more: object, endpoint: "/v1/chat/completions" | "/v1/responses" = CHAT) => ({
+const asking = (more: object, endpoint: "/v1/chat/completions" | "/v1/embeddings" = CHAT) => ({
   ask: readAsk(endpoint, () => ({ ...body, ...more })),
 });
 
 describe("the choice of a deployment", () => {
   const two = routeOf("ordered", [
     deployment("a", { capabilities: ["tools"] }),
-    deployment("b", { provider: "xai", endpoints: ["/v1/responses", CHAT] }),
+    deployment("b", { provider: "xai", endpoints: ["/v1/embeddings", CHAT] }),
   ]);
   const choose = (change: Partial<ChoiceInput> = {}) => chooseDeployment(input(two, change));
   const waiting = (causes: Record<string, WaitCause>) => ({ waitCause: (name: string) => causes[name] });
@@ -73,7 +74,7 @@ describe("the choice of a deployment", () => {
       "b",
       "target 2; passed over: a (provider denied)",
     ]);
-    expect(seen(asking({}, "/v1/responses"))).toEqual(["b", "target 2; passed over: a (no /v1/responses)"]);
+    expect(seen(asking({}, "/v1/embeddings"))).toEqual(["b", "target 2; passed over: a (no /v1/embeddings)"]);
     expect(seen({ refusedBy: ["a"] })).toEqual(["b", "target 2; passed over: a (turned it away)"]);
     expect(seen({ tried: ["a"] })).toEqual(["b", "target 2; passed over: a (failed)"]);
     expect(seen({ tried: ["a", "b"] })).toEqual(["a", "target 1"]);
@@ -104,8 +105,16 @@ describe("the choice of a deployment", () => {
     expect(chooseDeployment(input(undefined)).reason).toBe("model_not_found");
     expect(reason({ tenant: { allow_models: ["x"], deny_providers: [] } })).toBe("model_not_allowed");
     expect(reason({ tenant: { allow_models: ["*"], deny_providers: denied } })).toBe("model_not_allowed");
-    expect(reason({ ask: readAsk("/v1/embeddings", () => ({ input: "x" })) })).toBe("endpoint_not_supported");
+    const embedding = { ask: readAsk("/v1/embeddings", () => ({ input: "x" })) };
+    const chatOnly = chooseDeployment(input(routeOf("ordered", [deployment("a")]), embedding));
+    expect(chatOnly.reason).toBe("endpoint_not_supported");
     expect(reason(asking({ reasoning_effort: "low" }))).toBe("capability_not_supported");
+    const dialect = dialectSchema.parse({ refuse: ["stop"] });
+    const refusing = routeOf("ordered", [deployment("a", { dialect }), deployment("b", { dialect })]);
+    expect(chooseDeployment(input(refusing, asking({ stop: "x" })))).toMatchObject({
+      reason: "capability_not_supported",
+      unsayable: { param: "stop", why: "refuses stop" },
+    });
     expect(reason({ refusedBy: ["a", "b"] })).toBe("all_refused");
   });
 

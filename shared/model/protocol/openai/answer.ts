@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../endpoint.ts";
-import { at, field, filledArray, filledText, isObject, type JsonObject } from "./json.ts";
+import { at, field, filledArray, filledText, isObject, type JsonObject } from "../json.ts";
 import { type Refusal, refusalIn } from "./refusal.ts";
 import { usageOf } from "./usage.ts";
 

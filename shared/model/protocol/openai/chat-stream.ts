@@ -1,5 +1,6 @@
+import { EventText } from "../event-text.ts";
+import { isObject, type JsonObject, objectOf } from "../json.ts";
 import type { AnswerEvent, AnswerStream } from "../protocol.ts";
-import { isObject, type JsonObject } from "./json.ts";
 
 /** A choice as it has come so far: its message, and whatever else its chunks said last. */
 interface Choice {
@@ -11,9 +12,7 @@ type Fields = Record<string, unknown>;
 
 /** A streamed chat completion: server-sent events of `chat.completion.chunk`, then `[DONE]`. */
 export class ChatStream implements AnswerStream {
-  /** The beginning of a line whose end has not come. */
-  #line = "";
-  #data: string[] = [];
+  readonly #text = new EventText();
   /** Events that say nothing yet. */
   #held: AnswerEvent[] = [];
   #isShown = false;
@@ -23,17 +22,7 @@ export class ChatStream implements AnswerStream {
   readonly #choices: (Choice | undefined)[] = [];
 
   take(text: string): readonly AnswerEvent[] {
-    const lines = (this.#line + text).split(/\r\n|\n|\r(?!$)/);
-    this.#line = lines.pop() ?? "";
-    return lines.flatMap((line) => this.#takeLine(line));
-  }
-
-  #takeLine(line: string): readonly AnswerEvent[] {
-    if (line.startsWith("data:")) this.#data.push(line.slice(5).replace(/^ /, ""));
-    if (line !== "" || this.#data.length === 0) return [];
-    const data = this.#data.join("\n");
-    this.#data = [];
-    return this.#takeEvent(data);
+    return this.#text.take(text).flatMap((data) => this.#takeEvent(data));
   }
 
   #takeEvent(data: string): readonly AnswerEvent[] {
@@ -140,13 +129,3 @@ function together(before: unknown, more: unknown): unknown {
 }
 
 const isFilled = (value: unknown) => value !== undefined && value !== null && value !== "";
-
-function objectOf(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    // A lab's event that is no JSON is a fault of the lab's, which the caller tells.
-    return undefined;
-  }
-}

@@ -1,5 +1,6 @@
 import { type Node, parseTree } from "jsonc-parser";
 import type { Dialect } from "../../dialect.ts";
+import type { Unsayable } from "../protocol.ts";
 
 /** Members that are not a dialect's to touch: what a request says, and what the service itself sets or refuses. */
 const FIXED = new Set(["model", "messages", "input", "stream", "tools"]);
@@ -23,18 +24,19 @@ export function dialectFaults(dialect: Dialect): string[] {
  * Why a request cannot be said in a dialect; undefined: it can. A parameter that is null or absent asks for nothing.
  * @param body the parsed JSON object
  */
-export function unmappable(dialect: Dialect, body: unknown): string | undefined {
-  for (const name of dialect.refuse) if (isSet(valueAt(body, name))) return `refuses ${name}`;
+export function unmappable(dialect: Dialect, body: unknown): Unsayable | undefined {
+  for (const name of dialect.refuse)
+    if (isSet(valueAt(body, name))) return { why: `refuses ${name}`, param: name };
   for (const [name, values] of Object.entries(dialect.values)) {
     const value = valueAt(body, name);
     if (isSet(value) && (typeof value === "object" || !Object.hasOwn(values, String(value))))
-      return `has no such ${name}`;
+      return { why: `has no such ${name}`, param: name };
   }
   for (const [from, to] of Object.entries(dialect.rename)) {
     if (valueAt(body, from) === undefined) continue;
-    if (isTaken(body, from, to)) return `${from} and ${to} are both set`;
+    if (isTaken(body, from, to)) return { why: `${from} and ${to} are both set`, param: from };
     if (topOf(from) !== from && topOf(from) !== topOf(to) && hasMore(body, topOf(from))) {
-      return `${topOf(from)} holds more than ${from}`;
+      return { why: `${topOf(from)} holds more than ${from}`, param: topOf(from) };
     }
   }
   return undefined;

@@ -1,6 +1,6 @@
 import { decimalOf, unitsOf } from "../../../decimal.ts";
 import type { Cost } from "../../cost.ts";
-import { at, field } from "./json.ts";
+import { at, field } from "../json.ts";
 
 /** xAI counts in ten-thousand-millionths of a dollar. */
 const TICK_DECIMALS = 10;

@@ -1,10 +1,10 @@
 import { MAX_NESTING_LEVELS } from "../../../limits.ts";
 import type { Outcome, RateLimited, Rejected, TurnedAway, TurnedAwayCause } from "../../outcome.ts";
 import type { Usage } from "../../usage.ts";
+import { isDeeperThan, objectOf } from "../json.ts";
 import type { Answer, Asked, Pending } from "../protocol.ts";
 import { heldIn } from "./answer.ts";
 import { type Fault, faultByCode, faultOf } from "./fault.ts";
-import { isDeeperThan, isObject, type JsonObject } from "./json.ts";
 import { labCostOf } from "./lab-cost.ts";
 import { quotaHeadersOf } from "./quota-headers.ts";
 import { type Refusal, refusalOf, shortened } from "./refusal.ts";
@@ -254,11 +254,6 @@ function rejected({ answer, message, usage }: Refused, code: Rejected["code"]): 
 function asJson(body: string): string | null {
   if (body.trim() === "") return null;
   return parsed(body) === undefined ? JSON.stringify(body.toWellFormed()) : body;
-}
-
-function objectOf(text: string): JsonObject | undefined {
-  const value = parsed(text);
-  return isObject(value) ? value : undefined;
 }
 
 /** Undefined: not JSON, or nested so deeply that readers of JSON die of it. */

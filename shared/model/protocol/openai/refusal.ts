@@ -1,5 +1,5 @@
 import { parse } from "jsonc-parser";
-import { at, field, filledText, isObject, type JsonObject } from "./json.ts";
+import { at, field, filledText, isObject, type JsonObject } from "../json.ts";
 
 /** What a refusal says, in whatever shape it came. */
 export interface Refusal {

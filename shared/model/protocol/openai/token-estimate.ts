@@ -1,7 +1,7 @@
 import { wholeIn } from "../../../bounds.ts";
 import type { Endpoint } from "../../endpoint.ts";
 import type { TokenEstimate } from "../../token-estimate.ts";
-import { isObject, type JsonObject } from "./json.ts";
+import { isObject, type JsonObject } from "../json.ts";
 
 /** Four bytes of UTF-8 a token: close for English prose, of the right order for everything else. */
 const BYTES_PER_TOKEN = 4;

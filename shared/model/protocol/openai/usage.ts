@@ -1,6 +1,6 @@
 import { numberIn } from "../../../bounds.ts";
 import type { RawUsage, TokenPart, Usage } from "../../usage.ts";
-import { at, field, isObject, type JsonObject } from "./json.ts";
+import { at, field, isObject, type JsonObject } from "../json.ts";
 
 /** Names of what every lab serves if nothing else is asked for. */
 const ORDINARY_TIERS: ReadonlySet<unknown> = new Set(["default", "auto", "standard", "on_demand", ""]);

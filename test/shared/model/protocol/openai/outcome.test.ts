@@ -14,7 +14,14 @@ function meaning(
   { headers = {}, endpoint = CHAT, ticket }: { headers?: object; endpoint?: Endpoint; ticket?: string } = {},
 ): Outcome | Pending {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  const asked = { endpoint, nowMs: NOW_MS, ...(ticket === undefined ? {} : { ticket }) };
+  const asked = {
+    endpoint,
+    nowMs: NOW_MS,
+    jobId: "job_1",
+    attempt: 1,
+    deployment: "d",
+    ...(ticket === undefined ? {} : { ticket }),
+  };
   return outcomeOf({ status, headers: new Headers({ ...headers }), body: text }, asked);
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { lostNumber } from "../../../shared/http/exact-number.ts";
+import { lostNumber } from "../../shared/exact-number.ts";
 
 it.each([
   ["1", undefined],
