@@ -370,25 +370,17 @@ function failureOf(
   if (signal.aborted && signal.reason !== CALL_TIMEOUT && !isIdle)
     return { kind: "aborted", reason: String(signal.reason), billed };
   const isLate = signal.aborted;
-  if (isShown)
-    return {
-      kind: "broken_off",
-      statusCode: null,
-      message: isLate
-        ? isIdle
-          ? IDLE_TIMEOUT
-          : CALL_TIMEOUT
-        : conversation.withoutCredential(causeOf(thrown)),
-    };
+  const words = conversation.withoutCredential(causeOf(thrown));
+  if (isShown) {
+    const message = isIdle ? IDLE_TIMEOUT : isLate ? CALL_TIMEOUT : words;
+    return { kind: "broken_off", statusCode: null, message };
+  }
+  const silent = "nothing more came for the deployment's idle_timeout_seconds";
   return {
     kind: "retry",
     reason: isLate ? CALL_TIMEOUT : "network",
     statusCode: null,
-    message: isIdle
-      ? "nothing more came for the deployment's idle_timeout_seconds"
-      : isLate
-        ? `no answer within ${timeoutSeconds} s`
-        : conversation.withoutCredential(causeOf(thrown)),
+    message: isIdle ? silent : isLate ? `no answer within ${timeoutSeconds} s` : words,
     retryAfterMs: null,
     billed,
     usage: null,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { median } from "../../bench/measure.ts";
 import { begin } from "../../bench/simulation/beginning.ts";
 import { beside, WAYS } from "../../bench/simulation/hostile.ts";
 import { HOSTINGS, host } from "../../bench/simulation/hosting.ts";
@@ -57,6 +58,13 @@ it("begins with the real parts of all instances: each job is called, for few wri
   expect((begun.jobWrites + lease + dispatcher + instances + reports) / 300).toBeLessThan(5);
 });
 
+/** The median of eight runs. */
+async function usualSeconds(row: (typeof HOSTINGS)[number]): Promise<number> {
+  const all: number[] = [];
+  for (let seed = 1; seed <= 8; seed++) all.push((await host(row, String(seed))).seconds);
+  return median(all);
+}
+
 describe("as the platform runs it", () => {
   const rows = HOSTINGS.filter((_, n) => process.env.LONG === "1" || n % 2 === 1);
   it.each(rows.map((row) => [row.name, row.layout.name, row] as const))(
@@ -70,7 +78,9 @@ describe("as the platform runs it", () => {
       if (row.layout.fromZero === true) expect(seconds).toBeLessThan(ideal + 2 * 40 + 3);
       else if (row.leader?.end === "killed") expect(longestGap).toBeLessThan(row.concurrency ? 16 : 7);
       else if (row.concurrency === undefined) expect(longestGap).toBeLessThan(1);
-      else expect(seconds).toBeLessThan(ideal + (row.leader === undefined ? 8 : 13));
+      else if (row.leader === undefined) expect(seconds).toBeLessThan(ideal + 8);
+      // When it is told to end decides how many slots lapse with it: one run says little.
+      else expect(await usualSeconds(row)).toBeLessThan(ideal + 13);
       if (row.perMinute !== undefined && row.leader === undefined && row.layout.fromZero !== true)
         expect(seconds / ideal).toBeLessThan(1.02);
     },

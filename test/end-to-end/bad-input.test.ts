@@ -56,18 +56,16 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
   });
 
   it("a body over the limit that says so: the host reads it first, as Azure's does, and the app refuses it", async () => {
-    const long = 2_000_000;
+    const long = 9_000_000;
     const answer = await upload(stack.url, { "content-length": String(long) }, (send) =>
       send("x".repeat(long)),
     );
     expect([answer.status, answer.code]).toEqual([413, "request_too_large"]);
   });
 
-  it("a body over the limit that does not say so, and one too large only with its escapes", async () => {
-    const large = { body: { ...good, pad: "x".repeat(1_100_000) } };
+  it("a body over the limit that does not say so", async () => {
+    const large = { body: { ...good, pad: "x".repeat(8_400_000) } };
     await refused({ body: large }, 413, "request_too_large");
-    const escaped = `{"body": {"model": "gpt-sim", "messages": [], "pad": "${'\\"'.repeat(500_000)}"}}`;
-    await refused({ text: escaped }, 413, "request_too_large");
   });
 
   it("a body over the limit in chunks, without a length: answered while it is still being sent", async () => {

@@ -125,7 +125,9 @@ describe("npm start", () => {
     const lines = stack.stdout().split("\n");
     const banner = lines.filter((line) => line !== "" && !line.startsWith("{"));
     expect(banner[0]).toMatch(/^Keys +local-team-a, local-team-b, local-operator$/);
-    expect(banner[1]).toMatch(/^Models +gpt-sim, grok-sim, deepseek-sim, embed-sim, any-lab$/);
+    expect(banner[1]).toMatch(
+      /^Models +gpt-sim, grok-sim, deepseek-sim, claude-sim, embed-sim, any-lab, every-lab$/,
+    );
     expect(banner.join("\n")).toContain(`${url}/api/openapi.json`);
     expect(banner.at(-1)).toBe(`ready ${url}`);
     // Whatever else is written is one flat JSON object a line.

@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { cancelJob } from "../../../../shared/job/ending/cancel.ts";
 import type { Nudge } from "../../../../shared/job/ports.ts";
+import { MAX_RESPONSE_BYTES } from "../../../../shared/limits.ts";
 import { dialectSchema } from "../../../../shared/model/dialect.ts";
 import { sha256Hex } from "../../../../shared/sha256.ts";
 import { answer, completion, silence } from "../../labs.ts";
@@ -205,14 +206,14 @@ describe("a job's run", () => {
     expect((await world.seen(key)).events.at(-1)).toBe("attempt_superseded");
   });
 
-  it("fails with its cost when the answer is too large to store", async () => {
-    labs.reply("openai-one", answer(200, completion("x".repeat(2_000_000))));
+  it("fails at an answer too large to store, and says that its cost is not known", async () => {
+    labs.reply("openai-one", answer(200, completion("x".repeat(MAX_RESPONSE_BYTES))));
     const key = await world.accepted();
     await worker.run(key);
     expect((await world.seen(key)).job).toMatchObject({
       status: "failed",
       error: { code: "response_too_large" },
-      cost: { amount: "0.00002" },
+      cost: null,
     });
   });
 

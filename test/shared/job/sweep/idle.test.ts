@@ -14,7 +14,7 @@ async function asked(sweep: () => Promise<void>): Promise<Record<string, number>
   return Object.fromEntries(more.filter(([name, n]) => n > 0 && !name.includes("request_charge")));
 }
 
-it("a sweep asks one question while no job lives, though jobs have ended, and finds the next that does", async () => {
+it("a sweep asks two questions while no job lives and no file or batch is due, and finds the next that is", async () => {
   const { clock, labs, nudges } = world;
   const instance = world.instance();
   labs.reply("openai-one", answer(200, completion("Hello")));
@@ -22,7 +22,7 @@ it("a sweep asks one question while no job lives, though jobs have ended, and fi
   await instance.sweep();
   clock.advance(1_000);
   const idle = await asked(() => instance.sweep());
-  expect(idle.query).toBe(1);
+  expect(idle.query).toBe(2);
   expect(idle.batch).toBeUndefined();
   const key = await world.accepted();
   clock.advance(60_000);
