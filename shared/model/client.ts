@@ -1,4 +1,3 @@
-import type { TokenCredential } from "@azure/identity";
 import type { Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import {
@@ -16,10 +15,11 @@ import { sha256Hex } from "../sha256.ts";
 import { CALL_TIMEOUT, IDLE_TIMEOUT, onSilence } from "./call-timeouts.ts";
 import type { Deployment } from "./catalogue.ts";
 import { Connections } from "./connections.ts";
+import { type CredentialDeps, credentialFor } from "./credential.ts";
 import { decodedBody } from "./decoded-body.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type BrokenOff, isDoubtful, isForOperators, type Outcome, type Retry } from "./outcome.ts";
-import type { AnswerEvent, AnswerStream, Asked, Credential, Pending } from "./protocol/protocol.ts";
+import type { AnswerEvent, AnswerStream, Asked, Pending } from "./protocol/protocol.ts";
 import { protocolFor } from "./protocol/protocols.ts";
 import { unquoted } from "./unquoted.ts";
 
@@ -45,10 +45,7 @@ export interface ModelClient {
   call(call: ModelCall): Promise<Outcome>;
 }
 
-export interface ModelClientDeps {
-  /** App settings, where keys are found by name. */
-  readonly settings: Readonly<Record<string, string | undefined>>;
-  readonly credential: () => TokenCredential;
+export interface ModelClientDeps extends CredentialDeps {
   readonly clock: Clock;
   /** How a job is named to a lab. @throws StoreUnavailable */
   readonly jobName: (provider: string, jobId: string) => Promise<string>;
@@ -342,19 +339,6 @@ function limitOf(status: number): BodyLimit {
   return isThrough(status)
     ? { bytes: MAX_RESPONSE_BYTES, tooLong: "refuse" }
     : { bytes: MAX_REFUSAL_BYTES, tooLong: "cut" };
-}
-
-/** A key, or an Entra token; null: the deployment wants none. */
-async function credentialFor(
-  { auth }: Deployment,
-  deps: ModelClientDeps,
-  abortSignal: AbortSignal,
-): Promise<Credential | null> {
-  if (auth.kind === "none") return null;
-  if (auth.kind === "api_key") return { kind: auth.kind, value: deps.settings[auth.setting] ?? "" };
-  const token = await deps.credential().getToken(auth.scope, { abortSignal });
-  if (token === null) throw new Error(`no token for ${auth.scope}`);
-  return { kind: auth.kind, value: token.token };
 }
 
 function failureOf(
