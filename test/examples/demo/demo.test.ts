@@ -28,11 +28,11 @@ it("runs every prompt through every lab, verifies the trails and leaves nothing 
 }, async () => {
   const { stdout } = await run(process.execPath, [main], options({ MODEL_LATENCY_SCALE: "0" }));
   expect(stdout).toContain("These models are SIMULATED");
-  for (const lab of ["openai", "xai", "deepseek"])
+  for (const lab of ["openai", "xai", "deepseek", "anthropic"])
     expect(stdout).toMatch(new RegExp(`^${lab} .* 28/28 `, "m"));
-  expect(stdout).toMatch(/^all +84\/84 /m);
+  expect(stdout).toMatch(/^all +112\/112 /m);
   expect(stdout).toMatch(/^classify-usher +openai +melancholy /m);
-  expect(stdout).toMatch(/Verified: \d+ audit records in 84 trails/);
+  expect(stdout).toMatch(/Verified: \d+ audit records in 112 trails/);
   expect(readdirSync(folder)).toEqual([]);
 });
 
