@@ -18,7 +18,10 @@ describe.each([
   ["slots", () => import("./slots.test.ts")],
   ["throttle", () => import("./throttle.test.ts")],
   ["credentials", () => import("../security/tenant/credentials.test.ts")],
+  ["odd requests", () => import("../security/tenant/odd-requests.test.ts")],
+  ["memory", () => import("../security/tenant/body-memory.test.ts")],
   ["labs that leak", () => import("../security/lab/leaks.test.ts")],
+  ["what the network sees", () => import("../security/network/local-stack.test.ts")],
 ])("laid out by groups of functions: %s", { tags: ["long"] }, async (_name, tests) => {
   await tests();
 });

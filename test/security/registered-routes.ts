@@ -14,13 +14,35 @@ const OPEN = new Set(["api/health", "api/openapi.json"]);
 /** What answers wherever there is no route. */
 const UNROUTED = "{*path}";
 
+/** Enough to load: nothing is connected to before the first request. */
+const CLIENTS = {
+  SERVICEBUS:
+    "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=k;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;",
+  COSMOS: "AccountEndpoint=http://127.0.0.1:1/;AccountKey=AAAA;",
+};
+
+/** They are the process's, which starts stacks of its own too: what they were before is put back. */
+async function withSettings<T>(
+  settings: Readonly<Record<string, string>>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const before = { ...process.env };
+  Object.assign(process.env, settings);
+  try {
+    return await work();
+  } finally {
+    for (const name of Object.keys(settings)) {
+      if (before[name] === undefined) delete process.env[name];
+      else process.env[name] = before[name];
+    }
+  }
+}
+
 /** Every HTTP route the built app registers, as a host finds them: a new one is in this list by itself. */
 export async function registeredRoutes(): Promise<Route[]> {
-  // Enough to load: nothing is connected to before the first request.
-  process.env.SERVICEBUS =
-    "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=k;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;";
-  process.env.COSMOS = "AccountEndpoint=http://127.0.0.1:1/;AccountKey=AAAA;";
-  const registry = await loadApp(path.resolve(import.meta.dirname, "../.."), silentLog);
+  const registry = await withSettings(CLIENTS, () =>
+    loadApp(path.resolve(import.meta.dirname, "../.."), silentLog),
+  );
   return [...registry.functions.values()]
     .filter(({ trigger }) => trigger.type === "httpTrigger" && trigger.route !== UNROUTED)
     .flatMap(({ trigger }) => {
