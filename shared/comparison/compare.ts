@@ -5,9 +5,10 @@ import type { IntakeDeps, SubmittedBy } from "../job/intake/intake.ts";
 import { submitJob } from "../job/intake/submit.ts";
 import { defaultDeadlineMs } from "../job/intake/times.ts";
 import type { StoredRequest } from "../job/job.ts";
+import { withNamedModel } from "../model/named-model.ts";
 import { type Stored, StoreUnavailable } from "../store.ts";
 import { schemaFault, schemaOf } from "../validation/schema.ts";
-import { type Comparison, comparisonIdOfKey, memberKey, withModel } from "./comparison.ts";
+import { type Comparison, comparisonIdOfKey, memberKey } from "./comparison.ts";
 import type { ComparisonStore } from "./ports.ts";
 
 export interface CompareDeps {
@@ -123,7 +124,13 @@ export async function makeJobs(
     models.map((model) => {
       const newJobId = () => memberKey(comparison, model).job_id;
       const submission = {
-        ...{ endpoint, model, priority, metadata: comparison.metadata, bodyText: withModel(body, model) },
+        ...{
+          endpoint,
+          model,
+          priority,
+          metadata: comparison.metadata,
+          bodyText: withNamedModel(body, model),
+        },
         ...{ notBeforeMs: null, deadlineMs: deadline_ms, envelopeSha256: comparison.envelope_sha256 },
         comparison: job_id,
         ...(comparison.validated ? { validate: "tell" as const } : {}),

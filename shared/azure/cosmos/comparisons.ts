@@ -6,7 +6,6 @@ import type { ComparisonStore } from "../../comparison/ports.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
 import type { StoredRequest } from "../../job/job.ts";
 import type { JobKey, Stored, WriteResult } from "../../store.ts";
-import { statusOf, storeOperation } from "./client.ts";
 import { bodyFieldsOf, CosmosContent } from "./content.ts";
 import { bodyDocument } from "./documents.ts";
 import { comparisonPlace, contentPlace, ITEMS, partitionOf, writingPlace } from "./items.ts";
@@ -50,6 +49,8 @@ export class CosmosComparisons implements ComparisonStore {
     const result = await this.#jobs.batch("compare", partitionOf(comparison), operations);
     if (result.kind === "done") return { kind: "written", etag: etagOf(result.responses[0]) };
     if (result.status === 409) return { kind: "exists" };
+    // Its chunks may be gone: another try writes them anew.
+    if (uncommitted !== undefined) this.#contents.forget(uncommitted);
     throw unexpected("compare", result.status);
   }
 
@@ -76,17 +77,11 @@ export class CosmosComparisons implements ComparisonStore {
   }
 
   async eraseRequest(key: JobKey): Promise<void> {
-    const { id, partition } = contentPlace(key, "request");
-    const chunks = bodyDocument.safeParse((await this.#jobs.readRaw(ITEMS.request, { id, partition }))?.value)
-      .data?.chunks;
+    const place = contentPlace(key, "request");
+    const chunks = bodyDocument.safeParse((await this.#jobs.readRaw(ITEMS.request, place))?.value).data
+      ?.chunks;
     if (chunks !== undefined) await this.#contents.remove(key, chunks.content_id);
-    await storeOperation("erase request", async (abortSignal) => {
-      try {
-        await this.#jobs.container.item(id, partition).delete({ abortSignal });
-      } catch (thrown) {
-        if (statusOf(thrown) !== 404) throw thrown;
-      }
-    });
+    await this.#jobs.remove(ITEMS.request, place);
   }
 
   async list(

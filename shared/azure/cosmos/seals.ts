@@ -4,7 +4,6 @@ import type { Seal, SealHead, SealLeaf } from "../../audit/seal/seal.ts";
 import type { ChangedHead, SealStore } from "../../audit/seal/sealing.ts";
 import type { SealPart, SealSource } from "../../audit/seal/verify-seals.ts";
 import type { Stored } from "../../store.ts";
-import { statusOf, storeOperation } from "./client.ts";
 import { rawItem } from "./documents.ts";
 import {
   controlHeadPlace,
@@ -104,18 +103,7 @@ export class CosmosSeals implements SealStore, SealSource {
       parameters: { "@kept": leavesPrefix(keepRun) },
     };
     for await (const page of this.#control.pages(ITEMS.seal_leaves, query, rawItem, { partition }))
-      for (const { id } of page) await this.#remove(id, partition);
-  }
-
-  async #remove(id: string, scope: string): Promise<void> {
-    await storeOperation("tidy seals", (abortSignal) =>
-      this.#control.container
-        .item(id, scope)
-        .delete({ abortSignal })
-        .catch((thrown: unknown) => {
-          if (statusOf(thrown) !== 404) throw thrown;
-        }),
-    );
+      for (const { id } of page) await this.#control.remove(ITEMS.seal_leaves, { id, partition });
   }
 
   /** Every seal with its leaves, one item at a time; what is missing, or cannot be read, the walk tells. */

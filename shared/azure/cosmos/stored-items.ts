@@ -47,6 +47,32 @@ export class StoredItems {
     return { value, etag: found.etag };
   }
 
+  /** The same, or `unchanged` while it is still as at `etag`: that costs least. @throws UnreadableItem, StoreUnavailable */
+  async readIfChanged<D extends z.ZodObject>(
+    kind: ItemKind<D>,
+    { id, partition }: Place,
+    etag: string | undefined,
+  ): Promise<Stored<z.infer<D>> | "unchanged" | undefined> {
+    if (etag === undefined) return this.read(kind, { id, partition });
+    const accessCondition = { type: "IfNoneMatch", condition: etag };
+    const found = await storeOperation(`read ${kind.kind}`, async (abortSignal) => {
+      try {
+        const response = await this.container
+          .item(id, partition)
+          .read<Row & object>({ abortSignal, accessCondition });
+        return response.statusCode === 304 ? "unchanged" : response;
+      } catch (thrown) {
+        if (statusOf(thrown) === 304) return "unchanged";
+        throw thrown;
+      }
+    });
+    if (found === "unchanged") return found;
+    if (found.resource === undefined) return undefined;
+    const value = readItem(kind, nameOf(found.resource), found.resource);
+    this.#remember(kind, found.etag, found.resource);
+    return { value, etag: found.etag };
+  }
+
   /**
    * The same for items that may be begun again. One that cannot be read is logged once, and its etag allows it to be
    * overwritten. @throws StoreUnavailable

@@ -2,7 +2,7 @@ import type { OperationInput } from "@azure/cosmos";
 import type { z } from "zod";
 import type { EventType } from "../../event-type.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
-import { type JobKey, readItem, type Stored, type WriteResult } from "../../store.ts";
+import type { JobKey, Stored, WriteResult } from "../../store.ts";
 import type { Delivery } from "../../webhook/delivery.ts";
 import type { Endpoint, Endpoints } from "../../webhook/endpoint.ts";
 import {
@@ -13,7 +13,6 @@ import {
   type HeardStore,
   TURN_GRACE_MS,
 } from "../../webhook/ports.ts";
-import { statusOf, storeOperation } from "./client.ts";
 import {
   deliveryPlace,
   endpointsKey,
@@ -151,22 +150,9 @@ export class CosmosListeners implements HeardStore {
   }
 
   async readHeard(etag: string | undefined): Promise<Stored<Heard> | "unchanged" | undefined> {
-    const { id, partition } = listenersPlace;
-    const condition = etag === undefined ? {} : { accessCondition: { type: "IfNoneMatch", condition: etag } };
-    const found = await storeOperation("read listeners", async (abortSignal) => {
-      try {
-        const item = this.#control.container.item(id, partition);
-        const response = await item.read<object>({ abortSignal, ...condition });
-        return response.statusCode === 304 ? "unchanged" : response;
-      } catch (thrown) {
-        if (statusOf(thrown) === 304) return "unchanged";
-        throw thrown;
-      }
-    });
-    if (found === "unchanged") return found;
-    if (found.resource === undefined) return undefined;
-    const { heard } = readItem(ITEMS.webhook_listeners, `${partition}/${id}`, found.resource);
-    return { value: heard, etag: found.etag };
+    const found = await this.#control.readIfChanged(ITEMS.webhook_listeners, listenersPlace, etag);
+    if (found === "unchanged" || found === undefined) return found;
+    return { value: found.value.heard, etag: found.etag };
   }
 
   writeHeard(heard: Heard, etag: string | undefined): Promise<WriteResult> {

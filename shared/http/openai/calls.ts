@@ -4,6 +4,7 @@ import type { IntakeDeps, Submit } from "../../job/intake/intake.ts";
 import { timeFaults } from "../../job/intake/times.ts";
 import type { Endpoint } from "../../job/job.ts";
 import { MAX_MODEL_NAME_CHARS, MAX_REQUEST_BYTES } from "../../limits.ts";
+import { withNamedModel } from "../../model/named-model.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { Answer } from "../answer.ts";
 import { flag, text } from "../api/fields.ts";
@@ -108,7 +109,7 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
       const isPassedOn = how.stream && validate === undefined;
       const submit: Submit = {
         ...{ endpoint, model: asked, body, metadata: {} },
-        bodyText: body.model === undefined ? withModel(sent.text, asked) : sent.text,
+        bodyText: body.model === undefined ? withNamedModel(sent.text, asked) : sent.text,
         priority: headers["x-switchyard-priority"],
         envelopeSha256: bodySha256,
         idempotencyKey: key,
@@ -171,12 +172,6 @@ export function bodySha256Of({ value, lostNumbers }: ReadJson): string {
   return sha256Hex(
     (canonicalize(value) ?? "") + (lostNumbers.length === 0 ? "" : JSON.stringify(lostNumbers)),
   );
-}
-
-/** The same JSON object with one more member before the others, which stay byte for byte. */
-function withModel(objectText: string, name: string): string {
-  const member = `"model":${JSON.stringify(name)}`;
-  return objectText.replace(/^\s*\{\s*(\}?)/, (_, end: string) => `{${member}${end === "" ? "," : "}"}`);
 }
 
 const labsWanted = (how: Omit<Wanted, "form">): Wanted => ({ ...how, form: labsForm(how) });
