@@ -39,7 +39,14 @@ async function withSettings<T>(
 }
 
 /** Every HTTP route the built app registers, as a host finds them: a new one is in this list by itself. */
-export async function registeredRoutes(): Promise<Route[]> {
+export function registeredRoutes(): Promise<Route[]> {
+  // A process can load the app once: a second import registers nothing.
+  found ??= find();
+  return found;
+}
+let found: Promise<Route[]> | undefined;
+
+async function find(): Promise<Route[]> {
   const registry = await withSettings(CLIENTS, () =>
     loadApp(path.resolve(import.meta.dirname, "../.."), silentLog),
   );
