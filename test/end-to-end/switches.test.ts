@@ -107,7 +107,9 @@ describe("switches", () => {
     expect((await ops("GET", "switches")).json).toMatchObject({ switches: [], limits: [] });
   });
 
-  it("park: the job waits without an attempt, and goes on once it is on again", async () => {
+  it("park: the job waits without an attempt, and goes on once it is on again", {
+    tags: ["long"],
+  }, async () => {
     await put("switches/deployment/gpt-sim-local", { state: "drained", mode: "park", reason: "maintenance" });
     await known(["gpt-sim-local"]);
     const ids = await Promise.all([submitted("gpt-sim"), submitted("any-lab"), submitted("grok-sim")]);

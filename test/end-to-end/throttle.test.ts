@@ -64,7 +64,9 @@ const listed = async (key: string) => (await stack.call("/api/jobs?limit=100", {
 const both = (key: string) => Promise.all(Array.from({ length: 6 }, () => status(key)));
 
 describe("the tenants file", () => {
-  it("changed while the service runs, takes effect on all instances, without a restart", async () => {
+  it("changed while the service runs, takes effect on all instances, without a restart", {
+    tags: ["long"],
+  }, async () => {
     expect(await both("busy-2")).toEqual(Array(6).fill(200));
     write(limited, { ...busy, keys: ["busy-1", "busy-3"] });
     await expect.poll(() => both("busy-2"), { timeout: 20_000 }).toEqual(Array(6).fill(401));

@@ -187,7 +187,7 @@ describe("npm start", () => {
 });
 
 describe("npm run emulators", () => {
-  it("says where they are, Azurite too, and ends cleanly", async () => {
+  it("says where they are, Azurite too, and ends cleanly", { tags: ["long"] }, async () => {
     const { child, stdout } = stacks.start([], {}, EMULATORS);
     const url = await until(() => /^Cosmos DB +(http:\/\/127\.0\.0\.1:\d+\/)$/m.exec(stdout())?.[1]);
     expect((await fetch(url)).status).toBe(401);

@@ -35,7 +35,9 @@ const verified = async (path: string, n: number, secret: string) => {
   return event as unknown as { readonly type: string; readonly data: { readonly id: string } };
 };
 
-it("makes, lists, changes, tests, rotates and deletes endpoints, and verifies what they are sent", async () => {
+it("makes, lists, changes, tests, rotates and deletes endpoints, and verifies what they are sent", {
+  tags: ["long"],
+}, async () => {
   const types = (await client.webhooks.eventTypes.list()).data;
   expect(types).toEqual(expect.arrayContaining(["job.completed", "response.completed", "batch.expired"]));
   // Ours are not in the SDK's types.
@@ -115,7 +117,7 @@ it("the example takes what it is told of, and asks for the answer", async () => 
   expect((await door.client({ apiKey: "local-team-b" }).webhooks.list()).data).toEqual([]);
 });
 
-it("refuses what cannot be an endpoint, and what is another tenant's", async () => {
+it("refuses what cannot be an endpoint, and what is another tenant's", { tags: ["long"] }, async () => {
   const event_types = ["batch.completed" as const];
   const create = (url: string) => client.webhooks.create({ name: "n", url, event_types });
   for (const url of ["https://10.0.0.1/", "https://169.254.169.254/", "http://example.com/", "nowhere"])

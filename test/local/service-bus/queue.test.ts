@@ -263,7 +263,9 @@ describe("settling", () => {
     expect(server.counters()).toMatchObject({ "q.ready": 0, "q.locked": 0, "q.dead": 10 });
   });
 
-  test("a message is settled over the management link when its own link has gone", async () => {
+  test("a message is settled over the management link when its own link has gone", {
+    tags: ["long"],
+  }, async () => {
     const { client, server } = await startEmulator();
     await client.createSender("q").sendMessages([1, 2, 3, 4].map((body) => ({ body })));
     const receiver = client.createReceiver("q");

@@ -51,7 +51,10 @@ function ask(connection: string, method: string, path: string, headers: Record<s
   });
 }
 
-it("keeps a timer's lease as the Functions host asks for it", { timeout: 60_000 }, async () => {
+it("keeps a timer's lease as the Functions host asks for it", {
+  tags: ["long"],
+  timeout: 60_000,
+}, async () => {
   const connection = storageConnection(await start());
   const lease = { "x-ms-lease-action": "acquire", "x-ms-lease-duration": "60" };
   const host = "/azure-webjobs-hosts";

@@ -7,7 +7,9 @@ import { end, freePort, gone, type Note, ready, Stacks, send, until } from "../s
 const stacks = new Stacks();
 
 describe("npm start -- --split", () => {
-  it("runs each group of functions in processes of its own, N of each, and starts them again", async () => {
+  it("runs each group of functions in processes of its own, N of each, and starts them again", {
+    tags: ["long"],
+  }, async () => {
     const port = await freePort();
     const stack = stacks.start(["--split", "--instances", "2"], {
       SERVICEBUS_PORT: String(port),

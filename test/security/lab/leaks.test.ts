@@ -159,7 +159,9 @@ describe("what a deployment can do", () => {
     expect(sent).toBeLessThan(4 * MAX_RESPONSE_BYTES);
   });
 
-  it("fail in every way: each is a job that failed or ran out of time, told to its tenant alone", async () => {
+  it("fail in every way: each is a job that failed or ran out of time, told to its tenant alone", {
+    tags: ["long"],
+  }, async () => {
     labs.reply("refusing", echo(400));
     labs.reply("failing", echo(500));
     labs.reply("html", ({ body: sent, response }) => {

@@ -54,6 +54,7 @@ describe("team B is served in time beside team A's", () => {
     { what: "of 600 calls a minute", limits: { requests_per_minute: 600 } },
   ])(
     "prompts that fail, five a second: a deployment $what",
+    { tags: ["long"], timeout: 60_000 },
     async ({ limits }) => {
       deploy(limits, answer(500, { error: { message: "it breaks the server" } }));
       for (let second = 0; second < 30; second++) {
@@ -66,7 +67,6 @@ describe("team B is served in time beside team A's", () => {
         } else await goOn(1_000);
       }
     },
-    60_000,
   );
 
   it("jobs that are always refused, a new one every 5 s, each asking for 20 s", {
@@ -87,11 +87,15 @@ describe("team B is served in time beside team A's", () => {
     expect(served()).toBeGreaterThan(offered * 0.9);
   });
 
-  it("jobs of no tokens, where requests are scarce", async () => {
+  it("jobs of no tokens, where requests are scarce", { tags: ["long"], timeout: 60_000 }, async () => {
     world.catalogue = world.labs.catalogue({
       ...{ name: "openai-one", endpoints: ["/v1/embeddings"], limits: { requests_per_minute: 120 } },
     });
-    const vector = { object: "list", data: [{ object: "embedding", index: 0, embedding: [1] }], model: "m" };
+    const vector = {
+      object: "list",
+      data: [{ object: "embedding", index: 0, embedding: [1] }],
+      model: "m",
+    };
     world.labs.reply("openai-one", answer(200, vector));
     const embed = async (tenantId: string, input: string, n: number) => {
       const bodyText = `{"model":"openai-one-model","input":${input}}`;
@@ -104,5 +108,5 @@ describe("team B is served in time beside team A's", () => {
     const ofB = world.labs.calls.filter(({ body }) => body.includes("twenty"));
     // Two a second, of which half are its own.
     expect(ofB.length).toBeGreaterThanOrEqual(18);
-  }, 60_000);
+  });
 });

@@ -263,7 +263,9 @@ describe("the odd ones by name", () => {
   });
 });
 
-it("heads that the cloud's host cannot forward, or that claim its own header, hold nothing up", async () => {
+it("heads that the cloud's host cannot forward, or that claim its own header, hold nothing up", {
+  tags: ["long"],
+}, async () => {
   const lost = await Promise.all([
     send({ target: "/api/jobs", headers: ["x-ms-invocation-id: 1"] }),
     send({ target: "/api/jobs", headers: ["X: \xe4"] }),

@@ -46,19 +46,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 const WORDS = { error: { message: "Access token is missing, invalid, or has expired" } };
 
 describe("a lone job, its deadline a day away", () => {
-  it.each([
-    ["a minute of 503", MINUTE_MS, answer(503, { error: { message: "Loading model" } })],
-    ["a minute of 401", MINUTE_MS, answer(401, WORDS)],
-    ["an hour of 503", HOUR_MS, answer(503, "<html>")],
-    ["an hour of 401", HOUR_MS, answer(401, WORDS)],
-    ["an hour of 402", HOUR_MS, answer(402, { error: { message: "Insufficient Balance" } })],
-    ["a minute of 404", MINUTE_MS, answer(404, { error: { code: "DeploymentNotFound", message: "no" } })],
-    [
-      "a minute of a spent quota",
-      MINUTE_MS,
-      answer(429, { error: { code: "insufficient_quota", message: "check your plan and billing" } }),
-    ],
-  ])("survives %s and spends no attempt on it", async (_what, ms, reply) => {
+  const survives = async (_what: string, ms: number, reply: Reply) => {
     illFor("openai-one", ms, reply);
     const key = await world.accepted({ deadlineMs: clock.now() + DAY_MS });
     const beganMs = clock.now();
@@ -68,7 +56,24 @@ describe("a lone job, its deadline a day away", () => {
     // It is found well within a twentieth of the time, or a minute.
     expect(clock.now() - beganMs).toBeLessThan(ms + Math.max(MINUTE_MS, ms / 10) + 5_000);
     expect(labs.calls.length).toBeLessThan(ms === HOUR_MS ? 90 : 12);
-  });
+  };
+
+  it.each([
+    ["a minute of 503", MINUTE_MS, answer(503, { error: { message: "Loading model" } })],
+    ["a minute of 401", MINUTE_MS, answer(401, WORDS)],
+    ["a minute of 404", MINUTE_MS, answer(404, { error: { code: "DeploymentNotFound", message: "no" } })],
+    [
+      "a minute of a spent quota",
+      MINUTE_MS,
+      answer(429, { error: { code: "insufficient_quota", message: "check your plan and billing" } }),
+    ],
+  ])("survives %s and spends no attempt on it", survives);
+
+  it.each([
+    ["an hour of 503", HOUR_MS, answer(503, "<html>")],
+    ["an hour of 401", HOUR_MS, answer(401, WORDS)],
+    ["an hour of 402", HOUR_MS, answer(402, { error: { message: "Insufficient Balance" } })],
+  ])("survives %s and spends no attempt on it", { tags: ["long"] }, survives);
 
   it("survives a minute of connections that break, which may be paid for", async () => {
     illFor("openai-one", MINUTE_MS, reset);
@@ -80,7 +85,7 @@ describe("a lone job, its deadline a day away", () => {
     expect(job.attempts_spent).toBe(job.attempts);
   });
 
-  it("survives an hour in which no connection is made", async () => {
+  it("survives an hour in which no connection is made", { tags: ["long"] }, async () => {
     world.catalogue = labs.catalogue("openai-one", { name: "gone-one", base_url: "http://127.0.0.1:1/v1" });
     const key = await world.accepted({ model: "gone-one-model", deadlineMs: clock.now() + DAY_MS });
     await worker.run(key);

@@ -18,7 +18,10 @@ async function until(done: () => Promise<boolean> | boolean): Promise<void> {
 const worker = world.instance();
 
 describe("a job that a deployment always refuses, asking for 20 s", () => {
-  it("waits by itself, longer each time, and keeps no other job from the deployment", async () => {
+  it("waits by itself, longer each time, and keeps no other job from the deployment", {
+    tags: ["long"],
+    timeout: 60_000,
+  }, async () => {
     const poison = "always refused";
     labs.reply("openai-one", (call) =>
       call.body.includes(poison)
@@ -54,5 +57,5 @@ describe("a job that a deployment always refuses, asking for 20 s", () => {
     // All others but those of the first wait have been called by now.
     const called = labs.calls.filter(({ body }) => !body.includes(poison)).length;
     expect(called).toBeGreaterThan(others - 5);
-  }, 60_000);
+  });
 });
