@@ -3,7 +3,8 @@ import { Api } from "./api.ts";
 import { ApiContext } from "./live.ts";
 import { goTo, usePlace } from "./location.ts";
 import { linkTo, matchPath, type Place, ROOT } from "./rows/location.ts";
-import { type Screen, screensFor } from "./screens.ts";
+import type { Screen } from "./screen.ts";
+import { screensFor } from "./screens.ts";
 import { type Session, savedSession, saveSession } from "./session.ts";
 import { SignIn } from "./sign-in.tsx";
 

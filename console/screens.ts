@@ -1,24 +1,6 @@
-import type { ComponentType } from "preact";
-import type { Place } from "./rows/location.ts";
+import type { Screen } from "./screen.ts";
 import { JobsScreen } from "./screens/jobs.tsx";
 import type { Session } from "./session.ts";
-
-export interface ScreenProps {
-  readonly place: Place;
-  /** Of the path, by the names in its pattern. */
-  readonly values: Readonly<Record<string, string>>;
-  readonly session: Session;
-}
-
-export interface Screen {
-  /** Below /console; `jobs/:id` takes a value. */
-  readonly path: string;
-  readonly title: string;
-  readonly who: "tenant" | "operator" | "both";
-  /** Whether it stands in the navigation. */
-  readonly isListed: boolean;
-  readonly Content: ComponentType<ScreenProps>;
-}
 
 /** Every screen, in the order of the navigation. The first that a visitor may see is where they begin. */
 export const SCREENS: readonly Screen[] = [

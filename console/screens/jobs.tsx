@@ -11,7 +11,7 @@ import { hasEnded, type Job, type List, type Model, type Page, STATUSES } from "
 import { type JobList, NO_JOBS, refreshed, tookSeconds, waitWords } from "../rows/job-list.ts";
 import { linkTo } from "../rows/location.ts";
 import { duration, money } from "../rows/words.ts";
-import type { ScreenProps } from "../screens.ts";
+import type { ScreenProps } from "../screen.ts";
 
 const PAGE_JOBS = 100;
 
