@@ -79,3 +79,53 @@ export interface Model {
 export function hasEnded(status: Status): boolean {
   return status !== "queued" && status !== "in_progress";
 }
+
+export interface Comparison {
+  readonly id: string;
+  readonly status: "in_progress" | "ended";
+  readonly created_at: number;
+  readonly jobs: readonly {
+    readonly model: string;
+    readonly job: Job | null;
+    readonly latency_ms: number | null;
+    readonly holds_schema: boolean | null;
+  }[];
+  readonly request_counts: { readonly total: number; readonly completed: number; readonly failed: number };
+  readonly cost: Cost | null;
+}
+
+export interface ListedComparison {
+  readonly id: string;
+  readonly status: Comparison["status"];
+  readonly created_at: number;
+  readonly jobs: readonly { readonly model: string; readonly id: string }[];
+  readonly request_counts: Comparison["request_counts"] | null;
+  readonly cost: Cost | null;
+}
+
+export interface Batch {
+  readonly id: string;
+  readonly status: string;
+  readonly endpoint: string;
+  readonly completion_window: string;
+  readonly input_file_id: string;
+  readonly output_file_id: string | null;
+  readonly error_file_id: string | null;
+  readonly created_at: number;
+  readonly in_progress_at: number | null;
+  readonly expires_at: number | null;
+  readonly completed_at: number | null;
+  readonly request_counts: Comparison["request_counts"];
+  readonly errors: {
+    readonly data: readonly {
+      readonly code: string;
+      readonly message: string;
+      readonly line: number | null;
+    }[];
+  } | null;
+  readonly metadata: Readonly<Record<string, string>> | null;
+  /** Of the native door alone. */
+  readonly costs?: readonly Cost[];
+  readonly unknown_cost_lines?: number;
+  readonly ended?: boolean;
+}

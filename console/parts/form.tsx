@@ -110,10 +110,11 @@ interface FormProps {
   readonly action: Action;
   readonly submit: string;
   readonly children: ComponentChildren;
+  readonly isDisabled?: boolean;
 }
 
 /** A form whose one button runs an action; why that did not work is said below it. */
-export function Form({ action, submit, children }: FormProps) {
+export function Form({ action, submit, children, isDisabled = false }: FormProps) {
   const onSubmit = (event: Event) => {
     event.preventDefault();
     action.run();
@@ -121,7 +122,7 @@ export function Form({ action, submit, children }: FormProps) {
   return (
     <form class="form" onSubmit={onSubmit}>
       <div class="fields">{children}</div>
-      <button type="submit" disabled={action.isRunning}>
+      <button type="submit" disabled={action.isRunning || isDisabled}>
         {action.isRunning ? "Working …" : submit}
       </button>
       {action.problem && <ProblemBox problem={action.problem} />}
