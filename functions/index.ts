@@ -95,9 +95,10 @@ registerRoutes({
   ...service,
   authenticator: createAuthenticator({
     ...service,
-    // Who calls is known by the file alone.
+    // Operators stand in the file alone.
     fresh: tenants.fresh,
     freshForTenants: service.fresh,
+    used: service.keyUsed,
     entra: settings.entra,
   }),
   throttle: createThrottle({

@@ -11,6 +11,7 @@ import type { ComparisonStore } from "./comparison/ports.ts";
 import { type ComparisonDeps, comparisonTurn } from "./comparison/turn.ts";
 import { type Leftovers, leftoversSweep } from "./content/leftovers.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
+import { type KeyUseStore, KeyUses } from "./control/key-uses.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
@@ -94,6 +95,7 @@ export interface StorePorts {
   readonly sweepRounds: SweepRounds;
   readonly deadLetters: DeadLetters;
   readonly overrides: OverridesStore;
+  readonly keyUses: KeyUseStore;
   readonly trail: ControlTrailStore;
   readonly quotaLedger: QuotaLedger;
   readonly quotaReports: Reports;
@@ -135,6 +137,7 @@ export interface ServiceConfiguration {
   readonly settings: Pick<
     Settings,
     | "instance"
+    | "local"
     | "leaseSeconds"
     | "sweepSeconds"
     | "maxAttempts"
@@ -182,7 +185,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const { catalogue, tenants } = effectiveConfiguration(
     configuration.catalogue,
     configuration.tenants,
-    overrides.current,
+    overrides,
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
@@ -363,7 +366,9 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       handedOver ??= handOver();
       return handedOver;
     },
-    /** What operators have set, as this instance sees it. */
+    /** What operators have set, as this instance sees it, and what it lies over. */
     overridesWatch: overrides,
+    base: { catalogue: configuration.catalogue, tenants: configuration.tenants },
+    keyUsed: new KeyUses({ store: ports.keyUses, clock, log }),
   };
 }

@@ -78,7 +78,7 @@ export async function changeOverrides(
 }
 
 /** What is stored, or nothing set. @throws UnreadableItem */
-function overridesOf(item: unknown): Overrides {
+export function overridesOf(item: unknown): Overrides {
   return item === undefined
     ? NO_OVERRIDES
     : readItem({ kind: "overrides", document: overridesDocument }, OVERRIDES_ID, item);

@@ -1,6 +1,8 @@
 import type { Catalogue } from "../model/catalogue.ts";
 import type { Tenants } from "../tenant/tenants.ts";
+import { withManagedTenants } from "./managed-tenants.ts";
 import { effectiveCatalogue, type Overrides } from "./overrides.ts";
+import type { OverridesWatch } from "./watch-overrides.ts";
 
 /** Catalogue and tenants as they are in force: the files, and what operators have set over them. */
 export interface EffectiveConfiguration {
@@ -12,19 +14,20 @@ export interface EffectiveConfiguration {
 export function effectiveConfiguration(
   file: () => Catalogue,
   tenantsFile: () => Tenants,
-  overrides: () => Overrides,
+  set: Pick<OverridesWatch, "current" | "tenants">,
 ): EffectiveConfiguration {
+  const tenants = latest(tenantsFile, set.tenants, withManagedTenants);
   return {
-    catalogue: latest(file, overrides, effectiveCatalogue),
-    tenants: latest(tenantsFile, overrides, withWeights),
+    catalogue: latest(file, set.current, effectiveCatalogue),
+    tenants: latest(tenants, set.current, withWeights),
   };
 }
 
-function latest<A, R>(from: () => A, overrides: () => Overrides, make: (a: A, o: Overrides) => R): () => R {
-  let made: { readonly from: A; readonly overrides: Overrides; readonly result: R } | undefined;
+function latest<A, B, R>(from: () => A, over: () => B, make: (a: A, b: B) => R): () => R {
+  let made: { readonly from: A; readonly over: B; readonly result: R } | undefined;
   return () => {
-    const [a, o] = [from(), overrides()];
-    if (made?.from !== a || made.overrides !== o) made = { from: a, overrides: o, result: make(a, o) };
+    const [a, b] = [from(), over()];
+    if (made?.from !== a || made.over !== b) made = { from: a, over: b, result: make(a, b) };
     return made.result;
   };
 }

@@ -176,6 +176,7 @@ export class World {
     this.#settings = {
       ...{
         instance: "none",
+        local: true,
         leaseSeconds: GRACE_MS / 1000,
         sweepSeconds: 1,
         maxAttempts: 3,

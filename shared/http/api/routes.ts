@@ -18,6 +18,7 @@ import { openapiDocument } from "./openapi.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
 import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
+import { type OpsTenantsDeps, opsTenantRoutes } from "./ops-tenants.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
 import { problemAnswer, problemSchema } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
@@ -48,6 +49,7 @@ export type ApiDeps = SubmitRouteDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
+  OpsTenantsDeps &
   ProofRoutesDeps &
   UsageRoutesDeps &
   WebhookDeliveriesDeps &
@@ -85,6 +87,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...proofRoutes,
   ...deadLetterRoutes,
   ...overridesRoutes,
+  ...opsTenantRoutes,
   ...usageRoutes,
   ...webhookDeliveryRoutes,
   accountCorrectionRoute,
