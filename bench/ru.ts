@@ -217,7 +217,7 @@ function instance(name: string): Service {
     },
     {
       settings: { ...settings, instance: name },
-      ...{ catalogue: () => catalogue, tenants: () => tenants, watched: [] },
+      ...{ catalogue: () => catalogue, tenants: () => tenants, watched: [], environment: {} },
     },
   );
   return service;

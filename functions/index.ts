@@ -86,7 +86,10 @@ const service: Service = composeService(
     random: Math.random,
     newId: randomUUID,
   },
-  { settings, catalogue: () => configuration.catalogue, tenants: tenants.current, watched: [tenants] },
+  {
+    ...{ settings, environment: process.env, catalogue: () => configuration.catalogue },
+    ...{ tenants: tenants.current, watched: [tenants] },
+  },
 );
 // Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
 app.setup({ enableHttpStream: true });

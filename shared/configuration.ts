@@ -1,8 +1,15 @@
 import { findNodeAtLocation, type ParseError, parse as parseTolerantly, parseTree } from "jsonc-parser";
+import type { CatalogueCheck } from "./control/managed-catalogue.ts";
 import { misspelt } from "./control/misspelt.ts";
 import { ConfigurationError } from "./errors.ts";
 import { reasonOf } from "./log.ts";
-import { type Catalogue, overSlots, parseCatalogue } from "./model/catalogue.ts";
+import {
+  type Catalogue,
+  catalogueFaults,
+  type Deployment,
+  overSlots,
+  parseCatalogue,
+} from "./model/catalogue.ts";
 import { type Environment, parseSettings, type Settings } from "./settings.ts";
 import { parseTenants, type Tenants, type TenantsOptions } from "./tenant/tenants.ts";
 
@@ -33,7 +40,8 @@ export function loadConfiguration(
   const catalogue = fromFile(modelsFile, readText, faults, (text) =>
     parsedFile(modelsFile, text, (json) => {
       const parsed = parseCatalogue(json, { settings: environment });
-      const over = "faults" in parsed ? [] : overSlotsOf(parsed.catalogue, settings?.maxCalls ?? Infinity);
+      const { maxCalls = Infinity } = settings ?? {};
+      const over = "faults" in parsed ? [] : overSlotsOf(parsed.catalogue.deployments, maxCalls);
       return over.length > 0 ? { faults: over } : parsed;
     }),
   );
@@ -53,7 +61,15 @@ export function loadConfiguration(
   return { settings, catalogue: catalogue.catalogue, tenants: tenants.tenants, tenantsText: tenants.text };
 }
 
-function overSlotsOf({ deployments }: Catalogue, maxCalls: number): string[] {
+/** What deployments and routes would be refused for, if they stood in the models file. */
+export function catalogueCheck(environment: Environment, maxCalls: number): CatalogueCheck {
+  return (deployments, routes) => [
+    ...catalogueFaults(deployments, routes, environment),
+    ...overSlotsOf(deployments, maxCalls),
+  ];
+}
+
+function overSlotsOf(deployments: readonly Deployment[], maxCalls: number): string[] {
   return deployments.flatMap(({ limits }, n) => {
     const fault = overSlots(limits, maxCalls);
     return fault === undefined ? [] : [`/deployments/${n}/limits/concurrency: ${fault}`];

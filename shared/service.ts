@@ -9,6 +9,7 @@ import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
 import type { ComparisonStore } from "./comparison/ports.ts";
 import { type ComparisonDeps, comparisonTurn } from "./comparison/turn.ts";
+import { catalogueCheck } from "./configuration.ts";
 import { type Leftovers, leftoversSweep } from "./content/leftovers.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
 import { type KeyUseStore, KeyUses } from "./control/key-uses.ts";
@@ -57,7 +58,7 @@ import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { signedReleases } from "./quota/signed-words.ts";
-import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
+import { type Environment, nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
@@ -150,6 +151,8 @@ export interface ServiceConfiguration {
     | "files"
     | "maxBatchLines"
   >;
+  /** Where the keys of deployments must be found. */
+  readonly environment: Environment;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
   /** What of it may change while the service runs. */
@@ -182,10 +185,12 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       running.abortWhere(({ lease, model }) => abortsCall(changed, { ...lease, model }), SWITCHED_OFF),
   });
   /** The files as operators have changed them. */
-  const { catalogue, tenants } = effectiveConfiguration(
+  const check = catalogueCheck(configuration.environment, settings.maxCalls);
+  const { catalogue, tenants, written } = effectiveConfiguration(
     configuration.catalogue,
     configuration.tenants,
     overrides,
+    { check, onLeftOut: (names) => log.error("catalogue_entries_left_out", { names: names.join(", ") }) },
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
@@ -368,6 +373,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     },
     /** What operators have set, as this instance sees it, and what it lies over. */
     overridesWatch: overrides,
+    ...{ written, check },
     base: { catalogue: configuration.catalogue, tenants: configuration.tenants },
     keyUsed: new KeyUses({ store: ports.keyUses, clock, log }),
   };

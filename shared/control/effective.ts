@@ -1,11 +1,14 @@
 import type { Catalogue } from "../model/catalogue.ts";
 import type { Tenants } from "../tenant/tenants.ts";
+import { type CatalogueCheck, withManagedCatalogue } from "./managed-catalogue.ts";
 import { withManagedTenants } from "./managed-tenants.ts";
 import { effectiveCatalogue, type Overrides } from "./overrides.ts";
 import type { OverridesWatch } from "./watch-overrides.ts";
 
 /** Catalogue and tenants as they are in force: the files, and what operators have set over them. */
 export interface EffectiveConfiguration {
+  /** Deployments and routes of file and store, without switches, limits and weights. */
+  readonly written: () => Catalogue;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
 }
@@ -15,10 +18,17 @@ export function effectiveConfiguration(
   file: () => Catalogue,
   tenantsFile: () => Tenants,
   set: Pick<OverridesWatch, "current" | "tenants">,
+  checked: { readonly check: CatalogueCheck; readonly onLeftOut: (names: readonly string[]) => void },
 ): EffectiveConfiguration {
+  const written = latest(file, set.current, (from, overrides) => {
+    const { catalogue, leftOut } = withManagedCatalogue(from, overrides, checked.check);
+    if (leftOut.length > 0) checked.onLeftOut(leftOut);
+    return catalogue;
+  });
   const tenants = latest(tenantsFile, set.tenants, withManagedTenants);
   return {
-    catalogue: latest(file, set.current, effectiveCatalogue),
+    written,
+    catalogue: latest(written, set.current, effectiveCatalogue),
     tenants: latest(tenants, set.current, withWeights),
   };
 }

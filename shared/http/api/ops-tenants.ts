@@ -15,6 +15,7 @@ import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
 import { changeHeaders, changeOf } from "./change.ts";
 import { secondsOf, text, unixTime, whole } from "./fields.ts";
+import { origin, originOf } from "./origin.ts";
 import { listSchema } from "./page.ts";
 import { operatorsReason } from "./parameters.ts";
 
@@ -26,25 +27,6 @@ export interface OpsTenantsDeps extends ManageTenantsDeps {
 }
 
 const { id: tenantId, keys: _, ...fields } = tenantSchema.shape;
-
-/** Where a thing comes from, and who set it there. */
-export const origin = {
-  source: z.enum(["file", "store"]).describe("`store`: an operator set it, over the file or beside it."),
-  since: unixTime("When it was set, Unix time, seconds; null: it is the file's.").nullable(),
-  actor: text("Which operator's credential set it.").nullable(),
-  reason: text("As the operator gave it.").nullable(),
-};
-interface Made {
-  readonly at_ms: number;
-  readonly actor: string;
-  readonly reason: string | null;
-}
-export const originOf = (made: Made | undefined) =>
-  made === undefined
-    ? ({ source: "file", since: null, actor: null, reason: null } as const)
-    : ({
-        ...{ source: "store", since: secondsOf(made.at_ms), actor: made.actor, reason: made.reason },
-      } as const);
 
 const tenantResourceSchema = z
   .object({

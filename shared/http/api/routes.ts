@@ -15,6 +15,7 @@ import { type HealthDeps, healthRoute } from "./health.ts";
 import { type JobRoutesDeps, jobRoutes } from "./jobs.ts";
 import { type ModelsDeps, modelsRoute } from "./models.ts";
 import { openapiDocument } from "./openapi.ts";
+import { type OpsCatalogueDeps, opsCatalogueRoutes } from "./ops-catalogue.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
 import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
@@ -50,6 +51,7 @@ export type ApiDeps = SubmitRouteDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
   OpsTenantsDeps &
+  OpsCatalogueDeps &
   ProofRoutesDeps &
   UsageRoutesDeps &
   WebhookDeliveriesDeps &
@@ -88,6 +90,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...deadLetterRoutes,
   ...overridesRoutes,
   ...opsTenantRoutes,
+  ...opsCatalogueRoutes,
   ...usageRoutes,
   ...webhookDeliveryRoutes,
   accountCorrectionRoute,

@@ -81,6 +81,7 @@ describe("what operators set", () => {
       () => file,
       () => tenants,
       { current: () => shares, tenants: () => NO_TENANTS_SET },
+      { check: () => [], onLeftOut: () => undefined },
     );
     const tenants = tenantsWith();
     expect(["team-a", "team-b"].map((id) => effective.tenants().get(id)?.weight)).toEqual([1, 7]);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { type ApiDeps, apiRoutes } from "../../../../shared/http/api/routes.ts";
 import { createAuthenticator } from "../../../../shared/http/authenticate.ts";
@@ -5,6 +6,7 @@ import { type OpenaiDeps, openaiRoutes } from "../../../../shared/http/openai/ro
 import type { Route } from "../../../../shared/http/route.ts";
 import type { Entrance } from "../../../../shared/http/serve.ts";
 import { createThrottle } from "../../../../shared/http/throttle.ts";
+import type { ServicePorts } from "../../../../shared/service.ts";
 import { sha256Hex } from "../../../../shared/sha256.ts";
 import { parseTenants } from "../../../../shared/tenant/tenants.ts";
 import { checkContract } from "../../../end-to-end/contract.ts";
@@ -28,9 +30,10 @@ export class Operated {
   readonly instance: Instance;
   readonly fetch: typeof fetch;
 
-  constructor(world: World, instance: Instance) {
-    this.instance = instance;
-    const { service } = instance;
+  constructor(world: World, name: string, change: Partial<ServicePorts> = {}) {
+    // Ids as the app makes them: the contract knows no others.
+    this.instance = world.instance(name, { newId: randomUUID, ...(change as object) });
+    const { service } = this.instance;
     const throttle = createThrottle({
       ...{ maxHeld: 10, maxInFlight: 50, maxBodyBytes: 2 ** 28, submitsPerSecond: 0, clock: world.clock },
     });

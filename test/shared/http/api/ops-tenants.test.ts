@@ -8,8 +8,8 @@ import { Operated, TENANTS_FILE, tenantsFrom } from "./operated.ts";
 const world = await World.open({ startMs: 1_800_000_000_000 });
 afterAll(() => world.close());
 world.tenants = tenantsFrom(TENANTS_FILE);
-const one = new Operated(world, world.instance("one"));
-const two = new Operated(world, world.instance("two"));
+const one = new Operated(world, "one");
+const two = new Operated(world, "two");
 
 /** So long that the other instance looks again. */
 beforeEach(() => world.clock.advance(FRESH_MS + 1));
@@ -153,10 +153,7 @@ describe("keys", () => {
 it("a key that only the store knows is no key while the store is away, and operators come in", async () => {
   const made = await one.ops(201, "POST", "tenants/team-a/keys", {});
   const away = () => Promise.reject(new StoreUnavailable("away"));
-  const late = new Operated(
-    world,
-    world.instance("late", { overrides: { readOverrides: away, readTenants: away } }),
-  );
+  const late = new Operated(world, "late", { overrides: { readOverrides: away, readTenants: away } });
   expect((await late.call("GET", "/api/ops/tenants")).status).toBe(200);
   expect((await late.call("GET", "/api/models", { key: made.key })).status).toBe(503);
 });
