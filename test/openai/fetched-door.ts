@@ -1,5 +1,6 @@
 import { OpenAI } from "openai";
 import type { Answer } from "../../shared/http/answer.ts";
+import { apiRoutes } from "../../shared/http/api/routes.ts";
 import type { Authenticator } from "../../shared/http/authenticate.ts";
 import { doorOf } from "../../shared/http/doors.ts";
 import { type OpenaiDeps, openaiRoutes } from "../../shared/http/openai/routes.ts";
@@ -19,7 +20,7 @@ function paramsOf({ path }: AnyRoute, pathname: string): Record<string, string> 
   return found === null ? undefined : { ...found.groups };
 }
 
-/** The door in the test's own process, as `fetch`: OpenAI's own SDK calls it, and no socket is opened. */
+/** Both doors in the test's own process, as `fetch`: OpenAI's own SDK calls them, and no socket is opened. */
 export function doorOver(world: World, name?: string): typeof fetch {
   const { service } = world.instance(name);
   const throttle = createThrottle({
@@ -38,7 +39,7 @@ export function doorOver(world: World, name?: string): typeof fetch {
   return async (input, init) => {
     const request = new Request(input, { ...init, duplex: "half" } as RequestInit);
     const { pathname } = new URL(request.url);
-    const routes = openaiRoutes as readonly AnyRoute[];
+    const routes = [...openaiRoutes, ...apiRoutes] as readonly AnyRoute[];
     const match = routes
       .filter(({ method }) => method === request.method)
       .map((route) => ({ route, params: paramsOf(route, pathname) }))
