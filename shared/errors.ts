@@ -203,6 +203,11 @@ export const ERRORS = {
     title: "The tenant has no such key",
     advice: "See GET /api/ops/tenants/{id}/keys; hashes in `key_sha256` are changed with the tenant.",
   },
+  test_running: {
+    status: 409,
+    title: "The test has begun",
+    advice: "Ask again for its outcome, or test once more with another Idempotency-Key.",
+  },
   set_by_file: {
     status: 409,
     title: "It comes from a file",
