@@ -139,6 +139,7 @@ export interface ServiceConfiguration {
     Settings,
     | "instance"
     | "local"
+    | "operatorKeySha256"
     | "leaseSeconds"
     | "sweepSeconds"
     | "maxAttempts"

@@ -17,7 +17,9 @@ import { type ModelsDeps, modelsRoute } from "./models.ts";
 import { openapiDocument } from "./openapi.ts";
 import { type OpsCatalogueDeps, opsCatalogueRoutes } from "./ops-catalogue.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
+import { type OpsExportDeps, opsExportRoute } from "./ops-export.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
+import { type OpsMetricsDeps, opsMetricsRoute } from "./ops-metrics.ts";
 import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
 import { type OpsTenantsDeps, opsTenantRoutes } from "./ops-tenants.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
@@ -51,6 +53,8 @@ export type ApiDeps = SubmitRouteDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
   OpsTenantsDeps &
+  OpsExportDeps &
+  OpsMetricsDeps &
   OpsCatalogueDeps &
   ProofRoutesDeps &
   UsageRoutesDeps &
@@ -91,6 +95,8 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...overridesRoutes,
   ...opsTenantRoutes,
   ...opsCatalogueRoutes,
+  opsExportRoute,
+  opsMetricsRoute,
   ...usageRoutes,
   ...webhookDeliveryRoutes,
   accountCorrectionRoute,
