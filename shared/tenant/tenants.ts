@@ -88,7 +88,8 @@ export interface Tenants {
 }
 
 /** The local stack's keys stand in its documentation: a deployed service must not know them. */
-const LOCAL_KEY_HASHES = new Set(["local-team-a", "local-team-b", "local-operator"].map(sha256Hex));
+export const LOCAL_KEYS = ["local-team-a", "local-team-b", "local-operator"] as const;
+const LOCAL_KEY_HASHES = new Set(LOCAL_KEYS.map(sha256Hex));
 
 export interface TenantsOptions {
   /** Whether this is the local stack, where its well-known keys are fine. */
