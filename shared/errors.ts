@@ -115,6 +115,11 @@ export const ERRORS = {
     title: "No such dead letter",
     advice: "See GET /api/ops/dead-letters; letters are kept for 90 days.",
   },
+  operation_not_found: {
+    status: 404,
+    title: "No such operation",
+    advice: "Operations are kept for 90 days.",
+  },
   dead_letter_unreadable: {
     status: 409,
     title: "The dead letter names no job",

@@ -16,6 +16,7 @@ import { jobRequestRoute } from "./job-request.ts";
 import { type JobRoutesDeps, jobRoutes } from "./jobs.ts";
 import { type ModelsDeps, modelsRoute } from "./models.ts";
 import { openapiDocument } from "./openapi.ts";
+import { type OpsBulkDeps, opsBulkRoutes } from "./ops-bulk.ts";
 import { type OpsCatalogueDeps, opsCatalogueRoutes } from "./ops-catalogue.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
 import { type OpsExportDeps, opsExportRoute } from "./ops-export.ts";
@@ -55,6 +56,7 @@ export type ApiDeps = SubmitRouteDeps &
   OpsDeploymentsDeps &
   OpsTenantsDeps &
   OpsExportDeps &
+  OpsBulkDeps &
   OpsMetricsDeps &
   OpsCatalogueDeps &
   ProofRoutesDeps &
@@ -90,6 +92,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   openapiRoute,
   statusRoute,
   ...opsJobRoutes,
+  ...opsBulkRoutes,
   ...opsDeploymentRoutes,
   controlAuditRoute,
   ...proofRoutes,
