@@ -203,6 +203,21 @@ export const ERRORS = {
     title: "No such delivery",
     advice: "See GET /api/webhooks/deliveries; deliveries are kept for 30 days.",
   },
+  tenant_not_found: {
+    status: 404,
+    title: "No such tenant",
+    advice: "See GET /api/ops/tenants.",
+  },
+  key_not_found: {
+    status: 404,
+    title: "The tenant has no such key",
+    advice: "See GET /api/ops/tenants/{id}/keys; hashes in `key_sha256` are changed with the tenant.",
+  },
+  set_by_file: {
+    status: 409,
+    title: "It comes from a file",
+    advice: "Take it out of the models or tenants file and deploy that, or set another over it.",
+  },
   setting_not_found: {
     status: 404,
     title: "There is nothing of that name to set",

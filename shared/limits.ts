@@ -78,6 +78,10 @@ export const MAX_CLOCKS_APART_MS = 120_000;
 /** An operator's change is a few lines of JSON. */
 export const MAX_OPS_BODY_BYTES = 65_536;
 export const MAX_OPS_REASON_CHARS = 500;
+/** Deployments, routes and switches that are set are one item, which holds 2 MB with all that is told of it. */
+export const MAX_MANAGED_CATALOGUE_BYTES = 1_000_000;
+/** A tenant's keys are one item, read whole by every instance. */
+export const MAX_KEYS_PER_TENANT = 50;
 /** One question about usage: a month. Each day of a busy tenant is many pages of records. */
 export const MAX_USAGE_DAYS = 31;
 /** Rows of an answer about usage: about 3 MB of JSON. */

@@ -206,6 +206,8 @@ export const budgetDocument = document("budget", {
   look_at_ms: z.number().exactOptional(),
 });
 
+export const keyUseDocument = document("key_use", { ...inScope, ...ofTenant, used_ms: timeMs });
+
 const watched = z.looseObject({
   ...{ ...jobKey.shape, claim_id: text, renewals: z.int(), since_ms: z.number() },
 });

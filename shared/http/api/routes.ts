@@ -11,12 +11,15 @@ import { type ComparisonRoutesDeps, comparisonRoutes } from "./comparisons.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
 import { type HealthDeps, healthRoute } from "./health.ts";
+import { jobRequestRoute } from "./job-request.ts";
 import { type JobRoutesDeps, jobRoutes } from "./jobs.ts";
 import { type ModelsDeps, modelsRoute } from "./models.ts";
 import { openapiDocument } from "./openapi.ts";
+import { type OpsCatalogueDeps, opsCatalogueRoutes } from "./ops-catalogue.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
 import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
+import { type OpsTenantsDeps, opsTenantRoutes } from "./ops-tenants.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
 import { problemAnswer, problemSchema } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
@@ -47,6 +50,8 @@ export type ApiDeps = SubmitRouteDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
+  OpsTenantsDeps &
+  OpsCatalogueDeps &
   ProofRoutesDeps &
   UsageRoutesDeps &
   WebhookDeliveriesDeps &
@@ -71,6 +76,7 @@ const openapiRoute = route({
 export const apiRoutes: readonly Route<ApiDeps>[] = [
   submitRoute,
   ...jobRoutes,
+  jobRequestRoute,
   ...comparisonRoutes,
   auditTrailRoute,
   ...nativeBatchRoutes,
@@ -84,6 +90,8 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...proofRoutes,
   ...deadLetterRoutes,
   ...overridesRoutes,
+  ...opsTenantRoutes,
+  ...opsCatalogueRoutes,
   ...usageRoutes,
   ...webhookDeliveryRoutes,
   accountCorrectionRoute,
