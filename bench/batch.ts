@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { parseArgs } from "node:util";
 import { OpenAI } from "openai";
 import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
@@ -8,9 +11,12 @@ import { Stack } from "./stack.ts";
 
 /**
  * `--lines N` (10,000) over three simulated labs: how fast they are validated and become jobs, what a line costs beyond
- * its job's own three batches of writes, and how soon after the last line the batch has ended.
+ * its job's own three batches of writes, and how soon after the last line the batch has ended. `--held`: labs have no
+ * quota, so that nothing but the batch is at work, and it ends with the last line's job.
  */
-const { values } = parseArgs({ options: { lines: { type: "string", default: "10000" } } });
+const { values } = parseArgs({
+  options: { lines: { type: "string", default: "10000" }, held: { type: "boolean", default: false } },
+});
 const count = Number(values.lines);
 const LABS = ["gpt-sim", "grok-sim", "deepseek-sim"];
 /** A job that waits in the line is created, claimed and ended: each is one batch of writes. */
@@ -19,13 +25,29 @@ const TENANT = "team-a";
 const LOOK_MS = 100;
 
 describeMachine();
-const stack = await Stack.start({ env: { MAX_BATCH_LINES: String(Math.max(count, 100_000)) } });
+const folder = mkdtempSync(path.join(tmpdir(), "switchyard-bench-models-"));
+const stack = await Stack.start({
+  env: {
+    MAX_BATCH_LINES: String(Math.max(count, 100_000)),
+    ...(values.held ? { MODELS_FILE: withoutQuota() } : {}),
+  },
+});
 const client = new OpenAI({ baseURL: `${stack.url}/openai/v1`, apiKey: `local-${TENANT}` });
 const connectionString = `AccountEndpoint=http://127.0.0.1:${stack.emulators().cosmos_port}/;AccountKey=${EMULATOR_KEY}`;
 const { database, dispose } = openDatabase({ kind: "connection_string", connectionString }, () => {
   throw new Error("no identity here");
 });
 const jobs = database.container(JOBS_CONTAINER);
+
+/** The catalogue, with a request an hour for each model. */
+function withoutQuota(): string {
+  const catalogue = JSON.parse(readFileSync(path.join(import.meta.dirname, "../models.json"), "utf8"));
+  for (const deployment of catalogue.deployments)
+    deployment.limits = { requests_per_minute: 1, window_seconds: 3_600 };
+  const file = path.join(folder, "models.json");
+  writeFileSync(file, JSON.stringify(catalogue));
+  return file;
+}
 
 function* lines(): Generator<string> {
   for (let n = 0; n < count; n++) {
@@ -55,7 +77,11 @@ let batch = await read<Item>("batch");
 let validatedAfter = 0;
 let expandedAfter = 0;
 const memory: number[] = [];
-while (batch?.times.completed_at_ms === undefined && batch?.times.failed_at_ms === undefined) {
+const isOver = () =>
+  (values.held && expandedAfter > 0) ||
+  batch?.times.completed_at_ms !== undefined ||
+  batch?.times.failed_at_ms !== undefined;
+while (!isOver()) {
   await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   batch = await read<Item>("batch");
   if (validatedAfter === 0 && batch?.times.in_progress_at_ms !== undefined) validatedAfter = since();
@@ -103,3 +129,4 @@ for (const [name, value] of Object.entries(after)) {
 row("batches of writes a line, beyond its job's own", `see the counters; its own are ${OWN_BATCHES}`);
 dispose();
 await stack.stop();
+rmSync(folder, { recursive: true });

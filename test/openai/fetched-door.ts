@@ -34,10 +34,8 @@ export function doorOver(world: World, name?: string): typeof fetch {
     },
   };
   const deps = { ...service, throttle, authenticator };
-  const routes = [...openaiRoutes, ...apiRoutes] as readonly Route<unknown>[] as readonly Route<
-    typeof deps
-  >[];
-  return served(routes, deps);
+  // What the native door's routes need beyond this, its operators' routes need.
+  return served([...openaiRoutes, ...apiRoutes] as readonly Route<typeof deps>[], deps);
 }
 
 /** Routes in the test's own process, as `fetch`. */
