@@ -48,6 +48,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 20_000,
+    // Likewise: a poll is for what comes, and not for how soon.
+    expect: { poll: { timeout: 100_000 } },
     reporters: ["default"],
     // Most of the suite's processor time is processes that load the SDKs: compiled code is kept for the next.
     env: { NODE_COMPILE_CACHE: path.resolve(import.meta.dirname, "node_modules/.cache/compiled") },

@@ -3,8 +3,9 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { freePort } from "../free-port.ts";
 import { alive } from "./alive.ts";
-import { accepts, EMULATORS, end, freePort, gone, ready, Stacks, send, until } from "./stacks.ts";
+import { accepts, EMULATORS, end, gone, ready, Stacks, send, until } from "./stacks.ts";
 
 const stacks = new Stacks();
 

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
+import { freePort } from "../../free-port.ts";
 import { alive } from "../alive.ts";
-import { end, freePort, gone, type Note, ready, Stacks, send, until } from "../stacks.ts";
+import { end, gone, type Note, ready, Stacks, send, until } from "../stacks.ts";
 
 const stacks = new Stacks();
 
