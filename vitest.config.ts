@@ -4,8 +4,15 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Pure logic: no process, no socket, nothing of the module's state touched; these files can share a worker. */
 const PURE = [
-  "test/{architecture,docs/*,model-check/*,tools/audit/{seal,verify},faults/checker}.test.ts",
+  "test/{architecture,docs/*,model-check/*,bench/*,infra/*}.test.ts",
+  "test/{tools/audit/{seal,verify},faults/{checker,kinds,held-calls}}.test.ts",
+  "test/examples/demo/{audit-chain,prompts,report}.test.ts",
   "test/shared/**/*.test.ts",
+  // These open the emulators in the test's own process too, and close them.
+  "test/openai/{left-clients,logged-streams,long-calls,refusals}.test.ts",
+  "test/security/{queue,store}/*.test.ts",
+  "test/security/lab/{figures,job-names,quota-headers,quoted-prompts}.test.ts",
+  "test/security/{tenant/{budget-evasion,fair-quota},network/mixed-up-answers}.test.ts",
 ];
 
 /** The emulators by themselves, served from the test's own process; each file closes what it opens. */

@@ -43,7 +43,9 @@ const submit = async (key: string, prompt: string) =>
 const usage = async (key: string) => (await stack.call("/api/usage", { key })).json;
 const total = (json: { total: { costs: { amount: string }[] } }) => json.total.costs[0]?.amount ?? "0";
 
-it("holds jobs over the budget, tells what is left, and lets them go when it is raised", async () => {
+it("holds jobs over the budget, tells what is left, and lets them go when it is raised", {
+  tags: ["long"],
+}, async () => {
   const ids = await Promise.all(Array.from({ length: 6 }, (_, n) => submit("waits", `Say ${n} in words.`)));
   const held = async () => {
     const trails = await Promise.all(ids.map((id) => stack.call(`/api/jobs/${id}/audit`, { key: "waits" })));

@@ -104,7 +104,7 @@ describe("npm start", () => {
     }
   });
 
-  it("leaves no process behind when it is killed", async () => {
+  it("leaves no process behind when it is killed", { tags: ["long"] }, async () => {
     const stack = stacks.start();
     await ready(stack);
     const { host, emulators } = stacks.processes();

@@ -129,7 +129,7 @@ describe("npm start -- --split --freeze", () => {
     expect(await end(stack, "SIGTERM")).toBe(0);
   });
 
-  it("leaves no process behind when it is killed, a frozen one neither", async () => {
+  it("leaves no process behind when it is killed, a frozen one neither", { tags: ["long"] }, async () => {
     const stack = stacks.start(["--split", "--freeze"], { FREEZE_TIME_SCALE: "0.1" });
     await ready(stack);
     await until(() => frozen().length > 0);
