@@ -88,7 +88,10 @@ const service: Service = composeService(
     random: Math.random,
     newId: randomUUID,
   },
-  { settings, catalogue: () => configuration.catalogue, tenants: tenants.current, watched: [tenants] },
+  {
+    ...{ settings, environment: process.env, catalogue: () => configuration.catalogue },
+    ...{ tenants: tenants.current, watched: [tenants] },
+  },
 );
 let site: Site | undefined;
 // Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
@@ -98,9 +101,10 @@ registerRoutes({
   ...service,
   authenticator: createAuthenticator({
     ...service,
-    // Who calls is known by the file alone.
+    // Operators stand in the file alone.
     fresh: tenants.fresh,
     freshForTenants: service.fresh,
+    used: service.keyUsed,
     entra: settings.entra,
   }),
   throttle: createThrottle({
