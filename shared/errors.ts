@@ -141,6 +141,16 @@ export const ERRORS = {
     title: "No job waits for it",
     advice: "A probe is a real job: there is none to send.",
   },
+  nothing_to_retry: {
+    status: 409,
+    title: "Nothing is left to retry",
+    advice: "What has been answered is not made again: submit it anew where another answer is wanted.",
+  },
+  batch_not_ended: {
+    status: 409,
+    title: "The batch has not ended",
+    advice: "Cancel it first, or wait until it ends.",
+  },
   job_not_ended: {
     status: 409,
     title: "The job has not ended",

@@ -24,6 +24,10 @@ export const MAX_STARTS_PER_SECOND = 200;
 export const MAX_WAIT_SECONDS = 60;
 export const MAX_LIST_LIMIT = 100;
 export const DEFAULT_LIST_LIMIT = 20;
+/** Responses in one page of a list: no more than a large answer takes by itself. */
+export const MAX_PAGE_RESPONSE_BYTES = 8 * 1024 * 1024;
+/** Jobs that one request cancels: some seconds. */
+export const MAX_CANCELLED_AT_ONCE = 500;
 /** Bytes read of a deployment's answer before the call is given up: a thousand vectors, or some images. */
 export const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 /** Foundry's reasoning calls may take 29 minutes. */

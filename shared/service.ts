@@ -289,6 +289,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const batchTurn: Omit<TurnDeps, "log" | "readText" | "failureOf"> = {
     ...{ ...batch, store, running, catalogue, tenants, quota, retention, nudgeGraceMs, clock },
     ...{ traces: telemetry, pace: upload.pace, randomHex: ports.randomHex },
+    ...{ wants: listeners.wants, announce: (key, outbox) => announcer.announce(key, outbox) },
     limits: { maxLines: settings.maxBatchLines, maxLineBytes: MAX_REQUEST_BYTES },
   };
   const redrive: Omit<RedriveDeps, "log"> = {

@@ -1,5 +1,6 @@
 import { OpenAI } from "openai";
 import type { Answer } from "../../shared/http/answer.ts";
+import { apiRoutes } from "../../shared/http/api/routes.ts";
 import type { Authenticator } from "../../shared/http/authenticate.ts";
 import { doorOf } from "../../shared/http/doors.ts";
 import { openaiRoutes } from "../../shared/http/openai/routes.ts";
@@ -18,7 +19,7 @@ function paramsOf({ path }: { readonly path: string }, pathname: string): Record
   return found === null ? undefined : { ...found.groups };
 }
 
-/** The door in the test's own process, as `fetch`: OpenAI's own SDK calls it, and no socket is opened. */
+/** Both doors in the test's own process, as `fetch`: OpenAI's own SDK calls them, and no socket is opened. */
 export function doorOver(world: World, name?: string): typeof fetch {
   const { service } = world.instance(name);
   const throttle = createThrottle({
@@ -32,7 +33,9 @@ export function doorOver(world: World, name?: string): typeof fetch {
       return { kind: "tenant", tenant, actor: `${tenant.id}/key:0` };
     },
   };
-  return served(openaiRoutes, { ...service, throttle, authenticator });
+  const deps = { ...service, throttle, authenticator };
+  // What the native door's routes need beyond this, its operators' routes need.
+  return served([...openaiRoutes, ...apiRoutes] as readonly Route<typeof deps>[], deps);
 }
 
 /** Routes in the test's own process, as `fetch`. */

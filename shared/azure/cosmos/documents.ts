@@ -74,7 +74,8 @@ export const batchDocument = document("batch", {
   costs: z.array(z.looseObject({ amount: decimal, currency: text })),
   counts_as_of_ms: timeMs.nullable(),
   ...each(textOrNull, "output_file_id", "error_file_id"),
-  ...{ output_expires_after: z.number().exactOptional(), due_at_ms: timeMs.exactOptional() },
+  ...{ retries: text.exactOptional(), output_expires_after: z.number().exactOptional() },
+  ...{ due_at_ms: timeMs.exactOptional() },
 });
 export const progressDocument = document("progress", {
   ...{ ...jobKey.shape, cursor: z.object(each(z.int().nonnegative(), "offset", "line", "lines")) },

@@ -63,6 +63,8 @@ export const ITEMS = {
         "/held/revision",
         "/coalesce",
         "/unreported",
+        "/batch_id",
+        "/metadata/*",
       ],
     ],
     until: "a day after its audit trail",

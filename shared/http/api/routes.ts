@@ -2,12 +2,11 @@ import { z } from "zod";
 import { ERRORS } from "../../errors.ts";
 import { jsonText } from "../answer.ts";
 import type { Door } from "../door.ts";
-import type { BatchRoutesDeps } from "../openai/batches.ts";
 import { openaiDoor, openaiRoutes } from "../openai/routes.ts";
 import { type Route, route } from "../route.ts";
 import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
-import { batchRoute } from "./batches.ts";
+import { type NativeBatchDeps, nativeBatchRoutes } from "./batches.ts";
 import { type ComparisonRoutesDeps, comparisonRoutes } from "./comparisons.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
@@ -44,7 +43,7 @@ export const apiDoor: Door = {
 
 /** What its handlers need, all together. */
 export type ApiDeps = SubmitRouteDeps &
-  BatchRoutesDeps &
+  NativeBatchDeps &
   JobRoutesDeps &
   ComparisonRoutesDeps &
   ModelsDeps &
@@ -86,7 +85,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   jobRequestRoute,
   ...comparisonRoutes,
   auditTrailRoute,
-  batchRoute,
+  ...nativeBatchRoutes,
   modelsRoute,
   healthRoute,
   openapiRoute,

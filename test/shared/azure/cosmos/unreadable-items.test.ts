@@ -445,7 +445,7 @@ async function fill(a: Adapters): Promise<void> {
   await a.batches.create(batch, nowMs);
   const begun = await a.batches.read(BATCH);
   const progress = { from: await a.batches.readProgress(BATCH), to: NOTHING_READ };
-  if (begun !== undefined) await a.batches.write(begun, batch, nowMs, progress);
+  if (begun !== undefined) await a.batches.write(begun, batch, nowMs, { progress });
   await a.files.begin(FILE, nowMs);
   await a.files.writePage(FILE, "page-0", new Uint8Array(1));
   await a.files.commit(file, [{ id: "page-0", bytes: 1 }]);
