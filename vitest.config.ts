@@ -20,6 +20,8 @@ const EMULATORS = ["test/{local/{cosmos,service-bus,model-endpoints},contract}/*
 
 /** Those that wait longest for processes, longest first: one begun last would run on alone. */
 const LONG = [
+  "test/console/hard-times.test.ts",
+  "test/console/tenant.test.ts",
   "test/local/start.test.ts",
   "test/end-to-end/outages.test.ts",
   "test/faults/campaign.test.ts",
