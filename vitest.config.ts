@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** Pure logic: no process, no socket, nothing of the module's state touched; these files can share a worker. */
 const PURE = [
   "test/{architecture,docs/*,model-check/*,tools/audit/{seal,verify},faults/checker}.test.ts",
-  "test/shared/**/*.test.ts",
+  "test/{shared,console/rows}/**/*.test.ts",
 ];
 
 /** The emulators by themselves, served from the test's own process; each file closes what it opens. */

@@ -7,6 +7,7 @@ import { JobsScreen } from "./screens/jobs.tsx";
 import { LabEntryScreen } from "./screens/lab-entry.tsx";
 import { LabsScreen } from "./screens/labs.tsx";
 import { SubmitScreen } from "./screens/submit.tsx";
+import { UsageScreen } from "./screens/usage.tsx";
 import type { Session } from "./session.ts";
 
 /** Every screen, in the order of the navigation. The first that a visitor may see is where they begin. */
@@ -18,6 +19,7 @@ export const SCREENS: readonly Screen[] = [
   { path: "compare/:id", title: "Comparison", who: "tenant", isListed: false, Content: ComparisonScreen },
   { path: "batches", title: "Batches", who: "tenant", isListed: true, Content: BatchesScreen },
   { path: "batches/:id", title: "Batch", who: "tenant", isListed: false, Content: BatchScreen },
+  { path: "usage", title: "Usage and cost", who: "both", isListed: true, Content: UsageScreen },
   { path: "labs", title: "Labs", who: "operator", isListed: true, Content: LabsScreen },
   { path: "labs/:name", title: "Deployment", who: "operator", isListed: false, Content: LabEntryScreen },
   {
