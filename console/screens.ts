@@ -8,6 +8,7 @@ import { LabEntryScreen } from "./screens/lab-entry.tsx";
 import { LabsScreen } from "./screens/labs.tsx";
 import { SubmitScreen } from "./screens/submit.tsx";
 import { UsageScreen } from "./screens/usage.tsx";
+import { WaitingScreen } from "./screens/waiting.tsx";
 import type { Session } from "./session.ts";
 
 /** Every screen, in the order of the navigation. The first that a visitor may see is where they begin. */
@@ -20,6 +21,7 @@ export const SCREENS: readonly Screen[] = [
   { path: "batches", title: "Batches", who: "tenant", isListed: true, Content: BatchesScreen },
   { path: "batches/:id", title: "Batch", who: "tenant", isListed: false, Content: BatchScreen },
   { path: "usage", title: "Usage and cost", who: "both", isListed: true, Content: UsageScreen },
+  { path: "waiting", title: "Line of waiting", who: "both", isListed: true, Content: WaitingScreen },
   { path: "labs", title: "Labs", who: "operator", isListed: true, Content: LabsScreen },
   { path: "labs/:name", title: "Deployment", who: "operator", isListed: false, Content: LabEntryScreen },
   {
