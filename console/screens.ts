@@ -2,6 +2,7 @@ import type { Screen } from "./screen.ts";
 import { BatchesScreen, BatchScreen } from "./screens/batches.tsx";
 import { CompareScreen, ComparisonScreen } from "./screens/compare.tsx";
 import { ControlsScreen } from "./screens/controls.tsx";
+import { DeadLettersScreen } from "./screens/dead-letters.tsx";
 import { JobScreen } from "./screens/job.tsx";
 import { JobsScreen } from "./screens/jobs.tsx";
 import { LabEntryScreen } from "./screens/lab-entry.tsx";
@@ -30,6 +31,13 @@ export const SCREENS: readonly Screen[] = [
     who: "operator",
     isListed: true,
     Content: ControlsScreen,
+  },
+  {
+    path: "dead-letters",
+    title: "Dead letters",
+    who: "operator",
+    isListed: true,
+    Content: DeadLettersScreen,
   },
 ];
 
