@@ -8,6 +8,7 @@ import { JobsScreen } from "./screens/jobs.tsx";
 import { LabEntryScreen } from "./screens/lab-entry.tsx";
 import { LabsScreen } from "./screens/labs.tsx";
 import { SubmitScreen } from "./screens/submit.tsx";
+import { TenantScreen, TenantsScreen } from "./screens/tenants.tsx";
 import { UsageScreen } from "./screens/usage.tsx";
 import { WaitingScreen } from "./screens/waiting.tsx";
 import type { Session } from "./session.ts";
@@ -39,6 +40,8 @@ export const SCREENS: readonly Screen[] = [
     isListed: true,
     Content: DeadLettersScreen,
   },
+  { path: "tenants", title: "Tenants and keys", who: "operator", isListed: true, Content: TenantsScreen },
+  { path: "tenants/:id", title: "Tenant", who: "operator", isListed: false, Content: TenantScreen },
 ];
 
 export function screensFor({ kind }: Pick<Session, "kind">): readonly Screen[] {
