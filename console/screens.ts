@@ -1,4 +1,5 @@
 import type { Screen } from "./screen.ts";
+import { AuditScreen } from "./screens/audit.tsx";
 import { BatchesScreen, BatchScreen } from "./screens/batches.tsx";
 import { CompareScreen, ComparisonScreen } from "./screens/compare.tsx";
 import { ControlsScreen } from "./screens/controls.tsx";
@@ -42,6 +43,7 @@ export const SCREENS: readonly Screen[] = [
   },
   { path: "tenants", title: "Tenants and keys", who: "operator", isListed: true, Content: TenantsScreen },
   { path: "tenants/:id", title: "Tenant", who: "operator", isListed: false, Content: TenantScreen },
+  { path: "audit", title: "Audit and seals", who: "operator", isListed: true, Content: AuditScreen },
 ];
 
 export function screensFor({ kind }: Pick<Session, "kind">): readonly Screen[] {

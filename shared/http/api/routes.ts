@@ -19,6 +19,7 @@ import { type OpsCatalogueDeps, opsCatalogueRoutes } from "./ops-catalogue.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
 import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
+import { type OpsSealsDeps, opsSealsRoute } from "./ops-seals.ts";
 import { type OpsTenantsDeps, opsTenantRoutes } from "./ops-tenants.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
 import { problemAnswer, problemSchema } from "./problem.ts";
@@ -47,6 +48,7 @@ export type ApiDeps = SubmitRouteDeps &
   HealthDeps &
   StatusDeps &
   ControlAuditDeps &
+  OpsSealsDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
@@ -87,6 +89,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...opsJobRoutes,
   ...opsDeploymentRoutes,
   controlAuditRoute,
+  opsSealsRoute,
   ...proofRoutes,
   ...deadLetterRoutes,
   ...overridesRoutes,
