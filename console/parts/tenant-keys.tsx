@@ -117,15 +117,9 @@ interface NewKeyProps {
 
 /** The one time that a key is seen: neither the service nor this tab keeps it. */
 function NewKey({ value, tenant, onKept }: NewKeyProps) {
-  const deployments = useLive<List<OpsDeployment>>("/api/ops/deployments", 0).value?.data ?? [];
+  const deployments = useLive<List<OpsDeployment>>("/api/ops/deployments", 0);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [value]);
-  const model = modelFor(
-    tenant,
-    deployments.map((each) => each.model),
-  );
-  const body = { model: model ?? "MODEL", messages: [{ role: "user", content: "Hello" }] };
-  const sdk = sdkOf(location.origin, { ...EMPTY_DRAFT, priority: "" }, body);
   const shell = `export SWITCHYARD_KEY=${shellQuoted(value)}`;
   return (
     <section class="card" aria-labelledby="new-key">
@@ -141,13 +135,34 @@ function NewKey({ value, tenant, onKept }: NewKeyProps) {
       <HostileText text={shell} label="The key in a shell" />
       <Copy text={shell} label="Copy the shell line" />
       <h4>With the OpenAI SDK</h4>
-      <HostileText text={sdk} label="The key with the OpenAI SDK" />
-      <Copy text={sdk} label="Copy the SDK lines" />
+      <Loaded live={deployments}>
+        {({ data }) => (
+          <SdkLines
+            model={
+              modelFor(
+                tenant,
+                data.map((each) => each.model),
+              ) ?? "MODEL"
+            }
+          />
+        )}
+      </Loaded>
       <p>
         <button type="button" class="plain" onClick={onKept}>
           I have kept it
         </button>
       </p>
     </section>
+  );
+}
+
+function SdkLines({ model }: { readonly model: string }) {
+  const body = { model, messages: [{ role: "user", content: "Hello" }] };
+  const lines = sdkOf(location.origin, { ...EMPTY_DRAFT, priority: "" }, body);
+  return (
+    <>
+      <HostileText text={lines} label="The key with the OpenAI SDK" />
+      <Copy text={lines} label="Copy the SDK lines" />
+    </>
   );
 }

@@ -61,7 +61,7 @@ export function DeadLettersScreen({ place }: ScreenProps) {
       <Loaded
         live={live}
         isEmpty={({ data }) => data.length === 0}
-        empty={choiceWords(choice) === choiceWords(NO_CHOICE) ? "There are none." : "No letter is like that."}
+        empty={Object.keys(letterQuery(choice)).length === 0 ? "There are none." : "No letter is like that."}
       >
         {({ data, has_more, last_id }) => (
           <>
@@ -83,8 +83,6 @@ export function DeadLettersScreen({ place }: ScreenProps) {
     </>
   );
 }
-
-const NO_CHOICE = { tenant: "", job: "", reason: "" };
 
 function columnsFor(onDone: () => void): readonly Column<DeadLetter>[] {
   return [
