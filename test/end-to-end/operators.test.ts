@@ -1,14 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { ServiceBusClient } from "@azure/service-bus";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { queuesFromResources } from "../../local/service-bus/config.ts";
-import { type RunningServiceBus, startServiceBus } from "../../local/service-bus/server.ts";
+import type { RunningServiceBus } from "../../local/service-bus/server.ts";
 import { verifyChain } from "../../shared/audit/chain.ts";
 import { controlRecordHash } from "../../shared/audit/control-record.ts";
 import { jobIdOfKey } from "../../shared/job/intake/accept.ts";
-import { resources } from "../shared/world.ts";
+import { busOf, connectionOf, deadLetter } from "./dead-letter.ts";
 import { chat, Stack } from "./stack.ts";
 
 /** Dead letters and status as an operator sees them: the whole stack, over HTTP, on a Service Bus of the test's own. */
@@ -19,14 +17,10 @@ const operator = { key: "local-operator" };
 const [ended, live] = ["ended", "live"].map((key) => jobIdOfKey("team-a", key));
 
 beforeAll(async () => {
-  bus = await startServiceBus({
-    port: 0,
-    databaseFile: path.join(folder, "bus.db"),
-    queues: queuesFromResources(resources),
-  });
-  const connection = `Endpoint=sb://127.0.0.1:${bus.port};SharedAccessKeyName=k;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`;
-  await deadLetter(connection);
-  stack = new Stack({ SERVICEBUS: connection, DRAIN_SECONDS: "1" });
+  bus = await busOf(folder);
+  const nudges = [ended, live].map((job_id) => ({ v: 1, tenant_id: "team-a", job_id }));
+  await deadLetter(connectionOf(bus), [...nudges, { prompt: "not a nudge" }]);
+  stack = new Stack({ SERVICEBUS: connectionOf(bus), DRAIN_SECONDS: "1" });
   await stack.start();
 });
 afterAll(async () => {
@@ -34,28 +28,6 @@ afterAll(async () => {
   await bus.close();
   rmSync(folder, { recursive: true });
 });
-
-/** Before there is a worker that would take them: nudges of two jobs to come, and a message that is none. */
-async function deadLetter(connection: string): Promise<void> {
-  const client = new ServiceBusClient(connection);
-  const nudge = (job_id: string | undefined) => ({ v: 1, tenant_id: "team-a", job_id });
-  const bodies = [nudge(ended), nudge(live), { prompt: "not a nudge" }];
-  await client
-    .createSender("nudges")
-    .sendMessages(bodies.map((body) => ({ body, contentType: "application/json" })));
-  const receiver = client.createReceiver("nudges");
-  for (let left = bodies.length; left > 0; ) {
-    const messages = await receiver.receiveMessages(left, { maxWaitTimeInMs: 5_000 });
-    for (const message of messages) {
-      await receiver.deadLetterMessage(message, {
-        deadLetterReason: "Tried",
-        deadLetterErrorDescription: "d",
-      });
-    }
-    left -= messages.length;
-  }
-  await client.close();
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: what the service answers is for the test to say
 async function letters(query = ""): Promise<any[]> {
