@@ -4,8 +4,15 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Pure logic: no process, no socket, nothing of the module's state touched; these files can share a worker. */
 const PURE = [
-  "test/{architecture,docs/*,model-check/*,tools/audit/{seal,verify},faults/checker}.test.ts",
+  "test/{architecture,docs/*,model-check/*,bench/*,infra/*}.test.ts",
+  "test/{tools/audit/{seal,verify},faults/{checker,kinds,held-calls}}.test.ts",
+  "test/examples/demo/{audit-chain,prompts,report}.test.ts",
   "test/shared/**/*.test.ts",
+  // These open the emulators in the test's own process too, and close them.
+  "test/openai/{left-clients,logged-streams,long-calls,refusals}.test.ts",
+  "test/security/{queue,store}/*.test.ts",
+  "test/security/lab/{figures,job-names,quota-headers,quoted-prompts}.test.ts",
+  "test/security/{tenant/{budget-evasion,fair-quota},network/mixed-up-answers}.test.ts",
 ];
 
 /** The emulators by themselves, served from the test's own process; each file closes what it opens. */
@@ -48,6 +55,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 20_000,
+    // Likewise: a poll is for what comes, and not for how soon.
+    expect: { poll: { timeout: 100_000 } },
     reporters: ["default"],
     // Most of the suite's processor time is processes that load the SDKs: compiled code is kept for the next.
     env: { NODE_COMPILE_CACHE: path.resolve(import.meta.dirname, "node_modules/.cache/compiled") },

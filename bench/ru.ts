@@ -173,7 +173,14 @@ const sender = createSender({
 const dispatches: Promise<void>[] = [];
 const closing: (() => void)[] = [];
 const settings = {
-  ...{ local: true, leaseSeconds: 20, sweepSeconds: 5, maxAttempts: 5, defaultDeadlineSeconds: 86_400 },
+  ...{
+    local: true,
+    operatorKeySha256: undefined,
+    leaseSeconds: 20,
+    sweepSeconds: 5,
+    maxAttempts: 5,
+    defaultDeadlineSeconds: 86_400,
+  },
   ...{ maxCalls: 512, bodyMemoryBytes: 2 ** 28 },
   ...{ maxDeadlineSeconds: 604_800, auditRetentionDays: 0, contentRetentionDays: 30 },
   files: { maxFileBytes: 2e8, maxFiles: 100, maxBytes: 1e9, bytesPerSecond: 1e9 },

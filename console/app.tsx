@@ -12,9 +12,11 @@ import { SignIn } from "./sign-in.tsx";
 export function App() {
   const [session, setSession] = useState<Session | undefined>(savedSession);
   const [isRefused, setIsRefused] = useState(false);
+  const [hasEntered, setHasEntered] = useState(false);
   const enter = (entered: Session) => {
     saveSession(entered);
     setIsRefused(false);
+    setHasEntered(true);
     setSession(entered);
   };
   const leave = useCallback((refused: boolean) => {
@@ -29,23 +31,30 @@ export function App() {
   if (session === undefined || api === undefined) return <SignIn onSession={enter} isRefused={isRefused} />;
   return (
     <ApiContext.Provider value={api}>
-      <SignedIn session={session} onLeave={() => leave(false)} />
+      <SignedIn session={session} hasEntered={hasEntered} onLeave={() => leave(false)} />
     </ApiContext.Provider>
   );
 }
 
-function SignedIn({ session, onLeave }: { readonly session: Session; readonly onLeave: () => void }) {
+interface SignedInProps {
+  readonly session: Session;
+  /** Whether the page showed something else before. */
+  readonly hasEntered: boolean;
+  readonly onLeave: () => void;
+}
+
+function SignedIn({ session, hasEntered, onLeave }: SignedInProps) {
   const place = usePlace();
   const screens = screensFor(session);
   const found = screenAt(screens, place);
   const heading = useRef<HTMLHeadingElement>(null);
-  const first = useRef(true);
+  const isLoading = useRef(!hasEntered);
   const title = found?.screen.title ?? "Not found";
 
   // Who hears the page is told that it is another one; where it was loaded, the browser does that.
   useEffect(() => {
     document.title = `${title} · Switchyard`;
-    if (first.current) first.current = false;
+    if (isLoading.current) isLoading.current = false;
     else heading.current?.focus();
   }, [place.path]);
   useEffect(() => {

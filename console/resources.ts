@@ -129,3 +129,55 @@ export interface Batch {
   readonly unknown_cost_lines?: number;
   readonly ended?: boolean;
 }
+
+export interface LimitLeft {
+  readonly per_minute: number;
+  readonly left: number;
+}
+
+/** A deployment, as operators see it. */
+export interface OpsDeployment {
+  readonly name: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly source?: string;
+  readonly breaker: "closed" | "open" | "half_open";
+  readonly next_probe: number | null;
+  readonly in_flight: number;
+  readonly longest_seconds: number | null;
+  readonly quota: {
+    readonly pool: string;
+    readonly requests: LimitLeft | null;
+    readonly tokens: LimitLeft | null;
+  };
+  readonly last_error: {
+    readonly illness: string;
+    readonly message: string;
+    readonly at: number;
+  } | null;
+}
+
+/** Who set something, when and why. */
+export interface Made {
+  readonly since: number;
+  readonly actor: string;
+  readonly reason: string | null;
+}
+
+export interface Overrides {
+  readonly switches: readonly (Made & {
+    readonly kind: "provider" | "deployment" | "route";
+    readonly name: string;
+    readonly state: "off" | "drained";
+    readonly mode: string;
+  })[];
+  readonly limits: readonly (Made & {
+    readonly deployment: string;
+    readonly limits: Readonly<Record<string, number | string>>;
+  })[];
+  readonly route_weights: readonly (Made & {
+    readonly route: string;
+    readonly weights: Readonly<Record<string, number>>;
+  })[];
+  readonly tenant_weights: readonly (Made & { readonly tenant: string; readonly weight: number })[];
+}

@@ -115,6 +115,11 @@ export const ERRORS = {
     title: "No such dead letter",
     advice: "See GET /api/ops/dead-letters; letters are kept for 90 days.",
   },
+  operation_not_found: {
+    status: 404,
+    title: "No such operation",
+    advice: "Operations are kept for 90 days.",
+  },
   dead_letter_unreadable: {
     status: 409,
     title: "The dead letter names no job",
@@ -212,6 +217,11 @@ export const ERRORS = {
     status: 404,
     title: "The tenant has no such key",
     advice: "See GET /api/ops/tenants/{id}/keys; hashes in `key_sha256` are changed with the tenant.",
+  },
+  test_running: {
+    status: 409,
+    title: "The test has begun",
+    advice: "Ask again for its outcome, or test once more with another Idempotency-Key.",
   },
   set_by_file: {
     status: 409,

@@ -52,6 +52,8 @@ import { type Log, reasonOf } from "./log.ts";
 import type { Catalogue } from "./model/catalogue.ts";
 import type { ModelClient } from "./model/client.ts";
 import { createLatencies } from "./model/latency.ts";
+import { OPERATORS, type OperationStore } from "./operation/operation.ts";
+import { operationTurn } from "./operation/turn.ts";
 import { Dispatcher } from "./quota/dispatch/dispatcher.ts";
 import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
@@ -104,11 +106,13 @@ export interface StorePorts {
   readonly budgetLedger: BudgetLedger;
   readonly seals: SealStore;
   readonly comparisons: ComparisonStore;
+  readonly operations: OperationStore;
   readonly endpoints: EndpointStore;
   readonly deliveries: DeliveryStore;
   readonly heard: HeardStore;
   readonly deliveryTurns: Turns;
   readonly comparisonTurns: Turns;
+  readonly operationTurns: Turns;
 }
 
 /** What the service needs of the world: production, every test and the benchmarks give it all of this. */
@@ -139,6 +143,7 @@ export interface ServiceConfiguration {
     Settings,
     | "instance"
     | "local"
+    | "operatorKeySha256"
     | "leaseSeconds"
     | "sweepSeconds"
     | "maxAttempts"
@@ -299,6 +304,11 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     ...{ deliveries: ports.deliveries, endpoints: ports.endpoints, heard: ports.heard, sender: ports.sender },
     ...{ announcer, listeners, secrets, clock, random, randomHex: ports.randomHex, slots: new Slots(clock) },
   };
+  /** What operators ask for of many at once. */
+  const bulk = {
+    ...{ operations: ports.operations, trail: ports.trail, announcer, clock },
+    ending: comparing.ending,
+  };
   const copies = [overrides, listeners, ...configuration.watched];
   /** Resolves once what is in force is known here, whatever became of this process meanwhile. */
   const fresh = async () =>
@@ -325,6 +335,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     files: leftoversSweep(ports.files, clock),
     batches: (of) => sweepBatches({ ...batch, log: of }),
     deliveries: async () => listeners.isAny() && tend({ turns: ports.deliveryTurns, announcer, clock }),
+    operations: async () => (await anyLives()) && tend({ turns: ports.operationTurns, announcer, clock }),
     comparisons: async () => (await anyLives()) && tend({ turns: ports.comparisonTurns, announcer, clock }),
   };
   let sweptAt: number | undefined;
@@ -361,9 +372,11 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     ...{ intake, run, redrive, upload, batch, batchTurn, accounts, sweep, seal, fresh, webhooks, comparing },
     /** What a message of the queue `deliveries` leads to. */
     deliver: (nudge: DeliveryNudge, of: Log) =>
-      nudge.event === undefined
-        ? comparisonTurn({ ...comparing, intake: { ...intake, log: of } }, nudge)
-        : deliver({ ...webhooks, log: of }, nudge),
+      nudge.tenant_id === OPERATORS
+        ? operationTurn({ ...bulk, redrive: { ...redrive, log: of } }, nudge)
+        : nudge.event === undefined
+          ? comparisonTurn({ ...comparing, intake: { ...intake, log: of } }, nudge)
+          : deliver({ ...webhooks, log: of }, nudge),
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
     /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */
@@ -374,7 +387,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     },
     /** What operators have set, as this instance sees it, and what it lies over. */
     overridesWatch: overrides,
-    ...{ written, check },
+    ...{ written, check, bulk },
     base: { catalogue: configuration.catalogue, tenants: configuration.tenants },
     keyUsed: new KeyUses({ store: ports.keyUses, clock, log }),
   };

@@ -7,6 +7,7 @@ const DAY = 86_400;
 /** `3 s`, `4 min`, `2 h 5 min`, `3 d 2 h`: the two largest units. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, seconds);
+  if (whole < 1 && whole > 0) return `${Math.ceil(whole * 1000)} ms`;
   if (whole < 10 && !Number.isInteger(whole)) return `${whole.toFixed(1)} s`;
   const s = Math.round(whole);
   if (s < MINUTE) return `${s} s`;
@@ -21,8 +22,8 @@ function pair(large: number, unit: string, small: number, smaller: string): stri
 
 /** `12 s ago`, `in 3 min`. */
 export function ago(at: number, nowSeconds: number): string {
-  const since = nowSeconds - at;
-  if (Math.abs(since) < 1) return "now";
+  const since = Math.round(nowSeconds - at);
+  if (since === 0) return "now";
   return since > 0 ? `${duration(since)} ago` : `in ${duration(-since)}`;
 }
 

@@ -42,6 +42,8 @@ export type FaultEffect =
     }
   /** Applied so long later (`before`, the usual), or applied at once and answered so long later (`after`). */
   | { readonly kind: "delay"; readonly ms: number; readonly when?: "before" | "after" }
+  /** Applied (`before`, the usual), or answered (`after`), once another plan takes this one's place. */
+  | { readonly kind: "hold"; readonly when?: "before" | "after" }
   /** The connection breaks, before anything is applied or after it is applied and stored but not answered. */
   | { readonly kind: "drop"; readonly when: "before" | "after" }
   /**
@@ -83,6 +85,9 @@ function checkEffect(effect: Record<string, unknown>, operation: string, need: N
       return;
     case "delay":
       checkDelay(ms, need);
+      if (when !== undefined) checkWhen(when, need);
+      return;
+    case "hold":
       if (when !== undefined) checkWhen(when, need);
       return;
     case "drop":

@@ -12,6 +12,8 @@ export class FaultyOperations {
   readonly #clock: Clock;
   readonly #keepHistory: (keep: boolean) => void;
   readonly #dealer = new FaultDealer<CosmosFaultRule>();
+  /** Resolves once another plan is set. */
+  #replaced = Promise.withResolvers<void>();
 
   /** `keepHistory`: called when stale reads begin, and when they end. */
   constructor(operations: Operations, clock: Clock, keepHistory: (keep: boolean) => void) {
@@ -26,6 +28,8 @@ export class FaultyOperations {
 
   set(plan: CosmosFaultPlan): void {
     this.#dealer.set(plan);
+    this.#replaced.resolve();
+    this.#replaced = Promise.withResolvers();
     this.#keepHistory(plan.rules.some((rule) => rule.effect.kind === "stale"));
   }
 
@@ -42,11 +46,13 @@ export class FaultyOperations {
         });
       case "stale":
         return this.#operations.run(request, effect);
-      case "delay": {
-        if (effect.when !== "after") await this.#turned(effect.ms);
-        const answer = await this.#operations.run(request);
-        if (effect.when === "after") await this.#turned(effect.ms);
-        return answer;
+      case "delay":
+      case "hold": {
+        const over = () => (effect.kind === "hold" ? this.#replaced.promise : this.#turned(effect.ms));
+        if (effect.when !== "after") await over();
+        const answered = this.#operations.run(request);
+        if (effect.when === "after") await Promise.all([answered, over()]);
+        return answered;
       }
       case "drop":
         if (effect.when === "after") await this.#operations.run(request);

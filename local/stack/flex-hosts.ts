@@ -89,6 +89,9 @@ export class FlexHosts implements Hosts {
       host: pids(this.#all),
       groups: Object.fromEntries(this.#groups.map(({ group, instances }) => [group.name, pids(instances)])),
       frozen: pids(this.#all.filter(({ state }) => state === "frozen")),
+      starting: this.#groups
+        .filter(({ instances }) => instances.some(({ state }) => state === "coming" || state === "starting"))
+        .map(({ group }) => group.name),
     };
   }
 

@@ -11,6 +11,8 @@ export interface Processes {
   readonly groups?: Readonly<Record<string, readonly number[]>>;
   /** With `--freeze`: those that are stopped now. */
   readonly frozen?: readonly number[];
+  /** With `--freeze`: the groups of which one is on its way, from the platform's decision until it serves. */
+  readonly starting?: readonly string[];
 }
 
 const fileOf = (dataDir: string) => join(dataDir, "processes.json");

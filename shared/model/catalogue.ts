@@ -124,8 +124,8 @@ export const routeSchema = z.strictObject({
 
 /** The file named by MODELS_FILE. */
 export const catalogueSchema = z.strictObject({
-  deployments: z.array(deploymentSchema).min(1),
-  routes: z.array(routeSchema).default([]),
+  deployments: z.array(deploymentSchema).min(1).describe("In the order in which those of a model are tried."),
+  routes: z.array(routeSchema).default([]).describe("Names that several deployments serve."),
 });
 
 export type Deployment = Readonly<z.infer<typeof deploymentSchema>>;

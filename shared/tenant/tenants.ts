@@ -16,15 +16,15 @@ const submitLimits = z
 
 /** A key with a name and an end; operators make such keys while the service runs. */
 export const tenantKeySchema = z.strictObject({
-  id: z.string().regex(/^key_[0-9a-f]{24}$/, "key_ and 24 hex digits"),
-  sha256: keyHash,
-  /** How the key begins, to tell it by. */
-  prefix: z.string().max(32).optional(),
-  name: z.string().min(1).max(100).optional(),
-  /** Unix time, seconds. */
-  created_at: z.int().optional(),
-  /** From then on it is refused. Unix time, seconds. */
-  expires_at: z.int().optional(),
+  id: z
+    .string()
+    .regex(/^key_[0-9a-f]{24}$/, "key_ and 24 hex digits")
+    .describe("How it is called."),
+  sha256: keyHash.describe("Of the key, in hex."),
+  prefix: z.string().max(32).optional().describe("How the key begins, to tell it by."),
+  name: z.string().min(1).max(100).optional().describe("To tell it by."),
+  created_at: z.int().optional().describe("Unix time, seconds."),
+  expires_at: z.int().optional().describe("From then on it is refused. Unix time, seconds."),
 });
 
 /** With one of these, users' tokens of its applications are let in too; without, only applications' own. */
@@ -49,17 +49,17 @@ export const tenantSchema = z.strictObject({
   budget: budgetSchema.optional().describe("The most that its calls may cost."),
 });
 const operator = z.strictObject({
-  id,
-  key_sha256: z.array(keyHash).default([]),
-  entra_roles: z.array(z.string().min(1)).default([]),
+  id: id.describe("How it is called."),
+  key_sha256: z.array(keyHash).default([]).describe("SHA-256 of each of its keys, in hex."),
+  entra_roles: z.array(z.string().min(1)).default([]).describe("Roles in Entra that make one an operator."),
   /** As for tenants: users in one of the roles. */
   entra_scopes: scopes,
 });
 
 /** The file named by TENANTS_FILE. */
 export const tenantsSchema = z.strictObject({
-  tenants: z.array(tenantSchema).min(1),
-  operators: z.array(operator).default([]),
+  tenants: z.array(tenantSchema).min(1).describe("Who submits jobs."),
+  operators: z.array(operator).default([]).describe("Who runs the service."),
 });
 
 export type SubmitLimits = Readonly<z.infer<typeof submitLimits>>;

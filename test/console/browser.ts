@@ -24,6 +24,8 @@ export async function launch(): Promise<Browser> {
   });
 }
 
+const PATIENCE_MS = 110_000;
+
 /** What the policy kept from happening is told to the page alone. */
 const REMEMBER_VIOLATIONS = `
   globalThis.violations = [];
@@ -59,6 +61,8 @@ export class ConsolePage {
     options: BrowserContextOptions = {},
   ): Promise<ConsolePage> {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    // A bound on what hangs, not on what is slow.
+    context.setDefaultTimeout(PATIENCE_MS);
     await context.addInitScript(REMEMBER_VIOLATIONS);
     const opened = new ConsolePage(await context.newPage(), url);
     await opened.page.goto(`${url}/console`);

@@ -43,7 +43,9 @@ const submit = async (key: string, prompt: string) =>
 const usage = async (key: string) => (await stack.call("/api/usage", { key })).json;
 const total = (json: { total: { costs: { amount: string }[] } }) => json.total.costs[0]?.amount ?? "0";
 
-it("holds jobs over the budget, tells what is left, and lets them go when it is raised", async () => {
+it("holds jobs over the budget, tells what is left, and lets them go when it is raised", {
+  tags: ["long"],
+}, async () => {
   const ids = await Promise.all(Array.from({ length: 6 }, (_, n) => submit("waits", `Say ${n} in words.`)));
   const held = async () => {
     const trails = await Promise.all(ids.map((id) => stack.call(`/api/jobs/${id}/audit`, { key: "waits" })));
@@ -51,7 +53,7 @@ it("holds jobs over the budget, tells what is left, and lets them go when it is 
   };
   const completed = async () =>
     (await stack.call("/api/jobs?status=completed&limit=100", { key: "waits" })).json.data.length;
-  await expect.poll(async () => (await held()) + (await completed()), { timeout: 60_000 }).toBe(6);
+  await expect.poll(async () => (await held()) + (await completed())).toBe(6);
   expect(await held()).toBeGreaterThan(0);
   const before = await usage("waits");
   expect(before.budget.day).toMatchObject({ limit: "0.0002", reserved: "0", remaining: "0" });
@@ -63,7 +65,7 @@ it("holds jobs over the budget, tells what is left, and lets them go when it is 
 
   write("10.00");
   for (const id of ids) expect((await stack.ended(id, { key: "waits" })).json.status).toBe("completed");
-  await expect.poll(async () => (await usage("waits")).budget.day.reserved, { timeout: 20_000 }).toBe("0");
+  await expect.poll(async () => (await usage("waits")).budget.day.reserved).toBe("0");
   const after = await usage("waits");
   expect(after.budget.day.spent).toBe(total(after));
   const ops = await stack.call("/api/ops/usage?tenant=waits", { key: "operator" });
@@ -76,7 +78,7 @@ it("refuses submits over the budget, where it says so, but not one that was acce
   const { json: job } = await stack.call("/api/jobs", first);
   await stack.ended(job.id, { key: "refuses" });
   const refused = async () => stack.submit(chat("One more."), { key: "refuses" });
-  await expect.poll(async () => (await refused()).status, { timeout: 20_000 }).toBe(402);
+  await expect.poll(async () => (await refused()).status).toBe(402);
   const answer = await refused();
   expect(answer.json).toMatchObject({ code: "budget_exceeded" });
   expect(answer.json.detail).toMatch(/over_budget: \S+ of 0.0001 USD spent in \d{4}-\d\d/);
@@ -98,5 +100,5 @@ it("refuses submits over the budget, where it says so, but not one that was acce
   expect((await correct("refuses", correction)).json).toEqual(corrected);
   const { json: audit } = await stack.call("/api/ops/audit?scope=accounts", { key: "operator" });
   expect(audit.data).toMatchObject([{ event: "account_corrected", hash: corrected.id }]);
-  await expect.poll(async () => (await refused()).status, { timeout: 20_000 }).toBe(202);
+  await expect.poll(async () => (await refused()).status).toBe(202);
 });

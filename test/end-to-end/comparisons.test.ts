@@ -43,7 +43,7 @@ it("compares three labs' answers, tells its end, and can be erased", async () =>
     expect(row.job.response.body.choices).toHaveLength(1);
   }
   const etag = ended.headers.get("etag") ?? "";
-  await expect.poll(() => receiver.received.length, { timeout: 20_000 }).toBe(1);
+  await expect.poll(() => receiver.received.length).toBe(1);
   expect(JSON.parse(receiver.received[0]?.body ?? "")).toMatchObject({
     ...{ type: "comparison.ended", data: { id: made.json.id } },
   });

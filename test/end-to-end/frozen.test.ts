@@ -29,6 +29,7 @@ describe("where processes are frozen and taken away between invocations", { tags
     write(["team-a", "team-b"]);
     const begun = performance.now();
     await stack.start();
+    // What all its processes take to start at once: what a machine as slow as this one is allowed beside.
     startedSeconds = (performance.now() - begun) / 1000;
   });
   afterAll(() => stack.remove());
@@ -82,11 +83,19 @@ describe("where processes are frozen and taken away between invocations", { tags
     await expect.poll(async () => (await trail(id)).at(-1)?.event, PATIENCE).toBe("waiting");
     await expect.poll(() => WORKERS.flatMap(pids), PATIENCE).toEqual([]);
     expect((await trail(id)).at(-1)?.event).toBe("waiting");
-    await expect.poll(async () => (await trail(id)).at(-1)?.event, PATIENCE).toBe("completed");
+    // How long it takes to start them again is the platform's, and the machine's: that is measured, and not counted.
+    let [lookedAtMs, startingMs] = [performance.now(), 0];
+    const look = async () => {
+      const nowMs = performance.now();
+      if (stack.processes().starting?.length !== 0) startingMs += nowMs - lookedAtMs;
+      lookedAtMs = nowMs;
+      return (await trail(id)).at(-1)?.event;
+    };
+    await expect.poll(look, PATIENCE).toBe("completed");
     const records = await trail(id);
     const refused = records.find(({ event }) => event === "attempt_failed")?.at ?? 0;
     const again = records.findLast(({ event }) => event === "attempt_started")?.at ?? 0;
     expect(again - refused).toBeGreaterThanOrEqual(refusedForMs / 1000 - 1);
-    expect(again - refused).toBeLessThan(refusedForMs / 1000 + 3 + startedSeconds);
+    expect(again - refused).toBeLessThan(refusedForMs / 1000 + 3 + startingMs / 1000 + startedSeconds);
   });
 });

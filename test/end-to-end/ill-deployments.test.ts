@@ -78,13 +78,13 @@ it.each([
     // Now and then it is just being tried again.
     const counted = async () =>
       (await stack.call("/api/ops/status", operator)).json.backlog.waiting[reason] ?? 0;
-    await expect.poll(counted, { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect.poll(counted).toBeGreaterThan(0);
     const seen = async () => {
       const { json } = await stack.call("/api/ops/deployments", operator);
       return json.data.find((each: { name: string }) => each.name === name);
     };
     const last_error = { illness: reason, message: expect.stringContaining(words) };
-    await expect.poll(seen, { timeout: 20_000 }).toMatchObject({ last_error });
+    await expect.poll(seen).toMatchObject({ last_error });
 
     upstream.set(name, [OK]);
     const probed = await stack.call(`/api/ops/deployments/${name}/probe`, { ...operator, method: "POST" });

@@ -135,11 +135,13 @@ describe("a job, as a client sees it", () => {
   });
 
   it("an idempotency key gives the same job when its deadline is over, and refuses what was never accepted", async () => {
-    const envelope = { deadline: Date.now() / 1000 + 1.5 };
+    const envelope = { deadline: now() + 4 };
     const submit = (key: string) =>
       stack.submit(chat("[[sim:hang]]"), { envelope, headers: { "idempotency-key": key } });
     const first = await submit("in time");
-    expect((await stack.ended(first.json.id)).json.status).toBe("expired");
+    expect((await stack.ended(first.json.id)).json).toMatchObject({
+      ...{ status: "expired", error: { code: "deadline_exceeded" } },
+    });
     const again = await submit("in time");
     expect([again.status, again.json.id, again.json.status]).toEqual([202, first.json.id, "expired"]);
     expect((await submit("too late")).status).toBe(400);
@@ -179,11 +181,6 @@ describe("a job, as a client sees it", () => {
     const job = await done(chat("Soon"), { not_before: at });
     expect(job.status).toBe("completed");
     expect(job.started_at).toBeGreaterThanOrEqual(at);
-  });
-
-  it("a deadline that passes expires the job", async () => {
-    const job = await done(chat("[[sim:hang]] never"), { deadline: now() + 2 });
-    expect(job).toMatchObject({ status: "expired", error: { code: "deadline_exceeded" } });
   });
 
   it("delete erases request and response, and keeps the trail", async () => {

@@ -73,7 +73,7 @@ const audit = async (id: string) => {
 
 describe("an operator", () => {
   it("sees dead letters, and redrives an ended job's into one new job and a live one's into a nudge", async () => {
-    await expect.poll(async () => (await letters()).length, { timeout: 20_000 }).toBe(3);
+    await expect.poll(async () => (await letters()).length).toBe(3);
     const keyed = (key: string) => ({ headers: { "idempotency-key": key } });
     const failed = await stack.submit({ ...chat("Hi"), max_tokens: -1 }, keyed("ended"));
     expect(failed.json.id).toBe(ended);
@@ -178,7 +178,7 @@ describe("an operator", () => {
     };
     const row = { waiting: 0, scheduled: 0, running: 0, oldest_wait_seconds: null };
     await expect
-      .poll(async () => (await rows()).backlog.by_tenant_and_model, { timeout: 20_000 })
+      .poll(async () => (await rows()).backlog.by_tenant_and_model)
       .toEqual(
         expect.arrayContaining([
           { ...row, tenant_id: "team-a", model: "gpt-sim", scheduled: 1 },
@@ -193,7 +193,7 @@ describe("an operator", () => {
       lost_leases: 0,
       dead_letters: { kept: 3, untouched: 1 },
     });
-    await expect.poll(async () => (await rows()).sweeper?.failure, { timeout: 20_000 }).toBeNull();
+    await expect.poll(async () => (await rows()).sweeper?.failure).toBeNull();
   });
 
   it("redrives and dismisses dead letters in bulk, and is told how many are left", async () => {

@@ -64,7 +64,7 @@ describe("when a dependency is away", () => {
     const { port } = cosmos;
     const held = stack.submit(chat("[[sim:hang]] Held"), { headers: { prefer: "wait=60" } });
     const running = async () => (await stack.call("/api/jobs?status=in_progress")).json.data.length;
-    await expect.poll(running, { timeout: 20_000 }).toBe(1);
+    await expect.poll(running).toBe(1);
     await cosmos.close();
     const { status, json, headers } = await held;
     // As it was accepted: by then it may have begun here.
@@ -73,7 +73,7 @@ describe("when a dependency is away", () => {
     expect(headers.has("preference-applied")).toBe(false);
     cosmos = await cosmosOn(port);
     const cancel = () => stack.call(`/api/jobs/${json.id}/cancel`, { method: "POST" });
-    await expect.poll(async () => (await cancel()).json.status, { timeout: 20_000 }).toBe("cancelled");
+    await expect.poll(async () => (await cancel()).json.status).toBe("cancelled");
   });
 
   it("a response whose time is over is told from one that never was", async () => {
@@ -85,7 +85,7 @@ describe("when a dependency is away", () => {
     const { resource } = await item.read();
     await item.replace({ ...resource, ttl: 1 });
     const seen = async () => (await stack.call(`/api/jobs/${job.id}`)).json;
-    await expect.poll(async () => (await seen()).response_absent, { timeout: 20_000 }).toBe("expired");
+    await expect.poll(async () => (await seen()).response_absent).toBe("expired");
     expect(await seen()).toMatchObject({ status: "completed", response: null, content_deleted_at: null });
     const { json: cancelled } = await stack.submit(chat("Later"), {
       envelope: { not_before: Math.floor(Date.now() / 1000) + 3_600 },
@@ -101,7 +101,7 @@ describe("when a dependency is away", () => {
     tags: ["long"],
   }, async () => {
     const status = () => stack.call("/api/ops/status", { key: "local-operator" });
-    await expect.poll(async () => (await status()).json.sweeper, { timeout: 20_000 }).not.toBeNull();
+    await expect.poll(async () => (await status()).json.sweeper).not.toBeNull();
     const refuse = { kind: "refuse", status: 429, retry_after_ms: 60_000 } as const;
     cosmos.setFaults({ rules: [{ operation: "query", effect: refuse }] });
     const { status: code, json } = await status();

@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { verifyChain } from "../../shared/audit/chain.ts";
+import { freePort } from "../free-port.ts";
 import { chat, Stack } from "./stack.ts";
 
 /**
@@ -19,15 +19,6 @@ const models = path.join(folder, "my-models.json");
 const tenants = path.join(folder, "my-tenants.json");
 const stack = new Stack({ MODELS_FILE: models, TENANTS_FILE: tenants });
 let server: ChildProcess;
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
 
 const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
 

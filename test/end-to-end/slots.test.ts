@@ -10,6 +10,8 @@ import { chat, Stack } from "./stack.ts";
 
 /** Two hosts, and a lab whose calls hang for a tenant: what becomes of everybody else's? Over HTTP. */
 const HANGING = 300;
+const BUSY_AT_ONCE = 16;
+const MOST_OF_ONE = 14;
 const folder = mkdtempSync(path.join(tmpdir(), "switchyard-slots-"));
 const files = {
   MODELS_FILE: path.join(folder, "models.json"),
@@ -21,6 +23,9 @@ let lab: Server;
 const hanging = new Map<string, number>();
 /** What else the labs answered, in its order: whose. */
 const answered: string[] = [];
+/** What they keep back while the test says so. */
+const kept: (() => void)[] = [];
+let keeps = false;
 
 const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
 
@@ -39,7 +44,7 @@ beforeAll(async () => {
       answered.push(/tenant-(\w)/.exec(body)?.[1] ?? "");
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(completion("Hi")));
     };
-    if (body.includes("slow")) setTimeout(send, 500);
+    if (keeps) kept.push(send);
     else send();
   });
   await new Promise<void>((resolve) => lab.listen(0, "127.0.0.1", resolve));
@@ -54,7 +59,7 @@ beforeAll(async () => {
     deployment("limitless", {}),
     deployment("three-hundred", { concurrency: 300 }),
     deployment("idle", {}),
-    deployment("busy", { concurrency: 16 }),
+    deployment("busy", { concurrency: BUSY_AT_ONCE }),
   ];
   writeFileSync(files.MODELS_FILE, JSON.stringify({ deployments }));
   const tenant = (id: string) => ({
@@ -88,9 +93,9 @@ const isDone = async (ids: readonly string[], tenant: string) => {
   return jobs.every(({ json }) => json.status === "completed");
 };
 /** Seconds until all are done. */
-async function secondsUntilDone(ids: readonly string[], tenant: string, timeout = 30_000): Promise<number> {
+async function secondsUntilDone(ids: readonly string[], tenant: string): Promise<number> {
   const begun = performance.now();
-  await expect.poll(() => isDone(ids, tenant), { timeout, interval: 100 }).toBe(true);
+  await expect.poll(() => isDone(ids, tenant), { interval: 100 }).toBe(true);
   return (performance.now() - begun) / 1000;
 }
 
@@ -99,10 +104,12 @@ describe.each(["limitless", "three-hundred"])(
   { tags: ["long"] },
   (name) => {
     it("take no slot that another tenant's calls need, there or elsewhere", async () => {
+      const seconds = async (on: string) => secondsUntilDone(await submit("b", "quick", on, 20), "b");
+      const before = await seconds("idle");
       const ids = await submit("a", "hang", name, HANGING);
-      await expect.poll(() => hanging.get(name), { timeout: 20_000 }).toBeGreaterThan(200);
-      expect(await secondsUntilDone(await submit("b", "quick", "idle", 20), "b")).toBeLessThan(5);
-      expect(await secondsUntilDone(await submit("b", "quick", name, 20), "b")).toBeLessThan(5);
+      await expect.poll(() => hanging.get(name)).toBeGreaterThan(200);
+      const beside = [await seconds("idle"), await seconds(name)];
+      expect(hanging.get(name)).toBeGreaterThan(200);
       const states = await Promise.all(ids.map((id) => stack.call(`/api/jobs/${id}`, { key: "key-a" })));
       const waiting = states.flatMap(({ json }) => (json.waiting === null ? [] : [json.waiting.reason]));
       // Those that came once others waited are in the same line. How many wait is up to who got them.
@@ -113,21 +120,30 @@ describe.each(["limitless", "three-hundred"])(
             .slice(n, n + 20)
             .map((id) => stack.call(`/api/jobs/${id}/cancel`, { method: "POST", key: "key-a" })),
         );
-      await expect.poll(() => hanging.get(name), { timeout: 20_000 }).toBe(0);
+      await expect.poll(() => hanging.get(name)).toBe(0);
+      // 5 s, where the same takes a second while nothing hangs: a machine may be slower, and busy.
+      const usual = Math.max(before, await seconds("idle"), 1);
+      for (const each of beside) expect(each).toBeLessThan(5 * usual);
     });
   },
 );
 
-it("a busy deployment's calls go to tenants in turns", { timeout: 60_000, tags: ["long"] }, async () => {
-  const many = await submit("a", "slow", "busy", 200);
-  await expect
-    .poll(() => answered.filter((who) => who === "a").length, { timeout: 20_000 })
-    .toBeGreaterThan(8);
-  const from = answered.length;
-  const few = await submit("c", "slow", "busy", 40);
+it("a busy deployment's calls go to tenants in turns", { tags: ["long"] }, async () => {
+  keeps = true;
+  const many = await submit("a", "kept", "busy", 200);
+  // Of which a tenant alone has seven eighths.
+  await expect.poll(() => kept.length).toBe(MOST_OF_ONE);
+  const few = await submit("c", "kept", "busy", 40);
+  const inLine = async () => {
+    const jobs = await Promise.all(few.map((id) => stack.call(`/api/jobs/${id}`, { key: "key-c" })));
+    return jobs.filter(({ json }) => json.waiting !== null).length;
+  };
+  await expect.poll(async () => (await inLine()) + kept.length - MOST_OF_ONE).toBe(few.length);
+  keeps = false;
+  for (const send of kept.splice(0)) send();
   await secondsUntilDone(few, "c");
-  const since = answered.slice(from);
-  // Half of what runs: the first ones had begun before.
-  expect(since.filter((who) => who === "a").length).toBeLessThan(40 + 32);
+  // Half of what runs, beside those that had begun before; the last of the few may be told of a little later.
+  const last = answered.lastIndexOf("c");
+  expect(answered.slice(0, last).filter((who) => who === "a").length).toBeLessThan(40 + 2 * BUSY_AT_ONCE);
   await secondsUntilDone(many, "a");
 });

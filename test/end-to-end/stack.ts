@@ -24,6 +24,9 @@ export interface Call {
   readonly key?: string | null;
 }
 
+/** As a poll's, see vitest.config.ts. */
+const PATIENCE_MS = 100_000;
+
 const layoutOfRun = () => process.env.TEST_LAYOUT?.split(" ") ?? [];
 
 /** `npm start`, without npm: the built service on free ports, in a folder of its own. */
@@ -93,6 +96,7 @@ export class Stack {
     emulators: number;
     groups?: Record<string, number[]>;
     frozen?: number[];
+    starting?: string[];
   } {
     return JSON.parse(readFileSync(path.join(this.folder, "processes.json"), "utf8"));
   }
@@ -124,7 +128,8 @@ export class Stack {
 
   /** The job once it has ended. */
   async ended(id: string, call: Call = {}): Promise<Answer> {
-    for (let tries = 0; tries < 6; tries++) {
+    const giveUpAtMs = performance.now() + PATIENCE_MS;
+    while (performance.now() < giveUpAtMs) {
       const answer = await this.call(`/api/jobs/${id}`, {
         ...call,
         headers: { ...call.headers, prefer: "wait=10" },

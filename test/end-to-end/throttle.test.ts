@@ -22,7 +22,9 @@ interface Entry {
   readonly keys: string[];
   readonly limits?: object;
 }
-const limited = { id: "limited", keys: ["limited-1"], limits: { submits_per_second: 1, burst: 3 } };
+/** However long the test takes, it gets no more than its burst from an instance. */
+const limited = { id: "limited", keys: ["limited-1"], limits: { submits_per_second: 0.001, burst: 3 } };
+const refilled = { id: "refilled", keys: ["refilled-1"], limits: { submits_per_second: 1, burst: 1 } };
 const busy = { id: "busy", keys: ["busy-1", "busy-2"] };
 const other = { id: "other", keys: ["other-1"] };
 const write = (...tenants: Entry[]) =>
@@ -40,7 +42,7 @@ beforeAll(async () => {
     databaseFile: path.join(folder, "cosmos.db"),
     resources: cosmosResources(resources),
   });
-  write(limited, busy, other);
+  write(limited, refilled, busy, other);
   stack = new Stack(
     {
       DRAIN_SECONDS: "1",
@@ -68,18 +70,18 @@ describe("the tenants file", () => {
     tags: ["long"],
   }, async () => {
     expect(await both("busy-2")).toEqual(Array(6).fill(200));
-    write(limited, { ...busy, keys: ["busy-1", "busy-3"] });
-    await expect.poll(() => both("busy-2"), { timeout: 20_000 }).toEqual(Array(6).fill(401));
-    await expect.poll(() => both("other-1"), { timeout: 20_000 }).toEqual(Array(6).fill(401));
-    await expect.poll(() => both("busy-3"), { timeout: 20_000 }).toEqual(Array(6).fill(200));
+    write(limited, refilled, { ...busy, keys: ["busy-1", "busy-3"] });
+    await expect.poll(() => both("busy-2")).toEqual(Array(6).fill(401));
+    await expect.poll(() => both("other-1")).toEqual(Array(6).fill(401));
+    await expect.poll(() => both("busy-3")).toEqual(Array(6).fill(200));
     expect(await both("busy-1")).toEqual(Array(6).fill(200));
 
     writeFileSync(tenantsFile, '{"tenants": [{"id": "busy", "key_sha256": ["busy-4"]}]}');
-    await expect.poll(() => stack.output, { timeout: 20_000 }).toContain("tenants_refused");
+    await expect.poll(() => stack.output).toContain("tenants_refused");
     expect(await status("busy-1")).toBe(200);
     expect(stack.output).not.toContain("busy-4");
-    write(limited, busy, other);
-    await expect.poll(() => both("other-1"), { timeout: 20_000 }).toEqual(Array(6).fill(200));
+    write(limited, refilled, busy, other);
+    await expect.poll(() => both("other-1")).toEqual(Array(6).fill(200));
   });
 });
 
@@ -90,7 +92,7 @@ describe("the throttle", () => {
     const accepted = answers.filter((answer) => answer.status === 202);
     const refused = answers.filter((answer) => answer.status === 429);
     expect(accepted.length + refused.length).toBe(20);
-    expect(refused.length).toBeGreaterThan(0);
+    expect([3, 4, 5, 6]).toContain(accepted.length);
     for (const answer of refused) {
       expect(answer.json).toMatchObject({ code: "too_many_requests", status: 429 });
       expect(answer.headers.get("content-type")).toBe("application/problem+json");
@@ -100,17 +102,14 @@ describe("the throttle", () => {
     // Others are not touched, nor is what the tenant only reads.
     expect((await stack.submit(chat("Hi"), { key: "busy-1" })).status).toBe(202);
     expect(await status("limited-1", "/api/jobs")).toBe(200);
-    await expect
-      .poll(async () => (await stack.submit(chat("Later"), { key: "limited-1" })).status, {
-        timeout: 20_000,
-        interval: 200,
-      })
-      .toBe(202);
+    const again = async () => (await stack.submit(chat("Later"), { key: "refilled-1" })).status;
+    await expect.poll(() => Promise.all([again(), again(), again()])).toContain(429);
+    await expect.poll(again, { interval: 200 }).toBe(202);
   });
 
   it("turns requests away when too many are in flight, and lets them in as soon as there is room", async () => {
     const before = await listed("busy-1");
-    cosmos.setFaults({ rules: [{ operation: "batch", effect: { kind: "delay", ms: 1_500 } }] });
+    cosmos.setFaults({ rules: [{ operation: "batch", effect: { kind: "hold" } }] });
     const asked = Array.from({ length: 60 }, (_, n) => stack.submit(chat(`Flood ${n}`), { key: "busy-1" }));
     const first = await Promise.race(
       asked.map(async (answer) =>
@@ -137,7 +136,7 @@ describe("the throttle", () => {
       stack.call(`/api/jobs/${json.id}`, { key: "other-1", headers: { prefer: "wait=60" } }),
     );
     // While all of them wait, there is room for whoever has work.
-    await expect.poll(() => status("other-1", `/api/jobs/${json.id}`), { timeout: 20_000 }).toBe(200);
+    await expect.poll(() => status("other-1", `/api/jobs/${json.id}`)).toBe(200);
     await stack.call(`/api/jobs/${json.id}/cancel`, { method: "POST", key: "other-1" });
     for (const wait of await Promise.all(waits)) {
       // Those that came while many were on their way in may have been told to come again.

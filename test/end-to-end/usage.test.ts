@@ -47,12 +47,14 @@ it("is the sum of all audit trails, after failures, refusals and cancels", async
   await stack.call(`/api/jobs/${cancelled}/cancel`, { method: "POST" });
   jobs.push({ key: "local-team-a", model: "gpt-sim", id: cancelled });
   // A job whose calls all fail tries again after back-offs: its failed attempts used nothing, so it may be cancelled.
-  await stack.call(`/api/jobs/${jobs[3]?.id}/cancel`, { method: "POST" });
+  const failing = `/api/jobs/${jobs[3]?.id}`;
+  while ((await stack.call(failing)).json.waiting === null) await pause(20);
+  await stack.call(`${failing}/cancel`, { method: "POST" });
   for (const { id, key } of jobs) await stack.ended(id, { key });
 
   // What the cancelled call may have cost is not known: that is told once its worker has seen it aborted.
   const unknown = async () => (await stack.call("/api/usage")).json.total.unknown_cost_calls;
-  await expect.poll(unknown, { timeout: 20_000 }).toBe(1);
+  await expect.poll(unknown).toBe(1);
 
   const rows: Record<string, Row[]> = {};
   for (const key of ["local-team-a", "local-team-b"]) {

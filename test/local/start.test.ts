@@ -3,8 +3,9 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { freePort } from "../free-port.ts";
 import { alive } from "./alive.ts";
-import { accepts, EMULATORS, end, freePort, gone, ready, Stacks, send, until } from "./stacks.ts";
+import { accepts, EMULATORS, end, gone, ready, Stacks, send, until } from "./stacks.ts";
 
 const stacks = new Stacks();
 
@@ -103,7 +104,7 @@ describe("npm start", () => {
     }
   });
 
-  it("leaves no process behind when it is killed", async () => {
+  it("leaves no process behind when it is killed", { tags: ["long"] }, async () => {
     const stack = stacks.start();
     await ready(stack);
     const { host, emulators } = stacks.processes();

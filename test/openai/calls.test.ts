@@ -249,12 +249,12 @@ it("a model that is switched off is told at once, in the write that accepts it",
         () => "answered",
         (thrown: APIError) => `${thrown.status} ${thrown.code}`,
       );
-  await expect.poll(told, { timeout: 20_000 }).toBe("503 no_deployment_available");
+  await expect.poll(told).toBe("503 no_deployment_available");
   const [job] = (await door.stack.call("/api/jobs?model=echo&limit=1")).json.data;
   expect(job).toMatchObject({ status: "failed", attempts: 0, error: { code: "no_deployment_available" } });
   expect((await door.stack.call(`/api/jobs/${job.id}/audit`)).json.data).toHaveLength(2);
   await door.stack.call(at, { ...operator, method: "DELETE" });
-  await expect.poll(told, { timeout: 20_000 }).toBe("answered");
+  await expect.poll(told).toBe("answered");
 });
 
 it("an Idempotency-Key gives the same job and its answer", async () => {

@@ -53,7 +53,7 @@ it.each(["one", "two"])("the retry joins the job that it repeats, live: one call
   await arrived;
   relay.breakAll();
   // The retry has come once the job says who joined it; it shows by the answer alone.
-  await expect.poll(() => door.sent.length, { timeout: 10_000 }).toBe(0);
+  await expect.poll(() => door.sent.length).toBe(0);
   lab.release("Once.");
   const { data, response } = await called;
   expect(data.choices[0]?.message.content).toBe("Once.");

@@ -25,8 +25,7 @@ const submitted = async () => {
   const { json } = await door.stack.submit(chat("Tell me when it is done."));
   return String(json.id);
 };
-const arrived = (path: string, count: number) =>
-  expect.poll(() => receiver.at(path).length, { timeout: 20_000 }).toBe(count);
+const arrived = (path: string, count: number) => expect.poll(() => receiver.at(path).length).toBe(count);
 /** What the SDK and the other package both say was sent. */
 const verified = async (path: string, n: number, secret: string) => {
   const { body, headers } = receiver.at(path)[n] ?? { body: "", headers: {} };
@@ -107,7 +106,7 @@ it("the example takes what it is told of, and asks for the answer", async () => 
   example.stdout.on("data", (chunk: Buffer) => {
     output += chunk.toString();
   });
-  const said = (what: RegExp) => expect.poll(() => output, { timeout: 30_000 }).toMatch(what);
+  const said = (what: RegExp) => expect.poll(() => output).toMatch(what);
   await said(/listens at http/);
   const { json } = await door.stack.submit(chat("Say something."), { key: "local-team-b" });
   await said(new RegExp(`job.completed ${json.id}\n.+`));

@@ -179,6 +179,7 @@ export class World {
       ...{
         instance: "none",
         local: true,
+        operatorKeySha256: undefined,
         leaseSeconds: GRACE_MS / 1000,
         sweepSeconds: 1,
         maxAttempts: 3,

@@ -292,7 +292,11 @@ async function playedAsExpected(each: Case): Promise<void> {
 const isOutage = ({ id }: Case) => EXPECTED[id] === isOutlived;
 
 describe("what labs were seen to answer", () => {
-  it.each(cases.filter((each) => each.upstream !== null && !isOutage(each)))("$id: $did", playedAsExpected);
+  // Most of their time is waiting.
+  it.concurrent.each(cases.filter((each) => each.upstream !== null && !isOutage(each)))(
+    "$id: $did",
+    playedAsExpected,
+  );
 
   it("r16-model-at: the catalogue takes the names that labs use", async () => {
     const { json } = await stack.call("/api/models");
@@ -308,7 +312,7 @@ describe("what labs were seen to answer", () => {
   });
 
   // They last longer than what is asked to wait above.
-  it.each(cases.filter(isOutage))("$id outlives it: $did", { tags: ["long"] }, playedAsExpected);
+  it.concurrent.each(cases.filter(isOutage))("$id outlives it: $did", { tags: ["long"] }, playedAsExpected);
 
   it("a call of unknown cost is counted as such", async () => {
     const unknown = async () => {
@@ -321,7 +325,7 @@ describe("what labs were seen to answer", () => {
       const { json } = await stack.call("/api/usage");
       return { before, difference: json.total.unknown_cost_calls - before };
     };
-    await expect.poll(uncounted, { timeout: 20_000 }).toMatchObject({ difference: 0 });
+    await expect.poll(uncounted).toMatchObject({ difference: 0 });
     expect((await uncounted()).before).toBeGreaterThan(5);
     const { json } = await stack.call("/api/usage");
     expect(json.total.usage.cached_input_tokens).toBe(1920 + 21600);

@@ -4,6 +4,7 @@ import { MAX_TIME_MS } from "../../bounds.ts";
 import { EVENT_TYPES } from "../../event-type.ts";
 import { PURPOSES } from "../../files/file.ts";
 import { ENDPOINTS } from "../../model/endpoint.ts";
+import { operationFields } from "../../operation/operation.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { document } from "../../store.ts";
 import { DELIVERY_STATUSES, FAILURES } from "../../webhook/delivery.ts";
@@ -105,6 +106,8 @@ export const comparisonDocument = document("comparison", {
   ...{ cancelled_by: text.exactOptional(), erased_by: text.exactOptional() },
   ...{ wake_at_ms: timeMs.exactOptional(), comparison: z.looseObject({ place: text }) },
 });
+
+export const operationDocument = document("operation", operationFields);
 
 const sealed = z.looseObject(each(text, "kid", "nonce", "sealed"));
 const endpoint = z.looseObject({

@@ -162,6 +162,12 @@ export const ITEMS = {
     ...{ until: "its deadline + `CONTENT_RETENTION_DAYS`", document: documents.comparisonDocument },
     holds: "which models are compared, and how it ended; its request is a `request` beside it",
   },
+  operation: {
+    ...{ container: JOBS_CONTAINER, partition: "`_operators`, the operation's id", id: "`operation`" },
+    ...{ kind: "operation", foundBy: ["/wake_at_ms"], ttlSeconds: 90 * DAY_SECONDS },
+    ...{ until: "90 days after its last write", document: documents.operationDocument },
+    holds: "what an operator asked for of many jobs or letters, and how far that has come",
+  },
   webhook_endpoints: {
     ...{ container: JOBS_CONTAINER, partition: "tenant id, `webhooks`", id: "`endpoints`" },
     ...{ kind: "webhook_endpoints", foundBy: [], ...NEVER },

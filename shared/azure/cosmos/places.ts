@@ -6,6 +6,7 @@ import { managedTenantId } from "../../control/change-tenants.ts";
 import { ROOT_ID, SECRETS_SCOPE } from "../../control/secrets.ts";
 import type { FileKey } from "../../files/file.ts";
 import type { OutboxItem } from "../../job/ending/outbox.ts";
+import { operationKey } from "../../operation/operation.ts";
 import { sha256Hex } from "../../sha256.ts";
 import type { JobKey } from "../../store.ts";
 import type { Delivery } from "../../webhook/delivery.ts";
@@ -67,6 +68,10 @@ export const deliveryPlace = (of: JobKey & Pick<Delivery, "event" | "endpoint_id
   partition: partitionOf(of),
 });
 export const comparisonPlace = (key: JobKey): Place => ({ id: "comparison", partition: partitionOf(key) });
+export const operationPlace = ({ job_id }: Pick<JobKey, "job_id">): Place => ({
+  id: "operation",
+  partition: partitionOf(operationKey(job_id)),
+});
 export const endpointsKey = (tenant_id: string): JobKey => ({ tenant_id, job_id: "webhooks" });
 export const endpointsPlace = (tenantId: string): Place => ({
   id: "endpoints",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Clock } from "../../clock.ts";
+import { type TestDeps, testDeployment } from "../../control/test-deployment.ts";
 import type { OverridesWatch } from "../../control/watch-overrides.ts";
 import { Problem } from "../../errors.ts";
 import type { LiveJobs } from "../../job/backlog.ts";
@@ -16,15 +17,17 @@ import type { PoolRecord } from "../../quota/pool-record.ts";
 import type { QuotaLedger } from "../../quota/ports.ts";
 import { json } from "../answer.ts";
 import { type Route, route } from "../route.ts";
+import { changeHeaders, changeOf } from "./change.ts";
 import { secondsOf, text, unixTime, whole } from "./fields.ts";
+import { callUsage, costSchema } from "./job-resource.ts";
 import { origin, originOf } from "./origin.ts";
 import { listSchema } from "./page.ts";
 import { named } from "./parameters.ts";
 
-export interface OpsDeploymentsDeps extends ProbeDeps {
+export interface OpsDeploymentsDeps extends ProbeDeps, TestDeps {
   readonly catalogue: () => Catalogue;
   readonly quotaLedger: Pick<QuotaLedger, "read">;
-  readonly overridesWatch: Pick<OverridesWatch, "current">;
+  readonly overridesWatch: OverridesWatch;
   readonly quota: Pick<InstanceQuota, "breakerOf">;
   readonly liveJobs: Pick<LiveJobs, "soonest" | "running">;
   readonly clock: Clock;
@@ -182,4 +185,60 @@ const probeRoute = route({
   },
 });
 
-export const opsDeploymentRoutes: readonly Route<OpsDeploymentsDeps>[] = [list, probeRoute];
+const toldLimit = z
+  .object({
+    per_minute: whole("Null: not told.").nullable(),
+    left: whole("Of it, then."),
+    reset_ms: whole("Until all is there again; null: not told.").nullable(),
+  })
+  .nullable()
+  .describe("Null: not told.");
+const testSchema = z
+  .object({
+    object: z.literal("deployment_test"),
+    deployment: text("What was tested."),
+    at: unixTime(),
+    endpoint: text("What was called."),
+    outcome: text("As in the audit trail of a job: `completed`, `retry`, `turned_away`, …"),
+    status_code: whole("Of the answer; null: none came.").nullable(),
+    message: text("In the lab's words, where it did not complete.").nullable(),
+    latency_ms: whole("How long it took."),
+    usage: callUsage.nullable(),
+    cost: costSchema.nullable(),
+    cost_unknown: text(
+      "Why nobody can say what it cost; null: `cost` does, or it was not billed.",
+    ).nullable(),
+    limits: z
+      .object({ requests: toldLimit, tokens: toldLimit })
+      .nullable()
+      .describe("What the answer's headers tell of the quota; null: nothing."),
+  })
+  .meta({ id: "DeploymentTest", title: "What a test of a deployment answers" });
+
+const testRoute = route({
+  name: "test-deployment",
+  method: "POST",
+  path: "api/ops/deployments/{name}/test",
+  who: "operator",
+  summary:
+    "Operators: call a deployment once with a short fixed prompt, whatever is switched off; it is billed",
+  params: {
+    schema: z.object({ name: named("deployment") }),
+    absent: "setting_not_found",
+  },
+  headers: changeHeaders,
+  answers: { 200: { description: "How it went.", schema: testSchema } },
+  errors: ["setting_not_found", "test_running", "invalid_request"],
+  handle: async (deps: OpsDeploymentsDeps, input, caller) => {
+    const { name } = input.path;
+    await deps.overridesWatch.look();
+    const deployment = deps.catalogue().deployment(name);
+    if (deployment === undefined)
+      throw new Problem("setting_not_found", `The catalogue has no deployment ${name}.`);
+    const { at, details } = await testDeployment(deps, deployment, changeOf(deps, "POST", input, caller));
+    const said = testSchema.strip().parse({ ...details, object: "deployment_test", deployment: name, at });
+    return json(200, said);
+  },
+});
+
+export const opsDeploymentRoutes: readonly Route<OpsDeploymentsDeps>[] = [list, probeRoute, testRoute];

@@ -15,9 +15,12 @@ import { jobRequestRoute } from "./job-request.ts";
 import { type JobRoutesDeps, jobRoutes } from "./jobs.ts";
 import { type ModelsDeps, modelsRoute } from "./models.ts";
 import { openapiDocument } from "./openapi.ts";
+import { type OpsBulkDeps, opsBulkRoutes } from "./ops-bulk.ts";
 import { type OpsCatalogueDeps, opsCatalogueRoutes } from "./ops-catalogue.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
+import { type OpsExportDeps, opsExportRoute } from "./ops-export.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
+import { type OpsMetricsDeps, opsMetricsRoute } from "./ops-metrics.ts";
 import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
 import { type OpsTenantsDeps, opsTenantRoutes } from "./ops-tenants.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
@@ -51,6 +54,9 @@ export type ApiDeps = SubmitRouteDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
   OpsTenantsDeps &
+  OpsExportDeps &
+  OpsBulkDeps &
+  OpsMetricsDeps &
   OpsCatalogueDeps &
   ProofRoutesDeps &
   UsageRoutesDeps &
@@ -85,6 +91,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   openapiRoute,
   statusRoute,
   ...opsJobRoutes,
+  ...opsBulkRoutes,
   ...opsDeploymentRoutes,
   controlAuditRoute,
   ...proofRoutes,
@@ -92,6 +99,8 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...overridesRoutes,
   ...opsTenantRoutes,
   ...opsCatalogueRoutes,
+  opsExportRoute,
+  opsMetricsRoute,
   ...usageRoutes,
   ...webhookDeliveryRoutes,
   accountCorrectionRoute,

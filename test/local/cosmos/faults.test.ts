@@ -87,6 +87,28 @@ describe("a fault plan", () => {
     }
   });
 
+  it("holds a write back, or its answer, until another plan is set", async () => {
+    const created = world.cosmos.counters().create ?? 0;
+    const { faults = 0 } = world.cosmos.counters();
+    const effect = { kind: "hold" } as const;
+    const rules = [
+      { operation: "create", count: 1, effect: { ...effect, when: "after" } },
+      { operation: "create", effect },
+    ] as const;
+    world.cosmos.setFaults(plan(...rules));
+    const answeredLate = items.items.create(item("answered-late"));
+    await until(() => world.cosmos.counters().create === created + 1);
+    const heldBack = items.items.create(item("held-back"));
+    await until(() => world.cosmos.counters().faults === faults + 2);
+    world.clock.advance(600_000);
+    expect(await all(items)).toEqual(["answered-late0"]);
+    world.cosmos.setFaults(NO_FAULTS);
+    expect((await Promise.all([answeredLate, heldBack])).map(({ statusCode }) => statusCode)).toEqual([
+      201, 201,
+    ]);
+    expect(await all(items)).toEqual(["answered-late0", "held-back0"]);
+  });
+
   it("deals the same faults for the same seed", async () => {
     const dealt = async (seed: number) => {
       const rule = {

@@ -89,7 +89,9 @@ describe("those who are refused for want of units", () => {
     expect(hint()).toBe(0);
   });
 
-  it("are the real client's: with its defaults, none of 400 reads at once fails", async () => {
+  it("are the real client's: with its defaults, none of 400 reads at once fails", {
+    tags: ["long"],
+  }, async () => {
     // The client's waiting and the server's time are turned together, so that a slow machine has no part in it.
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const clock = new ManualClock();

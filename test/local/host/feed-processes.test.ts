@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CosmosClient } from "@azure/cosmos";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { EMULATOR_KEY } from "../../../local/cosmos/authorization.ts";
 import { type RunningCosmos, startCosmos } from "../../../local/cosmos/server.ts";
 
@@ -61,13 +61,13 @@ it("a second host process takes a killed one's change feed over: its page comes 
   const { container } = await database.containers.create({ id: "c", partitionKey: { paths: ["/id"] } });
   for (const id of ["a", "b", "stuck", "c", "d"]) await container.items.create({ id });
   const first = await host(true);
-  await vi.waitUntil(() => notes().length === 2, { timeout: 60_000 });
+  await expect.poll(() => notes().length).toBe(2);
   const second = await host(false);
   first.kill("SIGKILL");
   await once(first, "exit");
-  await vi.waitUntil(() => notes().length === 4, { timeout: 60_000 });
+  await expect.poll(() => notes().length).toBe(4);
   await container.items.create({ id: "e" });
-  await vi.waitUntil(() => notes().length === 5, { timeout: 60_000 });
+  await expect.poll(() => notes().length).toBe(5);
   const pages = [["a", "b"], ["stuck", "c"], ["stuck", "c"], ["d"], ["e"]];
   client.dispose();
   expect(notes().map(({ ids }) => ids)).toEqual(pages);

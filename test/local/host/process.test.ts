@@ -63,7 +63,7 @@ const notes = () =>
 it("drains on SIGTERM: calls appTerminate, answers what it has begun, takes nothing new, exits with 0", async () => {
   const { child } = host();
   const port = await ready(child);
-  const slow = fetch(`http://127.0.0.1:${port}/api/slow/300`);
+  const slow = fetch(`http://127.0.0.1:${port}/api/slow/until-the-end`);
   // Only once the slow request is with the function is there something to drain.
   await fetch(`http://127.0.0.1:${port}/api/health`);
   child.kill("SIGTERM");

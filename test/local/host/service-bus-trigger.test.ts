@@ -163,7 +163,7 @@ it("gives up a connection that does not open, and tries a new one", async () => 
   expect(seen).toBe(1);
 });
 
-it("goes on receiving while one message is in hand and thousands pass it", async () => {
+it("goes on receiving while one message is in hand and thousands pass it", { tags: ["long"] }, async () => {
   const port = await serviceBus();
   const seen = new Set<number>();
   let letGo = () => {};

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { connectAmqp } from "./amqp-client.ts";
 import { receive, receiveOne, startEmulator } from "./emulator.ts";
@@ -21,14 +21,14 @@ async function waitingPeer(port: number): Promise<Socket> {
 }
 
 test("a peer that is gone without a word is taken for dead; what it was given comes back", async () => {
-  const { client, clock, server, log } = await startEmulator({ queues, idleTimeoutMs: 100 });
+  const { client, clock, server, log } = await startEmulator({ queues, idleTimeoutMs: 500 });
   const socket = await waitingPeer(server.port);
   // As when its cable is pulled: it neither hears nor says anything more, and nobody closes the socket.
   socket.pause();
   socket.write = () => true;
   await client.createSender("q").sendMessages([{ body: 1 }, { body: 2 }]);
-  await vi.waitUntil(() => server.counters()["q.locked"] === 2);
-  await vi.waitUntil(() => server.counters().connections === 1, { timeout: 60_000 });
+  await expect.poll(() => server.counters()["q.locked"]).toBe(2);
+  await expect.poll(() => server.counters().connections).toBe(1);
   clock.advance(LOCK_MS);
   const again = await receive(client.createReceiver("q"), 2);
   expect(again.map(({ body, deliveryCount }) => [body, deliveryCount])).toEqual([

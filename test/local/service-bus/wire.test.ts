@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import rhea, { type Connection, type EventContext, type Receiver, type Sender } from "rhea";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { queueSettings } from "../../../local/service-bus/queue-settings.ts";
 import { connectAmqp } from "./amqp-client.ts";
 import { receive, receiveOne, startEmulator } from "./emulator.ts";
@@ -261,7 +261,7 @@ describe("other clients' ways", () => {
     await once(receiver, "receiver_open");
     if (goodbye) connection.close();
     else (connection as never as { socket: Socket }).socket.destroy();
-    await vi.waitUntil(() => server.counters().connections === 0);
+    await expect.poll(() => server.counters().connections).toBe(0);
     const accepted = client.acceptSession("s", "A");
     if (goodbye) expect((await accepted).sessionId).toBe("A");
     else await expect(accepted).rejects.toMatchObject({ code: "SessionCannotBeLocked" });

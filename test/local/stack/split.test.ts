@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
+import { freePort } from "../../free-port.ts";
 import { alive } from "../alive.ts";
-import { end, freePort, gone, type Note, ready, Stacks, send, until } from "../stacks.ts";
+import { end, gone, type Note, ready, Stacks, send, until } from "../stacks.ts";
 
 const stacks = new Stacks();
 
@@ -128,7 +129,7 @@ describe("npm start -- --split --freeze", () => {
     expect(await end(stack, "SIGTERM")).toBe(0);
   });
 
-  it("leaves no process behind when it is killed, a frozen one neither", async () => {
+  it("leaves no process behind when it is killed, a frozen one neither", { tags: ["long"] }, async () => {
     const stack = stacks.start(["--split", "--freeze"], { FREEZE_TIME_SCALE: "0.1" });
     await ready(stack);
     await until(() => frozen().length > 0);

@@ -221,10 +221,10 @@ describe("the logs", () => {
     const sender = client.createSender("nudges");
     await sender.sendMessages({ body: { prompt: CANARY.message }, subject: CANARY.message });
     await client.close();
-    await expect.poll(() => stack.output, { timeout: 20_000 }).toContain("dead_letter_unreadable");
+    await expect.poll(() => stack.output).toContain("dead_letter_unreadable");
     expect((await stack.call("/api/ops/dead-letters", { key: CANARY.operator })).status).toBe(200);
 
-    await expect.poll(() => stack.output, { timeout: 20_000 }).toContain("store_unavailable");
+    await expect.poll(() => stack.output).toContain("store_unavailable");
     expect(await stack.stop()).toBe(0);
     const { output } = stack;
     for (const event of ["call_failed", "store_unavailable", "dead_letter_unreadable"]) {

@@ -185,7 +185,7 @@ it("a line that a host of an older version ended, without a mark, is found all t
 });
 
 describe("a turn that dies before any of its writes", () => {
-  it.each([0, 1, 2, 3, 4, 5])("(%i) repeats nothing and loses nothing", async (left) => {
+  const repeatsAndLosesNothing = async (left: number) => {
     const lines = [...many(6), { custom_id: "refused", says: "bad" }];
     const before = labs.calls.length;
     const made = await batches.create(lines);
@@ -215,7 +215,10 @@ describe("a turn that dies before any of its writes", () => {
     expect(labs.calls.length - before).toBe(7);
     const jobs = await Promise.all((await jobsOf(made.id)).map((key) => world.job(key)));
     expect(jobs.map((job) => isEnded(job))).toEqual(Array(7).fill(true));
-  });
+  };
+  const name = "(%i) repeats nothing and loses nothing";
+  it.each([0, 1])(name, repeatsAndLosesNothing);
+  it.each([2, 3, 4, 5])(name, { tags: ["long"] }, repeatsAndLosesNothing);
 });
 
 describe("an input that is not valid", () => {

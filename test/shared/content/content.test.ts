@@ -209,7 +209,7 @@ describe("a process that dies between any two writes", () => {
     expect(whole).toBeGreaterThan(1);
   });
 
-  it("leaves content that was erased to nobody", async () => {
+  it("leaves content that was erased to nobody", { tags: ["long"] }, async () => {
     let erased = 0;
     for (const left of everyWrite) {
       const { job, etag } = await stored({ bodyText: body });

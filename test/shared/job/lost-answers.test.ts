@@ -77,7 +77,9 @@ describe("a write that was applied, its answer lost", () => {
 });
 
 describe("what a call has cost", () => {
-  it("is kept in hand while the store is away, for the job's end and for a late record", async () => {
+  it("is kept in hand while the store is away, for the job's end and for a late record", {
+    tags: ["long"],
+  }, async () => {
     for (const cancelled of [false, true]) {
       const key = await world.accepted();
       let refusals = 0;

@@ -26,6 +26,7 @@ import {
   leavesPlace,
   listenersPlace,
   managedTenantPlace,
+  operationPlace,
   outboxPlace,
   overridesPlace,
   type Place,
@@ -69,6 +70,7 @@ const nowMs = clock.now();
 
 const SECRET = "what a prompt says";
 const KEY = { tenant_id: "team-a", job_id: `job_${"1".repeat(32)}` };
+const OPERATION = `op_${"1".repeat(32)}`;
 const LARGE = { ...KEY, job_id: `job_${"2".repeat(32)}` };
 const FILE = { tenant_id: "team-a", file_id: "file-1" };
 const BATCH = { tenant_id: "team-a", batch_id: `batch_${"1".repeat(32)}` };
@@ -302,6 +304,11 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
       [({ trail }) => changeOverrides({ trail, clock }, weight(3), change("third")), "throws"],
     ],
   },
+  operation: {
+    place: operationPlace({ job_id: OPERATION }),
+    damage: { operation: { counts: SECRET } },
+    looks: [[({ operations }) => operations.read(OPERATION), "throws"]],
+  },
   managed_tenant: {
     place: managedTenantPlace("team-c"),
     damage: { keys: SECRET },
@@ -462,6 +469,10 @@ async function fill(a: Adapters): Promise<void> {
   };
   await opened.items.control.put(ITEMS.managed_tenant, managedTenantPlace("team-c"), managed);
   await a.keyUses.write("key_1", { tenant_id: "team-c", used_ms: 1 }, undefined);
+  await a.operations.create({
+    ...{ tenant_id: "_operators", job_id: OPERATION },
+    operation: { kind: "cancel_jobs", filter: {}, actor: "a", reason: null, at_ms: 0, counts: {} },
+  });
   const first = { number: 0, attempt: 1, event: { data: "{}", isUsage: false } };
   await a.eventLogs.append(KEY, { claim_id: "c", attempt: 1, next: 1 }, [first], undefined, nowMs + 1e6);
   for (const job_id of [COMPARED.job_id, "cmp_2"])

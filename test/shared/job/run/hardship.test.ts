@@ -17,7 +17,9 @@ beforeEach(() => {
 });
 
 describe("a job that kills every worker that takes it", () => {
-  it("ends as failed, with a reason and a record of each loss, after its attempts", async () => {
+  it("ends as failed, with a reason and a record of each loss, after its attempts", {
+    tags: ["long"],
+  }, async () => {
     labs.reply("openai-one", silence);
     const key = await world.accepted({ deadlineMs: clock.now() + 86_400_000 });
     const stuck: Promise<void>[] = [];

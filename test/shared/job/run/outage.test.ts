@@ -151,7 +151,7 @@ describe("whose failure it is", () => {
 });
 
 describe("twenty jobs while a key is changed", () => {
-  it("all complete, and most of them wait for the probe of another", async () => {
+  it("all complete, and most of them wait for the probe of another", { tags: ["long"] }, async () => {
     illFor("openai-one", 10_000, answer(401, WORDS));
     logged.length = 0;
     const keys = await Promise.all(

@@ -80,7 +80,9 @@ it("lets another tenant's calls of the same deployment begin, though those befor
   expect((await world.job(job as Nudge)).status).toBe("in_progress");
 });
 
-it("does the same where the deployment bears only so many calls over all instances", async () => {
+it("does the same where the deployment bears only so many calls over all instances", {
+  tags: ["long"],
+}, async () => {
   world.catalogue = world.labs.catalogue({ name: "openai-one", limits: { concurrency: 12 } });
   const jobs = await flood("team-a", 40);
   await releasingUntil(() => calls.length >= 10);
@@ -95,7 +97,7 @@ it("does the same where the deployment bears only so many calls over all instanc
   expect(jobs).toHaveLength(40);
 });
 
-it("lets those that wait go in turns, as calls end", async () => {
+it("lets those that wait go in turns, as calls end", { tags: ["long"] }, async () => {
   const jobs = await flood("team-a", 40);
   const others = await flood("team-b", 8);
   const tenants = new Map([...jobs, ...others].map(({ job_id, tenant_id }) => [job_id, tenant_id]));

@@ -26,7 +26,7 @@ const APART_MS = 30_000;
 const LOST_SECONDS = (GRACE_MS / 1000) * 1.5 + 1;
 
 describe("the sweeper", () => {
-  it("nudges a job whose nudge was lost, less and less often", async () => {
+  it("nudges a job whose nudge was lost, less and less often", { tags: ["long"] }, async () => {
     const key = await world.accepted();
     const seenAt: number[] = [];
     for (let second = 1; second <= 80; second++) {

@@ -210,7 +210,7 @@ describe("learns how a deployment is limited, and uses nearly all of it", () => 
     readonly seed: string;
   }
 
-  it("and never storms, whatever the limit, the window and the seed", () => {
+  it("and never storms, whatever the limit, the window and the seed", { tags: ["long"] }, () => {
     const any = fc.record({
       perSecond: fc.integer({ min: 5, max: 60 }),
       seconds: fc.constantFrom(1, 2, 10, 20),
@@ -229,7 +229,9 @@ describe("learns how a deployment is limited, and uses nearly all of it", () => 
     );
   });
 
-  it("tells windows from buckets, though calls overtake each other on the way and are not counted as estimated", () => {
+  it("tells windows from buckets, though calls overtake each other on the way and are not counted as estimated", {
+    tags: ["long"],
+  }, () => {
     for (const shape of ["bucket", "window"] as const)
       for (let seed = 0; seed < 12; seed++) {
         const factor = [0.9, 1, 1.05][seed % 3] ?? 1;
