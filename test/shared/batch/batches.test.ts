@@ -288,6 +288,13 @@ describe("an input that is not valid", () => {
     expect((await failing("{\n".repeat(500)))?.length).toBe(100);
   });
 
+  it("is refused where it was deleted before it was read", async () => {
+    const made = await batches.create(many(1));
+    await client.files.delete(made.input_file_id);
+    const { status, errors } = await batches.ended(made.id);
+    expect([status, errors?.data?.map(({ code }) => code)]).toEqual(["failed", ["input_no_permissions"]]);
+  });
+
   it("is refused at once where that is known at once", async () => {
     const input_file_id = await batches.upload(jsonl([good]));
     const asked = { input_file_id, endpoint: "/v1/chat/completions", completion_window: "24h" } as const;
