@@ -44,7 +44,7 @@ export function responsesAsChat(inner: Protocol): Protocol {
       const outcome = inner.outcomeOf(answer, chat(asked));
       if (outcome.kind !== "completed") return outcome;
       const { incomplete, ...rest } = outcome;
-      const reason = incomplete === undefined ? undefined : (incompleteReason(incomplete) ?? incomplete);
+      const reason = incompleteReason(incomplete);
       const body = JSON.stringify(responseOf(objectOf(outcome.body) ?? {}, asked));
       return { ...rest, body, ...(reason === undefined ? {} : { incomplete: reason }) };
     },

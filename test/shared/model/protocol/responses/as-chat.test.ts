@@ -231,6 +231,8 @@ describe("a chat completion as a response", () => {
 
   it.each([
     ["length", "max_output_tokens"],
+    ["max_tokens", "max_output_tokens"],
+    ["model_length", "max_output_tokens"],
     ["content_filter", "content_filter"],
   ])("is incomplete for %s", (finish, reason) => {
     const { json, incomplete } = answered(completion({ content: "So" }, finish));
