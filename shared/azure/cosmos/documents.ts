@@ -74,6 +74,7 @@ export const batchDocument = document("batch", {
   counts_as_of_ms: timeMs.nullable(),
   ...each(textOrNull, "output_file_id", "error_file_id"),
   ...{ output_expires_after: z.number().exactOptional(), due_at_ms: timeMs.exactOptional() },
+  validate: z.literal(true).exactOptional(),
 });
 export const progressDocument = document("progress", {
   ...{ ...jobKey.shape, cursor: z.object(each(z.int().nonnegative(), "offset", "line", "lines")) },

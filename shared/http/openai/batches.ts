@@ -18,6 +18,7 @@ import { idempotencyKey, limit } from "../api/parameters.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
 import { atPaths } from "./paths.ts";
+import { validateHeader } from "./validate.ts";
 
 export interface BatchRoutesDeps {
   readonly batch: BatchDeps;
@@ -176,6 +177,9 @@ const create = route({
   isSubmit: true,
   headers: z.object({
     "Idempotency-Key": idempotencyKey.optional().describe("The same key gives the same batch."),
+    "x-switchyard-validate": validateHeader.describe(
+      "`true`: an answer that does not hold its line's own JSON schema is tried for again. Every line has one.",
+    ),
   }),
   body: { schema: createSchema, maxBytes: MAX_OPS_BODY_BYTES },
   answers: { 200: { description: "The batch.", schema: batchSchema, headers: HEADERS } },
@@ -184,6 +188,9 @@ const create = route({
     const { completion_window: completionWindow } = body;
     const seconds = windowSeconds(completionWindow, deps.settings.maxDeadlineSeconds);
     if (seconds === undefined) throw invalidRequest([{ path: "/completion_window", message: WINDOW }]);
+    const validate = headers["x-switchyard-validate"] === "true";
+    if (validate && body.endpoint === "/v1/embeddings")
+      throw invalidRequest([{ path: "x-switchyard-validate", message: "is not for embeddings" }]);
     const batch = await createBatch(
       { ...deps.batch, log },
       {
@@ -195,7 +202,7 @@ const create = route({
         },
         metadata: body.metadata ?? {},
         outputExpiresAfter: body.output_expires_after?.seconds,
-        idempotencyKey: headers["Idempotency-Key"] ?? null,
+        ...{ idempotencyKey: headers["Idempotency-Key"] ?? null, validate },
       },
       { tenantId: tenant.id, actor },
     );

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isEnded, type Job } from "../../job/job.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { idempotencyKey, traceparent } from "../api/parameters.ts";
+import { validateHeader } from "./validate.ts";
 
 const SECONDS = "must be a whole number of seconds";
 const seconds = z
@@ -19,10 +20,9 @@ export const callHeaders = z.object({
     .default(600)
     .describe("From when it may start: a call that has not been answered by then is given up."),
   "x-switchyard-not-before": seconds.optional().describe("Unix seconds; it is not run earlier."),
-  "x-switchyard-validate": z
-    .enum(["true", "false"], "must be true or false")
-    .optional()
-    .describe("`true`: an answer that does not hold the body's own JSON schema is tried for again."),
+  "x-switchyard-validate": validateHeader.describe(
+    "`true`: an answer that does not hold the body's own JSON schema is tried for again.",
+  ),
   "Idempotency-Key": idempotencyKey
     .optional()
     .describe(
