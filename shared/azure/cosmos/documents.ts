@@ -181,6 +181,9 @@ const redriven = z.looseObject({
 export const deadLetterDocument = document("dead_letter", {
   ...{ ...inScope, ...each(text, "message_id", "reason", "description"), at_ms: z.number() },
   nudge: z.looseObject({ v: z.number(), ...jobKey.shape }).nullable(),
+  // Of another queue than jobs have: not a nudge, lest a version that knows no such letters makes a job of it.
+  queue: z.enum(["deliveries", "batches"]).exactOptional(),
+  message: z.looseObject({ v: z.number(), ...jobKey.shape }).nullish(),
   redriven: redriven.exactOptional(),
   dismissed: z.looseObject({ actor: text, at_ms: z.number() }).exactOptional(),
 });
