@@ -14,7 +14,7 @@ import type { Settings } from "../../settings.ts";
 import { json } from "../answer.ts";
 import { secondsOf, text, unixTime, whole } from "../api/fields.ts";
 import { pageOf, pageSchema } from "../api/page.ts";
-import { idempotencyKey, limit } from "../api/parameters.ts";
+import { idempotencyKey, limit, named } from "../api/parameters.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
 import { atPaths } from "./paths.ts";
@@ -175,6 +175,7 @@ const create = route({
   who: "tenant",
   summary: "Run every line of a file, of any lab's models",
   isSubmit: true,
+  params: { schema: z.object({ model: named("model").optional() }), absent: "model_not_found" },
   headers: z.object({
     "Idempotency-Key": idempotencyKey.optional().describe("The same key gives the same batch."),
     "x-switchyard-validate": validateHeader.describe(
@@ -264,6 +265,10 @@ const cancel = route({
   },
 });
 
-export const batchRoutes: readonly Route<BatchRoutesDeps>[] = [create, list, get, cancel].flatMap((each) =>
-  atPaths(each as Route<BatchRoutesDeps>, { azure: `openai/${each.path}` }),
-);
+export const batchRoutes: readonly Route<BatchRoutesDeps>[] = [
+  ...[create, list, get, cancel].flatMap((each) =>
+    atPaths(each as Route<BatchRoutesDeps>, { azure: `openai/${each.path}` }),
+  ),
+  // Where `AzureOpenAI` puts it that has been given a deployment; the lines say which models they are for.
+  { ...create, name: "openai-azure-deployment-create-batch", path: "openai/deployments/{model}/batches" },
+];

@@ -103,7 +103,7 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
       if (asked === "") throw invalidRequest([{ path: "/model", message: "is required" }]);
       const key = headers["Idempotency-Key"] ?? null;
       const bodySha256 = bodySha256Of(sent);
-      const how = wanted(body);
+      const how = { ...wanted(body), staysHere: headers["api-key"] };
       const validate = validateAsked(headers["x-switchyard-validate"], endpoint, body);
       const submit: Submit = {
         ...{ endpoint, model: asked, body, metadata: {} },

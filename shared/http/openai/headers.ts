@@ -34,6 +34,11 @@ export const callHeaders = z.object({
     .transform((text = "") => (/^[1-9]\d{0,2}$/.test(text) ? Number(text) : 0))
     .describe("From OpenAI's SDKs: an automatic retry joins the job that it repeats."),
   traceparent,
+  "api-key": z
+    .string()
+    .optional()
+    .transform((key) => key !== undefined)
+    .describe("A credential. Who sends it follows no redirect, and is held on one connection."),
 });
 
 export const ANSWER_HEADERS = {

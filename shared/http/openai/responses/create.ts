@@ -111,7 +111,13 @@ export const createResponse = route({
       ...(stream ? { streamed: true as const } : {}),
     };
     if (!isBackground) {
-      const how = { stream, includeUsage: false, base64: false, form: responseForm(stored) };
+      const how = {
+        stream,
+        includeUsage: false,
+        base64: false,
+        form: responseForm(stored),
+        staysHere: headers["api-key"],
+      };
       const held = {
         same: [by.actor, endpoint, bodySha256],
         requestId: visit.requestId,
