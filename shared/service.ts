@@ -9,8 +9,10 @@ import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
 import type { ComparisonStore } from "./comparison/ports.ts";
 import { type ComparisonDeps, comparisonTurn } from "./comparison/turn.ts";
+import { catalogueCheck } from "./configuration.ts";
 import { type Leftovers, leftoversSweep } from "./content/leftovers.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
+import { type KeyUseStore, KeyUses } from "./control/key-uses.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
@@ -56,7 +58,7 @@ import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { signedReleases } from "./quota/signed-words.ts";
-import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
+import { type Environment, nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
@@ -94,6 +96,7 @@ export interface StorePorts {
   readonly sweepRounds: SweepRounds;
   readonly deadLetters: DeadLetters;
   readonly overrides: OverridesStore;
+  readonly keyUses: KeyUseStore;
   readonly trail: ControlTrailStore;
   readonly quotaLedger: QuotaLedger;
   readonly quotaReports: Reports;
@@ -135,6 +138,7 @@ export interface ServiceConfiguration {
   readonly settings: Pick<
     Settings,
     | "instance"
+    | "local"
     | "leaseSeconds"
     | "sweepSeconds"
     | "maxAttempts"
@@ -147,6 +151,8 @@ export interface ServiceConfiguration {
     | "files"
     | "maxBatchLines"
   >;
+  /** Where the keys of deployments must be found. */
+  readonly environment: Environment;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
   /** What of it may change while the service runs. */
@@ -179,10 +185,12 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       running.abortWhere(({ lease, model }) => abortsCall(changed, { ...lease, model }), SWITCHED_OFF),
   });
   /** The files as operators have changed them. */
-  const { catalogue, tenants } = effectiveConfiguration(
+  const check = catalogueCheck(configuration.environment, settings.maxCalls);
+  const { catalogue, tenants, written } = effectiveConfiguration(
     configuration.catalogue,
     configuration.tenants,
-    overrides.current,
+    overrides,
+    { check, onLeftOut: (names) => log.error("catalogue_entries_left_out", { names: names.join(", ") }) },
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
@@ -276,6 +284,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const batchTurn: Omit<TurnDeps, "log" | "readText" | "failureOf"> = {
     ...{ ...batch, store, running, catalogue, tenants, quota, retention, nudgeGraceMs, clock },
     ...{ traces: telemetry, pace: upload.pace, randomHex: ports.randomHex },
+    ...{ wants: listeners.wants, announce: (key, outbox) => announcer.announce(key, outbox) },
     limits: { maxLines: settings.maxBatchLines, maxLineBytes: MAX_REQUEST_BYTES },
   };
   const redrive: Omit<RedriveDeps, "log"> = {
@@ -373,7 +382,10 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       handedOver ??= handOver();
       return handedOver;
     },
-    /** What operators have set, as this instance sees it. */
+    /** What operators have set, as this instance sees it, and what it lies over. */
     overridesWatch: overrides,
+    ...{ written, check },
+    base: { catalogue: configuration.catalogue, tenants: configuration.tenants },
+    keyUsed: new KeyUses({ store: ports.keyUses, clock, log }),
   };
 }

@@ -15,6 +15,7 @@ import { CosmosFiles } from "./cosmos/files.ts";
 import { ITEMS } from "./cosmos/items.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
 import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
+import { CosmosKeyUses } from "./cosmos/key-uses.ts";
 import { CosmosLeaseWatch } from "./cosmos/lease-watch.ts";
 import { CosmosLiveJobs } from "./cosmos/live-jobs.ts";
 import { CosmosOverrides } from "./cosmos/overrides.ts";
@@ -56,6 +57,7 @@ export function cosmosPorts(
     sweepRounds: new CosmosSweepRounds(control),
     deadLetters: new CosmosDeadLetters(control),
     overrides: new CosmosOverrides(control),
+    keyUses: new CosmosKeyUses(control),
     trail: new CosmosControlTrail(control),
     quotaLedger: new CosmosQuotaLedger(control),
     quotaReports: new CosmosQuotaReports(control),

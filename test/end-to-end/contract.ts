@@ -11,7 +11,7 @@ interface Operation {
 const document = apiDocument() as unknown as {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 };
-const ajv = new Ajv2020({ strict: false, allErrors: true });
+const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { uuid: true, uri: true } });
 ajv.addSchema(document, "openapi");
 const validators = new Map<string, ValidateFunction>();
 

@@ -73,8 +73,8 @@ export const batchDocument = document("batch", {
   costs: z.array(z.looseObject({ amount: decimal, currency: text })),
   counts_as_of_ms: timeMs.nullable(),
   ...each(textOrNull, "output_file_id", "error_file_id"),
-  ...{ output_expires_after: z.number().exactOptional(), due_at_ms: timeMs.exactOptional() },
-  validate: z.literal(true).exactOptional(),
+  ...{ retries: text.exactOptional(), output_expires_after: z.number().exactOptional() },
+  ...{ due_at_ms: timeMs.exactOptional(), validate: z.literal(true).exactOptional() },
 });
 export const progressDocument = document("progress", {
   ...{ ...jobKey.shape, cursor: z.object(each(z.int().nonnegative(), "offset", "line", "lines")) },
@@ -208,6 +208,8 @@ export const budgetDocument = document("budget", {
   ...{ ...inScope, ...ofTenant, ...each(text, "month", "currency"), account },
   look_at_ms: z.number().exactOptional(),
 });
+
+export const keyUseDocument = document("key_use", { ...inScope, ...ofTenant, used_ms: timeMs });
 
 const watched = z.looseObject({
   ...{ ...jobKey.shape, claim_id: text, renewals: z.int(), since_ms: z.number() },

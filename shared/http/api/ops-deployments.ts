@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Clock } from "../../clock.ts";
+import type { OverridesWatch } from "../../control/watch-overrides.ts";
 import { Problem } from "../../errors.ts";
 import type { LiveJobs } from "../../job/backlog.ts";
 import { type ProbeDeps, probe } from "../../job/probe.ts";
@@ -16,12 +17,14 @@ import type { QuotaLedger } from "../../quota/ports.ts";
 import { json } from "../answer.ts";
 import { type Route, route } from "../route.ts";
 import { secondsOf, text, unixTime, whole } from "./fields.ts";
+import { origin, originOf } from "./origin.ts";
 import { listSchema } from "./page.ts";
 import { named } from "./parameters.ts";
 
 export interface OpsDeploymentsDeps extends ProbeDeps {
   readonly catalogue: () => Catalogue;
   readonly quotaLedger: Pick<QuotaLedger, "read">;
+  readonly overridesWatch: Pick<OverridesWatch, "current">;
   readonly quota: Pick<InstanceQuota, "breakerOf">;
   readonly liveJobs: Pick<LiveJobs, "soonest" | "running">;
   readonly clock: Clock;
@@ -41,6 +44,7 @@ const deploymentSchema = z
     object: z.literal("deployment"),
     provider: text("The lab that made its model."),
     model: text("Its model."),
+    source: origin.source,
     breaker: z
       .enum(["closed", "open", "half_open"])
       .describe("`open`: it is shut. `half_open`: a probe is under way."),
@@ -83,11 +87,19 @@ const list = route({
     ]);
     const known = new Map(records);
     const nowMs = deps.clock.now();
+    const set = deps.overridesWatch.current().deployments;
     const data = deployments.map((deployment) => {
       const since = calls.filter((call) => call.deployment === deployment.name);
       const record = known.get(limitedOf(deployment).pool);
       const own = deps.quota.breakerOf(deployment.name);
-      return resource(deployment, { record, own, since: since.map((call) => call.started_at_ms), nowMs });
+      const { source } = originOf(set.find(({ name }) => name === deployment.name));
+      return resource(deployment, {
+        record,
+        own,
+        since: since.map((call) => call.started_at_ms),
+        nowMs,
+        source,
+      });
     });
     return json(200, { object: "list", data });
   },
@@ -100,17 +112,18 @@ interface Known {
   /** When each call that runs there began, Unix ms. */
   readonly since: readonly number[];
   readonly nowMs: number;
+  readonly source: "file" | "store";
 }
 
 function resource(
   { name, provider, model, limits }: Deployment,
-  { record, own, since, nowMs }: Known,
+  { record, own, since, nowMs, source }: Known,
 ): z.input<typeof deploymentSchema> {
   const breaker = later(own, record?.breakers[name]);
   const { fault } = breaker;
   const pool = record === undefined ? undefined : poolAt(record.pool, nowMs);
   return {
-    ...{ name, object: "deployment", provider, model, breaker: breaker.state },
+    ...{ name, object: "deployment", provider, model, source, breaker: breaker.state },
     next_probe: breaker.state === "closed" ? null : secondsOf(permitsAtMs(breaker, nowMs)),
     in_flight: since.length,
     longest_seconds: since.length === 0 ? null : Math.max(0, secondsOf(nowMs - Math.min(...since))),

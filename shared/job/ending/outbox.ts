@@ -16,7 +16,7 @@ export interface OutboxItem {
  */
 export function eventsOf(job: Ended): readonly OutboxItem[] {
   const { job_id, status, as_response, completed_at_ms: at_ms } = job;
-  const isPart = job.comparison !== undefined || job.batch_id !== undefined;
+  const isPart = job.comparison !== undefined || job.batch_line !== undefined;
   if (job.coalesce !== undefined || isPart) return [];
   if (as_response === undefined) return [{ event: `job.${status}`, about: job_id, at_ms }];
   if (!as_response.background) return [];

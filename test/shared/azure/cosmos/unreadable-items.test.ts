@@ -22,8 +22,10 @@ import {
   fileWritingPlace,
   ITEMS,
   type ItemKind,
+  keyUsePlace,
   leavesPlace,
   listenersPlace,
+  managedTenantPlace,
   outboxPlace,
   overridesPlace,
   type Place,
@@ -300,6 +302,19 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
       [({ trail }) => changeOverrides({ trail, clock }, weight(3), change("third")), "throws"],
     ],
   },
+  managed_tenant: {
+    place: managedTenantPlace("team-c"),
+    damage: { keys: SECRET },
+    looks: [
+      [({ overrides }) => overrides.readTenants(undefined), [{ tenant_id: "team-c" }]],
+      [({ overrides }) => overrides.readTenants(["team-c"]), [{ tenant_id: "team-c" }]],
+    ],
+  },
+  key_use: {
+    place: keyUsePlace("key_1"),
+    damage: { used_ms: SECRET },
+    looks: [[async ({ keyUses }) => ({ ...(await keyUses.read("key_1"))?.value }), { used_ms: 0 }]],
+  },
   root: {
     place: rootPlace,
     damage: { root: SECRET },
@@ -423,7 +438,7 @@ async function fill(a: Adapters): Promise<void> {
   await a.batches.create(batch, nowMs);
   const begun = await a.batches.read(BATCH);
   const progress = { from: await a.batches.readProgress(BATCH), to: NOTHING_READ };
-  if (begun !== undefined) await a.batches.write(begun, batch, nowMs, progress);
+  if (begun !== undefined) await a.batches.write(begun, batch, nowMs, { progress });
   await a.files.begin(FILE, nowMs);
   await a.files.writePage(FILE, "page-0", new Uint8Array(1));
   await a.files.commit(file, [{ id: "page-0", bytes: 1 }]);
@@ -436,6 +451,17 @@ async function fill(a: Adapters): Promise<void> {
   await jobs.put(ITEMS.response, contentPlace(LARGE, "response"), { ...LARGE, ...answer });
   const writing = { ...KEY, content_id: "0", wake_at_ms: nowMs };
   await jobs.put(ITEMS.writing, writingPlace(KEY, "0"), writing);
+  const managed = {
+    tenant_id: "team-c",
+    revision: 1,
+    tenant: null,
+    keys: [],
+    at_ms: 0,
+    actor: "a",
+    reason: null,
+  };
+  await opened.items.control.put(ITEMS.managed_tenant, managedTenantPlace("team-c"), managed);
+  await a.keyUses.write("key_1", { tenant_id: "team-c", used_ms: 1 }, undefined);
   const first = { number: 0, attempt: 1, event: { data: "{}", isUsage: false } };
   await a.eventLogs.append(KEY, { claim_id: "c", attempt: 1, next: 1 }, [first], undefined, nowMs + 1e6);
   for (const job_id of [COMPARED.job_id, "cmp_2"])
