@@ -71,7 +71,7 @@ async function accepted(turn: Turn, inputs: readonly InputLine[]): Promise<Resul
   const left = inputs.values();
   const lane = async () => {
     for (const input of left) {
-      const line = tenant === undefined ? [] : readLine(deps, input, { endpoint: batch.endpoint, tenant });
+      const line = tenant === undefined ? [] : readLine(deps, input, { ...batch, tenant });
       const customId = Array.isArray(line) ? customIdOf(turn, input) : line.custom_id;
       if (code !== undefined || Array.isArray(line) || tenant === undefined) {
         const why = code ?? "input_changed";

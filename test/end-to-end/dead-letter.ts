@@ -17,12 +17,16 @@ export const connectionOf = ({ port }: RunningServiceBus) =>
   `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=k;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`;
 
 /** Sends messages to the nudges and gives them up, before there is a worker that would take them. */
-export async function deadLetter(connection: string, bodies: readonly object[]): Promise<void> {
+export async function deadLetter(
+  connection: string,
+  bodies: readonly object[],
+  queue = "nudges",
+): Promise<void> {
   const client = new ServiceBusClient(connection);
   await client
-    .createSender("nudges")
+    .createSender(queue)
     .sendMessages(bodies.map((body) => ({ body, contentType: "application/json" })));
-  const receiver = client.createReceiver("nudges");
+  const receiver = client.createReceiver(queue);
   for (let left = bodies.length; left > 0; ) {
     const messages = await receiver.receiveMessages(left, { maxWaitTimeInMs: 5_000 });
     for (const message of messages) {
