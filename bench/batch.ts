@@ -1,61 +1,132 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { parseArgs } from "node:util";
-import { OpenAI, toFile } from "openai";
+import { OpenAI } from "openai";
+import { EMULATOR_KEY } from "../local/cosmos/authorization.ts";
+import { JOBS_CONTAINER, openDatabase } from "../shared/azure/cosmos/client.ts";
 import { describeMachine } from "./machine.ts";
 import { head, row } from "./measure.ts";
 import { Stack } from "./stack.ts";
 
 /**
  * `--lines N` (10,000) over three simulated labs: how fast they are validated and become jobs, what a line costs beyond
- * its job's own three batches of writes, and how soon after the last line the batch has ended.
+ * its job's own three batches of writes, and how soon after the last line the batch has ended. `--held`: labs have no
+ * quota, so that nothing but the batch is at work, and it ends with the last line's job.
  */
-const { values } = parseArgs({ options: { lines: { type: "string", default: "10000" } } });
+const { values } = parseArgs({
+  options: { lines: { type: "string", default: "10000" }, held: { type: "boolean", default: false } },
+});
 const count = Number(values.lines);
 const LABS = ["gpt-sim", "grok-sim", "deepseek-sim"];
-const ENDED = ["completed", "failed", "expired", "cancelled"];
+/** A job that waits in the line is created, claimed and ended: each is one batch of writes. */
+const OWN_BATCHES = 3;
+const TENANT = "team-a";
+const LOOK_MS = 100;
 
 describeMachine();
-const stack = await Stack.start();
-const client = new OpenAI({ baseURL: `${stack.url}/openai/v1`, apiKey: "local-team-a" });
-const lines = Array.from({ length: count }, (_, n) =>
-  JSON.stringify({
-    ...{ custom_id: `line-${n}`, method: "POST", url: "/v1/chat/completions" },
-    body: {
-      model: LABS[n % LABS.length],
-      messages: [{ role: "user", content: `Number ${n} ${"x".repeat(200)}` }],
-    },
-  }),
-);
-const file = await client.files.create({
-  file: await toFile(Buffer.from(lines.join("\n")), "in.jsonl"),
-  purpose: "batch",
+const folder = mkdtempSync(path.join(tmpdir(), "switchyard-bench-models-"));
+const stack = await Stack.start({
+  env: {
+    MAX_BATCH_LINES: String(Math.max(count, 100_000)),
+    ...(values.held ? { MODELS_FILE: withoutQuota() } : {}),
+  },
 });
+const client = new OpenAI({ baseURL: `${stack.url}/openai/v1`, apiKey: `local-${TENANT}` });
+const connectionString = `AccountEndpoint=http://127.0.0.1:${stack.emulators().cosmos_port}/;AccountKey=${EMULATOR_KEY}`;
+const { database, dispose } = openDatabase({ kind: "connection_string", connectionString }, () => {
+  throw new Error("no identity here");
+});
+const jobs = database.container(JOBS_CONTAINER);
+
+/** The catalogue, with a request an hour for each model. */
+function withoutQuota(): string {
+  const catalogue = JSON.parse(readFileSync(path.join(import.meta.dirname, "../models.json"), "utf8"));
+  for (const deployment of catalogue.deployments)
+    deployment.limits = { requests_per_minute: 1, window_seconds: 3_600 };
+  const file = path.join(folder, "models.json");
+  writeFileSync(file, JSON.stringify(catalogue));
+  return file;
+}
+
+function* lines(): Generator<string> {
+  for (let n = 0; n < count; n++) {
+    const content = `Number ${n} ${"x".repeat(200)}`;
+    const body = { model: LABS[n % LABS.length], messages: [{ role: "user", content }] };
+    yield `${JSON.stringify({ custom_id: `line-${n}`, method: "POST", url: "/v1/chat/completions", body })}\n`;
+  }
+}
+const file = await client.files.create({ file: new File([...lines()], "in.jsonl"), purpose: "batch" });
 const before = await stack.counters();
+const cpuBefore = stack.cpu();
 const startMs = performance.now();
 const since = () => (performance.now() - startMs) / 1000;
-let batch = await client.batches.create({
+const { id } = await client.batches.create({
   ...{ input_file_id: file.id, endpoint: "/v1/chat/completions", completion_window: "24h" },
 });
+
+interface Item {
+  readonly total: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly times: Readonly<Record<string, number>>;
+}
+const read = async <T extends object>(item: string) =>
+  (await jobs.item(item, [TENANT, id]).read<T>()).resource;
+let batch = await read<Item>("batch");
 let validatedAfter = 0;
-let mostMb = 0;
-while (!ENDED.includes(batch.status)) {
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  batch = await client.batches.retrieve(batch.id);
-  if (batch.status !== "validating" && validatedAfter === 0) validatedAfter = since();
-  mostMb = Math.max(mostMb, stack.memoryMb().app);
+let expandedAfter = 0;
+const memory: number[] = [];
+const isOver = () =>
+  (values.held && expandedAfter > 0) ||
+  batch?.times.completed_at_ms !== undefined ||
+  batch?.times.failed_at_ms !== undefined;
+while (!isOver()) {
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  batch = await read<Item>("batch");
+  if (validatedAfter === 0 && batch?.times.in_progress_at_ms !== undefined) validatedAfter = since();
+  if (expandedAfter === 0 && (await read<{ is_read: boolean }>("progress"))?.is_read === true)
+    expandedAfter = since();
+  memory.push(stack.memoryMb().app);
 }
 const seconds = since();
 const after = await stack.counters();
+const cpu = stack.cpu();
+const ends = await jobs.items
+  .query<number>({
+    query: "SELECT VALUE c.completed_at_ms FROM c WHERE c.batch_id = @id AND c.kind = 'job'",
+    parameters: [{ name: "@id", value: id }],
+  })
+  .fetchAll();
+const last = ends.resources.reduce((a, b) => Math.max(a, b), 0);
+
 head("what", "measured");
-row(
-  "lines, completed, failed",
-  `${count}, ${batch.request_counts?.completed}, ${batch.request_counts?.failed}`,
-);
+row("lines, completed, failed", `${count}, ${batch?.completed}, ${batch?.failed}`);
 row("validated after, s", validatedAfter.toFixed(1));
+row("all lines are jobs after, s", expandedAfter.toFixed(1));
+row("lines a second, validated and expanded", Math.round(count / expandedAfter));
 row("ended after, s", seconds.toFixed(1));
+row(
+  "from the last line's end to the batch's, s",
+  (((batch?.times.completed_at_ms ?? 0) - last) / 1000).toFixed(1),
+);
 row("lines a second, from the file to the results", Math.round(count / seconds));
-row("app, MB at most", Math.round(mostMb));
+row(
+  "app, MB at a quarter, at three quarters, at most",
+  [
+    memory[Math.floor(memory.length / 4)],
+    memory[Math.floor((memory.length * 3) / 4)],
+    memory.reduce((a, b) => Math.max(a, b), 0),
+  ]
+    .map((mb) => Math.round(mb ?? 0))
+    .join(", "),
+);
+row("app, CPU ms a line", ((cpu.app - cpuBefore.app) / count).toFixed(2));
 for (const [name, value] of Object.entries(after)) {
   const each = (value - (before[name] ?? 0)) / count;
   if (each > 0.001) row(`${name}, a line`, each.toFixed(3));
 }
+row("batches of writes a line, beyond its job's own", `see the counters; its own are ${OWN_BATCHES}`);
+dispose();
 await stack.stop();
+rmSync(folder, { recursive: true });

@@ -173,7 +173,14 @@ const sender = createSender({
 const dispatches: Promise<void>[] = [];
 const closing: (() => void)[] = [];
 const settings = {
-  ...{ leaseSeconds: 20, sweepSeconds: 5, maxAttempts: 5, defaultDeadlineSeconds: 86_400 },
+  ...{
+    local: true,
+    operatorKeySha256: undefined,
+    leaseSeconds: 20,
+    sweepSeconds: 5,
+    maxAttempts: 5,
+    defaultDeadlineSeconds: 86_400,
+  },
   ...{ maxCalls: 512, bodyMemoryBytes: 2 ** 28 },
   ...{ maxDeadlineSeconds: 604_800, auditRetentionDays: 0, contentRetentionDays: 30 },
   files: { maxFileBytes: 2e8, maxFiles: 100, maxBytes: 1e9, bytesPerSecond: 1e9 },
@@ -217,7 +224,7 @@ function instance(name: string): Service {
     },
     {
       settings: { ...settings, instance: name },
-      ...{ catalogue: () => catalogue, tenants: () => tenants, watched: [] },
+      ...{ catalogue: () => catalogue, tenants: () => tenants, watched: [], environment: {} },
     },
   );
   return service;

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { app } from "@azure/functions";
 import { credentialsOf } from "../shared/azure/identity.ts";
 import { cosmosPorts } from "../shared/azure/ports.ts";
@@ -12,6 +13,7 @@ import { systemClock as clock } from "../shared/clock.ts";
 import { loadConfiguration, tenantsOf } from "../shared/configuration.ts";
 import { Secrets } from "../shared/control/secrets.ts";
 import { createAuthenticator } from "../shared/http/authenticate.ts";
+import { readSite, type Site } from "../shared/http/console/site.ts";
 import { readJson } from "../shared/http/json-text.ts";
 import { failureOf } from "../shared/http/openai/failure.ts";
 import { createThrottle } from "../shared/http/throttle.ts";
@@ -86,8 +88,12 @@ const service: Service = composeService(
     random: Math.random,
     newId: randomUUID,
   },
-  { settings, catalogue: () => configuration.catalogue, tenants: tenants.current, watched: [tenants] },
+  {
+    ...{ settings, environment: process.env, catalogue: () => configuration.catalogue },
+    ...{ tenants: tenants.current, watched: [tenants] },
+  },
 );
+let site: Site | undefined;
 // Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
 app.setup({ enableHttpStream: true });
 watchClients();
@@ -95,9 +101,10 @@ registerRoutes({
   ...service,
   authenticator: createAuthenticator({
     ...service,
-    // Who calls is known by the file alone.
+    // Operators stand in the file alone.
     fresh: tenants.fresh,
     freshForTenants: service.fresh,
+    used: service.keyUsed,
     entra: settings.entra,
   }),
   throttle: createThrottle({
@@ -107,6 +114,11 @@ registerRoutes({
     maxBodyBytes: settings.bodyMemoryBytes,
     clock,
   }),
+  site: () => {
+    site ??= readSite(path.resolve(import.meta.dirname, "../console"));
+    return site;
+  },
+  local: settings.local,
   dependencies: [
     { name: "cosmos", check: () => service.store.read({ tenant_id: "health", job_id: "health" }) },
     { name: "service_bus", check: (patienceMs) => nudges.check(patienceMs) },

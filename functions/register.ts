@@ -8,6 +8,7 @@ import {
 import { Problem } from "../shared/errors.ts";
 import type { Answer } from "../shared/http/answer.ts";
 import { type ApiDeps, apiDoor, apiRoutes } from "../shared/http/api/routes.ts";
+import { type ConsoleDeps, consoleDoor, consoleRoutes } from "../shared/http/console/routes.ts";
 import type { Door } from "../shared/http/door.ts";
 import { doorOf } from "../shared/http/doors.ts";
 import { type OpenaiDeps, openaiDoor, openaiRoutes } from "../shared/http/openai/routes.ts";
@@ -22,10 +23,11 @@ import { logOf } from "./log.ts";
 const authLevel = "anonymous";
 
 /** Registers a function for each route of each door, and one for whatever no route takes. */
-export function registerRoutes(deps: ApiDeps & OpenaiDeps & Entrance): void {
+export function registerRoutes(deps: ApiDeps & OpenaiDeps & ConsoleDeps & Entrance): void {
   registerDoor(apiDoor, apiRoutes, deps);
   registerDoor(openaiDoor, openaiRoutes, deps);
-  registerUnrouted([...apiRoutes, ...openaiRoutes]);
+  registerDoor(consoleDoor, consoleRoutes, deps);
+  registerUnrouted([...apiRoutes, ...openaiRoutes, ...consoleRoutes]);
 }
 
 export function registerDoor<Deps extends Entrance>(
@@ -45,9 +47,14 @@ const METHODS: HttpMethod[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", 
 /** The host's own 404 and 405 have no body. `{*path}` comes after every other route, for every method it leaves over. */
 function registerUnrouted(routes: readonly Route<never>[]): void {
   register("unrouted", METHODS, "{*path}", async (request, { requestId }) =>
-    unrouted(routes, doorOf, request, requestId),
+    isRoot(request) ? TO_CONSOLE : unrouted(routes, doorOf, request, requestId),
   );
 }
+
+/** A function cannot have the empty route: the host gives it its name instead. */
+const isRoot = ({ method, url }: HttpRequest) =>
+  ["GET", "HEAD"].includes(method) && new URL(url).pathname === "/";
+const TO_CONSOLE: Answer = { status: 302, headers: { location: "/console" } };
 
 /** Of a function that throws the host tells its client nothing: whatever goes wrong is answered here. */
 function register(

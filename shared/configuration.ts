@@ -1,10 +1,17 @@
 import { findNodeAtLocation, type ParseError, parse as parseTolerantly, parseTree } from "jsonc-parser";
+import type { CatalogueCheck } from "./control/managed-catalogue.ts";
+import { misspelt } from "./control/misspelt.ts";
 import { ConfigurationError } from "./errors.ts";
 import { reasonOf } from "./log.ts";
-import { type Catalogue, overSlots, parseCatalogue } from "./model/catalogue.ts";
-import { nearMiss } from "./near-miss.ts";
+import {
+  type Catalogue,
+  catalogueFaults,
+  type Deployment,
+  overSlots,
+  parseCatalogue,
+} from "./model/catalogue.ts";
 import { type Environment, parseSettings, type Settings } from "./settings.ts";
-import { parseTenants, type Tenant, type Tenants, type TenantsOptions } from "./tenant/tenants.ts";
+import { parseTenants, type Tenants, type TenantsOptions } from "./tenant/tenants.ts";
 
 export interface Configuration {
   readonly settings: Settings;
@@ -33,7 +40,8 @@ export function loadConfiguration(
   const catalogue = fromFile(modelsFile, readText, faults, (text) =>
     parsedFile(modelsFile, text, (json) => {
       const parsed = parseCatalogue(json, { settings: environment });
-      const over = "faults" in parsed ? [] : overSlotsOf(parsed.catalogue, settings?.maxCalls ?? Infinity);
+      const { maxCalls = Infinity } = settings ?? {};
+      const over = "faults" in parsed ? [] : overSlotsOf(parsed.catalogue.deployments, maxCalls);
       return over.length > 0 ? { faults: over } : parsed;
     }),
   );
@@ -53,38 +61,19 @@ export function loadConfiguration(
   return { settings, catalogue: catalogue.catalogue, tenants: tenants.tenants, tenantsText: tenants.text };
 }
 
-function overSlotsOf({ deployments }: Catalogue, maxCalls: number): string[] {
+/** What deployments and routes would be refused for, if they stood in the models file. */
+export function catalogueCheck(environment: Environment, maxCalls: number): CatalogueCheck {
+  return (deployments, routes) => [
+    ...catalogueFaults(deployments, routes, environment),
+    ...overSlotsOf(deployments, maxCalls),
+  ];
+}
+
+function overSlotsOf(deployments: readonly Deployment[], maxCalls: number): string[] {
   return deployments.flatMap(({ limits }, n) => {
     const fault = overSlots(limits, maxCalls);
     return fault === undefined ? [] : [`/deployments/${n}/limits/concurrency: ${fault}`];
   });
-}
-
-/** Names that are in no catalogue but like one that is: a denial that is misspelt would deny nothing. */
-function misspelt(tenants: readonly Tenant[], { deployments, models }: Catalogue): string[] {
-  const providers = deployments.map(({ provider }) => provider);
-  const names = models.map(({ id }) => id);
-  const faultsOf = (tenant: Tenant, list: "deny_providers" | "allow_models", known: readonly string[]) =>
-    tenant[list].flatMap((name) => {
-      const star = list === "allow_models" ? name.indexOf("*") : -1;
-      if (star >= 0 && star < name.length - 1)
-        return [`tenant ${tenant.id}: ${list}: ${name}: a * stands for the end of a name, and nowhere else`];
-      const meant = star < 0 ? nearMiss(name, known) : nearStart(name.slice(0, -1), known);
-      return meant === undefined
-        ? []
-        : [`tenant ${tenant.id}: ${list}: there is no ${name}; is it ${meant}?`];
-    });
-  return tenants.flatMap((tenant) => [
-    ...faultsOf(tenant, "deny_providers", providers),
-    ...faultsOf(tenant, "allow_models", names),
-  ]);
-}
-
-/** The same of `gtp-*`. A start is short, and many are alike: one slip is all that is taken for one. */
-function nearStart(start: string, known: readonly string[]): string | undefined {
-  const starts = known.map((each) => each.slice(0, start.length));
-  const meant = starts.includes(start) ? undefined : nearMiss(start, starts, 1);
-  return meant === undefined ? undefined : `${meant}*`;
 }
 
 /**

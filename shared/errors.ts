@@ -115,6 +115,11 @@ export const ERRORS = {
     title: "No such dead letter",
     advice: "See GET /api/ops/dead-letters; letters are kept for 90 days.",
   },
+  operation_not_found: {
+    status: 404,
+    title: "No such operation",
+    advice: "Operations are kept for 90 days.",
+  },
   dead_letter_unreadable: {
     status: 409,
     title: "The dead letter names no job",
@@ -135,6 +140,16 @@ export const ERRORS = {
     status: 409,
     title: "No job waits for it",
     advice: "A probe is a real job: there is none to send.",
+  },
+  nothing_to_retry: {
+    status: 409,
+    title: "Nothing is left to retry",
+    advice: "What has been answered is not made again: submit it anew where another answer is wanted.",
+  },
+  batch_not_ended: {
+    status: 409,
+    title: "The batch has not ended",
+    advice: "Cancel it first, or wait until it ends.",
   },
   job_not_ended: {
     status: 409,
@@ -192,6 +207,26 @@ export const ERRORS = {
     status: 404,
     title: "No such delivery",
     advice: "See GET /api/webhooks/deliveries; deliveries are kept for 30 days.",
+  },
+  tenant_not_found: {
+    status: 404,
+    title: "No such tenant",
+    advice: "See GET /api/ops/tenants.",
+  },
+  key_not_found: {
+    status: 404,
+    title: "The tenant has no such key",
+    advice: "See GET /api/ops/tenants/{id}/keys; hashes in `key_sha256` are changed with the tenant.",
+  },
+  test_running: {
+    status: 409,
+    title: "The test has begun",
+    advice: "Ask again for its outcome, or test once more with another Idempotency-Key.",
+  },
+  set_by_file: {
+    status: 409,
+    title: "It comes from a file",
+    advice: "Take it out of the models or tenants file and deploy that, or set another over it.",
   },
   setting_not_found: {
     status: 404,

@@ -24,6 +24,10 @@ export const MAX_STARTS_PER_SECOND = 200;
 export const MAX_WAIT_SECONDS = 60;
 export const MAX_LIST_LIMIT = 100;
 export const DEFAULT_LIST_LIMIT = 20;
+/** Responses in one page of a list: no more than a large answer takes by itself. */
+export const MAX_PAGE_RESPONSE_BYTES = 8 * 1024 * 1024;
+/** Jobs that one request cancels: some seconds. */
+export const MAX_CANCELLED_AT_ONCE = 500;
 /** Bytes read of a deployment's answer before the call is given up: a thousand vectors, or some images. */
 export const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 /** Foundry's reasoning calls may take 29 minutes. */
@@ -74,6 +78,10 @@ export const MAX_CLOCKS_APART_MS = 120_000;
 /** An operator's change is a few lines of JSON. */
 export const MAX_OPS_BODY_BYTES = 65_536;
 export const MAX_OPS_REASON_CHARS = 500;
+/** Deployments, routes and switches that are set are one item, which holds 2 MB with all that is told of it. */
+export const MAX_MANAGED_CATALOGUE_BYTES = 1_000_000;
+/** A tenant's keys are one item, read whole by every instance. */
+export const MAX_KEYS_PER_TENANT = 50;
 /** One question about usage: a month. Each day of a busy tenant is many pages of records. */
 export const MAX_USAGE_DAYS = 31;
 /** Rows of an answer about usage: about 3 MB of JSON. */

@@ -9,8 +9,10 @@ import type { BudgetLedger } from "./budget/ports.ts";
 import type { Clock } from "./clock.ts";
 import type { ComparisonStore } from "./comparison/ports.ts";
 import { type ComparisonDeps, comparisonTurn } from "./comparison/turn.ts";
+import { catalogueCheck } from "./configuration.ts";
 import { type Leftovers, leftoversSweep } from "./content/leftovers.ts";
 import { effectiveConfiguration } from "./control/effective.ts";
+import { type KeyUseStore, KeyUses } from "./control/key-uses.ts";
 import { abortsCall } from "./control/overrides.ts";
 import type { Secrets } from "./control/secrets.ts";
 import { type OverridesStore, watchOverrides } from "./control/watch-overrides.ts";
@@ -50,13 +52,15 @@ import { type Log, reasonOf } from "./log.ts";
 import type { Catalogue } from "./model/catalogue.ts";
 import type { ModelClient } from "./model/client.ts";
 import { createLatencies } from "./model/latency.ts";
+import { OPERATORS, type OperationStore } from "./operation/operation.ts";
+import { operationTurn } from "./operation/turn.ts";
 import { Dispatcher } from "./quota/dispatch/dispatcher.ts";
 import { InstanceQuota } from "./quota/instance/instance-quota.ts";
 import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { signedReleases } from "./quota/signed-words.ts";
-import { nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
+import { type Environment, nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
@@ -94,6 +98,7 @@ export interface StorePorts {
   readonly sweepRounds: SweepRounds;
   readonly deadLetters: DeadLetters;
   readonly overrides: OverridesStore;
+  readonly keyUses: KeyUseStore;
   readonly trail: ControlTrailStore;
   readonly quotaLedger: QuotaLedger;
   readonly quotaReports: Reports;
@@ -101,11 +106,13 @@ export interface StorePorts {
   readonly budgetLedger: BudgetLedger;
   readonly seals: SealStore;
   readonly comparisons: ComparisonStore;
+  readonly operations: OperationStore;
   readonly endpoints: EndpointStore;
   readonly deliveries: DeliveryStore;
   readonly heard: HeardStore;
   readonly deliveryTurns: Turns;
   readonly comparisonTurns: Turns;
+  readonly operationTurns: Turns;
 }
 
 /** What the service needs of the world: production, every test and the benchmarks give it all of this. */
@@ -135,6 +142,8 @@ export interface ServiceConfiguration {
   readonly settings: Pick<
     Settings,
     | "instance"
+    | "local"
+    | "operatorKeySha256"
     | "leaseSeconds"
     | "sweepSeconds"
     | "maxAttempts"
@@ -147,6 +156,8 @@ export interface ServiceConfiguration {
     | "files"
     | "maxBatchLines"
   >;
+  /** Where the keys of deployments must be found. */
+  readonly environment: Environment;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
   /** What of it may change while the service runs. */
@@ -179,10 +190,12 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       running.abortWhere(({ lease, model }) => abortsCall(changed, { ...lease, model }), SWITCHED_OFF),
   });
   /** The files as operators have changed them. */
-  const { catalogue, tenants } = effectiveConfiguration(
+  const check = catalogueCheck(configuration.environment, settings.maxCalls);
+  const { catalogue, tenants, written } = effectiveConfiguration(
     configuration.catalogue,
     configuration.tenants,
-    overrides.current,
+    overrides,
+    { check, onLeftOut: (names) => log.error("catalogue_entries_left_out", { names: names.join(", ") }) },
   );
   const shared = { ledger: ports.quotaLedger, reports: ports.quotaReports, clock, log, instance };
   const weightOf = (tenantId: string) => tenants().get(tenantId)?.weight ?? 1;
@@ -276,6 +289,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const batchTurn: Omit<TurnDeps, "log" | "readText" | "failureOf"> = {
     ...{ ...batch, store, running, catalogue, tenants, quota, retention, nudgeGraceMs, clock },
     ...{ traces: telemetry, pace: upload.pace, randomHex: ports.randomHex },
+    ...{ wants: listeners.wants, announce: (key, outbox) => announcer.announce(key, outbox) },
     limits: { maxLines: settings.maxBatchLines, maxLineBytes: MAX_REQUEST_BYTES },
   };
   const redrive: Omit<RedriveDeps, "log"> = {
@@ -289,6 +303,11 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   const webhooks: Omit<DeliverDeps, "log"> & Omit<ManageDeps, "log"> = {
     ...{ deliveries: ports.deliveries, endpoints: ports.endpoints, heard: ports.heard, sender: ports.sender },
     ...{ announcer, listeners, secrets, clock, random, randomHex: ports.randomHex, slots: new Slots(clock) },
+  };
+  /** What operators ask for of many at once. */
+  const bulk = {
+    ...{ operations: ports.operations, trail: ports.trail, announcer, clock },
+    ending: comparing.ending,
   };
   const copies = [overrides, listeners, ...configuration.watched];
   /** Resolves once what is in force is known here, whatever became of this process meanwhile. */
@@ -316,6 +335,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     files: leftoversSweep(ports.files, clock),
     batches: (of) => sweepBatches({ ...batch, log: of }),
     deliveries: async () => listeners.isAny() && tend({ turns: ports.deliveryTurns, announcer, clock }),
+    operations: async () => (await anyLives()) && tend({ turns: ports.operationTurns, announcer, clock }),
     comparisons: async () => (await anyLives()) && tend({ turns: ports.comparisonTurns, announcer, clock }),
   };
   let sweptAt: number | undefined;
@@ -352,9 +372,11 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     ...{ intake, run, redrive, upload, batch, batchTurn, accounts, sweep, seal, fresh, webhooks, comparing },
     /** What a message of the queue `deliveries` leads to. */
     deliver: (nudge: DeliveryNudge, of: Log) =>
-      nudge.event === undefined
-        ? comparisonTurn({ ...comparing, intake: { ...intake, log: of } }, nudge)
-        : deliver({ ...webhooks, log: of }, nudge),
+      nudge.tenant_id === OPERATORS
+        ? operationTurn({ ...bulk, redrive: { ...redrive, log: of } }, nudge)
+        : nudge.event === undefined
+          ? comparisonTurn({ ...comparing, intake: { ...intake, log: of } }, nudge)
+          : deliver({ ...webhooks, log: of }, nudge),
     /** Runs an invocation of any kind: nothing is decided outside of one. */
     invocation: <T>(work: () => Promise<T>) => invocations.run(work),
     /** This process is told to end: others go on with all that it does. Resolves once they can; never rejects. */
@@ -363,7 +385,10 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
       handedOver ??= handOver();
       return handedOver;
     },
-    /** What operators have set, as this instance sees it. */
+    /** What operators have set, as this instance sees it, and what it lies over. */
     overridesWatch: overrides,
+    ...{ written, check, bulk },
+    base: { catalogue: configuration.catalogue, tenants: configuration.tenants },
+    keyUsed: new KeyUses({ store: ports.keyUses, clock, log }),
   };
 }

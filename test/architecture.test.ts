@@ -9,7 +9,7 @@ const root = path.resolve(import.meta.dirname, "..");
 const read = (file: string) => readFileSync(path.join(root, file), "utf8");
 const sources = execFileSync(
   "git",
-  ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts", "*.mjs"],
+  ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts", "*.tsx", "*.mjs"],
   {
     cwd: root,
     encoding: "utf8",
@@ -46,6 +46,15 @@ describe("imports run one way", () => {
 
   it("local imports neither functions nor shared", () => {
     expect(importing(under("local"), (name) => /^(functions|shared|test|bench)\//.test(name))).toEqual([]);
+  });
+
+  it("the console imports itself and what browsers are given of packages", () => {
+    const given = /^(console\/|preact$|preact\/hooks$|uplot$)/;
+    expect(importing(under("console"), (name) => !given.test(name))).toEqual([]);
+    const known = sources.filter((file) => !/^(console|test|bench|tools)\//.test(file));
+    expect(importing(known, (name) => name.startsWith("console/"))).toEqual([]);
+    // What decides is tested without a browser.
+    expect(importing(under("console/rows"), (name) => /\.tsx$|^preact|^uplot/.test(name))).toEqual([]);
   });
 
   it("functions imports shared only", () => {

@@ -65,6 +65,8 @@ export interface Selection extends KeyScope {
   readonly values?: readonly SQLInputValue[];
   /** The order: as created, as last written, or by columns. */
   readonly order: "born" | "lsn" | Sorted;
+  /** Whether an index is to find the items, who are few, and they are sorted then. */
+  readonly isSearched?: boolean;
   /** Starts with the item created with this lsn. */
   readonly fromBorn?: number | undefined;
   /** Written after this lsn. */

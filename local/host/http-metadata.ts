@@ -7,7 +7,7 @@ export interface HttpMetadataSource {
   /** The route's values. */
   readonly params: Record<string, string>;
   readonly headers: Record<string, string>;
-  /** Of a request that announces its length. */
+  /** Of a request that announces its length; undefined too for a long one that is no JSON. */
   readonly body: Buffer | undefined;
 }
 

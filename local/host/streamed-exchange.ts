@@ -3,7 +3,7 @@ import { type IncomingMessage, maxHeaderSize, type Server, type ServerResponse }
 import { refuse, takeRest } from "./bare-answer.ts";
 import { describe, type Exchange, type ExchangeDependencies } from "./exchange.ts";
 import { httpMetadata } from "./http-metadata.ts";
-import { announcedBytes, readBody } from "./request-body.ts";
+import { announcedBytes, type HeldBody, holdBody } from "./request-body.ts";
 import { INVOCATION_ID } from "./request-headers.ts";
 
 export interface StreamDependencies extends ExchangeDependencies {
@@ -28,20 +28,30 @@ type StreamedRequest = Pick<IncomingMessage, "headers" | "url" | "method"> & Asy
  * off, nothing else tells it; its answer is taken to the end and thrown away.
  */
 export async function answerStreamed(exchange: Exchange, dependencies: StreamDependencies): Promise<void> {
-  const { match, head, request, response, authority } = exchange;
-  const { invoker, log, proxy, maxBodyBytes } = dependencies;
-  const { fn, params } = match;
-  let body: Buffer | undefined;
-  if ((announcedBytes(request) ?? 0) > 0) {
-    body = await readBody(request);
-    // The client went away in the middle of it: there is nobody to answer.
-    if (body === undefined) return;
+  const { request } = exchange;
+  const hasLength = (announcedBytes(request) ?? 0) > 0;
+  const body = hasLength ? await holdBody(request) : undefined;
+  // The client went away in the middle of it: there is nobody to answer.
+  if (hasLength && body === undefined) return;
+  try {
+    await answerWith(body, exchange, dependencies);
+  } finally {
+    await body?.remove();
   }
+}
+
+async function answerWith(
+  body: HeldBody | undefined,
+  exchange: Exchange,
+  { invoker, log, proxy, maxBodyBytes }: StreamDependencies,
+): Promise<void> {
+  const { match, head, request, response, authority } = exchange;
+  const { fn, params } = match;
   // Under an id that the client has made up the library keeps a request that no invocation asks for.
   const invocationId = head.claimsInvocation ? randomUUID() : String(request.headers[INVOCATION_ID]);
   const { [INVOCATION_ID]: _, ...sent } = head.headers;
   const headers = head.claimsInvocation ? head.headers : sent;
-  const triggerMetadata = httpMetadata({ target: request.url ?? "/", params, headers, body });
+  const triggerMetadata = httpMetadata({ target: request.url ?? "/", params, headers, body: body?.bytes });
   request.headers["x-forwarded-host"] = authority;
   request.headers["x-forwarded-proto"] = "http";
   if (reachesWorker(exchange)) proxy.emit("request", asStreamed(exchange, body, maxBodyBytes), response);
@@ -79,17 +89,14 @@ function reachesWorker({ head }: Exchange): boolean {
 /** The request as the library is given it; its body, where it has one, whole or as it comes, but for what is too long. */
 function asStreamed(
   { request, response }: Exchange,
-  body: Buffer | undefined,
+  body: HeldBody | undefined,
   maxBodyBytes: number,
 ): StreamedRequest {
   const { headers, url, method } = request;
-  if (body !== undefined) return { headers, url, method, [Symbol.asyncIterator]: () => once(body) };
+  if (body !== undefined)
+    return { headers, url, method, [Symbol.asyncIterator]: () => body.chunks()[Symbol.asyncIterator]() };
   if (headers["transfer-encoding"] === undefined) return request;
   return { headers, url, method, [Symbol.asyncIterator]: () => bounded(request, response, maxBodyBytes) };
-}
-
-async function* once(body: Buffer): AsyncGenerator<Buffer> {
-  yield body;
 }
 
 async function* bounded(

@@ -18,7 +18,8 @@ export function bannerOf(url: string, { modelsFile, tenantsFile }: Files): strin
   const names = [...new Set([...deployments, ...routes].map(({ model }) => model))];
   return `Keys     ${keys.length === 0 ? `those of ${tenantsFile}` : keys.join(", ")}
 Models   ${names.join(", ")}
-Open     ${url}/api/health         whether all is well
+Open     ${url}/console            the console: sign in with one of these keys
+         ${url}/api/health         whether all is well
          ${url}/api/openapi.json   the API
 Ask      curl -s ${url}/api/models -H 'Authorization: Bearer ${keys[0] ?? "KEY"}'
 Stop     Ctrl-C; all data stays

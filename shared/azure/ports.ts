@@ -15,8 +15,10 @@ import { CosmosFiles } from "./cosmos/files.ts";
 import { ITEMS } from "./cosmos/items.ts";
 import { CosmosJobStore } from "./cosmos/job-store.ts";
 import { CosmosJobsInLine } from "./cosmos/jobs-in-line.ts";
+import { CosmosKeyUses } from "./cosmos/key-uses.ts";
 import { CosmosLeaseWatch } from "./cosmos/lease-watch.ts";
 import { CosmosLiveJobs } from "./cosmos/live-jobs.ts";
+import { CosmosOperations } from "./cosmos/operations.ts";
 import { CosmosOverrides } from "./cosmos/overrides.ts";
 import { CosmosDispatcherLeases, CosmosQuotaLedger, CosmosQuotaReports } from "./cosmos/quota.ts";
 import { CosmosSeals } from "./cosmos/seals.ts";
@@ -56,6 +58,7 @@ export function cosmosPorts(
     sweepRounds: new CosmosSweepRounds(control),
     deadLetters: new CosmosDeadLetters(control),
     overrides: new CosmosOverrides(control),
+    keyUses: new CosmosKeyUses(control),
     trail: new CosmosControlTrail(control),
     quotaLedger: new CosmosQuotaLedger(control),
     quotaReports: new CosmosQuotaReports(control),
@@ -63,10 +66,12 @@ export function cosmosPorts(
     budgetLedger: new CosmosBudgetLedger(control),
     seals: new CosmosSeals(jobs, control),
     comparisons: new CosmosComparisons(jobs, clock),
+    operations: new CosmosOperations(jobs),
     endpoints: new CosmosEndpoints(jobs),
     deliveries: new CosmosDeliveries(jobs, clock),
     heard: new CosmosListeners(control),
     deliveryTurns: new CosmosTurns(jobs, [ITEMS.outbox, ITEMS.delivery], "look_at_ms"),
+    operationTurns: new CosmosTurns(jobs, [ITEMS.operation], "wake_at_ms"),
     comparisonTurns: new CosmosTurns(jobs, [ITEMS.comparison], "wake_at_ms"),
   };
   return { ports, dispose };

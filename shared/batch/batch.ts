@@ -29,6 +29,8 @@ export interface BatchFault {
 export interface Batch extends BatchKey {
   readonly endpoint: Endpoint;
   readonly input_file_id: string;
+  /** The batch whose failed lines these are; absent: none. */
+  readonly retries?: string;
   readonly completion_window: string;
   readonly metadata: Readonly<Record<string, string>>;
   /** Who made it, for the records of its lines. */

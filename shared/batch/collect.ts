@@ -1,10 +1,12 @@
 import { Problem } from "../errors.ts";
 import { cancelJob } from "../job/ending/cancel.ts";
 import { type Ended, isEnded } from "../job/job.ts";
+import { type JobKey, UnreadableItem } from "../store.ts";
 import { jobIdOfLine } from "./batch.ts";
+import { customIds, NOTHING_USED } from "./expand.ts";
 import type { EndedLine } from "./ports.ts";
-import { type ResultLine, resultOf } from "./result.ts";
-import type { Turn } from "./turn-state.ts";
+import { notRun, type ResultLine, resultOf } from "./result.ts";
+import type { Turn, TurnDeps } from "./turn-state.ts";
 
 /** Results between two commits: their answers are in memory together. */
 const PAGE_RESULTS = 1_000;
@@ -51,8 +53,17 @@ async function report(turn: Turn, lines: readonly EndedLine[]): Promise<void> {
 }
 
 async function resultOfLine({ deps }: Turn, { job, line, customId }: EndedLine): Promise<ResultLine> {
-  const response = job.has_response ? await deps.store.readResponse(job) : undefined;
+  const response = job.has_response
+    ? await deps.store.readResponse(job).catch((thrown: unknown) => told(deps, job, thrown))
+    : undefined;
   return resultOf(job, response, { line, customId }, deps.failureOf);
+}
+
+/** One item that cannot be read costs its line, and no other. */
+function told({ log }: TurnDeps, { job_id }: Pick<JobKey, "job_id">, thrown: unknown): "unreadable" {
+  if (!(thrown instanceof UnreadableItem)) throw thrown;
+  log.error("line_unreadable", { job_id, kind: thrown.kind, fault: thrown.fault });
+  return "unreadable";
 }
 
 function mayBeLost({ deps, batch, progress }: Turn): boolean {
@@ -74,21 +85,36 @@ async function look(turn: Turn): Promise<void> {
   }
   const check_from = ((missing.at(-1) ?? 0) + 1) % lines;
   const found: EndedLine[] = [];
+  const unreadable: number[] = [];
   const left = missing.values();
   const lane = async () => {
     for (const line of left) {
       if (turn.isOver) return;
-      const job = await endedOf(turn, line);
-      if (job !== undefined) found.push({ job, line, customId: job.custom_id ?? "", writtenTs: 0 });
+      const key = { tenant_id: batch.tenant_id, job_id: jobIdOfLine(batch, line) };
+      const job = await endedOf(turn, key).catch((thrown: unknown) => told(deps, key, thrown));
+      if (job === "unreadable") unreadable.push(line);
+      else if (job !== undefined) found.push({ job, line, customId: job.custom_id ?? "", writtenTs: 0 });
     }
   };
   await Promise.all(Array.from({ length: READS_AT_ONCE }, lane));
   await report(turn, found);
+  // Another version may read it, and end it, as long as there is time.
+  if (isCancelling || deps.clock.now() >= batch.expires_at_ms) await giveUp(turn, unreadable);
   if (!isCancelling) await turn.commit([], { checked_at_ms: deps.clock.now(), check_from });
 }
 
-async function endedOf({ deps, batch }: Turn, line: number): Promise<Ended | undefined> {
-  const key = { tenant_id: batch.tenant_id, job_id: jobIdOfLine(batch, line) };
+/** What such a line cost, nobody knows. */
+async function giveUp(turn: Turn, lines: readonly number[]): Promise<void> {
+  if (lines.length === 0) return;
+  const names = await customIds(turn, new Set(lines));
+  const results = lines.map((line) => ({
+    ...{ ...NOTHING_USED, line, hasUnknownCost: true },
+    ...notRun(jobIdOfLine(turn.batch, line), names.get(line) ?? "", "line_unreadable"),
+  }));
+  await turn.commit(results, {});
+}
+
+async function endedOf({ deps, batch }: Turn, key: JobKey): Promise<Ended | undefined> {
   const job = (await deps.store.read(key))?.value;
   const { cancelling_at_ms: cancellingMs } = batch.times;
   if (job === undefined || isEnded(job)) return job;

@@ -26,6 +26,8 @@ export interface AskedBatch {
   readonly metadata: Readonly<Record<string, string>>;
   readonly outputExpiresAfter: number | undefined;
   readonly idempotencyKey: string | null;
+  /** The batch whose failed lines these are. */
+  readonly retries?: string;
 }
 
 /** When the sweeper sends the message of a turn that is due now. */
@@ -41,7 +43,7 @@ export async function createBatch(
   by: { readonly tenantId: string; readonly actor: string },
 ): Promise<Batch> {
   const { tenantId: tenant_id, actor } = by;
-  const { inputFileId, idempotencyKey } = asked;
+  const { inputFileId, retries } = asked;
   const input = await deps.files.read({ tenant_id, file_id: inputFileId });
   if (input === undefined) throw new Problem("file_not_found", `No such File object: ${inputFileId}`);
   if (input.purpose !== "batch")
@@ -54,7 +56,8 @@ export async function createBatch(
   const batch: Batch = entered(
     {
       ...{ tenant_id, actor, endpoint: asked.endpoint, input_file_id: inputFileId },
-      batch_id: idempotencyKey === null ? deps.newBatchId() : batchIdOfKey(tenant_id, idempotencyKey),
+      batch_id: batchIdOf(asked, tenant_id) ?? deps.newBatchId(),
+      ...(retries === undefined ? {} : { retries }),
       ...{ completion_window: asked.completionWindow, metadata: asked.metadata, status: "validating" },
       ...{ times: {}, created_at_ms: nowMs, expires_at_ms: nowMs + asked.windowSeconds * 1000 },
       ...(asked.outputExpiresAfter === undefined ? {} : { output_expires_after: asked.outputExpiresAfter }),
@@ -71,8 +74,15 @@ export async function createBatch(
   return (await batchOf(deps, batch)).batch;
 }
 
-function batchIdOfKey(tenantId: string, key: string): string {
-  return `batch_${sha256Hex(`batch\u0000${tenantId}\u0000${key}`).slice(0, 32)}`;
+/** The same for the same key, and for the same batch that is retried. */
+function batchIdOf({ idempotencyKey: key, retries }: AskedBatch, tenant_id: string): string | undefined {
+  if (retries !== undefined) return batchIdOfRetry({ tenant_id, batch_id: retries });
+  return key === null ? undefined : `batch_${sha256Hex(`batch\u0000${tenant_id}\u0000${key}`).slice(0, 32)}`;
+}
+
+/** The batch that is made of the failed lines of another. */
+export function batchIdOfRetry({ tenant_id, batch_id }: BatchKey): string {
+  return `batch_${sha256Hex(`retry\u0000${tenant_id}\u0000${batch_id}`).slice(0, 32)}`;
 }
 
 /** @throws Problem batch_not_found */

@@ -1,7 +1,8 @@
 import type { Accepted } from "../job/intake/accept.ts";
 import type { Queued } from "../job/job.ts";
 import { inLine } from "../job/waits-for.ts";
-import { type Batch, jobIdOfLine, type LineResult } from "./batch.ts";
+import { UnreadableItem } from "../store.ts";
+import { type Batch, jobIdOfLine, type LineResult, NOTHING_READ } from "./batch.ts";
 import { readLine } from "./line.ts";
 import { acceptLine } from "./line-job.ts";
 import { type InputLine, linesOf } from "./lines.ts";
@@ -14,7 +15,7 @@ const PAGE_LINES = 500;
 const PAGE_INPUT_BYTES = 8 * 1024 * 1024;
 const JOBS_AT_ONCE = 32;
 
-const NOTHING_USED: Omit<LineResult, "line"> = {
+export const NOTHING_USED: Omit<LineResult, "line"> = {
   ...{ isCompleted: false, isExpired: false, usage: null, cost: null, hasUnknownCost: false },
 };
 
@@ -26,30 +27,37 @@ export async function expand(turn: Turn): Promise<boolean> {
   const { batch, progress } = turn;
   if (progress.isRead) return false;
   const content = await turn.input();
-  if (content === undefined) {
-    // Lines that were read run on; those that were not are none of the batch's any more.
-    const message = "The input file was deleted before all of its lines were read.";
-    const fault = { code: "input_modified", message, param: "input_file_id", line: progress.cursor.line };
-    await turn.write(
-      { ...batch, total: progress.cursor.lines, faults: [fault] },
-      { ...progress, isRead: true },
-    );
-    return false;
-  }
+  if (content === undefined)
+    return cutOff(turn, "The input file was deleted before all of its lines were read.");
   const inputs: InputLine[] = [];
   let bytes = 0;
   let isMore = false;
-  for await (const input of linesOf(content, progress.cursor, turn.deps.limits.maxLineBytes)) {
-    if (input.index >= batch.total) break;
-    inputs.push(input);
-    bytes += input.bytes?.length ?? 0;
-    isMore = input.index + 1 < batch.total;
-    if (inputs.length >= PAGE_LINES || bytes >= PAGE_INPUT_BYTES) break;
+  try {
+    for await (const input of linesOf(content, progress.cursor, turn.deps.limits.maxLineBytes)) {
+      if (input.index >= batch.total) break;
+      inputs.push(input);
+      bytes += input.bytes?.length ?? 0;
+      isMore = input.index + 1 < batch.total;
+      if (inputs.length >= PAGE_LINES || bytes >= PAGE_INPUT_BYTES) break;
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof UnreadableItem)) throw thrown;
+    // What comes before that is run first.
+    if (inputs.length === 0) return cutOff(turn, "A part of the input cannot be read any more.");
   }
   const refused = await accepted(turn, inputs);
   const cursor = inputs.at(-1)?.next ?? progress.cursor;
   await turn.commit(refused, { cursor, isRead: !isMore, checked_at_ms: turn.deps.clock.now() });
   return isMore;
+}
+
+/** Lines that were read run on; those that were not are none of the batch's any more. */
+async function cutOff(turn: Turn, message: string): Promise<false> {
+  const { batch, progress } = turn;
+  const { line, lines } = progress.cursor;
+  const faults = [{ code: "input_modified", message, param: "input_file_id", line }];
+  await turn.write({ ...batch, total: lines, faults }, { ...progress, isRead: true });
+  return false;
 }
 
 /** @returns those that did not become jobs */
@@ -84,7 +92,26 @@ function whyNotRun({ times, expires_at_ms }: Batch, nowMs: number) {
   return nowMs >= expires_at_ms ? ("batch_expired" as const) : undefined;
 }
 
-/** Of a line that was valid, and is not by the catalogue of now. */
+/** What the batch's owner calls these lines; those whose input is gone have no name any more. */
+export async function customIds(
+  turn: Turn,
+  wanted: ReadonlySet<number>,
+): Promise<ReadonlyMap<number, string>> {
+  const names = new Map<number, string>();
+  const content = await turn.input(0);
+  if (content === undefined) return names;
+  try {
+    for await (const input of linesOf(content, NOTHING_READ.cursor, turn.deps.limits.maxLineBytes)) {
+      if (names.size === wanted.size) break;
+      if (wanted.has(input.index)) names.set(input.index, customIdOf(turn, input));
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof UnreadableItem)) throw thrown;
+  }
+  return names;
+}
+
+/** Of a line that was valid, whether or not it is by the catalogue of now. */
 function customIdOf({ deps }: Turn, { bytes }: InputLine): string {
   try {
     const { custom_id } = deps.readText(bytes ?? new Uint8Array()).value as { custom_id?: unknown };

@@ -1,3 +1,4 @@
+import type { OutboxItem } from "../job/ending/outbox.ts";
 import type { Ended } from "../job/job.ts";
 import type { Batch, BatchKey, Progress } from "./batch.ts";
 
@@ -7,12 +8,16 @@ export interface BatchStore {
   create(batch: Batch, dueMs: number): Promise<boolean>;
   read(key: BatchKey): Promise<StoredBatch | undefined>;
   readProgress(key: BatchKey): Promise<StoredProgress>;
-  /** Both in one batch; `superseded`: one of them is another by now. @param dueMs null: it has ended */
+  /** All in one batch; `superseded`: one of them is another by now. @param dueMs null: it has ended */
   write(
     from: StoredBatch,
     batch: Batch,
     dueMs: number | null,
-    progress?: { readonly from: StoredProgress; readonly to: Progress },
+    more?: {
+      readonly progress?: { readonly from: StoredProgress; readonly to: Progress } | undefined;
+      /** What is told of its end. */
+      readonly outbox?: readonly OutboxItem[];
+    },
   ): Promise<Written | "superseded">;
   /** Newest first. */
   list(

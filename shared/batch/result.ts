@@ -21,11 +21,11 @@ export interface ResultLine extends LineResult {
 /** What is written of a line whose job has ended. A lab's answer stays as it came, and so does the status of its refusal. */
 export function resultOf(
   job: Ended,
-  response: StoredResponse | undefined,
+  response: StoredResponse | "unreadable" | undefined,
   { line, customId }: { readonly line: number; readonly customId: string },
   failureOf: FailureOf,
 ): ResultLine {
-  const isCompleted = job.status === "completed" && response !== undefined;
+  const isCompleted = job.status === "completed" && response !== undefined && response !== "unreadable";
   const result = {
     ...{ line, isCompleted, isExpired: job.status === "expired", cost: job.cost },
     usage: job.usage,
@@ -35,6 +35,7 @@ export function resultOf(
     const answer = `{"status_code":${response.status_code},"request_id":${JSON.stringify(job.job_id)},"body":${response.body}}`;
     return { ...result, text: textOf(job.job_id, customId, answer, null) };
   }
+  if (response === "unreadable") return { ...result, ...notRun(job.job_id, customId, "line_unreadable") };
   if (job.status === "cancelled") return { ...result, ...notRun(job.job_id, customId, "batch_cancelled") };
   if (job.status === "expired") return { ...result, ...notRun(job.job_id, customId, "batch_expired") };
   const { status, message, type, code, param = null } = failureOf(job, response);
@@ -48,6 +49,7 @@ export function resultOf(
 const WHY = {
   batch_cancelled: "The batch was cancelled before this line had ended.",
   batch_expired: "The line had not ended within the batch's completion_window.",
+  line_unreadable: "What is stored of the line cannot be read.",
   input_changed: "The line could not be read again: its file is gone.",
 } as const;
 

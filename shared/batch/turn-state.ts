@@ -1,13 +1,17 @@
 import type { Clock } from "../clock.ts";
+import type { EventType } from "../event-type.ts";
 import { contentOf } from "../files/content.ts";
 import { type FileKey, PAGE_BYTES, type Page } from "../files/file.ts";
 import type { Pace } from "../files/pace.ts";
 import type { EndingDeps } from "../job/ending/cancel.ts";
+import type { OutboxItem } from "../job/ending/outbox.ts";
 import type { Retention } from "../job/intake/accept.ts";
 import type { JobStore, Traces } from "../job/ports.ts";
 import type { Log } from "../log.ts";
 import type { InstanceQuota } from "../quota/instance/instance-quota.ts";
+import { type JobKey, UnreadableItem } from "../store.ts";
 import type { Tenants } from "../tenant/tenants.ts";
+import type { Listeners } from "../webhook/listeners.ts";
 import { type Batch, counted, type Progress, resultFileId } from "./batch.ts";
 import { type BatchDeps, TURN_GRACE_MS } from "./create.ts";
 import type { LineDeps } from "./line.ts";
@@ -28,6 +32,21 @@ export interface TurnDeps extends BatchDeps, LineDeps, EndingDeps {
   readonly clock: Clock;
   readonly randomHex: (bytes: number) => string;
   readonly log: Log;
+  readonly wants: Listeners["wants"];
+  readonly announce: (key: JobKey, outbox: readonly OutboxItem[]) => void;
+}
+
+/** The batch's last write, with what is told of it. @throws Superseded */
+export async function endBatch(
+  { batches, clock, wants, announce }: Pick<TurnDeps, "batches" | "clock" | "wants" | "announce">,
+  from: StoredBatch,
+  ended: Batch,
+): Promise<void> {
+  const { tenant_id, batch_id, status } = ended;
+  const event = `batch.${status}` as EventType;
+  const outbox = wants(tenant_id, event) ? [{ event, about: batch_id, at_ms: clock.now() }] : [];
+  if ((await batches.write(from, ended, null, { outbox })) === "superseded") throw new Superseded();
+  announce({ tenant_id, job_id: batch_id }, outbox);
 }
 
 /** A turn goes on for so long, then another message takes its place: no invocation runs for hours. */
@@ -69,13 +88,18 @@ export class Turn {
     return this.deps.clock.monotonic() >= this.#untilMs;
   }
 
-  /** The input, from the cursor on. Undefined: it is gone. */
-  async input(): Promise<AsyncIterable<Uint8Array> | undefined> {
+  /** The input, from the cursor or another byte on. Undefined: it is gone, or nobody can tell where it is. */
+  async input(from = this.progress.cursor.offset): Promise<AsyncIterable<Uint8Array> | undefined> {
     const { files } = this.deps;
     const file = await files.read({ tenant_id: this.batch.tenant_id, file_id: this.batch.input_file_id });
     if (file === undefined) return undefined;
-    const range = { from: this.progress.cursor.offset, to: Number.POSITIVE_INFINITY };
-    return contentOf(files, file, await files.pages(file), range);
+    const range = { from, to: Number.POSITIVE_INFINITY };
+    try {
+      return contentOf(files, file, await files.pages(file), range);
+    } catch (thrown) {
+      if (thrown instanceof UnreadableItem) return undefined;
+      throw thrown;
+    }
   }
 
   /**
@@ -108,10 +132,17 @@ export class Turn {
     dueMs: number | null = this.deps.clock.now() + TURN_MS + TURN_GRACE_MS,
   ): Promise<void> {
     const both = progress && { from: this.#progress, to: progress };
-    const written = await this.deps.batches.write(this.#batch, batch, dueMs, both);
+    const written = await this.deps.batches.write(this.#batch, batch, dueMs, { progress: both });
     if (written === "superseded") throw new Superseded();
     this.#batch = written.batch;
     if (written.progress !== undefined) this.#progress = written.progress;
+  }
+
+  /** It has ended; who wants to hear that is told. @throws Superseded */
+  async end(batch: Batch): Promise<void> {
+    const { batches, clock, wants, announce } = this.deps;
+    await endBatch({ batches, clock, wants, announce }, this.#batch, batch);
+    this.#batch = { ...this.#batch, batch };
   }
 
   /** Pages are written before they count; one that is never counted goes with its file. */

@@ -5,8 +5,8 @@ import { entered, finalStatus, hasBatchEnded, NOTHING_READ } from "./batch.ts";
 import { collect } from "./collect.ts";
 import { type BatchDeps, sendTurn, TURN_GRACE_MS } from "./create.ts";
 import { expand } from "./expand.ts";
-import type { BatchTurn } from "./ports.ts";
-import { Superseded, Turn, type TurnDeps } from "./turn-state.ts";
+import type { BatchTurn, StoredBatch, StoredProgress } from "./ports.ts";
+import { endBatch, Superseded, Turn, type TurnDeps } from "./turn-state.ts";
 import { validate } from "./validate.ts";
 
 /** Between two turns, while lines run. */
@@ -24,9 +24,8 @@ export async function takeTurn(deps: TurnDeps, sent: BatchTurn): Promise<void> {
     for (;;) {
       const stored = await deps.batches.read(sent);
       if (stored === undefined || hasBatchEnded(stored.batch) || stored.batch.turn !== sent.turn) return;
-      const work = new Turn(deps, stored, await deps.batches.readProgress(sent));
       try {
-        return await run(work);
+        return await run(new Turn(deps, stored, await progressOf(deps, stored)));
       } catch (thrown) {
         // A cancel has another turn come; whatever else it was is read anew.
         if (!(thrown instanceof Superseded)) throw thrown;
@@ -35,6 +34,21 @@ export async function takeTurn(deps: TurnDeps, sent: BatchTurn): Promise<void> {
   } catch (thrown) {
     if (!(thrown instanceof StoreUnavailable || thrown instanceof UnreadableItem)) throw thrown;
     deps.log.warn("turn_failed", { batch_id: sent.batch_id, reason: reasonOf(thrown) });
+  }
+}
+
+/** Where it cannot be read, another version may; once the batch's time is over it has failed. */
+async function progressOf(deps: TurnDeps, stored: StoredBatch): Promise<StoredProgress> {
+  const { batch } = stored;
+  try {
+    return await deps.batches.readProgress(batch);
+  } catch (thrown) {
+    const nowMs = deps.clock.now();
+    if (!(thrown instanceof UnreadableItem) || nowMs < batch.expires_at_ms) throw thrown;
+    const message = "How far the batch had come cannot be read. Its lines have run as jobs.";
+    const faults = [{ code: "batch_unreadable", message, param: null, line: null }];
+    await endBatch(deps, stored, { ...entered(batch, "failed", nowMs), faults });
+    throw thrown;
   }
 }
 
@@ -63,15 +77,21 @@ async function validated(turn: Turn): Promise<void> {
           lines: 0,
           faults: [{ code: "input_no_permissions", message: "The input is gone.", param: null, line: null }],
         }
-      : await validate(turn.deps, content, { endpoint, tenant }, limits);
+      : await validate(turn.deps, content, { endpoint, tenant }, limits).catch(unreadableInput);
   const nowMs = clock.now();
   if (faults.length > 0) {
-    await turn.write({ ...entered(turn.batch, "failed", nowMs), faults }, undefined, null);
+    await turn.end({ ...entered(turn.batch, "failed", nowMs), faults });
     return;
   }
   const valid = { ...turn.batch, total: lines };
   const isCancelled = valid.times.cancelling_at_ms !== undefined;
   await turn.write(isCancelled ? valid : entered(valid, "in_progress", nowMs), NOTHING_READ);
+}
+
+function unreadableInput(thrown: unknown): Awaited<ReturnType<typeof validate>> {
+  if (!(thrown instanceof UnreadableItem)) throw thrown;
+  const message = "A part of the input cannot be read.";
+  return { lines: 0, faults: [{ code: "input_modified", message, param: "input_file_id", line: null }] };
 }
 
 async function finalize(turn: Turn): Promise<void> {
@@ -87,7 +107,7 @@ async function finalize(turn: Turn): Promise<void> {
   const output_file_id = await fileOf(turn, "output", turn.progress.output);
   const error_file_id = await fileOf(turn, "error", turn.progress.errors);
   const ended = entered(turn.batch, finalStatus(turn.batch), clock.now());
-  await turn.write({ ...ended, output_file_id, error_file_id }, undefined, null);
+  await turn.end({ ...ended, output_file_id, error_file_id });
 }
 
 async function fileOf(turn: Turn, which: "output" | "error", pages: readonly Page[]): Promise<string | null> {

@@ -5,7 +5,7 @@ import {
   type ControlTrailStore,
   changeControl,
 } from "../audit/control-trail.ts";
-import type { Deployment } from "../model/catalogue.ts";
+import type { Deployment, Route } from "../model/catalogue.ts";
 import { readItem } from "../store.ts";
 import {
   NO_OVERRIDES,
@@ -45,16 +45,20 @@ export type Setting =
       readonly name: string;
       readonly value: Readonly<Record<string, number>> | undefined;
     }
-  | { readonly list: "tenant_weights"; readonly name: string; readonly value: number | undefined };
+  | { readonly list: "tenant_weights"; readonly name: string; readonly value: number | undefined }
+  | { readonly list: "deployments"; readonly name: string; readonly value: Deployment | undefined }
+  | { readonly list: "routes"; readonly name: string; readonly value: Route | undefined };
 
 /**
  * Changes one setting with its audit record in one batch.
+ * @param check is given what is set before and after; what it throws goes to the caller
  * @throws StoreUnavailable when it is not known whether it was made: the same change id may be sent again
  */
 export async function changeOverrides(
   deps: ChangeDeps,
   setting: Setting,
   by: Change,
+  check: (after: Overrides, before: Overrides) => void = () => undefined,
 ): Promise<ControlOutcome> {
   return changeControl(deps, {
     scope: OVERRIDES_SCOPE,
@@ -65,6 +69,7 @@ export async function changeOverrides(
       const before = overridesOf(items.get(OVERRIDES_ID)?.value);
       const changed = withSetting(before, setting, { ...by, nowMs: deps.clock.now() });
       if (changed === undefined) return undefined;
+      check(changed.overrides, before);
       const item: ControlItem = { id: OVERRIDES_ID, kind: "overrides", ...changed.overrides };
       const details = { ...aboutOf(setting), from: changed.from, to: changed.to };
       return {
@@ -78,7 +83,7 @@ export async function changeOverrides(
 }
 
 /** What is stored, or nothing set. @throws UnreadableItem */
-function overridesOf(item: unknown): Overrides {
+export function overridesOf(item: unknown): Overrides {
   return item === undefined
     ? NO_OVERRIDES
     : readItem({ kind: "overrides", document: overridesDocument }, OVERRIDES_ID, item);
@@ -98,38 +103,33 @@ export function withSetting(
 ): Changed | undefined {
   const made = { at_ms: by.nowMs, actor: by.actor, reason: by.reason };
   const revision = before.revision + 1;
-  switch (setting.list) {
-    case "switches": {
-      const { kind, name, value } = setting;
-      const old = before.switches.find((each) => each.kind === kind && each.name === name);
-      const from = old === undefined ? null : { state: old.state, mode: old.mode };
-      const others = before.switches.filter((each) => each !== old);
-      const switches = value === undefined ? others : [...others, { kind, name, ...value, ...made }];
-      return changed({ ...before, revision, switches }, from, value ?? null);
-    }
-    case "limits": {
-      const { name: deployment, value: limits } = setting;
-      const old = before.limits.find((each) => each.deployment === deployment);
-      const others = before.limits.filter((each) => each !== old);
-      const list = limits === undefined ? others : [...others, { deployment, limits, ...made }];
-      return changed({ ...before, revision, limits: list }, old?.limits ?? null, limits ?? null);
-    }
-    case "route_weights": {
-      const { name: route, value: weights } = setting;
-      const old = before.route_weights.find((each) => each.route === route);
-      const others = before.route_weights.filter((each) => each !== old);
-      const list = weights === undefined ? others : [...others, { route, weights: { ...weights }, ...made }];
-      return changed({ ...before, revision, route_weights: list }, old?.weights ?? null, weights ?? null);
-    }
-    case "tenant_weights": {
-      const { name: tenant, value: weight } = setting;
-      const old = before.tenant_weights.find((each) => each.tenant === tenant);
-      const others = before.tenant_weights.filter((each) => each !== old);
-      const list = weight === undefined ? others : [...others, { tenant, weight, ...made }];
-      return changed({ ...before, revision, tenant_weights: list }, old?.weight ?? null, weight ?? null);
-    }
+  if (setting.list === "switches") {
+    const { kind, name, value } = setting;
+    const old = before.switches.find((each) => each.kind === kind && each.name === name);
+    const from = old === undefined ? null : { state: old.state, mode: old.mode };
+    const others = before.switches.filter((each) => each !== old);
+    const switches = value === undefined ? others : [...others, { kind, name, ...value, ...made }];
+    return changed({ ...before, revision, switches }, from, value ?? null);
   }
+  const { list, name, value } = setting;
+  const fields = FIELDS[list];
+  const all: readonly Readonly<Record<string, unknown>>[] = before[list];
+  const old = all.find((each) => each[fields.name] === name);
+  const others = all.filter((each) => each !== old);
+  const next =
+    value === undefined ? others : [...others, { [fields.name]: name, [fields.value]: value, ...made }];
+  const from = old?.[fields.value] as object | number | undefined;
+  return changed({ ...before, revision, [list]: next }, from ?? null, value ?? null);
 }
+
+/** How the entries of each list name what they are about, and what is set of it. */
+const FIELDS = {
+  limits: { name: "deployment", value: "limits" },
+  route_weights: { name: "route", value: "weights" },
+  tenant_weights: { name: "tenant", value: "weight" },
+  deployments: { name: "name", value: "deployment" },
+  routes: { name: "model", value: "route" },
+} as const;
 
 function changed(
   overrides: Overrides,
@@ -143,13 +143,18 @@ function changed(
 
 function eventOf(setting: Setting): ControlEvent {
   if (setting.list === "limits") return "limits_changed";
+  if (setting.list === "deployments") return "deployment_changed";
+  if (setting.list === "routes") return "route_changed";
   if (setting.list !== "switches") return "weights_changed";
   if (setting.value === undefined) return "switched_on";
   return setting.value.state === "off" ? "switched_off" : "drained";
 }
 
 function aboutOf(setting: Setting): { readonly kind: string; readonly name: string } {
-  const kinds = { limits: "deployment", route_weights: "route", tenant_weights: "tenant" } as const;
+  const kinds = {
+    ...{ limits: "deployment", route_weights: "route", tenant_weights: "tenant" },
+    ...{ deployments: "deployment", routes: "route" },
+  } as const;
   const kind = setting.list === "switches" ? setting.kind : kinds[setting.list];
   return { kind, name: setting.name };
 }

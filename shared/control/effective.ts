@@ -1,9 +1,14 @@
 import type { Catalogue } from "../model/catalogue.ts";
 import type { Tenants } from "../tenant/tenants.ts";
+import { type CatalogueCheck, withManagedCatalogue } from "./managed-catalogue.ts";
+import { withManagedTenants } from "./managed-tenants.ts";
 import { effectiveCatalogue, type Overrides } from "./overrides.ts";
+import type { OverridesWatch } from "./watch-overrides.ts";
 
 /** Catalogue and tenants as they are in force: the files, and what operators have set over them. */
 export interface EffectiveConfiguration {
+  /** Deployments and routes of file and store, without switches, limits and weights. */
+  readonly written: () => Catalogue;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Tenants;
 }
@@ -12,19 +17,27 @@ export interface EffectiveConfiguration {
 export function effectiveConfiguration(
   file: () => Catalogue,
   tenantsFile: () => Tenants,
-  overrides: () => Overrides,
+  set: Pick<OverridesWatch, "current" | "tenants">,
+  checked: { readonly check: CatalogueCheck; readonly onLeftOut: (names: readonly string[]) => void },
 ): EffectiveConfiguration {
+  const written = latest(file, set.current, (from, overrides) => {
+    const { catalogue, leftOut } = withManagedCatalogue(from, overrides, checked.check);
+    if (leftOut.length > 0) checked.onLeftOut(leftOut);
+    return catalogue;
+  });
+  const tenants = latest(tenantsFile, set.tenants, withManagedTenants);
   return {
-    catalogue: latest(file, overrides, effectiveCatalogue),
-    tenants: latest(tenantsFile, overrides, withWeights),
+    written,
+    catalogue: latest(written, set.current, effectiveCatalogue),
+    tenants: latest(tenants, set.current, withWeights),
   };
 }
 
-function latest<A, R>(from: () => A, overrides: () => Overrides, make: (a: A, o: Overrides) => R): () => R {
-  let made: { readonly from: A; readonly overrides: Overrides; readonly result: R } | undefined;
+function latest<A, B, R>(from: () => A, over: () => B, make: (a: A, b: B) => R): () => R {
+  let made: { readonly from: A; readonly over: B; readonly result: R } | undefined;
   return () => {
-    const [a, o] = [from(), overrides()];
-    if (made?.from !== a || made.overrides !== o) made = { from: a, overrides: o, result: make(a, o) };
+    const [a, b] = [from(), over()];
+    if (made?.from !== a || made.over !== b) made = { from: a, over: b, result: make(a, b) };
     return made.result;
   };
 }

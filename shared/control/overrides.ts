@@ -37,6 +37,15 @@ const routeWeights = z.looseObject({
   ...setting,
 });
 const tenantWeight = z.looseObject({ tenant: z.string(), weight: z.number(), ...setting });
+/** Entries of the catalogue as they were set: each is checked where it is used, for a later version may have set it. */
+const managedDeployment = z.looseObject({ name: z.string(), deployment: z.looseObject({}), ...setting });
+const managedRoute = z.looseObject({ model: z.string(), route: z.looseObject({}), ...setting });
+
+/** Which tenants' items operators changed, the newest last: whoever knows an older revision reads those again. */
+const tenantChanges = z.looseObject({
+  revision: z.number().int(),
+  recent: z.array(z.looseObject({ id: z.string(), gone: z.boolean() })),
+});
 
 /**
  * The stored form. What a later version adds is kept. A switch that this version does not understand makes all of it
@@ -49,6 +58,9 @@ const overridesSchema = z.looseObject({
   limits: z.array(limitsOverride),
   route_weights: z.array(routeWeights),
   tenant_weights: z.array(tenantWeight),
+  deployments: z.array(managedDeployment).default([]),
+  routes: z.array(managedRoute).default([]),
+  tenant_changes: tenantChanges.default({ revision: 0, recent: [] }),
 });
 export const overridesDocument = document("overrides", { scope: z.string(), ...overridesSchema.shape });
 export type Overrides = Readonly<z.infer<typeof overridesSchema>>;
@@ -60,6 +72,9 @@ export const NO_OVERRIDES: Overrides = {
   limits: [],
   route_weights: [],
   tenant_weights: [],
+  deployments: [],
+  routes: [],
+  tenant_changes: { revision: 0, recent: [] },
 };
 
 /** The catalogue of the file as operators have changed it. What they named and the file no longer has is passed over. */

@@ -1,6 +1,6 @@
 import { Problem } from "../errors.ts";
 import { sha256Hex } from "../sha256.ts";
-import type { Operator, Tenant, Tenants } from "../tenant/tenants.ts";
+import type { Operator, Tenant, TenantKey, Tenants } from "../tenant/tenants.ts";
 import {
   createTokenVerifier,
   type EntraSettings,
@@ -10,7 +10,13 @@ import {
 
 /** Who calls. `actor` names them in audit records: the tenant, and which of its credentials. */
 export type Caller =
-  | { readonly kind: "tenant"; readonly tenant: Tenant; readonly actor: string }
+  | {
+      readonly kind: "tenant";
+      readonly tenant: Tenant;
+      /** Absent: the credential has no id. */
+      readonly key?: TenantKey;
+      readonly actor: string;
+    }
   | { readonly kind: "operator"; readonly operator: Operator; readonly actor: string };
 
 export interface Authenticator {
@@ -27,10 +33,12 @@ export interface AuthenticatorDeps {
   /** Resolves once `tenants` is of now: a key that was taken out must not come in. @throws StoreUnavailable */
   readonly fresh: () => Promise<void>;
   /**
-   * The same of all that operators have set, for a tenant's request: operators are let in while the store is away.
+   * The same of all that operators have set, tenants and keys too: operators are let in while the store is away.
    * @throws StoreUnavailable
    */
   readonly freshForTenants?: () => Promise<void>;
+  /** Is told of a key with an id, each time it lets somebody in. */
+  readonly used?: { note(tenantId: string, keyId: string): Promise<void> };
   readonly tenants: () => Tenants;
   /** Undefined: API keys only. */
   readonly entra: EntraSettings | undefined;
@@ -53,16 +61,27 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     async authenticate(headers) {
       const credential = credentialOf(headers);
       await deps.fresh();
-      const isToken = verify !== undefined && JWT.test(credential);
-      const caller = isToken
-        ? callerOfToken(deps.tenants(), await verify(credential))
-        : callerOfKey(deps.tenants(), credential);
-      if (caller === undefined) throw invalid("The key is not known.");
-      if (caller.kind === "tenant") await deps.freshForTenants?.();
+      const token = verify !== undefined && JWT.test(credential) ? await verify(credential) : undefined;
+      const callerNow = () =>
+        token === undefined ? callerOfKey(deps.tenants(), credential) : callerOfToken(deps.tenants(), token);
+      let caller = callerNow();
+      if (caller?.kind !== "operator") {
+        await deps.freshForTenants?.();
+        caller = callerNow();
+      }
+      if (caller === undefined) throw invalid(token === undefined ? NO_KEY : NO_TENANT);
+      if (caller.kind === "tenant" && caller.key !== undefined) {
+        const { id, expires_at: expiresAt = Infinity } = caller.key;
+        if (deps.clock.now() >= expiresAt * 1000) throw invalid("The key has expired.");
+        await deps.used?.note(caller.tenant.id, id);
+      }
       return caller;
     },
   };
 }
+
+const NO_KEY = "The key is not known.";
+const NO_TENANT = "The token's application is no tenant of this service.";
 
 function credentialOf(headers: { get(name: string): string | null }): string {
   const key = headers.get("api-key");
@@ -90,19 +109,19 @@ function callerOfKey(tenants: Tenants, key: string): Caller | undefined {
   if (principal === undefined) return undefined;
   const by = `key:${hash.slice(0, 8)}`;
   return principal.kind === "tenant"
-    ? { kind: "tenant", tenant: principal.tenant, actor: `${principal.tenant.id}/${by}` }
-    : { kind: "operator", operator: principal.operator, actor: `${principal.operator.id}/${by}` };
+    ? { ...principal, actor: `${principal.tenant.id}/${by}` }
+    : { ...principal, actor: `${principal.operator.id}/${by}` };
 }
 
 /** A user's token is his application's only where the tenants file names a scope for that. */
-function callerOfToken(tenants: Tenants, { appId, roles, scopes }: VerifiedToken): Caller {
+function callerOfToken(tenants: Tenants, { appId, roles, scopes }: VerifiedToken): Caller | undefined {
   const by = `app:${appId}`;
   const lets = (named: readonly string[]) => scopes === null || scopes.some((scope) => named.includes(scope));
   const operator = tenants.byRoles(roles);
   if (operator !== undefined && lets(operator.entra_scopes))
     return { kind: "operator", operator, actor: `${operator.id}/${by}` };
   const tenant = tenants.byAppId(appId);
-  if (tenant === undefined) throw invalid("The token's application is no tenant of this service.");
+  if (tenant === undefined) return undefined;
   if (!lets(tenant.entra_scopes))
     throw invalid("The token is a user's, and none of its scopes is named for it.");
   return { kind: "tenant", tenant, actor: `${tenant.id}/${by}` };

@@ -43,11 +43,12 @@ function pathOf({ params }: Route<never>, sent: Readonly<Record<string, string>>
   throw new Problem(params.absent, parsed.error.issues[0]?.message ?? "The path names nothing.");
 }
 
-/** Faults come in the order of the query. Of a list, `include[]`, the first is read. */
+/** Faults come in the order of the query. Of a list, `include[]`, the first is read; `metadata.*` stands for each name that begins so. */
 function queryOf({ shape }: z.ZodObject, query: URLSearchParams, faults: Fault[]): AnyInput["query"] {
   const read: Record<string, unknown> = {};
   for (const name of new Set([...query.keys(), ...Object.keys(shape)])) {
-    const field = Object.hasOwn(shape, name) ? shape[name] : undefined;
+    const wanted = Object.hasOwn(shape, name) ? name : name.replace(/\..*$/s, ".*");
+    const field = Object.hasOwn(shape, wanted) ? shape[wanted] : undefined;
     const [value, ...others] = query.getAll(name);
     const fault = (message: string) => {
       faults.push({ path: name.slice(0, MAX_MODEL_NAME_CHARS), message });

@@ -104,6 +104,8 @@ export interface JobFacts {
   readonly caller_span_id?: string;
   /** The ended job whose dead letter an operator made this one of; absent: none. */
   readonly redriven_from?: string;
+  /** The ended job that its owner made this one of; absent: none. */
+  readonly retries?: string;
   /**
    * Names the call of a client that waits for the answer on its connection: what its automatic retry is known by.
    * Absent: nobody waits so.
@@ -122,8 +124,9 @@ export interface JobFacts {
   readonly as_response?: ResponseFacts;
   /** The request that has taken the place of the one that made the job; absent: none. */
   readonly joined_by?: string;
-  /** The batch that it is a line of, which of them (from 0), and what the batch's owner calls it; absent: it is none. */
+  /** The batch that it is a line of, or the group that its owner has put it into; absent: none. */
   readonly batch_id?: string;
+  /** Which of the batch's lines (from 0), and what the batch's owner calls it; absent: it is none. */
   readonly batch_line?: number;
   readonly custom_id?: string;
   /** Which of its client's retries that is, from 1. */

@@ -11,6 +11,12 @@ import type { Draft } from "./life-cycle.ts";
 export interface ListFilter {
   readonly status?: Status | undefined;
   readonly model?: string | undefined;
+  readonly batchId?: string | undefined;
+  /** When they were made: from the first on, and before the second. */
+  readonly fromMs?: number | undefined;
+  readonly beforeMs?: number | undefined;
+  /** Pairs that all of them have. */
+  readonly metadata?: Readonly<Record<string, string>>;
   readonly limit: number;
   /** Only jobs that come after this one in the list. */
   readonly after?: { readonly created_at_ms: number; readonly job_id: string } | undefined;

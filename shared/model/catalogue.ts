@@ -23,11 +23,19 @@ const modelName = z
   .max(MAX_MODEL_NAME_CHARS);
 const tokens = z.number().int().positive().max(1_000_000_000);
 
-const auth = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("entra"), scope: z.url() }),
-  z.strictObject({ kind: z.literal("api_key"), setting: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) }),
-  z.strictObject({ kind: z.literal("none") }),
-]);
+const auth = z
+  .discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("entra"), scope: z.url().describe("Of the token.") }),
+    z.strictObject({
+      kind: z.literal("api_key"),
+      setting: z
+        .string()
+        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+        .describe("The app setting that holds the key."),
+    }),
+    z.strictObject({ kind: z.literal("none") }),
+  ])
+  .describe("How it is told who calls.");
 
 export const limitsSchema = z.strictObject({
   requests_per_minute: z.number().int().positive().optional().describe("Without it: no limit known."),
@@ -60,25 +68,31 @@ export function overSlots({ concurrency = 0 }: { concurrency?: number | undefine
   return concurrency > maxCalls ? `${concurrency} is over MAX_CALLS, which is ${maxCalls}` : undefined;
 }
 
-const deployment = z.strictObject({
-  name,
-  provider: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, "lower-case letters, digits, _ and - only"),
-  model: modelName,
-  /** How it is spoken with; see protocol/protocols.ts. */
-  protocol: z.enum(PROTOCOL_NAMES).default("openai"),
-  base_url: z.url({ protocol: /^https?$/ }),
+export const deploymentSchema = z.strictObject({
+  name: name.describe("How it is called."),
+  provider: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_-]*$/, "lower-case letters, digits, _ and - only")
+    .describe("The lab that made its model."),
+  model: modelName.describe("Its model, as clients and the lab name it."),
+  protocol: z.enum(PROTOCOL_NAMES).default("openai").describe("How it is spoken with."),
+  base_url: z.url({ protocol: /^https?$/ }).describe("Where it is, up to the endpoint's path."),
   auth,
-  /** Plain http to a host of one's own network, where others cannot listen. */
-  allow_http: z.boolean().optional(),
-  endpoints: z.array(z.enum(ENDPOINTS)).min(1),
-  capabilities: z.array(z.enum(CAPABILITIES)).default([]),
-  /** Prompt and answer together. A request that is longer by the estimate goes elsewhere. */
-  context_tokens: tokens.optional(),
-  /** The longest answer. A request that asks for a longer one goes elsewhere. */
-  max_output_tokens: tokens.optional(),
-  dialect: dialectSchema.optional(),
-  limits: limitsSchema.default({}),
-  price: priceSchema,
+  allow_http: z
+    .boolean()
+    .optional()
+    .describe("Plain http to a host of one's own network, where others cannot listen."),
+  endpoints: z.array(z.enum(ENDPOINTS)).min(1).describe("What it serves."),
+  capabilities: z.array(z.enum(CAPABILITIES)).default([]).describe("What else a request may ask of it."),
+  context_tokens: tokens
+    .optional()
+    .describe("Prompt and answer together. A request that is longer by the estimate goes elsewhere."),
+  max_output_tokens: tokens
+    .optional()
+    .describe("The longest answer. A request that asks for a longer one goes elsewhere."),
+  dialect: dialectSchema.optional().describe("What it wants said in other words."),
+  limits: limitsSchema.default({}).describe("Its quota, as far as that is known."),
+  price: priceSchema.describe("What its tokens cost."),
   timeout_seconds: z
     .number()
     .positive()
@@ -91,25 +105,31 @@ const deployment = z.strictObject({
     .max(MAX_CALL_SECONDS)
     .optional()
     .describe("A streamed call is given up when nothing came for so long, from the request on."),
-  simulated: z.boolean().default(false),
+  simulated: z.boolean().default(false).describe("Its answers are no lab's."),
 });
 
-const route = z.strictObject({
-  model: modelName,
-  strategy: z.enum(STRATEGIES),
+export const routeSchema = z.strictObject({
+  model: modelName.describe("The name that clients ask for."),
+  strategy: z.enum(STRATEGIES).describe("In which order its targets are tried."),
   targets: z
-    .array(z.strictObject({ deployment: z.string(), weight: z.number().positive().default(1) }))
-    .min(1),
+    .array(
+      z.strictObject({
+        deployment: z.string().describe("Its name."),
+        weight: z.number().positive().default(1).describe("Its share, where the strategy is `weighted`."),
+      }),
+    )
+    .min(1)
+    .describe("The deployments that serve it."),
 });
 
 /** The file named by MODELS_FILE. */
 export const catalogueSchema = z.strictObject({
-  deployments: z.array(deployment).min(1),
-  routes: z.array(route).default([]),
+  deployments: z.array(deploymentSchema).min(1).describe("In the order in which those of a model are tried."),
+  routes: z.array(routeSchema).default([]).describe("Names that several deployments serve."),
 });
 
-export type Deployment = Readonly<z.infer<typeof deployment>>;
-export type Route = Readonly<z.infer<typeof route>>;
+export type Deployment = Readonly<z.infer<typeof deploymentSchema>>;
+export type Route = Readonly<z.infer<typeof routeSchema>>;
 
 /** A deployment as a model's, with its share where the strategy is `weighted`. */
 export interface Target {
@@ -157,15 +177,24 @@ export function parseCatalogue(
     return { faults: parsed.error.issues.map((issue) => `/${issue.path.join("/")}: ${issue.message}`) };
   }
   const { deployments, routes } = parsed.data;
-  const faults = [
+  const faults = catalogueFaults(deployments, routes, options.settings);
+  return faults.length > 0 ? { faults } : { catalogue: catalogueOf(deployments, routes) };
+}
+
+/** What is wrong with deployments and routes together, each with where it is. */
+export function catalogueFaults(
+  deployments: readonly Deployment[],
+  routes: readonly Route[],
+  settings: Settings,
+): string[] {
+  return [
     ...duplicates(deployments.map((d) => d.name)).map((n) => `/deployments: the name ${n} is used twice`),
     ...duplicates(routes.map((r) => r.model)).map((n) => `/routes: the model ${n} is used twice`),
     ...deployments.flatMap((d, index) =>
-      deploymentFaults(d, options.settings).map((f) => `/deployments/${index}: ${f}`),
+      deploymentFaults(d, settings).map((f) => `/deployments/${index}: ${f}`),
     ),
     ...routes.flatMap((r, index) => routeFaults(r, deployments).map((f) => `/routes/${index}: ${f}`)),
   ];
-  return faults.length > 0 ? { faults } : { catalogue: catalogueOf(deployments, routes) };
 }
 
 function duplicates(names: readonly string[]): string[] {

@@ -10,13 +10,23 @@ const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const role = z.enum(["system", "developer", "user"]);
 
 export const dialectSchema = z.strictObject({
-  /** Sent under another name: `{"max_tokens": "max_completion_tokens"}`. */
-  rename: z.record(parameter, parameter).default({}),
-  /** Never sent: a request that sets one goes to another deployment. */
-  refuse: z.array(parameter).default([]),
-  /** All the values a parameter may have here, and what is sent for each: `{"reasoning_effort": {"minimal": "low"}}`. */
-  values: z.record(parameter, z.record(z.string(), scalar)).default({}),
-  /** Roles of messages under another name: `{"developer": "system"}`. */
-  roles: z.partialRecord(role, role).default({}),
+  rename: z
+    .record(parameter, parameter)
+    .default({})
+    .describe('Sent under another name: `{"max_tokens": "max_completion_tokens"}`.'),
+  refuse: z
+    .array(parameter)
+    .default([])
+    .describe("Never sent: a request that sets one goes to another deployment."),
+  values: z
+    .record(parameter, z.record(z.string(), scalar))
+    .default({})
+    .describe(
+      'All the values a parameter may have here, and what is sent for each: `{"reasoning_effort": {"minimal": "low"}}`.',
+    ),
+  roles: z
+    .partialRecord(role, role)
+    .default({})
+    .describe('Roles of messages under another name: `{"developer": "system"}`.'),
 });
 export type Dialect = Readonly<z.infer<typeof dialectSchema>>;

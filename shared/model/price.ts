@@ -7,8 +7,8 @@ const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "a time of day, 
 
 /** Prices of a million tokens. */
 const kinds = {
-  input_per_million: perMillion,
-  output_per_million: perMillion,
+  input_per_million: perMillion.describe("Of the prompt."),
+  output_per_million: perMillion.describe("Of the answer."),
   cached_input_per_million: perMillion.optional().describe("Without it: as other input."),
   cache_write_per_million: perMillion.optional().describe("Without it: as other input."),
   image_input_per_million: perMillion.optional().describe("Without it: as other input."),
@@ -19,18 +19,21 @@ const changes = z.strictObject(kinds).partial().shape;
 
 /** What a deployment's tokens cost. Tiers, windows and service tiers name what differs there; the rest stays. */
 export const priceSchema = z.strictObject({
-  currency: z.string().regex(/^[A-Z]{3}$/, "an ISO 4217 code"),
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/, "an ISO 4217 code")
+    .describe("An ISO 4217 code."),
   ...kinds,
   tiers: z
-    .array(z.strictObject({ above_input_tokens: tokens, ...changes }))
+    .array(z.strictObject({ above_input_tokens: tokens.describe("Longer than so much."), ...changes }))
     .optional()
     .describe("Of a call whose input is longer: the whole call is billed so."),
   windows: z
     .array(
       z.strictObject({
-        days: z.array(z.enum(DAYS)).min(1).optional(),
-        from: timeOfDay,
-        to: timeOfDay,
+        days: z.array(z.enum(DAYS)).min(1).optional().describe("Those it begins on; without it every day."),
+        from: timeOfDay.describe("Time of day, UTC."),
+        to: timeOfDay.describe("Time of day, UTC; before `from`: of the next day."),
         ...changes,
       }),
     )

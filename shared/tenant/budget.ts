@@ -22,10 +22,13 @@ export const amountSchema = signedAmountSchema.refine((amount) => !amount.starts
 /** A tenant's `budget` in the tenants file. */
 export const budgetSchema = z
   .strictObject({
-    currency: z.string().regex(/^[A-Z]{3}$/, "an ISO 4217 code"),
-    per_day: amountSchema.optional(),
-    per_month: amountSchema.optional(),
-    over: z.enum(OVER).default("wait"),
+    currency: z
+      .string()
+      .regex(/^[A-Z]{3}$/, "an ISO 4217 code")
+      .describe("An ISO 4217 code."),
+    per_day: amountSchema.optional().describe("A day of UTC; a decimal as text."),
+    per_month: amountSchema.optional().describe("A month of UTC; a decimal as text."),
+    over: z.enum(OVER).default("wait").describe("What becomes of jobs there is no money for."),
   })
   .refine((budget) => budget.per_day !== undefined || budget.per_month !== undefined, {
     message: "names no limit: give per_day, per_month or both",

@@ -7,7 +7,7 @@ import type { Endpoints } from "./endpoint.ts";
 /** A message that says «look at this»; ids only. */
 export interface DeliveryNudge extends JobKey {
   readonly v: number;
-  /** An outbox item's. Absent: it is a comparison whose turn has come. */
+  /** An outbox item's. Absent: it is a comparison or an operation whose turn has come. */
   readonly event?: EventType;
   /** One delivery of it; absent: nobody has sent the event on yet. */
   readonly endpoint_id?: string;

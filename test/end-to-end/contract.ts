@@ -11,20 +11,22 @@ interface Operation {
 const document = apiDocument() as unknown as {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 };
-const ajv = new Ajv2020({ strict: false, allErrors: true });
+const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { uuid: true, uri: true } });
 ajv.addSchema(document, "openapi");
 const validators = new Map<string, ValidateFunction>();
 
 /** What the document has for a path of the service, its query taken away; undefined: the path is not served. */
 function pathOf(route: string): string | undefined {
   const segments = route.replace(/\?.*$/, "").split("/").slice(1);
-  return Object.keys(document.paths).find((path) => {
+  const found = Object.keys(document.paths).filter((path) => {
     const pattern = path.split("/").slice(1);
     return (
       pattern.length === segments.length &&
       pattern.every((part, at) => part === segments[at] || (part.startsWith("{") && segments[at] !== ""))
     );
   });
+  // Of `/jobs/cancel` and `/jobs/{id}` a host takes the one that says more.
+  return found.toSorted((a, b) => a.split("{").length - b.split("{").length)[0];
 }
 
 /** What is answered where the document has nothing: no route, or none for the method. */

@@ -103,6 +103,7 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
     sightings: [saw("queued", 1), saw("in_progress", 3), saw("completed", 5)],
     promises: [{ jobId: ID, action: "cancel", status: 409 }],
     held: [],
+    batches: [],
     stored: [wellRun().first],
     calls: [call, { ...call, seq: 2, attempt: "2" }],
     queues: { "nudges.ready": 0 },

@@ -4,6 +4,7 @@ import type { JobDocument } from "../../shared/azure/cosmos/job-document.ts";
 import { addCosts, type Cost } from "../../shared/model/cost.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
 import { hasEnded } from "../../shared/status.ts";
+import { checkBatches } from "./batches.ts";
 import type {
   CountedCall,
   Evidence,
@@ -28,6 +29,7 @@ export function check(evidence: Evidence): Violation[] {
   checkSightings(evidence, stored, say);
   checkTold(evidence, stored, say);
   checkHeld(evidence, say);
+  checkBatches(evidence, say);
   checkHonest(evidence, stored, say);
   for (const each of evidence.stored) {
     const own = calls.get(each.job.job_id) ?? [];

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import { hasEnded, type Status } from "../../shared/status.ts";
-import type { HeldCall, Sighting, Submission, SubmitAnswer, ToldEnd } from "./evidence.ts";
+import { type BatchWish, batchCall } from "./batch-client.ts";
+import type { HeldCall, SeenBatch, Sighting, Submission, SubmitAnswer, ToldEnd } from "./evidence.ts";
 import { type HeldWish, heldCall } from "./held-client.ts";
 
 /** What a client wants done: the job, and what it does about it later. */
@@ -19,6 +20,8 @@ export interface Wish {
   readonly mustComplete?: boolean;
   /** Through the OpenAI door, where its client waits for the answer; of what follows nothing is done then. */
   readonly held?: HeldWish;
+  /** A batch in the place of the job. */
+  readonly batch?: BatchWish;
   /** The same submit again, after so many ms. */
   readonly repeatAfterMs?: readonly number[];
 }
@@ -46,6 +49,7 @@ export class RecordingClient {
   readonly sightings: Sighting[] = [];
   readonly promises: ToldEnd[] = [];
   readonly held: HeldCall[] = [];
+  readonly batches: SeenBatch[] = [];
   /** How long each accepted job took, ms. */
   readonly latencies: number[] = [];
   readonly #url: string;
@@ -76,6 +80,10 @@ export class RecordingClient {
   async see(wish: Wish): Promise<void> {
     if (wish.held !== undefined) {
       this.held.push(await heldCall(this.#url, wish, wish.held, () => this.#turn++));
+      return;
+    }
+    if (wish.batch !== undefined) {
+      this.batches.push(await batchCall(this.#url, wish, wish.batch, this.#jobPatienceMs));
       return;
     }
     const answers: SubmitAnswer[] = [];

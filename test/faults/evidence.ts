@@ -10,6 +10,7 @@ export interface Evidence {
   readonly promises: readonly ToldEnd[];
   /** Calls of the OpenAI door. */
   readonly held: readonly HeldCall[];
+  readonly batches: readonly SeenBatch[];
   readonly stored: readonly StoredJob[];
   readonly calls: readonly CountedCall[];
   /** Messages by queue and state, once all was quiet or the patience was over. */
@@ -60,6 +61,21 @@ export interface HeldCall {
   readonly as: "whole" | "stream";
   readonly tries: readonly HeldTry[];
   readonly isAnswered: boolean;
+}
+
+/** A batch, and what its client was told of it. */
+export interface SeenBatch {
+  readonly customIds: readonly string[];
+  /** Null: it was never made, as far as is known. */
+  readonly id: string | null;
+  /** Null: it had not ended when patience was over. */
+  readonly end: {
+    readonly status: string;
+    readonly counts: { readonly total: number; readonly completed: number; readonly failed: number };
+  } | null;
+  /** Names of the lines in its files; null: one that is there was not to be had. */
+  readonly output: readonly string[] | null;
+  readonly errors: readonly string[] | null;
 }
 
 export interface HeldTry {
@@ -117,6 +133,9 @@ export const PROMISES = [
   "a_retry_joins",
   "answers_are_own",
   "harm_is_ones_own",
+  "a_batch_ends",
+  "lines_are_in_one_file",
+  "a_line_is_called_once",
 ] as const;
 export type Promised = (typeof PROMISES)[number];
 

@@ -6,7 +6,17 @@ import { STEPS, stepName } from "./kills.ts";
 import { KINDS, missingHarm, notShown } from "./kinds.ts";
 
 const nothing: Evidence = {
-  ...{ submissions: [], sightings: [], promises: [], held: [], stored: [], calls: [], queues: {}, stale: [] },
+  ...{
+    submissions: [],
+    sightings: [],
+    promises: [],
+    held: [],
+    batches: [],
+    stored: [],
+    calls: [],
+    queues: {},
+    stale: [],
+  },
   ...{ hostsKilled: 0, maxAttempts: 1 },
 };
 

@@ -77,6 +77,18 @@ const MET: readonly Kind[] = [
     name: `calls of OpenAI's SDK answered, as ${as}`,
     times: ({ evidence }: Shown) => evidence.held.filter((call) => call.as === as && call.isAnswered).length,
   })),
+  ...["completed", "cancelled"].map((status) => ({
+    name: `batches ${status}`,
+    times: ({ evidence }: Shown) => evidence.batches.filter(({ end }) => end?.status === status).length,
+  })),
+  {
+    name: "lines of batches with a lost attempt",
+    times: ({ evidence }) =>
+      evidence.stored.filter(
+        ({ job, trail }) =>
+          job.batch_line !== undefined && trail.some(({ event }) => event === "attempt_lost"),
+      ).length,
+  },
   {
     name: "jobs that an automatic retry joined",
     times: ({ evidence }) => evidence.stored.filter(({ job }) => job.joined_by !== undefined).length,

@@ -6,7 +6,8 @@ import { RecordingClient } from "./client.ts";
 import type { Violation } from "./evidence.ts";
 import { PROMISES } from "./evidence.ts";
 import { Tally } from "./injector.ts";
-import { MUTANTS, type Mutant } from "./mutants.ts";
+import type { Mutant } from "./mutant.ts";
+import { MUTANTS } from "./mutants.ts";
 import { Service } from "./service.ts";
 
 const MAX_ATTEMPTS = 2;

@@ -1,15 +1,6 @@
-import type { Patch } from "./app-copy.ts";
-import type { Wish } from "./client.ts";
-import type { Promised } from "./evidence.ts";
+import { BATCH_MUTANTS } from "./batch-mutants.ts";
 import { HOSTILE } from "./hostile-lab.ts";
-
-/** A bug put into a copy of the built app, and the jobs by which it shows. The app itself has no switch for it. */
-export interface Mutant {
-  readonly promise: Promised;
-  readonly bug: string;
-  readonly patches: readonly Patch[];
-  readonly wish: Partial<Wish> & { readonly prompt?: string };
-}
+import type { Mutant } from "./mutant.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -161,4 +152,5 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [["http/throttle.ts", "    if (taken.taken) return;", ""]],
     wish: {},
   },
+  ...BATCH_MUTANTS,
 ];

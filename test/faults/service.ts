@@ -32,7 +32,7 @@ const QUEUES = {
     Namespaces: [
       {
         Name: "faults",
-        Queues: ["nudges", "releases"].map((Name) => ({
+        Queues: ["nudges", "releases", "batches", "deliveries"].map((Name) => ({
           Name,
           Properties: { LockDuration: "PT10S", MaxDeliveryCount: 10 },
         })),
@@ -178,7 +178,7 @@ export class Service {
     if (scheduled > 0) service_bus["releases.scheduled"] = scheduled - (await this.#dispatchesScheduled());
     return Object.fromEntries(
       Object.entries(service_bus).filter(([name]) =>
-        /^(nudges|releases)\.(ready|locked|scheduled|deferred|dead)$/.test(name),
+        /^(nudges|releases|batches|deliveries)\.(ready|locked|scheduled|deferred|dead)$/.test(name),
       ),
     );
   }

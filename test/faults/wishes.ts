@@ -1,3 +1,4 @@
+import { batchWishOf } from "./batch-client.ts";
 import type { Wish } from "./client.ts";
 import { HOSTILE } from "./hostile-lab.ts";
 import type { Chances } from "./seeded.ts";
@@ -37,9 +38,16 @@ const KEYLESS = 0.25;
 /** Every so many jobs one has the next directive of the list, however rare that is: each comes in every long run. */
 const ONE_OF_EACH = 20;
 
+/** Every so many wishes one is a batch. */
+const ONE_BATCH_IN = 15;
+
 /** The `n`-th job of a run. */
 export function wishOf(n: number, run: string, c: Chances): Wish {
   const label = `${run}-${n}`;
+  if (n % ONE_BATCH_IN === ONE_BATCH_IN - 1) {
+    const tenant = c.next() < 0.7 ? "team-a" : "team-b";
+    return { label, tenant, key: null, body: {}, batch: batchWishOf(label, c) };
+  }
   const key = c.next() < KEYLESS ? null : `key-${label}`;
   // A call that never ends needs somebody who ends it: a deadline or a cancel.
   const hangs = c.next() < 0.03;

@@ -1,25 +1,25 @@
 import { OpenAI } from "openai";
 import type { Answer } from "../../shared/http/answer.ts";
+import { apiRoutes } from "../../shared/http/api/routes.ts";
 import type { Authenticator } from "../../shared/http/authenticate.ts";
 import { doorOf } from "../../shared/http/doors.ts";
-import { type OpenaiDeps, openaiRoutes } from "../../shared/http/openai/routes.ts";
+import { openaiRoutes } from "../../shared/http/openai/routes.ts";
 import type { HttpRequest } from "../../shared/http/request.ts";
 import type { Route } from "../../shared/http/route.ts";
 import { type Entrance, serve } from "../../shared/http/serve.ts";
 import { createThrottle } from "../../shared/http/throttle.ts";
 import { unrouted } from "../../shared/http/unrouted.ts";
+import type { Log } from "../../shared/log.ts";
 import { silent, type World } from "../shared/world.ts";
 
-type AnyRoute = Route<OpenaiDeps & Entrance>;
-
 /** What of a path a route's template takes. */
-function paramsOf({ path }: AnyRoute, pathname: string): Record<string, string> | undefined {
+function paramsOf({ path }: { readonly path: string }, pathname: string): Record<string, string> | undefined {
   const pattern = path.replace(/\{\*(\w+)\}/g, "(?<$1>.+)").replace(/\{(\w+)\}/g, "(?<$1>[^/]+)");
   const found = new RegExp(`^/${pattern}$`).exec(pathname);
   return found === null ? undefined : { ...found.groups };
 }
 
-/** The door in the test's own process, as `fetch`: OpenAI's own SDK calls it, and no socket is opened. */
+/** Both doors in the test's own process, as `fetch`: OpenAI's own SDK calls them, and no socket is opened. */
 export function doorOver(world: World, name?: string): typeof fetch {
   const { service } = world.instance(name);
   const throttle = createThrottle({
@@ -34,16 +34,25 @@ export function doorOver(world: World, name?: string): typeof fetch {
     },
   };
   const deps = { ...service, throttle, authenticator };
+  // What the native door's routes need beyond this, its operators' routes need.
+  return served([...openaiRoutes, ...apiRoutes] as readonly Route<typeof deps>[], deps);
+}
+
+/** Routes in the test's own process, as `fetch`. */
+export function served<Deps extends Entrance>(
+  routes: readonly Route<Deps>[],
+  deps: Deps,
+  log: Log = silent,
+): typeof fetch {
   let requests = 0;
   return async (input, init) => {
     const request = new Request(input, { ...init, duplex: "half" } as RequestInit);
     const { pathname } = new URL(request.url);
-    const routes = openaiRoutes as readonly AnyRoute[];
     const match = routes
       .filter(({ method }) => method === request.method)
       .map((route) => ({ route, params: paramsOf(route, pathname) }))
       .find(({ params }) => params !== undefined);
-    const visit = { log: silent, requestId: `r${++requests}` };
+    const visit = { log, requestId: `r${++requests}` };
     const door = doorOf(pathname);
     if (match === undefined) return responseOf(unrouted(routes, doorOf, request, visit.requestId));
     const { route, params = {} } = match;

@@ -11,8 +11,8 @@ export interface Route {
 
 /** The only routes that ask for no credential. */
 const OPEN = new Set(["api/health", "api/openapi.json"]);
-/** What answers wherever there is no route. */
-const UNROUTED = "{*path}";
+/** What answers wherever there is no route, and the console's files: neither is of the contract. */
+const NOT_OF_THE_CONTRACT = new Set(["{*path}", "console/{*path}"]);
 
 /** Enough to load: nothing is connected to before the first request. */
 const CLIENTS = {
@@ -51,7 +51,9 @@ async function find(): Promise<Route[]> {
     loadApp(path.resolve(import.meta.dirname, "../.."), silentLog),
   );
   return [...registry.functions.values()]
-    .filter(({ trigger }) => trigger.type === "httpTrigger" && trigger.route !== UNROUTED)
+    .filter(
+      ({ trigger }) => trigger.type === "httpTrigger" && !NOT_OF_THE_CONTRACT.has(String(trigger.route)),
+    )
     .flatMap(({ trigger }) => {
       const route = String(trigger.route);
       const who = OPEN.has(route) ? "anyone" : route.startsWith("api/ops/") ? "operators" : "tenants";

@@ -156,6 +156,8 @@ export class World {
   /** What the files say: a test may put others in their place. */
   catalogue: Catalogue;
   tenants = tenantsWith();
+  /** App settings. */
+  environment: Readonly<Record<string, string>> = {};
   readonly #connectionString: string;
   readonly #settings: ServiceConfiguration["settings"];
   readonly #log: Log;
@@ -176,6 +178,8 @@ export class World {
     this.#settings = {
       ...{
         instance: "none",
+        local: true,
+        operatorKeySha256: undefined,
         leaseSeconds: GRACE_MS / 1000,
         sweepSeconds: 1,
         maxAttempts: 3,
@@ -251,7 +255,7 @@ export class World {
     const { clock = this.clock } = change;
     const secrets = this.secrets(name, clock);
     const client = createModelClient({
-      ...{ settings: {}, credential: nobody, clock },
+      ...{ settings: this.environment, credential: nobody, clock },
       jobName: (provider, jobId) => secrets.jobName(provider, jobId),
     });
     this.#dispose.push(() => void client.close());
@@ -284,6 +288,7 @@ export class World {
       },
       {
         settings: { ...this.#settings, instance: name },
+        environment: this.environment,
         catalogue: () => this.catalogue,
         tenants: () => this.tenants,
         watched: [],

@@ -9,6 +9,7 @@ export const DEPLOYED = [
   // Written by postprovision, where the service was deployed from this folder.
   "models.azure.json",
   "tenants.azure.json",
+  "dist/console/**",
   "dist/functions/**",
   "dist/node_modules/**",
 ] as const;

@@ -10,6 +10,8 @@ interface Bound {
   readonly columns: readonly string[];
   /** Those of the columns that no such row lacks. */
   readonly needed: readonly string[];
+  /** Those of the needed that are compared by more than equality. */
+  readonly ranged: readonly string[];
 }
 
 const SIGNS = new Set(["=", "<", "<=", ">", ">="]);
@@ -26,11 +28,21 @@ export function narrow(
   const columnOf = (path: string) => container.indexes.column(path);
   const bound = (isSearched: (column: string) => boolean, searchesOr: boolean) =>
     boundOf(query.where, columnOf, { query, parameters, isSearched, searchesOr });
-  // Inside a partition, its own index is the one to search.
-  const found = bound(() => partition === undefined, true);
-  if (partition === undefined) for (const column of found?.columns ?? []) container.needSingle(column);
   const order = sortedBy(query, partition, container, bound) ?? "born";
-  return { ...scope, where: found?.sql ?? "TRUE", values: found?.values ?? [], order };
+  const selection = (found: Bound | undefined): Selection => ({
+    ...scope,
+    where: found?.sql ?? "TRUE",
+    values: found?.values ?? [],
+    order,
+  });
+  // Inside a partition, its own index is the one to search.
+  if (partition !== undefined) return selection(bound(() => false, true));
+  const all = bound(() => true, true);
+  // A kind or a state is one of few values, and equal for most items: the range is searched where there is one.
+  const ranged = all?.ranged ?? [];
+  const isSearched = (column: string) => ranged.length === 0 || ranged.includes(column);
+  for (const column of all?.columns ?? []) if (isSearched(column)) container.needSingle(column);
+  return { ...selection(bound(isSearched, true)), isSearched: ranged.length > 0 };
 }
 
 /** The path in the item that an expression names; undefined where it is not one, or one of an array's element. */
@@ -73,6 +85,10 @@ function boundOf(
       e.sign === "AND"
         ? [...left.needed, ...right.needed]
         : left.needed.filter((column) => right.needed.includes(column)),
+    ranged:
+      e.sign === "AND"
+        ? [...left.ranged, ...right.ranged]
+        : left.ranged.filter((column) => right.ranged.includes(column)),
   };
 }
 
@@ -93,6 +109,7 @@ function comparison(
     values: [value],
     columns: [column],
     needed: [column],
+    ranged: sign === "=" ? [] : [column],
   };
 }
 

@@ -5,6 +5,7 @@ import { isEnded } from "../../job/job.ts";
 import { rawItem } from "./documents.ts";
 import { batchPlace, ITEMS, progressPlace } from "./items.ts";
 import { jobOf } from "./job-document.ts";
+import { outboxWrite } from "./outbox.ts";
 import { type Retention, ttlSeconds } from "./retention.ts";
 import type { StoredItems } from "./stored-items.ts";
 import { etagOf, isSuperseded, unexpected } from "./transaction.ts";
@@ -12,6 +13,7 @@ import { etagOf, isSuperseded, unexpected } from "./transaction.ts";
 /** Sorts by creation. */
 const listedAs = ({ created_at_ms, batch_id }: Pick<Batch, "created_at_ms" | "batch_id">) =>
   `batch/${String(created_at_ms).padStart(15, "0")}/${batch_id}`;
+const keyOf = ({ tenant_id, batch_id: job_id }: BatchKey) => ({ tenant_id, job_id });
 const PAGE_LINES = 500;
 
 /** A batch and how far it is lie in one logical partition: one transaction changes both. */
@@ -55,7 +57,7 @@ export class CosmosBatches implements BatchStore {
     from: StoredBatch,
     batch: Batch,
     dueMs: number | null,
-    progress?: { readonly from: StoredProgress; readonly to: Progress },
+    { progress, outbox = [] }: Parameters<BatchStore["write"]>[3] = {},
   ): Promise<Written | "superseded"> {
     const place = batchPlace(batch);
     const result = await this.#jobs.batch("write batch", place.partition, [
@@ -70,6 +72,7 @@ export class CosmosBatches implements BatchStore {
               progress.from.etag,
             ),
           ]),
+      ...outbox.map((item) => outboxWrite(this.#jobs, keyOf(batch), item, this.#clock.now())),
     ]);
     if (result.kind === "refused") {
       if (isSuperseded(result.status)) return "superseded";

@@ -4,6 +4,7 @@ import { MAX_TIME_MS } from "../../bounds.ts";
 import { EVENT_TYPES } from "../../event-type.ts";
 import { PURPOSES } from "../../files/file.ts";
 import { ENDPOINTS } from "../../model/endpoint.ts";
+import { operationFields } from "../../operation/operation.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { document } from "../../store.ts";
 import { DELIVERY_STATUSES, FAILURES } from "../../webhook/delivery.ts";
@@ -73,7 +74,8 @@ export const batchDocument = document("batch", {
   costs: z.array(z.looseObject({ amount: decimal, currency: text })),
   counts_as_of_ms: timeMs.nullable(),
   ...each(textOrNull, "output_file_id", "error_file_id"),
-  ...{ output_expires_after: z.number().exactOptional(), due_at_ms: timeMs.exactOptional() },
+  ...{ retries: text.exactOptional(), output_expires_after: z.number().exactOptional() },
+  ...{ due_at_ms: timeMs.exactOptional() },
 });
 export const progressDocument = document("progress", {
   ...{ ...jobKey.shape, cursor: z.object(each(z.int().nonnegative(), "offset", "line", "lines")) },
@@ -104,6 +106,8 @@ export const comparisonDocument = document("comparison", {
   ...{ cancelled_by: text.exactOptional(), erased_by: text.exactOptional() },
   ...{ wake_at_ms: timeMs.exactOptional(), comparison: z.looseObject({ place: text }) },
 });
+
+export const operationDocument = document("operation", operationFields);
 
 const sealed = z.looseObject(each(text, "kid", "nonce", "sealed"));
 const endpoint = z.looseObject({
@@ -204,6 +208,8 @@ export const budgetDocument = document("budget", {
   ...{ ...inScope, ...ofTenant, ...each(text, "month", "currency"), account },
   look_at_ms: z.number().exactOptional(),
 });
+
+export const keyUseDocument = document("key_use", { ...inScope, ...ofTenant, used_ms: timeMs });
 
 const watched = z.looseObject({
   ...{ ...jobKey.shape, claim_id: text, renewals: z.int(), since_ms: z.number() },

@@ -236,12 +236,20 @@ export class CosmosJobStore implements JobStore {
     };
     where("c.status = @status", "@status", filter.status);
     where("c.model = @model", "@model", filter.model);
+    where("c.batch_id = @batch", "@batch", filter.batchId);
+    where("c.created_at_ms >= @from", "@from", filter.fromMs);
+    where("c.created_at_ms < @before", "@before", filter.beforeMs);
+    for (const [n, [key, value]] of Object.entries(filter.metadata ?? {}).entries())
+      where(`c.metadata[${JSON.stringify(key)}] = @value${n}`, `@value${n}`, value);
     if (filter.after !== undefined) {
       where("c.created_at_ms <= @at", "@at", filter.after.created_at_ms);
       where("(c.created_at_ms < @at OR c.job_id < @id)", "@id", filter.after.job_id);
     }
     // A composite index serves a filter and an order together where the order begins with what is filtered by.
-    const [first] = (["status", "model"] as const).filter((name) => filter[name] !== undefined);
+    const { batchId: batch_id, status, model } = filter;
+    const [first] = Object.entries({ batch_id, status, model }).flatMap(([name, value]) =>
+      value === undefined ? [] : [name],
+    );
     const order = [...(first === undefined ? [] : [first]), "created_at_ms", "job_id"];
     // One more than asked for tells whether there are more.
     const query = queryOf(ITEMS.job, {

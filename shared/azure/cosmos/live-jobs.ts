@@ -31,7 +31,7 @@ export class CosmosLiveJobs implements LiveJobs {
   }
 
   async isAny(): Promise<boolean> {
-    const kinds = [ITEMS.job, ITEMS.comparison];
+    const kinds = [ITEMS.job, ITEMS.comparison, ITEMS.operation];
     const query = queryOf(kinds, { top: 1, select: "c.job_id", where: "c.wake_at_ms >= 0" });
     const found = await storeOperation("any live job", (abortSignal) =>
       this.#jobs.items.query<{ job_id: string }>(query, { maxItemCount: 1, abortSignal }).fetchAll(),

@@ -216,7 +216,7 @@ function redriveResource(letterId: string, result: RedriveResult): z.input<typeo
 }
 
 const ALL_THAT_MATCH = "which of the letters that nobody has redriven or dismissed; `{}`: all";
-const filter = z
+export const letterChoice = z
   .strictObject({
     ...chosenBy,
     before: z
@@ -242,7 +242,7 @@ const redriveManyRoute = route({
   summary: "Operators: redrive a page of dead letters, newest first; asked twice, each is done once",
   body: {
     schema: z.strictObject({
-      filter,
+      filter: letterChoice,
       limit: atMost,
       new_jobs: z
         .boolean()
@@ -293,7 +293,7 @@ const dismissManyRoute = route({
   summary:
     "Operators: say of dead letters, newest first, that nothing needs to be done; `left` says how many remain",
   body: {
-    schema: z.strictObject({ filter, limit: atMost, reason: operatorsReason }),
+    schema: z.strictObject({ filter: letterChoice, limit: atMost, reason: operatorsReason }),
     maxBytes: MAX_OPS_BODY_BYTES,
   },
   answers: {

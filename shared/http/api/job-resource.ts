@@ -106,6 +106,11 @@ export const jobWithoutContent = z.object({
     .describe("Why it failed or expired."),
   metadata: z.record(z.string(), z.string()).describe("As submitted; empty once the content was deleted."),
   content_deleted_at: unixTime("When its request, response and metadata were deleted.").nullable(),
+  batch_id: text(
+    "The batch that it is a line of, or the group that it was submitted into; null: none.",
+  ).nullable(),
+  custom_id: text("What its batch calls the line; null: it is none.").nullable(),
+  retries: text("The ended job that this one was made of by a retry; null: none.").nullable(),
   redriven_from: text("The ended job that an operator made this one of.").nullable(),
   redriven_to: text("The job that an operator made of this one after it had ended.").nullable(),
   urls: z
@@ -191,6 +196,9 @@ export function jobResource(
     error: ended?.error ?? null,
     metadata: job.metadata,
     content_deleted_at: secondsOrNull(ended?.content_deleted_at_ms ?? null),
+    batch_id: job.batch_id ?? null,
+    custom_id: job.custom_id ?? null,
+    retries: job.retries ?? null,
     redriven_from: job.redriven_from ?? null,
     redriven_to: ended?.redriven_to ?? null,
     urls: { get: path, cancel: `${path}/cancel`, audit: `${path}/audit` },

@@ -4,77 +4,29 @@ import type { EndDeps } from "../../job/ending/await-end.ts";
 import { cancelJob, type EndingDeps, jobNotFound } from "../../job/ending/cancel.ts";
 import { deleteJobContent } from "../../job/ending/delete-content.ts";
 import { holdCall } from "../../job/intake/held-call.ts";
+import type { IntakeDeps } from "../../job/intake/intake.ts";
+import { retryJob } from "../../job/intake/retry.ts";
 import type { Job } from "../../job/job.ts";
-import type { JobStore } from "../../job/ports.ts";
 import { inLine } from "../../job/waits-for.ts";
 import { MAX_AHEAD, MAX_WAIT_SECONDS } from "../../limits.ts";
 import type { JobsInLine } from "../../quota/ports.ts";
 import { laneOf } from "../../quota/turns/line.ts";
-import { hasEnded, STATUSES } from "../../status.ts";
+import { hasEnded } from "../../status.ts";
 import type { JobKey } from "../../store.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
-import { json, jsonText } from "../answer.ts";
-import { invalidRequest } from "../input.ts";
+import { jsonText } from "../answer.ts";
 import { type Route, route } from "../route.ts";
 import { heldCallsOf, type Throttle } from "../throttle.ts";
 import { text } from "./fields.ts";
-import {
-  etagOf,
-  JOB_HEADERS,
-  jobJson,
-  jobResource,
-  jobSchema,
-  matchesEtag,
-  retryAfterSeconds,
-} from "./job-resource.ts";
-import { pageOf, pageSchema } from "./page.ts";
-import { JOB_ID, jobInPath, limit, name, prefer } from "./parameters.ts";
+import { cancelManyRoute, listRoute } from "./job-list.ts";
+import { etagOf, JOB_HEADERS, jobJson, jobSchema, matchesEtag, retryAfterSeconds } from "./job-resource.ts";
+import { jobInPath, prefer } from "./parameters.ts";
 
 export interface JobRoutesDeps extends EndingDeps, EndDeps {
   readonly events: Pick<EventLogs, "erase">;
   readonly throttle: Throttle;
   readonly jobsInLine: Pick<JobsInLine, "inLine">;
-}
-
-const list = route({
-  name: "list-jobs",
-  method: "GET",
-  path: "api/jobs",
-  who: "tenant",
-  summary: "List jobs, newest first, without their responses",
-  query: z.object({
-    status: z
-      .enum(STATUSES, `must be one of ${STATUSES.join(", ")}`)
-      .optional()
-      .describe("Only jobs of this status."),
-    model: name.optional().describe("Only jobs for this model."),
-    limit,
-    after: z
-      .string()
-      .regex(JOB_ID, "must be the id of a job, as in `last_id`")
-      .optional()
-      .describe("The `last_id` of the page before."),
-  }),
-  answers: { 200: { description: "A page.", schema: pageSchema(jobSchema) } },
-  handle: async ({ store, clock }: JobRoutesDeps, { query: { after: afterId, ...filter } }, { tenant }) => {
-    const after = afterId === undefined ? undefined : await cursor(store, tenant.id, afterId);
-    const { jobs, hasMore } = await store.list(tenant.id, { ...filter, after });
-    return json(
-      200,
-      pageOf(
-        jobs.map((job) => ({ ...jobResource(job, clock.now()), response_absent: "listed", response: null })),
-        hasMore,
-      ),
-    );
-  },
-});
-
-async function cursor(store: JobStore, tenant_id: string, job_id: string) {
-  const stored = await store.read({ tenant_id, job_id });
-  if (stored !== undefined) return stored.value;
-  throw invalidRequest([
-    { path: "after", message: "must be the id of a job of this tenant, as in `last_id`" },
-  ]);
+  readonly intake: Omit<IntakeDeps, "log" | "heldCalls">;
 }
 
 const keyOf = ({ id: tenant_id }: Tenant, { id: job_id }: { readonly id: string }): JobKey => ({
@@ -155,4 +107,29 @@ const cancel = route({
   },
 });
 
-export const jobRoutes: readonly Route<JobRoutesDeps>[] = [list, get, remove, cancel];
+const retry = route({
+  name: "retry-job",
+  method: "POST",
+  path: "api/jobs/{id}/retry",
+  who: "tenant",
+  summary: "Make a new job of one that ended without an answer; a second time gives the same new job",
+  isSubmit: true,
+  params: jobInPath,
+  answers: { 202: { description: "The new job.", schema: jobSchema, headers: { Location: "Where it is." } } },
+  errors: [
+    ...(["job_not_found", "job_not_ended", "nothing_to_retry", "request_gone"] as const),
+    ...(["budget_exceeded", "max_cost_too_low", "model_not_allowed", "model_not_found"] as const),
+    ...(["endpoint_not_supported", "capability_not_supported"] as const),
+  ],
+  handle: async (deps: JobRoutesDeps, { path }, { tenant, actor }, visit) => {
+    const intake = { ...deps.intake, log: visit.log, heldCalls: heldCallsOf(deps.throttle, visit) };
+    const { value: job, etag } = await retryJob(intake, keyOf(tenant, path), { tenant, actor });
+    const location = `/api/jobs/${job.job_id}`;
+    return jsonText(202, jobJson(job, undefined, deps.clock.now()), { location, etag: etagOf(etag) });
+  },
+});
+
+export const jobRoutes: readonly Route<JobRoutesDeps>[] = [
+  ...[listRoute, cancelManyRoute],
+  ...[get, remove, cancel, retry],
+];

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "../../clock.ts";
+import { type TestDeps, testDeployment } from "../../control/test-deployment.ts";
+import type { OverridesWatch } from "../../control/watch-overrides.ts";
 import { Problem } from "../../errors.ts";
 import type { LiveJobs } from "../../job/backlog.ts";
 import { type ProbeDeps, probe } from "../../job/probe.ts";
@@ -15,13 +17,17 @@ import type { PoolRecord } from "../../quota/pool-record.ts";
 import type { QuotaLedger } from "../../quota/ports.ts";
 import { json } from "../answer.ts";
 import { type Route, route } from "../route.ts";
+import { changeHeaders, changeOf } from "./change.ts";
 import { secondsOf, text, unixTime, whole } from "./fields.ts";
+import { callUsage, costSchema } from "./job-resource.ts";
+import { origin, originOf } from "./origin.ts";
 import { listSchema } from "./page.ts";
 import { named } from "./parameters.ts";
 
-export interface OpsDeploymentsDeps extends ProbeDeps {
+export interface OpsDeploymentsDeps extends ProbeDeps, TestDeps {
   readonly catalogue: () => Catalogue;
   readonly quotaLedger: Pick<QuotaLedger, "read">;
+  readonly overridesWatch: OverridesWatch;
   readonly quota: Pick<InstanceQuota, "breakerOf">;
   readonly liveJobs: Pick<LiveJobs, "soonest" | "running">;
   readonly clock: Clock;
@@ -41,6 +47,7 @@ const deploymentSchema = z
     object: z.literal("deployment"),
     provider: text("The lab that made its model."),
     model: text("Its model."),
+    source: origin.source,
     breaker: z
       .enum(["closed", "open", "half_open"])
       .describe("`open`: it is shut. `half_open`: a probe is under way."),
@@ -83,11 +90,19 @@ const list = route({
     ]);
     const known = new Map(records);
     const nowMs = deps.clock.now();
+    const set = deps.overridesWatch.current().deployments;
     const data = deployments.map((deployment) => {
       const since = calls.filter((call) => call.deployment === deployment.name);
       const record = known.get(limitedOf(deployment).pool);
       const own = deps.quota.breakerOf(deployment.name);
-      return resource(deployment, { record, own, since: since.map((call) => call.started_at_ms), nowMs });
+      const { source } = originOf(set.find(({ name }) => name === deployment.name));
+      return resource(deployment, {
+        record,
+        own,
+        since: since.map((call) => call.started_at_ms),
+        nowMs,
+        source,
+      });
     });
     return json(200, { object: "list", data });
   },
@@ -100,17 +115,18 @@ interface Known {
   /** When each call that runs there began, Unix ms. */
   readonly since: readonly number[];
   readonly nowMs: number;
+  readonly source: "file" | "store";
 }
 
 function resource(
   { name, provider, model, limits }: Deployment,
-  { record, own, since, nowMs }: Known,
+  { record, own, since, nowMs, source }: Known,
 ): z.input<typeof deploymentSchema> {
   const breaker = later(own, record?.breakers[name]);
   const { fault } = breaker;
   const pool = record === undefined ? undefined : poolAt(record.pool, nowMs);
   return {
-    ...{ name, object: "deployment", provider, model, breaker: breaker.state },
+    ...{ name, object: "deployment", provider, model, source, breaker: breaker.state },
     next_probe: breaker.state === "closed" ? null : secondsOf(permitsAtMs(breaker, nowMs)),
     in_flight: since.length,
     longest_seconds: since.length === 0 ? null : Math.max(0, secondsOf(nowMs - Math.min(...since))),
@@ -169,4 +185,60 @@ const probeRoute = route({
   },
 });
 
-export const opsDeploymentRoutes: readonly Route<OpsDeploymentsDeps>[] = [list, probeRoute];
+const toldLimit = z
+  .object({
+    per_minute: whole("Null: not told.").nullable(),
+    left: whole("Of it, then."),
+    reset_ms: whole("Until all is there again; null: not told.").nullable(),
+  })
+  .nullable()
+  .describe("Null: not told.");
+const testSchema = z
+  .object({
+    object: z.literal("deployment_test"),
+    deployment: text("What was tested."),
+    at: unixTime(),
+    endpoint: text("What was called."),
+    outcome: text("As in the audit trail of a job: `completed`, `retry`, `turned_away`, …"),
+    status_code: whole("Of the answer; null: none came.").nullable(),
+    message: text("In the lab's words, where it did not complete.").nullable(),
+    latency_ms: whole("How long it took."),
+    usage: callUsage.nullable(),
+    cost: costSchema.nullable(),
+    cost_unknown: text(
+      "Why nobody can say what it cost; null: `cost` does, or it was not billed.",
+    ).nullable(),
+    limits: z
+      .object({ requests: toldLimit, tokens: toldLimit })
+      .nullable()
+      .describe("What the answer's headers tell of the quota; null: nothing."),
+  })
+  .meta({ id: "DeploymentTest", title: "What a test of a deployment answers" });
+
+const testRoute = route({
+  name: "test-deployment",
+  method: "POST",
+  path: "api/ops/deployments/{name}/test",
+  who: "operator",
+  summary:
+    "Operators: call a deployment once with a short fixed prompt, whatever is switched off; it is billed",
+  params: {
+    schema: z.object({ name: named("deployment") }),
+    absent: "setting_not_found",
+  },
+  headers: changeHeaders,
+  answers: { 200: { description: "How it went.", schema: testSchema } },
+  errors: ["setting_not_found", "test_running", "invalid_request"],
+  handle: async (deps: OpsDeploymentsDeps, input, caller) => {
+    const { name } = input.path;
+    await deps.overridesWatch.look();
+    const deployment = deps.catalogue().deployment(name);
+    if (deployment === undefined)
+      throw new Problem("setting_not_found", `The catalogue has no deployment ${name}.`);
+    const { at, details } = await testDeployment(deps, deployment, changeOf(deps, "POST", input, caller));
+    const said = testSchema.strip().parse({ ...details, object: "deployment_test", deployment: name, at });
+    return json(200, said);
+  },
+});
+
+export const opsDeploymentRoutes: readonly Route<OpsDeploymentsDeps>[] = [list, probeRoute, testRoute];

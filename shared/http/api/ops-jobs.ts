@@ -15,12 +15,12 @@ import { JOB_ID, jobInPath, limit, name } from "./parameters.ts";
 
 const opsJobSchema = z
   .object({ tenant_id: text("Whose job it is."), ...jobWithoutContent.shape })
-  .omit({ metadata: true, urls: true })
+  .omit({ metadata: true, custom_id: true, urls: true })
   .meta({ id: "OpsJob", title: "A job, as operators see it" });
 
 /** No content: the tenant's own metadata and what a lab quoted of the request are not among it. */
 function opsJobResource(job: Job, nowMs: number) {
-  const { metadata: _, urls: _urls, ...fields } = jobResource(job, nowMs);
+  const { metadata: _, custom_id: _id, urls: _urls, ...fields } = jobResource(job, nowMs);
   return { tenant_id: job.tenant_id, ...fields };
 }
 

@@ -10,8 +10,9 @@ import type { Tenants } from "../../tenant/tenants.ts";
 import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
+import { changeHeaders, changeOf } from "./change.ts";
 import { flag, secondsOf, text, unixTime, whole } from "./fields.ts";
-import { idempotencyKey, named, operatorsReason } from "./parameters.ts";
+import { named, operatorsReason } from "./parameters.ts";
 
 export interface OverridesRoutesDeps extends ChangeDeps {
   readonly catalogue: () => Catalogue;
@@ -100,10 +101,6 @@ function overridesResource(overrides: Overrides) {
 }
 
 const answers = { 200: { description: "All that is set now.", schema: overridesSchema } };
-const headers = z.object({
-  "Idempotency-Key": idempotencyKey.optional().describe("The same key on the same route is one change."),
-});
-
 const getSwitches = route({
   name: "get-switches",
   method: "GET",
@@ -148,7 +145,7 @@ function settable<Path extends z.ZodObject, Body extends z.ZodType<{ reason?: st
     who: "operator",
     path: `api/ops/${path}`,
     params: { schema: params, absent: "setting_not_found" },
-    ...{ headers, answers },
+    ...{ headers: changeHeaders, answers },
   } as const;
   return [
     route({
@@ -158,10 +155,9 @@ function settable<Path extends z.ZodObject, Body extends z.ZodType<{ reason?: st
       summary: `Operators: set ${what}; effective on all instances within 5 s`,
       body: { schema, maxBytes: MAX_OPS_BODY_BYTES },
       errors: ["setting_not_found"],
-      handle: async (deps: OverridesRoutesDeps, input, { actor }) => {
+      handle: async (deps: OverridesRoutesDeps, input, caller) => {
         const setting = set(deps, input.path, input.body);
-        const reason = input.body.reason ?? null;
-        return make(deps, setting, { actor, reason, changeId: changeIdOf(deps, "PUT", input) });
+        return make(deps, setting, changeOf(deps, "PUT", input, caller, input.body.reason));
       },
     }),
     route({
@@ -170,20 +166,10 @@ function settable<Path extends z.ZodObject, Body extends z.ZodType<{ reason?: st
       method: "DELETE",
       summary: `Operators: take back ${what}; the file applies again`,
       errors: ["invalid_request", "setting_not_found"],
-      handle: async (deps: OverridesRoutesDeps, input, { actor }) =>
-        make(deps, reset(input.path), { actor, reason: null, changeId: changeIdOf(deps, "DELETE", input) }),
+      handle: async (deps: OverridesRoutesDeps, input, caller) =>
+        make(deps, reset(input.path), changeOf(deps, "DELETE", input, caller)),
     }),
   ];
-}
-
-/** A key names the change within its route: the same key on another route is another change. */
-function changeIdOf(
-  deps: OverridesRoutesDeps,
-  method: string,
-  input: { readonly headers: z.output<typeof headers>; readonly pathname: string },
-): string {
-  const key = input.headers["Idempotency-Key"];
-  return key === undefined ? deps.newId() : `${method} ${input.pathname} ${key}`;
 }
 
 async function make(deps: OverridesRoutesDeps, setting: Setting, by: Parameters<typeof changeOverrides>[2]) {

@@ -2,22 +2,27 @@ import { z } from "zod";
 import { ERRORS } from "../../errors.ts";
 import { jsonText } from "../answer.ts";
 import type { Door } from "../door.ts";
-import type { BatchRoutesDeps } from "../openai/batches.ts";
 import { openaiDoor, openaiRoutes } from "../openai/routes.ts";
 import { type Route, route } from "../route.ts";
 import { type AccountCorrectionDeps, accountCorrectionRoute } from "./account-corrections.ts";
 import { auditTrailRoute } from "./audit-trail.ts";
-import { batchRoute } from "./batches.ts";
+import { type NativeBatchDeps, nativeBatchRoutes } from "./batches.ts";
 import { type ComparisonRoutesDeps, comparisonRoutes } from "./comparisons.ts";
 import { type ControlAuditDeps, controlAuditRoute } from "./control-audit.ts";
 import { type DeadLetterRoutesDeps, deadLetterRoutes } from "./dead-letters.ts";
 import { type HealthDeps, healthRoute } from "./health.ts";
+import { jobRequestRoute } from "./job-request.ts";
 import { type JobRoutesDeps, jobRoutes } from "./jobs.ts";
 import { type ModelsDeps, modelsRoute } from "./models.ts";
 import { openapiDocument } from "./openapi.ts";
+import { type OpsBulkDeps, opsBulkRoutes } from "./ops-bulk.ts";
+import { type OpsCatalogueDeps, opsCatalogueRoutes } from "./ops-catalogue.ts";
 import { type OpsDeploymentsDeps, opsDeploymentRoutes } from "./ops-deployments.ts";
+import { type OpsExportDeps, opsExportRoute } from "./ops-export.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
+import { type OpsMetricsDeps, opsMetricsRoute } from "./ops-metrics.ts";
 import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
+import { type OpsTenantsDeps, opsTenantRoutes } from "./ops-tenants.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
 import { problemAnswer, problemSchema } from "./problem.ts";
 import { type StatusDeps, statusRoute } from "./status.ts";
@@ -38,7 +43,7 @@ export const apiDoor: Door = {
 
 /** What its handlers need, all together. */
 export type ApiDeps = SubmitRouteDeps &
-  BatchRoutesDeps &
+  NativeBatchDeps &
   JobRoutesDeps &
   ComparisonRoutesDeps &
   ModelsDeps &
@@ -48,6 +53,11 @@ export type ApiDeps = SubmitRouteDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
+  OpsTenantsDeps &
+  OpsExportDeps &
+  OpsBulkDeps &
+  OpsMetricsDeps &
+  OpsCatalogueDeps &
   ProofRoutesDeps &
   UsageRoutesDeps &
   WebhookDeliveriesDeps &
@@ -72,19 +82,25 @@ const openapiRoute = route({
 export const apiRoutes: readonly Route<ApiDeps>[] = [
   submitRoute,
   ...jobRoutes,
+  jobRequestRoute,
   ...comparisonRoutes,
   auditTrailRoute,
-  batchRoute,
+  ...nativeBatchRoutes,
   modelsRoute,
   healthRoute,
   openapiRoute,
   statusRoute,
   ...opsJobRoutes,
+  ...opsBulkRoutes,
   ...opsDeploymentRoutes,
   controlAuditRoute,
   ...proofRoutes,
   ...deadLetterRoutes,
   ...overridesRoutes,
+  ...opsTenantRoutes,
+  ...opsCatalogueRoutes,
+  opsExportRoute,
+  opsMetricsRoute,
   ...usageRoutes,
   ...webhookDeliveryRoutes,
   accountCorrectionRoute,

@@ -34,11 +34,18 @@ export const unixSeconds = z
   .nonnegative()
   .max(MAX_UNIX_SECONDS, "is not in Unix seconds: it looks like milliseconds");
 
-export const metadata = z
+export const metadataPairs = z
   .record(z.string().min(1).max(MAX_METADATA_KEY_CHARS), z.string().max(MAX_METADATA_VALUE_CHARS))
-  .refine((pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS, `has over ${MAX_METADATA_PAIRS} pairs`)
+  .refine((pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS, `has over ${MAX_METADATA_PAIRS} pairs`);
+export const metadata = metadataPairs
   .default({})
   .describe(`At most ${MAX_METADATA_PAIRS} pairs of strings, given back with the job.`);
+
+/** Those of batches are made by the service, and no job gets into one by its name. */
+const GROUP_ID = /^(?!batch_)[\w.-]{1,64}$/;
+export const batchId = z
+  .string()
+  .regex(GROUP_ID, "must have 1 to 64 letters, digits, `_`, `.` or `-`, and not begin with `batch_`");
 
 const envelopeSchema = z
   .strictObject({
@@ -67,6 +74,11 @@ const envelopeSchema = z
       .optional()
       .describe(
         "True: an answer that does not hold the JSON schema that `body` asks for is no answer, though it is paid for. The job goes to the next target, as far as attempts and `max_cost` go.",
+      ),
+    batch_id: batchId
+      .optional()
+      .describe(
+        "A name of the tenant's own for jobs that belong together: they are listed and cancelled by it.",
       ),
     metadata,
   })
@@ -128,7 +140,7 @@ export const submitRoute = route({
       // The envelope as it was sent, before defaults: a client that sends the same has the same hash.
       envelopeSha256: envelopeSha256(sent),
       idempotencyKey: headers["Idempotency-Key"] ?? null,
-      maxCost: envelope.max_cost,
+      ...{ maxCost: envelope.max_cost, batchId: envelope.batch_id },
       ...(envelope.validate === true ? { validate: "retry" } : {}),
       traceparent: headers.traceparent,
       refusal: untimely,

@@ -14,6 +14,6 @@ export interface OutboxItem {
  * and the end of one of several jobs is told by what they belong to.
  */
 export function eventsOf(job: Ended): readonly OutboxItem[] {
-  if (job.coalesce !== undefined || job.comparison !== undefined) return [];
+  if (job.coalesce !== undefined || job.comparison !== undefined || job.batch_line !== undefined) return [];
   return [{ event: `job.${job.status}`, about: job.job_id, at_ms: job.completed_at_ms }];
 }

@@ -28,6 +28,10 @@ export interface Submission {
   readonly validate?: Validate | undefined;
   /** The comparison that the job is one of. */
   readonly comparison?: string;
+  /** The group that its owner puts it into. */
+  readonly batchId?: string | undefined;
+  /** The ended job that it is made of. */
+  readonly retries?: string;
   /** It is a response of the OpenAI door. */
   readonly asResponse?: ResponseFacts;
 }
@@ -47,6 +51,11 @@ export interface Accepted<J extends Job = Job> {
 export function jobIdOfKey(tenantId: string, idempotencyKey: string): string {
   const digest = sha256Hex(`${tenantId}\u0000${idempotencyKey}`);
   return `job_${digest.slice(0, 32)}`;
+}
+
+/** The job that an ended one's owner makes of it: always the same, so that a second retry meets it. */
+export function jobIdOfRetry(tenantId: string, jobId: string): string {
+  return `job_${sha256Hex(`retry\u0000${tenantId}\u0000${jobId}`).slice(0, 32)}`;
 }
 
 /** The job an ended one is made into when it is redriven: always the same, so that a second redrive meets it. */
@@ -99,9 +108,10 @@ const secondsOf = (ms: number) => Math.floor(ms / 1000);
 
 export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queued> {
   const { nowMs } = by;
-  const { maxCost } = submission;
+  const { maxCost, retries } = submission;
   const reasons = [
     ...(by.redrivenFrom === undefined ? [] : [`redriven from ${by.redrivenFrom}`]),
+    ...(retries === undefined ? [] : [`retry of ${retries}`]),
     ...(maxCost === undefined ? [] : [`max_cost ${maxCost}`]),
   ];
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
@@ -148,6 +158,8 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     last_failure: null,
     ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
+    ...(retries === undefined ? {} : { retries }),
+    ...(submission.batchId === undefined ? {} : { batch_id: submission.batchId }),
     ...(submission.coalesce === undefined ? {} : { coalesce: submission.coalesce }),
     ...(submission.streamed === undefined ? {} : { streamed: submission.streamed }),
     ...(submission.validate === undefined ? {} : { validate: submission.validate }),

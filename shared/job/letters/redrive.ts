@@ -5,6 +5,7 @@ import { Problem } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { type JobKey, UnreadableItem } from "../../store.ts";
 import { acceptJob, jobIdOfRedrive, type Retention } from "../intake/accept.ts";
+import { submissionOf } from "../intake/retry.ts";
 import { type Ended, isEnded, type Job, type StoredRequest } from "../job.ts";
 import { draftOf, redriveEnded } from "../life-cycle.ts";
 import { nudgeStored } from "../nudge.ts";
@@ -165,35 +166,16 @@ async function create(
   actor: string,
 ): Promise<void> {
   const nowMs = deps.clock.now();
-  // As long as the client once gave it, and never shorter than a job that names no deadline.
-  const givenMs = job.deadline_ms - Math.max(job.created_at_ms, job.not_before_ms ?? 0);
-  const lengthMs = Math.min(
-    Math.max(givenMs, deps.defaultDeadlineSeconds * 1000),
-    deps.maxDeadlineSeconds * 1000,
-  );
-  const accepted = acceptJob(
-    {
-      endpoint: job.endpoint,
-      model: job.model,
-      bodyText: request.body,
-      priority: job.priority,
-      metadata: job.metadata,
-      maxCost: job.max_cost,
-      notBeforeMs: null,
-      deadlineMs: nowMs + lengthMs,
-      envelopeSha256: job.envelope_sha256,
-    },
-    {
-      tenantId: job.tenant_id,
-      jobId: newJobId,
-      actor,
-      nowMs,
-      nudgeGraceMs: deps.nudgeGraceMs,
-      retention: deps.retention,
-      trace: deps.traces.begin(job.traceparent),
-      redrivenFrom: job.job_id,
-    },
-  );
+  const accepted = acceptJob(submissionOf(job, request, nowMs, deps), {
+    tenantId: job.tenant_id,
+    jobId: newJobId,
+    actor,
+    nowMs,
+    nudgeGraceMs: deps.nudgeGraceMs,
+    retention: deps.retention,
+    trace: deps.traces.begin(job.traceparent),
+    redrivenFrom: job.job_id,
+  });
   // `exists`: another redrive was quicker. A lost answer is for the operator to ask again, as the 503 says.
   await deps.store.create(accepted, nowMs);
 }

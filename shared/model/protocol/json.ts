@@ -11,8 +11,10 @@ export function isObject(value: unknown): value is JsonObject {
 export function isDeeperThan(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (levels === 0) return true;
-  const values: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
-  return values.some((each) => isDeeperThan(each, levels - 1));
+  // Each answer is walked through, embeddings of many numbers too: no list of an object's values is made.
+  if (Array.isArray(value)) return value.some((each) => isDeeperThan(each, levels - 1));
+  for (const name in value) if (isDeeperThan((value as JsonObject)[name], levels - 1)) return true;
+  return false;
 }
 
 /** A member of whatever it is; undefined where there is none. */

@@ -162,6 +162,28 @@ describe("a filter and an order", () => {
   });
 });
 
+it("over all partitions searches the range, not the kind that most items are of", () => {
+  const made: string[] = [];
+  const view = { hasColumns: true, indexes: new IndexPlan(indexingPolicy) } as ContainerView;
+  view.needSingle = (column) => void made.push(column);
+  const scope = { partition: undefined, range: undefined };
+  const selected = (where: string) => {
+    made.length = 0;
+    return narrow(parseQuery(`SELECT * FROM c WHERE ${where}`), scope, view, new Map());
+  };
+  expect(selected("(c.s = 'x' OR c.s = 'y') AND c.a >= 3")).toMatchObject({
+    where: "((+x_s = ? OR +x_s = ?) AND x_a >= ?)",
+    isSearched: true,
+  });
+  expect(made).toEqual(["x_a"]);
+  expect(selected("c.s = 'x' AND c.a = 3")).toMatchObject({
+    where: "(x_s = ? AND x_a = ?)",
+    isSearched: false,
+  });
+  expect(made).toEqual(["x_s", "x_a"]);
+  expect(selected("c.s = 'x' AND (c.a < 3 OR c.b < 3)")).toMatchObject({ isSearched: false });
+});
+
 it("a container of an older version has the indexes of today after a start, and its items", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "switchyard-cosmos-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));

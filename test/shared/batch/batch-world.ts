@@ -4,6 +4,7 @@ import { takeTurn } from "../../../shared/batch/turn.ts";
 import type { TurnDeps } from "../../../shared/batch/turn-state.ts";
 import { readJson } from "../../../shared/http/json-text.ts";
 import { failureOf } from "../../../shared/http/openai/failure.ts";
+import type { JobKey } from "../../../shared/store.ts";
 import { clientOver, doorOver } from "../../openai/fetched-door.ts";
 import { answer, completion } from "../labs.ts";
 import { type Instance, silent, World } from "../world.ts";
@@ -31,6 +32,8 @@ export interface Result {
 /** The service with two labs, the door with OpenAI's SDK, and messages that are delivered as the clock is turned. */
 export class BatchWorld {
   readonly world: World;
+  /** Both doors. */
+  readonly door: typeof fetch;
   readonly client: OpenAI;
   readonly other: OpenAI;
   readonly instance: Instance;
@@ -40,6 +43,10 @@ export class BatchWorld {
   change: Partial<TurnDeps> = {};
   /** Jobs wait in the line as long as this holds. */
   holdsLine = false;
+  /** Nudges of these are lost. */
+  holds: (job: JobKey) => boolean = () => false;
+
+  #keys = 0;
 
   private constructor(world: World) {
     this.world = world;
@@ -48,6 +55,7 @@ export class BatchWorld {
     };
     world.turns = turns;
     const door = doorOver(world, "door");
+    this.door = door;
     this.client = clientOver(door);
     this.other = clientOver(door, "team-b");
     this.instance = world.instance("worker");
@@ -98,9 +106,9 @@ export class BatchWorld {
     };
     const began = [
       ...due.map(({ turn }) => this.instance.service.invocation(() => takeTurn(deps, turn))),
-      ...(this.holdsLine ? [] : [...releases.take(nowMs), ...nudges.take(nowMs)]).map((nudge) =>
-        this.instance.run(nudge),
-      ),
+      ...(this.holdsLine ? [] : [...releases.take(nowMs), ...nudges.take(nowMs)])
+        .filter((nudge) => !this.holds(nudge))
+        .map((nudge) => this.instance.run(nudge)),
     ];
     for (const each of began) each.catch((thrown: unknown) => this.failures.push(thrown));
   }
@@ -130,6 +138,25 @@ export class BatchWorld {
       .split("\n")
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line));
+  }
+
+  /** A request at the native door. */
+  async native(
+    path: string,
+    body?: object | "POST",
+    tenant = "team-a",
+    // biome-ignore lint/suspicious/noExplicitAny: what a service answers is for the test to say
+  ): Promise<{ status: number; json: any }> {
+    const answered = await this.door(`http://door/api/${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        ...{ authorization: `Bearer ${tenant}`, "content-type": "application/json" },
+        // Ids of jobs without a key are no ids as clients know them in these worlds.
+        ...(path === "jobs" ? { "idempotency-key": `key ${++this.#keys}` } : {}),
+      },
+      ...(typeof body === "object" ? { body: JSON.stringify(body) } : {}),
+    });
+    return { status: answered.status, json: await answered.json() };
   }
 
   /** Lines of both files, and that each `custom_id` is in exactly one of them. */

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { withSetting } from "../../../shared/control/change-overrides.ts";
 import { effectiveConfiguration } from "../../../shared/control/effective.ts";
+import { NO_TENANTS_SET } from "../../../shared/control/managed-tenants.ts";
 import {
   abortsCall,
   effectiveCatalogue,
@@ -79,7 +80,8 @@ describe("what operators set", () => {
     const effective = effectiveConfiguration(
       () => file,
       () => tenants,
-      () => shares,
+      { current: () => shares, tenants: () => NO_TENANTS_SET },
+      { check: () => [], onLeftOut: () => undefined },
     );
     const tenants = tenantsWith();
     expect(["team-a", "team-b"].map((id) => effective.tenants().get(id)?.weight)).toEqual([1, 7]);
@@ -173,6 +175,7 @@ describe("the watch", () => {
         const now = String(this.stored.revision);
         return Promise.resolve(etag === now ? "unchanged" : { overrides: this.stored, etag: now });
       },
+      readTenants: () => Promise.resolve([]),
     };
     const watch = watchOverrides({
       store,

@@ -22,8 +22,11 @@ import {
   fileWritingPlace,
   ITEMS,
   type ItemKind,
+  keyUsePlace,
   leavesPlace,
   listenersPlace,
+  managedTenantPlace,
+  operationPlace,
   outboxPlace,
   overridesPlace,
   type Place,
@@ -67,6 +70,7 @@ const nowMs = clock.now();
 
 const SECRET = "what a prompt says";
 const KEY = { tenant_id: "team-a", job_id: `job_${"1".repeat(32)}` };
+const OPERATION = `op_${"1".repeat(32)}`;
 const LARGE = { ...KEY, job_id: `job_${"2".repeat(32)}` };
 const FILE = { tenant_id: "team-a", file_id: "file-1" };
 const BATCH = { tenant_id: "team-a", batch_id: `batch_${"1".repeat(32)}` };
@@ -300,6 +304,24 @@ const cases: Readonly<Record<Exclude<keyof typeof ITEMS, "job">, Case>> = {
       [({ trail }) => changeOverrides({ trail, clock }, weight(3), change("third")), "throws"],
     ],
   },
+  operation: {
+    place: operationPlace({ job_id: OPERATION }),
+    damage: { operation: { counts: SECRET } },
+    looks: [[({ operations }) => operations.read(OPERATION), "throws"]],
+  },
+  managed_tenant: {
+    place: managedTenantPlace("team-c"),
+    damage: { keys: SECRET },
+    looks: [
+      [({ overrides }) => overrides.readTenants(undefined), [{ tenant_id: "team-c" }]],
+      [({ overrides }) => overrides.readTenants(["team-c"]), [{ tenant_id: "team-c" }]],
+    ],
+  },
+  key_use: {
+    place: keyUsePlace("key_1"),
+    damage: { used_ms: SECRET },
+    looks: [[async ({ keyUses }) => ({ ...(await keyUses.read("key_1"))?.value }), { used_ms: 0 }]],
+  },
   root: {
     place: rootPlace,
     damage: { root: SECRET },
@@ -423,7 +445,7 @@ async function fill(a: Adapters): Promise<void> {
   await a.batches.create(batch, nowMs);
   const begun = await a.batches.read(BATCH);
   const progress = { from: await a.batches.readProgress(BATCH), to: NOTHING_READ };
-  if (begun !== undefined) await a.batches.write(begun, batch, nowMs, progress);
+  if (begun !== undefined) await a.batches.write(begun, batch, nowMs, { progress });
   await a.files.begin(FILE, nowMs);
   await a.files.writePage(FILE, "page-0", new Uint8Array(1));
   await a.files.commit(file, [{ id: "page-0", bytes: 1 }]);
@@ -436,6 +458,21 @@ async function fill(a: Adapters): Promise<void> {
   await jobs.put(ITEMS.response, contentPlace(LARGE, "response"), { ...LARGE, ...answer });
   const writing = { ...KEY, content_id: "0", wake_at_ms: nowMs };
   await jobs.put(ITEMS.writing, writingPlace(KEY, "0"), writing);
+  const managed = {
+    tenant_id: "team-c",
+    revision: 1,
+    tenant: null,
+    keys: [],
+    at_ms: 0,
+    actor: "a",
+    reason: null,
+  };
+  await opened.items.control.put(ITEMS.managed_tenant, managedTenantPlace("team-c"), managed);
+  await a.keyUses.write("key_1", { tenant_id: "team-c", used_ms: 1 }, undefined);
+  await a.operations.create({
+    ...{ tenant_id: "_operators", job_id: OPERATION },
+    operation: { kind: "cancel_jobs", filter: {}, actor: "a", reason: null, at_ms: 0, counts: {} },
+  });
   const first = { number: 0, attempt: 1, event: { data: "{}", isUsage: false } };
   await a.eventLogs.append(KEY, { claim_id: "c", attempt: 1, next: 1 }, [first], undefined, nowMs + 1e6);
   for (const job_id of [COMPARED.job_id, "cmp_2"])

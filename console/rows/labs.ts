@@ -1,0 +1,65 @@
+import type { LimitLeft, OpsDeployment, Overrides } from "../resources.ts";
+
+/** Each lab with its deployments, by name. */
+export function labsOf(
+  deployments: readonly OpsDeployment[],
+): readonly { readonly provider: string; readonly deployments: readonly OpsDeployment[] }[] {
+  const providers = [...new Set(deployments.map(({ provider }) => provider))].sort();
+  return providers.map((provider) => ({
+    provider,
+    deployments: deployments.filter((each) => each.provider === provider),
+  }));
+}
+
+export type Switch = Overrides["switches"][number];
+
+/** The switch that keeps calls from a deployment: its own, or its lab's; undefined: it is on. */
+export function switchOf(
+  switches: readonly Switch[],
+  { name, provider }: Pick<OpsDeployment, "name" | "provider">,
+): Switch | undefined {
+  return (
+    switches.find((each) => each.kind === "deployment" && each.name === name) ??
+    switches.find((each) => each.kind === "provider" && each.name === provider)
+  );
+}
+
+/** Why a deployment needs a look, the worst first; undefined: it does not. */
+export function troubleOf(
+  deployment: OpsDeployment,
+  switches: readonly Switch[],
+): { readonly what: string; readonly todo: string } | undefined {
+  const set = switchOf(switches, deployment);
+  if (set !== undefined)
+    return {
+      what: `${set.kind === "provider" ? "The lab" : "It"} is ${set.state === "off" ? "switched off" : "drained"}.`,
+      todo: "Its jobs wait or go elsewhere until it is switched on.",
+    };
+  if (deployment.breaker !== "closed")
+    return { what: WHAT[deployment.last_error?.illness ?? ""] ?? "Its calls fail.", todo: toDo(deployment) };
+  const { requests, tokens } = deployment.quota;
+  if ([requests, tokens].some((limit) => limit !== null && usedShare(limit) >= 1))
+    return {
+      what: "Its quota is used up.",
+      todo: "Jobs wait in line for it: raise the quota at the lab, or add a deployment.",
+    };
+  return undefined;
+}
+
+const WHAT: Readonly<Record<string, string>> = {
+  deployment_failing: "Its calls fail.",
+  credential_refused: "The lab refuses our key.",
+  account_empty: "Our account at the lab is empty.",
+};
+
+function toDo({ last_error }: OpsDeployment): string {
+  if (last_error?.illness === "credential_refused")
+    return "Give the app a valid key: the next probe finds that it works.";
+  if (last_error?.illness === "account_empty") return "Pay the lab: the next probe finds that it works.";
+  return "A probe tries it again by itself. Where another lab can serve its jobs, they go there.";
+}
+
+/** How much of a limit is used, 0 to 1. */
+export function usedShare({ per_minute, left }: LimitLeft): number {
+  return per_minute <= 0 ? 1 : Math.min(1, Math.max(0, 1 - left / per_minute));
+}

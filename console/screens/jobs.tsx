@@ -1,0 +1,209 @@
+import { useCallback, useRef, useState } from "preact/hooks";
+import { ApiProblem, queryOf } from "../api.ts";
+import { EVERY_MS, useAction, useApi, useLive, usePolling } from "../live.ts";
+import { useFilter } from "../location.ts";
+import { Asked, Choice, Field } from "../parts/form.tsx";
+import { Loaded } from "../parts/loaded.tsx";
+import { LongTable } from "../parts/long-table.tsx";
+import type { Column } from "../parts/table.tsx";
+import { State, When, Word } from "../parts/text.tsx";
+import { hasEnded, type Job, type List, type Model, type Page, STATUSES } from "../resources.ts";
+import { type JobList, NO_JOBS, refreshed, tookSeconds, waitWords } from "../rows/job-list.ts";
+import { linkTo } from "../rows/location.ts";
+import { duration, money } from "../rows/words.ts";
+import type { ScreenProps } from "../screen.ts";
+
+const PAGE_JOBS = 100;
+
+/** The path of a visitor's jobs. */
+const jobsPath = (isOperator: boolean) => (isOperator ? "/api/ops/jobs" : "/api/jobs");
+
+/** The jobs of a filter, kept up to date where one looks. */
+function useJobs(path: string, filter: Readonly<Record<string, string>>) {
+  const api = useApi();
+  const query = queryOf(filter);
+  const known = useRef({ of: query, list: NO_JOBS });
+  if (known.current.of !== query) known.current = { of: query, list: NO_JOBS };
+  const firstInView = useRef(0);
+  const read = useCallback(
+    async (_etag: string | undefined, signal: AbortSignal) => {
+      const { list } = known.current;
+      const after = list.jobs[Math.min(firstInView.current, list.jobs.length) - 1]?.id;
+      const asked = Object.fromEntries(new URLSearchParams(query));
+      const page = await api
+        .get<Page<Job>>(`${path}${queryOf({ ...asked, limit: PAGE_JOBS, after })}`, undefined, signal)
+        .catch((thrown: unknown) => {
+          // The job that the page follows may have gone.
+          if (after === undefined || !(thrown instanceof ApiProblem) || thrown.status !== 400) throw thrown;
+          firstInView.current = 0;
+          return { value: undefined };
+        });
+      const next = page.value === undefined ? NO_JOBS : refreshed(list, page.value, after);
+      known.current = { of: query, list: next };
+      return { value: next, etag: undefined };
+    },
+    [api, path, query],
+  );
+  const live = usePolling<JobList>(read, EVERY_MS);
+  const { again } = live;
+  /** Says which rows are in view; those are read next, and at once if there are none yet. */
+  const onView = useCallback(
+    (from: number, to: number) => {
+      const { jobs, hasMore } = known.current.list;
+      const isAtEnd = hasMore && to >= jobs.length && jobs.length > 0;
+      firstInView.current = isAtEnd ? jobs.length : from;
+      if (isAtEnd) again();
+    },
+    [again],
+  );
+  return { live, onView };
+}
+
+export function JobsScreen({ place, session }: ScreenProps) {
+  const isOperator = session.kind === "operator";
+  const [status, setStatus] = useFilter(place, "status");
+  const [model, setModel] = useFilter(place, "model");
+  const [tenant, setTenant] = useFilter(place, "tenant");
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const { live, onView } = useJobs(jobsPath(isOperator), { status, model, ...(isOperator && { tenant }) });
+  const select = (id: string) => {
+    const next = new Set(selected);
+    if (!next.delete(id)) next.add(id);
+    setSelected(next);
+  };
+  const isFiltered = status !== "" || model !== "" || tenant !== "";
+  return (
+    <>
+      <div class="fields">
+        <Choice label="Status" value={status} onValue={setStatus} options={STATUSES} any="Any" />
+        {isOperator ? (
+          <>
+            <Field label="Model" type="search" value={model} onValue={setModel} />
+            <Field label="Tenant" type="search" value={tenant} onValue={setTenant} />
+          </>
+        ) : (
+          <ModelChoice value={model} onValue={setModel} />
+        )}
+      </div>
+      <Loaded
+        live={live}
+        isEmpty={({ jobs, hasMore }) => jobs.length === 0 && !hasMore}
+        empty={isFiltered ? "No job is like that." : "There are no jobs yet."}
+      >
+        {({ jobs, hasMore }) => (
+          <>
+            <p class="bar">
+              <span role="status">
+                {jobs.length}
+                {hasMore ? " or more" : ""} {jobs.length === 1 ? "job" : "jobs"}
+              </span>
+              <CancelSelected
+                jobs={jobs.filter(({ id }) => selected.has(id))}
+                isOperator={isOperator}
+                onDone={() => {
+                  setSelected(new Set());
+                  live.again();
+                }}
+              />
+            </p>
+            <LongTable
+              caption="Jobs, newest first"
+              columns={columnsFor(isOperator, selected, select)}
+              rows={jobs}
+              keyOf={({ id }) => id}
+              onView={onView}
+            />
+          </>
+        )}
+      </Loaded>
+    </>
+  );
+}
+
+function ModelChoice(props: { readonly value: string; readonly onValue: (value: string) => void }) {
+  const models = useLive<List<Model>>("/api/models", 0);
+  const names = (models.value?.data ?? []).map(({ id }) => id);
+  const options = props.value === "" || names.includes(props.value) ? names : [...names, props.value];
+  return <Choice label="Model" {...props} options={options} any="Any" />;
+}
+
+function columnsFor(
+  isOperator: boolean,
+  selected: ReadonlySet<string>,
+  select: (id: string) => void,
+): readonly Column<Job>[] {
+  const own: Column<Job> = {
+    name: "Metadata",
+    cell: ({ metadata = {} }) =>
+      Object.entries(metadata).map(([name, value]) => (
+        <span key={name} class="tag" title={`${name}: ${value}`}>
+          <Word text={`${name}: ${value}`} />
+        </span>
+      )),
+  };
+  const whose: Column<Job> = { name: "Tenant", cell: ({ tenant_id = "" }) => tenant_id };
+  return [
+    {
+      name: "Select",
+      cell: ({ id }) => (
+        <input
+          type="checkbox"
+          aria-label={`Select ${id}`}
+          checked={selected.has(id)}
+          onChange={() => select(id)}
+        />
+      ),
+    },
+    { name: "Job", cell: ({ id }) => <a href={linkTo(`jobs/${id}`)}>{id.slice(0, 12)}…</a> },
+    {
+      name: "Status",
+      cell: (job) => (
+        <>
+          <State state={job.status} />
+          {job.waiting && <span class="quiet"> {waitWords(job)}</span>}
+          {job.error && <span class="quiet"> {job.error.code}</span>}
+        </>
+      ),
+    },
+    isOperator ? whose : own,
+    { name: "Model", cell: ({ model }) => <Word text={model} /> },
+    { name: "Priority", cell: ({ priority }) => priority },
+    { name: "Accepted", cell: ({ created_at }) => <When at={created_at} /> },
+    {
+      name: "Took",
+      isNumber: true,
+      cell: (job) => (hasEnded(job.status) ? duration(tookSeconds(job, Date.now() / 1000)) : "–"),
+    },
+    { name: "Cost", isNumber: true, cell: ({ cost, cost_unknown }) => money(cost, cost_unknown) },
+  ];
+}
+
+interface CancelProps {
+  readonly jobs: readonly Job[];
+  readonly isOperator: boolean;
+  readonly onDone: () => void;
+}
+
+/** Cancels those of the selected jobs that have not ended. */
+function CancelSelected({ jobs, isOperator, onDone }: CancelProps) {
+  const api = useApi();
+  const alive = jobs.filter(({ status }) => !hasEnded(status));
+  const action = useAction(async () => {
+    for (const { id } of alive) await cancelOne(id);
+    onDone();
+  });
+  const cancelOne = (id: string) =>
+    api.send("POST", `${jobsPath(isOperator)}/${id}/cancel`).catch((thrown: unknown) => {
+      // One that ended meanwhile needs no cancel.
+      if (!(thrown instanceof ApiProblem) || thrown.code !== "job_ended") throw thrown;
+    });
+  return (
+    <Asked
+      label={`Cancel selected (${alive.length})`}
+      question={`Cancel ${alive.length === 1 ? "one job" : `${alive.length} jobs`}?`}
+      submit="Cancel them"
+      action={action}
+      isDisabled={alive.length === 0}
+    />
+  );
+}

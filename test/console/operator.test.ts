@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { chat } from "../end-to-end/stack.ts";
+import { chromiumPath } from "./browser.ts";
+import { signedIn } from "./signed-in.ts";
+
+describe.runIf(chromiumPath !== undefined)("an operator", { tags: ["long"] }, () => {
+  const at = signedIn();
+
+  it("switches a lab off with a reason; a tenant sees why the job waits; and on again", async () => {
+    const { console, page } = await at.open("local-operator");
+    await console.goTo("labs");
+    const lab = page.getByRole("region", { name: "deepseek", exact: true });
+    await lab.getByRole("button", { name: "Switch off …" }).first().click();
+    await page.getByLabel("Reason").fill("Their invoice is wrong");
+    await console.mustBeSound();
+    await page.getByRole("button", { name: "Switch it off" }).click();
+    await lab.getByText("The lab is switched off.").waitFor();
+    expect(await lab.textContent()).toContain("Their invoice is wrong");
+    await console.mustBeSound();
+
+    const { json } = await at.stack.submit(chat("Hi", "deepseek-sim"));
+    const tenant = await at.open("local-team-a");
+    await tenant.console.goTo(`jobs/${json.id}`);
+    await tenant.page.getByText("an operator switched it off").waitFor();
+    await tenant.console.mustBeSound();
+
+    await console.goTo("controls");
+    await page.getByRole("cell", { name: "Their invoice is wrong" }).waitFor();
+    await page.getByRole("button", { name: "Take back …" }).click();
+    await page.getByRole("button", { name: "Take it back" }).click();
+    await page.getByText("Nothing is set").waitFor();
+    await tenant.page.getByText("completed").first().waitFor();
+  });
+
+  it("sees a lab that fails, why, and what to do", async () => {
+    for (let made = 0; made < 6; made++) await at.stack.submit(chat("[[sim:status=500]] Hi", "grok-sim"));
+    const { console, page } = await at.open("local-operator");
+    await console.goTo("labs");
+    const card = page.getByRole("region", { name: "grok-sim-local" });
+    await card.getByText("Its calls fail.").waitFor();
+    await card.getByText("HTTP 500").waitFor();
+    await card.getByRole("button", { name: "Probe now" }).waitFor();
+    await console.mustBeSound();
+  });
+
+  it("sets limits and weights, and sees who set them", async () => {
+    const { console, page } = await at.open("local-operator");
+    await console.goTo("controls");
+    const limits = page.getByRole("region", { name: "Set a deployment's limits, all of them" });
+    await limits.getByLabel("Deployment").fill("gpt-sim-local");
+    await limits.getByLabel("Requests a minute").fill("6000");
+    await limits.getByRole("button", { name: "Set the limits" }).click();
+    await page.getByRole("cell", { name: "requests per minute 6000" }).waitFor();
+    const weight = page.getByRole("region", { name: "Set a tenant's weight" });
+    await weight.getByLabel("Tenant").fill("nobody");
+    await weight.getByLabel("Weight", { exact: true }).fill("3");
+    await weight.getByRole("button", { name: "Set the tenant's weight" }).click();
+    expect(await weight.getByRole("alert").textContent()).toContain("There is no tenant nobody.");
+    await console.mustBeSound();
+  });
+
+  it("sees jobs of all tenants, without what they say", async () => {
+    const { json } = await at.stack.submit(chat("A secret prompt"), {
+      envelope: { metadata: { name: "secret" } },
+    });
+    const { console, page } = await at.open("local-operator");
+    await console.goTo("jobs");
+    const row = page.getByRole("row").filter({ hasText: json.id.slice(0, 12) });
+    await row.getByText("team-a").waitFor();
+    await row.getByRole("link").click();
+    await page.getByText("What was asked and answered is its tenant's").waitFor();
+    expect(await page.textContent("main")).not.toContain("secret");
+    await console.mustBeSound();
+  });
+});

@@ -1,0 +1,42 @@
+import { afterAll, expect, it } from "vitest";
+import { prometheusText } from "../../../../shared/http/api/prometheus.ts";
+import { World } from "../../world.ts";
+import { Operated, TENANTS_FILE, tenantsFrom } from "./operated.ts";
+
+const world = await World.open({ startMs: 1_800_000_000_000 });
+afterAll(() => world.close());
+world.tenants = tenantsFrom(TENANTS_FILE);
+
+it("tells the same whichever instance answers", async () => {
+  const one = new Operated(world, "one");
+  await world.accepted();
+  await world.accepted({ tenantId: "team-b" });
+  await one.ops(200, "PUT", "switches/deployment/xai-two", { state: "drained", mode: "park" });
+  await one.instance.sweep();
+  const { text, headers } = await one.call("GET", "/api/ops/metrics");
+  expect(headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  expect((await new Operated(world, "two").call("GET", "/api/ops/metrics")).text).toBe(text);
+  const lines = text.split("\n");
+  for (const line of [
+    'switchyard_jobs{status="queued"} 2',
+    'switchyard_jobs{status="in_progress"} 0',
+    'switchyard_backlog_jobs{tenant="team-b",model="openai-one-model",state="waiting"} 1',
+    'switchyard_dead_letters{state="untouched"} 0',
+    'switchyard_deployment_calls{deployment="openai-one",provider="openai",model="openai-one-model"} 0',
+    'switchyard_deployment_open{deployment="xai-two",provider="xai",model="xai-two-model"} 0',
+    'switchyard_switched{kind="deployment",name="xai-two",state="drained"} 1',
+    "switchyard_sweep_age_seconds 0",
+  ])
+    expect(lines).toContain(line);
+  // Every line is one of the format's.
+  const sample = /^[a-z_]+(\{[a-z_]+="[^"\n]*"(,[a-z_]+="[^"\n]*")*\})? \d+(\.\d+)?$/;
+  expect(lines.filter((line) => !/^# (HELP|TYPE) /.test(line) && !sample.test(line))).toEqual([""]);
+  expect((await one.call("GET", "/api/ops/metrics", { key: "team-a" })).status).toBe(403);
+});
+
+it("escapes what a label may hold", () => {
+  const samples = [[{ name: 'a"b\\c\nd' }, 1]] as const;
+  expect(prometheusText([{ name: "x", help: "y", samples }])).toBe(
+    '# HELP x y\n# TYPE x gauge\nx{name="a\\"b\\\\c\\nd"} 1\n',
+  );
+});
