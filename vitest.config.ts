@@ -21,7 +21,6 @@ const EMULATORS = ["test/{local/{cosmos,service-bus,model-endpoints},contract}/*
 /** Those that wait longest for processes, longest first: one begun last would run on alone. */
 const LONG = [
   "test/local/start.test.ts",
-  "test/security/tenant/credentials.test.ts",
   "test/end-to-end/outages.test.ts",
   "test/faults/campaign.test.ts",
   "test/tools/audit/command.test.ts",
@@ -42,8 +41,8 @@ class LongFirst extends BaseSequencer {
   }
 }
 
-// Three workers for the two cores that the suite is measured on, and four for what is not long: much of its time is
-// waiting for processes to start, to die and to be missed. Those of the long ones need more memory.
+// Three workers for the two cores that the suite is measured on: much of its time is waiting for processes to start,
+// to die and to be missed.
 export default defineConfig({
   test: {
     environment: "node",
