@@ -61,6 +61,7 @@ import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { signedReleases } from "./quota/signed-words.ts";
 import { type Environment, nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
+import { tellGauges } from "./telemetry/gauges.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
@@ -349,16 +350,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     comparisons: async () => (await anyLives()) && tend({ turns: ports.comparisonTurns, announcer, clock }),
   };
   let sweptAt: number | undefined;
-  telemetry.gauge("switchyard.sweeper.age", () =>
-    sweptAt === undefined ? [] : [{ value: (clock.monotonic() - sweptAt) / 1000 }],
-  );
-  telemetry.gauge("switchyard.line.jobs", () => [{ value: dispatcher.jobs }]);
-  telemetry.gauge("switchyard.breaker.open", () =>
-    catalogue().deployments.map(({ name }) => ({
-      value: (quota.breakerOf(name)?.state ?? "closed") === "closed" ? 0 : 1,
-      attributes: { deployment: name },
-    })),
-  );
+  tellGauges(telemetry, {
+    sweepAgeMs: () => (sweptAt === undefined ? undefined : clock.monotonic() - sweptAt),
+    lineJobs: () => dispatcher.jobs,
+    breakers: () =>
+      catalogue().deployments.map(({ name: deployment }) => ({
+        ...{ deployment, isClosed: (quota.breakerOf(deployment)?.state ?? "closed") === "closed" },
+      })),
+  });
   let handedOver: Promise<void> | undefined;
   const handOver = async () => {
     const whats = await Promise.allSettled([dispatcher.handOver(), invocations.idle()]);
