@@ -60,6 +60,7 @@ import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { signedReleases } from "./quota/signed-words.ts";
+import { resenders } from "./resend.ts";
 import { type Environment, nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
 import { tellGauges } from "./telemetry/gauges.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
@@ -295,16 +296,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   };
   const redrive: Omit<RedriveDeps, "log"> = {
     ...{ store, nudges, budgets, clock, nudgeGraceMs, retention },
-    resend: {
-      deliveries: ({ v, tenant_id, job_id, ...rest }) => {
-        // Whenever it was due: what is stored says what is left to do.
-        const { event, endpoint_id } = rest as Partial<DeliveryNudge>;
-        const what = { ...(event && { event }), ...(endpoint_id && { endpoint_id }) };
-        return ports.deliveryQueue.send({ v, tenant_id, job_id, ...what });
-      },
-      batches: ({ v, tenant_id, job_id: batch_id, ...rest }) =>
-        ports.turns.send({ v, tenant_id, batch_id, turn: (rest as Partial<BatchTurn>).turn ?? 1 }),
-    },
+    resend: resenders(ports),
     deadLetters: ports.deadLetters,
     traces: telemetry,
     trail: ports.trail,
