@@ -76,7 +76,8 @@ function managed<
   };
   const shared = {
     who: "operator",
-    path: `api/ops/${list}/{*name}`,
+    // Not `{*name}`, which would take the list too: a slash in a name is sent as %2F.
+    path: `api/ops/${list}/{name}`,
     params: { schema: z.object({ name: named(object) }), absent: "setting_not_found" },
   } as const;
   return [
