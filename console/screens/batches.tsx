@@ -157,10 +157,38 @@ function BatchButtons({ batch, onDone }: { readonly batch: Batch; readonly onDon
     await api.send("POST", `${DOOR}/batches/${batch.id}/cancel`);
     onDone();
   });
+  const retry = useAction(async () => {
+    const { id } = await api.send<Batch>("POST", `/api/batches/${batch.id}/retry-failed`);
+    goTo(linkTo(`batches/${id}`));
+  });
   return (
     <div class="buttons">
-      <Download id={batch.output_file_id} name={`${batch.id}-results.jsonl`} label="Download results" />
-      <Download id={batch.error_file_id} name={`${batch.id}-errors.jsonl`} label="Download errors" />
+      <a href={linkTo("jobs", { batch: batch.id })}>Its lines as jobs</a>
+      {!hasBatchEnded(batch) && (
+        <Download
+          path={`/api/batches/${batch.id}/results`}
+          name={`${batch.id}-so-far.jsonl`}
+          label="Download what there is"
+        />
+      )}
+      {hasBatchEnded(batch) && batch.request_counts.failed > 0 && (
+        <Asked
+          label="Retry failed lines …"
+          question="Make a new batch of the lines that failed?"
+          submit="Make it"
+          action={retry}
+        />
+      )}
+      <Download
+        path={contentOf(batch.output_file_id)}
+        name={`${batch.id}-results.jsonl`}
+        label="Download results"
+      />
+      <Download
+        path={contentOf(batch.error_file_id)}
+        name={`${batch.id}-errors.jsonl`}
+        label="Download errors"
+      />
       {!hasBatchEnded(batch) && (
         <Asked
           label="Cancel"
@@ -173,19 +201,23 @@ function BatchButtons({ batch, onDone }: { readonly batch: Batch; readonly onDon
   );
 }
 
+const contentOf = (id: string | null) => (id === null ? undefined : `${DOOR}/files/${id}/content`);
+
 interface DownloadProps {
-  readonly id: string | null;
+  /** Undefined: there is no such file. */
+  readonly path: string | undefined;
   readonly name: string;
   readonly label: string;
 }
 
-function Download({ id, name, label }: DownloadProps) {
+function Download({ path, name, label }: DownloadProps) {
   const api = useApi();
   const action = useAction(async () => {
-    const answer = await api.fetch(`${DOOR}/files/${id}/content`, {});
+    if (path === undefined) return;
+    const answer = await api.fetch(path, {});
     saveAs(name, await answer.blob());
   });
-  if (id === null) return null;
+  if (path === undefined) return null;
   return (
     <>
       <button type="button" class="small" disabled={action.isRunning} onClick={action.run}>

@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { ADVICE } from "../advice.js";
 import { ApiProblem } from "../api.ts";
 import { EVERY_MS, useAction, useApi, useLive } from "../live.ts";
+import { goTo } from "../location.ts";
 import { Asked } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { Facts } from "../parts/table.tsx";
@@ -115,6 +116,10 @@ function JobButtons({ job, path, isOperator, onDone }: ButtonsProps) {
     await api.send("DELETE", path);
     onDone();
   });
+  const retry = useAction(async () => {
+    const { id } = await api.send<Job>("POST", `${path}/retry`);
+    goTo(linkTo(`jobs/${id}`));
+  });
   if (!hasEnded(job.status))
     return (
       <p class="buttons">
@@ -124,6 +129,9 @@ function JobButtons({ job, path, isOperator, onDone }: ButtonsProps) {
   if (isOperator || job.content_deleted_at !== null) return null;
   return (
     <p class="buttons">
+      {job.status !== "completed" && (
+        <Asked label="Retry …" question="Make a new job of its request?" submit="Make it" action={retry} />
+      )}
       <Asked
         label="Erase content"
         question="Erase request, answer and metadata? The history stays."

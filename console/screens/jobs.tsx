@@ -1,13 +1,15 @@
-import { useCallback, useRef, useState } from "preact/hooks";
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { ApiProblem, queryOf } from "../api.ts";
-import { EVERY_MS, useAction, useApi, useLive, usePolling } from "../live.ts";
+import { EVERY_MS, useApi, useLive, usePolling } from "../live.ts";
 import { useFilter } from "../location.ts";
-import { Asked, Choice, Field } from "../parts/form.tsx";
+import { CancelMatching, CancelSelected } from "../parts/cancel-jobs.tsx";
+import { Choice, Field } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { LongTable } from "../parts/long-table.tsx";
 import type { Column } from "../parts/table.tsx";
 import { State, When, Word } from "../parts/text.tsx";
 import { hasEnded, type Job, type List, type Model, type Page, STATUSES } from "../resources.ts";
+import { AGES, cancelBody, listParameters } from "../rows/job-filter.ts";
 import { type JobList, NO_JOBS, refreshed, tookSeconds, waitWords } from "../rows/job-list.ts";
 import { linkTo } from "../rows/location.ts";
 import { duration, money } from "../rows/words.ts";
@@ -19,7 +21,7 @@ const PAGE_JOBS = 100;
 const jobsPath = (isOperator: boolean) => (isOperator ? "/api/ops/jobs" : "/api/jobs");
 
 /** The jobs of a filter, kept up to date where one looks. */
-function useJobs(path: string, filter: Readonly<Record<string, string>>) {
+function useJobs(path: string, filter: Readonly<Record<string, string | undefined>>) {
   const api = useApi();
   const query = queryOf(filter);
   const known = useRef({ of: query, list: NO_JOBS });
@@ -65,13 +67,19 @@ export function JobsScreen({ place, session }: ScreenProps) {
   const [model, setModel] = useFilter(place, "model");
   const [tenant, setTenant] = useFilter(place, "tenant");
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const { live, onView } = useJobs(jobsPath(isOperator), { status, model, ...(isOperator && { tenant }) });
+  const [batch, setBatch] = useFilter(place, "batch");
+  const [metadata, setMetadata] = useFilter(place, "metadata");
+  const [made, setMade] = useFilter(place, "made");
+  const filter = { status, model, tenant, batch, metadata, made };
+  const chosenAt = useMemo(() => Date.now() / 1000, [made]);
+  const path = jobsPath(isOperator);
+  const { live, onView } = useJobs(path, listParameters(filter, isOperator, chosenAt));
   const select = (id: string) => {
     const next = new Set(selected);
     if (!next.delete(id)) next.add(id);
     setSelected(next);
   };
-  const isFiltered = status !== "" || model !== "" || tenant !== "";
+  const isFiltered = Object.values(filter).some((each) => each !== "");
   return (
     <>
       <div class="fields">
@@ -82,7 +90,12 @@ export function JobsScreen({ place, session }: ScreenProps) {
             <Field label="Tenant" type="search" value={tenant} onValue={setTenant} />
           </>
         ) : (
-          <ModelChoice value={model} onValue={setModel} />
+          <>
+            <ModelChoice value={model} onValue={setModel} />
+            <Choice label="Made" value={made} onValue={setMade} options={Object.keys(AGES)} any="Any time" />
+            <Field label="Metadata" type="search" value={metadata} onValue={setMetadata} hint="name=value" />
+            <Field label="Batch or group" type="search" value={batch} onValue={setBatch} />
+          </>
         )}
       </div>
       <Loaded
@@ -97,14 +110,21 @@ export function JobsScreen({ place, session }: ScreenProps) {
                 {jobs.length}
                 {hasMore ? " or more" : ""} {jobs.length === 1 ? "job" : "jobs"}
               </span>
-              <CancelSelected
-                jobs={jobs.filter(({ id }) => selected.has(id))}
-                isOperator={isOperator}
-                onDone={() => {
-                  setSelected(new Set());
-                  live.again();
-                }}
-              />
+              <span class="buttons">
+                <CancelSelected
+                  jobs={jobs.filter(({ id }) => selected.has(id))}
+                  path={path}
+                  onDone={() => {
+                    setSelected(new Set());
+                    live.again();
+                  }}
+                />
+                <CancelMatching
+                  body={cancelBody(filter, isOperator, chosenAt)}
+                  isOperator={isOperator}
+                  onDone={live.again}
+                />
+              </span>
             </p>
             <LongTable
               caption="Jobs, newest first"
@@ -176,34 +196,4 @@ function columnsFor(
     },
     { name: "Cost", isNumber: true, cell: ({ cost, cost_unknown }) => money(cost, cost_unknown) },
   ];
-}
-
-interface CancelProps {
-  readonly jobs: readonly Job[];
-  readonly isOperator: boolean;
-  readonly onDone: () => void;
-}
-
-/** Cancels those of the selected jobs that have not ended. */
-function CancelSelected({ jobs, isOperator, onDone }: CancelProps) {
-  const api = useApi();
-  const alive = jobs.filter(({ status }) => !hasEnded(status));
-  const action = useAction(async () => {
-    for (const { id } of alive) await cancelOne(id);
-    onDone();
-  });
-  const cancelOne = (id: string) =>
-    api.send("POST", `${jobsPath(isOperator)}/${id}/cancel`).catch((thrown: unknown) => {
-      // One that ended meanwhile needs no cancel.
-      if (!(thrown instanceof ApiProblem) || thrown.code !== "job_ended") throw thrown;
-    });
-  return (
-    <Asked
-      label={`Cancel selected (${alive.length})`}
-      question={`Cancel ${alive.length === 1 ? "one job" : `${alive.length} jobs`}?`}
-      submit="Cancel them"
-      action={action}
-      isDisabled={alive.length === 0}
-    />
-  );
 }
