@@ -131,6 +131,8 @@ async function handle(
   const { method = "GET", url: target = "/" } = request;
   const question = target.indexOf("?");
   const path = question < 0 ? target : target.slice(0, question);
+  // Kestrel's rule: that target is the whole server's, and only OPTIONS may ask for it.
+  if (path === "*" && method !== "OPTIONS") return refuse(request, response, 405);
   const own = hostsOwnAnswer(path);
   if (own !== undefined) return refuse(request, response, own);
   const match = routes.match(method, path);

@@ -406,8 +406,11 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
       expect(headers.get("x-request-id")).toBe(json.request_id);
       return [status, json.code, headers.get("allow")];
     };
-    for (const route of ["/", "/api", "/api/nothing", "/api/jobs/x/y/z", "/jobs", "/v2/models"])
+    for (const route of ["/api", "/api/nothing", "/api/jobs/x/y/z", "/jobs", "/v2/models"])
       expect([route, ...(await answer("GET", route))]).toEqual([route, 404, "route_not_found", null]);
+    expect(await answer("DELETE", "/")).toEqual([404, "route_not_found", null]);
+    const root = await fetch(`${stack.url}/`, { redirect: "manual" });
+    expect([root.status, root.headers.get("location")]).toEqual([302, "/console"]);
     expect(await answer("PUT", "/api/jobs")).toEqual([405, "method_not_allowed", "GET, POST"]);
     expect(await answer("PATCH", "/api/ops/limits/a")).toEqual([405, "method_not_allowed", "DELETE, PUT"]);
     expect(await answer("DELETE", "/api/health")).toEqual([405, "method_not_allowed", "GET"]);
