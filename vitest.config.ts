@@ -7,7 +7,7 @@ const PURE = [
   "test/{architecture,docs/*,model-check/*,bench/*,infra/*}.test.ts",
   "test/{tools/audit/{seal,verify},faults/{checker,kinds,held-calls}}.test.ts",
   "test/examples/demo/{audit-chain,prompts,report}.test.ts",
-  "test/shared/**/*.test.ts",
+  "test/{shared,console/rows}/**/*.test.ts",
   // These open the emulators in the test's own process too, and close them.
   "test/openai/{left-clients,logged-streams,long-calls,refusals}.test.ts",
   "test/security/{queue,store}/*.test.ts",

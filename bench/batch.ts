@@ -106,10 +106,11 @@ row("validated after, s", validatedAfter.toFixed(1));
 row("all lines are jobs after, s", expandedAfter.toFixed(1));
 row("lines a second, validated and expanded", Math.round(count / expandedAfter));
 row("ended after, s", seconds.toFixed(1));
-row(
-  "from the last line's end to the batch's, s",
-  (((batch?.times.completed_at_ms ?? 0) - last) / 1000).toFixed(1),
-);
+if (!values.held)
+  row(
+    "from the last line's end to the batch's, s",
+    (((batch?.times.completed_at_ms ?? 0) - last) / 1000).toFixed(1),
+  );
 row("lines a second, from the file to the results", Math.round(count / seconds));
 row(
   "app, MB at a quarter, at three quarters, at most",
@@ -121,12 +122,17 @@ row(
     .map((mb) => Math.round(mb ?? 0))
     .join(", "),
 );
-row("app, CPU ms a line", ((cpu.app - cpuBefore.app) / count).toFixed(2));
+row(
+  "CPU ms a line, app and emulators",
+  `${((cpu.app - cpuBefore.app) / count).toFixed(2)}, ${((cpu.emulators - cpuBefore.emulators) / count).toFixed(2)}`,
+);
 for (const [name, value] of Object.entries(after)) {
   const each = (value - (before[name] ?? 0)) / count;
   if (each > 0.001) row(`${name}, a line`, each.toFixed(3));
 }
-row("batches of writes a line, beyond its job's own", `see the counters; its own are ${OWN_BATCHES}`);
+const WRITES = ["batch", "create", "upsert", "replace"].map((name) => `Cosmos ${name}`);
+const writes = WRITES.reduce((sum, name) => sum + (after[name] ?? 0) - (before[name] ?? 0), 0);
+row("writes a line, beyond its job's own", (writes / count - (values.held ? 1 : OWN_BATCHES)).toFixed(3));
 dispose();
 await stack.stop();
 rmSync(folder, { recursive: true });

@@ -20,7 +20,12 @@ const BENCHMARKS: readonly Benchmark[] = [
   },
   {
     name: "batch",
-    what: "a batch of --lines N (10,000) over three labs: lines a second, operations a line, its end",
+    what: "a batch of --lines N (10,000) over three labs: lines a second, operations a line, its end; --held: no line runs",
+    alone: true,
+  },
+  {
+    name: "files",
+    what: "a file of --mb N (200) up and down, and four up at once: MB a second, request units, memory of the host",
     alone: true,
   },
   { name: "costs", what: "what each step of a job costs in CPU" },

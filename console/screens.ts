@@ -1,12 +1,17 @@
 import type { Screen } from "./screen.ts";
+import { AuditScreen } from "./screens/audit.tsx";
 import { BatchesScreen, BatchScreen } from "./screens/batches.tsx";
 import { CompareScreen, ComparisonScreen } from "./screens/compare.tsx";
 import { ControlsScreen } from "./screens/controls.tsx";
+import { DeadLettersScreen } from "./screens/dead-letters.tsx";
 import { JobScreen } from "./screens/job.tsx";
 import { JobsScreen } from "./screens/jobs.tsx";
 import { LabEntryScreen } from "./screens/lab-entry.tsx";
 import { LabsScreen } from "./screens/labs.tsx";
 import { SubmitScreen } from "./screens/submit.tsx";
+import { TenantScreen, TenantsScreen } from "./screens/tenants.tsx";
+import { UsageScreen } from "./screens/usage.tsx";
+import { WaitingScreen } from "./screens/waiting.tsx";
 import type { Session } from "./session.ts";
 
 /** Every screen, in the order of the navigation. The first that a visitor may see is where they begin. */
@@ -18,6 +23,8 @@ export const SCREENS: readonly Screen[] = [
   { path: "compare/:id", title: "Comparison", who: "tenant", isListed: false, Content: ComparisonScreen },
   { path: "batches", title: "Batches", who: "tenant", isListed: true, Content: BatchesScreen },
   { path: "batches/:id", title: "Batch", who: "tenant", isListed: false, Content: BatchScreen },
+  { path: "usage", title: "Usage and cost", who: "both", isListed: true, Content: UsageScreen },
+  { path: "waiting", title: "Line of waiting", who: "both", isListed: true, Content: WaitingScreen },
   { path: "labs", title: "Labs", who: "operator", isListed: true, Content: LabsScreen },
   { path: "labs/:name", title: "Deployment", who: "operator", isListed: false, Content: LabEntryScreen },
   {
@@ -27,6 +34,16 @@ export const SCREENS: readonly Screen[] = [
     isListed: true,
     Content: ControlsScreen,
   },
+  {
+    path: "dead-letters",
+    title: "Dead letters",
+    who: "operator",
+    isListed: true,
+    Content: DeadLettersScreen,
+  },
+  { path: "tenants", title: "Tenants and keys", who: "operator", isListed: true, Content: TenantsScreen },
+  { path: "tenants/:id", title: "Tenant", who: "operator", isListed: false, Content: TenantScreen },
+  { path: "audit", title: "Audit and seals", who: "operator", isListed: true, Content: AuditScreen },
 ];
 
 export function screensFor({ kind }: Pick<Session, "kind">): readonly Screen[] {

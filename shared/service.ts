@@ -1,7 +1,7 @@
 import type { ControlTrailStore } from "./audit/control-trail.ts";
 import { keptSecondsAtMost, type SealStore, sealDays } from "./audit/seal/sealing.ts";
 import type { BatchDeps } from "./batch/create.ts";
-import type { BatchStore, BatchTurns } from "./batch/ports.ts";
+import type { BatchStore, BatchTurn, BatchTurns } from "./batch/ports.ts";
 import { sweepBatches } from "./batch/turn.ts";
 import type { TurnDeps } from "./batch/turn-state.ts";
 import { Budgets } from "./budget/budgets.ts";
@@ -294,6 +294,16 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   };
   const redrive: Omit<RedriveDeps, "log"> = {
     ...{ store, nudges, budgets, clock, nudgeGraceMs, retention },
+    resend: {
+      deliveries: ({ v, tenant_id, job_id, ...rest }) => {
+        // Whenever it was due: what is stored says what is left to do.
+        const { event, endpoint_id } = rest as Partial<DeliveryNudge>;
+        const what = { ...(event && { event }), ...(endpoint_id && { endpoint_id }) };
+        return ports.deliveryQueue.send({ v, tenant_id, job_id, ...what });
+      },
+      batches: ({ v, tenant_id, job_id: batch_id, ...rest }) =>
+        ports.turns.send({ v, tenant_id, batch_id, turn: (rest as Partial<BatchTurn>).turn ?? 1 }),
+    },
     deadLetters: ports.deadLetters,
     traces: telemetry,
     trail: ports.trail,

@@ -20,8 +20,10 @@ export interface TrailRecord {
   readonly hash: string;
 }
 
+/** A link of a chain: `seq` or `n` numbers it. */
 export interface Link {
-  readonly seq: number;
+  readonly seq?: number;
+  readonly n?: number;
   readonly prev_hash: string;
   readonly hash: string;
 }
@@ -42,22 +44,28 @@ export function canonicalJson(value: unknown): string {
 
 const GENESIS = "0".repeat(64);
 
+export const numberOf = ({ seq, n }: Link): number => seq ?? n ?? 0;
+
 /**
- * Whether each record follows the one before, from the first, and has the hash of its own fields.
+ * Whether each record follows the one before and has the hash of its own fields.
  * @param sha256Hex of the UTF-8 of a text
+ * @param isFromFirst false: older ones may be missing, and what the first follows is not known
  */
 export async function verifyLinks(
   records: readonly Link[],
   sha256Hex: (text: string) => Promise<string>,
+  isFromFirst = true,
 ): Promise<Verdict> {
-  let [seq, head] = [0, GENESIS];
+  const first = records[0];
+  let [seq, head] =
+    isFromFirst || first === undefined ? [0, GENESIS] : [numberOf(first) - 1, first.prev_hash];
   const broken = (why: string): Verdict => ({ isIntact: false, seq: seq + 1, why });
   for (const record of records) {
     const { hash, ...fields } = record;
-    if (record.seq !== seq + 1) return broken(`record ${seq + 1} is missing or out of order`);
+    if (numberOf(record) !== seq + 1) return broken(`record ${seq + 1} is missing or out of order`);
     if (record.prev_hash !== head) return broken("it does not follow the record before");
     if ((await sha256Hex(canonicalJson(fields))) !== hash) return broken("its fields do not give its hash");
-    [seq, head] = [record.seq, hash];
+    [seq, head] = [numberOf(record), hash];
   }
   return { isIntact: true, records: records.length };
 }

@@ -53,6 +53,21 @@ export interface Comparison {
   readonly cost: Cost | null;
 }
 
+/** The part of a batch that is shown. */
+export interface Batch {
+  readonly id: string;
+  readonly status: string;
+  readonly ended: boolean;
+  readonly request_counts: { readonly total: number; readonly completed: number; readonly failed: number };
+  readonly costs: readonly Cost[];
+}
+
+/** A line of a batch's results. */
+export interface BatchLine {
+  readonly custom_id: string;
+  readonly response: { readonly status_code: number } | null;
+}
+
 export interface Model {
   readonly id: string;
   readonly owned_by: string;
@@ -78,28 +93,36 @@ export interface Api {
   audit(jobId: string): Promise<readonly AuditRecord[]>;
   /** One body for several models; the comparison once it has ended. */
   compare(idempotencyKey: string, models: readonly string[], body: object): Promise<Comparison>;
+  /** A batch of these lines of JSON. */
+  batch(idempotencyKey: string, lines: string): Promise<Batch>;
+  batchOf(id: string): Promise<Batch>;
+  /** @param after what was answered before: only what has come since */
+  results(
+    id: string,
+    after?: string,
+  ): Promise<{ readonly lines: readonly BatchLine[]; readonly after: string }>;
 }
 
 /** @param signal ends whatever is under way */
 export function connect(base: string, key: string, signal: AbortSignal): Api {
-  const send = async <T>(path: string, init: RequestInit = {}): Promise<T> => {
+  const ask = async (path: string, init: RequestInit = {}): Promise<{ text: string; headers: Headers }> => {
     const headers = { authorization: `Bearer ${key}`, ...(init.headers as Record<string, string>) };
     for (let attempt = 1; ; attempt++) {
-      const answer = await fetch(`${base}/api${path}`, { ...init, headers, signal }).catch(
-        (thrown: unknown) => {
-          if (signal.aborted) throw signal.reason;
-          if (attempt === TRIES) throw new Error(`${path}: ${reasonOf(thrown)}`, { cause: thrown });
-          return undefined;
-        },
-      );
+      const answer = await fetch(`${base}${path}`, { ...init, headers, signal }).catch((thrown: unknown) => {
+        if (signal.aborted) throw signal.reason;
+        if (attempt === TRIES) throw new Error(`${path}: ${reasonOf(thrown)}`, { cause: thrown });
+        return undefined;
+      });
       const text = await answer?.text();
-      if (answer?.ok) return JSON.parse(text ?? "") as T;
+      if (answer?.ok) return { text: text ?? "", headers: answer.headers };
       const passing = answer === undefined || answer.status === 429 || answer.status >= 500;
       if (!passing || attempt === TRIES)
-        throw new Error(`${init.method ?? "GET"} /api${path}: ${answer?.status} ${text}`);
+        throw new Error(`${init.method ?? "GET"} ${path}: ${answer?.status} ${text}`);
       await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** attempt));
     }
   };
+  const send = async <T>(path: string, init?: RequestInit): Promise<T> =>
+    JSON.parse((await ask(`/api${path}`, init)).text) as T;
   return {
     models: async () => (await send<{ data: readonly Model[] }>("/models")).data,
     submit: (idempotencyKey, body) =>
@@ -120,6 +143,27 @@ export function connect(base: string, key: string, signal: AbortSignal): Api {
         comparison = await send(`/comparisons/${comparison.id}`, { headers });
       // As it was accepted, it has no answers yet.
       return send(`/comparisons/${comparison.id}`);
+    },
+    async batch(idempotencyKey, lines) {
+      const form = new FormData();
+      form.append("purpose", "batch");
+      form.append("file", new Blob([lines]), "demo.jsonl");
+      const file = JSON.parse((await ask("/openai/v1/files", { method: "POST", body: form })).text) as Model;
+      const asked = { input_file_id: file.id, endpoint: "/v1/chat/completions", completion_window: "24h" };
+      const { text } = await ask("/openai/v1/batches", {
+        method: "POST",
+        headers: { "content-type": "application/json", "idempotency-key": idempotencyKey },
+        body: JSON.stringify(asked),
+      });
+      return send(`/batches/${(JSON.parse(text) as Batch).id}`);
+    },
+    batchOf: (id) => send(`/batches/${id}`),
+    async results(id, after) {
+      const { text, headers } = await ask(
+        `/api/batches/${id}/results${after === undefined ? "" : `?after=${after}`}`,
+      );
+      const lines = text.split("\n").filter((line) => line !== "");
+      return { lines: lines.map((line) => JSON.parse(line)), after: headers.get("x-switchyard-after") ?? "" };
     },
     audit: async (jobId) => (await send<{ data: readonly AuditRecord[] }>(`/jobs/${jobId}/audit`)).data,
   };

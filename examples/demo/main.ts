@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Api, type Comparison, connect } from "./api.ts";
+import { type BatchOutcome, batchFaults, runBatch } from "./batch.ts";
 import { COMPARED } from "./compared.ts";
 import { faultsOf, type Outcome } from "./outcome.ts";
 import { packageRoot } from "./package-root.ts";
 import { Progress, type Screen } from "./progress.ts";
 import { type Prompt, parsePrompts } from "./prompts.ts";
-import { answersTable, auditTable, comparisonTable, costOf, labsTable } from "./report.ts";
+import { answersTable, auditTable, batchSentence, comparisonTable, costOf, labsTable } from "./report.ts";
 import { type Lab, runJobs } from "./run-jobs.ts";
 import { accountsOfOnesOwn, simulatedOnly } from "./simulated-models.ts";
 import { stackEntry, stackEnv, startStack } from "./stack-process.ts";
@@ -17,7 +18,7 @@ const HELP = `Usage: npm run demo [-- --keep]
 
 Starts the whole stack in a folder of its own, submits every prompt of examples/demo/prompts.jsonl to every simulated
 lab, and prints the answers, their latency, tokens and cost, one job's audit trail with its hashes verified, and a
-comparison of the labs that know JSON schemas over one body.
+comparison of the labs that know JSON schemas over one body, and of a batch over all labs.
 Ends with exit code 0 only if every job completed and every audit trail holds.
 
   --keep   keeps the folder, with the stack's data and log
@@ -84,7 +85,8 @@ async function demo(
     const outcomes = await Promise.race([runOn(api, prompts), stack.failed]);
     const elapsedMs = performance.now() - started;
     const comparison = await Promise.race([compareOn(api), stack.failed]);
-    return report(outcomes, elapsedMs, comparison);
+    const batch = await Promise.race([batchOn(api, prompts), stack.failed]);
+    return report(outcomes, elapsedMs, comparison, batch);
   } finally {
     await stack.stop();
   }
@@ -122,9 +124,24 @@ async function runOn(api: Api, prompts: readonly Prompt[]): Promise<Outcome[]> {
   }
 }
 
+async function batchOn(api: Api, prompts: readonly Prompt[]): Promise<BatchOutcome> {
+  say("\nAnd a batch: one file, its lines for all labs.");
+  const progress = new Progress(screen);
+  try {
+    return await runBatch(api, prompts, await labsOf(api), (state) => progress.show(state));
+  } finally {
+    progress.end();
+  }
+}
+
 /** Prints what came of it. The exit code. */
-function report(outcomes: readonly Outcome[], elapsedMs: number, comparison: Comparison): number {
-  const faults = faultsOf(outcomes);
+function report(
+  outcomes: readonly Outcome[],
+  elapsedMs: number,
+  comparison: Comparison,
+  batch: BatchOutcome,
+): number {
+  const faults = [...faultsOf(outcomes), ...batchFaults(batch)];
   say(`\nAnswers (simulated)\n\n${answersTable(outcomes, screen.width)}`);
   say(`\nBy lab (simulated; latency is that of the call)\n\n${labsTable(outcomes, screen.width)}`);
   const seconds = elapsedMs / 1000;
@@ -143,6 +160,7 @@ function report(outcomes: readonly Outcome[], elapsedMs: number, comparison: Com
   const ended = comparison.jobs.filter(({ job }) => job?.status === "completed");
   if (ended.length < comparison.jobs.length)
     faults.push(`${comparison.id} has ${ended.length} answers of ${comparison.jobs.length}`);
+  say(`\n${batchSentence(batch.batch)}`);
   if (faults.length === 0) {
     const records = outcomes.reduce((total, { audit }) => total + audit.length, 0);
     say(

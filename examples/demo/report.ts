@@ -1,4 +1,4 @@
-import type { AuditRecord, Comparison } from "./api.ts";
+import type { AuditRecord, Batch, Comparison } from "./api.ts";
 import { chainFaults } from "./audit-chain.ts";
 import { shown, sum } from "./money.ts";
 import { answerOf, latencyOf, type Outcome } from "./outcome.ts";
@@ -104,6 +104,12 @@ export function comparisonTable({ jobs, cost }: Comparison, width: number): stri
     holds_schema === null ? "–" : holds_schema ? "yes" : "NO",
   ]);
   return table(COMPARED, [...rows, ["all", "", "", "", money(cost?.amount), ""]], width);
+}
+
+/** What came of a batch. */
+export function batchSentence({ id, request_counts: counts, costs }: Batch): string {
+  const cost = costs.map(({ amount }) => money(amount)).join(", ");
+  return `The batch ${id} (simulated): ${counts.total} lines, ${counts.completed} answered, ${counts.failed} failed; they would have cost ${cost}.`;
 }
 
 const AUDIT: readonly Column[] = [

@@ -21,6 +21,7 @@ Models   ${names.join(", ")}
 Open     ${url}/console            the console: sign in with one of these keys
          ${url}/api/health         whether all is well
          ${url}/api/openapi.json   the API
+OpenAI   base URL ${url}/openai/v1, for any of OpenAI's SDKs with a tenant's key
 Ask      curl -s ${url}/api/models -H 'Authorization: Bearer ${keys[0] ?? "KEY"}'
 Stop     Ctrl-C; all data stays
 `;

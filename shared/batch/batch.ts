@@ -39,6 +39,8 @@ export interface Batch extends BatchKey {
   readonly times: Readonly<Partial<Record<`${BatchStatus}_at_ms`, number>>>;
   readonly created_at_ms: number;
   readonly expires_at_ms: number;
+  /** Answers are checked against the JSON schemas that its lines ask for; absent: they are not. */
+  readonly validate?: true;
   /** Seconds that its results are kept; absent: 30 days. */
   readonly output_expires_after?: number;
   /** Lines of its input; 0 until they are found valid. */

@@ -25,6 +25,7 @@ export interface AskedBatch {
   readonly windowSeconds: number;
   readonly metadata: Readonly<Record<string, string>>;
   readonly outputExpiresAfter: number | undefined;
+  readonly validate: boolean;
   readonly idempotencyKey: string | null;
   /** The batch whose failed lines these are. */
   readonly retries?: string;
@@ -60,6 +61,7 @@ export async function createBatch(
       ...(retries === undefined ? {} : { retries }),
       ...{ completion_window: asked.completionWindow, metadata: asked.metadata, status: "validating" },
       ...{ times: {}, created_at_ms: nowMs, expires_at_ms: nowMs + asked.windowSeconds * 1000 },
+      ...(asked.validate ? { validate: true } : {}),
       ...(asked.outputExpiresAfter === undefined ? {} : { output_expires_after: asked.outputExpiresAfter }),
       ...{ total: 0, completed: 0, failed: 0, expired: 0, usage: NO_USAGE, costs: [], unknown_costs: 0 },
       ...{ counts_as_of_ms: null, faults: [], output_file_id: null, error_file_id: null, turn: 1 },

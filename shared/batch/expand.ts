@@ -66,15 +66,20 @@ async function accepted(turn: Turn, inputs: readonly InputLine[]): Promise<Resul
   const tenant = deps.tenants().get(batch.tenant_id);
   const nowMs = deps.clock.now();
   const code = whyNotRun(batch, nowMs);
+  const wasBegun = code !== undefined && !turn.hasExpanded;
   const refused: ResultLine[] = [];
   const left = inputs.values();
   const lane = async () => {
     for (const input of left) {
-      const line = tenant === undefined ? [] : readLine(deps, input, { endpoint: batch.endpoint, tenant });
+      const line = tenant === undefined ? [] : readLine(deps, input, { ...batch, tenant });
       const customId = Array.isArray(line) ? customIdOf(turn, input) : line.custom_id;
       if (code !== undefined || Array.isArray(line) || tenant === undefined) {
         const why = code ?? "input_changed";
-        const { text } = notRun(jobIdOfLine(batch, input.index), customId, why);
+        const job_id = jobIdOfLine(batch, input.index);
+        // A turn that died, or that a cancel overtook, has made the job: it ends as any other, and is told of then.
+        if (wasBegun && (await deps.store.read({ tenant_id: batch.tenant_id, job_id })) !== undefined)
+          continue;
+        const { text } = notRun(job_id, customId, why);
         refused.push({ ...NOTHING_USED, line: input.index, isExpired: why === "batch_expired", text });
         continue;
       }

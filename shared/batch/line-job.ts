@@ -40,6 +40,7 @@ export function acceptLine(
         deadlineMs: expires_at_ms,
       },
       envelopeSha256: sha256Hex(bodyText),
+      ...(batch.validate === true ? { validate: "retry" } : {}),
     },
     { ...by, tenantId: tenant_id, jobId: jobIdOfLine(batch, index), actor },
   );

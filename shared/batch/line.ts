@@ -2,9 +2,9 @@ import { z } from "zod";
 import { Problem } from "../errors.ts";
 import { modelRefusal } from "../job/intake/admission.ts";
 import type { Catalogue } from "../model/catalogue.ts";
-import type { Endpoint } from "../model/endpoint.ts";
 import type { Tenant } from "../tenant/tenants.ts";
-import type { BatchFault } from "./batch.ts";
+import { schemaFault, schemaOf } from "../validation/schema.ts";
+import type { Batch, BatchFault } from "./batch.ts";
 import type { InputLine } from "./lines.ts";
 
 /** A JSON text as the doors read it. @throws Problem */
@@ -25,6 +25,10 @@ export interface BatchLine {
 export interface LineDeps {
   readonly readText: ReadText;
   readonly catalogue: () => Catalogue;
+}
+
+export interface LineOf extends Pick<Batch, "endpoint" | "validate"> {
+  readonly tenant: Tenant;
 }
 
 const MAX_CUSTOM_ID_CHARS = 512;
@@ -49,7 +53,7 @@ const isAsked = (mode: unknown) => mode !== undefined && mode !== null && mode !
 export function readLine(
   deps: LineDeps,
   { bytes, line }: Pick<InputLine, "bytes" | "line">,
-  { endpoint, tenant }: { readonly endpoint: Endpoint; readonly tenant: Tenant },
+  { endpoint, validate, tenant }: LineOf,
 ): BatchLine | BatchFault[] {
   const fault = (code: string, message: string, param: string | null = null): BatchFault => ({
     ...{ code, message, param, line },
@@ -79,6 +83,9 @@ export function readLine(
       ? [fault("invalid_request", "Every line runs in the background.", "body.background")]
       : []),
   ];
+  const unchecked = validate === true ? schemaFault(schemaOf(endpoint, body)) : undefined;
+  if (unchecked !== undefined)
+    faults.push(fault("invalid_request", `The answer cannot be checked: ${unchecked}.`, "body"));
   const refusal = modelRefusal(deps.catalogue(), tenant, { endpoint, model, body });
   if (refusal !== undefined) {
     const isModel = refusal.code === "model_not_found" || refusal.code === "model_not_allowed";

@@ -59,7 +59,7 @@ export async function retryFailed(
         completionWindow: completion_window,
         windowSeconds: (batch.expires_at_ms - batch.created_at_ms) / 1000,
       },
-      ...{ idempotencyKey: null, retries: key.batch_id },
+      ...{ idempotencyKey: null, validate: batch.validate === true, retries: key.batch_id },
     },
     { tenantId: tenant_id, actor: by.actor },
   );

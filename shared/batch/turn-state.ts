@@ -63,6 +63,7 @@ export class Turn {
   #batch: StoredBatch;
   #progress: StoredProgress;
   readonly #untilMs: number;
+  #hasExpanded = false;
 
   constructor(deps: TurnDeps, batch: StoredBatch, progress: StoredProgress) {
     this.deps = deps;
@@ -82,6 +83,11 @@ export class Turn {
   /** Nothing is stored of it so far: its input was not looked at. */
   get isNew(): boolean {
     return this.#progress.etag === undefined;
+  }
+
+  /** Whether this turn has read lines and stored so: behind those no other has made jobs. */
+  get hasExpanded(): boolean {
+    return this.#hasExpanded;
   }
 
   get isOver(): boolean {
@@ -124,6 +130,7 @@ export class Turn {
       output: [...before.output, ...output],
       errors: [...before.errors, ...errors],
     });
+    if (change.cursor !== undefined) this.#hasExpanded = true;
   }
 
   async write(

@@ -68,7 +68,7 @@ async function run(turn: Turn): Promise<void> {
 
 async function validated(turn: Turn): Promise<void> {
   const { clock, tenants, limits } = turn.deps;
-  const { endpoint, tenant_id } = turn.batch;
+  const { tenant_id } = turn.batch;
   const tenant = tenants().get(tenant_id);
   const content = tenant && (await turn.input());
   const { lines, faults } =
@@ -77,7 +77,7 @@ async function validated(turn: Turn): Promise<void> {
           lines: 0,
           faults: [{ code: "input_no_permissions", message: "The input is gone.", param: null, line: null }],
         }
-      : await validate(turn.deps, content, { endpoint, tenant }, limits).catch(unreadableInput);
+      : await validate(turn.deps, content, { ...turn.batch, tenant }, limits).catch(unreadableInput);
   const nowMs = clock.now();
   if (faults.length > 0) {
     await turn.end({ ...entered(turn.batch, "failed", nowMs), faults });

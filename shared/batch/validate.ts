@@ -1,7 +1,5 @@
-import type { Endpoint } from "../model/endpoint.ts";
-import type { Tenant } from "../tenant/tenants.ts";
 import { type BatchFault, NOTHING_READ } from "./batch.ts";
-import { type LineDeps, readLine } from "./line.ts";
+import { type LineDeps, type LineOf, readLine } from "./line.ts";
 import { linesOf } from "./lines.ts";
 
 /** Faults told of one batch: enough to correct a program, no more than an answer bears. */
@@ -16,7 +14,7 @@ export interface InputLimits {
 export async function validate(
   deps: LineDeps,
   content: AsyncIterable<Uint8Array>,
-  of: { readonly endpoint: Endpoint; readonly tenant: Tenant },
+  of: LineOf,
   { maxLines, maxLineBytes }: InputLimits,
 ): Promise<{ lines: number; faults: readonly BatchFault[] }> {
   const faults: BatchFault[] = [];

@@ -111,7 +111,7 @@ export interface JobFacts {
    * Absent: nobody waits so.
    */
   readonly coalesce?: string;
-  /** Its client reads the answer as it comes: what a worker's call says goes to the job's event log. Absent: it does not. */
+  /** Its client reads the answer as events: what a worker's call says goes to the job's event log. Absent: it does not. */
   readonly streamed?: true;
   /**
    * Its answer is checked against the JSON schema that the request asks for. `retry`: one that does not hold it is no
@@ -188,6 +188,17 @@ export interface Lease {
 
 export function isEnded(job: Job): job is Ended {
   return job.status !== "queued" && job.status !== "in_progress";
+}
+
+/** Whether its client is shown what a call says as it says it: not where the answer is checked before it counts. */
+export function isPassedOn({
+  streamed,
+  validate,
+}: {
+  streamed?: true;
+  validate?: Validate | undefined;
+}): boolean {
+  return streamed === true && validate === undefined;
 }
 
 /** The lease under which a worker has the job; null: no worker has it. */

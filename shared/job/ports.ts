@@ -144,12 +144,17 @@ export interface DeadLetterFilter {
   readonly after?: Pick<DeadLetter, "id" | "at_ms"> | undefined;
 }
 
+/** Queues whose messages are of use even if their job has ended: they are sent again as they were. */
+export type OtherQueue = "deliveries" | "batches";
+
 /** A nudge that Service Bus gave up on, as it is kept in `control`. */
 export interface DeadLetter {
   readonly id: string;
   readonly message_id: string;
-  /** Null: the message was no nudge. */
+  /** With whatever else the message said. Null: the message was none of its queue's. */
   readonly nudge: Nudge | null;
+  /** Which queue gave it up; absent: one of those of jobs. */
+  readonly queue?: OtherQueue;
   readonly reason: string;
   readonly description: string;
   readonly at_ms: number;

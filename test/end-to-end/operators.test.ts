@@ -1,14 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { ServiceBusClient } from "@azure/service-bus";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { queuesFromResources } from "../../local/service-bus/config.ts";
-import { type RunningServiceBus, startServiceBus } from "../../local/service-bus/server.ts";
+import type { RunningServiceBus } from "../../local/service-bus/server.ts";
 import { verifyChain } from "../../shared/audit/chain.ts";
 import { controlRecordHash } from "../../shared/audit/control-record.ts";
 import { jobIdOfKey } from "../../shared/job/intake/accept.ts";
-import { resources } from "../shared/world.ts";
+import { busOf, connectionOf, deadLetter } from "./dead-letter.ts";
 import { chat, Stack } from "./stack.ts";
 
 /** Dead letters and status as an operator sees them: the whole stack, over HTTP, on a Service Bus of the test's own. */
@@ -19,13 +17,14 @@ const operator = { key: "local-operator" };
 const [ended, live] = ["ended", "live"].map((key) => jobIdOfKey("team-a", key));
 
 beforeAll(async () => {
-  bus = await startServiceBus({
-    port: 0,
-    databaseFile: path.join(folder, "bus.db"),
-    queues: queuesFromResources(resources),
-  });
-  const connection = `Endpoint=sb://127.0.0.1:${bus.port};SharedAccessKeyName=k;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`;
-  await deadLetter(connection);
+  bus = await busOf(folder);
+  const connection = connectionOf(bus);
+  const nudge = (job_id: string | undefined) => ({ v: 1, tenant_id: "team-a", job_id });
+  await deadLetter(connection, [nudge(ended), nudge(live), { prompt: "not a nudge" }]);
+  const delivery = { ...nudge(ended), event: "job.failed", endpoint_id: "whe_1", due_ms: 1 };
+  await deadLetter(connection, [delivery], "deliveries");
+  const turn = { v: 1, tenant_id: "team-a", batch_id: `batch_${"0".repeat(32)}`, turn: 3 };
+  await deadLetter(connection, [turn], "batches");
   stack = new Stack({ SERVICEBUS: connection, DRAIN_SECONDS: "1" });
   await stack.start();
 });
@@ -34,28 +33,6 @@ afterAll(async () => {
   await bus.close();
   rmSync(folder, { recursive: true });
 });
-
-/** Before there is a worker that would take them: nudges of two jobs to come, and a message that is none. */
-async function deadLetter(connection: string): Promise<void> {
-  const client = new ServiceBusClient(connection);
-  const nudge = (job_id: string | undefined) => ({ v: 1, tenant_id: "team-a", job_id });
-  const bodies = [nudge(ended), nudge(live), { prompt: "not a nudge" }];
-  await client
-    .createSender("nudges")
-    .sendMessages(bodies.map((body) => ({ body, contentType: "application/json" })));
-  const receiver = client.createReceiver("nudges");
-  for (let left = bodies.length; left > 0; ) {
-    const messages = await receiver.receiveMessages(left, { maxWaitTimeInMs: 5_000 });
-    for (const message of messages) {
-      await receiver.deadLetterMessage(message, {
-        deadLetterReason: "Tried",
-        deadLetterErrorDescription: "d",
-      });
-    }
-    left -= messages.length;
-  }
-  await client.close();
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: what the service answers is for the test to say
 async function letters(query = ""): Promise<any[]> {
@@ -73,7 +50,7 @@ const audit = async (id: string) => {
 
 describe("an operator", () => {
   it("sees dead letters, and redrives an ended job's into one new job and a live one's into a nudge", async () => {
-    await expect.poll(async () => (await letters()).length).toBe(3);
+    await expect.poll(async () => (await letters()).length).toBe(5);
     const keyed = (key: string) => ({ headers: { "idempotency-key": key } });
     const failed = await stack.submit({ ...chat("Hi"), max_tokens: -1 }, keyed("ended"));
     expect(failed.json.id).toBe(ended);
@@ -81,7 +58,7 @@ describe("an operator", () => {
     const later = Math.floor(Date.now() / 1000) + 3600;
     await stack.submit(chat("Later"), { ...keyed("live"), envelope: { not_before: later } });
 
-    const [of] = await letters(`?job_id=${ended}`);
+    const of = (await letters(`?job_id=${ended}`)).find(({ queue }) => queue === "jobs");
     expect(of).toMatchObject({
       object: "dead_letter",
       reason: "Tried",
@@ -114,7 +91,7 @@ describe("an operator", () => {
     expect((await letters("?redriven=true")).map((letter) => letter.id).sort()).toEqual(
       [of.id, waiting.id].sort(),
     );
-    const unreadable = (await letters("?redriven=false"))[0];
+    const unreadable = (await letters("?redriven=false")).find(({ readable }) => !readable);
     expect(unreadable).toMatchObject({ readable: false, tenant_id: null, job_id: null, job_status: null });
     expect(JSON.stringify(unreadable)).not.toContain("not a nudge");
     expect(await redrive(unreadable.id)).toMatchObject({
@@ -125,10 +102,22 @@ describe("an operator", () => {
     await stack.call(`/api/jobs/${live}/cancel`, { method: "POST" });
   });
 
+  it("sees those of deliveries and batches, and has them sent again", async () => {
+    const others = (await letters()).filter(({ queue }) => queue !== "jobs");
+    expect(others.map(({ queue }) => queue).sort()).toEqual(["batches", "deliveries"]);
+    for (const { id, job_id, tenant_id, readable } of others) {
+      expect([tenant_id, readable]).toEqual(["team-a", true]);
+      expect((await redrive(id)).json).toMatchObject({ outcome: "nudged", job_id, nudged: true });
+    }
+    // Nothing is left to tell, and there is no such batch: no new letter comes of it.
+    const of = await letters(`?job_id=${ended}`);
+    expect(of.map(({ queue }) => queue).sort()).toEqual(["deliveries", "jobs"]);
+  });
+
   it("pages through them, newest first", async () => {
-    const page = await stack.call("/api/ops/dead-letters?limit=2", operator);
+    const page = await stack.call("/api/ops/dead-letters?limit=3", operator);
     expect(page.json).toMatchObject({ object: "list", has_more: true });
-    const rest = await stack.call(`/api/ops/dead-letters?limit=2&after=${page.json.last_id}`, operator);
+    const rest = await stack.call(`/api/ops/dead-letters?limit=3&after=${page.json.last_id}`, operator);
     expect(rest.json.has_more).toBe(false);
     const all = await letters();
     expect([...page.json.data, ...rest.json.data]).toEqual(all);
@@ -191,7 +180,7 @@ describe("an operator", () => {
       backlog: { queued: 1, exact: true, jobs_read: 2, oldest_wait_seconds: null },
       running: 1,
       lost_leases: 0,
-      dead_letters: { kept: 3, untouched: 1 },
+      dead_letters: { kept: 5, untouched: 1 },
     });
     await expect.poll(async () => (await rows()).sweeper?.failure).toBeNull();
   });

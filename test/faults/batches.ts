@@ -57,6 +57,15 @@ function checkFiles(batch: SeenBatch, jobs: readonly StoredJob[], say: (why: str
   const { total, completed, failed } = end.counts;
   if (total !== customIds.length || completed !== output.length || failed !== errors.length)
     say(`it counts ${completed} + ${failed} of ${total}; its files have ${output.length} + ${errors.length}`);
+  checkPlaces(jobs, found, say);
+}
+
+/** A line's job and its file say the same of it. */
+function checkPlaces(
+  jobs: readonly StoredJob[],
+  found: ReadonlyMap<string, readonly string[]>,
+  say: (why: string) => void,
+): void {
   for (const { job } of jobs) {
     const where = job.status === "completed" ? "output" : "error";
     if (found.get(job.custom_id ?? "")?.[0] !== where)

@@ -44,10 +44,12 @@ const ONE_BATCH_IN = 15;
 /** The `n`-th job of a run. */
 export function wishOf(n: number, run: string, c: Chances): Wish {
   const label = `${run}-${n}`;
-  if (n % ONE_BATCH_IN === ONE_BATCH_IN - 1) {
-    const tenant = c.next() < 0.7 ? "team-a" : "team-b";
-    return { label, tenant, key: null, body: {}, batch: batchWishOf(label, c) };
-  }
+  if (n % ONE_BATCH_IN !== ONE_BATCH_IN - 1) return jobWishOf(n, label, c);
+  const tenant = c.next() < 0.7 ? "team-a" : "team-b";
+  return { label, tenant, key: null, body: {}, batch: batchWishOf(label, c) };
+}
+
+function jobWishOf(n: number, label: string, c: Chances): Wish {
   const key = c.next() < KEYLESS ? null : `key-${label}`;
   // A call that never ends needs somebody who ends it: a deadline or a cancel.
   const hangs = c.next() < 0.03;

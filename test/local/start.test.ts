@@ -162,7 +162,7 @@ describe("npm start", () => {
     expect(stack.stdout()).toBe("");
   });
 
-  it("names the setting of a port that is taken", async () => {
+  it("names the setting of a port that is taken", { tags: ["long"] }, async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     const { port } = other.address() as { port: number };

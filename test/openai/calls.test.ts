@@ -1,4 +1,4 @@
-import { APIError, AzureOpenAI, NotFoundError } from "openai";
+import { APIError, AzureOpenAI, NotFoundError, toFile } from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { completion, Door, LABS, says } from "./door.ts";
 
@@ -94,22 +94,67 @@ it("several choices, and tool calls, come whole and as a stream", async () => {
   expect(call).toMatchObject({ type: "function", function: { name: "weather" } });
 });
 
-it("Azure's older paths lead to the same", async () => {
-  const azure = new AzureOpenAI({
-    ...{ endpoint: door.stack.url, apiKey: "local-team-a", apiVersion: "2025-04-01-preview" },
+describe("AzureOpenAI, with its own paths and header", () => {
+  const azure = (options: { readonly deployment?: string } = {}) =>
+    new AzureOpenAI({
+      ...{ endpoint: door.stack.url, apiKey: "local-team-a", apiVersion: "2025-04-01-preview" },
+      ...{ fetch: door.fetch, ...options },
+    });
+
+  it("has chat completions, whole and as a stream, and vectors", async () => {
+    door.sent.length = 0;
+    const messages = says("Hello");
+    const { choices } = await azure().chat.completions.create({ model: "gpt-sim", messages });
+    expect(choices).toHaveLength(1);
+    const fixed = azure({ deployment: "grok-sim" });
+    const { data: events, response } = await fixed.chat.completions
+      .create({ model: "", messages, stream: true, stream_options: { include_usage: true } })
+      .withResponse();
+    expect(response.headers.get("x-switchyard-provider")).toBe("xai");
+    let text = "";
+    let total = 0;
+    for await (const { choices, usage } of events) {
+      text += choices[0]?.delta.content ?? "";
+      total += usage?.total_tokens ?? 0;
+    }
+    expect(text).toMatch(/\w/);
+    expect(total).toBeGreaterThan(0);
+    const helped = azure().chat.completions.stream({ model: "deepseek-sim", messages });
+    expect(await helped.finalContent()).toMatch(/\w/);
+    const { data } = await azure().embeddings.create({ model: "embed-sim", input: "a" });
+    expect(data[0]?.embedding).toHaveLength(1536);
+    const paths = door.sent.map(({ url }) => new URL(url)).map(({ pathname, search }) => pathname + search);
+    expect(paths).toEqual(
+      [
+        "gpt-sim/chat/completions",
+        "grok-sim/chat/completions",
+        "deepseek-sim/chat/completions",
+        "embed-sim/embeddings",
+      ].map((path) => `/openai/deployments/${path}?api-version=2025-04-01-preview`),
+    );
   });
-  const { choices } = await azure.chat.completions.create({ model: "gpt-sim", messages: says("Hello") });
-  expect(choices).toHaveLength(1);
-  const { data } = await azure.embeddings.create({ model: "embed-sim", input: "a" });
-  expect(data[0]?.embedding).toHaveLength(1536);
-  const fixed = new AzureOpenAI({
-    ...{ endpoint: door.stack.url, apiKey: "local-team-a", apiVersion: "2025-04-01-preview" },
-    deployment: "grok-sim",
+
+  it("has responses, models, files and batches, and hears what is wrong", async () => {
+    const client = azure();
+    const made = await client.responses.create({ model: "gpt-sim", input: "Hello" });
+    expect((await client.responses.retrieve(made.id)).output_text).toBe(made.output_text);
+    const streamed = client.responses.stream({ model: "deepseek-sim", input: "Hello" });
+    expect((await streamed.finalResponse()).status).toBe("completed");
+    expect((await client.models.list()).data.map(({ id }) => id)).toContain("gpt-sim");
+    const messages = says("Hello");
+    const body = { model: "gpt-sim", messages };
+    const line = { custom_id: "a", method: "POST", url: "/chat/completions", body };
+    const file = await toFile(Buffer.from(JSON.stringify(line)), "in.jsonl");
+    const { id: input_file_id } = await client.files.create({ file, purpose: "batch" });
+    // A client with a deployment has its name in the path.
+    const of = { input_file_id, endpoint: "/v1/chat/completions", completion_window: "24h" } as const;
+    for (const each of [client, azure({ deployment: "gpt-sim" })])
+      expect(await each.batches.create(of)).toMatchObject({ object: "batch", input_file_id });
+    const unknown = client.chat.completions.create({ model: "nobody", messages });
+    await expect(unknown).rejects.toBeInstanceOf(NotFoundError);
+    const wrong = new AzureOpenAI({ endpoint: door.stack.url, apiKey: "no key", apiVersion: "1" });
+    await expect(wrong.models.list()).rejects.toMatchObject({ status: 401, code: "invalid_api_key" });
   });
-  const { response } = await fixed.chat.completions
-    .create({ model: "", messages: says("Hello") })
-    .withResponse();
-  expect(response.headers.get("x-switchyard-provider")).toBe("xai");
 });
 
 describe("embeddings", () => {

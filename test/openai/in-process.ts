@@ -45,7 +45,8 @@ export class DoorHere {
     const authenticator: Entrance["authenticator"] = {
       recognise: () => undefined,
       authenticate: async (headers) => {
-        const [, id] = /^Bearer (.*)$/.exec(headers.get("authorization") ?? "") ?? [];
+        const bearer = /^Bearer (.*)$/.exec(headers.get("authorization") ?? "")?.[1];
+        const id = bearer ?? headers.get("api-key") ?? undefined;
         if (id === undefined) throw new Problem("missing_credential", "No credential was sent.");
         if (id === "operator") return { kind: "operator", operator: OPERATOR, actor: "ops/key:0" };
         const tenant = world.tenants.get(id);

@@ -40,7 +40,7 @@ it("makes, lists, changes, tests, rotates and deletes endpoints, and verifies wh
   const types = (await client.webhooks.eventTypes.list()).data;
   expect(types).toEqual(expect.arrayContaining(["job.completed", "response.completed", "batch.expired"]));
   // Ours are not in the SDK's types.
-  const event_types = ["job.completed"] as never;
+  const event_types = ["job.completed", "response.completed"] as never;
   const made = await client.webhooks.create({ name: "mine", url: receiver.url("/a"), event_types });
   expect(made).toMatchObject({
     object: "webhook_endpoint",
@@ -80,22 +80,30 @@ it("makes, lists, changes, tests, rotates and deletes endpoints, and verifies wh
     ...{ id: other.id, object: "webhook_endpoint.deleted", deleted: true },
   });
 
+  // A background response is told of by its own id, one whose client waits for it not at all.
+  await client.responses.create({ model: "gpt-sim", input: "Hi" });
+  const { id } = await client.responses.create({ model: "gpt-sim", input: "Hi", background: true });
+  await arrived("/b", 1);
+  const event = await verified("/b", 0, third.signing_secret);
+  expect(event).toMatchObject({ type: "response.completed", data: { id } });
+  expect((await client.responses.retrieve(event.data.id)).output_text).toMatch(/\w/);
+
   // What is not taken at first comes again, with the same id, and is verified all the same.
   receiver.answer("/b", 503);
   const late = await submitted();
-  await arrived("/b", 1);
-  receiver.answer("/b", undefined);
   await arrived("/b", 2);
-  expect(await verified("/b", 1, third.signing_secret)).toMatchObject({ data: { id: late } });
-  const ids = receiver.at("/b").map(({ headers }) => headers["webhook-id"]);
+  receiver.answer("/b", undefined);
+  await arrived("/b", 3);
+  expect(await verified("/b", 2, third.signing_secret)).toMatchObject({ data: { id: late } });
+  const [, ...ids] = receiver.at("/b").map(({ headers }) => headers["webhook-id"]);
   expect(ids[0]).toBe(ids[1]);
   const route = `/api/webhooks/deliveries?endpoint=${made.id}&status=delivered`;
-  await expect.poll(async () => (await door.stack.call(route)).json.data.length).toBe(4);
+  await expect.poll(async () => (await door.stack.call(route)).json.data.length).toBe(5);
   const [newest] = (await door.stack.call(route)).json.data;
   expect(newest.attempts).toMatchObject([{ status_code: 503 }, { status_code: 204 }]);
   const again = await door.stack.call(`/api/webhooks/deliveries/${newest.id}/redeliver`, { method: "POST" });
   expect(again.status).toBe(202);
-  await arrived("/b", 3);
+  await arrived("/b", 4);
   expect((await door.stack.call("/api/webhooks/endpoints")).json.data).toMatchObject([{ state: "working" }]);
 });
 

@@ -119,6 +119,9 @@ export class DeliveryList implements DeliveryQueue {
   }
 }
 
+/** A thread of its own takes the machine's time, and on a busy one much of it: no test is about how much. */
+const PATIENT: Pick<Clock, "after"> = { after: (ms, run) => systemClock.after(ms * 100, run) };
+
 /** Grace of a nudge and length of a lease in these worlds. */
 export const GRACE_MS = 10_000;
 
@@ -260,7 +263,7 @@ export class World {
     });
     this.#dispose.push(() => void client.close());
     const sender = createSender({ policy: this.policy, resolve: (host) => this.resolve(host), clock });
-    const checks = new ThreadChecks(systemClock);
+    const checks = new ThreadChecks(PATIENT);
     this.#dispose.push(
       () => void sender.close(),
       () => checks.close(),
@@ -272,7 +275,7 @@ export class World {
           dispatch: async (atMs = 0) => void this.#dispatches.push({ atMs, run: () => dispatch() }),
         }) as MessageList,
         turns: this.turns,
-        ...{ deliveryQueue: this.deliveries, sender, checks },
+        ...{ deliveryQueue: this.deliveries, sender, checks: this.#counted(checks) },
         ...{ nudges: this.nudges, telemetry: noTelemetry, clock, log: this.#log },
         models: {
           call: (call) => {

@@ -186,6 +186,7 @@ function isFetched({ job, calls }: Seen) {
   expect(job.status).toBe("in_progress");
   expect(calls.a).toBeGreaterThan(1);
 }
+const asksAgain = ({ job, calls }: Seen) => job.status === "in_progress" && (calls.a ?? 0) > 1;
 /** The job is read before its trail, which may be newer. */
 function waitsAgain(records: number): (seen: Seen) => boolean {
   return ({ job, trail }) => job.status === "queued" && trail.length > records;
@@ -195,8 +196,8 @@ function waitsAgain(records: number): (seen: Seen) => boolean {
 const LOOKED_AT: Readonly<Record<string, (seen: Seen) => boolean>> = {
   "e14-insufficient-quota": waitsAgain(2),
   "e21-reset-duration": waitsAgain(3),
-  "s13-responses-queued": ({ calls }) => (calls.a ?? 0) > 1,
-  "s15-xai-deferred": ({ calls }) => (calls.a ?? 0) > 1,
+  "s13-responses-queued": asksAgain,
+  "s15-xai-deferred": asksAgain,
 };
 
 const folder = mkdtempSync(path.join(tmpdir(), "switchyard-upstream-"));

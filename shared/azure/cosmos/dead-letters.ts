@@ -16,7 +16,9 @@ export class CosmosDeadLetters implements DeadLetters {
   async keep(letter: DeadLetter): Promise<boolean> {
     const place = deadLetterPlace(letter.id);
     // Superseded: it was kept before, and an operator may have made something of it since.
-    const { kind } = await this.#control.write(ITEMS.dead_letter, place, { ...letter }, undefined);
+    const { nudge, ...rest } = letter;
+    const said = letter.queue === undefined ? { nudge } : { nudge: null, message: nudge };
+    const { kind } = await this.#control.write(ITEMS.dead_letter, place, { ...rest, ...said }, undefined);
     return kind === "written";
   }
 
@@ -64,8 +66,8 @@ function conditionsOf({ after, ...filter }: Omit<DeadLetterFilter, "limit">) {
   const conditions = ["c.at_ms >= 0"];
   const parameters: Record<`@${string}`, string | number> = {};
   const compared = [
-    ["c.nudge.tenant_id = @tenant", "@tenant", filter.tenantId],
-    ["c.nudge.job_id = @job", "@job", filter.jobId],
+    ["(c.nudge.tenant_id = @tenant OR c.message.tenant_id = @tenant)", "@tenant", filter.tenantId],
+    ["(c.nudge.job_id = @job OR c.message.job_id = @job)", "@job", filter.jobId],
     ["c.reason = @reason", "@reason", filter.reason],
     ["c.at_ms < @before", "@before", filter.beforeMs],
   ] as const;
@@ -87,9 +89,11 @@ function conditionsOf({ after, ...filter }: Omit<DeadLetterFilter, "limit">) {
 
 /** The letter without what the store adds to an item. */
 function letterOf(item: z.infer<typeof ITEMS.dead_letter.document>): DeadLetter {
-  const { id, message_id, nudge, reason, description, at_ms, redriven, dismissed } = item;
+  const { id, message_id, queue, reason, description, at_ms, redriven, dismissed } = item;
+  const nudge = (item.message ?? item.nudge) as Nudge | null;
   return {
-    ...{ id, message_id, nudge: nudge as Nudge | null, reason, description, at_ms },
+    ...{ id, message_id, nudge, reason, description, at_ms },
+    ...(queue && { queue }),
     ...(redriven && { redriven }),
     ...(dismissed && { dismissed }),
   };

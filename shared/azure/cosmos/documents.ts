@@ -75,7 +75,7 @@ export const batchDocument = document("batch", {
   counts_as_of_ms: timeMs.nullable(),
   ...each(textOrNull, "output_file_id", "error_file_id"),
   ...{ retries: text.exactOptional(), output_expires_after: z.number().exactOptional() },
-  ...{ due_at_ms: timeMs.exactOptional() },
+  ...{ due_at_ms: timeMs.exactOptional(), validate: z.literal(true).exactOptional() },
 });
 export const progressDocument = document("progress", {
   ...{ ...jobKey.shape, cursor: z.object(each(z.int().nonnegative(), "offset", "line", "lines")) },
@@ -184,6 +184,9 @@ const redriven = z.looseObject({
 export const deadLetterDocument = document("dead_letter", {
   ...{ ...inScope, ...each(text, "message_id", "reason", "description"), at_ms: z.number() },
   nudge: z.looseObject({ v: z.number(), ...jobKey.shape }).nullable(),
+  // Of another queue than jobs have: not a nudge, lest a version that knows no such letters makes a job of it.
+  queue: z.enum(["deliveries", "batches"]).exactOptional(),
+  message: z.looseObject({ v: z.number(), ...jobKey.shape }).nullish(),
   redriven: redriven.exactOptional(),
   dismissed: z.looseObject({ actor: text, at_ms: z.number() }).exactOptional(),
 });

@@ -22,7 +22,9 @@ const LETTER_ID = /^dl_[0-9a-f]{32}$/;
 
 const outcome = z
   .enum(["nudged", "new_job"])
-  .describe("`nudged`: the job was live; `new_job`: it had ended, and a new job was made of it.");
+  .describe(
+    "`nudged`: the job was live, or it is another queue's; `new_job`: it had ended, and a new job was made of it.",
+  );
 
 const deadLetterSchema = z
   .object({
@@ -33,8 +35,11 @@ const deadLetterSchema = z
     description: text("As Service Bus gives it."),
     message_id: text("The id of the Service Bus message."),
     readable: flag("False: the message was no nudge, and cannot be redriven."),
-    tenant_id: text("Whose job it is about; null: it cannot be read.").nullable(),
-    job_id: text("Which job it is about; null: it cannot be read.").nullable(),
+    queue: z
+      .enum(["jobs", "deliveries", "batches"])
+      .describe("`jobs`: of a job, from the queue `nudges` or `releases`; else the queue that gave it up."),
+    tenant_id: text("Whose it is; null: it cannot be read.").nullable(),
+    job_id: text("The job it is about, or the comparison or batch; null: it cannot be read.").nullable(),
     job_status: z.enum(STATUSES).nullable().describe("The job's status now; null when there is none."),
     redriven: z
       .object({
@@ -123,8 +128,8 @@ const list = route({
   },
 });
 
-async function statusOf(store: Pick<JobStore, "read">, { nudge }: DeadLetter) {
-  return nudge === null ? null : ((await store.read(nudge))?.value.status ?? null);
+async function statusOf(store: Pick<JobStore, "read">, { nudge, queue }: DeadLetter) {
+  return nudge === null || queue === "batches" ? null : ((await store.read(nudge))?.value.status ?? null);
 }
 
 interface Chosen {
@@ -162,6 +167,7 @@ function deadLetterResource(letter: DeadLetter, status: Status | null): z.input<
     description: letter.description,
     message_id: letter.message_id,
     readable: nudge !== null,
+    queue: letter.queue ?? "jobs",
     tenant_id: nudge?.tenant_id ?? null,
     job_id: nudge?.job_id ?? null,
     job_status: status,
@@ -184,7 +190,7 @@ const redriveRoute = route({
   path: "api/ops/dead-letters/{id}/redrive",
   who: "operator",
   summary:
-    "Operators: nudge a live job again, or make a new job of an ended one; asked twice, it is done once",
+    "Operators: nudge a live job again, make a new job of an ended one, or send another queue's message again; asked twice, it is done once",
   params: {
     schema: z.object({
       id: z

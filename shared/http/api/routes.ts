@@ -22,6 +22,7 @@ import { type OpsExportDeps, opsExportRoute } from "./ops-export.ts";
 import { opsJobRoutes } from "./ops-jobs.ts";
 import { type OpsMetricsDeps, opsMetricsRoute } from "./ops-metrics.ts";
 import { type ProofRoutesDeps, proofRoutes } from "./ops-proof.ts";
+import { type OpsSealsDeps, opsSealsRoute } from "./ops-seals.ts";
 import { type OpsTenantsDeps, opsTenantRoutes } from "./ops-tenants.ts";
 import { type OverridesRoutesDeps, overridesRoutes } from "./overrides.ts";
 import { problemAnswer, problemSchema } from "./problem.ts";
@@ -50,6 +51,7 @@ export type ApiDeps = SubmitRouteDeps &
   HealthDeps &
   StatusDeps &
   ControlAuditDeps &
+  OpsSealsDeps &
   DeadLetterRoutesDeps &
   OverridesRoutesDeps &
   OpsDeploymentsDeps &
@@ -94,6 +96,7 @@ export const apiRoutes: readonly Route<ApiDeps>[] = [
   ...opsBulkRoutes,
   ...opsDeploymentRoutes,
   controlAuditRoute,
+  opsSealsRoute,
   ...proofRoutes,
   ...deadLetterRoutes,
   ...overridesRoutes,

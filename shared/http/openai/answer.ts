@@ -1,3 +1,4 @@
+import { Problem } from "../../errors.ts";
 import type { EventLogs } from "../../events/event-logs.ts";
 import { jobNotFound } from "../../job/ending/cancel.ts";
 import { type HeldCallDeps, holdCall } from "../../job/intake/held-call.ts";
@@ -19,6 +20,8 @@ export interface Wanted {
   readonly includeUsage: boolean;
   readonly base64: boolean;
   readonly form: Form;
+  /** Its client follows no redirect: it waits on this connection, however long that takes. Absent: it does. */
+  readonly staysHere?: boolean | undefined;
   /** The retry whose client waits; absent: the call's own. */
   readonly joinedBy?: string | undefined;
 }
@@ -45,15 +48,26 @@ const MAX_HOLD_SECONDS = 200;
 const BLANK_EVERY_MS = 15_000;
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
-/** The job as it ended, or as it is after as long as a connection is held. */
+/**
+ * The job as it ended, or as it is after as long as a connection is held.
+ * @param staysHere a client that cannot be sent on. @throws Problem service_busy where it has to go earlier: its retry
+ * joins the job
+ */
 async function endOf(
   deps: HeldCallDeps,
   tenant: Tenant,
   job: JobKey,
   seconds = MAX_HOLD_SECONDS,
+  staysHere = false,
 ): Promise<EndedJob> {
+  const begun = deps.clock.monotonic();
   const { found } = await holdCall(deps, tenant, job, seconds);
   if (found === undefined) throw jobNotFound(job);
+  const isEarly = deps.clock.monotonic() - begun < (seconds - 1) * 1000;
+  if (staysHere && isEarly && !isEnded(found.job.value))
+    throw new Problem("service_busy", "This instance cannot hold the call any longer.", {
+      retryAfterSeconds: 1,
+    });
   return found;
 }
 
@@ -73,7 +87,7 @@ export async function answerWhenEnded(
   here?: Running,
 ): Promise<Answer<200 | 303>> {
   const stream = wanted.stream ? (here?.stream ?? new LiveStream()) : undefined;
-  const ended = endOf(deps, tenant, job);
+  const ended = endOf(deps, tenant, job, MAX_HOLD_SECONDS, wanted.staysHere);
   let isOver = here === undefined;
   const over = (here?.over ?? Promise.resolve()).then(() => {
     isOver = true;
@@ -89,12 +103,17 @@ export async function answerWhenEnded(
   if (stream?.isShown !== true) {
     const end = await ended;
     if (isEnded(end.job.value)) await over;
-    if (isEnded(end.job.value) || isOver) {
+    if (isEnded(end.job.value) || (isOver && wanted.staysHere !== true)) {
       stop(undefined);
       return answerOf(end, wanted);
     }
   }
-  const final = finalOf(deps, tenant, job, { over, ended, stream: here && stream });
+  const final = finalOf(deps, tenant, job, {
+    over,
+    ended,
+    stream: here && stream,
+    staysHere: wanted.staysHere,
+  });
   stop(final);
   const begun = here?.job ?? (await deps.store.read(job))?.value;
   if (begun === undefined) throw jobNotFound(job);
@@ -120,6 +139,7 @@ async function finalOf(
     readonly over: Promise<void>;
     readonly ended: Promise<EndedJob>;
     readonly stream: LiveStream | undefined;
+    readonly staysHere?: boolean | undefined;
   },
 ): Promise<EndedJob> {
   await here.over;
@@ -130,7 +150,8 @@ async function finalOf(
     if (!isEnded(end.job.value)) here.stream?.breakOff();
     return end;
   }
-  while (!isEnded(end.job.value) && !deps.isLeft()) end = await endOf(deps, tenant, job);
+  while (!isEnded(end.job.value) && !deps.isLeft())
+    end = await endOf(deps, tenant, job, MAX_HOLD_SECONDS, here.staysHere);
   return end;
 }
 

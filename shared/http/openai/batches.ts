@@ -14,10 +14,11 @@ import type { Settings } from "../../settings.ts";
 import { json } from "../answer.ts";
 import { secondsOf, text, unixTime, whole } from "../api/fields.ts";
 import { pageOf, pageSchema } from "../api/page.ts";
-import { idempotencyKey, limit } from "../api/parameters.ts";
+import { idempotencyKey, limit, named } from "../api/parameters.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
 import { atPaths } from "./paths.ts";
+import { validateHeader } from "./validate.ts";
 
 export interface BatchRoutesDeps {
   readonly batch: BatchDeps;
@@ -174,8 +175,12 @@ const create = route({
   who: "tenant",
   summary: "Run every line of a file, of any lab's models",
   isSubmit: true,
+  params: { schema: z.object({ model: named("model").optional() }), absent: "model_not_found" },
   headers: z.object({
     "Idempotency-Key": idempotencyKey.optional().describe("The same key gives the same batch."),
+    "x-switchyard-validate": validateHeader.describe(
+      "`true`: an answer that does not hold its line's own JSON schema is tried for again. Every line has one.",
+    ),
   }),
   body: { schema: createSchema, maxBytes: MAX_OPS_BODY_BYTES },
   answers: { 200: { description: "The batch.", schema: batchSchema, headers: HEADERS } },
@@ -184,6 +189,9 @@ const create = route({
     const { completion_window: completionWindow } = body;
     const seconds = windowSeconds(completionWindow, deps.settings.maxDeadlineSeconds);
     if (seconds === undefined) throw invalidRequest([{ path: "/completion_window", message: WINDOW }]);
+    const validate = headers["x-switchyard-validate"] === "true";
+    if (validate && body.endpoint === "/v1/embeddings")
+      throw invalidRequest([{ path: "x-switchyard-validate", message: "is not for embeddings" }]);
     const batch = await createBatch(
       { ...deps.batch, log },
       {
@@ -195,7 +203,7 @@ const create = route({
         },
         metadata: body.metadata ?? {},
         outputExpiresAfter: body.output_expires_after?.seconds,
-        idempotencyKey: headers["Idempotency-Key"] ?? null,
+        ...{ idempotencyKey: headers["Idempotency-Key"] ?? null, validate },
       },
       { tenantId: tenant.id, actor },
     );
@@ -257,6 +265,10 @@ const cancel = route({
   },
 });
 
-export const batchRoutes: readonly Route<BatchRoutesDeps>[] = [create, list, get, cancel].flatMap((each) =>
-  atPaths(each as Route<BatchRoutesDeps>, { azure: `openai/${each.path}` }),
-);
+export const batchRoutes: readonly Route<BatchRoutesDeps>[] = [
+  ...[create, list, get, cancel].flatMap((each) =>
+    atPaths(each as Route<BatchRoutesDeps>, { azure: `openai/${each.path}` }),
+  ),
+  // Where `AzureOpenAI` puts it that has been given a deployment; the lines say which models they are for.
+  { ...create, name: "openai-azure-deployment-create-batch", path: "openai/deployments/{model}/batches" },
+];

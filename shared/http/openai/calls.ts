@@ -2,7 +2,7 @@ import canonicalize from "canonicalize";
 import { z } from "zod";
 import type { IntakeDeps, Submit } from "../../job/intake/intake.ts";
 import { timeFaults } from "../../job/intake/times.ts";
-import type { Endpoint } from "../../job/job.ts";
+import { type Endpoint, isPassedOn } from "../../job/job.ts";
 import { MAX_MODEL_NAME_CHARS, MAX_REQUEST_BYTES } from "../../limits.ts";
 import { withNamedModel } from "../../model/named-model.ts";
 import { sha256Hex } from "../../sha256.ts";
@@ -103,10 +103,8 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
       if (asked === "") throw invalidRequest([{ path: "/model", message: "is required" }]);
       const key = headers["Idempotency-Key"] ?? null;
       const bodySha256 = bodySha256Of(sent);
-      const how = wanted(body);
+      const how = { ...wanted(body), staysHere: headers["api-key"] };
       const validate = validateAsked(headers["x-switchyard-validate"], endpoint, body);
-      // One that is checked is not passed on before it is whole.
-      const isPassedOn = how.stream && validate === undefined;
       const submit: Submit = {
         ...{ endpoint, model: asked, body, metadata: {} },
         bodyText: body.model === undefined ? withNamedModel(sent.text, asked) : sent.text,
@@ -120,7 +118,7 @@ function call<Body extends z.ZodType<{ readonly model?: string | null | undefine
           retries: key === null ? headers["X-Stainless-Retry-Count"] : 0,
         },
         ...timesOf(headers, deps.intake),
-        ...(isPassedOn ? { streamed: true } : {}),
+        ...(how.stream ? { streamed: true } : {}),
       };
       return answerCall(deps, submit, how, by, visit);
     },
@@ -135,7 +133,7 @@ export async function answerCall(
   by: CallerOf<"tenant">,
   visit: Visit,
 ): Promise<Answer<200 | 303>> {
-  const stream = submit.streamed === true ? new LiveStream() : undefined;
+  const stream = isPassedOn(submit) ? new LiveStream() : undefined;
   const connection = new Connection(deps, visit, by);
   const { intake } = connection;
   const taking = takeInHere({ ...deps, intake }, submit, by, { isQuick, passOn: stream });

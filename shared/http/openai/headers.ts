@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isEnded, type Job } from "../../job/job.ts";
 import { PRIORITIES } from "../../priority.ts";
 import { idempotencyKey, traceparent } from "../api/parameters.ts";
+import { validateHeader } from "./validate.ts";
 
 const SECONDS = "must be a whole number of seconds";
 const seconds = z
@@ -19,10 +20,9 @@ export const callHeaders = z.object({
     .default(600)
     .describe("From when it may start: a call that has not been answered by then is given up."),
   "x-switchyard-not-before": seconds.optional().describe("Unix seconds; it is not run earlier."),
-  "x-switchyard-validate": z
-    .enum(["true", "false"], "must be true or false")
-    .optional()
-    .describe("`true`: an answer that does not hold the body's own JSON schema is tried for again."),
+  "x-switchyard-validate": validateHeader.describe(
+    "`true`: an answer that does not hold the body's own JSON schema is tried for again.",
+  ),
   "Idempotency-Key": idempotencyKey
     .optional()
     .describe(
@@ -34,6 +34,11 @@ export const callHeaders = z.object({
     .transform((text = "") => (/^[1-9]\d{0,2}$/.test(text) ? Number(text) : 0))
     .describe("From OpenAI's SDKs: an automatic retry joins the job that it repeats."),
   traceparent,
+  "api-key": z
+    .string()
+    .optional()
+    .transform((key) => key !== undefined)
+    .describe("A credential. Who sends it follows no redirect, and is held on one connection."),
 });
 
 export const ANSWER_HEADERS = {

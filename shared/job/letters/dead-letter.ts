@@ -52,6 +52,12 @@ export async function settleDeadLetter(deps: DeadLetterDeps, letter: DeadLetter)
       deps.log.error("dead_letter_unreadable", { message_id: letter.message_id, reason: letter.reason });
     return;
   }
+  // The sweeper has a net of its own for these.
+  if (letter.queue !== undefined) {
+    const { job_id } = nudge;
+    if (isNew) deps.log.error("dead_letter", { job_id, queue: letter.queue, reason: letter.reason });
+    return;
+  }
   const job = await deps.store.read(nudge).catch((thrown: unknown) => {
     if (thrown instanceof UnreadableItem) return "unreadable" as const;
     throw thrown;

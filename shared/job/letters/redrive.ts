@@ -2,19 +2,30 @@ import { type ControlTrailStore, changeControl } from "../../audit/control-trail
 import type { SubmitBudgets } from "../../budget/budgets.ts";
 import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { type Log, reasonOf } from "../../log.ts";
 import { type JobKey, UnreadableItem } from "../../store.ts";
 import { acceptJob, jobIdOfRedrive, type Retention } from "../intake/accept.ts";
 import { submissionOf } from "../intake/retry.ts";
 import { type Ended, isEnded, type Job, type StoredRequest } from "../job.ts";
 import { draftOf, redriveEnded } from "../life-cycle.ts";
 import { nudgeStored } from "../nudge.ts";
-import type { DeadLetter, DeadLetters, JobStore, Nudges, Redriven, Traces } from "../ports.ts";
+import type {
+  DeadLetter,
+  DeadLetters,
+  JobStore,
+  Nudge,
+  Nudges,
+  OtherQueue,
+  Redriven,
+  Traces,
+} from "../ports.ts";
 import { change } from "../saving.ts";
 
 export interface RedriveDeps {
   readonly store: JobStore;
   readonly nudges: Nudges;
+  /** Sends the message of another queue again. */
+  readonly resend: Readonly<Record<OtherQueue, (message: Nudge) => Promise<void>>>;
   readonly deadLetters: DeadLetters;
   readonly trail: ControlTrailStore;
   readonly budgets: SubmitBudgets;
@@ -39,7 +50,7 @@ export interface RedriveResult {
 export const DEAD_LETTERS = "dead_letters";
 
 /**
- * What an operator asks for with a dead letter. A live job is nudged: its own record says what is due. Of an ended
+ * What an operator asks for with a dead letter. One of another queue than jobs have is sent again. A live job is nudged: its own record says what is due. Of an ended
  * job a new one is made, with the same request, for the same tenant; always the same new one, whichever of the ended
  * job's letters is redriven and however often. Each step can be taken again, so that a redrive that was cut off is
  * finished by the next.
@@ -58,6 +69,8 @@ export async function redrive(
   const { nudge } = letter;
   if (nudge === null)
     throw new Problem("dead_letter_unreadable", `${letterId} was no nudge of a known version.`);
+  const { queue } = letter;
+  if (queue !== undefined) return resent(deps, { ...letter, nudge, queue }, actor);
   const found = await deps.store.readWithRequest(nudge);
   if (found === undefined) throw gone(nudge, "there is no such job, or no longer");
   const job = found.job.value;
@@ -67,10 +80,32 @@ export async function redrive(
   return anew(deps, letter, job, found.request, actor);
 }
 
+/** Whoever takes it finds by what is stored whether there is still something to do. Recorded once. */
+async function resent(
+  deps: RedriveDeps,
+  letter: DeadLetter & { readonly nudge: Nudge; readonly queue: OtherQueue },
+  actor: string,
+): Promise<RedriveResult> {
+  const { nudge, queue } = letter;
+  const { tenant_id: tenantId, job_id: jobId } = nudge;
+  const about = { tenant_id: tenantId, job_id: jobId, queue };
+  const said = { changeId: `send ${letter.id}`, outcome: "nudged", jobId, actor } as const;
+  const redriven = await record(deps, letter, about, said);
+  const isSent = deps.resend[queue](nudge).then(
+    () => true,
+    (thrown: unknown) => {
+      deps.log.warn("dead_letter_not_sent", { job_id: jobId, queue, reason: reasonOf(thrown) });
+      return false;
+    },
+  );
+  return { redriven, tenantId, redrivenFrom: null, nudged: await isSent };
+}
+
 /** Nudges a live job. Recorded once for each state of the job it was asked for in. */
 async function again(deps: RedriveDeps, letter: DeadLetter, job: Job, actor: string): Promise<RedriveResult> {
   const changeId = `nudge ${letter.id} ${job.job_id} ${job.audit_seq}`;
-  const redriven = await record(deps, letter, job, { changeId, outcome: "nudged", jobId: job.job_id, actor });
+  const said = { changeId, outcome: "nudged", jobId: job.job_id, actor } as const;
+  const redriven = await record(deps, letter, aboutJob(job), said);
   return {
     redriven,
     tenantId: job.tenant_id,
@@ -97,7 +132,7 @@ async function anew(
     await tellTheOldJob(deps, job, newKey.job_id, actor);
   }
   const changeId = `redrive ${letter.id} ${newKey.job_id}`;
-  const redriven = await record(deps, letter, job, {
+  const redriven = await record(deps, letter, aboutJob(job), {
     changeId,
     outcome: "new_job",
     jobId: newKey.job_id,
@@ -121,11 +156,13 @@ async function tellTheOldJob(deps: RedriveDeps, job: Ended, newJobId: string, ac
   if (told === undefined) throw gone(job, "its time was over");
 }
 
+const aboutJob = ({ tenant_id, job_id, status }: Job) => ({ tenant_id, job_id, status });
+
 /** The letter says what became of it, and control's trail who did it: in one batch. */
 async function record(
   deps: RedriveDeps,
   letter: DeadLetter,
-  job: Job,
+  about: Readonly<Record<string, string>>,
   said: { changeId: string; outcome: Redriven["outcome"]; jobId: string; actor: string },
 ): Promise<Redriven> {
   const { outcome, jobId: job_id, actor } = said;
@@ -141,15 +178,7 @@ async function record(
         stored === undefined
           ? []
           : ([{ kind: "replace", item: { ...stored.value, redriven }, etag: stored.etag }] as const);
-      const { tenant_id, status } = job;
-      const details = {
-        dead_letter: letter.id,
-        tenant_id,
-        job_id: job.job_id,
-        status,
-        outcome,
-        runs: job_id,
-      };
+      const details = { dead_letter: letter.id, ...about, outcome, runs: job_id };
       return { event: "redriven", reason: letter.reason, details, writes };
     },
   });

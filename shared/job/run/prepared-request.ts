@@ -5,7 +5,7 @@ import { protocolFor, readAsk } from "../../model/protocol/protocols.ts";
 import type { RequestAsk } from "../../model/request-ask.ts";
 import { admissionTokens } from "../../model/token-estimate.ts";
 import { sha256Hex } from "../../sha256.ts";
-import type { Job, StoredRequest } from "../job.ts";
+import { isPassedOn, type Job, type StoredRequest } from "../job.ts";
 
 /** The stored body, its hash and what it asks for; each worked out once, when first needed. */
 export class PreparedRequest {
@@ -22,7 +22,7 @@ export class PreparedRequest {
 
   constructor(request: StoredRequest, job: Job) {
     this.stored = request;
-    this.isStreamed = job.streamed === true;
+    this.isStreamed = isPassedOn(job);
     this.bytes = 2 * request.body.length;
     this.ask = readAsk(job.endpoint, () => JSON.parse(request.body));
     this.tokens = admissionTokens(this.ask.tokens);

@@ -15,6 +15,7 @@ import type { StartedHere } from "../intake/submit.ts";
 import {
   type InProgress,
   isEnded,
+  isPassedOn,
   type Job,
   type Lease,
   leaseOf,
@@ -297,9 +298,9 @@ async function attempt(
  */
 function readersOf(
   deps: RunDeps,
-  { tenant_id, job_id, attempts: attempt, lease, streamed, ...job }: InProgress,
+  { tenant_id, job_id, attempts: attempt, lease, ...job }: InProgress,
 ): Pick<ModelCall, "passOn" | "restarts"> & { readonly flush?: () => Promise<void> } {
-  if (streamed === undefined) return {};
+  if (!isPassedOn(job)) return {};
   // Whoever has seen the beginning of one answer is shown no other.
   if (deps.passOn !== undefined) return { passOn: deps.passOn.isShown ? () => undefined : deps.passOn.event };
   const untilMs = job.content_until_ms ?? job.deadline_ms;

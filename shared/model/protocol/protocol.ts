@@ -134,6 +134,15 @@ export class CannotSay extends Error implements Unsayable {
   }
 }
 
+/**
+ * What a mapping does not know is not dropped: whatever it asks for would be lost without a word.
+ * @throws CannotSay for a member that is set, and none of these
+ */
+export function refuseOthers(of: JsonObject, names: readonly string[], param: string): void {
+  const odd = Object.keys(of).find((name) => (of[name] ?? null) !== null && !names.includes(name));
+  if (odd !== undefined) throw new CannotSay(`${param}.${odd}`);
+}
+
 /** Why a mapping cannot be made; undefined: it can. */
 export function unsayableIn(mapping: () => unknown): Unsayable | undefined {
   try {

@@ -32,6 +32,7 @@ it("runs every prompt through every lab, verifies the trails and leaves nothing 
     expect(stdout).toMatch(new RegExp(`^${lab} .* 28/28 `, "m"));
   expect(stdout).toMatch(/^all +112\/112 /m);
   expect(stdout).toMatch(/^classify-usher +openai +melancholy /m);
+  expect(stdout).toMatch(/^The batch batch_\w+ \(simulated\): 28 lines, 28 answered, 0 failed/m);
   expect(stdout).toMatch(/Verified: \d+ audit records in 112 trails/);
   expect(readdirSync(folder)).toEqual([]);
 });

@@ -155,6 +155,31 @@ describe("a batch that is cancelled", () => {
     expect((await batches.both(batch)).ids).toEqual(idsOf(lines));
   });
 
+  it("after jobs were made of lines, before that was stored, ends those jobs, and tells of each as it ended", async () => {
+    const lines = many(5);
+    const made = await batches.create(lines);
+    batches.holdsLine = true;
+    let isOvertaken = false;
+    const { write } = world.ports.batches;
+    const overtaken: BatchStore["write"] = async function (this: BatchStore, ...args) {
+      if (!isOvertaken && (await jobsOf(made.id)).length === 5) {
+        isOvertaken = true;
+        await client.batches.cancel(made.id);
+      }
+      return write.apply(world.ports.batches, args);
+    };
+    batches.change = { batches: Object.assign(Object.create(world.ports.batches), { write: overtaken }) };
+    const batch = await batches.ended(made.id);
+    expect(isOvertaken).toBe(true);
+    expect(batch).toMatchObject({ status: "cancelled", request_counts: { total: 5 } });
+    const { output, errors } = await batches.both(batch);
+    expect([...output, ...errors].map(({ custom_id }) => custom_id).sort()).toEqual(idsOf(lines));
+    const jobs = await Promise.all((await jobsOf(made.id)).map((key) => world.job(key)));
+    expect(jobs.map((job) => isEnded(job))).toEqual(Array(5).fill(true));
+    const completed = jobs.filter(({ status }) => status === "completed").map(({ custom_id }) => custom_id);
+    expect(output.map(({ custom_id }) => custom_id).sort()).toEqual(completed.sort());
+  });
+
   it("after its end is refused, and not tried again", async () => {
     const batch = await batches.ended((await batches.create(many(1))).id);
     await expect(client.batches.cancel(batch.id)).rejects.toBeInstanceOf(OpenAI.ConflictError);
@@ -261,6 +286,13 @@ describe("an input that is not valid", () => {
     ]);
     expect(await failing(jsonl(many(2_001).map(lineOf)))).toEqual([["too_many_tasks", 2_001, null]]);
     expect((await failing("{\n".repeat(500)))?.length).toBe(100);
+  });
+
+  it("is refused where it was deleted before it was read", async () => {
+    const made = await batches.create(many(1));
+    await client.files.delete(made.input_file_id);
+    const { status, errors } = await batches.ended(made.id);
+    expect([status, errors?.data?.map(({ code }) => code)]).toEqual(["failed", ["input_no_permissions"]]);
   });
 
   it("is refused at once where that is known at once", async () => {

@@ -1,6 +1,8 @@
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { cancelJob } from "../../../shared/job/ending/cancel.ts";
+import { deadLetterId, Repeats, settleDeadLetter } from "../../../shared/job/letters/dead-letter.ts";
+import { redrive } from "../../../shared/job/letters/redrive.ts";
 import {
   createEndpoint,
   deleteEndpoint,
@@ -9,7 +11,7 @@ import {
   updateEndpoint,
 } from "../../../shared/webhook/manage.ts";
 import type { DeliveryNudge } from "../../../shared/webhook/ports.ts";
-import { type Instance, World } from "../world.ts";
+import { type Instance, silent, World } from "../world.ts";
 import { Receiver } from "./receiver.ts";
 
 const HOUR_MS = 3_600_000;
@@ -259,4 +261,33 @@ it("an endpoint that hangs slows neither another of its tenant nor one of anothe
   expect(hanging).toHaveLength(20);
   expect(hanging.some(({ put_off, tries }) => put_off > 0 && tries === 0)).toBe(true);
   receiver.answer("/hangs", undefined);
+});
+
+it("a message that Service Bus gave up is sent again by its dead letter, whenever it was due", async () => {
+  await created("/redriven");
+  receiver.answer("/redriven", 503);
+  await ended();
+  await deliver();
+  receiver.answer("/redriven", undefined);
+  const [lost] = world.deliveries.sent.splice(0);
+  if (lost === undefined) throw new Error("no message");
+  world.clock.advance(60_000);
+  const { redrive: deps, deadLetters } = one.service;
+  const said = { message_id: "m", reason: "MaxDeliveryCountExceeded", description: "", at_ms: 1 };
+  const letter = { id: deadLetterId(tenantId, 1), queue: "deliveries", nudge: lost.nudge, ...said } as const;
+  await settleDeadLetter({ ...one.service, repeats: new Repeats(), log: silent }, letter);
+  expect(await deadLetters.read(letter.id)).toEqual(letter);
+  expect((await deadLetters.list({ tenantId, limit: 9 })).letters).toEqual([letter]);
+  expect(world.deliveries.sent).toEqual([]);
+  // A second time it finds nothing to do, and is the first's.
+  for (const actor of ["ops/key:1", "ops/key:2"]) {
+    expect(await redrive({ ...deps, log: silent }, letter.id, actor)).toMatchObject({
+      ...{ tenantId, redriven: { outcome: "nudged", actor: "ops/key:1" }, nudged: true },
+    });
+    await deliver();
+    expect(await listed()).toMatchObject([{ status: "delivered", tries: 2 }]);
+    expect(receiver.at("/redriven")).toHaveLength(2);
+  }
+  world.deliveries.failing = true;
+  expect((await redrive({ ...deps, log: silent }, letter.id, "ops/key:1")).nudged).toBe(false);
 });

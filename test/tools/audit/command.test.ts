@@ -53,7 +53,7 @@ describe("npm run audit:verify", () => {
     expect(code).toBe(0);
   });
 
-  it("exports the seals, and never over a file that is there", async () => {
+  it("exports the seals, and never over a file that is there", { tags: ["long"] }, async () => {
     expect(await command(["--export", file])).toMatchObject({ code: 0, out: `1 seals are in ${file}.\n` });
     const lines = readFileSync(file, "utf8").trimEnd().split("\n");
     expect(lines).toHaveLength(3);
@@ -64,7 +64,9 @@ describe("npm run audit:verify", () => {
     });
   });
 
-  it("names what is broken, by the exported seals even when the store's own are gone, and ends with 1", async () => {
+  it("names what is broken, by the exported seals even when the store's own are gone, and ends with 1", {
+    tags: ["long"],
+  }, async () => {
     for (const id of ["job", "request", "response", "audit-000001", "audit-000002", "audit-000003"])
       await world.item(job, id).delete();
     for (const id of ["seal-000001", "seal-head"]) await world.opened.control.item(id, "seals").delete();
@@ -76,7 +78,9 @@ describe("npm run audit:verify", () => {
     expect(code).toBe(1);
   });
 
-  it("ends with 2 when it cannot be found out: a bad file, a bad setting, a store that is away", async () => {
+  it("ends with 2 when it cannot be found out: a bad file, a bad setting, a store that is away", {
+    tags: ["long"],
+  }, async () => {
     const cut = path.join(folder, "cut.jsonl");
     writeFileSync(cut, readFileSync(file, "utf8").slice(0, -20));
     const [bad, setting, away] = await Promise.all([

@@ -13,6 +13,7 @@ import { route } from "../../route.ts";
 import { answerCall, bodySha256Of, LATER, REFUSED, timesOf } from "../calls.ts";
 import { EVENT_STREAM } from "../events.ts";
 import { ANSWER_HEADERS, callHeaders, headersOf } from "../headers.ts";
+import { validateAsked } from "../validate.ts";
 import type { ResponseDeps } from "./deps.ts";
 import { keyOf, readResponse } from "./find.ts";
 import { followed } from "./follow.ts";
@@ -98,18 +99,25 @@ export const createResponse = route({
     const times = { ...headers, "x-switchyard-deadline-seconds": seconds ?? DEFAULT_SECONDS };
     const { deadlineMs, ...others } = timesOf({ ...times, "x-switchyard-priority": "high" }, deps.intake);
     const stream = body.stream === true;
+    const validate = validateAsked(headers["x-switchyard-validate"], endpoint, stored);
     const submit = {
       ...{ endpoint, model: body.model, body: stored, bodyText, metadata: {}, asResponse: as_response },
       priority: headers["x-switchyard-priority"] ?? (isBackground ? "standard" : "high"),
       envelopeSha256: bodySha256,
       idempotencyKey: key,
-      traceparent: headers.traceparent,
+      ...{ traceparent: headers.traceparent, validate },
       ...others,
       deadlineMs: seconds === undefined ? null : deadlineMs,
       ...(stream ? { streamed: true as const } : {}),
     };
     if (!isBackground) {
-      const how = { stream, includeUsage: false, base64: false, form: responseForm(stored) };
+      const how = {
+        stream,
+        includeUsage: false,
+        base64: false,
+        form: responseForm(stored),
+        staysHere: headers["api-key"],
+      };
       const held = {
         same: [by.actor, endpoint, bodySha256],
         requestId: visit.requestId,

@@ -2,9 +2,9 @@ import { z } from "zod";
 import { Problem } from "../../../errors.ts";
 import { isEnded, type Job, type ResponseFacts } from "../../../job/job.ts";
 import type { JobStore } from "../../../job/ports.ts";
+import { jobIdOf } from "../../../job/response.ts";
 import { type JsonObject, objectOf } from "../../../model/protocol/json.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../../store.ts";
-import { jobIdOf } from "./object.ts";
 
 const RESPONSE_ID = /^resp_[0-9a-f]{32}$/;
 

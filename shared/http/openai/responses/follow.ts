@@ -1,6 +1,7 @@
 import { awaitEnd } from "../../../job/ending/await-end.ts";
 import type { HeldCallDeps } from "../../../job/intake/held-call.ts";
 import { isEnded, type Job } from "../../../job/job.ts";
+import { responseStatusOf } from "../../../job/response.ts";
 import type { EndedJob } from "../../../job/running-jobs.ts";
 import type { JsonObject } from "../../../model/protocol/json.ts";
 import type { Stored } from "../../../store.ts";
@@ -8,7 +9,7 @@ import type { Tenant } from "../../../tenant/tenants.ts";
 import type { ResponseDeps } from "./deps.ts";
 import { eventText, type ResponseEvent, ResponseEvents } from "./events.ts";
 import { responseNotFound } from "./find.ts";
-import { responseOf, statusOf } from "./object.ts";
+import { responseOf } from "./object.ts";
 
 /** Between two bytes that keep a connection open. */
 const BLANK_EVERY_MS = 15_000;
@@ -72,7 +73,7 @@ async function* responseEvents(
     isStarted = true;
     return events.start(accepted);
   };
-  if (!isEnded(job) && statusOf(job) === "in_progress") yield start();
+  if (responseStatusOf(job) === "in_progress") yield start();
   const ended = endOf(deps, job, signal);
   ended.catch(() => undefined); // it is told below
   let deployment = job.deployment;

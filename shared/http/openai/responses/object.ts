@@ -1,12 +1,9 @@
 import type { StoredResponse } from "../../../content/content.ts";
 import type { JobErrorCode } from "../../../errors.ts";
 import { type Ended, isEnded, type Job } from "../../../job/job.ts";
+import { responseIdOf, responseStatusOf } from "../../../job/response.ts";
 import { SEAL, sealedFor } from "../../../model/protocol/encrypted.ts";
 import { isObject, type JsonObject, objectOf } from "../../../model/protocol/json.ts";
-
-const PREFIX = /^(job|resp)_/;
-export const responseIdOf = (jobId: string): string => jobId.replace(PREFIX, "resp_");
-export const jobIdOf = (responseId: string): string => responseId.replace(PREFIX, "job_");
 
 /** What a request says of itself in its response, and what it is where it says nothing. */
 const ECHOED: JsonObject = {
@@ -54,24 +51,15 @@ export function responseOf(
 }
 
 /** What changes until it has ended. */
-function lifeOf(job: Job, answered: JsonObject): JsonObject {
-  const nothing = { completed_at: null, error: null, incomplete_details: null };
-  if (!isEnded(job)) return { ...nothing, status: statusOf(job) };
-  if (job.status === "cancelled") return { ...nothing, status: "cancelled" };
-  if (job.status !== "completed") return { ...nothing, status: "failed", error: errorOf(job) };
-  const { status = "completed", incomplete_details = null } = answered;
-  const isWhole = status === "completed";
-  return {
-    ...nothing,
-    status,
-    completed_at: isWhole ? secondsOf(job.completed_at_ms) : null,
-    incomplete_details,
-  };
-}
-
-/** It never goes back: what has been tried once, and waits for the next try, is under way. */
-export function statusOf(job: Job): "queued" | "in_progress" {
-  return job.status === "queued" && job.attempts === 0 ? "queued" : "in_progress";
+function lifeOf(job: Job, { incomplete_details }: JsonObject): JsonObject {
+  const status = responseStatusOf(job);
+  const life = { status, completed_at: null, error: null, incomplete_details: null };
+  if (!isEnded(job)) return life;
+  if (status === "failed") return { ...life, error: errorOf(job) };
+  if (status === "completed") return { ...life, completed_at: secondsOf(job.completed_at_ms) };
+  if (status === "incomplete")
+    return { ...life, incomplete_details: incomplete_details ?? { reason: job.incomplete } };
+  return life;
 }
 
 const INVALID: ReadonlySet<JobErrorCode> = new Set([

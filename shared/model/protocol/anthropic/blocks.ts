@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, wordOf } from "../json.ts";
-import { CannotSay } from "../protocol.ts";
+import { CannotSay, refuseOthers } from "../protocol.ts";
 
 /** Of pictures; other kinds are not taken. */
 const PICTURES: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/gif", "image/webp"]);
@@ -28,19 +28,25 @@ function partOf(part: JsonObject, param: string): JsonObject[] {
   switch (part.type) {
     case "text":
     case "refusal": {
+      refuseOthers(part, ["type", part.type, "cache_control"], param);
       const text = part[part.type];
       if (typeof text !== "string") throw new CannotSay(param);
       return textBlocks(text);
     }
     case "image_url":
+      refuseOthers(part, ["type", "image_url", "cache_control"], param);
       return [pictureOf(part.image_url, param)];
     default:
+      refuseOthers(part, ["type", "file", "cache_control"], param);
       return [documentOf(part.file, param)];
   }
 }
 
 function pictureOf(image: unknown, param: string): JsonObject {
-  const { url, detail = "auto" } = isObject(image) ? image : {};
+  const of = isObject(image) ? image : {};
+  refuseOthers(of, ["url", "detail"], `${param}.image_url`);
+  const { url } = of;
+  const detail = of.detail ?? "auto";
   // What else can be said of the detail is how much of it is to be left out.
   if (detail !== "auto" && detail !== "high")
     throw new CannotSay(`${param}.image_url.detail`, `no detail ${wordOf(detail)} of pictures`);
@@ -50,8 +56,10 @@ function pictureOf(image: unknown, param: string): JsonObject {
 }
 
 function documentOf(file: unknown, param: string): JsonObject {
-  const { file_data, filename } = isObject(file) ? file : {};
+  const of = isObject(file) ? file : {};
+  const { file_data, filename } = of;
   if (typeof file_data !== "string") throw new CannotSay(`${param}.file`, "no files by their id");
+  refuseOthers(of, ["file_data", "filename"], `${param}.file`);
   const source = sourceOf(file_data, DOCUMENTS, `${param}.file.file_data`);
   return { type: "document", source, ...(typeof filename === "string" ? { title: filename } : {}) };
 }

@@ -1,5 +1,5 @@
 import { exactObjectOf, isObject, type JsonObject, wordOf } from "../json.ts";
-import { CannotSay } from "../protocol.ts";
+import { CannotSay, refuseOthers } from "../protocol.ts";
 import { blocksOf } from "./blocks.ts";
 
 export interface Conversation {
@@ -29,6 +29,7 @@ export function conversationOf(list: unknown): Conversation {
     if (message.name !== undefined && message.name !== null && message.role !== "tool")
       throw new CannotSay(`${param}.name`);
     const { role } = message;
+    refuseOthers(message, MEMBERS, param);
     if (role === "system" || role === "developer") {
       if (turns.length > 0) throw new CannotSay(param, `no ${role} message within the conversation`);
       system.push(...blocksOf(message.content, `${param}.content`, ["text"]));
@@ -45,6 +46,13 @@ export function conversationOf(list: unknown): Conversation {
     throw new CannotSay("messages", "no conversation that ends with the model's own words");
   return { system, messages: turns.map(({ role, content }) => ({ role, content: resultsFirst(content) })) };
 }
+
+/** Of any message. What a lab has noted of its answer, and shown of its thoughts, asks for nothing when it comes back. */
+const MEMBERS = [
+  ...["role", "content", "name", "tool_call_id", "tool_calls", "refusal", "thinking_blocks"],
+  ...["audio", "function_call"],
+  ...["annotations", "reasoning", "reasoning_content", "reasoning_details", "parsed"],
+];
 
 /** Results must stand before what the user says with them. */
 function resultsFirst(content: readonly JsonObject[]): readonly JsonObject[] {
@@ -89,6 +97,8 @@ function saidBefore(message: JsonObject, param: string): JsonObject[] {
 function callOf(call: unknown, param: string): JsonObject {
   const { id, type = "function", function: of } = isObject(call) ? call : {};
   if (type !== "function" || !isObject(of)) throw new CannotSay(param);
+  refuseOthers(call as JsonObject, ["id", "type", "function", "index"], param);
+  refuseOthers(of, ["name", "arguments", "parsed_arguments"], `${param}.function`);
   const said = typeof of.arguments === "string" ? of.arguments.trim() : "";
   const input = said === "" ? {} : exactObjectOf(said);
   if (input === undefined)

@@ -1,6 +1,6 @@
 import type { Dialect } from "../../dialect.ts";
 import { isObject, type JsonObject, wordOf } from "../json.ts";
-import { CannotSay, type SpokenTo } from "../protocol.ts";
+import { CannotSay, refuseOthers, type SpokenTo } from "../protocol.ts";
 import { conversationOf } from "./conversation.ts";
 import { thinkingOf } from "./thinking.ts";
 import { toolsOf } from "./tools.ts";
@@ -71,6 +71,9 @@ function refuseUnmapped(chat: JsonObject, dialect: Dialect | undefined): void {
     const isSaid = isDefault === undefined || isDefault(value);
     if (!MAPPED.has(name) || !isSaid || dialect?.refuse.includes(name)) throw new CannotSay(name);
   }
+  const { user, safety_identifier } = chat;
+  if (isSet(user) && isSet(safety_identifier) && user !== safety_identifier)
+    throw new CannotSay("user", "no user beside a safety_identifier");
   if (isSet(chat.max_tokens) && isSet(chat.max_completion_tokens))
     throw new CannotSay("max_tokens", "max_tokens and max_completion_tokens are both set");
 }
@@ -105,13 +108,23 @@ function formatOf(format: unknown): JsonObject | undefined {
     if (isSet(format)) throw new CannotSay("response_format");
     return undefined;
   }
+  const of = isObject(format.json_schema) ? format.json_schema : {};
+  refuseOthers(
+    format,
+    ["type", ...(format.type === "json_schema" ? ["json_schema"] : [])],
+    "response_format",
+  );
   if (format.type === "text") return undefined;
-  const { schema } = isObject(format.json_schema) ? format.json_schema : {};
+  const { schema, description } = of;
   if (format.type !== "json_schema" || !isObject(schema))
     throw new CannotSay("response_format", `no response_format of type ${wordOf(format.type)}`);
   if (!isClosed(schema))
     throw new CannotSay("response_format", "no schema whose objects may have other properties");
-  return { type: "json_schema", schema };
+  refuseOthers(of, ["name", "schema", "strict", "description"], "response_format.json_schema");
+  if (!isSet(description)) return { type: "json_schema", schema };
+  if (isSet(schema.description))
+    throw new CannotSay("response_format", "no description of a schema beside the schema's own");
+  return { type: "json_schema", schema: { ...schema, description } };
 }
 
 /** Anthropic takes only schemas in which every object says `additionalProperties: false`. */

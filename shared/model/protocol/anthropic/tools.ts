@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, wordOf } from "../json.ts";
-import { CannotSay } from "../protocol.ts";
+import { CannotSay, refuseOthers } from "../protocol.ts";
 
 /**
  * The tools of a request, and which of them may or must be called.
@@ -35,6 +35,8 @@ function toolOf(tool: unknown, index: number): JsonObject {
   const param = `tools[${index}]`;
   const { type, function: of, cache_control } = isObject(tool) ? tool : {};
   if (type !== "function" || !isObject(of)) throw new CannotSay(param, `no tools of type ${wordOf(type)}`);
+  refuseOthers(tool as JsonObject, ["type", "function", "cache_control"], param);
+  refuseOthers(of, ["name", "description", "parameters", "strict"], `${param}.function`);
   const { name, description, parameters, strict } = of;
   return {
     name,
@@ -51,6 +53,8 @@ function choiceOf(choice: unknown, isThinking: boolean): JsonObject | undefined 
   if (choice === undefined || choice === null) return undefined;
   if (choice === "auto" || choice === "none") return { type: choice };
   const { type, function: of } = isObject(choice) ? choice : {};
+  if (isObject(choice)) refuseOthers(choice, ["type", "function"], "tool_choice");
+  if (isObject(of)) refuseOthers(of, ["name"], "tool_choice.function");
   const isNamed = type === "function" && isObject(of) && typeof of.name === "string";
   if (choice !== "required" && !isNamed) throw new CannotSay("tool_choice");
   if (isThinking) throw new CannotSay("tool_choice", "no tool that must be called with reasoning");

@@ -20,7 +20,7 @@ const PREFIX = { reasoning: "rs", message: "msg", function_call: "fc" } as const
 /** Why a response is not whole, by a chat completion's word for it. */
 const REASONS: ReadonlyMap<unknown, string> = new Map(
   Object.entries({
-    length: "max_output_tokens",
+    ...{ length: "max_output_tokens", max_tokens: "max_output_tokens", model_length: "max_output_tokens" },
     content_filter: "content_filter",
   }),
 );

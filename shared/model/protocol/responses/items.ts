@@ -1,6 +1,6 @@
 import { unsealed } from "../encrypted.ts";
 import { isObject, type JsonObject, wordOf } from "../json.ts";
-import { CannotSay } from "../protocol.ts";
+import { CannotSay, refuseOthers } from "../protocol.ts";
 
 type Message = Record<string, unknown>;
 
@@ -13,77 +13,87 @@ export function messagesOf(input: unknown, deployment: string | undefined): read
   if (typeof input === "string") return [{ role: "user", content: input }];
   if (!Array.isArray(input)) throw new CannotSay("input");
   const messages: Message[] = [];
-  /** Goes with what the model says next. */
-  let thoughts: JsonObject = {};
-  input.forEach((item: unknown, index) => {
+  /** They go with what the model says next; where it said nothing, they have led to nothing. */
+  let thoughts: unknown[] = [];
+  const withThoughts = (message: Message) => {
+    messages.push(thoughts.length === 0 ? message : { ...message, thinking_blocks: thoughts });
+    thoughts = [];
+  };
+  for (const [index, item] of (input as unknown[]).entries()) {
     const param = `input[${index}]`;
     if (!isObject(item)) throw new CannotSay(param);
     switch (item.type ?? "message") {
       case "message": {
         const message = messageOf(item, param);
-        messages.push(message.role === "assistant" ? { ...message, ...thoughts } : message);
-        thoughts = {};
-        return;
+        if (message.role !== "assistant") thoughts = [];
+        withThoughts(message);
+        break;
       }
-      case "function_call":
-        addCall(messages, item, thoughts);
-        thoughts = {};
-        return;
+      case "function_call": {
+        // Calls that stand together, and what the model says before them, are one message.
+        const call = callOf(item, param);
+        const last = messages.at(-1);
+        if (last?.role === "assistant" && thoughts.length === 0)
+          last.tool_calls = [...((last.tool_calls as unknown[] | undefined) ?? []), call];
+        else withThoughts({ role: "assistant", content: null, tool_calls: [call] });
+        break;
+      }
       case "function_call_output":
+        refuseOthers(item, [...NOTES, "call_id", "output"], param);
+        thoughts = [];
         messages.push({ role: "tool", tool_call_id: item.call_id, content: resultOf(item.output, param) });
-        return;
+        break;
       case "reasoning":
-        thoughts = thoughtsIn(item, param, deployment);
-        return;
+        thoughts = [...thoughts, ...thoughtsIn(item, param, deployment)];
+        break;
       default:
         throw new CannotSay(param, `no item of type ${wordOf(item.type)}`);
     }
-  });
+  }
   return messages;
 }
 
-/** Calls that stand together, and what the model says before them, are one message. */
-function addCall(
-  messages: Message[],
-  { call_id, name, arguments: said }: JsonObject,
-  thoughts: JsonObject,
-): void {
-  const call = { id: call_id, type: "function", function: { name, arguments: said } };
-  const last = messages.at(-1);
-  if (last?.role !== "assistant") {
-    messages.push({ role: "assistant", content: null, ...thoughts, tool_calls: [call] });
-    return;
-  }
-  Object.assign(last, thoughts, {
-    tool_calls: [...((last.tool_calls as unknown[] | undefined) ?? []), call],
-  });
+/** What a lab or an SDK has noted of an item or a part that it gave; no lab is asked for anything by it. */
+const NOTES = ["type", "id", "status", "phase", "annotations", "logprobs", "parsed", "parsed_arguments"];
+
+function callOf(item: JsonObject, param: string): JsonObject {
+  refuseOthers(item, [...NOTES, "call_id", "name", "arguments"], param);
+  const { call_id, name, arguments: said } = item;
+  return { id: call_id, type: "function", function: { name, arguments: said } };
 }
 
-function messageOf({ role, content }: JsonObject, param: string): Message {
+function messageOf(item: JsonObject, param: string): Message {
+  refuseOthers(item, [...NOTES, "role", "content"], param);
+  const { role, content } = item;
   if (typeof content === "string") return { role, content };
   if (!Array.isArray(content)) throw new CannotSay(`${param}.content`);
   return { role, content: content.map((part: unknown, at) => partOf(part, `${param}.content[${at}]`)) };
 }
 
 function partOf(part: unknown, param: string): JsonObject {
-  const { type, ...of } = isObject(part) ? part : {};
-  switch (type) {
+  const of = isObject(part) ? part : {};
+  const only = (...names: string[]) => refuseOthers(of, [...NOTES, ...names], param);
+  switch (of.type) {
     case "input_text":
     case "output_text":
     case "text":
+      only("text");
       return { type: "text", text: of.text };
     case "refusal":
-      return { type, refusal: of.refusal };
+      only("refusal");
+      return { type: "refusal", refusal: of.refusal };
     case "input_image": {
       if (typeof of.image_url !== "string") throw new CannotSay(param, "no pictures by their id");
+      only("image_url", "detail");
       const detail = of.detail === undefined || of.detail === null ? {} : { detail: of.detail };
       return { type: "image_url", image_url: { url: of.image_url, ...detail } };
     }
     case "input_file":
       if (typeof of.file_data !== "string") throw new CannotSay(param, "no files by their id or address");
+      only("file_data", "filename");
       return { type: "file", file: { file_data: of.file_data, filename: of.filename } };
     default:
-      throw new CannotSay(param, `no ${wordOf(type)} there`);
+      throw new CannotSay(param, `no ${wordOf(of.type)} there`);
   }
 }
 
@@ -93,6 +103,7 @@ function resultOf(output: unknown, param: string): unknown {
   return parts.map((part, at) => {
     if (!isObject(part) || (part.type !== "input_text" && part.type !== "text"))
       throw new CannotSay(`${param}.output[${at}]`, "no results but texts");
+    refuseOthers(part, [...NOTES, "text"], `${param}.output[${at}]`);
     return { type: "text", text: part.text };
   });
 }
@@ -102,20 +113,21 @@ function thoughtsIn(
   { encrypted_content }: JsonObject,
   param: string,
   deployment: string | undefined,
-): JsonObject {
-  if (typeof encrypted_content !== "string") return {};
+): readonly unknown[] {
+  if (typeof encrypted_content !== "string") return [];
   const sealed = unsealed(encrypted_content);
   if (sealed === undefined || sealed.deployment !== deployment)
     throw new CannotSay(
       `${param}.encrypted_content`,
       `no thoughts of ${sealed?.deployment ?? "another lab"}`,
     );
-  return { thinking_blocks: blocksIn(sealed.content) };
+  return blocksIn(sealed.content);
 }
 
-function blocksIn(content: string): unknown {
+function blocksIn(content: string): readonly unknown[] {
   try {
-    return JSON.parse(Buffer.from(content, "base64").toString());
+    const blocks: unknown = JSON.parse(Buffer.from(content, "base64").toString());
+    return Array.isArray(blocks) ? blocks : [];
   } catch {
     // Whoever changed it has made no thoughts of it.
     return [];

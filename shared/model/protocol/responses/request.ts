@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, wordOf } from "../json.ts";
-import { CannotSay, type SpokenTo } from "../protocol.ts";
+import { CannotSay, refuseOthers, type SpokenTo } from "../protocol.ts";
 import { messagesOf } from "./items.ts";
 
 /** Members that a chat completion's request has by the same name. */
@@ -102,13 +102,14 @@ function reasoningOf(reasoning: unknown): JsonObject {
 /** @throws CannotSay */
 function textOf(text: unknown): JsonObject {
   if (!isObject(text)) return {};
-  const { format, verbosity, ...others } = text;
-  const odd = Object.keys(others).find((name) => isSet(others[name]));
-  if (odd !== undefined) throw new CannotSay(`text.${odd}`);
+  refuseOthers(text, ["format", "verbosity"], "text");
+  const { format, verbosity } = text;
   return { ...(isSet(verbosity) ? { verbosity } : {}), ...(isObject(format) ? formatOf(format) : {}) };
 }
 
-function formatOf({ type, ...schema }: JsonObject): JsonObject {
+function formatOf(format: JsonObject): JsonObject {
+  const { type, ...schema } = format;
+  if (type === "text" || type === "json_object") refuseOthers(format, ["type"], "text.format");
   if (type === "text") return {};
   if (type === "json_object") return { response_format: { type } };
   if (type === "json_schema") return { response_format: { type, json_schema: schema } };
@@ -125,7 +126,9 @@ function toolOf(tool: unknown, index: number): JsonObject {
 
 function choiceOf(choice: unknown): unknown {
   if (typeof choice === "string") return choice;
-  const { type, name } = isObject(choice) ? choice : {};
+  const of = isObject(choice) ? choice : {};
+  refuseOthers(of, ["type", "name"], "tool_choice");
+  const { type, name } = of;
   if (type !== "function") throw new CannotSay("tool_choice", `no tool_choice of type ${wordOf(type)}`);
   return { type, function: { name } };
 }

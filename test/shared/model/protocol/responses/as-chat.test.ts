@@ -231,6 +231,8 @@ describe("a chat completion as a response", () => {
 
   it.each([
     ["length", "max_output_tokens"],
+    ["max_tokens", "max_output_tokens"],
+    ["model_length", "max_output_tokens"],
     ["content_filter", "content_filter"],
   ])("is incomplete for %s", (finish, reason) => {
     const { json, incomplete } = answered(completion({ content: "So" }, finish));
@@ -266,6 +268,32 @@ describe("a chat completion as a response", () => {
       ).toMatchObject({
         param: "input[1].encrypted_content",
       });
+  });
+
+  it("gives thoughts back in the place where they were had, and those that led to nothing not at all", () => {
+    const thought = (thinking: string) => ({ type: "thinking", thinking, signature: "s" });
+    const sealed = (...all: string[]) => ({
+      ...{ type: "reasoning", id: "rs_1", summary: [] },
+      encrypted_content: sealedFor("d", Buffer.from(JSON.stringify(all.map(thought))).toString("base64")),
+    });
+    const input = [
+      { role: "user", content: "Hi" },
+      sealed("nothing"),
+      { role: "user", content: "Well?" },
+      ...[sealed("a"), sealed("b")],
+      { role: "assistant", content: "Let me see" },
+      sealed("c"),
+      { type: "function_call", call_id: "1", name: "f", arguments: "{}" },
+      { type: "function_call_output", call_id: "1", output: "rain" },
+    ];
+    const tools = [{ type: "function", name: "f", parameters: { type: "object" } }];
+    const body = JSON.stringify({ model: "m", input, tools });
+    const { messages } = JSON.parse(claude.bodyFor(RESPONSES, body, TO, false));
+    expect(messages.map(({ role }: { role: string }) => role)).toEqual(["user", "assistant", "user"]);
+    expect(messages[1].content).toEqual([
+      ...[thought("a"), thought("b"), { type: "text", text: "Let me see" }, thought("c")],
+      { type: "tool_use", id: "1", name: "f", input: {} },
+    ]);
   });
 
   it("unseals what a lab of this endpoint has thought, and leaves the rest byte for byte", () => {

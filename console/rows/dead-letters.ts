@@ -1,0 +1,108 @@
+/** A message that the queue gave up on. */
+export interface DeadLetter {
+  readonly id: string;
+  readonly at: number;
+  readonly reason: string;
+  readonly description: string;
+  readonly readable: boolean;
+  readonly tenant_id: string | null;
+  readonly job_id: string | null;
+  readonly job_status: string | null;
+  readonly redriven: {
+    readonly at: number;
+    readonly actor: string;
+    readonly outcome: string;
+    readonly job_id: string | null;
+  } | null;
+  readonly dismissed: { readonly at: number; readonly actor: string } | null;
+}
+
+/** Letters by what was done about them. */
+export const LETTER_STATES = ["untouched", "redriven", "dismissed"] as const;
+
+/** What a person narrows the list to; empty: to nothing. */
+export interface LetterChoice {
+  readonly state: string;
+  readonly tenant: string;
+  readonly job: string;
+  readonly reason: string;
+}
+
+type Filter = Readonly<Record<string, string>>;
+
+/** As a list's query has it. */
+export function letterQuery({ state, ...choice }: LetterChoice): Filter {
+  const done = {
+    untouched: { redriven: "false", dismissed: "false" },
+    redriven: { redriven: "true" },
+    dismissed: { dismissed: "true" },
+  }[state];
+  return { ...letterFilter(choice), ...done };
+}
+
+/** As redrives and dismissals of many take it: these are about letters that nobody has touched, whatever is shown. */
+export function letterFilter({ tenant, job, reason }: Omit<LetterChoice, "state">): Filter {
+  return {
+    ...(tenant === "" ? {} : { tenant_id: tenant }),
+    ...(job === "" ? {} : { job_id: job }),
+    ...(reason === "" ? {} : { reason }),
+  };
+}
+
+/** The same in words. */
+export function choiceWords({ tenant, job, reason }: Omit<LetterChoice, "state">): string {
+  const parts = [
+    ...(tenant === "" ? [] : [`of ${tenant}`]),
+    ...(job === "" ? [] : [`about ${job}`]),
+    ...(reason === "" ? [] : [`with the reason “${reason}”`]),
+  ];
+  return parts.length === 0 ? "all letters that nobody has touched" : `untouched letters ${parts.join(", ")}`;
+}
+
+/** What can be done about a letter. */
+export interface Remedy {
+  readonly canRedrive: boolean;
+  /** Whether a redrive makes a new job, which costs money again. */
+  readonly makesJob: boolean;
+  readonly canDismiss: boolean;
+}
+
+const LIVE = new Set<string | null>(["queued", "in_progress"]);
+
+export function remedyOf({ readable, job_id, job_status, redriven, dismissed }: DeadLetter): Remedy {
+  const isUntouched = redriven === null && dismissed === null;
+  return {
+    canRedrive: readable && redriven === null,
+    makesJob: job_status !== null && !LIVE.has(job_status),
+    // Letters are dismissed by what they are about: one that cannot be read has only its reason.
+    canDismiss: isUntouched && job_id !== null,
+  };
+}
+
+/** What a page of redrives answers. */
+export interface Redrives {
+  readonly nudged: number;
+  readonly new_jobs: number;
+  readonly refused: Readonly<Record<string, number>>;
+  readonly left: number;
+  readonly last_id: string | null;
+}
+
+export const NO_REDRIVES: Redrives = { nudged: 0, new_jobs: 0, refused: {}, left: 0, last_id: null };
+
+/** Two pages of redrives as one. */
+export function together(before: Redrives, page: Redrives): Redrives {
+  const refused = { ...before.refused };
+  for (const [code, letters] of Object.entries(page.refused)) refused[code] = (refused[code] ?? 0) + letters;
+  return {
+    ...page,
+    ...{ nudged: before.nudged + page.nudged, new_jobs: before.new_jobs + page.new_jobs, refused },
+  };
+}
+
+/** `3 nudged, 1 new job, 2 left as they are (job_ended)`. */
+export function redriveWords({ nudged, new_jobs, refused, left }: Redrives): string {
+  const codes = Object.entries(refused).map(([code, letters]) => `${letters} refused (${code})`);
+  const jobs = `${new_jobs} new ${new_jobs === 1 ? "job" : "jobs"}`;
+  return [`${nudged} nudged`, jobs, ...codes, `${left} left`].join(", ");
+}
