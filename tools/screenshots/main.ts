@@ -19,6 +19,8 @@ const browser = await chromium.launch({ executablePath, args });
 try {
   const url = await readyUrl(stack);
   const page = await browser.newPage({ viewport: { width: 1120, height: 700 } });
+  // A bound on what hangs, not on what is slow.
+  page.setDefaultTimeout(110_000);
   await page.goto(`${url}/console`);
   await signIn(page, "local-team-a");
   await ofTenant(page, url);
@@ -89,11 +91,12 @@ async function ofTenant(page: Page, url: string): Promise<void> {
 }
 
 async function ofOperator(page: Page, url: string): Promise<void> {
-  await fetch(`${url}/api/ops/switches/provider/deepseek`, {
+  const set = await fetch(`${url}/api/ops/switches/provider/deepseek`, {
     method: "PUT",
     headers: { authorization: "Bearer local-operator", "content-type": "application/json" },
     body: JSON.stringify({ state: "drained", reason: "They have maintenance until noon" }),
   });
+  if (!set.ok) throw new Error(await set.text());
   await page.goto(`${url}/console/labs`);
   await page.getByText("The lab is drained.").waitFor();
   await take(page, "labs");
