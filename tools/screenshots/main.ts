@@ -24,9 +24,6 @@ try {
   await page.goto(`${url}/console`);
   await signIn(page, "local-team-a");
   await ofTenant(page, url);
-  await page.getByRole("button", { name: "Sign out" }).click();
-  await signIn(page, "local-operator");
-  await ofOperator(page, url);
 } finally {
   await browser.close();
   stack.kill("SIGTERM");
@@ -88,19 +85,4 @@ async function ofTenant(page: Page, url: string): Promise<void> {
   await page.getByRole("button", { name: "Compare 3 models" }).click();
   await page.getByText("3 of 3 completed").waitFor();
   await take(page, "compare");
-}
-
-async function ofOperator(page: Page, url: string): Promise<void> {
-  const set = await fetch(`${url}/api/ops/switches/provider/deepseek`, {
-    method: "PUT",
-    headers: { authorization: "Bearer local-operator", "content-type": "application/json" },
-    body: JSON.stringify({ state: "drained", reason: "They have maintenance until noon" }),
-  });
-  if (!set.ok) throw new Error(await set.text());
-  await page.goto(`${url}/console/labs`);
-  await page.getByText("The lab is drained.").waitFor();
-  await take(page, "labs");
-  await page.goto(`${url}/console/controls`);
-  await page.getByRole("cell", { name: "They have maintenance until noon" }).waitFor();
-  await take(page, "controls");
 }
