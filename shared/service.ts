@@ -1,7 +1,7 @@
 import type { ControlTrailStore } from "./audit/control-trail.ts";
 import { keptSecondsAtMost, type SealStore, sealDays } from "./audit/seal/sealing.ts";
 import type { BatchDeps } from "./batch/create.ts";
-import type { BatchStore, BatchTurn, BatchTurns } from "./batch/ports.ts";
+import type { BatchStore, BatchTurns } from "./batch/ports.ts";
 import { sweepBatches } from "./batch/turn.ts";
 import type { TurnDeps } from "./batch/turn-state.ts";
 import { Budgets } from "./budget/budgets.ts";
