@@ -50,11 +50,7 @@ export const opsSealsRoute = route({
       description: "A page.",
       schema: listSchema(sealSchema)
         .extend({
-<<<<<<< HEAD
           data: z.array(sealSchema).describe("Newest first."),
-=======
-          data: z.array(sealSchema).describe("The newest first."),
->>>>>>> console
           has_more: flag("True: older ones are left."),
         })
         .meta({ id: "Seals", title: "Seals" }),
