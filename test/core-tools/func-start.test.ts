@@ -83,6 +83,8 @@ describe("func start", () => {
     const served = of("httpTrigger")
       // One that takes all that is left is no route of the API.
       .filter(({ route }) => !/^\{\*\w+\}$/.test(route ?? ""))
+      // Nor are the console's pages.
+      .filter(({ route }) => !/^console\b/.test(route ?? ""))
       .flatMap(({ route, methods }) => {
         const path = [routePrefix, route].filter((part) => part !== "").join("/");
         // `{*name}` takes the rest of the path; OpenAPI has no word for that.

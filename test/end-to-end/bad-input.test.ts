@@ -406,7 +406,7 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
       expect(headers.get("x-request-id")).toBe(json.request_id);
       return [status, json.code, headers.get("allow")];
     };
-    for (const route of ["/", "/api", "/api/nothing", "/api/jobs/x/y/z", "/jobs", "/v2/models"])
+    for (const route of ["/api", "/api/nothing", "/api/jobs/x/y/z", "/jobs", "/v2/models"])
       expect([route, ...(await answer("GET", route))]).toEqual([route, 404, "route_not_found", null]);
     expect(await answer("PUT", "/api/jobs")).toEqual([405, "method_not_allowed", "GET, POST"]);
     expect(await answer("PATCH", "/api/ops/limits/a")).toEqual([405, "method_not_allowed", "DELETE, PUT"]);

@@ -82,7 +82,7 @@ function managed<
   return [
     route({
       ...shared,
-      name: `get-ops-${object}`,
+      name: `one-of-ops-${list}`,
       method: "GET",
       summary: `Operators: a ${object} as it stands in the catalogue, and where it comes from`,
       answers: { 200: { description: `The ${object}.`, schema } },
