@@ -83,8 +83,7 @@ function managed<
   return [
     route({
       ...shared,
-      // The host tries functions in the order of their names, and this path takes the list's, too: `list-` comes first.
-      name: `show-ops-${object}`,
+      name: `get-ops-${object}`,
       method: "GET",
       summary: `Operators: a ${object} as it stands in the catalogue, and where it comes from`,
       answers: { 200: { description: `The ${object}.`, schema } },
