@@ -20,15 +20,71 @@ const LOOK_MS = 700;
  */
 export async function batchCall(
   url: string,
-  wish: { readonly label: string; readonly tenant: string },
+  { label, tenant }: { readonly label: string; readonly tenant: string },
   { lines, cancelAfterMs }: BatchWish,
   patienceMs: number,
 ): Promise<SeenBatch> {
-  const client = new OpenAI({
-    ...{ baseURL: `${url}/openai/v1`, apiKey: `local-${wish.tenant}`, maxRetries: 0, timeout: CALL_MS },
-  });
+  const client = clientOf(url, tenant);
+  const patiently = patientUntil(performance.now() + patienceMs);
+  const customIds = Object.keys(lines);
+  const none: SeenBatch = { customIds, id: null, end: null, output: null, errors: null };
+  const text = Object.entries(lines)
+    .map(([custom_id, body]) =>
+      JSON.stringify({ custom_id, method: "POST", url: "/v1/chat/completions", body }),
+    )
+    .join("\n");
+  const file = await patiently(async () =>
+    client.files.create({ file: await toFile(Buffer.from(text), `${label}.jsonl`), purpose: "batch" }),
+  );
+  if (file === null) return none;
+  const asked = {
+    input_file_id: file.id,
+    endpoint: "/v1/chat/completions",
+    completion_window: "24h",
+  } as const;
+  const headers = { "Idempotency-Key": label };
+  const made = await patiently(() => client.batches.create(asked, { headers }));
+  if (made === null) return none;
+  const { id } = made;
+  if (cancelAfterMs !== undefined) {
+    await sleep(cancelAfterMs);
+    await patiently(() => client.batches.cancel(id));
+  }
+  return seenAgain(url, tenant, { ...none, id }, patienceMs);
+}
+
+/** What its client is told of a batch that was made, once it has ended or patience is over. */
+export async function seenAgain(
+  url: string,
+  tenant: string,
+  seen: SeenBatch,
+  patienceMs: number,
+): Promise<SeenBatch> {
+  const { id } = seen;
+  if (id === null) return seen;
+  const client = clientOf(url, tenant);
   const until = performance.now() + patienceMs;
-  const patiently = async <T>(ask: () => Promise<T>): Promise<T | null> => {
+  const patiently = patientUntil(until);
+  do {
+    const batch = await patiently(() => client.batches.retrieve(id));
+    if (batch === null || !ENDED.includes(batch.status)) continue;
+    const { total = 0, completed = 0, failed = 0 } = batch.request_counts ?? {};
+    const idsOf = (fileId: string | null | undefined) =>
+      fileId == null ? [] : patiently(async () => namesIn(await (await client.files.content(fileId)).text()));
+    const [output, errors] = [await idsOf(batch.output_file_id), await idsOf(batch.error_file_id)];
+    return { ...seen, end: { status: batch.status, counts: { total, completed, failed } }, output, errors };
+  } while (performance.now() < until && (await sleep(LOOK_MS, true)));
+  return seen;
+}
+
+const clientOf = (url: string, tenant: string) =>
+  new OpenAI({
+    ...{ baseURL: `${url}/openai/v1`, apiKey: `local-${tenant}`, maxRetries: 0, timeout: CALL_MS },
+  });
+
+/** What is not answered is asked again until then; null: it was refused, or never answered. */
+function patientUntil(until: number) {
+  return async <T>(ask: () => Promise<T>): Promise<T | null> => {
     for (;;) {
       try {
         return await ask();
@@ -39,46 +95,6 @@ export async function batchCall(
       }
     }
   };
-  const customIds = Object.keys(lines);
-  const none: SeenBatch = { customIds, id: null, end: null, output: null, errors: null };
-  const text = Object.entries(lines)
-    .map(([custom_id, body]) =>
-      JSON.stringify({ custom_id, method: "POST", url: "/v1/chat/completions", body }),
-    )
-    .join("\n");
-  const file = await patiently(async () =>
-    client.files.create({ file: await toFile(Buffer.from(text), `${wish.label}.jsonl`), purpose: "batch" }),
-  );
-  if (file === null) return none;
-  const asked = {
-    input_file_id: file.id,
-    endpoint: "/v1/chat/completions",
-    completion_window: "24h",
-  } as const;
-  const headers = { "Idempotency-Key": wish.label };
-  const made = await patiently(() => client.batches.create(asked, { headers }));
-  if (made === null) return none;
-  const { id } = made;
-  if (cancelAfterMs !== undefined) {
-    await sleep(cancelAfterMs);
-    await patiently(() => client.batches.cancel(id));
-  }
-  for (let batch: OpenAI.Batch | null = made; performance.now() < until; await sleep(LOOK_MS)) {
-    batch = await patiently(() => client.batches.retrieve(id));
-    if (batch === null || !ENDED.includes(batch.status)) continue;
-    const { total = 0, completed = 0, failed = 0 } = batch.request_counts ?? {};
-    const idsOf = (fileId: string | null | undefined) =>
-      fileId == null ? [] : patiently(async () => namesIn(await (await client.files.content(fileId)).text()));
-    const [output, errors] = [await idsOf(batch.output_file_id), await idsOf(batch.error_file_id)];
-    return {
-      customIds,
-      id,
-      end: { status: batch.status, counts: { total, completed, failed } },
-      output,
-      errors,
-    };
-  }
-  return { ...none, id };
 }
 
 const namesIn = (text: string): string[] =>

@@ -156,7 +156,7 @@ export async function evidenceOf(
     sightings: client.sightings,
     promises: client.promises,
     held: client.held,
-    batches: client.batches,
+    batches: await client.batches(),
     stored,
     calls: await service.calls(stored),
     queues: await service.queues(),

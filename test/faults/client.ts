@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import { hasEnded, type Status } from "../../shared/status.ts";
-import { type BatchWish, batchCall } from "./batch-client.ts";
+import { type BatchWish, batchCall, seenAgain } from "./batch-client.ts";
 import type { HeldCall, SeenBatch, Sighting, Submission, SubmitAnswer, ToldEnd } from "./evidence.ts";
 import { type HeldWish, heldCall } from "./held-client.ts";
 
@@ -49,7 +49,7 @@ export class RecordingClient {
   readonly sightings: Sighting[] = [];
   readonly promises: ToldEnd[] = [];
   readonly held: HeldCall[] = [];
-  readonly batches: SeenBatch[] = [];
+  readonly #batches: { readonly tenant: string; readonly seen: SeenBatch }[] = [];
   /** How long each accepted job took, ms. */
   readonly latencies: number[] = [];
   readonly #url: string;
@@ -76,6 +76,17 @@ export class RecordingClient {
     await this.#agent.destroy();
   }
 
+  /** The batches as they are told now that all is quiet: some were longer under way than their client waited. */
+  batches(): Promise<SeenBatch[]> {
+    return Promise.all(
+      this.#batches.map(({ tenant, seen }) =>
+        seen.end !== null && seen.output !== null && seen.errors !== null
+          ? seen
+          : seenAgain(this.#url, tenant, seen, this.#jobPatienceMs),
+      ),
+    );
+  }
+
   /** Submits a job and stays with it to its end, or to the end of patience. */
   async see(wish: Wish): Promise<void> {
     if (wish.held !== undefined) {
@@ -83,7 +94,8 @@ export class RecordingClient {
       return;
     }
     if (wish.batch !== undefined) {
-      this.batches.push(await batchCall(this.#url, wish, wish.batch, this.#jobPatienceMs));
+      const seen = await batchCall(this.#url, wish, wish.batch, this.#jobPatienceMs);
+      this.#batches.push({ tenant: wish.tenant, seen });
       return;
     }
     const answers: SubmitAnswer[] = [];
