@@ -21,11 +21,16 @@ const { values } = parseArgs({
     streams: { type: "string", default: "512" },
     logged: { type: "string", default: "128" },
     calls: { type: "string", default: "300" },
+    background: { type: "string", default: "8" },
+    seconds: { type: "string", default: "30" },
   },
 });
 const STREAMS = Number(values.streams);
 const LOGGED = Number(values.logged);
 const CALLS = Number(values.calls);
+/** Background streams at once, and how long each lab speaks. */
+const BACKGROUND = Number(values.background);
+const SECONDS = Number(values.seconds);
 const TOGETHER = 64;
 /** Alone one after the other: so many tell enough. */
 const ALONE = Math.min(STREAMS, 60);
@@ -57,7 +62,9 @@ const lab = createServer((asked, response) => {
       return;
     }
     response.writeHead(200, { "content-type": "text/event-stream" });
-    void speak(response, Number(/wait=(\d+)/.exec(body)?.[1]));
+    const seconds = /seconds=(\d+)/.exec(body)?.[1];
+    if (seconds === undefined) void speak(response, Number(/wait=(\d+)/.exec(body)?.[1]));
+    else void speakFor(response, Number(seconds));
   });
 });
 const delta = (content: string) =>
@@ -71,6 +78,13 @@ async function speak(response: ServerResponse, waitMs: number): Promise<void> {
     await sleep(10);
     response.write(delta(" word"));
   }
+  response.end(END);
+}
+
+/** A word every 100 ms, each of which says when it was written. */
+async function speakFor(response: ServerResponse, seconds: number): Promise<void> {
+  for (const end = performance.now() + seconds * 1_000; performance.now() < end; await sleep(100))
+    response.write(delta(`${performance.now()} `));
   response.end(END);
 }
 
@@ -97,6 +111,7 @@ const agent = new Agent({ connections: TOGETHER });
 try {
   await streams();
   await wholeCalls();
+  await backgroundStreams();
 } finally {
   await stack.stop();
   await agent.close();
@@ -155,6 +170,33 @@ async function streams(): Promise<void> {
       const told = [percentile(took, 0.5), percentile(took, 0.99), took.at(-1) ?? Number.NaN];
       row(name, count, atOnce, ...told.map((ms) => ms.toFixed(1)));
     }
+  }
+}
+
+/** Responses in the background, each followed by its client: every word's delay, and what the log costs the store. */
+async function backgroundStreams(): Promise<void> {
+  const client = new OpenAI({ baseURL: `${stack.url}/openai/v1`, apiKey: "local-team-a" });
+  const units = async () => (await stack.counters())["Cosmos request_units"] ?? 0;
+  console.log(`\nBackground streams of ${SECONDS} s, a word every 100 ms, ms from the lab to the client:\n`);
+  head("streams at once", "words", "p50", "p99", "most", "RU a minute of a stream");
+  for (const count of [1, BACKGROUND]) {
+    const took: number[] = [];
+    const idle = await units();
+    await sleep(5_000);
+    const idleASecond = ((await units()) - idle) / 5;
+    const before = await units();
+    const begun = performance.now();
+    await timed(count, count, async (n) => {
+      const input = `seconds=${SECONDS} ${n}`;
+      const events = await client.responses.create({ model: MODEL, input, background: true, stream: true });
+      for await (const event of events)
+        if (event.type === "response.output_text.delta") took.push(performance.now() - Number(event.delta));
+    });
+    const seconds = (performance.now() - begun) / 1_000;
+    const ru = ((await units()) - before - idleASecond * seconds) / count / (SECONDS / 60);
+    took.sort((a, b) => a - b);
+    const told = [percentile(took, 0.5), percentile(took, 0.99), took.at(-1) ?? Number.NaN];
+    row(count, took.length, ...told.map((ms) => ms.toFixed(0)), ru.toFixed(0));
   }
 }
 

@@ -1,11 +1,14 @@
 import { useEffect, useState } from "preact/hooks";
 import { Api, ApiProblem } from "./api.ts";
+import { beginSignIn, type Entra, finishSignIn, isBack } from "./entra.ts";
 import { useAction } from "./live.ts";
 import { Field, Form } from "./parts/form.tsx";
+import { ProblemBox } from "./parts/loaded.tsx";
 import type { Kind, Session } from "./session.ts";
 
 interface Settings {
   readonly local_keys: readonly string[];
+  readonly entra: Entra | null;
 }
 
 /** Whose credential it is: tenants have models, and operators are refused there. @throws ApiProblem */
@@ -40,6 +43,16 @@ export function SignIn({ onSession, isRefused }: SignInProps) {
     const credential = key.trim();
     onSession({ credential, kind: await kindOf(credential) });
   });
+  const entra = useAction(async () => {
+    if (settings?.entra) await beginSignIn(settings.entra);
+  });
+  const back = useAction(async () => {
+    const credential = settings?.entra && (await finishSignIn(settings.entra));
+    if (credential) onSession({ credential, kind: await kindOf(credential) });
+  });
+  useEffect(() => {
+    if (settings?.entra && isBack()) back.run();
+  }, [settings]);
   const local = settings?.local_keys ?? [];
   return (
     <main class="sign-in">
@@ -55,6 +68,15 @@ export function SignIn({ onSession, isRefused }: SignInProps) {
           hint="A tenant's or an operator's. This tab keeps it until you close it or sign out."
         />
       </Form>
+      {settings?.entra && (
+        <p>
+          <button type="button" disabled={entra.isRunning || back.isRunning} onClick={entra.run}>
+            Sign in with Microsoft Entra
+          </button>
+        </p>
+      )}
+      {entra.problem && <ProblemBox problem={entra.problem} />}
+      {back.problem && <ProblemBox problem={back.problem} />}
       {local.length > 0 && (
         <section aria-labelledby="local-keys">
           <h2 id="local-keys">On this machine</h2>

@@ -119,6 +119,8 @@ registerRoutes({
     return site;
   },
   local: settings.local,
+  entra: settings.entra,
+  consoleClientId: settings.consoleClientId,
   dependencies: [
     { name: "cosmos", check: () => service.store.read({ tenant_id: "health", job_id: "health" }) },
     { name: "service_bus", check: (patienceMs) => nudges.check(patienceMs) },

@@ -1,7 +1,7 @@
 import type { ControlTrailStore } from "./audit/control-trail.ts";
 import { keptSecondsAtMost, type SealStore, sealDays } from "./audit/seal/sealing.ts";
 import type { BatchDeps } from "./batch/create.ts";
-import type { BatchStore, BatchTurn, BatchTurns } from "./batch/ports.ts";
+import type { BatchStore, BatchTurns } from "./batch/ports.ts";
 import { sweepBatches } from "./batch/turn.ts";
 import type { TurnDeps } from "./batch/turn-state.ts";
 import { Budgets } from "./budget/budgets.ts";
@@ -60,7 +60,9 @@ import { Reporter } from "./quota/instance/reporter.ts";
 import { limitedIn, limitedOf } from "./quota/limited.ts";
 import type { DispatcherLeases, JobsInLine, QuotaLedger, Releases, Reports } from "./quota/ports.ts";
 import { signedReleases } from "./quota/signed-words.ts";
+import { resenders } from "./resend.ts";
 import { type Environment, nudgeGraceMs as graceOf, type Settings } from "./settings.ts";
+import { tellGauges } from "./telemetry/gauges.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import { toldStore } from "./telemetry/told-store.ts";
 import type { Tenants } from "./tenant/tenants.ts";
@@ -294,16 +296,7 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
   };
   const redrive: Omit<RedriveDeps, "log"> = {
     ...{ store, nudges, budgets, clock, nudgeGraceMs, retention },
-    resend: {
-      deliveries: ({ v, tenant_id, job_id, ...rest }) => {
-        // Whenever it was due: what is stored says what is left to do.
-        const { event, endpoint_id } = rest as Partial<DeliveryNudge>;
-        const what = { ...(event && { event }), ...(endpoint_id && { endpoint_id }) };
-        return ports.deliveryQueue.send({ v, tenant_id, job_id, ...what });
-      },
-      batches: ({ v, tenant_id, job_id: batch_id, ...rest }) =>
-        ports.turns.send({ v, tenant_id, batch_id, turn: (rest as Partial<BatchTurn>).turn ?? 1 }),
-    },
+    resend: resenders(ports),
     deadLetters: ports.deadLetters,
     traces: telemetry,
     trail: ports.trail,
@@ -349,16 +342,14 @@ export function composeService(ports: ServicePorts, configuration: ServiceConfig
     comparisons: async () => (await anyLives()) && tend({ turns: ports.comparisonTurns, announcer, clock }),
   };
   let sweptAt: number | undefined;
-  telemetry.gauge("switchyard.sweeper.age", () =>
-    sweptAt === undefined ? [] : [{ value: (clock.monotonic() - sweptAt) / 1000 }],
-  );
-  telemetry.gauge("switchyard.line.jobs", () => [{ value: dispatcher.jobs }]);
-  telemetry.gauge("switchyard.breaker.open", () =>
-    catalogue().deployments.map(({ name }) => ({
-      value: (quota.breakerOf(name)?.state ?? "closed") === "closed" ? 0 : 1,
-      attributes: { deployment: name },
-    })),
-  );
+  tellGauges(telemetry, {
+    sweepAgeMs: () => (sweptAt === undefined ? undefined : clock.monotonic() - sweptAt),
+    lineJobs: () => dispatcher.jobs,
+    breakers: () =>
+      catalogue().deployments.map(({ name: deployment }) => ({
+        ...{ deployment, isClosed: (quota.breakerOf(deployment)?.state ?? "closed") === "closed" },
+      })),
+  });
   let handedOver: Promise<void> | undefined;
   const handOver = async () => {
     const whats = await Promise.allSettled([dispatcher.handOver(), invocations.idle()]);

@@ -40,6 +40,8 @@ export interface Settings {
   readonly instance: string;
   /** Where telemetry goes, and the share of jobs that are traced, 0 to 1. */
   readonly telemetry: { readonly to: "nowhere" | "collector" | "lines"; readonly share: number };
+  /** The console's own application in Entra; undefined: people sign in with keys alone. */
+  readonly consoleClientId: string | undefined;
   /** Whether Service Bus and Cosmos DB are emulators, so that the local stack's well-known keys are accepted. */
   readonly local: boolean;
 }
@@ -83,6 +85,7 @@ export const settingsSchema = z.object({
   COSMOS__clientId: text.optional(),
   AUTH_ISSUER: z.url().optional(),
   AUTH_AUDIENCE: text.optional(),
+  CONSOLE_CLIENT_ID: text.optional(),
   OPERATOR_KEY_SHA256: z
     .string()
     .regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in 64 lower-case hex digits")
@@ -162,6 +165,7 @@ export function parseSettings(
     serviceBus,
     cosmos,
     entra,
+    consoleClientId: present.CONSOLE_CLIENT_ID,
     operatorKeySha256: s.OPERATOR_KEY_SHA256,
     leaseSeconds: s.LEASE_SECONDS,
     sweepSeconds: s.SWEEP_SECONDS,

@@ -33,21 +33,21 @@ async function run(snippet: string): Promise<{ status: number; body: Record<stri
   }));
 }
 
-describe.each(["README.md", "docs/api.md", "docs/openai.md", "docs/webhooks.md", "docs/comparisons.md"])(
-  "the commands of %s",
-  (page) => {
-    const snippets = blocks(page, "sh").filter((code) => code.includes("curl "));
+describe.each([
+  ...["README.md", "docs/api.md", "docs/openai.md", "docs/webhooks.md", "docs/comparisons.md"],
+  "docs/management.md",
+])("the commands of %s", (page) => {
+  const snippets = blocks(page, "sh").filter((code) => code.includes("curl "));
 
-    it("are requests that the service takes", async () => {
-      expect(snippets.length).toBeGreaterThan(0);
-      for (const snippet of snippets) {
-        const answers = await run(snippet);
-        expect(answers.length).toBe(snippet.match(/^curl /gm)?.length);
-        for (const { status, body } of answers) expect([snippet, status, body]).toSatisfy(() => status < 300);
-      }
-    });
-  },
-);
+  it("are requests that the service takes", async () => {
+    expect(snippets.length).toBeGreaterThan(0);
+    for (const snippet of snippets) {
+      const answers = await run(snippet);
+      expect(answers.length).toBe(snippet.match(/^curl /gm)?.length);
+      for (const { status, body } of answers) expect([snippet, status, body]).toSatisfy(() => status < 300);
+    }
+  });
+});
 
 it("the first job of README.md has the id that it says, completes, and has a whole trail", async () => {
   const [submit = "", look = ""] = blocks("README.md", "sh").filter((code) => code.includes("curl "));

@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
 
@@ -19,6 +19,8 @@ export class LocalIssuer {
   readonly #keys = new Map<string, Keys>();
   #server: Server | undefined;
   url = "";
+  /** Where people sign in; answers whether the request was for it. */
+  page: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
 
   async start(): Promise<void> {
     for (const kid of ["first", "second", "rogue"]) {
@@ -31,10 +33,16 @@ export class LocalIssuer {
       })),
     );
     const server = createServer((request, response) => {
+      if (this.page?.(request, response)) return;
       const body = request.url?.endsWith("/.well-known/openid-configuration")
-        ? { issuer: this.url, jwks_uri: `${this.url}/keys` }
+        ? {
+            ...{ issuer: this.url, jwks_uri: `${this.url}/keys` },
+            ...{ authorization_endpoint: `${this.url}/authorize`, token_endpoint: `${this.url}/token` },
+          }
         : { keys: published };
-      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
+      // Pages of applications read it too.
+      const headers = { "content-type": "application/json", "access-control-allow-origin": "*" };
+      response.writeHead(200, headers).end(JSON.stringify(body));
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     this.#server = server;

@@ -63,7 +63,7 @@ export const controlAuditRoute = route({
       .enum(CONTROL_SCOPES, `must be one of ${scopes}`)
       .default("switches")
       .describe(
-        "Redrives of dead letters; switches, limits and weights; corrections of accounts; what a trail must say; roots of secrets.",
+        "Redrives of dead letters; switches, limits, weights, tenants, keys, deployments, routes and tests; corrections of accounts; what a trail must say; roots of secrets.",
       ),
     limit,
     before: z

@@ -76,14 +76,14 @@ function managed<
   };
   const shared = {
     who: "operator",
-    path: `api/ops/${list}/{*name}`,
+    // Not `{*name}`, which would take the list too: a slash in a name is sent as %2F.
+    path: `api/ops/${list}/{name}`,
     params: { schema: z.object({ name: named(object) }), absent: "setting_not_found" },
   } as const;
   return [
     route({
       ...shared,
-      // The host tries functions in the order of their names, and this path takes the list's, too: `list-` comes first.
-      name: `show-ops-${object}`,
+      name: `get-ops-${object}`,
       method: "GET",
       summary: `Operators: a ${object} as it stands in the catalogue, and where it comes from`,
       answers: { 200: { description: `The ${object}.`, schema } },

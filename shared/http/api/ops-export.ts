@@ -4,7 +4,7 @@ import type { OverridesWatch } from "../../control/watch-overrides.ts";
 import { type Catalogue, catalogueSchema } from "../../model/catalogue.ts";
 import type { Settings } from "../../settings.ts";
 import { type Tenants, tenantsSchema } from "../../tenant/tenants.ts";
-import { jsonText } from "../answer.ts";
+import { json, jsonText } from "../answer.ts";
 import { route } from "../route.ts";
 
 export interface OpsExportDeps {
@@ -45,6 +45,6 @@ export const opsExportRoute = route({
     await deps.overridesWatch.look();
     const { operatorKeySha256 } = deps.settings;
     const files = exportedFiles(deps.catalogue(), deps.tenants(), operatorKeySha256);
-    return jsonText(200, `${JSON.stringify(file === undefined ? files : files[file], null, 2)}\n`);
+    return file === undefined ? json(200, files) : jsonText(200, `${JSON.stringify(files[file], null, 2)}\n`);
   },
 });

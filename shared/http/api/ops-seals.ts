@@ -49,7 +49,10 @@ export const opsSealsRoute = route({
     200: {
       description: "A page.",
       schema: listSchema(sealSchema)
-        .extend({ has_more: flag("True: older ones are left.") })
+        .extend({
+          data: z.array(sealSchema).describe("Newest first."),
+          has_more: flag("True: older ones are left."),
+        })
         .meta({ id: "Seals", title: "Seals" }),
     },
   },

@@ -6,6 +6,7 @@ import { type Answer, json } from "../answer.ts";
 import { matchesEtag } from "../api/job-resource.ts";
 import { apiDoor } from "../api/routes.ts";
 import type { Door } from "../door.ts";
+import type { EntraSettings } from "../entra-token.ts";
 import { type Route, route } from "../route.ts";
 import { securityHeaders } from "./security-headers.ts";
 import type { Site } from "./site.ts";
@@ -16,6 +17,9 @@ export interface ConsoleDeps {
   readonly tenants: () => Tenants;
   /** Whether this is the local stack, whose keys the page may name. */
   readonly local: boolean;
+  readonly entra: EntraSettings | undefined;
+  /** The page's own application at that issuer; undefined: people sign in with keys alone. */
+  readonly consoleClientId: string | undefined;
 }
 
 /** The console's page and its files. Refusals are those of the native door, whose routes the page calls. */
@@ -42,21 +46,31 @@ const consoleRoute = route({
   errors: ["route_not_found"],
   handle: async (deps: ConsoleDeps, { pathname, headers }) => {
     const name = pathname.replace(/^\/console\/?/i, "");
-    return name === "settings.json" ? settingsAnswer(deps) : fileAnswer(deps.site(), name, headers);
+    return name === "settings.json" ? settingsAnswer(deps) : fileAnswer(deps, name, headers);
   },
 });
 
 /** What the page must know before anyone has signed in. */
-function settingsAnswer({ tenants, local }: ConsoleDeps): Answer<200> {
+function settingsAnswer({ tenants, local, entra, consoleClientId }: ConsoleDeps): Answer<200> {
   const known = LOCAL_KEYS.filter((key) => tenants().byKeyHash(sha256Hex(key)) !== undefined);
-  return json(200, { local_keys: local ? known : [] });
+  const signIn =
+    entra === undefined || consoleClientId === undefined
+      ? null
+      : { issuer: entra.issuer, client_id: consoleClientId, scope: `${entra.audience}/.default` };
+  return json(200, { local_keys: local ? known : [], entra: signIn });
+}
+
+/** The origin that the page gets tokens from. */
+function authorityOf({ entra, consoleClientId }: ConsoleDeps): string | undefined {
+  return entra === undefined || consoleClientId === undefined ? undefined : new URL(entra.issuer).origin;
 }
 
 function fileAnswer(
-  site: Site,
+  deps: ConsoleDeps,
   name: string,
   asked: { readonly "If-None-Match"?: string | undefined; readonly "Accept-Encoding"?: string | undefined },
 ): Answer<200 | 304> {
+  const site = deps.site();
   // A path with a dot names a file; any other is a screen, which the page itself finds.
   const file = site.get(name) ?? (name.includes(".") ? undefined : site.get(PAGE));
   if (file === undefined) throw new Problem("route_not_found", "The console has no such file.");
@@ -65,7 +79,7 @@ function fileAnswer(
     "cache-control": isPage ? "no-cache" : FOR_EVER,
     vary: "Accept-Encoding",
     etag: file.etag,
-    ...securityHeaders(undefined),
+    ...securityHeaders(authorityOf(deps)),
   };
   if (matchesEtag(asked["If-None-Match"], file.etag)) return { status: 304, headers };
   const isCompressed = /\bgzip\b/i.test(asked["Accept-Encoding"] ?? "");

@@ -227,7 +227,9 @@ describe("another tenant's job", () => {
   });
 
   it("is answered on every route as one that never was", async () => {
-    const about = routes.filter(({ route, who }) => who === "tenants" && route.includes("{"));
+    const about = routes.filter(
+      ({ route, who }) => who === "tenants" && route.includes("{") && !route.includes("{model}"),
+    );
     expect(about.length).toBeGreaterThan(3);
     for (const credential of ["other-1", await issuer.token(OTHER_APP)]) {
       for (const route of about) {
