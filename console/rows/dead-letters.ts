@@ -5,6 +5,8 @@ export interface DeadLetter {
   readonly reason: string;
   readonly description: string;
   readonly readable: boolean;
+  /** `jobs`, or the queue that gave it up. */
+  readonly queue: string;
   readonly tenant_id: string | null;
   readonly job_id: string | null;
   readonly job_status: string | null;
@@ -69,13 +71,13 @@ export interface Remedy {
 
 const LIVE = new Set<string | null>(["queued", "in_progress"]);
 
-export function remedyOf({ readable, job_id, job_status, redriven, dismissed }: DeadLetter): Remedy {
+export function remedyOf({ readable, queue, job_id, job_status, redriven, dismissed }: DeadLetter): Remedy {
   const isUntouched = redriven === null && dismissed === null;
   return {
     canRedrive: readable && redriven === null,
-    makesJob: job_status !== null && !LIVE.has(job_status),
-    // Letters are dismissed by what they are about: one that cannot be read has only its reason.
-    canDismiss: isUntouched && job_id !== null,
+    makesJob: queue === "jobs" && job_status !== null && !LIVE.has(job_status),
+    // One letter is dismissed by its job: what is about none, or cannot be read, goes by its reason, with others.
+    canDismiss: isUntouched && job_id?.startsWith("job_") === true,
   };
 }
 

@@ -102,9 +102,15 @@ function columnsFor(onDone: () => void): readonly Column<DeadLetter>[] {
   ];
 }
 
-function About({ letter: { readable, job_id, job_status } }: { readonly letter: DeadLetter }) {
+function About({ letter: { readable, queue, job_id, job_status } }: { readonly letter: DeadLetter }) {
   if (!readable) return <>It cannot be read: find out who sends to the queue.</>;
   if (job_id === null) return <>–</>;
+  if (queue !== "jobs")
+    return (
+      <>
+        {job_id.slice(0, 14)}… <span class="quiet">of the queue {queue}</span>
+      </>
+    );
   return job_status === null ? (
     <>
       {job_id.slice(0, 12)}… <span class="quiet">is not there</span>

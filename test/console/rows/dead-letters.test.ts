@@ -12,7 +12,7 @@ import {
 
 const none = { state: "", tenant: "", job: "", reason: "" };
 const letter = (more: Partial<DeadLetter>): DeadLetter => ({
-  ...{ id: "dl_1", at: 1, reason: "Tried", description: "", readable: true },
+  ...{ id: "dl_1", at: 1, reason: "Tried", description: "", readable: true, queue: "jobs" },
   ...{ tenant_id: "team-a", job_id: "job_1", job_status: "queued", redriven: null, dismissed: null, ...more },
 });
 
@@ -40,6 +40,9 @@ it("a letter is redriven once, if it can be read; of an ended job that makes a n
   });
   expect(remedyOf(letter({ readable: false, job_id: null }))).toMatchObject({
     ...{ canRedrive: false, canDismiss: false },
+  });
+  expect(remedyOf(letter({ queue: "batches", job_id: "batch_1", job_status: null }))).toEqual({
+    ...{ canRedrive: true, makesJob: false, canDismiss: false },
   });
 });
 
