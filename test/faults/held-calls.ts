@@ -11,6 +11,12 @@ export function jobsOf({ body }: HeldCall, stored: readonly StoredJob[]): readon
   return stored.filter(({ job }) => job.envelope_sha256 === sha256);
 }
 
+const clockOf = (ms: number) => new Date(ms).toISOString().slice(11, 23);
+const triesOf = ({ tries }: HeldCall) =>
+  `${tries.length} tries (${tries.map(({ atMs, jobId }) => `${clockOf(atMs)} ${jobId ?? "no answer"}`).join("; ")})`;
+const madeOf = ({ job, storedAt }: StoredJob) =>
+  `${job.job_id} (made ${clockOf(job.created_at_ms)}, stored in the second ${clockOf((storedAt[0] ?? 0) * 1000)})`;
+
 /** An automatic retry joins the job that it repeats: of all that a call and its retries made, one job has been paid for. */
 export function checkHeld(
   { held, stored, stale, calls }: Evidence,
@@ -30,7 +36,7 @@ export function checkHeld(
       say(
         "a_retry_joins",
         paid[0]?.job.job_id ?? null,
-        `${tries.length} tries of one call made ${paid.map(({ job }) => job.job_id).join(", ")}, all of them called`,
+        `${triesOf(call)} of one call made ${paid.map(madeOf).join(", ")}, all of them called`,
       );
   }
 }
