@@ -6,7 +6,7 @@ import { signedIn } from "./signed-in.ts";
 describe.runIf(chromiumPath !== undefined)("the console", () => {
   const at = signedIn();
 
-  it("is where / leads, says which keys work here, and refuses others", async () => {
+  it("is where / leads, says which keys work here, and refuses others", { tags: ["long"] }, async () => {
     const { console, page } = await at.open();
     await page.goto(at.stack.url);
     expect(new URL(page.url()).pathname).toBe("/console");

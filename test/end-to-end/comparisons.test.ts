@@ -24,7 +24,7 @@ const body = {
   response_format: { type: "json_schema", json_schema: { name: "city", strict: true, schema } },
 };
 
-it("compares three labs' answers, tells its end, and can be erased", async () => {
+it("compares three labs' answers, tells its end, and can be erased", { tags: ["long"] }, async () => {
   const client = new OpenAI({ baseURL: `${stack.url}/v1`, apiKey: "local-team-a" });
   const event_types = ["comparison.ended"] as never;
   await client.webhooks.create({ name: "n", url: receiver.url(), event_types });

@@ -26,7 +26,9 @@ async function known(isKnown: () => Promise<boolean>): Promise<void> {
   }
 }
 
-it("a tenant, its key and a deployment made on one instance serve the SDK on both, and a revoked key neither", async () => {
+it("a tenant, its key and a deployment made on one instance serve the SDK on both, and a revoked key neither", {
+  tags: ["long"],
+}, async () => {
   const made = await ops(200, "PUT", "tenants/newcomer", { allow_models: ["copied", "gpt-sim"] });
   expect(made).toMatchObject({ id: "newcomer", source: "store" });
   const key = await ops(201, "POST", "tenants/newcomer/keys", { name: "laptop" });

@@ -119,7 +119,9 @@ describe("when a dependency is away", () => {
     expect((await status()).json).toMatchObject({ not_read: [], running: 0 });
   });
 
-  it("Service Bus down: a submit is still accepted, and the job ends once it is back", async () => {
+  it("Service Bus down: a submit is still accepted, and the job ends once it is back", {
+    tags: ["long"],
+  }, async () => {
     const { port } = serviceBus;
     await serviceBus.close();
     const accepted = await stack.submit(chat("Patience"));

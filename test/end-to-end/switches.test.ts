@@ -145,7 +145,7 @@ describe("switches", () => {
     expect(events[2]).toEqual(["attempt_failed", "switched_off"]);
   });
 
-  it("hold a route, and leave its deployments to those who name them", async () => {
+  it("hold a route, and leave its deployments to those who name them", { tags: ["long"] }, async () => {
     await put("switches/route/any-lab", { state: "off" });
     await known(["deepseek-sim-local", "gpt-sim-local", "grok-sim-local"]);
     const id = await submitted("any-lab");

@@ -7,7 +7,9 @@ import { Stack } from "./stack.ts";
 const job = { model: "gpt-sim", messages: [{ role: "user", content: "Hello" }] };
 const held = { headers: { prefer: "wait=30" } };
 
-it("npm start -- --telemetry prints the spans of a job, each as one JSON object", async () => {
+it("npm start -- --telemetry prints the spans of a job, each as one JSON object", {
+  tags: ["long"],
+}, async () => {
   const stack = new Stack({}, ["--telemetry"]);
   try {
     await stack.start();
@@ -26,7 +28,9 @@ it("npm start -- --telemetry prints the spans of a job, each as one JSON object"
   }
 });
 
-it("sends traces and metrics to a collector, what is left as the process ends too", async () => {
+it("sends traces and metrics to a collector, what is left as the process ends too", {
+  tags: ["long"],
+}, async () => {
   const received: { path: string; body: string }[] = [];
   const collector = createServer((request, response) => {
     const chunks: Buffer[] = [];

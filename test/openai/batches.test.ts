@@ -107,7 +107,7 @@ const customIds = (output: string) =>
     .map((line) => JSON.parse(line).custom_id)
     .sort();
 
-it("the example and the page's own snippet print a line for each lab", async () => {
+it("the example and the page's own snippet print a line for each lab", { tags: ["long"] }, async () => {
   const labs = ["deepseek-sim", "gpt-sim", "grok-sim"];
   const { url } = door.stack;
   const env = { ...process.env, BASE_URL: `${url}/openai/v1` };

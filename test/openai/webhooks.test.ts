@@ -107,7 +107,7 @@ it("makes, lists, changes, tests, rotates and deletes endpoints, and verifies wh
   expect((await door.stack.call("/api/webhooks/endpoints")).json.data).toMatchObject([{ state: "working" }]);
 });
 
-it("the example takes what it is told of, and asks for the answer", async () => {
+it("the example takes what it is told of, and asks for the answer", { tags: ["long"] }, async () => {
   const env = { ...process.env, SERVICE_URL: door.stack.url, API_KEY: "local-team-b" };
   const example = spawn(process.execPath, ["examples/webhook-receiver.ts"], { env });
   let output = "";
