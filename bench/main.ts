@@ -10,6 +10,8 @@ interface Benchmark {
   readonly file?: string;
   /** Only by its name: it takes long. */
   readonly alone?: boolean;
+  /** It has options beyond those that `what` names, and tells them itself. */
+  readonly helps?: boolean;
 }
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -32,7 +34,12 @@ const BENCHMARKS: readonly Benchmark[] = [
   { name: "cosmos", what: "the local Cosmos DB under the SDK" },
   { name: "service-bus", what: "the local Service Bus under the SDK" },
   { name: "idle", what: "the local stack when nobody uses it: its start, its CPU" },
-  { name: "simulation", what: "the scheduler under a virtual clock", file: "simulation/main.ts" },
+  {
+    name: "simulation",
+    what: "the scheduler under a virtual clock",
+    file: "simulation/main.ts",
+    helps: true,
+  },
   {
     name: "listing",
     what: "lists by status and model of a tenant with --jobs N (150,000) in the local Cosmos DB",
@@ -42,6 +49,7 @@ const BENCHMARKS: readonly Benchmark[] = [
     name: "turns",
     what: "this build and the one of another checkout (--against FOLDER), in turns: jobs a second, CPU a job, latency",
     alone: true,
+    helps: true,
   },
   {
     name: "telemetry",
@@ -86,7 +94,12 @@ if (asked.length === 0) {
   console.log(`Usage: npm run bench [-- NAME [options]]\n\n${lines.join("\n")}`);
   process.exit(help ? 0 : 2);
 }
-for (const { name, file = `${name}.ts` } of asked) {
+const wantsHelp = options.some((option) => option === "--help" || option === "-h");
+for (const { name, what, helps, file = `${name}.ts` } of asked) {
+  if (wantsHelp && helps !== true) {
+    console.log(`Usage: npm run bench -- ${name} [options]\n\n${what}`);
+    continue;
+  }
   console.log(`\n## ${name}\n`);
   const script = path.join(import.meta.dirname, file);
   if (!existsSync(script)) throw new Error(`${script} is missing`);
