@@ -6,7 +6,8 @@ import { checkHeld } from "./held-calls.ts";
 
 const body = { model: "gpt-sim", messages: [{ role: "user", content: "note one" }] };
 const job = (job_id: string, of: object = body) => ({
-  job: { job_id, envelope_sha256: sha256Hex(canonicalize(of) ?? "") },
+  job: { job_id, created_at_ms: 1_000, envelope_sha256: sha256Hex(canonicalize(of) ?? "") },
+  storedAt: [1],
 });
 const calls = (...ids: string[]) => ids.map((id) => ({ job: id }));
 const call = (...atMs: number[]): HeldCall => ({
