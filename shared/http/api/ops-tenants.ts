@@ -45,9 +45,11 @@ function tenantResource({ overridesWatch }: OpsTenantsDeps, { keys = [], ...tena
 }
 
 const inPath = {
-  schema: z.object({ id: z.string().describe("The tenant's id.") }),
+  // What can be no id names no tenant, and asks the store nothing.
+  schema: z.object({ id: tenantId.describe("The tenant's id.") }),
   absent: "tenant_not_found",
 } as const;
+const KEY_ID = /^[\w:.-]{1,64}$/;
 
 const list = route({
   name: "list-ops-tenants",
@@ -84,7 +86,7 @@ const set = route({
   path: "api/ops/tenants/{id}",
   who: "operator",
   summary: "Operators: set all fields of a tenant, new or in the place of the file's; effective within 5 s",
-  params: inPath,
+  params: { schema: z.object({ id: z.string().describe("The tenant's id.") }), absent: "tenant_not_found" },
   headers: changeHeaders,
   body: {
     schema: z
@@ -221,8 +223,8 @@ const revokeKeyRoute = route({
   summary: "Operators: revoke a key; all instances refuse it within 5 s",
   params: {
     schema: z.object({
-      id: z.string().describe("The tenant's id."),
-      key_id: z.string().describe("The key's id."),
+      id: tenantId.describe("The tenant's id."),
+      key_id: z.string().regex(KEY_ID, "There is no such key.").describe("The key's id."),
     }),
     absent: "key_not_found",
   },
