@@ -17,7 +17,7 @@ import { route } from "../route.ts";
 import { flag, whole } from "./fields.ts";
 import { jobJson, jobResource, jobSchema } from "./job-resource.ts";
 import { pageOf, pageSchema } from "./page.ts";
-import { JOB_ID, limit, name } from "./parameters.ts";
+import { afterJob, limit, name } from "./parameters.ts";
 import { metadataPairs, unixSeconds } from "./submit.ts";
 
 const time = z
@@ -52,11 +52,7 @@ const querySchema = z.object({
       `\`response\`: each job with its response. Such a page ends early, with \`has_more\`, once it holds ${MAX_PAGE_RESPONSE_BYTES / 1024 / 1024} MiB.`,
     ),
   limit,
-  after: z
-    .string()
-    .regex(JOB_ID, "must be the id of a job, as in `last_id`")
-    .optional()
-    .describe("The `last_id` of the page before."),
+  after: afterJob,
 });
 
 const METADATA = "metadata.";

@@ -11,7 +11,7 @@ import { type Route, route } from "../route.ts";
 import { text } from "./fields.ts";
 import { jobResource, jobWithoutContent } from "./job-resource.ts";
 import { pageOf, pageSchema } from "./page.ts";
-import { JOB_ID, jobInPath, limit, name } from "./parameters.ts";
+import { afterJob, jobInPath, limit, name } from "./parameters.ts";
 
 const opsJobSchema = z
   .object({ tenant_id: text("Whose job it is."), ...jobWithoutContent.shape })
@@ -42,11 +42,7 @@ const list = route({
       .describe("Only jobs of this status."),
     model: name.optional().describe("Only jobs for this model."),
     limit,
-    after: z
-      .string()
-      .regex(JOB_ID, "must be the id of a job, as in `last_id`")
-      .optional()
-      .describe("The `last_id` of the page before."),
+    after: afterJob,
   }),
   answers: { 200: { description: "A page.", schema: pageSchema(opsJobSchema) } },
   handle: async ({ store, clock }: EndingDeps, { query: { after: afterId, tenant, ...filter } }) => {

@@ -33,6 +33,13 @@ export const limit = z
   .default(DEFAULT_LIST_LIMIT)
   .describe("How many.");
 
+/** Where a page of jobs goes on. */
+export const afterJob = z
+  .string()
+  .regex(JOB_ID, "must be the id of a job, as in `last_id`")
+  .optional()
+  .describe("The `last_id` of the page before.");
+
 const WHICH_NAME = `must have 1 to ${MAX_MODEL_NAME_CHARS} characters`;
 /** A name to filter by. */
 export const name = z.string().min(1, WHICH_NAME).max(MAX_MODEL_NAME_CHARS, WHICH_NAME);
