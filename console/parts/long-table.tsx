@@ -1,7 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { rowsInView } from "../rows/job-list.ts";
 
-import { Cells, type Column } from "./table.tsx";
+import { Cells, type Column, Head } from "./table.tsx";
 
 interface LongTableProps<Row> {
   readonly caption: string;
@@ -48,15 +48,7 @@ export function LongTable<Row>({ caption, columns, rows, keyOf, onView }: LongTa
     <section ref={box} class="long" aria-label={caption} tabIndex={0} onScroll={look}>
       <table aria-rowcount={rows.length + 1}>
         <caption class="unseen">{caption}</caption>
-        <thead>
-          <tr>
-            {columns.map(({ name, isNumber }) => (
-              <th key={name} scope="col" class={isNumber ? "number" : ""}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head columns={columns} />
         <tbody>
           <Gap px={from * rowHeight} />
           {rows.slice(from, to).map((row) => (

@@ -15,20 +15,26 @@ interface TableProps<Row> {
   readonly keyOf: (row: Row) => string;
 }
 
+export function Head<Row>({ columns }: Pick<TableProps<Row>, "columns">) {
+  return (
+    <thead>
+      <tr>
+        {columns.map(({ name, isNumber }) => (
+          <th key={name} scope="col" class={isNumber ? "number" : ""}>
+            {name}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
 /** A table; on a narrow screen each row becomes a card, where each value has its column's name before it. */
 export function Table<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
   return (
     <table>
       <caption class="unseen">{caption}</caption>
-      <thead>
-        <tr>
-          {columns.map(({ name, isNumber }) => (
-            <th key={name} scope="col" class={isNumber ? "number" : ""}>
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Head columns={columns} />
       <tbody>
         {rows.map((row) => (
           <Cells key={keyOf(row)} columns={columns} row={row} />
