@@ -69,7 +69,7 @@ export class ConsolePage {
     if (key !== undefined) {
       await opened.page.getByLabel("API key").fill(key);
       await opened.page.getByRole("button", { name: "Sign in" }).click();
-      await opened.page.getByRole("navigation").waitFor();
+      await opened.page.getByRole("navigation").first().waitFor();
     }
     return opened;
   }

@@ -101,7 +101,7 @@ describe.runIf(chromiumPath !== undefined)("the console in hard times", { tags: 
     expect(await shown("ansi")).toBe("‹U+001B›[31mred‹U+001B›[0m ‹U+0007›");
     expect((await shown("line"))?.length).toBe(20_000);
     await page.getByRole("button", { name: "Show more" }).first().click();
-    await page.getByText("100,000 of 1,000,000 characters").waitFor();
+    await page.getByText("100,000 of 1,000,000 characters").filter({ visible: true }).first().waitFor();
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(1280);
     await console.mustBeSound();
   });
@@ -114,7 +114,11 @@ describe.runIf(chromiumPath !== undefined)("the console in hard times", { tags: 
     await row.waitFor();
     cosmos.setFaults({ rules: [{ operation: "any", effect: { kind: "refuse", status: 503 } }] });
     try {
-      await page.getByText(/Not up to date since .* The store cannot be reached/).waitFor();
+      await page
+        .getByText(/Not up to date since .* The store cannot be reached/)
+        .filter({ visible: true })
+        .first()
+        .waitFor();
       await row.waitFor();
       await console.mustBeSound();
       await console.goTo(`jobs/${id}`);
@@ -123,7 +127,7 @@ describe.runIf(chromiumPath !== undefined)("the console in hard times", { tags: 
     } finally {
       cosmos.setFaults({ rules: [] });
     }
-    await page.getByText("The chain holds").waitFor();
+    await page.getByText("The chain holds").filter({ visible: true }).first().waitFor();
   });
 
   it("scrolls through 10,000 jobs with long tags, of which only those in view are in the page", async () => {
@@ -147,7 +151,7 @@ describe.runIf(chromiumPath !== undefined)("the console in hard times", { tags: 
     const { console, page } = await at.open("local-team-a");
     await console.goTo("jobs");
     const list = page.getByRole("region", { name: "Jobs, newest first" });
-    await list.getByText(`tag: ${JOBS} long`).waitFor();
+    await list.getByText(`tag: ${JOBS} long`).filter({ visible: true }).first().waitFor();
     // Down to the end, page by page.
     const first = page.getByRole("row").filter({ hasText: "tag: 1 long" });
     for (let turns = 0; turns < 3 * (JOBS / 100) && !(await first.isVisible()); turns++) {

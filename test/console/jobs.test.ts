@@ -12,33 +12,33 @@ describe.runIf(chromiumPath !== undefined)("the console", () => {
     expect(new URL(page.url()).pathname).toBe("/console");
     await page.getByLabel("API key").fill("nobody's");
     await page.getByRole("button", { name: "Sign in" }).click();
-    expect(await page.getByRole("alert").textContent()).toContain("The key is not known.");
+    await page.getByRole("alert").filter({ hasText: "The key is not known." }).first().waitFor();
     await console.mustBeSound();
     await page.getByRole("button", { name: "local-operator" }).click();
     await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByText("Operator").waitFor();
+    await page.getByText("Operator").filter({ visible: true }).first().waitFor();
     expect(await page.evaluate("localStorage.length")).toBe(0);
     await page.getByRole("button", { name: "Sign out" }).click();
-    await page.getByLabel("API key").waitFor();
+    await page.getByLabel("API key").first().waitFor();
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
   it("shows jobs as they come and end, by filters that are in the URL", { tags: ["long"] }, async () => {
     const { console, page } = await at.open("local-team-b");
     await console.goTo("jobs");
-    await page.getByText("There are no jobs yet.").waitFor();
+    await page.getByText("There are no jobs yet.").filter({ visible: true }).first().waitFor();
     const { json } = await at.stack.submit(chat("Hi"), {
       key: "local-team-b",
       envelope: { metadata: { team: "search" } },
     });
     const row = page.getByRole("row").filter({ hasText: json.id.slice(0, 12) });
-    await row.getByText("completed").waitFor();
+    await row.getByText("completed").filter({ visible: true }).first().waitFor();
     expect(await row.textContent()).toContain("team: search");
     await page.getByLabel("Status").selectOption("failed");
-    await page.getByText("No job is like that.").waitFor();
+    await page.getByText("No job is like that.").filter({ visible: true }).first().waitFor();
     expect(page.url()).toContain("status=failed");
     await page.reload();
-    await page.getByText("No job is like that.").waitFor();
+    await page.getByText("No job is like that.").filter({ visible: true }).first().waitFor();
     await console.mustBeSound();
   });
 
@@ -52,9 +52,9 @@ describe.runIf(chromiumPath !== undefined)("the console", () => {
     await page.getByRole("button", { name: "Cancel selected (3)" }).click();
     await console.mustBeSound();
     await page.getByRole("button", { name: "Cancel them" }).click();
-    await page.getByText("No job is like that.").waitFor();
+    await page.getByText("No job is like that.").filter({ visible: true }).first().waitFor();
     await console.goTo("jobs?status=cancelled");
-    await page.getByText("3 jobs").waitFor();
+    await page.getByText("3 jobs").filter({ visible: true }).first().waitFor();
   });
 
   it("is as sound in the dark and on a phone", { tags: ["long"] }, async () => {
@@ -63,7 +63,7 @@ describe.runIf(chromiumPath !== undefined)("the console", () => {
     const { console, page } = await at.open("local-team-a", { colorScheme: "dark", viewport });
     for (const screen of ["submit", "jobs", "compare", "batches"]) {
       await console.goTo(screen);
-      await page.getByRole("heading", { level: 1 }).waitFor();
+      await page.getByRole("heading", { level: 1 }).first().waitFor();
       await page.getByText("Loading …").first().waitFor({ state: "detached" });
       await console.mustBeSound();
       const width = await page.evaluate("document.documentElement.scrollWidth");
@@ -76,18 +76,18 @@ describe.runIf(chromiumPath !== undefined)("the console", () => {
     await page.getByLabel("API key").focus();
     await page.keyboard.type("local-team-a");
     await page.keyboard.press("Enter");
-    await page.getByLabel("Prompt").waitFor();
+    await page.getByLabel("Prompt").first().waitFor();
     // Who hears the page is told where they are.
     expect(await page.evaluate("document.activeElement.textContent")).toBe("Submit");
     await page.reload();
-    await page.getByLabel("Prompt").waitFor();
+    await page.getByLabel("Prompt").first().waitFor();
     await page.keyboard.press("Tab");
     expect(await page.evaluate("document.activeElement.textContent")).toBe("To the content");
     await page.getByLabel("Prompt").focus();
     await page.keyboard.type("By the keyboard");
     await page.getByRole("button", { name: "Submit", exact: true }).focus();
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { level: 1, name: "Job" }).waitFor();
+    await page.getByRole("heading", { level: 1, name: "Job" }).first().waitFor();
     expect(await page.evaluate("document.activeElement.tagName")).toBe("H1");
   });
 });

@@ -67,8 +67,8 @@ describe.runIf(chromiumPath !== undefined)("signing in with Entra", { tags: ["lo
     const { console, page } = await at.open();
     await console.goTo("jobs?status=failed");
     await page.getByRole("button", { name: "Sign in with Microsoft Entra" }).click();
-    await page.getByText("Operator").waitFor();
-    await page.getByText("No job is like that.").waitFor();
+    await page.getByText("Operator").filter({ visible: true }).first().waitFor();
+    await page.getByText("No job is like that.").filter({ visible: true }).first().waitFor();
     expect(page.url()).toBe(`${at.stack.url}/console/jobs?status=failed`);
     expect(asked?.get("scope")).toBe(`${AUDIENCE}/.default`);
     await console.mustBeSound();
@@ -78,11 +78,11 @@ describe.runIf(chromiumPath !== undefined)("signing in with Entra", { tags: ["lo
     const { console, page } = await at.open();
     refuses = true;
     await page.getByRole("button", { name: "Sign in with Microsoft Entra" }).click();
-    await page.getByText("AADSTS65004: declined").waitFor();
+    await page.getByText("AADSTS65004: declined").filter({ visible: true }).first().waitFor();
     refuses = false;
     await page.evaluate(`sessionStorage.setItem("switchyard.sign-in", '{"state": "mine", "verifier": "x"}')`);
     await console.goTo("?code=the-code&state=theirs");
-    await page.getByText("This sign-in was not begun here").waitFor();
+    await page.getByText("This sign-in was not begun here").filter({ visible: true }).first().waitFor();
     await console.mustBeSound();
   });
 });

@@ -16,20 +16,20 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
     expect(curl).toContain("Who'\\''s “there”?");
     await console.mustBeSound();
     await page.getByRole("button", { name: "Submit", exact: true }).click();
-    await page.getByText("The chain holds").waitFor();
-    await page.getByRole("region", { name: "The answer's text" }).waitFor();
+    await page.getByText("The chain holds").filter({ visible: true }).first().waitFor();
+    await page.getByRole("region", { name: "The answer's text" }).first().waitFor();
     expect(await page.getByRole("region", { name: "What user says" }).textContent()).toBe("Who's “there”?");
     await console.mustBeSound();
     await page.getByRole("button", { name: "Erase content" }).click();
     await page.getByRole("button", { name: "Erase them" }).click();
-    await page.getByText("The answer was erased.").waitFor();
+    await page.getByText("The answer was erased.").filter({ visible: true }).first().waitFor();
   });
 
   it("is told what is wrong with a submit, and what to do", async () => {
     const { page } = await at.open("local-team-a");
     await page.getByLabel("Write").selectOption("the body as JSON");
     await page.getByLabel("Body, without its model").fill('{"messages": [');
-    await page.getByText("The body is not valid JSON").waitFor();
+    await page.getByText("The body is not valid JSON").filter({ visible: true }).first().waitFor();
     await page.getByLabel("Body, without its model").fill('{"messages": [], "stream": true}');
     await page.getByLabel("At most it may cost").fill("much");
     await page.getByRole("button", { name: "Submit", exact: true }).click();
@@ -43,7 +43,7 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
     await at.stack.ended(json.id);
     const { console, page } = await at.open("local-team-a");
     await console.goTo(`jobs/${json.id}`);
-    await page.getByText("The chain holds").waitFor();
+    await page.getByText("The chain holds").filter({ visible: true }).first().waitFor();
     expect(await page.getByText("content_filter").count()).toBeGreaterThan(0);
     await console.mustBeSound();
   });
@@ -54,9 +54,12 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
     for (const model of ["gpt-sim", "grok-sim", "deepseek-sim"]) await page.getByLabel(model).check();
     await page.getByLabel("Prompt").fill("Name a river.");
     await page.getByRole("button", { name: "Compare 3 models" }).click();
-    await page.getByText("3 of 3 completed").waitFor();
+    await page.getByText("3 of 3 completed").filter({ visible: true }).first().waitFor();
     for (const model of ["gpt-sim", "grok-sim", "deepseek-sim"])
-      await page.getByRole("region", { name: `The answer of ${model}` }).waitFor();
+      await page
+        .getByRole("region", { name: `The answer of ${model}` })
+        .first()
+        .waitFor();
     await console.mustBeSound();
     const [download] = await Promise.all([
       page.waitForEvent("download"),
@@ -64,13 +67,13 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
     ]);
     expect(JSON.parse(readFileSync(await download.path(), "utf8")).jobs).toHaveLength(3);
     await page.getByRole("link", { name: "Compare" }).click();
-    await page.getByRole("cell", { name: "gpt-sim, grok-sim, deepseek-sim" }).waitFor();
+    await page.getByRole("cell", { name: "gpt-sim, grok-sim, deepseek-sim" }).first().waitFor();
   });
 
   it("drops a file of requests, follows the batch and downloads its results", async () => {
     const { console, page } = await at.open("local-team-a");
     await console.goTo("batches");
-    await page.getByText("There are no batches yet.").waitFor();
+    await page.getByText("There are no batches yet.").filter({ visible: true }).first().waitFor();
     const lines = ["Hi", "Hello", "[[content_filter]]"].map((prompt, line) =>
       JSON.stringify({
         ...{ custom_id: `line-${line}`, method: "POST", url: "/v1/chat/completions" },
@@ -82,10 +85,10 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
       given.items.add(new File([${JSON.stringify(lines.join("\n"))}], "requests.jsonl"));
       document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer: given, bubbles: true }));
     `);
-    await page.getByText("requests.jsonl").waitFor();
+    await page.getByText("requests.jsonl").filter({ visible: true }).first().waitFor();
     await console.mustBeSound();
     await page.getByRole("button", { name: "Upload and begin" }).click();
-    await page.getByRole("heading", { level: 1, name: "Batch" }).waitFor();
+    await page.getByRole("heading", { level: 1, name: "Batch" }).first().waitFor();
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("button", { name: "Download results" }).click(),
@@ -94,8 +97,8 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
       .trim()
       .split("\n");
     expect(results.map((line) => JSON.parse(line).custom_id).sort()).toEqual(["line-0", "line-1"]);
-    await page.getByText("2 done, 1 failed of 3").waitFor();
-    await page.getByRole("button", { name: "Download errors" }).waitFor();
+    await page.getByText("2 done, 1 failed of 3").filter({ visible: true }).first().waitFor();
+    await page.getByRole("button", { name: "Download errors" }).first().waitFor();
     await console.mustBeSound();
   });
 });
