@@ -1,5 +1,5 @@
 import type { Budgets } from "../../budget/budgets.ts";
-import type { OverridesStore } from "../../control/watch-overrides.ts";
+import type { OverridesWatch } from "../../control/watch-overrides.ts";
 import type { LiveJobs } from "../../job/backlog.ts";
 import { backlogOf } from "../../job/backlog.ts";
 import type { DeadLetters } from "../../job/ports.ts";
@@ -19,7 +19,7 @@ export interface OpsMetricsDeps {
   readonly liveJobs: LiveJobs;
   readonly deadLetters: Pick<DeadLetters, "count">;
   readonly sweepRounds: Pick<SweepRounds, "last">;
-  readonly overrides: Pick<OverridesStore, "readOverrides">;
+  readonly overridesWatch: OverridesWatch;
   readonly quotaLedger: Pick<QuotaLedger, "read">;
   readonly catalogue: () => Catalogue;
   readonly tenants: () => Pick<Tenants, "budgeted">;
@@ -43,20 +43,20 @@ export const opsMetricsRoute = route({
 });
 
 async function metricsOf(deps: OpsMetricsDeps): Promise<Metric[]> {
+  await deps.overridesWatch.look();
   const { deployments } = deps.catalogue();
+  const { switches } = deps.overridesWatch.current();
   const pools = [...new Set(deployments.map((each) => limitedOf(each).pool))];
-  const [counts, jobs, calls, letters, round, set, ...records] = await Promise.all([
+  const [counts, jobs, calls, letters, round, ...records] = await Promise.all([
     deps.liveJobs.count(),
     deps.liveJobs.soonest(MAX_STATUS_JOBS),
     deps.liveJobs.running(MAX_STATUS_JOBS),
     deps.deadLetters.count(),
     deps.sweepRounds.last(),
-    deps.overrides.readOverrides(undefined),
     ...pools.map(async (pool) => ({ pool, record: (await deps.quotaLedger.read(pool))?.value })),
   ]);
   const nowMs = deps.clock.now();
   const { rows, waiting, lostLeases } = backlogOf(jobs, nowMs);
-  const switches = set === "unchanged" ? [] : set.overrides.switches;
   const rooms = records.flatMap(({ pool, record }) => {
     const now = record === undefined ? undefined : poolAt(record.pool, nowMs);
     if (now === undefined) return [];
