@@ -49,7 +49,7 @@ it("a deployment and a switch are in force everywhere within 5 s", async () => {
   const key = await world.accepted();
   await change("switches/provider/openai", "PUT", { state: "off" });
   world.clock.advance(PROMISED_MS);
-  await other.instance.run({ v: 1, ...key });
+  await other.instance.run(key);
   const { job, trail } = await world.seen(key);
   expect([job.status, trail.at(-1)?.event, trail.at(-1)?.reason]).toEqual([
     ...["queued", "waiting", expect.stringContaining("switched_off")],
