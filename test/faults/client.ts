@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import { hasEnded, type Status } from "../../shared/status.ts";
+import { type BackgroundCall, type BackgroundWish, backgroundCall } from "./background-client.ts";
 import type { HeldCall, Sighting, Submission, SubmitAnswer, ToldEnd } from "./evidence.ts";
 import { type HeldWish, heldCall } from "./held-client.ts";
 
@@ -19,6 +20,8 @@ export interface Wish {
   readonly mustComplete?: boolean;
   /** Through the OpenAI door, where its client waits for the answer; of what follows nothing is done then. */
   readonly held?: HeldWish;
+  /** In the background through that door, its stream taken up again; of what follows nothing is done then. */
+  readonly background?: BackgroundWish;
   /** The same submit again, after so many ms. */
   readonly repeatAfterMs?: readonly number[];
 }
@@ -46,6 +49,7 @@ export class RecordingClient {
   readonly sightings: Sighting[] = [];
   readonly promises: ToldEnd[] = [];
   readonly held: HeldCall[] = [];
+  readonly background: BackgroundCall[] = [];
   /** How long each accepted job took, ms. */
   readonly latencies: number[] = [];
   readonly #url: string;
@@ -76,6 +80,10 @@ export class RecordingClient {
   async see(wish: Wish): Promise<void> {
     if (wish.held !== undefined) {
       this.held.push(await heldCall(this.#url, wish, wish.held, () => this.#turn++));
+      return;
+    }
+    if (wish.background !== undefined) {
+      this.background.push(await backgroundCall(this.#url, wish, wish.background));
       return;
     }
     const answers: SubmitAnswer[] = [];
