@@ -4,7 +4,9 @@ import type { JobDocument } from "../../shared/azure/cosmos/job-document.ts";
 import { addCosts, type Cost } from "../../shared/model/cost.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
 import { hasEnded } from "../../shared/status.ts";
+import { checkBackground } from "./background.ts";
 import { checkBatches } from "./batches.ts";
+import { checkEvents } from "./events.ts";
 import type {
   CountedCall,
   Evidence,
@@ -30,6 +32,8 @@ export function check(evidence: Evidence): Violation[] {
   checkTold(evidence, stored, say);
   checkHeld(evidence, say);
   checkBatches(evidence, say);
+  checkBackground(evidence, say);
+  checkEvents(evidence, say);
   checkHonest(evidence, stored, say);
   for (const each of evidence.stored) {
     const own = calls.get(each.job.job_id) ?? [];

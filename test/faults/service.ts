@@ -15,6 +15,7 @@ import { Stack } from "../end-to-end/stack.ts";
 import type { CountedCall, StoredJob } from "./evidence.ts";
 import { HOSTILE, HOSTILE_SETTINGS, HostileLab } from "./hostile-lab.ts";
 import { HOSTILE_KEY_SHA256, HOSTILE_TENANT } from "./hostile-tenant.ts";
+import type { StoredDelivery } from "./receiver.ts";
 
 interface Doors {
   readonly control: string;
@@ -274,6 +275,19 @@ export class Service {
       const { resources } = await items.query<Item>("SELECT * FROM c", { maxItemCount: PAGE }).fetchAll();
       const byJob = Map.groupBy(resources, (item) => item.job_id);
       return [...byJob.values()].map(storedJob).filter((each) => each !== undefined);
+    } finally {
+      client.dispose();
+    }
+  }
+
+  /** Events and deliveries, read past the service. */
+  async deliveries(): Promise<StoredDelivery[]> {
+    const client = this.#openCosmos();
+    try {
+      const items = client.database(DATABASE).container(JOBS_CONTAINER).items;
+      const query =
+        "SELECT c.kind, c.job_id, c.event, c.delivery.status FROM c WHERE c.kind IN ('outbox', 'delivery')";
+      return (await items.query<StoredDelivery>(query, { maxItemCount: PAGE }).fetchAll()).resources;
     } finally {
       client.dispose();
     }
