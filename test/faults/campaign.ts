@@ -167,7 +167,13 @@ export async function evidenceOf(
     held: client.held,
     batches: await client.batches(),
     background: client.background,
-    ...(receiver && { events: { received: receiver.received, stored: await service.deliveries() } }),
+    ...(receiver && {
+      events: {
+        received: receiver.received,
+        stored: await service.deliveries(),
+        batches: await service.batches(),
+      },
+    }),
     stored,
     calls: await service.calls(stored),
     queues: await service.queues(),

@@ -22,12 +22,20 @@ export interface StoredDelivery {
   readonly status: string | undefined;
 }
 
+export interface StoredBatchState {
+  readonly tenant_id: string;
+  readonly batch_id: string;
+  readonly status: string;
+}
+
 export interface Events {
   readonly received: readonly ReceivedEvent[];
   readonly stored: readonly StoredDelivery[];
+  readonly batches: readonly StoredBatchState[];
 }
 
-const TENANTS = ["team-a", "team-b"] as const;
+/** Those with an endpoint. */
+export const TENANTS: readonly string[] = ["team-a", "team-b"];
 /** Every so many-th event is refused once: it comes again. */
 const REFUSED = 10;
 

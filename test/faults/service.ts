@@ -15,7 +15,7 @@ import { Stack } from "../end-to-end/stack.ts";
 import type { CountedCall, StoredJob } from "./evidence.ts";
 import { HOSTILE, HOSTILE_SETTINGS, HostileLab } from "./hostile-lab.ts";
 import { HOSTILE_KEY_SHA256, HOSTILE_TENANT } from "./hostile-tenant.ts";
-import type { StoredDelivery } from "./receiver.ts";
+import type { StoredBatchState, StoredDelivery } from "./receiver.ts";
 
 interface Doors {
   readonly control: string;
@@ -281,13 +281,22 @@ export class Service {
   }
 
   /** Events and deliveries, read past the service. */
-  async deliveries(): Promise<StoredDelivery[]> {
+  deliveries(): Promise<StoredDelivery[]> {
+    return this.#query(
+      "SELECT c.kind, c.job_id, c.event, c.delivery.status FROM c WHERE c.kind IN ('outbox', 'delivery')",
+    );
+  }
+
+  /** Batches as they are stored, read past the service. */
+  batches(): Promise<StoredBatchState[]> {
+    return this.#query("SELECT c.tenant_id, c.batch_id, c.status FROM c WHERE c.kind = 'batch'");
+  }
+
+  async #query<T>(query: string): Promise<T[]> {
     const client = this.#openCosmos();
     try {
       const items = client.database(DATABASE).container(JOBS_CONTAINER).items;
-      const query =
-        "SELECT c.kind, c.job_id, c.event, c.delivery.status FROM c WHERE c.kind IN ('outbox', 'delivery')";
-      return (await items.query<StoredDelivery>(query, { maxItemCount: PAGE }).fetchAll()).resources;
+      return (await items.query<T>(query, { maxItemCount: PAGE }).fetchAll()).resources;
     } finally {
       client.dispose();
     }
