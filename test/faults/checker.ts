@@ -165,8 +165,10 @@ function checkResult(each: StoredJob, calls: readonly CountedCall[], say: Say): 
     fault("an attempt started after its end");
   if (job.lease !== null) fault("it has ended and is still leased");
   if (job.has_response !== (response !== undefined)) fault("has_response does not say whether one is stored");
-  if (response !== undefined && sha256Hex(response.body) !== end.response_sha256)
-    fault("the response stored is not the one its end names");
+  if (response !== undefined && sha256Hex(response.body) !== (end.stored_sha256 ?? end.response_sha256))
+    fault(
+      `the response stored is not the one its end names: of ${job.model}, ${job.status}, ${response.body.slice(0, 300)}`,
+    );
   if (job.status !== "completed") return;
   if (response === undefined && !job.content_deleted) fault("it is completed, and no response is stored");
   const call = calls.find((each) => each.attempt === String(end.attempt));

@@ -289,7 +289,7 @@ export class Service {
 
   /** Batches as they are stored, read past the service. */
   batches(): Promise<StoredBatchState[]> {
-    return this.#query("SELECT c.tenant_id, c.batch_id, c.status FROM c WHERE c.kind = 'batch'");
+    return this.#query("SELECT c.tenant_id, c.job_id AS batch_id, c.status FROM c WHERE c.kind = 'batch'");
   }
 
   async #query<T>(query: string): Promise<T[]> {
