@@ -16,7 +16,7 @@ import { CALL_TIMEOUT, IDLE_TIMEOUT, onSilence } from "./call-timeouts.ts";
 import type { Deployment } from "./catalogue.ts";
 import { Connections } from "./connections.ts";
 import { type CredentialDeps, credentialFor } from "./credential.ts";
-import { decodedBody } from "./decoded-body.ts";
+import { decodedBody, isCompressed } from "./decoded-body.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type BrokenOff, isDoubtful, isForOperators, type Outcome, type Retry } from "./outcome.ts";
 import type { AnswerEvent, AnswerStream, Asked, Pending } from "./protocol/protocol.ts";
@@ -172,10 +172,16 @@ class Conversation {
         onData: this.#call.passOn && this.#passingOn(this.#call.passOn, callId),
       },
     );
-    if (this.#stream !== undefined && !isForeign(answer, callId)) return this.#streamed(this.#stream, answer);
-    const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);
     const { status } = answer;
     if (isForeign(answer, callId)) return foreign(status);
+    if (this.#stream !== undefined) return this.#streamed(this.#stream, answer);
+    const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);
+    const { passOn } = this.#call;
+    // One that was compressed, or said to be something else, could not be passed on as it came.
+    if (passOn !== undefined && isThrough(status) && EVENTS.test(bytes.toString("latin1", 0, 64))) {
+      this.#take(utf8Text(bytes), passOn);
+      if (this.#stream !== undefined) return this.#streamed(this.#stream, answer);
+    }
     const get = (header: string) => {
       const value = headerOf(answer, header);
       return value === null ? null : this.withoutCredential(value);
@@ -198,14 +204,19 @@ class Conversation {
     const decoder = new TextDecoder();
     return (chunk, status, headers) => {
       this.heardAt = this.#deps.clock.monotonic();
-      const isStream = String(headers["content-type"]).startsWith("text/event-stream");
-      if (!isThrough(status) || !isStream || isForeign({ headers }, callId)) return;
-      this.#stream ??= this.#protocol.readStream(this.#asked(this.#deps.clock.now()));
-      for (const event of this.#stream.take(decoder.decode(chunk, { stream: true }))) {
-        this.isShown = this.#call.restarts !== true;
-        passOn({ ...event, data: this.withoutCredential(event.data) });
-      }
+      const isStream = /^text\/event-stream/i.test(String(headers["content-type"])) && !isCompressed(headers);
+      if (isThrough(status) && isStream && !isForeign({ headers }, callId))
+        this.#take(decoder.decode(chunk, { stream: true }), passOn);
     };
+  }
+
+  /** Passes the events on that have ended. */
+  #take(text: string, passOn: (event: AnswerEvent) => void): void {
+    this.#stream ??= this.#protocol.readStream(this.#asked(this.#deps.clock.now()));
+    for (const event of this.#stream.take(text)) {
+      this.isShown = this.#call.restarts !== true;
+      passOn({ ...event, data: this.withoutCredential(event.data) });
+    }
   }
 
   /** What was streamed is judged, hashed and kept as if it had come whole. */
@@ -281,6 +292,9 @@ function faultOfFetch(fetched: Outcome | Pending): Retry | undefined {
     ...{ retryAfterMs: null, billed: "maybe", usage: null },
   };
 }
+
+/** How a stream of events begins. */
+const EVENTS = /^\s*(data|event|id|retry)?:/;
 
 /** Shorter ones are no secrets, and stand in other words. */
 const LEAST_SECRET_CHARS = 6;
