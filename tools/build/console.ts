@@ -34,7 +34,10 @@ function vendorFiles(root: string): [string, string][] {
   );
   return [
     ...modules,
-    ["vendor/uplot.css", read("uplot/dist/uPlot.min.css")],
+    [
+      "style.css",
+      read("uplot/dist/uPlot.min.css") + readFileSync(path.join(root, "console/style.css"), "utf8"),
+    ],
     ["advice.js", `export const ADVICE = ${JSON.stringify(advice)};\n`],
   ];
 }
@@ -54,7 +57,7 @@ export function buildConsole(root: string, compile: (folder: string) => void): v
     const name = file.split(path.sep).join("/");
     files.set(name, forBrowsers(name, readFileSync(path.join(compiled, file), "utf8")));
   }
-  for (const file of globSync("*.{css,svg}", { cwd: source }))
+  for (const file of globSync("*.svg", { cwd: source }))
     files.set(file, readFileSync(path.join(source, file), "utf8"));
   rmSync(compiled, { recursive: true });
   const names = [...files.keys()].sort();
