@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { taleOf } from "../../../shared/telemetry/tale.ts";
 import { BatchWorld } from "./batch-world.ts";
 
 let batches: BatchWorld;
@@ -38,7 +39,24 @@ it("what the sweep asks costs the same however many lines wait", async () => {
   await batches.create(lines("few", 1));
   await waiting(1);
   const before = await costs();
-  await batches.create(lines("many", 60));
-  await waiting(61);
+  await batches.create(lines("many", 30));
+  await waiting(31);
   expect(await costs()).toEqual(before.map((cost) => expect.closeTo(cost, 1)));
+});
+
+it("a line that waits from the start is one record of its trail, which says for what", async () => {
+  const { ports } = batches.world;
+  const [first] = await ports.jobsInLine.inLine({ after: "" }, 1);
+  if (first === undefined) throw new Error("no line waits");
+  const job = await batches.world.job(first);
+  expect(job).toMatchObject({ waiting: { for: "quota", cause: "line" }, audit_seq: 1 });
+  const trail = await ports.store.audit(first);
+  expect(trail.map(({ event, reason }) => [event, reason])).toEqual([["accepted", "waiting: line"]]);
+  const tale = taleOf({ job, records: trail, decidedMs: 0, storedMs: 0 }, () => {
+    throw new Error("nothing was called");
+  });
+  expect(tale.measures.map(({ name, attributes }) => [name, attributes.reason])).toEqual([
+    ["switchyard.waits", "line"],
+    ["switchyard.jobs.accepted", undefined],
+  ]);
 });
