@@ -61,6 +61,7 @@ export const ITEMS = {
         "/parked/place",
         "/parked/deadline_ms",
         "/held/revision",
+        "/held/budget",
         "/coalesce",
         "/unreported",
         "/batch_id",
