@@ -93,7 +93,7 @@ describe("a trail that lapses", () => {
       await kept.sealDay();
       const unsealed = await kept.job();
       expect(await findings(kept)).toEqual([]);
-      kept.clock.advance(29.5 * DAY_MS); // the first has gone, and its job has not
+      kept.clock.advance(29 * DAY_MS + 5_400_000); // the first has gone, and its job has not
       expect(await kept.trails.records(sealed)).toEqual([]);
       expect(await kept.trails.job(sealed)).toBeDefined();
       expect(await kept.verify({ contents })).toMatchObject({ findings: [], counts: { lapsed: 1 } });
