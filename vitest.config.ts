@@ -48,8 +48,8 @@ class LongFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     environment: "node",
-    // `npm test` leaves out what takes over 5 s on two cores; `npm run test:long` runs just that.
-    tags: [{ name: "long", description: "over 5 s on two cores", timeout: 600_000 }],
+    // `npm test` leaves out what takes over 4 s on two cores; `npm run test:long` runs just that.
+    tags: [{ name: "long", description: "over 4 s on two cores", timeout: 600_000 }],
     pool: "forks",
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },

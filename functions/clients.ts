@@ -3,6 +3,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** Answers under way, by the id of their invocation. */
 const underWay = new Map<string, ServerResponse>();
+/** Invocations whose client has left, some of which may not have begun. */
+const left = new Set<string>();
+/** Of those the newest are remembered. */
+const MOST_LEFT = 1_000;
 
 /**
  * Watches the clients of HTTP invocations: neither host nor library tells a function that its client has left, but each
@@ -14,12 +18,24 @@ export function watchClients(): void {
     const id = request.headers["x-ms-invocation-id"];
     if (typeof id !== "string") return;
     underWay.set(id, response);
-    response.once("close", () => underWay.delete(id));
+    response.once("close", () => {
+      underWay.delete(id);
+      if (response.writableFinished) return;
+      left.add(id);
+      for (const oldest of left.size > MOST_LEFT ? left.keys().take(1) : []) left.delete(oldest);
+    });
   });
 }
 
-/** Calls `run` if the client of an invocation leaves before its answer; the function returned stops that. */
+/**
+ * Calls `run` if the client of an invocation leaves before its answer, at once where it has left; the function returned
+ * stops that.
+ */
 export function onLeft(invocationId: string, run: () => void): () => void {
+  if (left.has(invocationId)) {
+    run();
+    return () => undefined;
+  }
   const response = underWay.get(invocationId);
   const closed = () => {
     if (response?.writableFinished === false) run();

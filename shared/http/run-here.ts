@@ -1,6 +1,6 @@
 import { check, type IntakeDeps, type Submit, type SubmittedBy, type Taken } from "../job/intake/intake.ts";
-import { startHere } from "../job/run/run.ts";
 import type { PassOn, RunDeps } from "../job/run/run-deps.ts";
+import { startHere } from "../job/run/start-here.ts";
 
 export interface RunHereDeps {
   readonly run: Omit<RunDeps, "log">;

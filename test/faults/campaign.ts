@@ -8,6 +8,7 @@ import { HostileTenant } from "./hostile-tenant.ts";
 import { Tally, Turns } from "./injector.ts";
 import { MIN_ACCEPTED } from "./kinds.ts";
 import { mixedHosts, NAMED_HOSTS } from "./mixed-hosts.ts";
+import { EventReceiver } from "./receiver.ts";
 import { chances } from "./seeded.ts";
 import { Service } from "./service.ts";
 import { wishOf } from "./wishes.ts";
@@ -57,9 +58,12 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
   const app = await appWith([...NAMED_HOSTS, ...(options.isLong ? mixedHosts(seed) : [])]);
   const environment = { AzureWebJobsScriptRoot: app.folder, MAX_ATTEMPTS: String(MAX_ATTEMPTS) };
   const service = new Service({ ...environment, ...options.environment }, options);
+  const receiver = new EventReceiver();
   const startedAt = performance.now();
   try {
     await service.start();
+    await receiver.start();
+    await receiver.register(service.stack.url);
     const client = new RecordingClient(service.stack.url);
     const tally = new Tally();
     const progress = new Progress(options, client);
@@ -78,7 +82,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
     await attack;
     say(`${jobs} jobs are done, the faults are over; waiting until all is quiet`);
     const evidence = await evidenceOf(service, client, {
-      tally,
+      ...{ tally, receiver },
       maxAttempts: MAX_ATTEMPTS,
       quietMs: QUIET_MS,
     });
@@ -90,6 +94,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
     return { violations, evidence, tally, seconds, latencies, output: service.stack.output };
   } finally {
     await service.remove();
+    await receiver.stop();
     app.remove();
   }
 }
@@ -139,13 +144,17 @@ async function loadOf(options: CampaignOptions, client: RecordingClient, progres
 export async function evidenceOf(
   service: Service,
   client: RecordingClient,
-  told: { tally: Tally; maxAttempts: number; quietMs: number },
+  told: { tally: Tally; maxAttempts: number; quietMs: number; receiver?: EventReceiver },
 ): Promise<Evidence> {
-  const { tally, maxAttempts, quietMs } = told;
+  const { tally, maxAttempts, quietMs, receiver } = told;
   const isLive = (status: string) => status === "queued" || status === "in_progress";
   const none = { cosmos: { rules: [] }, service_bus: { seed: 0, rules: [] } };
   await service.until(quietMs, () => service.setFaults(none).then(() => true));
   await service.until(quietMs, async () => !(await service.stored()).some(({ job }) => isLive(job.status)));
+  if (receiver !== undefined)
+    await service.until(quietMs, async () =>
+      (await service.deliveries()).every(({ status }) => status !== undefined && status !== "pending"),
+    );
   // An end leaves a nudge or two behind that find nothing to do.
   await service.until(quietMs, async () =>
     Object.values(await service.queues()).every((count) => count === 0),
@@ -157,6 +166,14 @@ export async function evidenceOf(
     promises: client.promises,
     held: client.held,
     batches: await client.batches(),
+    background: client.background,
+    ...(receiver && {
+      events: {
+        received: receiver.received,
+        stored: await service.deliveries(),
+        batches: await service.batches(),
+      },
+    }),
     stored,
     calls: await service.calls(stored),
     queues: await service.queues(),

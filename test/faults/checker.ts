@@ -4,7 +4,9 @@ import type { JobDocument } from "../../shared/azure/cosmos/job-document.ts";
 import { addCosts, type Cost } from "../../shared/model/cost.ts";
 import { sha256Hex } from "../../shared/sha256.ts";
 import { hasEnded } from "../../shared/status.ts";
+import { checkBackground } from "./background.ts";
 import { checkBatches } from "./batches.ts";
+import { checkEvents } from "./events.ts";
 import type {
   CountedCall,
   Evidence,
@@ -30,6 +32,8 @@ export function check(evidence: Evidence): Violation[] {
   checkTold(evidence, stored, say);
   checkHeld(evidence, say);
   checkBatches(evidence, say);
+  checkBackground(evidence, say);
+  checkEvents(evidence, say);
   checkHonest(evidence, stored, say);
   for (const each of evidence.stored) {
     const own = calls.get(each.job.job_id) ?? [];
@@ -161,8 +165,10 @@ function checkResult(each: StoredJob, calls: readonly CountedCall[], say: Say): 
     fault("an attempt started after its end");
   if (job.lease !== null) fault("it has ended and is still leased");
   if (job.has_response !== (response !== undefined)) fault("has_response does not say whether one is stored");
-  if (response !== undefined && sha256Hex(response.body) !== end.response_sha256)
-    fault("the response stored is not the one its end names");
+  if (response !== undefined && sha256Hex(response.body) !== (end.stored_sha256 ?? end.response_sha256))
+    fault(
+      `the response stored is not the one its end names: of ${job.model}, ${job.status}, ${response.body.slice(0, 300)}`,
+    );
   if (job.status !== "completed") return;
   if (response === undefined && !job.content_deleted) fault("it is completed, and no response is stored");
   const call = calls.find((each) => each.attempt === String(end.attempt));

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import { hasEnded, type Status } from "../../shared/status.ts";
+import { type BackgroundCall, type BackgroundWish, backgroundCall } from "./background-client.ts";
 import { type BatchWish, batchCall, seenAgain } from "./batch-client.ts";
 import type { HeldCall, SeenBatch, Sighting, Submission, SubmitAnswer, ToldEnd } from "./evidence.ts";
 import { type HeldWish, heldCall } from "./held-client.ts";
@@ -22,6 +23,8 @@ export interface Wish {
   readonly held?: HeldWish;
   /** A batch in the place of the job. */
   readonly batch?: BatchWish;
+  /** In the background through that door, its stream taken up again; of what follows nothing is done then. */
+  readonly background?: BackgroundWish;
   /** The same submit again, after so many ms. */
   readonly repeatAfterMs?: readonly number[];
 }
@@ -50,6 +53,7 @@ export class RecordingClient {
   readonly promises: ToldEnd[] = [];
   readonly held: HeldCall[] = [];
   readonly #batches: { readonly tenant: string; readonly seen: SeenBatch }[] = [];
+  readonly background: BackgroundCall[] = [];
   /** How long each accepted job took, ms. */
   readonly latencies: number[] = [];
   readonly #url: string;
@@ -96,6 +100,10 @@ export class RecordingClient {
     if (wish.batch !== undefined) {
       const seen = await batchCall(this.#url, wish, wish.batch, this.#jobPatienceMs);
       this.#batches.push({ tenant: wish.tenant, seen });
+      return;
+    }
+    if (wish.background !== undefined) {
+      this.background.push(await backgroundCall(this.#url, wish, wish.background, this.#jobPatienceMs));
       return;
     }
     const answers: SubmitAnswer[] = [];

@@ -2,6 +2,8 @@ import type { AuditRecord } from "../../shared/audit/record.ts";
 import type { JobDocument } from "../../shared/azure/cosmos/job-document.ts";
 import type { StoredResponse } from "../../shared/job/job.ts";
 import type { Status } from "../../shared/status.ts";
+import type { BackgroundCall } from "./background-client.ts";
+import type { Events } from "./receiver.ts";
 
 /** All that a run leaves behind to be judged: what the client was told, what is stored, what the models counted. */
 export interface Evidence {
@@ -11,6 +13,9 @@ export interface Evidence {
   /** Calls of the OpenAI door. */
   readonly held: readonly HeldCall[];
   readonly batches: readonly SeenBatch[];
+  /** Background responses of it, and what tenants were told; absent: nobody looked. */
+  readonly background?: readonly BackgroundCall[];
+  readonly events?: Events;
   readonly stored: readonly StoredJob[];
   readonly calls: readonly CountedCall[];
   /** Messages by queue and state, once all was quiet or the patience was over. */
@@ -139,6 +144,9 @@ export const PROMISES = [
   "a_batch_ends",
   "lines_are_in_one_file",
   "a_line_is_called_once",
+  "streams_are_whole",
+  "events_are_told",
+  "events_are_true",
 ] as const;
 export type Promised = (typeof PROMISES)[number];
 

@@ -90,6 +90,16 @@ const MET: readonly Kind[] = [
       ).length,
   },
   {
+    name: "background responses whose stream was taken up again",
+    times: ({ evidence }) =>
+      (evidence.background ?? []).filter(({ final, resumes }) => final !== undefined && resumes > 0).length,
+  },
+  {
+    name: "events told more than once",
+    times: ({ evidence: { events } }) =>
+      (events?.received.length ?? 0) - new Set(events?.received.map(({ id }) => id)).size,
+  },
+  {
     name: "jobs that an automatic retry joined",
     times: ({ evidence }) => evidence.stored.filter(({ job }) => job.joined_by !== undefined).length,
   },

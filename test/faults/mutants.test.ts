@@ -8,6 +8,7 @@ import { PROMISES } from "./evidence.ts";
 import { Tally } from "./injector.ts";
 import type { Mutant } from "./mutant.ts";
 import { MUTANTS } from "./mutants.ts";
+import { EventReceiver } from "./receiver.ts";
 import { Service } from "./service.ts";
 
 const MAX_ATTEMPTS = 2;
@@ -23,18 +24,22 @@ async function verdictOn(mutant: Mutant): Promise<Violation[]> {
     DRAIN_SECONDS: "0",
   };
   const service = new Service(environment, { instances: 1, seed: 1 });
+  const receiver = new EventReceiver();
   try {
     await service.start();
+    await receiver.start();
+    await receiver.register(service.stack.url);
     const client = new RecordingClient(service.stack.url, PATIENCE_MS);
     const { prompt = "", ...wish } = mutant.wish;
     const body = { model: "gpt-sim", messages: [{ role: "user", content: `${prompt} Say something.` }] };
     await client.see({ label: "one", tenant: "team-a", key: null, body, ...wish });
-    const told = { tally: new Tally(), maxAttempts: MAX_ATTEMPTS, quietMs: PATIENCE_MS };
+    const told = { tally: new Tally(), maxAttempts: MAX_ATTEMPTS, quietMs: PATIENCE_MS, receiver };
     const evidence = await evidenceOf(service, client, told);
     await client.close();
     return check(evidence);
   } finally {
     await service.remove();
+    await receiver.stop();
     app.remove();
   }
 }

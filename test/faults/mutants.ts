@@ -147,6 +147,30 @@ export const MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    promise: "streams_are_whole",
+    bug: "a stream that is taken up again leaves out an event",
+    patches: [
+      [
+        "http/openai/responses/follow.ts",
+        "sequence_number > startingAfter",
+        "sequence_number > startingAfter + (startingAfter < 0 ? 0 : 1)",
+      ],
+    ],
+    wish: { background: { breakAfterEvents: 2 } },
+  },
+  {
+    promise: "events_are_told",
+    bug: "an end is stored without its event",
+    patches: [["job/ending/end.ts", "outbox.length === 0 ? {}", "outbox.length < 9 ? {}"]],
+    wish: {},
+  },
+  {
+    promise: "events_are_true",
+    bug: "events are signed with another secret",
+    patches: [["webhook/deliver.ts", "[each.text]", "['whsec_' + Buffer.alloc(32, 'x').toString('base64')]"]],
+    wish: {},
+  },
+  {
     promise: "harm_is_ones_own",
     bug: "a tenant is refused however little it asks for",
     patches: [["http/throttle.ts", "    if (taken.taken) return;", ""]],

@@ -15,6 +15,7 @@ import { Stack } from "../end-to-end/stack.ts";
 import type { CountedCall, StoredJob } from "./evidence.ts";
 import { HOSTILE, HOSTILE_SETTINGS, HostileLab } from "./hostile-lab.ts";
 import { HOSTILE_KEY_SHA256, HOSTILE_TENANT } from "./hostile-tenant.ts";
+import type { StoredBatchState, StoredDelivery } from "./receiver.ts";
 
 interface Doors {
   readonly control: string;
@@ -274,6 +275,28 @@ export class Service {
       const { resources } = await items.query<Item>("SELECT * FROM c", { maxItemCount: PAGE }).fetchAll();
       const byJob = Map.groupBy(resources, (item) => item.job_id);
       return [...byJob.values()].map(storedJob).filter((each) => each !== undefined);
+    } finally {
+      client.dispose();
+    }
+  }
+
+  /** Events and deliveries, read past the service. */
+  deliveries(): Promise<StoredDelivery[]> {
+    return this.#query(
+      "SELECT c.kind, c.job_id, c.event, c.delivery.status FROM c WHERE c.kind IN ('outbox', 'delivery')",
+    );
+  }
+
+  /** Batches as they are stored, read past the service. */
+  batches(): Promise<StoredBatchState[]> {
+    return this.#query("SELECT c.tenant_id, c.job_id AS batch_id, c.status FROM c WHERE c.kind = 'batch'");
+  }
+
+  async #query<T>(query: string): Promise<T[]> {
+    const client = this.#openCosmos();
+    try {
+      const items = client.database(DATABASE).container(JOBS_CONTAINER).items;
+      return (await items.query<T>(query, { maxItemCount: PAGE }).fetchAll()).resources;
     } finally {
       client.dispose();
     }

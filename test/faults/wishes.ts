@@ -83,8 +83,13 @@ function jobWishOf(n: number, label: string, c: Chances): Wish {
 /** Share of jobs whose client waits on its connection, through OpenAI's SDK. */
 const HELD = 0.2;
 
-function heldOf(c: Chances): Pick<Wish, "held"> {
-  if (c.next() >= HELD) return {};
+/** Share of background responses, whose client takes up their stream again. */
+const BACKGROUND = 0.1;
+
+function heldOf(c: Chances): Pick<Wish, "held" | "background"> {
+  const dealt = c.next();
+  if (dealt >= HELD && dealt < HELD + BACKGROUND) return { background: { breakAfterEvents: c.whole(1, 6) } };
+  if (dealt >= HELD) return {};
   const as = c.next() < 0.5 ? "whole" : "stream";
   const breaks = c.next();
   return {

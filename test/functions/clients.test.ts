@@ -42,3 +42,13 @@ it("a client that leaves before its answer is noticed, one that has it is not", 
   expect(noticed).toBe(0);
   onLeft("nobody", () => noticed++)();
 });
+
+it("a client that left before its function began has left", async () => {
+  const leaver = await client("early");
+  const left = new Promise<void>((resolve) => onLeft("early", resolve));
+  leaver.socket.destroy();
+  await left;
+  let noticed = 0;
+  onLeft("early", () => noticed++)();
+  expect(noticed).toBe(1);
+});

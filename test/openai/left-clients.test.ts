@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { rotateRoot } from "../../shared/control/secrets.ts";
 import type { Job } from "../../shared/job/job.ts";
+import type { JobStore } from "../../shared/job/ports.ts";
 import type { JobKey } from "../../shared/store.ts";
 import { answer, completion, silence } from "../shared/labs.ts";
 import { World } from "../shared/world.ts";
@@ -154,6 +155,74 @@ it("a call that a retry has taken is not cancelled, nor one that ends meanwhile,
   await leave(leaving);
   await turn(60_000);
   expect(await statusOf(nativeJob)).toBe("in_progress");
+});
+
+describe("a client that leaves while its job is being stored", () => {
+  let open = () => {};
+  let stored: Promise<void> = Promise.resolve();
+  let slow: DoorHere;
+  beforeAll(async () => {
+    const { store } = world.ports;
+    const create: JobStore["create"] = async (...of) => {
+      const written = await store.create(...of);
+      await stored;
+      return written;
+    };
+    slow = new DoorHere(world, "slow", { store: Object.assign(Object.create(store), { create }) });
+    await slow.start();
+  });
+  afterAll(() => slow.stop());
+  beforeEach(() => {
+    const gate = Promise.withResolvers<void>();
+    [open, stored] = [gate.resolve, gate.promise];
+  });
+
+  /** Its client has left, and it is stored. */
+  async function leftEarly(text: string, headers: Record<string, string>): Promise<JobKey> {
+    const newest = async () => (await world.ports.store.list("team-a", { limit: 1 })).jobs[0]?.job_id;
+    const last = await newest();
+    const first = call(text, 0, slow, { headers });
+    await world.turnUntil(async () => (await newest()) !== last, 0);
+    const at = slow.left;
+    void first.leave();
+    await world.turnUntil(() => slow.left > at, 0);
+    open();
+    return slow.newest();
+  }
+
+  it.each([
+    ["one that would run here", {}, ["accepted", "attempt_started", "cancelled"]],
+    ["one that would wait", { "x-switchyard-not-before": "later" }, ["accepted", "cancelled"]],
+  ])("ends it unsent, for its retry may not have found it: %s", async (_, headers, events) => {
+    const later = String(Math.floor(world.clock.now() / 1000) + 300);
+    const job = await leftEarly(
+      `early ${++asked}`,
+      Object.fromEntries(Object.keys(headers).map((name) => [name, later])),
+    );
+    const calls = world.labs.calls.length;
+    await cancelled(job);
+    const { job: ended, trail } = await world.seen(job);
+    expect(trail.map(({ event }) => event)).toEqual(events);
+    expect(trail.at(-1)).toMatchObject({ reason: "client_left", actor: "team-a/key:0", cost: null });
+    expect([ended.cost, ended.unknown_costs ?? []]).toEqual([null, []]);
+    await turn(60_000);
+    expect(world.labs.calls.length).toBe(calls);
+    // The next try is a call like any other.
+    world.labs.reply("openai-one", answer(200, completion("Said.")));
+    const retry = call(`early ${asked}`, 1, other, {});
+    await world.turnUntil(() => retry.answer !== undefined);
+    expect(retry.answer).toBe("Said.");
+  });
+
+  it("lets one with an idempotency key go on, which can be asked for by that", async () => {
+    const headers = { "Idempotency-Key": "early-key" };
+    const job = await leftEarly("keyed", headers);
+    await world.turnUntil(() => world.labs.calls.length > before, 0);
+    const retry = call("keyed", 1, other, { headers });
+    await turn(60_000);
+    expect(await statusOf(job)).toBe("in_progress");
+    await retry.leave();
+  });
 });
 
 it("a job whose client is known to be connected is not taken, and two retries never share one", async () => {

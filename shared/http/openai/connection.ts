@@ -42,9 +42,10 @@ export class Connection {
     return { ...this.intake, events: this.#deps.events, isLeft: () => this.#isLeft };
   }
 
-  get intake(): ConnectionDeps["intake"] & Pick<IntakeDeps, "log" | "heldCalls"> {
+  get intake(): ConnectionDeps["intake"] & Pick<IntakeDeps, "log" | "heldCalls" | "isLeft"> {
     const { intake, throttle } = this.#deps;
-    return { ...intake, log: this.#visit.log, heldCalls: heldCallsOf(throttle, this.#visit) };
+    const heldCalls = heldCallsOf(throttle, this.#visit);
+    return { ...intake, heldCalls, log: this.#visit.log, isLeft: () => this.#isLeft };
   }
 
   /**

@@ -10,7 +10,7 @@ import type { EndedJob } from "../running-jobs.ts";
 import type { Submission } from "./accept.ts";
 import { modelRefusal } from "./admission.ts";
 import { type Awaited, type HeldCallDeps, holdCall } from "./held-call.ts";
-import { type CallNames, type ConnectedClients, type HeldSubmit, joinRepeated } from "./join.ts";
+import { type CallNames, type ConnectedClients, type HeldSubmit, joinByKey, joinRepeated } from "./join.ts";
 import { type StartHere, type SubmitDeps, type Submitted, submitJob, submittedBefore } from "./submit.ts";
 import { defaultDeadlineMs } from "./times.ts";
 
@@ -66,7 +66,9 @@ export function check(deps: IntakeDeps, { body, ...submit }: Submit, by: Submitt
     }
     const [coalesce] = names ?? [];
     const named = coalesce === undefined ? looked : { ...looked, coalesce };
-    return accepted(startHere === undefined ? deps : { ...deps, startHere }, named, by);
+    const taken = await accepted(startHere === undefined ? deps : { ...deps, startHere }, named, by);
+    if (held === undefined || !taken.repeated || isEnded(taken.job.value)) return taken;
+    return { job: await joinByKey(deps, taken.job, held), isJoined: true };
   };
 }
 
@@ -74,14 +76,14 @@ async function accepted(
   deps: IntakeDeps,
   submit: Omit<Submit, "body" | "held"> & Pick<Submission, "coalesce">,
   by: SubmittedBy,
-): Promise<Taken> {
+): Promise<Submitted> {
   const { tenant, actor } = by;
   const { refusal } = submit;
   if (refusal !== undefined) {
     // What was accepted once stays so: its time may be over by now, or its model gone.
     const before = await submittedBefore(deps.store, tenant.id, submit);
     if (before === undefined) throw refusal;
-    return { job: before };
+    return { job: before, repeated: true };
   }
   const { notBeforeMs, idempotencyKey } = submit;
   const deadlineMs = submit.deadlineMs ?? defaultDeadlineMs(notBeforeMs, deps.clock.now(), deps.settings);

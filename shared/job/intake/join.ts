@@ -80,6 +80,21 @@ export async function joinRepeated(
   return undefined;
 }
 
+/**
+ * A repeated call that its idempotency key has led to its job: the client that asked before may leave now.
+ * @throws StoreUnavailable
+ */
+export async function joinByKey(
+  { store, clock }: JoinDeps,
+  found: Stored<Job>,
+  { requestId }: HeldSubmit,
+): Promise<Stored<Job>> {
+  const joined = await change(store, found.value, clock, (job) =>
+    isEnded(job) ? undefined : draftOf({ ...job, joined_by: requestId }),
+  );
+  return joined === undefined ? found : { value: joined.job, etag: joined.etag };
+}
+
 /** One that was cancelled because its client had left has nothing to say to it. */
 function isWorthHearing(job: Job, nowMs: number): boolean {
   if (!isEnded(job) || job.status === "cancelled" || job.content_deleted) return false;

@@ -1,6 +1,7 @@
 import type { JobKey } from "../../store.ts";
 import { cancelWhere, type EndingDeps } from "../ending/cancel.ts";
 import type { Job } from "../job.ts";
+import type { ConnectedClients } from "./join.ts";
 
 /** An automatic retry comes within seconds. */
 export const LEFT_MS = 30_000;
@@ -12,7 +13,7 @@ export const LEFT_MS = 30_000;
  * @throws StoreUnavailable
  */
 export async function cancelLeft(
-  deps: EndingDeps,
+  deps: EndingDeps & { readonly connected: ConnectedClients },
   job: JobKey,
   call: { readonly actor: string; readonly joinedBy: string | undefined },
 ): Promise<void> {
@@ -29,6 +30,6 @@ export async function cancelLeft(
   if (isEnded || deps.running.isEnding) return;
   await cancelWhere(deps, job, call.actor, "client_left", isLeftAlone);
   function isLeftAlone({ coalesce, joined_by }: Job): boolean {
-    return coalesce !== undefined && joined_by === call.joinedBy;
+    return coalesce !== undefined && joined_by === call.joinedBy && !deps.connected.has(job);
   }
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../../clock.ts";
 import { Problem } from "../../errors.ts";
 import { type Log, reasonOf } from "../../log.ts";
 import { type Stored, StoreUnavailable } from "../../store.ts";
+import { cancelWhere } from "../ending/cancel.ts";
 import { isEnded, type Job, type Queued } from "../job.ts";
 import { nudgeStored } from "../nudge.ts";
 import type { JobStore, Nudges, Traces } from "../ports.ts";
@@ -24,6 +25,8 @@ export interface SubmitDeps {
   readonly retention: Retention;
   /** Absent: a worker runs it. */
   readonly startHere?: StartHere;
+  /** Whether the client has left that waits for its answer on its connection. Absent: it can ask for it later. */
+  readonly isLeft?: () => boolean;
 }
 
 /** What a job that is being accepted does at once, in the very write that accepts it. */
@@ -31,6 +34,8 @@ export interface StartedHere {
   readonly accepted: Accepted;
   /** Goes on once that is stored; resolves when nothing is left to do here. */
   run(stored: Stored<Job>): Promise<void>;
+  /** Ends it unsent in the place of that. Undefined: a retry has taken it. @throws StoreUnavailable */
+  giveUp(stored: Stored<Job>, actor: string): Promise<Stored<Job> | undefined>;
   /** It was not stored, or as far as is known was not. */
   leave(isLost: boolean): Promise<void>;
 }
@@ -78,6 +83,11 @@ export async function submitJob(
   });
   if (created.kind === "written") {
     const job: Stored<Job> = { value: stored.job, etag: created.etag };
+    // Its retry may have come before it could be found: whoever runs this one too pays twice.
+    if (idempotencyKey === null && !isEnded(job.value) && deps.isLeft?.() === true) {
+      const ended = await givenUp(deps, here, job, actor);
+      if (ended !== undefined) return { job: ended, repeated: false };
+    }
     if (!isEnded(job.value)) deps.running.accepted({ job, request: accepted.request });
     if (here !== undefined) {
       deps.running.takeAccepted(job.value);
@@ -100,6 +110,31 @@ export async function submitJob(
   if (created.afterLoss) await nudged(deps, job.value);
   return { job, repeated: !created.afterLoss };
 }
+
+/** Ends a call that was not sent and that nobody waits for. Undefined: a retry has taken it. */
+async function givenUp(
+  deps: SubmitDeps,
+  here: StartedHere | undefined,
+  job: Stored<Job>,
+  actor: string,
+): Promise<Stored<Job> | undefined> {
+  if (here === undefined) {
+    const result = await cancelWhere(deps, job.value, actor, "client_left", isUntaken);
+    return result?.changed === true ? { value: result.job, etag: result.etag } : undefined;
+  }
+  try {
+    const ended = await here.giveUp(job, actor);
+    if (ended !== undefined) await here.leave(false);
+    return ended;
+  } catch (thrown) {
+    // Its lease runs out, and another takes it.
+    await here.leave(true);
+    throw thrown;
+  }
+}
+
+/** No retry has joined it. */
+export const isUntaken = ({ joined_by }: Job): boolean => joined_by === undefined;
 
 async function isThere({ store }: SubmitDeps, tenant_id: string, job_id: string): Promise<boolean> {
   return (await store.read({ tenant_id, job_id })) !== undefined;

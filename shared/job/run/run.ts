@@ -1,4 +1,3 @@
-import { NOTHING_SPENT } from "../../budget/account.ts";
 import { MAX_NUDGE_LOOKS } from "../../limits.ts";
 import type { Log } from "../../log.ts";
 import type { Deployment } from "../../model/catalogue.ts";
@@ -10,8 +9,6 @@ import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
 import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
 import { end } from "../ending/end.ts";
-import type { Accepted } from "../intake/accept.ts";
-import type { StartedHere } from "../intake/submit.ts";
 import {
   type InProgress,
   isEnded,
@@ -72,43 +69,6 @@ export async function runJob(deps: RunDeps, sent: Nudge): Promise<void> {
       decided();
     }
   }
-}
-
-/**
- * Claims a job for its first call in the write that accepts it, to run in the invocation that took it in: where this
- * instance has quota for it, and nobody waits. One that ends at once, since none may ever be called, ends in that write.
- * @param isQuick whether calls that take so long may run so; undefined: none was measured lately
- */
-export async function startHere(
-  deps: RunDeps,
-  accepted: Accepted<Queued>,
-  isQuick: (p95Ms: number | undefined) => boolean,
-): Promise<StartedHere | undefined> {
-  const { job, request, records } = accepted;
-  if (deps.running.isEnding) return undefined;
-  const prepared = new PreparedRequest(request, job);
-  const admission = await admitted(deps, draftOf(job), nudgeFor(job), prepared);
-  const { plan, quota } = admission;
-  const leave = async (isLost: boolean) => {
-    if (plan.next !== "call") return;
-    giveBack(deps, quota, job.job_id);
-    // Where the answer was lost the claim may have been made.
-    if (isLost) deps.budgets.leave(plan.claimId);
-    else await deps.budgets.settle(plan.claimId, NOTHING_SPENT);
-  };
-  const isSlow = plan.next === "call" && !isQuick(deps.latencies.p95Ms(plan.deployment.name, job.endpoint));
-  if (isSlow || (plan.next !== "call" && !isEnded(plan.draft.job))) {
-    await leave(false);
-    return undefined;
-  }
-  return {
-    accepted: {
-      ...{ job: plan.draft.job, request, records: [...records, ...plan.draft.records] },
-      ...(plan.draft.outbox === undefined ? {} : { outbox: plan.draft.outbox }),
-    },
-    run: (stored) => carryOut(deps, admission, stored, prepared).finally(() => quota?.leave()),
-    leave,
-  };
 }
 
 /** Whoever may send on the queue may say what the dispatcher says: what is not signed by it counts as not said. */
@@ -204,7 +164,7 @@ async function standBy(deps: RunDeps, { plan, unpaid }: Admitted, job: Job): Pro
 }
 
 /** Does what the plan says once it is stored: calls, and stores what came of it, until the job waits or has ended. */
-async function carryOut(
+export async function carryOut(
   deps: RunDeps,
   admission: Admitted,
   first: Stored<Job>,
