@@ -1,3 +1,4 @@
+import type { AuditRecord } from "../audit/record.ts";
 import type { JobErrorCode } from "../errors.ts";
 import type { Cost, CostUnknown } from "../model/cost.ts";
 import type { Endpoint } from "../model/endpoint.ts";
@@ -133,6 +134,8 @@ export interface JobFacts {
   readonly joined_count?: number;
   readonly audit_seq: number;
   readonly audit_hash: string;
+  /** The first records of its trail: all others are items of their own. Absent: those too, as the version before has them. */
+  readonly first_records?: readonly AuditRecord[];
   /** When the audit trail goes, as a whole; null: never. Absent in jobs stored before there was this field: by the setting. */
   readonly audit_until_ms?: number | null;
   /** When request and response go. Absent as above. */

@@ -302,7 +302,9 @@ export class CosmosJobStore implements JobStore {
 
   #recordWrites(job: Job, records: readonly AuditRecord[], nowMs: number): OperationInput[] {
     const ttl = this.#ttl("audit", job, nowMs);
-    return records.map((record) =>
+    const first = new Set(job.first_records?.map(({ seq }) => seq));
+    const others = records.filter(({ seq }) => !first.has(seq));
+    return others.map((record) =>
       this.#jobs.writing(ITEMS.audit, auditPlace(job, record.seq), { ...auditFields(record, job), ttl }),
     );
   }

@@ -171,6 +171,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     ...(submission.asResponse === undefined ? {} : { as_response: submission.asResponse }),
     audit_seq: record.seq,
     audit_hash: record.hash,
+    first_records: [record],
     ...until,
   };
   return { job, request: { body: submission.bodyText }, records: [record] };
