@@ -241,14 +241,6 @@ export function etagOf(storedEtag: string): string {
   return storedEtag.startsWith('"') ? storedEtag : `"${storedEtag}"`;
 }
 
-/** If-None-Match, by RFC 9110: `*`, or a list of tags compared weakly. */
-export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  if (ifNoneMatch.trim() === "*") return true;
-  const strong = (tag: string) => tag.replace(/^W\//, "");
-  return (ifNoneMatch.match(/(?:W\/)?"[^"]*"/g) ?? []).some((tag) => strong(tag) === strong(etag));
-}
-
 const POLL_SECONDS = 1;
 const MAX_POLL_SECONDS = 30;
 /** What has lasted so long will last a quarter of that on, as far as anybody knows. */
