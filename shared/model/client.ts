@@ -12,7 +12,7 @@ import {
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
 import { sha256Hex } from "../sha256.ts";
-import { CALL_TIMEOUT, IDLE_TIMEOUT, onSilence } from "./call-timeouts.ts";
+import { CALL_TIMEOUT, IDLE_TIMEOUT, JOB_TIMEOUT, onSilence } from "./call-timeouts.ts";
 import type { Deployment } from "./catalogue.ts";
 import { Connections } from "./connections.ts";
 import { type CredentialDeps, credentialFor } from "./credential.ts";
@@ -34,6 +34,8 @@ export interface ModelCall {
   readonly attempt: number;
   /** Aborts with the reason in words. */
   readonly signal: AbortSignal;
+  /** How long it may take, where that is less than the deployment's own. */
+  readonly timeoutSeconds?: number | undefined;
   /** The answer is streamed, and each event goes here as it comes; absent: it comes whole. */
   readonly passOn?: ((event: AnswerEvent) => void) | undefined;
   /** What was passed on is closed where another attempt follows; absent: none can follow it. */
@@ -70,12 +72,14 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
       const { signal, deployment, tenantId } = call;
       const { origin } = new URL(deployment.base_url);
       const dispatcher = connections.of(tenantId, origin);
-      const timeoutSeconds = deployment.timeout_seconds ?? MAX_CALL_SECONDS;
+      const ownSeconds = deployment.timeout_seconds ?? MAX_CALL_SECONDS;
+      const timeoutSeconds = Math.min(ownSeconds, call.timeoutSeconds ?? ownSeconds);
+      const timeout = timeoutSeconds < ownSeconds ? JOB_TIMEOUT : CALL_TIMEOUT;
       const abort = new AbortController();
       const onAbort = () => abort.abort(signal.reason);
       signal.addEventListener("abort", onAbort, { once: true });
       if (signal.aborted) onAbort();
-      const cancelTimer = deps.clock.after(timeoutSeconds * 1000, () => abort.abort(CALL_TIMEOUT));
+      const cancelTimer = deps.clock.after(timeoutSeconds * 1000, () => abort.abort(timeout));
       const idle = call.passOn && deployment.idle_timeout_seconds;
       const cancelIdle =
         idle === undefined
@@ -364,19 +368,20 @@ function failureOf(
   const { isSent, isShown } = conversation;
   if (thrown instanceof BodyTooLarge) return { kind: "too_large", bytes: thrown.limitBytes };
   const billed = isSent ? "maybe" : "no";
-  const isIdle = signal.reason === IDLE_TIMEOUT;
-  if (signal.aborted && signal.reason !== CALL_TIMEOUT && !isIdle)
-    return { kind: "aborted", reason: String(signal.reason), billed };
+  const reason = String(signal.reason);
+  const isIdle = reason === IDLE_TIMEOUT;
+  const timeout = reason === JOB_TIMEOUT ? JOB_TIMEOUT : CALL_TIMEOUT;
+  if (signal.aborted && reason !== timeout && !isIdle) return { kind: "aborted", reason, billed };
   const isLate = signal.aborted;
   const words = conversation.withoutCredential(causeOf(thrown));
   if (isShown) {
-    const message = isIdle ? IDLE_TIMEOUT : isLate ? CALL_TIMEOUT : words;
+    const message = isIdle ? IDLE_TIMEOUT : isLate ? timeout : words;
     return { kind: "broken_off", statusCode: null, message };
   }
   const silent = "nothing more came for the deployment's idle_timeout_seconds";
   return {
     kind: "retry",
-    reason: isLate ? CALL_TIMEOUT : "network",
+    reason: isLate ? timeout : "network",
     statusCode: null,
     message: isIdle ? silent : isLate ? `no answer within ${timeoutSeconds} s` : words,
     retryAfterMs: null,

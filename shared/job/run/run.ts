@@ -221,6 +221,7 @@ async function attempt(
       ...{ deployment, endpoint, tenantId, jobId, attempt: attempts, signal: claim.signal },
       ...reader,
       body: request.textFor(deployment),
+      timeoutSeconds: claimed.value.timeout_seconds,
     });
     const { outcome, implausible } = plausible(answered, request.ask, deployment);
     if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);

@@ -151,7 +151,8 @@ function codesIn(layer: JsonObject): string[] {
   return CODES.flatMap((name) => {
     const code = layer[name];
     const text = typeof code === "number" ? String(code) : filledText(code);
-    return text === undefined || text.length > MAX_CODE_CHARS ? [] : [text.toLowerCase()];
+    // Where 0 is a code, it says that all is well.
+    return text === undefined || text === "0" || text.length > MAX_CODE_CHARS ? [] : [text.toLowerCase()];
   });
 }
 

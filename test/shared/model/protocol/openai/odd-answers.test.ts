@@ -198,7 +198,7 @@ describe("a 200 that is half an answer, or none", () => {
     ],
     ["filtered, by Zhipu's word", choice("", { finish_reason: "sensitive" }), "completed"],
     ["filtered, by Google's word", choice("", { finish_reason: "SAFETY" }), "completed"],
-    ["an error of nothing", { ...choice("x"), error: { code: null, message: null } }, "completed"],
+    ["an error of nothing", { ...choice("x"), error: { code: 0, message: null } }, "completed"],
     ["blanks ahead of it", `\n\n  ${JSON.stringify(choice("x"))}`, "completed"],
   ])("%s", (_what, body, expected) => {
     expect(verdict(meaning(200, body))).toBe(expected);
