@@ -70,7 +70,8 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
   return {
     async call(call) {
       const { signal, deployment, tenantId } = call;
-      const { origin } = new URL(deployment.base_url);
+      const base = new URL(deployment.base_url);
+      const { origin } = base;
       const dispatcher = connections.of(tenantId, origin);
       const ownSeconds = deployment.timeout_seconds ?? MAX_CALL_SECONDS;
       const timeoutSeconds = Math.min(ownSeconds, call.timeoutSeconds ?? ownSeconds);
@@ -90,7 +91,7 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
               () => conversation.heardAt,
               () => abort.abort(IDLE_TIMEOUT),
             );
-      const conversation = new Conversation(call, { ...deps, dispatcher, signal: abort.signal });
+      const conversation = new Conversation(call, { ...deps, dispatcher, base, signal: abort.signal });
       const outcome = await conversation
         .outcome()
         .catch((thrown: unknown) => failureOf(thrown, abort.signal, conversation, timeoutSeconds))
@@ -106,10 +107,16 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
   };
 }
 
+interface ConversationDeps extends ModelClientDeps {
+  readonly dispatcher: Dispatcher;
+  readonly base: URL;
+  readonly signal: AbortSignal;
+}
+
 /** One call: the request and its answer, or a ticket and the answer that is fetched with it. */
 class Conversation {
   readonly #call: ModelCall;
-  readonly #deps: ModelClientDeps & { readonly dispatcher: Dispatcher; readonly signal: AbortSignal };
+  readonly #deps: ConversationDeps;
   /** Something of the request may have reached the lab. */
   isSent = false;
   /** Something of the answer was passed on. */
@@ -119,7 +126,7 @@ class Conversation {
   #stream: AnswerStream | undefined;
   #credential: string | null = null;
 
-  constructor(call: ModelCall, deps: ModelClientDeps & { dispatcher: Dispatcher; signal: AbortSignal }) {
+  constructor(call: ModelCall, deps: ConversationDeps) {
     this.#call = call;
     this.#deps = deps;
     this.heardAt = deps.clock.monotonic();
@@ -155,7 +162,7 @@ class Conversation {
     ticket?: string,
   ): Promise<Outcome | Pending> {
     const { deployment, jobId, attempt } = this.#call;
-    const { clock, dispatcher, signal } = this.#deps;
+    const { clock, dispatcher, base, signal } = this.#deps;
     const credential = await credentialFor(deployment, this.#deps, signal);
     this.#credential = credential?.value ?? null;
     const name = await this.#deps.jobName(deployment.provider, jobId);
@@ -163,7 +170,8 @@ class Conversation {
     const answer = await exchange(
       dispatcher,
       {
-        ...targetOf(deployment.base_url, request.path),
+        origin: base.origin,
+        path: base.pathname.replace(/\/+$/, "") + request.path,
         method: request.method,
         headers: { ...this.#protocol.headersFor(credential), ...namesOf(name, callId, attempt) },
         body: request.body,
@@ -338,11 +346,6 @@ function namesOf(jobName: string, callId: string, attempt: number): Record<strin
     "x-switchyard-job": jobName,
     "x-switchyard-attempt": String(attempt),
   };
-}
-
-function targetOf(baseUrl: string, path: string): { origin: string; path: string } {
-  const { origin, pathname } = new URL(baseUrl);
-  return { origin, path: pathname.replace(/\/+$/, "") + path };
 }
 
 function headerOf({ headers }: Pick<WholeAnswer, "headers">, name: string): string | null {

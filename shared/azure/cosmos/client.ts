@@ -1,3 +1,4 @@
+import { Agent } from "node:http";
 import { CosmosClient, type Database, type TokenProvider } from "@azure/cosmos";
 import type { TokenCredential } from "@azure/identity";
 import { reasonOf } from "../../log.ts";
@@ -34,7 +35,8 @@ export function openDatabase(
     },
   };
   const { httpClient, close } = undiciHttpClient(charged);
-  const options = { connectionPolicy, httpClient };
+  // Nobody uses the agent. Without one the SDK parses the URL of each request, to choose one of its own.
+  const options = { connectionPolicy, httpClient, agent: new Agent() };
   const client =
     connection.kind === "connection_string"
       ? new CosmosClient({ ...endpointAndSigner(connection.connectionString), ...options })

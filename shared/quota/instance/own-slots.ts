@@ -71,12 +71,17 @@ export class OwnSlots {
   ): "none" | { readonly untilMs: number } | undefined {
     const { calls, lapses_ms, others } = this.#taken;
     if (lapses_ms <= nowMs) return "none";
-    const all = [...this.#begun.values()];
-    for (const [jobId, of] of this.#running) if (!this.#ended.has(jobId)) all.push(of);
-    const mine = all.filter((each) => each === tenant).length;
-    const weight = relativeWeight(tenant, new Set(all), weightOf);
-    if (!mayTake(1, mine, concurrency - others - all.length, SEVEN_EIGHTHS * weight))
-      return { untilMs: lapses_ms };
+    const tenants = new Set<string>();
+    let [all, mine] = [0, 0];
+    const count = (of: string) => {
+      tenants.add(of);
+      all++;
+      if (of === tenant) mine++;
+    };
+    for (const of of this.#begun.values()) count(of);
+    for (const [jobId, of] of this.#running) if (!this.#ended.has(jobId)) count(of);
+    const weight = relativeWeight(tenant, tenants, weightOf);
+    if (!mayTake(1, mine, concurrency - others - all, SEVEN_EIGHTHS * weight)) return { untilMs: lapses_ms };
     return this.#begun.size >= calls ? "none" : undefined;
   }
 }

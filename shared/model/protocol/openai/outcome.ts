@@ -24,9 +24,11 @@ const isThrough = (status: number) => status >= 200 && status < 300;
 /** 2xx: an answer only if it holds one. */
 function answered(answer: Answer, asked: Asked): Outcome | Pending {
   const { status, headers, body } = answer;
-  const retryAfterMs = askedWaitMs(headers, refusalOf(""), asked.nowMs);
-  if (status === 202 && body.trim() === "" && asked.ticket !== undefined)
-    return { kind: "pending", path: asked.ticket, retryAfterMs };
+  const pending = (path: string): Pending => {
+    const retryAfterMs = askedWaitMs(headers, refusalOf(""), asked.nowMs);
+    return { kind: "pending", path, retryAfterMs };
+  };
+  if (status === 202 && body.trim() === "" && asked.ticket !== undefined) return pending(asked.ticket);
   const json = objectOf(body);
   if (json === undefined) return unreadable(answer, asked);
   const held = heldIn(json, asked.endpoint);
@@ -34,7 +36,7 @@ function answered(answer: Answer, asked: Asked): Outcome | Pending {
   const labCost = cost === undefined ? {} : { labCost: cost };
   switch (held.kind) {
     case "pending":
-      return { ...held, retryAfterMs };
+      return pending(held.path);
     case "answer":
       return {
         ...{ kind: "completed", statusCode: status, requestId: requestIdOf(headers), body },
