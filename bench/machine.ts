@@ -73,7 +73,8 @@ function serve(): void {
     choices: [{ index: 0, finish_reason: "stop", message }],
     usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
   });
-  const server = createServer({ noDelay: true }, (request, response) => {
+  // Kept as long as the client lives: one that waits long for its turn must not find its connection closed.
+  const server = createServer({ noDelay: true, keepAliveTimeout: 0 }, (request, response) => {
     request.resume().once("end", () => {
       response.writeHead(200, { "content-type": "application/json", "content-length": answer.length });
       response.end(answer);

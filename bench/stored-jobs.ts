@@ -90,6 +90,7 @@ export function itemsOf(n: number, tenantId = n % 2 === 0 ? "team-a" : "team-b")
     ...{ ...documentOf(job), status: "completed", wake_at_ms: null, attempts: 1, attempts_spent: 1 },
     ...{ started_at_ms: nowMs, completed_at_ms: nowMs, deployment: "gpt-sim", provider: "openai" },
     ...{ simulated: true, has_response: true, audit_seq: completed.seq, audit_hash: completed.hash },
+    first_records: [accepted, started, completed],
   };
   const key = { v: STORED_VERSION, tenant_id: tenantId, job_id: job.job_id };
   const response = { kind: "response", ...key, status_code: 200, request_id: `r-${n}`, body };
@@ -98,9 +99,5 @@ export function itemsOf(n: number, tenantId = n % 2 === 0 ? "team-a" : "team-b")
     { id: "job", ...ended, ttl },
     { ...{ id: "request", kind: "request", ...key }, ...request, ttl },
     { id: "response", ...response, ttl },
-    ...[accepted, started, completed].map((record) => ({
-      ...{ id: `audit-${String(record.seq).padStart(6, "0")}`, kind: "audit", ...key },
-      ...record,
-    })),
   ];
 }

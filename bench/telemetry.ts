@@ -21,8 +21,8 @@ const { values } = parseArgs({
   options: {
     stack: { type: "boolean", default: false },
     rounds: { type: "string", default: "8" },
-    jobs: { type: "string", default: "2000" },
-    "warm-up": { type: "string", default: "20000" },
+    jobs: { type: "string", default: "1000" },
+    "warm-up": { type: "string", default: "5000" },
   },
 });
 const ROUNDS = Number(values.rounds);
@@ -35,7 +35,7 @@ const TOLD_JOBS = 2_000;
 /** So many spans are sent before more come than are kept. */
 const JOBS_A_FLUSH = 400;
 
-const COLLECTOR = `require("node:http").createServer((request, response) => {
+const COLLECTOR = `require("node:http").createServer({ keepAliveTimeout: 0 }, (request, response) => {
   request.resume().on("end", () => response.writeHead(200, { "content-type": "application/json" }).end("{}"));
 }).listen(0, "127.0.0.1", function () { console.log(this.address().port); });`;
 

@@ -78,6 +78,9 @@ export type AuditEntry = Pick<AuditRecord, "event" | "actor"> &
     Omit<AuditRecord, "job_id" | "seq" | "at" | "event" | "actor" | "prev_hash" | "hash" | keyof TrailTerms>
   >;
 
+/** So many of a trail's first records lie in its job's item: most jobs have no more, and an item costs more than its bytes. */
+export const FIRST_RECORDS = 3;
+
 /** `prev_hash` of a job's first record. */
 export const GENESIS_HASH = "0".repeat(64);
 

@@ -11,12 +11,15 @@ export interface JobHead extends TrailHead, JobFigures {
   readonly etag: string;
 }
 
-/** A record as it is stored, and the number in its item's id. */
+/** A record as it is stored, and the number that it is stored under. */
 export interface StoredRecord<R> {
   readonly record: R;
   readonly storedAs: number;
 }
-export type StoredJobRecord = StoredRecord<AuditRecord> & ReportedRecord;
+export interface StoredJobRecord extends StoredRecord<AuditRecord>, ReportedRecord {
+  /** In the job's item; absent: in its own. */
+  readonly withJob?: true;
+}
 
 /** Reads trails as they are. Every method throws StoreUnavailable, and nothing else that a cloud can cause. */
 export interface TrailReader {
@@ -28,8 +31,9 @@ export interface TrailReader {
   /** One record of a job; undefined: it is not there. */
   record(key: JobKey, seq: number): Promise<AuditRecord | undefined>;
   contents(key: JobKey): Promise<StoredContent>;
+  /** Those that are items of their own. */
   countRecords(): Promise<number>;
-  /** Whose every stored record is, in pages: the same job comes again and again. */
+  /** Whose every one of them is, in pages: the same job comes again and again. */
   recordOwners(): AsyncIterable<readonly (JobKey & { readonly seq: number })[]>;
   controlHead(scope: ControlScope): Promise<ChainHead | undefined>;
   controlRecords(scope: ControlScope): AsyncIterable<readonly StoredRecord<ControlRecord>[]>;
@@ -119,7 +123,7 @@ async function formatRequiredFrom(trails: TrailReader): Promise<number | null> {
   return from;
 }
 
-/** @returns the records of the trail */
+/** @returns how many records of the trail are items of their own */
 async function verifyJob(
   deps: VerifyDeps,
   counts: Counts,
@@ -130,10 +134,12 @@ async function verifyJob(
   let head = listed;
   for (let looks = 1; ; looks++) {
     const records = await deps.trails.records(head);
-    if (records.length === 0 || isLapsing(head, deps.clock.now() / 1000)) {
+    const items = records.filter(({ withJob }) => withJob !== true).length;
+    // Once its time is over its items go, one after the other, and the job's an hour later.
+    if (records.length === 0 || hasLapsed(head.until, deps.clock.now() / 1000)) {
       // Told at the end: only a seal says whether its time was over.
       deps.gone.set(chain, head);
-      return records.length;
+      return items;
     }
     const fault =
       trailFault(head, records, format2From) ??
@@ -144,7 +150,7 @@ async function verifyJob(
     if (fault === undefined || again === undefined || again.etag === head.etag || looks === MAX_LOOKS) {
       counts.records += records.length;
       if (fault !== undefined) report(deps, counts, { chain, ...fault });
-      return records.length;
+      return items;
     }
     head = again;
   }
@@ -183,11 +189,6 @@ const TTL_SLACK_SECONDS = 2;
 
 export function hasLapsed(until: number | null, nowSeconds: number): boolean {
   return until !== null && nowSeconds >= until - TTL_SLACK_SECONDS;
-}
-
-/** In these seconds its records go, one after the other. */
-function isLapsing({ until }: JobHead, nowSeconds: number): boolean {
-  return until !== null && Math.abs(nowSeconds - until) <= TTL_SLACK_SECONDS;
 }
 
 /** The first record of a trail that does not hold, were this its head. */

@@ -1,3 +1,4 @@
+import type { AuditRecord } from "../audit/record.ts";
 import type { JobErrorCode } from "../errors.ts";
 import type { Cost, CostUnknown } from "../model/cost.ts";
 import type { Endpoint } from "../model/endpoint.ts";
@@ -94,6 +95,8 @@ export interface JobFacts {
   readonly unknown_costs?: Readonly<Record<string, CostUnknown>>;
   /** The most that it may cost, all attempts together; decimal. Absent: whatever. */
   readonly max_cost?: string;
+  /** How long one of its calls may take; absent: as long as the deployment's. */
+  readonly timeout_seconds?: number;
   /** With `max_cost`, what attempts of unknown cost may have cost at most, by attempt; decimals. Absent: none. */
   readonly may_have_cost?: Readonly<Record<string, string>>;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */
@@ -133,6 +136,8 @@ export interface JobFacts {
   readonly joined_count?: number;
   readonly audit_seq: number;
   readonly audit_hash: string;
+  /** The first records of its trail: all others are items of their own. Absent: those too, as the version before has them. */
+  readonly first_records?: readonly AuditRecord[];
   /** When the audit trail goes, as a whole; null: never. Absent in jobs stored before there was this field: by the setting. */
   readonly audit_until_ms?: number | null;
   /** When request and response go. Absent as above. */

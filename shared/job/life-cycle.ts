@@ -1,4 +1,4 @@
-import { type AuditEntry, type AuditRecord, nextRecord } from "../audit/record.ts";
+import { type AuditEntry, type AuditRecord, FIRST_RECORDS, nextRecord } from "../audit/record.ts";
 import { addCosts, type Cost, type CostUnknown } from "../model/cost.ts";
 import type { Usage } from "../model/usage.ts";
 import type { Illness } from "../model/wait-cause.ts";
@@ -45,7 +45,10 @@ export function recorded<J extends Job>(draft: Draft, nowMs: number, entry: Audi
   const record = nextRecord({ seq, hash }, job_id, nowMs, entry);
   return {
     ...{ from: draft.job, ...draft },
-    job: { ...job, audit_seq: record.seq, audit_hash: record.hash },
+    job: {
+      ...{ ...job, audit_seq: record.seq, audit_hash: record.hash },
+      ...(record.seq > FIRST_RECORDS ? {} : { first_records: [...(job.first_records ?? []), record] }),
+    },
     records: [...draft.records, record],
   };
 }

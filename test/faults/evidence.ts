@@ -105,7 +105,10 @@ export interface StoredJob {
   readonly hasRequest: boolean;
   readonly response: StoredResponse | undefined;
   readonly trail: readonly AuditRecord[];
-  /** When each record of the trail was stored, Unix seconds by the store's clock: hosts' clocks differ. */
+  /**
+   * When each record of the trail was stored, Unix seconds by the store's clock: hosts' clocks differ. Of the first, which
+   * lie in the job's item, when they were decided.
+   */
   readonly storedAt: readonly number[];
 }
 

@@ -324,12 +324,13 @@ function storedJob(items: readonly Item[]): StoredJob | undefined {
   if (job === undefined) return undefined;
   const response = items.find((item) => item.kind === "response");
   const records = items.filter((item) => item.kind === "audit").sort((a, b) => Number(a.seq) - Number(b.seq));
+  const { first_records: first = [] } = job as unknown as JobDocument;
   return {
     job: job as unknown as JobDocument,
     hasRequest: items.some((item) => item.kind === "request"),
     response: response as unknown as StoredResponse | undefined,
-    trail: records.map(recordOf),
-    storedAt: records.map((item) => Number(item._ts)),
+    trail: [...first, ...records.map(recordOf)],
+    storedAt: [...first.map(({ at }) => at), ...records.map((item) => Number(item._ts))],
   };
 }
 

@@ -163,10 +163,16 @@ export const auditDocument = document("audit", {
   stored_sha256: text.exactOptional(),
   billed: billed.exactOptional(),
 });
+/** The same in its job's item, which says all else. */
+export const recordFields = auditDocument.omit({ id: true, v: true, kind: true, tenant_id: true });
 /** The fields of an audit record that usage is summed from. */
 export const billedCall = auditDocument
   .pick(each(true, "id", "v", "tenant_id", "job_id", "attempt", "event", "provider", "simulated"))
   .extend({ usage: usage.nullable(), cost: costs.nullable(), billed });
+/** The fields of a job's item that it is summed from. */
+export const billedJob = auditDocument
+  .pick(each(true, "id", "v", "tenant_id", "job_id"))
+  .extend({ first_records: z.array(z.looseObject({})), billed });
 
 export const controlHeadDocument = document("audit_head", { ...inScope, seq, hash: text });
 export const controlRecordDocument = document("audit", {

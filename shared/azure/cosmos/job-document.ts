@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { isBilled } from "../../audit/billed.ts";
+import type { AuditRecord } from "../../audit/record.ts";
 import { MAX_TIME_MS } from "../../bounds.ts";
 import type { JobErrorCode } from "../../errors.ts";
 import {
@@ -21,6 +23,7 @@ import { ILLNESSES, type Illness, isIllness, WAIT_CAUSES, type WaitCause } from 
 import { PRIORITIES } from "../../priority.ts";
 import { type Status, TERMINAL_STATUSES } from "../../status.ts";
 import { isKnownVersion, STORED_VERSION, UnreadableItem } from "../../store.ts";
+import { type BilledField, billedField } from "./audit-items.ts";
 import { nameOf } from "./stored-items.ts";
 
 /**
@@ -47,6 +50,8 @@ export interface JobDocument extends Omit<JobFacts, "others">, WaitFields {
   /** Absent once it has ended. */
   readonly wake_at_ms?: number;
   readonly nudges_resent: number;
+  /** As on records that are items of their own: one of its first records is of a call that used something. */
+  readonly billed?: BilledField;
 }
 
 /** How a queued job's waiting is stored. */
@@ -118,6 +123,7 @@ export function documentOf(job: Job): JobDocument {
     cost: job.cost,
     unknown_costs: job.unknown_costs,
     max_cost: job.max_cost,
+    timeout_seconds: job.timeout_seconds,
     may_have_cost: job.may_have_cost,
     incomplete: ended?.incomplete,
     last_failure: job.last_failure,
@@ -143,10 +149,17 @@ export function documentOf(job: Job): JobDocument {
     as_response: job.as_response,
     audit_seq: job.audit_seq,
     audit_hash: job.audit_hash,
+    first_records: job.first_records,
+    billed: billedIn(job),
     audit_until_ms: job.audit_until_ms,
     content_until_ms: job.content_until_ms,
   } satisfies Record<keyof JobDocument, unknown>;
   return Object.assign(document, job.others) as JobDocument;
+}
+
+function billedIn({ first_records = [], model }: Job): BilledField | undefined {
+  const record = first_records.find(isBilled);
+  return record && billedField(record, model);
 }
 
 function waitFields(job: Queued | undefined): WaitFields {
@@ -202,12 +215,12 @@ const text = z.string();
 const time = z.number().min(0).max(MAX_TIME_MS);
 const count = z.int().min(0);
 const tokens = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
-const leaseSeconds = z.number().min(0).max(86_400);
+const seconds = z.number().min(0).max(86_400);
 const decimal = text.regex(/^\d+(\.\d+)?$/, "is not a decimal");
 const cost = z.looseObject({ amount: text, currency: text });
 /** Whatever a neighbouring version has put beside its fields stays there. */
 const lease = z.looseObject({
-  ...{ claim_id: text, renewals: count, seconds: leaseSeconds, deployment: text, provider: text },
+  ...{ claim_id: text, renewals: count, seconds, deployment: text, provider: text },
   ...{ simulated: z.boolean(), started_at_ms: time, request_sha256: text },
 });
 const FACTS = z.object({
@@ -241,6 +254,7 @@ const FACTS = z.object({
     retries: text.exactOptional(),
     audit_seq: count,
     audit_hash: text,
+    first_records: z.array(whatever<AuditRecord>("object")).exactOptional(),
   },
   ...{ batch_id: text.exactOptional(), batch_line: count.exactOptional(), custom_id: text.exactOptional() },
   ...{ coalesce: text.exactOptional(), joined_by: text.exactOptional() },
@@ -252,6 +266,7 @@ const FACTS = z.object({
     .exactOptional(),
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   max_cost: decimal.exactOptional(),
+  timeout_seconds: seconds.exactOptional(),
   may_have_cost: z.record(text, decimal).exactOptional(),
   audit_until_ms: time.nullable().exactOptional(),
   content_until_ms: time.exactOptional(),
@@ -284,7 +299,7 @@ const ENDED = z.object({
 
 /** Fields that are this version's, or the store's; all others are kept as they are. */
 const OWN: ReadonlySet<string> = new Set([
-  ...["id", "kind", "ttl", "unreported", "_rid", "_self", "_etag", "_attachments", "_ts"],
+  ...["id", "kind", "ttl", "unreported", "billed", "_rid", "_self", "_etag", "_attachments", "_ts"],
   ...[FACTS, QUEUED, WAITS, IN_PROGRESS, ENDED].flatMap(({ shape }) => Object.keys(shape)),
 ]);
 

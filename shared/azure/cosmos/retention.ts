@@ -3,7 +3,8 @@ import type { Job } from "../../job/job.ts";
 
 export type { Retention } from "../../job/intake/accept.ts";
 
-const DAY_SECONDS = 86_400;
+/** More than what hosts' clocks differ by. */
+const AFTER_TRAIL_SECONDS = 3_600;
 /** Cosmos DB: no expiry, whatever the container's default. */
 const NEVER = -1;
 
@@ -21,8 +22,9 @@ export function untilOf(
 
 /**
  * The `ttl` of an item written now, in seconds. Cosmos counts from an item's last write, so each item's is reckoned
- * to one fixed moment, the job's deadline plus the retention: whatever is written when, a job's audit records go
- * together, content goes before them, and the job item goes last, so that its key never meets older records.
+ * to one fixed moment, the job's deadline plus the retention: whatever is written when, audit records that are items
+ * go together, content goes before them, and the job item, with the first records, goes last, so that its key never
+ * meets older records.
  */
 export function ttlSeconds(
   kind: "content" | "audit" | "job",
@@ -33,6 +35,6 @@ export function ttlSeconds(
   const { content_until_ms, audit_until_ms } = untilOf(job, retention);
   const goesAtMs = kind === "content" ? content_until_ms : audit_until_ms;
   if (goesAtMs === null) return NEVER;
-  const afterTrailSeconds = kind === "job" ? DAY_SECONDS : 0;
-  return Math.max(1, Math.ceil((goesAtMs - nowMs) / 1000) + afterTrailSeconds);
+  const laterSeconds = kind === "job" ? AFTER_TRAIL_SECONDS : 0;
+  return Math.max(1, Math.ceil((goesAtMs - nowMs) / 1000) + laterSeconds);
 }

@@ -19,6 +19,8 @@ export interface Submission {
   readonly envelopeSha256: string;
   /** Decimal. Absent: it may cost whatever it costs. */
   readonly maxCost?: string | undefined;
+  /** How long one of its calls may take; absent: as long as the deployment's. */
+  readonly timeoutSeconds?: number | undefined;
   /** The caller's, where it sent one. */
   readonly traceparent?: string | undefined;
   /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
@@ -111,7 +113,7 @@ const secondsOf = (ms: number) => Math.floor(ms / 1000);
 
 export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queued> {
   const { nowMs, waits } = by;
-  const { maxCost, retries } = submission;
+  const { maxCost, retries, timeoutSeconds } = submission;
   const reasons = [
     ...(by.redrivenFrom === undefined ? [] : [`redriven from ${by.redrivenFrom}`]),
     ...(retries === undefined ? [] : [`retry of ${retries}`]),
@@ -159,6 +161,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     simulated: false,
     cost: null,
     ...(maxCost === undefined ? {} : { max_cost: maxCost }),
+    ...(timeoutSeconds === undefined ? {} : { timeout_seconds: timeoutSeconds }),
     last_failure: null,
     ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),
@@ -171,6 +174,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     ...(submission.asResponse === undefined ? {} : { as_response: submission.asResponse }),
     audit_seq: record.seq,
     audit_hash: record.hash,
+    first_records: [record],
     ...until,
   };
   return { job, request: { body: submission.bodyText }, records: [record] };

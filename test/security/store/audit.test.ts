@@ -3,7 +3,9 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { recordHash } from "../../../shared/audit/record.ts";
 import { requireFormat } from "../../../shared/audit/require-format.ts";
-import type { Job } from "../../../shared/job/job.ts";
+import { isEnded, type Job } from "../../../shared/job/job.ts";
+import { deleteContent, draftOf } from "../../../shared/job/life-cycle.ts";
+import { change } from "../../../shared/job/saving.ts";
 import { contentDeps } from "../../../tools/audit/catalogue.ts";
 import { AuditWorld, DAY_MS } from "../../tools/audit/world.ts";
 
@@ -19,7 +21,6 @@ afterEach(() => world.close());
 
 const chainOf = (job: Job) => `${job.tenant_id}/${job.job_id}`;
 const findings = async (at = world) => (await at.verify({ contents })).findings;
-const remove = (job: Job, ...ids: string[]) => Promise.all(ids.map((id) => world.item(job, id).delete()));
 
 describe.each([false, true])("sealed: %s. The proof finds", (sealed) => {
   let job: Job;
@@ -33,9 +34,9 @@ describe.each([false, true])("sealed: %s. The proof finds", (sealed) => {
     await world.edit(job, "audit-000002", { actor: "worker:2" });
     await world.edit(job, "job", { audit_until_ms: 1 });
     expect(await findings()).toMatchObject([{ chain: chainOf(job) }, ...(sealed ? [] : [])]);
-    await remove(job, "audit-000001", "audit-000002");
+    await world.remove(job, "audit-000001", "audit-000002");
     expect(await findings()).toMatchObject([{ chain: chainOf(job) }]);
-    await remove(job, "audit-000003");
+    await world.remove(job, "audit-000003");
     expect(await findings()).toMatchObject([{ chain: chainOf(job), why: /^the whole trail is gone/ }]);
   });
 
@@ -65,7 +66,7 @@ describe.each([false, true])("sealed: %s. The proof finds", (sealed) => {
   });
 
   it.each(["response", "request"])("the %s gone before its time", async (id) => {
-    await remove(job, id);
+    await world.remove(job, id);
     expect(await findings()).toMatchObject([{ chain: chainOf(job), why: `the stored ${id} is gone` }]);
   });
 
@@ -87,19 +88,40 @@ describe.each([false, true])("sealed: %s. The proof finds", (sealed) => {
 
 describe("a trail that lapses", () => {
   it("is no loss where a seal says so, and one where nobody does", async () => {
-    const kept = await AuditWorld.open(30);
+    const kept = await AuditWorld.open(30, true);
     try {
       const sealed = await kept.job();
       await kept.sealDay();
       const unsealed = await kept.job();
       expect(await findings(kept)).toEqual([]);
-      kept.clock.advance(29.5 * DAY_MS); // the first has gone, and its job has not
+      kept.clock.advance(29 * DAY_MS + 5_400_000); // the first has gone, and its job has not
       expect(await kept.trails.records(sealed)).toEqual([]);
       expect(await kept.trails.job(sealed)).toBeDefined();
       expect(await kept.verify({ contents })).toMatchObject({ findings: [], counts: { lapsed: 1 } });
       kept.clock.advance(DAY_MS);
       const why = "the whole trail is gone, and no seal says until when it was kept";
       expect(await findings(kept)).toEqual([{ chain: chainOf(unsealed), seq: 1, why }]);
+    } finally {
+      await kept.close();
+    }
+  });
+
+  it("is no loss while the job's item still has its first records", async () => {
+    const kept = await AuditWorld.open(30);
+    try {
+      const { store } = kept.opened.ports;
+      const [long, short] = [await kept.job(), await kept.job()];
+      await change(store, long, kept.clock, (job) =>
+        isEnded(job) ? deleteContent(draftOf(job), { nowMs: kept.clock.now(), actor: "c" }) : undefined,
+      );
+      await kept.sealDay();
+      kept.clock.advance(29 * DAY_MS + 5_400_000);
+      expect((await kept.trails.records(long)).map(({ record }) => record.seq)).toEqual([1, 2, 3]);
+      expect(await kept.trails.records(short)).toHaveLength(3);
+      expect(await findings(kept)).toEqual([]);
+      kept.clock.advance(3_600_000);
+      expect(await kept.trails.job(long)).toBeUndefined();
+      expect(await findings(kept)).toEqual([]);
     } finally {
       await kept.close();
     }

@@ -36,6 +36,12 @@ export const call: CallFacts = {
   responseSha256: "r".repeat(64),
 };
 
+/** What is stored, as the version before stores it: each record in an item of its own. */
+export function asItems<D extends { readonly job: Job }>(draft: D): D {
+  const { first_records: _, ...job } = draft.job;
+  return { ...draft, job };
+}
+
 /** A queued job as another state's, with all that both have. */
 export function reopened(job: Job): Queued {
   return { ...newJob(), ...job, status: "queued", waiting: null, nudges_resent: 0, wake_at_ms: NOW_MS };

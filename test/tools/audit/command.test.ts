@@ -67,8 +67,7 @@ describe("npm run audit:verify", () => {
   it("names what is broken, by the exported seals even when the store's own are gone, and ends with 1", {
     tags: ["long"],
   }, async () => {
-    for (const id of ["job", "request", "response", "audit-000001", "audit-000002", "audit-000003"])
-      await world.item(job, id).delete();
+    for (const id of ["job", "request", "response"]) await world.item(job, id).delete();
     for (const id of ["seal-000001", "seal-head"]) await world.opened.control.item(id, "seals").delete();
     expect(await command([])).toMatchObject({ code: 0 });
     const { code, out } = await command(["--seal", file]);

@@ -7,7 +7,7 @@ import { LOOK_AFTER_MS, newAccount, reserve } from "../../../../shared/budget/ac
 import { end } from "../../../../shared/job/ending/end.ts";
 import { acceptJob } from "../../../../shared/job/intake/accept.ts";
 import { draftOf } from "../../../../shared/job/life-cycle.ts";
-import { by, call, submission } from "../../job/samples.ts";
+import { asItems, by, call, submission } from "../../job/samples.ts";
 import { World } from "../../world.ts";
 
 /** Items of a kind that nobody knows, with the very fields of those that are known. */
@@ -79,10 +79,10 @@ async function stored(n: number, fields: object): Promise<void> {
 async function fill(): Promise<void> {
   const { store, trail, ...ports } = opened.ports;
   const accepted = acceptJob(submission, { ...by, jobId: key(1).job_id, nowMs });
-  const created = await store.create(accepted, nowMs);
+  const created = await store.create(asItems(accepted), nowMs);
   if (created.kind !== "written") throw new Error(created.kind);
   const ended = end(draftOf(accepted.job), { status: "completed", nowMs, actor: "w", call });
-  await store.write(ended, created.etag, nowMs);
+  await store.write(asItems(ended), created.etag, nowMs);
   await stored(2, { held: { cause: "over_budget", revision: 0, budget: "b" } });
   await stored(3, { held: { cause: "switched_off", revision: 0 } });
   const parked = { tokens: 1, deployments: ["d"], place: "team-a/1/x/0/j", deadline_ms: nowMs + 1000 };

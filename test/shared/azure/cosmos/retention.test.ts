@@ -36,7 +36,7 @@ describe("retention", () => {
           for (const goes of [goesAt("audit", first, accepted), goesAt("audit", later, now)]) {
             if (goes !== undefined) expect(goes).toBe(audit_until_ms);
           }
-          expect(goesAt("job", 0, now)).toBe((audit_until_ms ?? 0) + DAY_MS);
+          expect(goesAt("job", 0, now)).toBe((audit_until_ms ?? 0) + 3_600_000);
         },
       ),
     );

@@ -55,7 +55,7 @@ import { newPool } from "../../../../shared/quota/belief/pool.ts";
 import { sha256Hex } from "../../../../shared/sha256.ts";
 import { UnreadableItem } from "../../../../shared/store.ts";
 import { eventOf, newDelivery } from "../../../../shared/webhook/delivery.ts";
-import { by, call, submission } from "../../job/samples.ts";
+import { asItems, by, call, submission } from "../../job/samples.ts";
 import { World } from "../../world.ts";
 
 /** One item of each kind is damaged, beneath the app's feet, between others that are not. */
@@ -431,7 +431,7 @@ const weight = (value: number) => ({ list: "tenant_weights", name: "team-a", val
 /** Some of every kind: one to be damaged, and where there can be, another that is not. */
 async function fill(a: Adapters): Promise<void> {
   const accepted = acceptJob(submission, { ...by, jobId: KEY.job_id, nowMs });
-  const created = await a.store.create(accepted, nowMs);
+  const created = await a.store.create(asItems(accepted), nowMs);
   if (created.kind !== "written") throw new Error(created.kind);
   const response = { status_code: 200, request_id: null, body: "{}" };
   const ended = end(draftOf(accepted.job), {
@@ -441,7 +441,7 @@ async function fill(a: Adapters): Promise<void> {
     call,
     response,
   });
-  await a.store.write(ended, created.etag, nowMs);
+  await a.store.write(asItems(ended), created.etag, nowMs);
   await a.batches.create(batch, nowMs);
   const begun = await a.batches.read(BATCH);
   const progress = { from: await a.batches.readProgress(BATCH), to: NOTHING_READ };
