@@ -56,6 +56,11 @@ const BENCHMARKS: readonly Benchmark[] = [
     what: "what telemetry costs in CPU when it is on: off, 10 % and all jobs traced, in turns",
     alone: true,
   },
+  {
+    name: "console",
+    what: "the console in a browser: bytes, first paint, frames while 10,000 jobs scroll past",
+    alone: true,
+  },
   { name: "ru", what: "request units of Cosmos DB by operation: what kinds of jobs cost" },
   {
     name: "deliveries",

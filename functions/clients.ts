@@ -1,8 +1,15 @@
 import { subscribe } from "node:diagnostics_channel";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** Answers under way, by the id of their invocation. */
-const underWay = new Map<string, ServerResponse>();
+/** A request that reached this process, until its client has the answer. */
+export interface Arrived {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** By the id of the invocation that each names. */
+const underWay = new Map<string, Arrived>();
+export const arrived: ReadonlyMap<string, Arrived> = underWay;
 /** Invocations whose client has left, some of which may not have begun. */
 const left = new Set<string>();
 /** Of those the newest are remembered. */
@@ -14,12 +21,13 @@ const MOST_LEFT = 1_000;
  */
 export function watchClients(): void {
   subscribe("http.server.request.start", (message) => {
-    const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
+    const { request, response } = message as Arrived;
     const id = request.headers["x-ms-invocation-id"];
     if (typeof id !== "string") return;
-    underWay.set(id, response);
+    underWay.set(id, { request, response });
     response.once("close", () => {
-      underWay.delete(id);
+      // A made-up id may come twice.
+      if (underWay.get(id)?.response === response) underWay.delete(id);
       if (response.writableFinished) return;
       left.add(id);
       for (const oldest of left.size > MOST_LEFT ? left.keys().take(1) : []) left.delete(oldest);
@@ -36,7 +44,7 @@ export function onLeft(invocationId: string, run: () => void): () => void {
     run();
     return () => undefined;
   }
-  const response = underWay.get(invocationId);
+  const response = underWay.get(invocationId)?.response;
   const closed = () => {
     if (response?.writableFinished === false) run();
   };

@@ -23,14 +23,13 @@ import { startTelemetry } from "../shared/telemetry/start.ts";
 import { watchTenants } from "../shared/tenant/watched-tenants.ts";
 import { ThreadChecks } from "../shared/validation/answer-checks.ts";
 import { createSender, systemResolve } from "../shared/webhook/send.ts";
-import { watchClients } from "./clients.ts";
 import { registerDeadLetter } from "./dead-letter.ts";
 import { registerDeliver } from "./deliver.ts";
 import { registerEnding } from "./ending.ts";
 import { processLog as log, logAs } from "./log.ts";
 import { malformedRequest, registerRoutes } from "./register.ts";
 import { guardRequests } from "./request-guard.ts";
-import { registerRunJob } from "./run-job.ts";
+import { RUN_JOB, registerRunJob } from "./run-job.ts";
 import { registerSeal } from "./seal.ts";
 import { registerSweep } from "./sweep.ts";
 import { registerTakeBatchTurn } from "./take-batch-turn.ts";
@@ -96,7 +95,6 @@ const service: Service = composeService(
 let site: Site | undefined;
 // Bodies of requests arrive as they are sent, those without a length too, and answers leave as they are written.
 app.setup({ enableHttpStream: true });
-watchClients();
 registerRoutes({
   ...service,
   authenticator: createAuthenticator({
@@ -137,4 +135,8 @@ registerDeliver(service);
 registerDeadLetter(service);
 registerSeal(service);
 registerEnding(service);
-guardRequests({ lookMs: 1_000, malformed: malformedRequest });
+guardRequests({
+  lookMs: 1_000,
+  malformed: malformedRequest,
+  withoutMetadata: new Set(Object.values(RUN_JOB)),
+});

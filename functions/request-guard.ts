@@ -1,10 +1,7 @@
-import { subscribe } from "node:diagnostics_channel";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import type { HttpResponse, HttpResponseInit } from "@azure/functions";
+import { type Arrived, arrived, watchClients } from "./clients.ts";
 
-/** The header by which the host says whose request it forwards. */
-const INVOCATION_ID = "x-ms-invocation-id";
 /** Looks at what waits before an invocation is given up, and before a request is taken for nobody's. */
 const INVOCATION_LOOKS = 6;
 const REQUEST_LOOKS = 3;
@@ -18,6 +15,7 @@ interface Invocation {
 interface Begun {
   readonly invocationId: string;
   readonly metadata: { readonly name: string; readonly bindings: Readonly<Record<string, { type: string }>> };
+  readonly request: { triggerMetadata?: object | null };
 }
 interface ProgrammingModel {
   readonly name: string;
@@ -30,19 +28,16 @@ interface Core {
   setProgrammingModel(model: ProgrammingModel): void;
 }
 
-/** A request that reached this process, until its client has the answer. */
-interface Arrived {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  isClaimed: boolean;
-  looks: number;
-}
-
 export interface GuardOptions {
   /** Between two looks at what waits. Looks are counted, so that a process that was frozen gives nothing up at once. */
   readonly lookMs: number;
   /** Answers a request that no invocation is for, or that the library cannot read. */
   readonly malformed: (url: string, invocationId: string) => HttpResponse | HttpResponseInit;
+  /**
+   * Functions that read nothing of their message's metadata. The library parses each text of it as JSON, and an id that
+   * is none costs it an error: most of what it spends on a message.
+   */
+  readonly withoutMetadata: ReadonlySet<string>;
 }
 
 /**
@@ -50,11 +45,14 @@ export interface GuardOptions {
  * cannot forward never comes, one with an id of its client's own comes under that id, and the library waits without
  * end. This gives such an invocation up, answers such a request, and cuts a client off whose answer breaks off.
  */
-export function guardRequests({ lookMs, malformed }: GuardOptions): void {
+export function guardRequests({ lookMs, malformed, withoutMetadata }: GuardOptions): void {
   const core = createRequire(import.meta.url)("@azure/functions-core") as Core;
   const model = core.getProgrammingModel();
   const waiting = new Map<string, { looks: number; giveUp: (why: Error) => void }>();
-  const arrived = new Map<string, Arrived>();
+  /** Looks at requests that no invocation has asked for. */
+  const unclaimed = new WeakMap<Arrived, number>();
+  const claimed = new WeakSet<Arrived>();
+  watchClients();
   const refusal = (id: string) => malformed(arrived.get(id)?.request.url ?? "/", id);
 
   core.setProgrammingModel({
@@ -62,19 +60,10 @@ export function guardRequests({ lookMs, malformed }: GuardOptions): void {
     version: model.version,
     getCapabilities: (known) => model.getCapabilities(known),
     getInvocationModel: async (begun) => {
+      if (withoutMetadata.has(begun.metadata.name)) begun.request.triggerMetadata = null;
       const inner = await model.getInvocationModel(begun);
       return isHttp(begun) ? guarded(inner, begun.invocationId) : inner;
     },
-  });
-  subscribe("http.server.request.start", (message) => {
-    const { request, response } = message as Pick<Arrived, "request" | "response">;
-    const id = request.headers[INVOCATION_ID];
-    if (typeof id !== "string") return;
-    arrived.set(id, { request, response, isClaimed: waiting.has(id), looks: 0 });
-    response.once("close", () => {
-      // A made-up id may come twice.
-      if (arrived.get(id)?.response === response) arrived.delete(id);
-    });
   });
   setInterval(look, lookMs).unref();
 
@@ -97,13 +86,15 @@ export function guardRequests({ lookMs, malformed }: GuardOptions): void {
       getArguments() {
         const lost = Promise.withResolvers<never>();
         waiting.set(id, { looks: 0, giveUp: lost.reject });
-        const first = arrived.get(id);
-        if (first !== undefined) first.isClaimed = true;
         const came = inner.getArguments().catch(unreadable);
-        return Promise.race([came, lost.promise]).finally(() => waiting.delete(id));
+        return Promise.race([came, lost.promise]).finally(() => {
+          waiting.delete(id);
+          const one = arrived.get(id);
+          if (one !== undefined) claimed.add(one);
+        });
       },
-      invokeFunction: async (...given) =>
-        isReadable ? cutOffAfter(inner.invokeFunction(...given)) : refusal(id),
+      invokeFunction: (...given) =>
+        isReadable ? cutOffAfter(inner.invokeFunction(...given)) : Promise.resolve(refusal(id)),
       getResponse: (context, result) => cutOffAfter(inner.getResponse(context, result)),
     };
   }
@@ -117,8 +108,11 @@ export function guardRequests({ lookMs, malformed }: GuardOptions): void {
       const { request, response } = one;
       // Its invocation may begin once its body is whole.
       const isComing = request.headers["content-length"] !== undefined && !request.complete;
-      if (one.isClaimed || isComing || response.headersSent || ++one.looks <= REQUEST_LOOKS) continue;
-      one.isClaimed = true;
+      if (claimed.has(one) || waiting.has(id) || isComing || response.headersSent) continue;
+      const looks = (unclaimed.get(one) ?? 0) + 1;
+      unclaimed.set(one, looks);
+      if (looks <= REQUEST_LOOKS) continue;
+      claimed.add(one);
       answerUnclaimed(id).catch(() => response.destroy());
     }
   }

@@ -6,6 +6,9 @@ import type { RunDeps } from "../shared/job/run/run-deps.ts";
 import type { Service } from "../shared/service.ts";
 import { logOf } from "./log.ts";
 
+/** A nudge says in its body all that there is to say. */
+export const RUN_JOB = { fresh: "run-job", released: "run-released-job" } as const;
+
 /** The worker: a nudge leads to at most one attempt at a time, until its job waits or has ended. */
 export function registerRunJob(
   deps: Omit<RunDeps, "log"> & {
@@ -21,9 +24,9 @@ export function registerRunJob(
   };
   const released: ServiceBusQueueHandler = (message, context) =>
     isDispatch(message) ? deps.invocation(() => deps.dispatcher.run()) : handler(message, context);
-  app.serviceBusQueue("run-job", { queueName: NUDGES_QUEUE, connection: "SERVICEBUS", handler });
+  app.serviceBusQueue(RUN_JOB.fresh, { queueName: NUDGES_QUEUE, connection: "SERVICEBUS", handler });
   // Jobs whose turn has come: they do not queue behind new ones.
-  app.serviceBusQueue("run-released-job", {
+  app.serviceBusQueue(RUN_JOB.released, {
     queueName: RELEASES_QUEUE,
     connection: "SERVICEBUS",
     handler: released,

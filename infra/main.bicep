@@ -70,6 +70,9 @@ param operatorKeySha256 string = ''
 param authIssuer string = ''
 param authAudience string = ''
 
+@description('Client id of the console\'s own application in Microsoft Entra. Empty: the console takes keys only.')
+param consoleClientId string = ''
+
 @description('Where traces and metrics go, by OTLP over HTTP: a collector. Empty: no telemetry.')
 param otlpEndpoint string = ''
 
@@ -109,6 +112,7 @@ module service 'modules/service.bicep' = {
     operatorKeySha256: operatorKeySha256
     authIssuer: authIssuer
     authAudience: authAudience
+    consoleClientId: consoleClientId
     otlpEndpoint: otlpEndpoint
     tracedShare: tracedShare
   }

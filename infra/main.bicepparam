@@ -16,5 +16,6 @@ param alwaysReadyHttp = int(readEnvironmentVariable('SWITCHYARD_ALWAYS_READY_HTT
 param updateStrategy = any(readEnvironmentVariable('SWITCHYARD_UPDATE_STRATEGY', 'Recreate'))
 param authIssuer = readEnvironmentVariable('AUTH_ISSUER', '')
 param authAudience = readEnvironmentVariable('AUTH_AUDIENCE', '')
+param consoleClientId = readEnvironmentVariable('CONSOLE_CLIENT_ID', '')
 param otlpEndpoint = readEnvironmentVariable('OTEL_EXPORTER_OTLP_ENDPOINT', '')
 param tracedShare = readEnvironmentVariable('OTEL_TRACES_SAMPLER_ARG', '0.1')

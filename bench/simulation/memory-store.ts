@@ -138,6 +138,7 @@ export class MemoryStore {
               (a, b) => a.deadline_ms - b.deadline_ms,
             ).slice(0, limit),
           ),
+        latelyServed: () => Promise.resolve([]),
         runningOn: (on) =>
           query(
             () =>

@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
 import { ApiProblem } from "../api.ts";
-import { useAction, useApi, useLive } from "../live.ts";
+import { useAction, useApi } from "../live.ts";
 import { hasEnded, type Job } from "../resources.ts";
 import { Asked, Field } from "./form.tsx";
+import { Operations } from "./operations.tsx";
 
 interface SelectedProps {
   readonly jobs: readonly Job[];
@@ -45,11 +46,10 @@ interface MatchingProps {
 export function CancelMatching({ body, isOperator, onDone }: MatchingProps) {
   const api = useApi();
   const [reason, setReason] = useState("");
-  const [operation, setOperation] = useState<string | undefined>(undefined);
   const action = useAction(async () => {
     if (isOperator) {
       const asked = { ...body, ...(reason === "" ? {} : { reason }) };
-      setOperation((await api.send<{ id: string }>("POST", "/api/ops/jobs/cancel", asked)).id);
+      await api.send("POST", "/api/ops/jobs/cancel", asked);
     } else {
       let isOver = false;
       while (!isOver)
@@ -70,29 +70,7 @@ export function CancelMatching({ body, isOperator, onDone }: MatchingProps) {
           <Field label="Reason" value={reason} onValue={setReason} hint="Kept in the audit trail" />
         )}
       </Asked>
-      {operation !== undefined && <Operation key={operation} id={operation} />}
+      {isOperator && <Operations kind="cancel_jobs" />}
     </>
-  );
-}
-
-interface OperationState {
-  readonly status: "in_progress" | "ended";
-  readonly counts: Readonly<Record<string, number>>;
-}
-
-/** How far something is that is done to many at once. */
-export function Operation({ id }: { readonly id: string }) {
-  const [isOver, setIsOver] = useState(false);
-  const live = useLive<OperationState>(`/api/ops/operations/${id}`, isOver ? 0 : undefined);
-  if (live.value?.status === "ended" && !isOver) setIsOver(true);
-  if (live.value === undefined) return null;
-  const counts = Object.entries(live.value.counts).map(
-    ([name, count]) => `${count} ${name.replaceAll("_", " ")}`,
-  );
-  return (
-    <span role="status">
-      {live.value.status === "ended" ? "Done" : "Under way"}
-      {counts.length > 0 && `: ${counts.join(", ")}`}
-    </span>
   );
 }

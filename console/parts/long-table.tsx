@@ -1,4 +1,5 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { VNode } from "preact";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { rowsInView } from "../rows/job-list.ts";
 
 import { Cells, type Column, Head } from "./table.tsx";
@@ -18,7 +19,13 @@ const CARD_PX = 176;
 const NARROW = "(max-width: 45rem)";
 
 /** A table of any length that scrolls by itself: only the rows in view are in the page. */
-export function LongTable<Row>({ caption, columns, rows, keyOf, onView }: LongTableProps<Row>) {
+export function LongTable<Row extends object>({
+  caption,
+  columns,
+  rows,
+  keyOf,
+  onView,
+}: LongTableProps<Row>) {
   const box = useRef<HTMLElement>(null);
   const [scroll, setScroll] = useState({ top: 0, height: 600 });
   const [isNarrow, setIsNarrow] = useState(matchMedia(NARROW).matches);
@@ -41,6 +48,13 @@ export function LongTable<Row>({ caption, columns, rows, keyOf, onView }: LongTa
       removeEventListener("resize", look);
     };
   }, []);
+  // A row that stays in view is not drawn again: the very same element is passed over.
+  const drawn = useMemo(() => new WeakMap<Row, VNode>(), [columns]);
+  const draw = (row: Row): VNode => {
+    const known = drawn.get(row) ?? <Cells key={keyOf(row)} columns={columns} row={row} />;
+    drawn.set(row, known);
+    return known;
+  };
   const { from, to } = rowsInView(scroll.top, scroll.height, rowHeight, rows.length);
   useEffect(() => onView(from, to), [from, to, rows.length, onView]);
   return (
@@ -51,9 +65,7 @@ export function LongTable<Row>({ caption, columns, rows, keyOf, onView }: LongTa
         <Head columns={columns} />
         <tbody>
           <Gap px={from * rowHeight} />
-          {rows.slice(from, to).map((row) => (
-            <Cells key={keyOf(row)} columns={columns} row={row} />
-          ))}
+          {rows.slice(from, to).map(draw)}
           <Gap px={(rows.length - to) * rowHeight} />
         </tbody>
       </table>

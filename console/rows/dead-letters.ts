@@ -80,31 +80,3 @@ export function remedyOf({ readable, queue, job_id, job_status, redriven, dismis
     canDismiss: isUntouched && job_id?.startsWith("job_") === true,
   };
 }
-
-/** What a page of redrives answers. */
-export interface Redrives {
-  readonly nudged: number;
-  readonly new_jobs: number;
-  readonly refused: Readonly<Record<string, number>>;
-  readonly left: number;
-  readonly last_id: string | null;
-}
-
-export const NO_REDRIVES: Redrives = { nudged: 0, new_jobs: 0, refused: {}, left: 0, last_id: null };
-
-/** Two pages of redrives as one. */
-export function together(before: Redrives, page: Redrives): Redrives {
-  const refused = { ...before.refused };
-  for (const [code, letters] of Object.entries(page.refused)) refused[code] = (refused[code] ?? 0) + letters;
-  return {
-    ...page,
-    ...{ nudged: before.nudged + page.nudged, new_jobs: before.new_jobs + page.new_jobs, refused },
-  };
-}
-
-/** `3 nudged, 1 new job, 2 left as they are (job_ended)`. */
-export function redriveWords({ nudged, new_jobs, refused, left }: Redrives): string {
-  const codes = Object.entries(refused).map(([code, letters]) => `${letters} refused (${code})`);
-  const jobs = `${new_jobs} new ${new_jobs === 1 ? "job" : "jobs"}`;
-  return [`${nudged} nudged`, jobs, ...codes, `${left} left`].join(", ");
-}

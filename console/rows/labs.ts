@@ -1,4 +1,5 @@
 import type { LimitLeft, OpsDeployment, Overrides } from "../resources.ts";
+import { duration } from "./words.ts";
 
 /** Each lab with its deployments, by name. */
 export function labsOf(
@@ -37,7 +38,13 @@ export function troubleOf(
     };
   if (deployment.breaker !== "closed")
     return { what: WHAT[deployment.last_error?.illness ?? ""] ?? "Its calls fail.", todo: toDo(deployment) };
-  const { requests, tokens } = deployment.quota;
+  const { quota, longest_seconds: longest } = deployment;
+  if (longest !== null && longest >= LONG_CALL_SECONDS)
+    return {
+      what: `A call has run for ${duration(longest)}.`,
+      todo: "If its calls hang, set timeout_seconds of the deployment, or switch it off: its jobs then go elsewhere.",
+    };
+  const { requests, tokens } = quota;
   if ([requests, tokens].some((limit) => limit !== null && usedShare(limit) >= 1))
     return {
       what: "Its quota is used up.",
@@ -45,6 +52,9 @@ export function troubleOf(
     };
   return undefined;
 }
+
+/** Longer than nearly every call of a model takes. */
+const LONG_CALL_SECONDS = 300;
 
 const WHAT: Readonly<Record<string, string>> = {
   deployment_failing: "Its calls fail.",

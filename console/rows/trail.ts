@@ -116,7 +116,10 @@ function stretchesOf(records: readonly TrailRecord[], nowSeconds: number) {
       open = { kind: "call", label: deployment ?? "a deployment", from: at };
     } else if (event === "accepted" || event === "waiting") {
       close(at, null);
-      open = { kind: "wait", label: event === "accepted" ? "for a worker" : (reason ?? "waits"), from: at };
+      // A line of a batch waits from its first record on, which says for what.
+      const words =
+        event === "accepted" ? (/waiting: (.*)$/.exec(reason ?? "")?.[1] ?? "for a worker") : reason;
+      open = { kind: "wait", label: words ?? "waits", from: at };
     } else if (AFTER_CALL.has(event)) {
       close(at, latency_ms);
       if (!ENDS.has(event)) open = { kind: "wait", label: reason ?? "for the next attempt", from: at };

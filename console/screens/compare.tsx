@@ -8,6 +8,7 @@ import { Facts, Table } from "../parts/table.tsx";
 import { HostileText, State, When, Word } from "../parts/text.tsx";
 import {
   type Comparison,
+  type Job,
   type List,
   type ListedComparison,
   type Model,
@@ -152,8 +153,12 @@ export function ComparisonScreen({ values: { id = "" } }: ScreenProps) {
             </span>
           </p>
           <div class="cards">
-            {comparison.jobs.map((each) => (
-              <Side key={each.model} side={each} />
+            {comparison.jobs.map((each, at) => (
+              <Side
+                key={each.model}
+                side={each}
+                than={at === 0 ? undefined : textOf(comparison.jobs[0]?.job ?? null)}
+              />
             ))}
           </div>
         </>
@@ -162,12 +167,17 @@ export function ComparisonScreen({ values: { id = "" } }: ScreenProps) {
   );
 }
 
-function Side({
-  side: { model, job, latency_ms, holds_schema },
-}: {
+const textOf = (job: Job | null) =>
+  job?.response ? (answerText(job.response.body) ?? prettyJson(job.response.body)) : undefined;
+
+interface SideProps {
   readonly side: Comparison["jobs"][number];
-}) {
-  const text = job?.response ? (answerText(job.response.body) ?? prettyJson(job.response.body)) : undefined;
+  /** The first answer: where this one differs is marked. */
+  readonly than: string | undefined;
+}
+
+function Side({ side: { model, job, latency_ms, holds_schema }, than }: SideProps) {
+  const text = textOf(job);
   return (
     <section class="card" aria-label={model}>
       <h2>
@@ -195,7 +205,7 @@ function Side({
               <Word text={job.error.message} />
             </p>
           )}
-          {text !== undefined && <HostileText text={text} label={`The answer of ${model}`} />}
+          {text !== undefined && <HostileText text={text} label={`The answer of ${model}`} than={than} />}
         </>
       )}
     </section>

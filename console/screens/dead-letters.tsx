@@ -4,6 +4,7 @@ import { useAction, useApi, useLive } from "../live.ts";
 import { goTo, useFilter } from "../location.ts";
 import { Asked, Choice, Field } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
+import { Operations } from "../parts/operations.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { When, Word } from "../parts/text.tsx";
 import type { Page } from "../resources.ts";
@@ -14,11 +15,7 @@ import {
   type LetterChoice,
   letterFilter,
   letterQuery,
-  NO_REDRIVES,
-  type Redrives,
-  redriveWords,
   remedyOf,
-  together,
 } from "../rows/dead-letters.ts";
 import { linkTo } from "../rows/location.ts";
 import { count } from "../rows/words.ts";
@@ -196,12 +193,7 @@ function Many({ choice, onDone }: ManyProps) {
   const [said, setSaid] = useState("");
   const filter = letterFilter(choice);
   const redrive = useAction(async () => {
-    let done = NO_REDRIVES;
-    do {
-      const page = { filter, new_jobs: isNew, ...(done.last_id !== null && { after: done.last_id }) };
-      done = together(done, await api.send<Redrives>("POST", `${PATH}/redrive`, page));
-      setSaid(redriveWords(done));
-    } while (done.last_id !== null);
+    await api.send("POST", `${PATH}/redrive-all`, { filter, new_jobs: isNew });
     onDone();
   });
   const dismiss = useAction(async () => {
@@ -227,6 +219,7 @@ function Many({ choice, onDone }: ManyProps) {
       <Asked label="Dismiss many …" question={`Dismiss ${which}?`} submit="Dismiss them" action={dismiss}>
         <Field label="Reason" value={reason} onValue={setReason} hint="Kept in the audit trail" />
       </Asked>
+      <Operations kind="redrive_dead_letters" />
       {said !== "" && <span role="status">{said}</span>}
     </p>
   );

@@ -20,29 +20,34 @@ const PAGE_JOBS = 100;
 /** The path of a visitor's jobs. */
 const jobsPath = (isOperator: boolean) => (isOperator ? "/api/ops/jobs" : "/api/jobs");
 
+const noneOf = (of: string) => ({ of, list: NO_JOBS, page: "" });
+
 /** The jobs of a filter, kept up to date where one looks. */
 function useJobs(path: string, filter: Readonly<Record<string, string | undefined>>) {
   const api = useApi();
   const query = queryOf(filter);
-  const known = useRef({ of: query, list: NO_JOBS });
-  if (known.current.of !== query) known.current = { of: query, list: NO_JOBS };
+  const known = useRef(noneOf(query));
+  if (known.current.of !== query) known.current = noneOf(query);
   const firstInView = useRef(0);
   const read = useCallback(
-    async (_etag: string | undefined, signal: AbortSignal) => {
-      const { list } = known.current;
+    async (etag: string | undefined, signal: AbortSignal) => {
+      const { list, page: before } = known.current;
       const after = list.jobs[Math.min(firstInView.current, list.jobs.length) - 1]?.id;
       const asked = Object.fromEntries(new URLSearchParams(query));
-      const page = await api
-        .get<Page<Job>>(`${path}${queryOf({ ...asked, limit: PAGE_JOBS, after })}`, undefined, signal)
-        .catch((thrown: unknown) => {
-          // The job that the page follows may have gone.
-          if (after === undefined || !(thrown instanceof ApiProblem) || thrown.status !== 400) throw thrown;
-          firstInView.current = 0;
-          return { value: undefined };
-        });
-      const next = page.value === undefined ? NO_JOBS : refreshed(list, page.value, after);
-      known.current = { of: query, list: next };
-      return { value: next, etag: undefined };
+      const page = `${path}${queryOf({ ...asked, limit: PAGE_JOBS, after })}`;
+      try {
+        // The ETag is that of the page that was read last.
+        const got = await api.get<Page<Job>>(page, page === before ? etag : undefined, signal);
+        const next = got.value === undefined ? list : refreshed(list, got.value, after);
+        known.current = { of: query, list: next, page };
+        return { value: next, etag: got.etag };
+      } catch (thrown) {
+        // The job that the page follows may have gone.
+        if (after === undefined || !(thrown instanceof ApiProblem) || thrown.status !== 400) throw thrown;
+        firstInView.current = 0;
+        known.current = noneOf(query);
+        return { value: NO_JOBS, etag: undefined };
+      }
     },
     [api, path, query],
   );

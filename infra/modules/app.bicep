@@ -21,6 +21,7 @@ param updateStrategy string
 param operatorKeySha256 string
 param authIssuer string
 param authAudience string
+param consoleClientId string
 param otlpEndpoint string
 param tracedShare string
 
@@ -92,6 +93,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         : {},
       empty(operatorKeySha256) ? {} : { OPERATOR_KEY_SHA256: operatorKeySha256 },
       empty(authIssuer) ? {} : { AUTH_ISSUER: authIssuer, AUTH_AUDIENCE: authAudience },
+      empty(consoleClientId) ? {} : { CONSOLE_CLIENT_ID: consoleClientId },
       empty(otlpEndpoint)
         ? {}
         : { OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint, OTEL_TRACES_SAMPLER_ARG: tracedShare }

@@ -21,6 +21,7 @@ param alertEmail string
 param operatorKeySha256 string
 param authIssuer string
 param authAudience string
+param consoleClientId string
 param otlpEndpoint string
 param tracedShare string
 
@@ -143,6 +144,7 @@ module app 'app.bicep' = {
     operatorKeySha256: operatorKeySha256
     authIssuer: authIssuer
     authAudience: authAudience
+    consoleClientId: consoleClientId
     otlpEndpoint: otlpEndpoint
     tracedShare: tracedShare
   }

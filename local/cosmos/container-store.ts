@@ -244,13 +244,14 @@ export class ContainerStore implements ContainerView {
     return at === null || at === undefined ? undefined : Number(at);
   }
 
-  /** Makes the index of a single path, the first time a query over several partitions asks for it. */
-  needSingle(column: string): void {
-    if (this.#singleIndexes.has(column)) return;
+  needSingle(column: string, within?: "p1"): void {
+    const columns = within === undefined ? [column] : [within, column];
+    const name = `${this.table}${columns.join("")}`;
+    if (this.#singleIndexes.has(name)) return;
     this.#db.exec(
-      `CREATE INDEX IF NOT EXISTS ${this.table}${column} ON ${this.table} (${column}) WHERE ${column} IS NOT NULL`,
+      `CREATE INDEX IF NOT EXISTS ${name} ON ${this.table} (${columns.join(", ")}) WHERE ${column} IS NOT NULL`,
     );
-    this.#singleIndexes.add(column);
+    this.#singleIndexes.add(name);
   }
 
   select(selection: Selection): Iterable<StoredItem> {

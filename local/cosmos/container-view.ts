@@ -67,6 +67,8 @@ export interface Selection extends KeyScope {
   readonly order: "born" | "lsn" | Sorted;
   /** Whether an index is to find the items, who are few, and they are sorted then. */
   readonly isSearched?: boolean;
+  /** The column whose index is to find them inside the first component of the partition key; they are sorted then. */
+  readonly foundBy?: string;
   /** Starts with the item created with this lsn. */
   readonly fromBorn?: number | undefined;
   /** Written after this lsn. */
@@ -92,6 +94,6 @@ export interface ContainerView {
   readonly hasColumns: boolean;
   read(key: string, id: string): StoredItem | undefined;
   select(selection: Selection): Iterable<StoredItem>;
-  /** Makes the index of a single path, the first time a query over several partitions asks for it. */
-  needSingle(column: string): void;
+  /** Makes the index of a single path, the first time a query over several partitions asks for it; `p1`: inside the first component of the key. */
+  needSingle(column: string, within?: "p1"): void;
 }

@@ -39,9 +39,10 @@ export class ItemSelects {
 
   *#rows(selection: Selection, from: string): Generator<StoredItem> {
     const { where, values } = this.#conditions(selection);
-    const { order, limit, isSearched } = selection;
+    const { order, limit, isSearched, foundBy } = selection;
     // The plus keeps SQLite from reading all items in the order of their keys, which saves it the sorting.
-    const by = typeof order === "object" ? `${order.columns}, born` : isSearched ? `+${order}` : order;
+    const isSorted = isSearched || foundBy !== undefined;
+    const by = typeof order === "object" ? `${order.columns}, born` : isSorted ? `+${order}` : order;
     const end = limit === undefined ? "" : ` LIMIT ${limit}`;
     const sql = `SELECT ${COLUMNS} FROM ${from} WHERE ${where} AND ${LIVE} ORDER BY ${by}${end}`;
     // Taken out while in use: a statement cannot be run twice at a time, as a subquery or a second page might.
@@ -55,8 +56,8 @@ export class ItemSelects {
   }
 
   #conditions(selection: Selection): { where: string; values: SQLInputValue[] } {
-    const { partition, range, where = "TRUE", values = [], order, fromBorn, afterLsn, upToLsn } = selection;
-    const own = partition === undefined ? undefined : this.#partition(partition, order);
+    const { partition, range, where = "TRUE", values = [], fromBorn, afterLsn, upToLsn } = selection;
+    const own = partition === undefined ? undefined : this.#partition(partition, selection);
     const conditions = [...(own?.conditions ?? []), where];
     const all = [...(own?.values ?? []), ...values];
     const add = (condition: string, value: number | undefined) => {
@@ -78,16 +79,17 @@ export class ItemSelects {
    * A prefix of components is a prefix of the stored text; \u0002 is the first character behind its separator.
    * In the order of creation, the numbers are looked up first: the index of keys holds them, so nothing is sorted.
    */
-  #partition({ key, whole }: PartitionScope, order: Selection["order"]) {
+  #partition({ key, whole }: PartitionScope, { order, foundBy }: Selection) {
     const range = whole ? ["pk = ?"] : ["pk >= ?", "pk < ?"];
     const values = whole ? [key] : [key, `${key.slice(0, -1)}\u0002`];
-    if (order === "born") {
+    const inside = foundBy !== undefined || (typeof order === "object" && order.by !== undefined);
+    if (order === "born" && !inside) {
       return {
         conditions: [`born IN (SELECT born FROM ${this.#table} WHERE ${range.join(" AND ")})`],
         values,
       };
     }
-    if (order === "lsn" || order.by === undefined) return { conditions: range, values };
+    if (!inside) return { conditions: range, values };
     const first = firstPart(key);
     if (first === key) return { conditions: ["p1 = ?"], values: [first] };
     return { conditions: ["p1 = ?", ...range.map((each) => `+${each}`)], values: [first, ...values] };

@@ -53,8 +53,8 @@ class StaleView implements ContainerView {
     return this.#clock.now();
   }
 
-  needSingle(column: string): void {
-    this.#now.needSingle(column);
+  needSingle(column: string, within?: "p1"): void {
+    this.#now.needSingle(column, within);
   }
 
   read(key: string, id: string): StoredItem | undefined {

@@ -23,6 +23,7 @@ const DEFAULT_METHODS = ["GET", "POST"];
 export class RouteTable {
   readonly #prefix: readonly string[];
   readonly #routes: readonly Route[];
+  readonly #byMethod = new Map<string, Route[]>();
 
   /** Throws RouteNotSupported. */
   constructor(functions: Iterable<RegisteredFunction>, routePrefix: string) {
@@ -40,6 +41,9 @@ export class RouteTable {
           segments: parseTemplate(fn.name, typeof route === "string" && route !== "" ? route : fn.name),
         };
       });
+    for (const route of this.#routes)
+      for (const method of route.methods)
+        this.#byMethod.set(method, [...(this.#byMethod.get(method) ?? []), route]);
   }
 
   /** `path` is the request's path, still percent-encoded, without the query. */
@@ -49,8 +53,7 @@ export class RouteTable {
     for (let i = 0; i < length; i++) {
       if (parts[i]?.toLowerCase() !== this.#prefix[i]) return undefined;
     }
-    for (const { fn, methods, segments } of this.#routes) {
-      if (!methods.has(method)) continue;
+    for (const { fn, segments } of this.#byMethod.get(method) ?? []) {
       const params = matchSegments(segments, parts, length);
       if (params !== undefined) return { fn, params };
     }

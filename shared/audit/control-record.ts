@@ -26,6 +26,7 @@ export const CONTROL_EVENTS = [
   "test_started",
   "deployment_tested",
   "bulk_started",
+  "bulk_stopped",
   "account_corrected",
   "format_required",
   "secret_made",

@@ -1,6 +1,5 @@
 import { type Accepted, type AcceptedBy, acceptJob } from "../job/intake/accept.ts";
 import type { Queued } from "../job/job.ts";
-import { draftOf, wait } from "../job/life-cycle.ts";
 import type { Catalogue } from "../model/catalogue.ts";
 import { chooseDeployment } from "../model/choice.ts";
 import { readAsk } from "../model/protocol/protocols.ts";
@@ -28,36 +27,35 @@ export function acceptLine(
 ): Accepted<Queued> {
   const { tenant_id, batch_id, endpoint, actor, metadata, expires_at_ms } = batch;
   const { catalogue, tenant, nowMs } = by;
-  const accepted = acceptJob(
-    {
-      ...{
-        endpoint,
-        model,
-        bodyText,
-        metadata,
-        priority: "low",
-        notBeforeMs: null,
-        deadlineMs: expires_at_ms,
-      },
-      envelopeSha256: sha256Hex(bodyText),
-      ...(batch.validate === true ? { validate: "retry" } : {}),
-    },
-    { ...by, tenantId: tenant_id, jobId: jobIdOfLine(batch, index), actor },
-  );
-  const job: Queued = { ...accepted.job, batch_id, batch_line: index, custom_id };
   const ask = readAsk(endpoint, () => body);
   const choice = chooseDeployment({
     ...{ model: catalogue.model(model), ask, tenant, refusedBy: [], tried: [], nowMs, seed: "" },
     ...{ waitCause: () => "line", latencyMs: () => undefined },
   });
-  if (choice.kind !== "wait" || choice.cause === "switched_off") return { ...accepted, job };
-  const deployments = choice.deployments.map(({ name }) => name);
-  const draft = wait(draftOf(job), {
-    ...{ nowMs, actor, reason: choice.reason, wakeAtMs: Math.min(nowMs + LINE_NET_MS, expires_at_ms) },
-    waiting: {
-      ...{ for: "quota", cause: choice.cause, since_ms: nowMs, deployments },
-      ...{ tokens: admissionTokens(ask.tokens), revision: catalogue.revision },
+  const waits: AcceptedBy["waits"] =
+    choice.kind !== "wait" || choice.cause === "switched_off"
+      ? undefined
+      : {
+          waiting: {
+            ...{ for: "quota", cause: choice.cause, since_ms: nowMs, revision: catalogue.revision },
+            ...{
+              deployments: choice.deployments.map(({ name }) => name),
+              tokens: admissionTokens(ask.tokens),
+            },
+          },
+          reason: `waiting: ${choice.reason}`,
+          wakeAtMs: Math.min(nowMs + LINE_NET_MS, expires_at_ms),
+        };
+  const accepted = acceptJob(
+    {
+      ...{ endpoint, model, bodyText, metadata, priority: "low", notBeforeMs: null },
+      ...{ deadlineMs: expires_at_ms, envelopeSha256: sha256Hex(bodyText) },
+      ...(batch.validate === true ? { validate: "retry" } : {}),
     },
-  });
-  return { ...accepted, job: draft.job as Queued, records: [...accepted.records, ...draft.records] };
+    {
+      ...{ ...by, tenantId: tenant_id, jobId: jobIdOfLine(batch, index), actor },
+      ...(waits === undefined ? {} : { waits }),
+    },
+  );
+  return { ...accepted, job: { ...accepted.job, batch_id, batch_line: index, custom_id } };
 }

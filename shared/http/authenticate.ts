@@ -57,13 +57,14 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const verify =
     deps.entra === undefined ? undefined : createTokenVerifier(deps.entra, deps.clock, deps.keysPatience);
   return {
-    recognise: (headers) => callerOfKey(deps.tenants(), credentialOf(headers)),
+    recognise: (headers) => callerOfKey(deps.tenants(), sha256Hex(credentialOf(headers))),
     async authenticate(headers) {
       const credential = credentialOf(headers);
       await deps.fresh();
       const token = verify !== undefined && JWT.test(credential) ? await verify(credential) : undefined;
+      const hash = sha256Hex(credential);
       const callerNow = () =>
-        token === undefined ? callerOfKey(deps.tenants(), credential) : callerOfToken(deps.tenants(), token);
+        token === undefined ? callerOfKey(deps.tenants(), hash) : callerOfToken(deps.tenants(), token);
       let caller = callerNow();
       if (caller?.kind !== "operator") {
         await deps.freshForTenants?.();
@@ -103,8 +104,7 @@ function invalid(detail: string): Problem {
   return new Problem("invalid_credential", detail);
 }
 
-function callerOfKey(tenants: Tenants, key: string): Caller | undefined {
-  const hash = sha256Hex(key);
+function callerOfKey(tenants: Tenants, hash: string): Caller | undefined {
   const principal = tenants.byKeyHash(hash);
   if (principal === undefined) return undefined;
   const by = `key:${hash.slice(0, 8)}`;

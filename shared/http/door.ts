@@ -6,6 +6,8 @@ import type { Answer } from "./answer.ts";
 export interface Door {
   /** The first segments of its paths, `api` or `openai/v1`. */
   readonly prefixes: readonly string[];
+  /** Whether the JSON of its reads has an ETag, whatever the route. */
+  readonly hasEtags: boolean;
   refusal(problem: Problem, requestId: string): Answer;
   /** What the contract says of its refusals. */
   readonly refusals: {

@@ -3,6 +3,7 @@ import { type Log, reasonOf } from "../log.ts";
 import { StoreUnavailable } from "../store.ts";
 import { type Answer, OWN_HEADERS } from "./answer.ts";
 import type { Authenticator, Caller } from "./authenticate.ts";
+import { conditional } from "./conditional.ts";
 import type { Door } from "./door.ts";
 import { inputOf } from "./input.ts";
 import { bytesAtMost, type HttpRequest } from "./request.ts";
@@ -35,6 +36,7 @@ export async function serve<Deps extends Entrance>(
   let answer: Answer;
   try {
     answer = await admitted(route, deps, request, visit);
+    if (door.hasEtags) answer = conditional(answer, request);
   } catch (thrown) {
     answer = door.refusal(problemOf(thrown, request, visit.log), visit.requestId);
   }

@@ -242,6 +242,15 @@ function hasUntried(job: Job, tried: readonly string[], c: Circumstances): boole
   return choice.deployments.some(({ name }) => !tried.includes(name));
 }
 
+/**
+ * Since when it matters that others were served there: a job that failed or was refused before, and again, may be alone
+ * in that. Undefined: it does not matter.
+ */
+export function lastSetbackMs({ setbacks }: Job, outcome: Outcome): number | undefined {
+  const isAgain = setbacks?.refused === true ? outcome.kind === "rate_limited" : isPerhapsTheJobs(outcome);
+  return isAgain ? setbacks?.last_ms : undefined;
+}
+
 /** Refused again though others went through meanwhile: that says nothing of the deployment. */
 export function isRefusedAlone(
   { job_id, setbacks }: Job,

@@ -95,6 +95,8 @@ export interface JobFacts {
   readonly unknown_costs?: Readonly<Record<string, CostUnknown>>;
   /** The most that it may cost, all attempts together; decimal. Absent: whatever. */
   readonly max_cost?: string;
+  /** How long one of its calls may take; absent: as long as the deployment's. */
+  readonly timeout_seconds?: number;
   /** With `max_cost`, what attempts of unknown cost may have cost at most, by attempt; decimals. Absent: none. */
   readonly may_have_cost?: Readonly<Record<string, string>>;
   /** What the last failed attempt said, for the error of a job that runs out of attempts. */

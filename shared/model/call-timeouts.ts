@@ -2,6 +2,8 @@ import type { Clock } from "../clock.ts";
 
 /** Why a call is given up, as the reason of its signal. */
 export const CALL_TIMEOUT = "call_timeout";
+/** The same by the job's own limit, which says nothing of the deployment. */
+export const JOB_TIMEOUT = "job_timeout";
 export const IDLE_TIMEOUT = "idle_timeout";
 
 /** Calls `run` once nothing was heard for so long. The function returned stops that. */

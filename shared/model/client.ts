@@ -12,11 +12,11 @@ import {
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
 import { sha256Hex } from "../sha256.ts";
-import { CALL_TIMEOUT, IDLE_TIMEOUT, onSilence } from "./call-timeouts.ts";
+import { CALL_TIMEOUT, IDLE_TIMEOUT, JOB_TIMEOUT, onSilence } from "./call-timeouts.ts";
 import type { Deployment } from "./catalogue.ts";
 import { Connections } from "./connections.ts";
 import { type CredentialDeps, credentialFor } from "./credential.ts";
-import { decodedBody } from "./decoded-body.ts";
+import { decodedBody, isCompressed } from "./decoded-body.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type BrokenOff, isDoubtful, isForOperators, type Outcome, type Retry } from "./outcome.ts";
 import type { AnswerEvent, AnswerStream, Asked, Pending } from "./protocol/protocol.ts";
@@ -34,6 +34,8 @@ export interface ModelCall {
   readonly attempt: number;
   /** Aborts with the reason in words. */
   readonly signal: AbortSignal;
+  /** How long it may take, where that is less than the deployment's own. */
+  readonly timeoutSeconds?: number | undefined;
   /** The answer is streamed, and each event goes here as it comes; absent: it comes whole. */
   readonly passOn?: ((event: AnswerEvent) => void) | undefined;
   /** What was passed on is closed where another attempt follows; absent: none can follow it. */
@@ -70,12 +72,14 @@ export function createModelClient(deps: ModelClientDeps): ModelClient & { close(
       const { signal, deployment, tenantId } = call;
       const { origin } = new URL(deployment.base_url);
       const dispatcher = connections.of(tenantId, origin);
-      const timeoutSeconds = deployment.timeout_seconds ?? MAX_CALL_SECONDS;
+      const ownSeconds = deployment.timeout_seconds ?? MAX_CALL_SECONDS;
+      const timeoutSeconds = Math.min(ownSeconds, call.timeoutSeconds ?? ownSeconds);
+      const timeout = timeoutSeconds < ownSeconds ? JOB_TIMEOUT : CALL_TIMEOUT;
       const abort = new AbortController();
       const onAbort = () => abort.abort(signal.reason);
       signal.addEventListener("abort", onAbort, { once: true });
       if (signal.aborted) onAbort();
-      const cancelTimer = deps.clock.after(timeoutSeconds * 1000, () => abort.abort(CALL_TIMEOUT));
+      const cancelTimer = deps.clock.after(timeoutSeconds * 1000, () => abort.abort(timeout));
       const idle = call.passOn && deployment.idle_timeout_seconds;
       const cancelIdle =
         idle === undefined
@@ -172,10 +176,16 @@ class Conversation {
         onData: this.#call.passOn && this.#passingOn(this.#call.passOn, callId),
       },
     );
-    if (this.#stream !== undefined && !isForeign(answer, callId)) return this.#streamed(this.#stream, answer);
-    const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);
     const { status } = answer;
     if (isForeign(answer, callId)) return foreign(status);
+    if (this.#stream !== undefined) return this.#streamed(this.#stream, answer);
+    const bytes = await decodedBody(answer, MAX_RESPONSE_BYTES);
+    const { passOn } = this.#call;
+    // One that was compressed, or said to be something else, could not be passed on as it came.
+    if (passOn !== undefined && isThrough(status) && EVENTS.test(bytes.toString("latin1", 0, 64))) {
+      this.#take(utf8Text(bytes), passOn);
+      if (this.#stream !== undefined) return this.#streamed(this.#stream, answer);
+    }
     const get = (header: string) => {
       const value = headerOf(answer, header);
       return value === null ? null : this.withoutCredential(value);
@@ -198,14 +208,19 @@ class Conversation {
     const decoder = new TextDecoder();
     return (chunk, status, headers) => {
       this.heardAt = this.#deps.clock.monotonic();
-      const isStream = String(headers["content-type"]).startsWith("text/event-stream");
-      if (!isThrough(status) || !isStream || isForeign({ headers }, callId)) return;
-      this.#stream ??= this.#protocol.readStream(this.#asked(this.#deps.clock.now()));
-      for (const event of this.#stream.take(decoder.decode(chunk, { stream: true }))) {
-        this.isShown = this.#call.restarts !== true;
-        passOn({ ...event, data: this.withoutCredential(event.data) });
-      }
+      const isStream = /^text\/event-stream/i.test(String(headers["content-type"])) && !isCompressed(headers);
+      if (isThrough(status) && isStream && !isForeign({ headers }, callId))
+        this.#take(decoder.decode(chunk, { stream: true }), passOn);
     };
+  }
+
+  /** Passes the events on that have ended. */
+  #take(text: string, passOn: (event: AnswerEvent) => void): void {
+    this.#stream ??= this.#protocol.readStream(this.#asked(this.#deps.clock.now()));
+    for (const event of this.#stream.take(text)) {
+      this.isShown = this.#call.restarts !== true;
+      passOn({ ...event, data: this.withoutCredential(event.data) });
+    }
   }
 
   /** What was streamed is judged, hashed and kept as if it had come whole. */
@@ -282,6 +297,9 @@ function faultOfFetch(fetched: Outcome | Pending): Retry | undefined {
   };
 }
 
+/** How a stream of events begins. */
+const EVENTS = /^\s*(data|event|id|retry)?:/;
+
 /** Shorter ones are no secrets, and stand in other words. */
 const LEAST_SECRET_CHARS = 6;
 
@@ -350,19 +368,20 @@ function failureOf(
   const { isSent, isShown } = conversation;
   if (thrown instanceof BodyTooLarge) return { kind: "too_large", bytes: thrown.limitBytes };
   const billed = isSent ? "maybe" : "no";
-  const isIdle = signal.reason === IDLE_TIMEOUT;
-  if (signal.aborted && signal.reason !== CALL_TIMEOUT && !isIdle)
-    return { kind: "aborted", reason: String(signal.reason), billed };
+  const reason = String(signal.reason);
+  const isIdle = reason === IDLE_TIMEOUT;
+  const timeout = reason === JOB_TIMEOUT ? JOB_TIMEOUT : CALL_TIMEOUT;
+  if (signal.aborted && reason !== timeout && !isIdle) return { kind: "aborted", reason, billed };
   const isLate = signal.aborted;
   const words = conversation.withoutCredential(causeOf(thrown));
   if (isShown) {
-    const message = isIdle ? IDLE_TIMEOUT : isLate ? CALL_TIMEOUT : words;
+    const message = isIdle ? IDLE_TIMEOUT : isLate ? timeout : words;
     return { kind: "broken_off", statusCode: null, message };
   }
   const silent = "nothing more came for the deployment's idle_timeout_seconds";
   return {
     kind: "retry",
-    reason: isLate ? CALL_TIMEOUT : "network",
+    reason: isLate ? timeout : "network",
     statusCode: null,
     message: isIdle ? silent : isLate ? `no answer within ${timeoutSeconds} s` : words,
     retryAfterMs: null,

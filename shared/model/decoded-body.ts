@@ -1,8 +1,9 @@
 import { promisify } from "node:util";
-import { brotliDecompress, gunzip, inflate, inflateRaw } from "node:zlib";
+import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from "node:zlib";
 import { BodyTooLarge, type WholeAnswer } from "../exchange.ts";
 
 type Decompress = (bytes: Uint8Array, options: { maxOutputLength: number }) => Promise<Buffer>;
+const unzip: Decompress = promisify(gunzip);
 const unzlib: Decompress = promisify(inflate);
 const unraw: Decompress = promisify(inflateRaw);
 
@@ -13,12 +14,29 @@ const unflate: Decompress = (bytes, options) => {
   return (isZlib ? unzlib : unraw)(bytes, options);
 };
 
+/** Some declare it of a body that they did not compress, or that somebody on the way has decoded. */
+const ungzip: Decompress = async (bytes, options) =>
+  bytes[0] === 0x1f && bytes[1] === 0x8b ? unzip(bytes, options) : Buffer.from(bytes);
+
 const DECODERS: Readonly<Record<string, Decompress>> = {
-  gzip: promisify(gunzip),
-  "x-gzip": promisify(gunzip),
+  gzip: ungzip,
+  "x-gzip": ungzip,
   deflate: unflate,
   br: promisify(brotliDecompress),
+  zstd: promisify(zstdDecompress),
 };
+
+function codingsOf(headers: WholeAnswer["headers"]): readonly string[] {
+  const codings = String(headers["content-encoding"] ?? "").split(",");
+  // Some take it for the place to say which characters there are.
+  return codings
+    .map((each) => each.trim().toLowerCase())
+    .filter((each) => !/^(identity|none|utf-?8)?$/.test(each));
+}
+
+export function isCompressed(headers: WholeAnswer["headers"]): boolean {
+  return codingsOf(headers).length > 0;
+}
 
 /**
  * The body as it was before it was compressed: some relays compress though they are asked not to.
@@ -26,12 +44,8 @@ const DECODERS: Readonly<Record<string, Decompress>> = {
  *   body that ends early
  */
 export async function decodedBody(answer: WholeAnswer, limitBytes: number): Promise<Buffer> {
-  const codings = String(answer.headers["content-encoding"] ?? "")
-    .split(",")
-    .map((coding) => coding.trim().toLowerCase())
-    .filter((coding) => coding !== "" && coding !== "identity");
   let bytes = answer.bytes;
-  for (const coding of codings.reverse()) {
+  for (const coding of codingsOf(answer.headers).toReversed()) {
     const decode = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined;
     if (decode === undefined) throw new Error(`the answer is compressed as ${coding}`);
     try {

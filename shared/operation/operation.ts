@@ -28,11 +28,15 @@ export const operationFields = {
     /** When it was asked for: what came later is none of its business. */
     at_ms: timeMs,
     ended_at_ms: timeMs.exactOptional(),
+    /** The operator who ended it before it was done. */
+    stopped_by: text.exactOptional(),
     /** What was done, by what it is called. A page that a crash cut off is not among it. */
     counts: z.record(text, z.int().nonnegative()),
     /** The last letter of the page before. */
     after: text.exactOptional(),
   }),
+  /** By which they are listed; absent in those of the version before. */
+  created_at_ms: timeMs.exactOptional(),
   /** When its turn comes; absent: it has ended. */
   wake_at_ms: timeMs.exactOptional(),
 };
@@ -51,5 +55,7 @@ export const TURN_MS = 30_000;
 export interface OperationStore {
   create(operation: Operation): Promise<WriteResult>;
   read(id: string): Promise<Stored<Operation> | undefined>;
+  /** The newest. */
+  list(limit: number): Promise<readonly Operation[]>;
   write(operation: Operation, etag: string): Promise<WriteResult>;
 }

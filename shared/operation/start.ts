@@ -13,9 +13,10 @@ export interface StartDeps {
   readonly clock: Pick<Clock, "now">;
 }
 
-const SCOPES = { cancel_jobs: "switches", redrive_dead_letters: "dead_letters" } as const satisfies Readonly<
-  Record<Operation["operation"]["kind"], ControlScope>
->;
+export const SCOPES = {
+  cancel_jobs: "switches",
+  redrive_dead_letters: "dead_letters",
+} as const satisfies Readonly<Record<Operation["operation"]["kind"], ControlScope>>;
 
 /**
  * Begins an operation: on record first, so that what a crash leaves out is made good by the same change id asked for
@@ -38,7 +39,7 @@ export async function startOperation(
   const operation: Operation = {
     ...operationKey(id),
     operation: { kind, filter, actor: by.actor, reason: by.reason, at_ms: nowMs, counts: {} },
-    wake_at_ms: nowMs + TURN_MS,
+    ...{ created_at_ms: nowMs, wake_at_ms: nowMs + TURN_MS },
   };
   const written = await deps.operations.create(operation);
   if (written.kind !== "written") return (await deps.operations.read(id))?.value ?? operation;

@@ -105,6 +105,10 @@ export interface JobsInLine {
   dueBefore(deadlineMs: number, limit: number): Promise<readonly JobInLine[]>;
   /** The jobs whose call of this deployment runs, those that hold a lease for it: tenants by job id. */
   runningOn(deployment: string): Promise<ReadonlyMap<string, string>>;
+  /** The latest calls of all instances that were answered, the newest first; `age_ms` by the store's clock, up to a second too much. */
+  latelyServed(): Promise<
+    readonly (Pick<JobKey, "job_id"> & { readonly deployment: string; readonly age_ms: number })[]
+  >;
 }
 
 export interface Releases {

@@ -63,6 +63,8 @@ export function taleOf(change: Change, deployment: (name: string) => CalledDeplo
       span(told.span);
       measures.push(...told.measures);
     }
+    const waits = waitThatBegan(record, job);
+    if (waits !== undefined) measure("switchyard.waits", 1, { reason: waits });
     if (event === "accepted") {
       const { priority, endpoint } = job;
       span(() => ({ name: "accept", ...writing, attributes: { "switchyard.priority": priority } }));
@@ -70,8 +72,6 @@ export function taleOf(change: Change, deployment: (name: string) => CalledDeplo
     } else if (event === "attempt_started") {
       const attributes = { ...attemptOf(record), "switchyard.reason": record.reason ?? "only_one" };
       span(() => ({ name: "claim", ...writing, attributes }));
-    } else if (event === "waiting") {
-      measure("switchyard.waits", 1, { reason: record.reason ?? "" });
     } else if (isEnded(job) && hasEnded(event as Status)) {
       const { status, error } = job;
       const attributes = { "switchyard.status": status, "switchyard.attempts": job.attempts };
@@ -100,6 +100,13 @@ function waitThatEnded({ job, from }: Change) {
   if (from?.status !== "queued" || from.waiting === null) return null;
   if (job.status === "queued" && job.waiting === from.waiting) return null;
   return waitOf(from, Math.max(from.waiting.since_ms ?? from.created_at_ms, from.not_before_ms ?? 0));
+}
+
+/** A line of a batch waits from its first record on. */
+function waitThatBegan({ event, reason }: AuditRecord, job: Job): string | undefined {
+  if (event === "waiting") return reason ?? "";
+  if (event !== "accepted" || job.status !== "queued") return undefined;
+  return job.waiting?.for === "quota" ? job.waiting.cause : undefined;
 }
 
 const isOfACall = ({ event, outcome }: AuditRecord) => event === "attempt_lost" || outcome !== null;

@@ -1,27 +1,15 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { expect } from "vitest";
+import { chromiumPath } from "../../tools/screenshots/chromium.ts";
 
-/** Debian's Chromium, or what CHROMIUM names; undefined where there is none, which .ci/run takes for a fault. */
-export const chromiumPath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
-  (file) => file !== undefined && existsSync(file),
-);
+/** Without one the tests are skipped, which .ci/run takes for a fault. */
 if (chromiumPath === undefined) {
   const words =
     "The tests of the console in a browser were SKIPPED: there is no Chromium. `apt-get install chromium` brings one, CHROMIUM names another.";
   if (process.env.REQUIRE_CHROMIUM === "1") throw new Error(words);
   console.warn(words);
-}
-
-export async function launch(): Promise<Browser> {
-  if (chromiumPath === undefined) throw new Error("there is no Chromium");
-  // A sandbox needs a user that is not root. Nothing but the console is loaded.
-  const isRoot = process.getuid?.() === 0;
-  return chromium.launch({
-    executablePath: chromiumPath,
-    args: isRoot ? ["--no-sandbox", "--disable-dev-shm-usage"] : [],
-  });
 }
 
 const PATIENCE_MS = 110_000;

@@ -9,9 +9,9 @@ import { afterAll, describe, expect, it } from "vitest";
 import { EMULATOR_KEY } from "../../local/cosmos/authorization.ts";
 import { cosmosResources } from "../../local/cosmos/resources.ts";
 import { type RunningCosmos, startCosmos } from "../../local/cosmos/server.ts";
+import { chromiumPath } from "../../tools/screenshots/chromium.ts";
 import { chat, Stack } from "../end-to-end/stack.ts";
 import { resources } from "../shared/world.ts";
-import { chromiumPath } from "./browser.ts";
 import { signedIn } from "./signed-in.ts";
 
 /** What a lab could answer to do harm. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { chromiumPath } from "../../tools/screenshots/chromium.ts";
 import { chat } from "../end-to-end/stack.ts";
-import { chromiumPath } from "./browser.ts";
 import { signedIn } from "./signed-in.ts";
 
 describe.runIf(chromiumPath !== undefined)("the console", () => {

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { chromiumPath } from "../../tools/screenshots/chromium.ts";
 import { Stack } from "../end-to-end/stack.ts";
 import { AUDIENCE, LocalIssuer } from "../security/local-issuer.ts";
-import { chromiumPath } from "./browser.ts";
 import { signedIn } from "./signed-in.ts";
 
 const CLIENT = "11111111-1111-4111-8111-111111111111";

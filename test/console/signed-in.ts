@@ -1,7 +1,8 @@
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll } from "vitest";
+import { launch } from "../../tools/screenshots/chromium.ts";
 import { Stack } from "../end-to-end/stack.ts";
-import { ConsolePage, launch } from "./browser.ts";
+import { ConsolePage } from "./browser.ts";
 
 interface SignedIn {
   readonly stack: Stack;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { chromiumPath } from "../../tools/screenshots/chromium.ts";
 import { chat } from "../end-to-end/stack.ts";
-import { chromiumPath } from "./browser.ts";
 import { signedIn } from "./signed-in.ts";
 
 /** What a newcomer does in the browser alone. */

@@ -254,6 +254,11 @@ describe("bad input, over HTTP: each gets a precise answer, and nothing is store
     expect(audit.json.data[0].reason).toBe("max_cost 0.001");
   });
 
+  it("a time for a call that is none, or longer than any call", async () => {
+    for (const timeout_seconds of [0, -1, 1801, "5", null])
+      await refused({ body: { body: good, timeout_seconds } }, 400, "invalid_request", ["/timeout_seconds"]);
+  });
+
   it("times that cannot be", async () => {
     await refused({ body: { body: good, deadline: now() - 10 } }, 400, "invalid_request", ["/deadline"]);
     await refused(

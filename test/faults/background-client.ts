@@ -27,55 +27,80 @@ export interface Ended {
 const RETRY_MS = 500;
 const LAST = /^response\.(completed|failed|incomplete)$/;
 
-/**
- * Creates a response by OpenAI's SDK, and stays with it: wherever its connection breaks it goes on after the last number.
- * @param patienceMs how long it stays
- */
+/** Creates a response by OpenAI's SDK, and stays with it. @param patienceMs how long */
 export async function backgroundCall(
   url: string,
   wish: { readonly tenant: string; readonly body: object },
   { breakAfterEvents }: BackgroundWish,
   patienceMs: number,
 ): Promise<BackgroundCall> {
-  const client = new OpenAI({ baseURL: `${url}/openai/v1`, apiKey: `local-${wish.tenant}`, maxRetries: 0 });
-  const events: BackgroundCall["events"][number][] = [];
-  let id: string | null = null;
-  let final: Ended | undefined;
-  const take = async (stream: AsyncIterable<ResponseStreamEvent>) => {
-    let left = breakAfterEvents;
-    for await (const event of stream) {
-      if ("response" in event) id = event.response.id;
-      const delta = event.type === "response.output_text.delta" ? { delta: event.delta } : {};
-      events.push({ number: event.sequence_number, type: event.type, ...delta });
-      if (LAST.test(event.type) && "response" in event) final = endOf(event.response);
-      if (final !== undefined || --left <= 0) return;
-    }
-  };
+  const client = clientOf(url, wish.tenant);
+  const following = new Following(breakAfterEvents);
   const { model, messages } = wish.body as { model: string; messages: { content: string }[] };
   const input = messages.map(({ content }) => content).join("\n");
   const asked = { model, input, background: true, stream: true } as const;
-  await quietly(async () => take(await client.responses.create(asked)));
+  await quietly(async () => following.take(await client.responses.create(asked)));
+  return followed(client, following, patienceMs);
+}
+
+/** Goes on with one whose end was not seen. */
+export function followedAgain(
+  url: string,
+  tenant: string,
+  seen: BackgroundCall,
+  patienceMs: number,
+): Promise<BackgroundCall> {
+  return followed(clientOf(url, tenant), new Following(Number.POSITIVE_INFINITY, seen), patienceMs);
+}
+
+const clientOf = (url: string, tenant: string): OpenAI =>
+  new OpenAI({ baseURL: `${url}/openai/v1`, apiKey: `local-${tenant}`, maxRetries: 0 });
+
+/** A response's events as they come, over connections that break. */
+class Following {
+  id: string | null;
+  final: Ended | undefined;
+  resumes: number;
+  readonly events: BackgroundCall["events"][number][];
+  readonly #breakAfter: number;
+
+  constructor(breakAfter: number, { id, final, resumes, events }: BackgroundCall = NOTHING_SEEN) {
+    this.#breakAfter = breakAfter;
+    [this.id, this.final, this.resumes, this.events] = [id, final, resumes, [...events]];
+  }
+
+  async take(stream: AsyncIterable<ResponseStreamEvent>): Promise<void> {
+    let left = this.#breakAfter;
+    for await (const event of stream) {
+      if ("response" in event) this.id = event.response.id;
+      const delta = event.type === "response.output_text.delta" ? { delta: event.delta } : {};
+      this.events.push({ number: event.sequence_number, type: event.type, ...delta });
+      if (LAST.test(event.type) && "response" in event) this.final = endOf(event.response);
+      if (this.final !== undefined || --left <= 0) return;
+    }
+  }
+}
+
+const NOTHING_SEEN: BackgroundCall = { id: null, events: [], resumes: 0 };
+
+/** Wherever its connection breaks it goes on after the last number; in the end the response is read. */
+async function followed(client: OpenAI, following: Following, patienceMs: number): Promise<BackgroundCall> {
   const end = performance.now() + patienceMs;
-  let resumes = 0;
-  while (id !== null && final === undefined && performance.now() < end) {
-    const starting_after = events.at(-1)?.number ?? -1;
-    const of: string = id;
-    resumes++;
-    if (
-      !(await quietly(async () =>
-        take(await client.responses.retrieve(of, { stream: true, starting_after })),
-      ))
-    )
-      await sleep(RETRY_MS);
-  }
   let read: Ended | undefined;
-  while (id !== null && final !== undefined && read === undefined && performance.now() < end) {
-    const of: string = id;
-    const isRead = await quietly(async () => {
-      read = endOf(await client.responses.retrieve(of));
+  while (following.id !== null && read === undefined && performance.now() < end) {
+    const { id, final, events } = following;
+    const isAnswered = await quietly(async () => {
+      if (final !== undefined) {
+        read = endOf(await client.responses.retrieve(id));
+        return;
+      }
+      following.resumes++;
+      const starting_after = events.at(-1)?.number ?? -1;
+      await following.take(await client.responses.retrieve(id, { stream: true, starting_after }));
     });
-    if (!isRead) await sleep(RETRY_MS);
+    if (!isAnswered) await sleep(RETRY_MS);
   }
+  const { id, events, resumes, final } = following;
   return { id, events, resumes, ...(final && { final }), ...(read && { read }) };
 }
 

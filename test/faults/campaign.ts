@@ -166,7 +166,7 @@ export async function evidenceOf(
     promises: client.promises,
     held: client.held,
     batches: await client.batches(),
-    background: client.background,
+    background: await client.background(),
     ...(receiver && {
       events: {
         received: receiver.received,

@@ -1,7 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import { hasEnded, type Status } from "../../shared/status.ts";
-import { type BackgroundCall, type BackgroundWish, backgroundCall } from "./background-client.ts";
+import {
+  type BackgroundCall,
+  type BackgroundWish,
+  backgroundCall,
+  followedAgain,
+} from "./background-client.ts";
 import { type BatchWish, batchCall, seenAgain } from "./batch-client.ts";
 import type { HeldCall, SeenBatch, Sighting, Submission, SubmitAnswer, ToldEnd } from "./evidence.ts";
 import { type HeldWish, heldCall } from "./held-client.ts";
@@ -53,7 +58,7 @@ export class RecordingClient {
   readonly promises: ToldEnd[] = [];
   readonly held: HeldCall[] = [];
   readonly #batches: { readonly tenant: string; readonly seen: SeenBatch }[] = [];
-  readonly background: BackgroundCall[] = [];
+  readonly #background: { readonly tenant: string; readonly seen: BackgroundCall }[] = [];
   /** How long each accepted job took, ms. */
   readonly latencies: number[] = [];
   readonly #url: string;
@@ -91,6 +96,15 @@ export class RecordingClient {
     );
   }
 
+  /** Background responses, followed to their end now that all is quiet. */
+  background(): Promise<BackgroundCall[]> {
+    return Promise.all(
+      this.#background.map(({ tenant, seen }) =>
+        seen.read === undefined ? followedAgain(this.#url, tenant, seen, this.#jobPatienceMs) : seen,
+      ),
+    );
+  }
+
   /** Submits a job and stays with it to its end, or to the end of patience. */
   async see(wish: Wish): Promise<void> {
     if (wish.held !== undefined) {
@@ -103,7 +117,8 @@ export class RecordingClient {
       return;
     }
     if (wish.background !== undefined) {
-      this.background.push(await backgroundCall(this.#url, wish, wish.background, this.#jobPatienceMs));
+      const seen = await backgroundCall(this.#url, wish, wish.background, this.#jobPatienceMs);
+      this.#background.push({ tenant: wish.tenant, seen });
       return;
     }
     const answers: SubmitAnswer[] = [];

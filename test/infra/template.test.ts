@@ -11,6 +11,13 @@ const root = path.resolve(import.meta.dirname, "../..");
 const resources = JSON.parse(readFileSync(path.join(root, "infra/resources.json"), "utf8"));
 const known = Object.keys(settingsSchema.shape);
 
+/** As params/existing.bicepparam has them. */
+const ENTRA = {
+  AUTH_ISSUER: "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0",
+  AUTH_AUDIENCE: "api://switchyard",
+  CONSOLE_CLIENT_ID: "11111111-1111-4111-8111-111111111111",
+};
+
 const everything = (template: Evaluated): string[] => [
   ...keys(template),
   ...settings(template, known),
@@ -30,6 +37,11 @@ describe.runIf(bicep !== undefined)("the template", { tags: ["long"] }, () => {
       expect(template.diagnostics).toEqual([]);
       expect(everything(template)).toEqual([]);
       expect(assignments(template)).toEqual([]);
+      // Where people sign in to the console with Entra, and where with keys alone.
+      const config = template.resources.find(({ type }) => type === "Microsoft.Web/sites/config")?.properties;
+      const { AUTH_ISSUER, AUTH_AUDIENCE, CONSOLE_CLIENT_ID } = config;
+      const isEntra = params === "existing.bicepparam";
+      expect({ AUTH_ISSUER, AUTH_AUDIENCE, CONSOLE_CLIENT_ID }).toEqual(isEntra ? ENTRA : {});
     },
   );
 

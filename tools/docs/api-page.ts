@@ -1,5 +1,6 @@
 import { AUDIT_EVENTS } from "../../shared/audit/record.ts";
 import { ERRORS } from "../../shared/errors.ts";
+import { IF_NONE_MATCH } from "../../shared/http/api/openapi.ts";
 import { apiDocument } from "../../shared/http/api/routes.ts";
 
 /** docs/api.md, from the same declarations as GET /api/openapi.json. */
@@ -36,6 +37,8 @@ const INTRODUCTION = `# API
 The routes below \`/openai/v1\` are the OpenAI door: [openai.md](openai.md) says what differs there.
 
 Bodies are JSON in snake_case, times are Unix seconds. Errors are problem+json (RFC 9457) with a stable \`code\`, at paths and for methods that are not served too. Every answer has an \`x-request-id\`. Every route but health and openapi.json needs a credential: \`Authorization: Bearer …\` (an API key, or a Microsoft Entra access token) or \`api-key: …\`. A job belongs to the tenant that submitted it; for other tenants it does not exist.
+
+Every JSON that a \`GET\` below \`/api\` answers has an \`ETag\`. Sent back in \`If-None-Match\`, it is answered 304 as long as nothing has changed. A job's is its version; any other is of the answer itself (none, if that is over 1 MiB).
 
 Submit a job, and wait up to 30 seconds for its end. Without \`Prefer\` the answer comes at once:
 
@@ -80,7 +83,13 @@ function routes(document: Document): string {
     if (!/^\/(api|openai\/v1)\//.test(path)) continue;
     for (const [method, operation] of Object.entries(operations)) {
       lines.push(`### ${method.toUpperCase()} ${path}`, `${operation.summary}.`, "");
-      const parameters = (operation.parameters ?? []).filter((parameter) => parameter.in !== "path");
+      const named = operation.parameters ?? [];
+      // The introduction says it of all reads.
+      const isOfAll = ({ description }: { description: string }) => description === IF_NONE_MATCH;
+      const parameters = named.filter((each) => each.in !== "path" && !isOfAll(each));
+      const responses = Object.entries(operation.responses).filter(
+        ([status]) => status !== "304" || !named.some(isOfAll),
+      );
       if (parameters.length > 0) {
         lines.push("| parameter | in | meaning |", "|---|---|---|");
         lines.push(
@@ -89,12 +98,7 @@ function routes(document: Document): string {
         );
       }
       lines.push("| status | answer |", "|---|---|");
-      lines.push(
-        ...Object.entries(operation.responses).map(
-          ([status, { description }]) => `| ${status} | ${cell(description)} |`,
-        ),
-        "",
-      );
+      lines.push(...responses.map(([status, { description }]) => `| ${status} | ${cell(description)} |`), "");
     }
   }
   return lines.join("\n");

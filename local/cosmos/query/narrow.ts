@@ -35,14 +35,25 @@ export function narrow(
     values: found?.values ?? [],
     order,
   });
-  // Inside a partition, its own index is the one to search.
-  if (partition !== undefined) return selection(bound(() => false, true));
   const all = bound(() => true, true);
+  if (partition !== undefined) {
+    // Inside a whole key are few items: its own index is the one to search.
+    const foundBy = order === "born" && !partition.whole ? rarest(all) : undefined;
+    if (foundBy !== undefined) container.needSingle(foundBy, "p1");
+    const own = selection(bound((column) => column === foundBy, true));
+    return foundBy === undefined ? own : { ...own, foundBy };
+  }
   // A kind or a state is one of few values, and equal for most items: the range is searched where there is one.
   const ranged = all?.ranged ?? [];
   const isSearched = (column: string) => ranged.length === 0 || ranged.includes(column);
   for (const column of all?.columns ?? []) if (isSearched(column)) container.needSingle(column);
   return { ...selection(bound(isSearched, true)), isSearched: ranged.length > 0 };
+}
+
+/** Of the columns that no such row lacks, the one that is likely to find fewest: by equality rather than by a range. */
+function rarest(bound: Bound | undefined): string | undefined {
+  const needed = bound?.needed ?? [];
+  return needed.find((column) => bound?.ranged.includes(column) === false) ?? needed[0];
 }
 
 /** The path in the item that an expression names; undefined where it is not one, or one of an array's element. */

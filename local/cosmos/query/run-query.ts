@@ -84,7 +84,9 @@ export class RunningQuery {
       if (!this.#mixed) return taken;
     }
     const fromBorn = this.#query.orderBy.length === 0 ? after?.born : undefined;
-    const source = this.#scopes({ ...selection, order: "born", fromBorn });
+    // What is sorted here may come in any order: the indexes find it.
+    const isSearched = selection.isSearched === true || this.#query.orderBy.length > 0;
+    const source = this.#scopes({ ...selection, order: "born", fromBorn, isSearched });
     return take(this.#prepared.run(source, { definedOnly, after }));
   }
 

@@ -61,6 +61,7 @@ export const ITEMS = {
         "/parked/place",
         "/parked/deadline_ms",
         "/held/revision",
+        "/held/budget",
         "/coalesce",
         "/unreported",
         "/billed/at",
@@ -165,7 +166,7 @@ export const ITEMS = {
   },
   operation: {
     ...{ container: JOBS_CONTAINER, partition: "`_operators`, the operation's id", id: "`operation`" },
-    ...{ kind: "operation", foundBy: ["/wake_at_ms"], ttlSeconds: 90 * DAY_SECONDS },
+    ...{ kind: "operation", foundBy: ["/wake_at_ms", "/created_at_ms"], ttlSeconds: 90 * DAY_SECONDS },
     ...{ until: "90 days after its last write", document: documents.operationDocument },
     holds: "what an operator asked for of many jobs or letters, and how far that has come",
   },

@@ -123,6 +123,7 @@ export function documentOf(job: Job): JobDocument {
     cost: job.cost,
     unknown_costs: job.unknown_costs,
     max_cost: job.max_cost,
+    timeout_seconds: job.timeout_seconds,
     may_have_cost: job.may_have_cost,
     incomplete: ended?.incomplete,
     last_failure: job.last_failure,
@@ -214,12 +215,12 @@ const text = z.string();
 const time = z.number().min(0).max(MAX_TIME_MS);
 const count = z.int().min(0);
 const tokens = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
-const leaseSeconds = z.number().min(0).max(86_400);
+const seconds = z.number().min(0).max(86_400);
 const decimal = text.regex(/^\d+(\.\d+)?$/, "is not a decimal");
 const cost = z.looseObject({ amount: text, currency: text });
 /** Whatever a neighbouring version has put beside its fields stays there. */
 const lease = z.looseObject({
-  ...{ claim_id: text, renewals: count, seconds: leaseSeconds, deployment: text, provider: text },
+  ...{ claim_id: text, renewals: count, seconds, deployment: text, provider: text },
   ...{ simulated: z.boolean(), started_at_ms: time, request_sha256: text },
 });
 const FACTS = z.object({
@@ -265,6 +266,7 @@ const FACTS = z.object({
     .exactOptional(),
   unknown_costs: z.record(text, whatever<CostUnknown>("string")).exactOptional(),
   max_cost: decimal.exactOptional(),
+  timeout_seconds: seconds.exactOptional(),
   may_have_cost: z.record(text, decimal).exactOptional(),
   audit_until_ms: time.nullable().exactOptional(),
   content_until_ms: time.exactOptional(),

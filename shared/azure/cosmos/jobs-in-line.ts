@@ -1,4 +1,5 @@
 import type { Container } from "@azure/cosmos";
+import { z } from "zod";
 import type { JobInLine, JobsInLine } from "../../quota/ports.ts";
 import { lineSinceMs, placeOf } from "../../quota/turns/line.ts";
 import type { JobKey } from "../../store.ts";
@@ -18,6 +19,13 @@ type Found = Pick<
   | "parked_at_ms"
   | "parked"
 >;
+
+/** So many of the latest calls tell whether a deployment serves anybody, at a bounded cost. */
+const SERVED_LOOKED_AT = 200;
+const servedRow = z.object({
+  ...{ job_id: z.string(), deployment: z.string().nullable(), event: z.string() },
+  ...{ _ts: z.number(), read_ms: z.number() },
+});
 
 const FIELDS =
   "c.tenant_id, c.job_id, c.priority, c.created_at_ms, c.not_before_ms, c.deadline_ms, c.parked_at_ms, c.parked";
@@ -63,6 +71,26 @@ export class CosmosJobsInLine implements JobsInLine {
       this.#jobs.items.query<JobKey>(query, { abortSignal }).fetchAll(),
     );
     return new Map(found.resources.map(({ job_id, tenant_id }) => [job_id, tenant_id]));
+  }
+
+  async latelyServed(): ReturnType<JobsInLine["latelyServed"]> {
+    const query = queryOf(ITEMS.audit, {
+      select: "c.job_id, c.deployment, c.event, c._ts, GetCurrentTimestamp() AS read_ms",
+      where: "c.billed.at > 0",
+      orderBy: "c.billed.at DESC",
+      top: SERVED_LOOKED_AT,
+    });
+    const found = await storeOperation("served calls", (abortSignal) =>
+      this.#jobs.items.query(query, { maxItemCount: SERVED_LOOKED_AT, abortSignal }).fetchAll(),
+    );
+    return z
+      .array(servedRow)
+      .parse(found.resources)
+      .flatMap(({ job_id, deployment, event, _ts, read_ms }) =>
+        event === "completed" && deployment !== null
+          ? [{ job_id, deployment, age_ms: read_ms - _ts * 1000 }]
+          : [],
+      );
   }
 
   async #find(query: KindQuery, limit: number): Promise<readonly JobInLine[]> {

@@ -32,7 +32,8 @@ export class CosmosLiveJobs implements LiveJobs {
 
   async isAny(): Promise<boolean> {
     const kinds = [ITEMS.job, ITEMS.comparison, ITEMS.operation];
-    const query = queryOf(kinds, { top: 1, select: "c.job_id", where: "c.wake_at_ms >= 0" });
+    const order = { where: "c.wake_at_ms >= 0", orderBy: "c.wake_at_ms" };
+    const query = queryOf(kinds, { top: 1, select: "c.job_id", ...order });
     const found = await storeOperation("any live job", (abortSignal) =>
       this.#jobs.items.query<{ job_id: string }>(query, { maxItemCount: 1, abortSignal }).fetchAll(),
     );

@@ -1,4 +1,4 @@
-import type { Operation, OperationStore } from "../../operation/operation.ts";
+import { OPERATORS, type Operation, type OperationStore } from "../../operation/operation.ts";
 import { ITEMS, operationPlace } from "./items.ts";
 import { ownFields, type StoredItems } from "./stored-items.ts";
 
@@ -17,6 +17,11 @@ export class CosmosOperations implements OperationStore {
   async read(id: string): ReturnType<OperationStore["read"]> {
     const found = await this.#jobs.read(ITEMS.operation, operationPlace({ job_id: id }));
     return found && { value: ownFields(found.value) as unknown as Operation, etag: found.etag };
+  }
+
+  list(limit: number): ReturnType<OperationStore["list"]> {
+    const query = { top: limit, where: "c.created_at_ms >= 0", orderBy: "c.created_at_ms DESC" };
+    return this.#jobs.find(ITEMS.operation, query, ITEMS.operation.document, { partition: [OPERATORS] });
   }
 
   write(operation: Operation, etag: string): ReturnType<OperationStore["write"]> {

@@ -5,7 +5,7 @@ import { ITEMS } from "./items.ts";
 import type { KindQuery } from "./queries.ts";
 import type { StoredItems } from "./stored-items.ts";
 
-/** Jobs that a change may let go, by the indexed `held.revision`, which no other job has. */
+/** Jobs that a change may let go, by the indexed `held.revision` and `held.budget`, which no other job has. */
 export class CosmosWaitingJobs implements WaitingJobs {
   readonly #jobs: StoredItems;
 
@@ -20,7 +20,7 @@ export class CosmosWaitingJobs implements WaitingJobs {
 
   ofOtherBudgets(names: readonly string[], limit: number): Promise<readonly JobKey[]> {
     const where =
-      "c.held.revision >= 0 AND c.held.cause = 'over_budget' AND NOT ARRAY_CONTAINS(@names, c.held.budget)";
+      "c.held.budget >= '' AND c.held.cause = 'over_budget' AND NOT ARRAY_CONTAINS(@names, c.held.budget)";
     return this.#find({ where, parameters: { "@names": [...names] } }, limit);
   }
 

@@ -88,6 +88,7 @@ export const jobWithoutContent = z.object({
     "Why the lab may have billed more than `cost`, or some where that is null; null: it has not.",
   ).nullable(),
   max_cost: text("As submitted: the most that it may cost; decimal, exact.").nullable(),
+  timeout_seconds: z.number().nullable().describe("As submitted: how long one of its calls may take."),
   incomplete: text(
     "Why the answer is not whole, in the lab's word: `length`, `content_filter`, …; null: it is.",
   ).nullable(),
@@ -191,6 +192,7 @@ export function jobResource(
     cost: job.cost,
     cost_unknown: Object.values(job.unknown_costs ?? {})[0] ?? null,
     max_cost: job.max_cost ?? null,
+    timeout_seconds: job.timeout_seconds ?? null,
     incomplete: ended?.incomplete ?? null,
     validation: ended?.validation ?? null,
     error: ended?.error ?? null,
@@ -237,14 +239,6 @@ function responseJson(response: Answered | undefined): string {
 /** The stored version's etag as HTTP wants it, in quotes. */
 export function etagOf(storedEtag: string): string {
   return storedEtag.startsWith('"') ? storedEtag : `"${storedEtag}"`;
-}
-
-/** If-None-Match, by RFC 9110: `*`, or a list of tags compared weakly. */
-export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  if (ifNoneMatch.trim() === "*") return true;
-  const strong = (tag: string) => tag.replace(/^W\//, "");
-  return (ifNoneMatch.match(/(?:W\/)?"[^"]*"/g) ?? []).some((tag) => strong(tag) === strong(etag));
 }
 
 const POLL_SECONDS = 1;

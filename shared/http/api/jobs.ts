@@ -15,11 +15,12 @@ import { hasEnded } from "../../status.ts";
 import type { JobKey } from "../../store.ts";
 import type { Tenant } from "../../tenant/tenants.ts";
 import { jsonText } from "../answer.ts";
+import { matchesEtag } from "../conditional.ts";
 import { type Route, route } from "../route.ts";
 import { heldCallsOf, type Throttle } from "../throttle.ts";
 import { text } from "./fields.ts";
 import { cancelManyRoute, listRoute } from "./job-list.ts";
-import { etagOf, JOB_HEADERS, jobJson, jobSchema, matchesEtag, retryAfterSeconds } from "./job-resource.ts";
+import { etagOf, JOB_HEADERS, jobJson, jobSchema, retryAfterSeconds } from "./job-resource.ts";
 import { jobInPath, prefer } from "./parameters.ts";
 
 export interface JobRoutesDeps extends EndingDeps, EndDeps {

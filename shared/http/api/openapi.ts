@@ -7,12 +7,16 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** What a door's contract says: its routes, and the form of its refusals. */
 export interface DoorContract {
-  readonly door: Pick<Door, "refusals">;
+  readonly door: Pick<Door, "refusals" | "hasEtags">;
   readonly routes: readonly RouteContract[];
 }
 
 /** The contract of the doors, OpenAPI 3.1, from the declarations of their routes. */
-export function openapiDocument(doors: readonly DoorContract[]) {
+export function openapiDocument(given: readonly DoorContract[]) {
+  const doors = given.map(({ door, routes }) => ({
+    door,
+    routes: door.hasEtags ? routes.map(withEtag) : routes,
+  }));
   const routes = doors.flatMap(({ routes }) => routes);
   // A default makes a field optional where it is taken, and certain where it is answered.
   const taken = written("input", routes.flatMap(takenBy));
@@ -48,6 +52,27 @@ export function openapiDocument(doors: readonly DoorContract[]) {
         api_key: { type: "apiKey", in: "header", name: "api-key" },
       },
       schemas: { ...taken.named, ...answered.named },
+    },
+  };
+}
+
+/** What conditional.ts adds to a route that reads JSON and has no ETag of its own. */
+export const IF_NONE_MATCH = "An ETag of this route's answers: 304 while the answer is the same.";
+const ETAG = "Of the answer; send it back in If-None-Match.";
+
+function withEtag(route: RouteContract): RouteContract {
+  const { method, headers, answers } = route;
+  const answer = answers[200];
+  const isRead = method === "GET" && answer?.schema !== undefined && answer.type === undefined;
+  if (!isRead || answer.headers?.ETag !== undefined) return route;
+  const asked = { "If-None-Match": z.string().optional().describe(IF_NONE_MATCH) };
+  return {
+    ...route,
+    headers: z.object({ ...headers?.shape, ...asked }),
+    answers: {
+      ...answers,
+      200: { ...answer, headers: { ...answer.headers, ETag: ETAG } },
+      304: { description: "Unchanged." },
     },
   };
 }

@@ -3,12 +3,14 @@ import { Problem } from "../../errors.ts";
 import { MAX_OPS_BODY_BYTES } from "../../limits.ts";
 import { OPERATION_KINDS, type Operation, type OperationStore } from "../../operation/operation.ts";
 import { type StartDeps, startOperation } from "../../operation/start.ts";
+import { stopOperation } from "../../operation/stop.ts";
 import { json } from "../answer.ts";
 import { type Route, route } from "../route.ts";
 import { changeHeaders, changeOf } from "./change.ts";
 import { letterChoice } from "./dead-letters.ts";
 import { secondsOf, text, unixTime } from "./fields.ts";
-import { name, operatorsReason } from "./parameters.ts";
+import { listSchema } from "./page.ts";
+import { limit, name, operatorsReason } from "./parameters.ts";
 
 export interface OpsBulkDeps {
   readonly bulk: StartDeps;
@@ -27,6 +29,7 @@ const operationSchema = z
     filter: z.looseObject({}).describe("Of what it was asked for."),
     created_at: unixTime("When it was asked for: what came later is left alone."),
     ended_at: unixTime("Unix time, seconds; null: it goes on.").nullable(),
+    stopped_by: text("Which operator's credential ended it before it was done; null: none has.").nullable(),
     actor: text("Which operator's credential asked for it."),
     reason: text("As the operator gave it.").nullable(),
     counts: z
@@ -38,13 +41,13 @@ const operationSchema = z
   .meta({ id: "Operation", title: "What is done to many at once" });
 
 function resource({ job_id: id, operation }: Operation): z.input<typeof operationSchema> {
-  const { kind, filter, at_ms, ended_at_ms: ended, actor, reason, counts } = operation;
+  const { kind, filter, at_ms, ended_at_ms: ended, actor, reason, counts, stopped_by = null } = operation;
   const { before_ms, ...said } = filter;
   return {
     ...{ id, object: "operation", kind, status: ended === undefined ? "in_progress" : "ended" },
     filter: { ...said, ...(before_ms === undefined ? {} : { before: secondsOf(before_ms) }) },
     ...{ created_at: secondsOf(at_ms), ended_at: ended === undefined ? null : secondsOf(ended) },
-    ...{ actor, reason, counts },
+    ...{ stopped_by, actor, reason, counts },
   };
 }
 
@@ -128,21 +131,23 @@ const redriveLetters = route({
   },
 });
 
+const operationInPath = {
+  schema: z.object({
+    id: z
+      .string()
+      .regex(OPERATION_ID, "There is no such operation: an id is `op_` and 32 hex digits.")
+      .describe("The operation's id."),
+  }),
+  absent: "operation_not_found",
+} as const;
+
 const get = route({
   name: "get-operation",
   method: "GET",
   path: "api/ops/operations/{id}",
   who: "operator",
   summary: "Operators: how far cancelling or redriving many has come; kept for 90 days",
-  params: {
-    schema: z.object({
-      id: z
-        .string()
-        .regex(OPERATION_ID, "There is no such operation: an id is `op_` and 32 hex digits.")
-        .describe("The operation's id."),
-    }),
-    absent: "operation_not_found",
-  },
+  params: operationInPath,
   answers: { 200: { description: "The operation.", schema: operationSchema } },
   errors: ["operation_not_found"],
   handle: async ({ operations }: OpsBulkDeps, { path: { id } }) => {
@@ -152,4 +157,30 @@ const get = route({
   },
 });
 
-export const opsBulkRoutes: readonly Route<OpsBulkDeps>[] = [cancelJobs, redriveLetters, get];
+const list = route({
+  name: "list-operations",
+  method: "GET",
+  path: "api/ops/operations",
+  who: "operator",
+  summary: "Operators: what was asked for of many jobs or letters at once, the newest first",
+  query: z.object({ limit }),
+  answers: { 200: { description: "The newest.", schema: listSchema(operationSchema) } },
+  handle: async ({ operations }: OpsBulkDeps, { query }) =>
+    json(200, { object: "list", data: (await operations.list(query.limit)).map(resource) }),
+});
+
+const stop = route({
+  name: "cancel-operation",
+  method: "POST",
+  path: "api/ops/operations/{id}/cancel",
+  who: "operator",
+  summary: "Operators: stop an operation; what it has done stays",
+  params: operationInPath,
+  headers: changeHeaders,
+  answers: { 200: { description: "The operation, which has ended.", schema: operationSchema } },
+  errors: ["operation_not_found"],
+  handle: async (deps: OpsBulkDeps, input, caller) =>
+    json(200, resource(await stopOperation(deps.bulk, input.path.id, changeOf(deps, "POST", input, caller)))),
+});
+
+export const opsBulkRoutes: readonly Route<OpsBulkDeps>[] = [cancelJobs, redriveLetters, list, get, stop];

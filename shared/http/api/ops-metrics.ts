@@ -1,4 +1,5 @@
-import type { OverridesStore } from "../../control/watch-overrides.ts";
+import type { Budgets } from "../../budget/budgets.ts";
+import type { OverridesWatch } from "../../control/watch-overrides.ts";
 import type { LiveJobs } from "../../job/backlog.ts";
 import { backlogOf } from "../../job/backlog.ts";
 import type { DeadLetters } from "../../job/ports.ts";
@@ -9,16 +10,20 @@ import { CLOSED } from "../../quota/belief/breaker.ts";
 import { poolAt, poolRoom } from "../../quota/belief/pool.ts";
 import { limitedOf } from "../../quota/limited.ts";
 import type { QuotaLedger } from "../../quota/ports.ts";
+import type { Tenants } from "../../tenant/tenants.ts";
 import { route } from "../route.ts";
+import { budgetResource } from "./budget.ts";
 import { type Metric, prometheusText } from "./prometheus.ts";
 
 export interface OpsMetricsDeps {
   readonly liveJobs: LiveJobs;
   readonly deadLetters: Pick<DeadLetters, "count">;
   readonly sweepRounds: Pick<SweepRounds, "last">;
-  readonly overrides: Pick<OverridesStore, "readOverrides">;
+  readonly overridesWatch: OverridesWatch;
   readonly quotaLedger: Pick<QuotaLedger, "read">;
   readonly catalogue: () => Catalogue;
+  readonly tenants: () => Pick<Tenants, "budgeted">;
+  readonly budgets: Pick<Budgets, "account">;
   readonly clock: { now(): number };
 }
 
@@ -38,20 +43,20 @@ export const opsMetricsRoute = route({
 });
 
 async function metricsOf(deps: OpsMetricsDeps): Promise<Metric[]> {
+  await deps.overridesWatch.look();
   const { deployments } = deps.catalogue();
+  const { switches } = deps.overridesWatch.current();
   const pools = [...new Set(deployments.map((each) => limitedOf(each).pool))];
-  const [counts, jobs, calls, letters, round, set, ...records] = await Promise.all([
+  const [counts, jobs, calls, letters, round, ...records] = await Promise.all([
     deps.liveJobs.count(),
     deps.liveJobs.soonest(MAX_STATUS_JOBS),
     deps.liveJobs.running(MAX_STATUS_JOBS),
     deps.deadLetters.count(),
     deps.sweepRounds.last(),
-    deps.overrides.readOverrides(undefined),
     ...pools.map(async (pool) => ({ pool, record: (await deps.quotaLedger.read(pool))?.value })),
   ]);
   const nowMs = deps.clock.now();
   const { rows, waiting, lostLeases } = backlogOf(jobs, nowMs);
-  const switches = set === "unchanged" ? [] : set.overrides.switches;
   const rooms = records.flatMap(({ pool, record }) => {
     const now = record === undefined ? undefined : poolAt(record.pool, nowMs);
     if (now === undefined) return [];
@@ -74,6 +79,7 @@ async function metricsOf(deps: OpsMetricsDeps): Promise<Metric[]> {
   });
   const breakers = new Map(records.flatMap(({ record }) => Object.entries(record?.breakers ?? {})));
   return [
+    ...(await budgetMetrics(deps)),
     gauge("jobs", "Jobs that have not ended: exact.", [
       [{ status: "queued" }, counts.queued],
       [{ status: "in_progress" }, counts.running],
@@ -140,6 +146,30 @@ async function metricsOf(deps: OpsMetricsDeps): Promise<Metric[]> {
       "What operators have switched off or drained.",
       switches.map(({ kind, name, state }) => [{ kind, name, state }, 1]),
     ),
+  ];
+}
+
+/** One read for each tenant that has a budget. */
+async function budgetMetrics({ tenants, budgets, clock }: OpsMetricsDeps): Promise<Metric[]> {
+  const standings = await Promise.all(
+    tenants().budgeted.map(async ({ id: tenant, budget }) => {
+      if (budget === undefined) return [];
+      const { currency, day, month } = budgetResource(budget, await budgets.account(tenant), clock.now());
+      return Object.entries({ day, month }).flatMap(([period, standing]) =>
+        standing === null ? [] : [{ labels: { tenant, currency, period }, standing }],
+      );
+    }),
+  );
+  const of = (name: "limit" | "spent" | "reserved", help: string) =>
+    gauge(
+      `budget_${name}`,
+      help,
+      standings.flat().map(({ labels, standing }) => [labels, Number(standing[name])]),
+    );
+  return [
+    of("limit", "What a tenant may spend in the running day or month (UTC)."),
+    of("spent", "Of it, spent."),
+    of("reserved", "Of it, put aside for running calls."),
   ];
 }
 

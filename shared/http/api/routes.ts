@@ -34,6 +34,7 @@ import { type WebhookDeliveriesDeps, webhookDeliveryRoutes } from "./webhook-del
 /** The native door: JSON in snake_case, refusals as problem+json. */
 export const apiDoor: Door = {
   prefixes: ["api"],
+  hasEtags: true,
   refusal: problemAnswer,
   refusals: {
     type: "application/problem+json",

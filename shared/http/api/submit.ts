@@ -5,6 +5,7 @@ import { check, type IntakeDeps, isLong, type Submit, waitFor } from "../../job/
 import { timeFaults } from "../../job/intake/times.ts";
 import { ENDPOINTS, isEnded } from "../../job/job.ts";
 import {
+  MAX_CALL_SECONDS,
   MAX_HELD_SUBMIT_BYTES,
   MAX_METADATA_KEY_CHARS,
   MAX_METADATA_PAIRS,
@@ -68,6 +69,14 @@ const envelopeSchema = z
       .optional()
       .describe(
         "Decimal, in the currency of the model's prices: the most that the job may cost, all attempts together. It is refused if each deployment may cost more (a token a byte of the prompt, and the longest answer), and no attempt begins that might pass it.",
+      ),
+    timeout_seconds: z
+      .number()
+      .min(1)
+      .max(MAX_CALL_SECONDS)
+      .optional()
+      .describe(
+        "A call is given up after so long, or after the deployment's own `timeout_seconds` if that is less; it may be paid for. The job goes to the next target, as far as attempts go.",
       ),
     validate: z
       .boolean()
@@ -140,7 +149,7 @@ export const submitRoute = route({
       // The envelope as it was sent, before defaults: a client that sends the same has the same hash.
       envelopeSha256: envelopeSha256(sent),
       idempotencyKey: headers["Idempotency-Key"] ?? null,
-      ...{ maxCost: envelope.max_cost, batchId: envelope.batch_id },
+      ...{ maxCost: envelope.max_cost, batchId: envelope.batch_id, timeoutSeconds: envelope.timeout_seconds },
       ...(envelope.validate === true ? { validate: "retry" } : {}),
       traceparent: headers.traceparent,
       refusal: untimely,

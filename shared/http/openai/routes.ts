@@ -12,6 +12,7 @@ import { type WebhookRoutesDeps, webhookRoutes } from "./webhooks.ts";
 /** The OpenAI door: what OpenAI's own SDKs say and understand. */
 export const openaiDoor: Door = {
   prefixes: ["openai", "v1"],
+  hasEtags: false,
   refusal,
   refusals: { type: "application/json", schema: errorSchema, statusOf },
 };

@@ -4,6 +4,7 @@ import { sha256Hex } from "../../sha256.ts";
 import { STORED_VERSION } from "../../store.ts";
 import type { OutboxItem } from "../ending/outbox.ts";
 import type { Endpoint, Job, Queued, ResponseFacts, StoredRequest, TraceFields, Validate } from "../job.ts";
+import type { Waiting } from "../waiting.ts";
 
 /** A validated submit, as the HTTP edge hands it over. */
 export interface Submission {
@@ -18,6 +19,8 @@ export interface Submission {
   readonly envelopeSha256: string;
   /** Decimal. Absent: it may cost whatever it costs. */
   readonly maxCost?: string | undefined;
+  /** How long one of its calls may take; absent: as long as the deployment's. */
+  readonly timeoutSeconds?: number | undefined;
   /** The caller's, where it sent one. */
   readonly traceparent?: string | undefined;
   /** Where the client waits for the answer on its connection: what its automatic retry is known by. */
@@ -74,6 +77,8 @@ export interface AcceptedBy {
   readonly trace?: TraceFields;
   /** The ended job that this one is made of. */
   readonly redrivenFrom?: string;
+  /** It waits from the start; `reason` says so in its first record. Absent: a worker is to look at it. */
+  readonly waits?: { readonly waiting: Waiting; readonly reason: string; readonly wakeAtMs: number };
 }
 
 /** Days that a job's content and its audit trail are kept after its deadline. `auditDays` 0: for ever. */
@@ -107,12 +112,13 @@ function untilOf({ deadlineMs, asResponse }: Submission, retention: Retention): 
 const secondsOf = (ms: number) => Math.floor(ms / 1000);
 
 export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queued> {
-  const { nowMs } = by;
-  const { maxCost, retries } = submission;
+  const { nowMs, waits } = by;
+  const { maxCost, retries, timeoutSeconds } = submission;
   const reasons = [
     ...(by.redrivenFrom === undefined ? [] : [`redriven from ${by.redrivenFrom}`]),
     ...(retries === undefined ? [] : [`retry of ${retries}`]),
     ...(maxCost === undefined ? [] : [`max_cost ${maxCost}`]),
+    ...(waits === undefined ? [] : [waits.reason]),
   ];
   const due = Math.max(nowMs, submission.notBeforeMs ?? 0);
   const until = untilOf(submission, by.retention);
@@ -143,9 +149,9 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     not_before_ms: submission.notBeforeMs,
     deadline_ms: submission.deadlineMs,
     started_at_ms: null,
-    wake_at_ms: Math.min(due + by.nudgeGraceMs, submission.deadlineMs),
+    wake_at_ms: waits?.wakeAtMs ?? Math.min(due + by.nudgeGraceMs, submission.deadlineMs),
     nudges_resent: 0,
-    waiting: null,
+    waiting: waits?.waiting ?? null,
     attempts: 0,
     attempts_spent: 0,
     refused_by: [],
@@ -155,6 +161,7 @@ export function acceptJob(submission: Submission, by: AcceptedBy): Accepted<Queu
     simulated: false,
     cost: null,
     ...(maxCost === undefined ? {} : { max_cost: maxCost }),
+    ...(timeoutSeconds === undefined ? {} : { timeout_seconds: timeoutSeconds }),
     last_failure: null,
     ...by.trace,
     ...(by.redrivenFrom === undefined ? {} : { redriven_from: by.redrivenFrom }),

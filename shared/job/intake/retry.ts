@@ -21,7 +21,12 @@ export function submissionOf(
   const { endpoint, model, priority, metadata, validate } = job;
   return {
     ...{ endpoint, model, priority, metadata, validate, bodyText: body },
-    ...{ maxCost: job.max_cost, notBeforeMs: null, envelopeSha256: job.envelope_sha256 },
+    ...{
+      maxCost: job.max_cost,
+      timeoutSeconds: job.timeout_seconds,
+      notBeforeMs: null,
+      envelopeSha256: job.envelope_sha256,
+    },
     deadlineMs: nowMs + Math.min(leastMs, settings.maxDeadlineSeconds * 1000),
   };
 }

@@ -7,7 +7,14 @@ import type { Usage } from "../../model/usage.ts";
 import { isDispatchers } from "../../quota/signed-words.ts";
 import { type JobKey, type Stored, UnreadableItem } from "../../store.ts";
 import type { Plan } from "../advance.ts";
-import { afterCall, callFacts, type EndedCall, isRefusedAlone, spentIn } from "../after-call.ts";
+import {
+  afterCall,
+  callFacts,
+  type EndedCall,
+  isRefusedAlone,
+  lastSetbackMs,
+  spentIn,
+} from "../after-call.ts";
 import { end } from "../ending/end.ts";
 import {
   type InProgress,
@@ -214,6 +221,7 @@ async function attempt(
       ...{ deployment, endpoint, tenantId, jobId, attempt: attempts, signal: claim.signal },
       ...reader,
       body: request.textFor(deployment),
+      timeoutSeconds: claimed.value.timeout_seconds,
     });
     const { outcome, implausible } = plausible(answered, request.ask, deployment);
     if (implausible !== null) logImplausible(deps, claimed.value, deployment, implausible);
@@ -221,6 +229,8 @@ async function attempt(
     const latencyMs = deps.clock.monotonic() - startedAt;
     const said: EndedCall = { outcome, deployment, ask, latencyMs };
     if (outcome.kind === "completed") deps.latencies.measured(deployment.name, endpoint, latencyMs);
+    const sinceMs = lastSetbackMs(claimed.value, outcome);
+    if (sinceMs !== undefined) await deps.quota.hearOfOthers(deployment.name, jobId, sinceMs);
     const alone = isRefusedAlone(claimed.value, said, (...of) => deps.quota.hasServedOthers(...of));
     const heard = { ...said, ...quota, deployment: deployment.name, jobId, tenantId, sentMs, alone };
     await Promise.all([deps.quota.heard(heard), flush?.()]);

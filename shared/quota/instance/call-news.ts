@@ -1,3 +1,4 @@
+import { JOB_TIMEOUT } from "../../model/call-timeouts.ts";
 import { illnessOf, type Outcome } from "../../model/outcome.ts";
 import type { CallFault } from "../belief/breaker.ts";
 import type { Taken } from "../belief/pool.ts";
@@ -57,6 +58,7 @@ function usedTokens(outcome: Outcome): number | undefined {
 }
 
 function outcomeOf(outcome: Outcome): CallNews["outcome"] {
+  if (outcome.kind === "retry" && outcome.reason === JOB_TIMEOUT) return "aborted";
   // An empty account among them: that is no limit of its rate, and a wait does not cure it.
   if (illnessOf(outcome) !== undefined) return "failed";
   switch (outcome.kind) {

@@ -78,7 +78,7 @@ export interface InstanceQuotaDeps {
   /** Undefined: the catalogue no longer has it. */
   readonly deployment: (name: string) => Limited | undefined;
   readonly ledger: QuotaLedger;
-  readonly jobs: Pick<JobsInLine, "runningOn">;
+  readonly jobs: Pick<JobsInLine, "runningOn" | "latelyServed">;
   readonly weightOf: (tenantId: string) => number;
   readonly dispatcher: Dispatcher;
   readonly reporter: Reporter;
@@ -257,7 +257,22 @@ export class InstanceQuota {
     await this.#deps.dispatcher.ensure();
   }
 
-  /** Whether a call of another job ended well there, here and since then. */
+  /** Asks whom other instances' calls were served there since then, where this one's tell of nobody. */
+  async hearOfOthers(deployment: string, jobId: string, sinceMs: number): Promise<void> {
+    if (this.hasServedOthers(deployment, jobId, sinceMs)) return;
+    const { jobs, clock, log } = this.#deps;
+    const nowMs = clock.now();
+    try {
+      for (const each of await jobs.latelyServed())
+        if (each.deployment === deployment && each.job_id !== jobId && nowMs - each.age_ms > sinceMs)
+          this.#health.served(deployment, each.job_id, nowMs - each.age_ms);
+    } catch (thrown) {
+      // Then it is nobody's fault yet, and the job waits.
+      log.warn("served_not_read", { deployment, job: jobId, reason: reasonOf(thrown) });
+    }
+  }
+
+  /** Whether a call of another job ended well there since then, as far as this instance has heard. */
   hasServedOthers(deployment: string, jobId: string, sinceMs: number): boolean {
     return this.#health.hasServedOthers(deployment, jobId, sinceMs);
   }

@@ -4,11 +4,9 @@ import {
   type DeadLetter,
   letterFilter,
   letterQuery,
-  NO_REDRIVES,
-  redriveWords,
   remedyOf,
-  together,
 } from "../../../console/rows/dead-letters.ts";
+import { type Operation, operationWords, shownOf } from "../../../console/rows/operations.ts";
 
 const none = { state: "", tenant: "", job: "", reason: "" };
 const letter = (more: Partial<DeadLetter>): DeadLetter => ({
@@ -46,14 +44,18 @@ it("a letter is redriven once, if it can be read; of an ended job that makes a n
   });
 });
 
-it("pages of redrives are told as one", () => {
-  const page = { nudged: 2, new_jobs: 0, refused: { job_ended: 1 }, left: 4, last_id: "dl_2" };
-  const last = { nudged: 1, new_jobs: 1, refused: { job_ended: 2, request_gone: 1 }, left: 3, last_id: null };
-  const both = together(together(NO_REDRIVES, page), last);
-  expect(both).toEqual({
-    ...{ nudged: 3, new_jobs: 1, refused: { job_ended: 3, request_gone: 1 }, left: 3, last_id: null },
+it("of operations those are shown that go on, and the newest", () => {
+  const operation = (id: string, more: Partial<Operation> = {}): Operation => ({
+    ...{ id, kind: "cancel_jobs", status: "ended", created_at: 1, stopped_by: null, counts: {}, ...more },
   });
-  expect(redriveWords(both)).toBe(
-    "3 nudged, 1 new job, 3 refused (job_ended), 1 refused (request_gone), 3 left",
-  );
+  const counts = { nudged: 3, refused_job_ended: 1 };
+  const of = { kind: "redrive_dead_letters" };
+  const all = [
+    ...[operation("op_5"), operation("op_4", { ...of, counts })],
+    ...[operation("op_3", { ...of, stopped_by: "ops" }), operation("op_2", { ...of, status: "in_progress" })],
+  ];
+  expect(shownOf(all, "redrive_dead_letters").map(({ id }) => id)).toEqual(["op_4", "op_2"]);
+  expect(all.map(operationWords)).toEqual([
+    ...["Done", "Done: 3 nudged, 1 refused job ended", "Stopped", "Under way"],
+  ]);
 });

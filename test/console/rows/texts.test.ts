@@ -70,6 +70,8 @@ describe("a history", () => {
   it("what has not ended reaches to now", () => {
     const [span] = spansOf([record("accepted", 100)], 130);
     expect(span).toMatchObject({ kind: "wait", label: "for a worker", seconds: 30 });
+    const [line] = spansOf([record("accepted", 100, { reason: "max_cost 1; waiting: line" })], 130);
+    expect(line).toMatchObject({ kind: "wait", label: "line", seconds: 30 });
   });
 });
 

@@ -11,3 +11,4 @@ param existingAccounts = [
 param instanceMemoryMB = 512
 param authIssuer = 'https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0'
 param authAudience = 'api://switchyard'
+param consoleClientId = '11111111-1111-4111-8111-111111111111'

@@ -122,7 +122,8 @@ it("a composite index serves any filter of a tenant, page by page, as if all wer
 describe("a filter and an order", () => {
   const order = (query: string) => {
     const scope = { partition: { key: "t\u0001", whole: false }, range: undefined };
-    const view = { hasColumns: true, indexes: new IndexPlan(indexingPolicy) } as ContainerView;
+    const indexes = new IndexPlan(indexingPolicy);
+    const view = { hasColumns: true, indexes, needSingle: () => undefined } as unknown as ContainerView;
     return narrow(parseQuery(query), scope, view, new Map()).order;
   };
   const sorted = (query: string) => {
@@ -159,6 +160,44 @@ describe("a filter and an order", () => {
     expect(
       sorted("SELECT * FROM c WHERE c.a <= 2 AND (c.a < 2 OR c.b < 1) ORDER BY c.a DESC, c.b DESC")?.where,
     ).toBe("(x_a <= ? AND (+x_a < ? OR +x_b < ?))");
+  });
+});
+
+describe("inside the first component of the key, without an order", () => {
+  it("what is equal finds the items, then a range; inside a whole key they are few", () => {
+    const made: unknown[] = [];
+    const indexes = new IndexPlan(indexingPolicy);
+    const needSingle = (...index: unknown[]) => void made.push(index);
+    const view = { hasColumns: true, indexes, needSingle } as unknown as ContainerView;
+    const selected = (where: string, whole = false) => {
+      const scope = { partition: { key: "t\u0001", whole }, range: undefined };
+      return narrow(parseQuery(`SELECT * FROM c WHERE ${where}`), scope, view, new Map());
+    };
+    expect(selected("c.a >= 1 AND c.s = 'x'")).toMatchObject({
+      ...{ where: "(+x_a >= ? AND x_s = ?)", foundBy: "x_s" },
+    });
+    expect(selected("c.a >= 1 AND c.kind = 'job'")).toMatchObject({ where: "x_a >= ?", foundBy: "x_a" });
+    expect(made).toEqual([
+      ["x_s", "p1"],
+      ["x_a", "p1"],
+    ]);
+    for (const none of [selected("c.s = 'x' OR c.a = 1"), selected("c.s = 'x'", true)])
+      expect(none).not.toHaveProperty("foundBy");
+    expect(made).toHaveLength(2);
+  });
+
+  it.each(["clean", "lacking", "mixed"])("they come as they were created: %s", async (t) => {
+    const found = async (where: string) => {
+      const query = { query: `SELECT c.id FROM c WHERE ${where}` };
+      const { resources } = await items.items.query<{ id: string }>(query, { partitionKey: [t] }).fetchAll();
+      return resources.map(({ id }) => id);
+    };
+    const ids = (is: (each: Document) => boolean) =>
+      documents.filter((each) => each.t === t && is(each)).map(({ id }) => id);
+    expect(await found("c.s = 1 AND c.a >= 1")).toEqual(
+      ids(({ s, a }) => s === 1 && typeof a === "number" && a >= 1),
+    );
+    expect(await found("c.a > 1")).toEqual(ids(({ a }) => typeof a === "number" && a > 1));
   });
 });
 

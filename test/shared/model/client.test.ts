@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../../../shared/limits.ts";
 import type { Deployment } from "../../../shared/model/catalogue.ts";
@@ -194,10 +194,17 @@ describe("a call, on the wire", () => {
     ["deflate", deflateRawSync],
     ["br", brotliCompressSync],
     ["x-gzip, identity", gzipSync],
-  ])("reads an answer in %s, though it was not asked for", async (coding, compress) => {
-    reply = (response) => response.writeHead(200, { "content-encoding": coding }).end(compress(ANSWER));
-    expect(await call()).toMatchObject({ body: ANSWER, responseSha256: sha256Hex(ANSWER) });
-  });
+    ["zstd", zstdCompressSync],
+    ["gzip", Buffer.from],
+    ["UTF-8", Buffer.from],
+  ])(
+    "reads an answer in %s, or one that only says so, though it was not asked for",
+    async (coding, compress) => {
+      const bytes = compress(ANSWER);
+      reply = (response) => response.writeHead(200, { "content-encoding": coding }).end(bytes);
+      expect(await call()).toMatchObject({ body: ANSWER, responseSha256: sha256Hex(ANSWER) });
+    },
+  );
 
   it("takes the operator's key out of an answer too, in whatever form it is repeated", async () => {
     const key = 'sk-a/b+c"d e';

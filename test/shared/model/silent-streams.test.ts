@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseCatalogue } from "../../../shared/model/catalogue.ts";
 import { createModelClient } from "../../../shared/model/client.ts";
@@ -57,6 +58,8 @@ async function begun(isStreamed = true) {
         if (lab?.headersSent === false) lab.writeHead(200, { "content-type": "text/event-stream" });
         lab?.write(text);
       }),
+    answer: (headers: Record<string, string>, body: string | Buffer) =>
+      lab?.writeHead(200, headers).end(body),
     end: () => lab?.end(),
   };
 }
@@ -85,6 +88,26 @@ it("an answer that comes whole may take longer", async () => {
   clock.advance(IDLE_SECONDS * 10_000);
   end();
   expect(await outcome).not.toMatchObject({ reason: "call_timeout" });
+});
+
+const DONE = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n';
+
+it.each<[string, Record<string, string>, (text: string) => string | Buffer]>([
+  ["in capitals", { "content-type": "Text/Event-Stream; charset=UTF-8" }, (text) => text],
+  ["as a plain text", { "content-type": "text/plain" }, (text) => text],
+  ["as JSON", { "content-type": "application/json" }, (text) => text],
+  ["without a type, after a comment", {}, (text) => `: PROCESSING\n\n${text}`],
+  ["compressed", { "content-type": "text/event-stream", "content-encoding": "gzip" }, gzipSync],
+  [
+    "compressed, as it says",
+    { "content-type": "text/event-stream", "content-encoding": "gzip" },
+    (text) => text,
+  ],
+])("a stream that comes %s is shown and kept", async (_how, headers, encoded) => {
+  const { outcome, shown, answer } = await begun();
+  answer(headers, encoded(chunk("Paris.") + DONE));
+  expect(await outcome).toMatchObject({ kind: "completed", body: expect.stringContaining("Paris.") });
+  expect(shown.join("")).toContain("Paris.");
 });
 
 it("is at most as long as a call may be", () => {

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../endpoint.ts";
-import { at, field, filledArray, filledText, isObject, type JsonObject } from "../json.ts";
+import { at, field, filledArray, filledText, isObject, type JsonObject, textOf } from "../json.ts";
 import { type Refusal, refusalIn } from "./refusal.ts";
 import { usageOf } from "./usage.ts";
 
@@ -30,46 +30,54 @@ export function heldIn(json: JsonObject, endpoint: Endpoint): Held {
 }
 
 function nothing(json: JsonObject, why: string): Held {
-  return saysFailure(json) ? { kind: "failure", refusal: refusalIn(json), why } : { kind: "nothing", why };
+  const refusal = refusalIn(json);
+  return saysFailure(json, refusal) ? { kind: "failure", refusal, why } : { kind: "nothing", why };
 }
 
 /** Whether an object without an answer is a lab's or a relay's envelope of a failure. */
-function saysFailure(json: JsonObject): boolean {
-  const { error, base_resp } = json;
-  if (filledText(error) !== undefined || (isObject(error) && Object.keys(error).length > 0)) return true;
-  if (json.success === false || json.object === "error" || json.type === "error") return true;
-  const code = field(base_resp, "status_code");
-  if (typeof code === "number" && code !== 0) return true;
-  return [json.errors, json.detail, json.message, json.msg, json.error_msg].some(
-    (each) => filledText(each) !== undefined || filledArray(each) !== undefined,
-  );
+function saysFailure(json: JsonObject, { words, status }: Refusal): boolean {
+  if ((words !== "" && !/^(success|ok)\b/i.test(words)) || status !== null || json.success === false)
+    return true;
+  return [json.object, json.type, json.status].some((each) => each === "error" || each === "failed");
+}
+
+/** An error beside an answer, or half of one; undefined: there is none, or an empty one. */
+function errorIn({ error }: JsonObject): Held | undefined {
+  const refusal = refusalIn({ error });
+  if (refusal.words === "" && refusal.codes.length === 0) return undefined;
+  return { kind: "failure", refusal, why: "the answer says that it failed" };
 }
 
 /** An answer that ends so may be empty: it has used up its room, or was filtered. */
-const CUT: ReadonlySet<unknown> = new Set(["length", "max_tokens", "model_length", "content_filter"]);
+const CUT =
+  /^(length|max(_output)?_tokens|model_length|content_filter|sensitive|safety|prohibited_content)$/i;
+/** … or so where it broke off: whatever it holds is half an answer. */
+const BROKEN = /^(\w+_)?error$|^(insufficient_system_resource|abort(ed)?|cancell?ed|failed)$/i;
 
 function chat(json: JsonObject): Held {
   const choices = (filledArray(json.choices) ?? []).filter(isObject);
   const ticket = json.request_id;
   if (choices.length === 0)
-    return isId(ticket) && json.choices === undefined && !saysFailure(json)
+    return isId(ticket) && json.choices === undefined && !saysFailure(json, refusalIn(json))
       ? { kind: "pending", path: `/chat/deferred-completion/${ticket}` } // xAI's `deferred: true`
       : nothing(json, "the answer holds no choices");
-  const broken = choices.find((choice) => choice.finish_reason === "error" || isObject(choice.error));
+  const failure = errorIn(json);
+  const broken = choices.find(
+    (choice) => BROKEN.test(textOf(choice.finish_reason)) || errorIn(choice) !== undefined,
+  );
   const good = choices.filter((choice) => choice !== broken && isObject(choice.message));
   const filled = good.some(({ message }) => hasContent(message as JsonObject));
-  const cut = choices.map(({ finish_reason }) => finish_reason).find((reason) => CUT.has(reason));
-  const said = usageOf(json, { prompt: false, text: false })?.output_tokens ?? 0;
-  // A model may have nothing to say, but then it has said so in some tokens.
-  if (good.length > 0 && (filled || cut !== undefined || said > 0))
-    return { kind: "answer", hasText: filled, ...(cut === undefined ? {} : { incomplete: String(cut) }) };
-  if (broken === undefined) return nothing(json, "the answer holds an empty message");
-  const error = broken.error ?? json.error;
-  return {
-    kind: "failure",
-    refusal: refusalIn(error === undefined ? {} : { error }),
-    why: "the answer says that it broke off",
-  };
+  const cut = choices.map(({ finish_reason }) => textOf(finish_reason)).find((reason) => CUT.test(reason));
+  if (failure === undefined && good.length > 0 && (filled || cut !== undefined || hasCost(json)))
+    return { kind: "answer", hasText: filled, ...(cut === undefined ? {} : { incomplete: cut }) };
+  if (broken === undefined) return failure ?? nothing(json, "the answer holds an empty message");
+  const told = errorIn(broken) ?? failure;
+  return told ?? { kind: "failure", refusal: refusalIn({}), why: "the answer says that it broke off" };
+}
+
+/** A model may have nothing to say, but then it has said so in some tokens. */
+function hasCost(json: JsonObject): boolean {
+  return (usageOf(json, { prompt: false, text: false })?.output_tokens ?? 0) > 0;
 }
 
 /** Whatever a message can hold besides its text. */
@@ -86,8 +94,15 @@ const CONTENT = [
 
 function hasContent(message: JsonObject): boolean {
   return CONTENT.map((name) => message[name]).some(
-    (each) => (typeof each === "string" && each !== "") || filledArray(each) !== undefined || isObject(each),
+    (each) =>
+      filledText(each) !== undefined || isObject(each) || (Array.isArray(each) && each.some(isFilledPart)),
   );
+}
+
+/** A part that has a text must have some. */
+function isFilledPart(part: unknown): boolean {
+  const text = field(part, "text");
+  return typeof text !== "string" || filledText(text) !== undefined;
 }
 
 function response(json: JsonObject): Held {
@@ -99,20 +114,31 @@ function response(json: JsonObject): Held {
       ? { kind: "pending", path: `/responses/${id}` }
       : nothing(json, `the response is ${status}, and has no id to be fetched by`);
   if (status === "cancelled") return nothing(json, "the response was cancelled");
+  const failure = errorIn(json);
+  if (failure !== undefined) return failure;
   const isIncomplete = status === "incomplete";
-  if (filledArray(json.output) === undefined && !isIncomplete)
-    return nothing(json, "the answer holds no output items");
+  const items = filledArray(json.output);
+  if (items === undefined && !isIncomplete) return nothing(json, "the answer holds no output items");
+  if (!isIncomplete && !items?.some(isFilledItem) && !hasCost(json))
+    return nothing(json, "the answer holds empty messages");
   const reason = filledText(at(json, "incomplete_details", "reason")) ?? "incomplete";
   return { kind: "answer", hasText: !isIncomplete, ...(isIncomplete ? { incomplete: reason } : {}) };
+}
+
+function isFilledItem(item: unknown): boolean {
+  const content = field(item, "content");
+  return field(item, "type") !== "message" || !Array.isArray(content) || content.some(isFilledPart);
 }
 
 function embeddings(json: JsonObject): Held {
   const data = filledArray(json.data);
   const isWhole = data?.every((each) => {
     const embedding = field(each, "embedding");
-    return filledArray(embedding) !== undefined || filledText(embedding) !== undefined;
+    return (filledArray(embedding)?.[0] ?? filledText(embedding) ?? null) !== null;
   });
-  return isWhole ? { kind: "answer", hasText: false } : nothing(json, "the answer holds no embeddings");
+  return isWhole && errorIn(json) === undefined
+    ? { kind: "answer", hasText: false }
+    : nothing(json, "the answer holds no embeddings");
 }
 
 /** Safe in a path as it is. */

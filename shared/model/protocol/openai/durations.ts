@@ -1,15 +1,36 @@
-const UNIT_MS: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+/** By the beginning of the unit's name; the first that fits counts. */
+const UNIT_MS: readonly (readonly [unit: string, ms: number])[] = [
+  ...([
+    ["us", 0.001],
+    ["µs", 0.001],
+    ["ms", 1],
+    ["milli", 1],
+  ] as const),
+  ...([
+    ["s", 1_000],
+    ["m", 60_000],
+    ["h", 3_600_000],
+    ["d", 86_400_000],
+  ] as const),
+];
+const PART =
+  "\\d+(?:\\.\\d+)?\\s*(?:[uµm]s|milliseconds?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)(?![a-z])";
+/** `1m30s`, `200ms`, `0.5 s`, `1 minute and 30 seconds`. */
+export const DURATION = `${PART}(?:(?:\\s*,)?(?:\\s+and)?\\s*${PART})*`;
+const WHOLE = new RegExp(`^\\s*${DURATION}\\s*$`, "i");
 
+/** Some write it as a JSON text, or twice with a comma between. */
 export function numberOf(text: string | null): number | null {
-  return text !== null && /^\s*-?\d+(\.\d+)?\s*$/.test(text) ? Number(text) : null;
+  const number = /^\s*"?(-?\d+(?:\.\d+)?)"?\s*(?:,\s*-?\d+(?:\.\d+)?\s*)?$/.exec(text ?? "")?.[1];
+  return number === undefined ? null : Number(number);
 }
 
-/** `1m30s`, `200ms`, `0.5s`; null: none of that form. */
+/** A duration in ms; null: none of that form. */
 export function unitsMs(text: string): number | null {
-  if (!/^\s*(\d+(\.\d+)?\s*(ms|[dhms])\s*)+$/.test(text)) return null;
+  if (!WHOLE.test(text)) return null;
   let sum = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)\s*(ms|[dhms])/g))
-    sum += Number(amount) * (UNIT_MS[unit ?? ""] ?? 0);
+  for (const [, amount, unit = ""] of text.toLowerCase().matchAll(/(\d+(?:\.\d+)?)\s*([a-zµ]+)/g))
+    sum += Number(amount) * (UNIT_MS.find(([name]) => unit.startsWith(name))?.[1] ?? 0);
   return sum;
 }
 

@@ -28,7 +28,7 @@ function answered(answer: Answer, asked: Asked): Outcome | Pending {
   if (status === 202 && body.trim() === "" && asked.ticket !== undefined)
     return { kind: "pending", path: asked.ticket, retryAfterMs };
   const json = objectOf(body);
-  if (json === undefined) return unreadable(answer);
+  if (json === undefined) return unreadable(answer, asked);
   const held = heldIn(json, asked.endpoint);
   const cost = labCostOf(json);
   const labCost = cost === undefined ? {} : { labCost: cost };
@@ -52,16 +52,20 @@ function answered(answer: Answer, asked: Asked): Outcome | Pending {
 const NOTHING_SEEN = { prompt: false, text: false };
 
 /** Not a JSON object. A fault that the next call would meet again is not paid for twice. */
-function unreadable(answer: Answer): Outcome {
+function unreadable(answer: Answer, asked: Asked): Outcome {
   const { status, headers, body } = answer;
-  const type = headers.get("content-type") ?? "";
-  if (type.includes("text/event-stream") || /^(data|event|:)/.test(body.trimStart()))
+  const isStream =
+    headers.get("content-type")?.includes("text/event-stream") || /^(data|event|:)/.test(body.trimStart());
+  const refusal = isStream || body.trimStart().startsWith("[") ? refusalOf(body.trimStart()) : undefined;
+  if (refusal !== undefined && isAboutError(body) && refusal.words !== "")
+    return failed(answer, asked, { refusal, why: "" }, null);
+  if (isStream || /^\s*\{.*\}\s*\n\s*\{/.test(body))
     return cannotBeRead(status, "it streams its answer, though that was not asked for", null);
-  const json = /NaN|Infinity/.test(body) ? objectOf(withoutNumbersOutsideJson(body)) : undefined;
+  const json = SLOPPY.test(body) ? objectOf(withoutWordsOutsideJson(body)) : undefined;
   if (json !== undefined)
     return cannotBeRead(
       status,
-      "the answer holds NaN or Infinity, which is no JSON",
+      "the answer holds NaN, Infinity or the like, which is no JSON",
       usageOf(json, NOTHING_SEEN),
     );
   if (body.trim() === "") return again(status, "invalid_response", "the answer was empty", null);
@@ -74,12 +78,19 @@ function unreadable(answer: Answer): Outcome {
   );
 }
 
-/** The numbers that some servers write into JSON, outside its strings, as null. */
-function withoutNumbersOutsideJson(text: string): string {
-  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g, (found) =>
+/** What servers write into JSON that it does not have: numbers, and Python's words. */
+const SLOPPY = /NaN|Infinity|\bnan\b|\binf\b|\bNone\b/;
+
+/** Such words outside its strings as null. */
+function withoutWordsOutsideJson(text: string): string {
+  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity|nan|inf|None)\b/g, (found) =>
     found.startsWith('"') ? found : "null",
   );
 }
+
+/** A list, or a stream, that begins with an error: Google's form, and that of servers which stream whatever is asked. */
+const isAboutError = (body: string) =>
+  /^\s*(\[|(event:.*\s+)?data:)\s*\{\s*"(error|object"\s*:\s*"error)"/.test(body);
 
 function cannotBeRead(statusCode: number, words: string, usage: Usage | null): TurnedAway {
   const message = `HTTP ${statusCode}: ${words}`;
@@ -108,7 +119,7 @@ function failed(
 }
 
 const STATUS_OF: Readonly<Record<Fault, number>> = {
-  ...{ content: 400, too_long: 400, garbled: 400 },
+  ...{ content: 400, too_long: 400, passing: 502 },
   ...{ credential: 401, account: 402, not_permitted: 403, unknown_model: 404 },
   ...{ rate: 429, over_limit: 429 },
 };
@@ -173,7 +184,7 @@ const RULES: readonly Rule[] = [
   [(status) => status === 401 || status === 407, (r) => away(r, "credential_refused")],
   // Nobody else gets to see it: another lab would be shown what this one would not touch.
   [
-    (status, fault) => fault === "content" && (status === 403 || OWN_FAULT.has(status)),
+    (status, fault) => fault === "content" && (status === 403 || status === 451 || OWN_FAULT.has(status)),
     (r) => rejected(r, "content_filtered"),
   ],
   [(_, fault) => fault === "credential", (r) => away(r, "credential_refused")],
@@ -184,12 +195,12 @@ const RULES: readonly Rule[] = [
   ],
   [(status) => WRONG_ADDRESS.has(status), (r) => away(r, "deployment_unknown")],
   [(status) => !OWN_FAULT.has(status), (r) => passing(r, "no")],
-  // What a relay that broke our JSON made of the call is not known.
-  [(_, fault) => fault === "garbled", (r) => passing(r, "maybe")],
   [
     (status, fault) => fault === "too_long" || TOO_LARGE.has(status),
     (r) => rejected(r, "context_length_exceeded"),
   ],
+  // What a relay that broke our JSON, or lost the server behind it, made of the call is not known.
+  [(_, fault) => fault === "passing", (r) => passing(r, "maybe")],
 ];
 
 function meaningOf(r: Refused): Outcome {
@@ -201,9 +212,8 @@ function meaningOf(r: Refused): Outcome {
 
 /** 5xx: passing, but for relays that pass a lab's refusal on so, which its code tells. */
 function brokenServer(r: Refused, fault: Fault | undefined): Outcome {
-  if (fault === "content") return rejected(r, "content_filtered");
-  if (fault === "too_long") return rejected(r, "context_length_exceeded");
-  return passing(r, "no");
+  if (fault === undefined || fault === "passing") return passing(r, "no");
+  return meaningOf({ ...r, status: STATUS_OF[fault] });
 }
 
 function passing(

@@ -1,5 +1,5 @@
 import { parse } from "jsonc-parser";
-import { at, field, filledText, isObject, type JsonObject } from "../json.ts";
+import { field, filledText, isObject, type JsonObject } from "../json.ts";
 
 /** What a refusal says, in whatever shape it came. */
 export interface Refusal {
@@ -23,15 +23,16 @@ export function shortened(text: string): string {
 }
 
 /**
- * Reads a refusal of any shape that was seen:
+ * Reads a refusal of any shape that was seen. Its words, codes and waits are looked for under the names that labs use
+ * for them, in whatever they lie in, the innermost first:
  *
  * - OpenAI `{error: {message, type, param, code}}`, Azure the same with `innererror`, Anthropic `{type: "error", error}`
  * - xAI `{code, error: "text"}`, llama.cpp `{error: {code: 400, type}}`, vLLM `{object: "error", message, type, code}`
- * - FastAPI `{detail: "text" | [{loc, msg}]}`, problem+json `{title, detail}`
- * - Google `[{error: {status, details: [{reason, retryDelay}]}}]`
+ * - FastAPI `{detail: "text" | [{loc, msg}]}`, Mistral the same below `message`, problem+json `{title, detail, errors}`
+ * - Google `[{error: {status, details: [{reason, retryDelay}]}}]`, AWS `{Message}`, Apigee `{fault: {faultstring}}`
  * - relays `{errors: [{code, message}]}`, `{code, msg}`, `{error_code, error_msg}`, `{base_resp: {status_code, status_msg}}`,
  *   and another lab's refusal as text inside `message` or `metadata.raw`
- * - a page of HTML, and plain text
+ * - an event of a stream, a page of HTML, and plain text
  * @param text may be cut short: what is there is read
  */
 export function refusalOf(text: string): Refusal {
@@ -41,14 +42,16 @@ export function refusalOf(text: string): Refusal {
   return { ...NOTHING, words: oneLine(words) };
 }
 
-/** JSON, even if its end is missing. */
+/** JSON, even if its end is missing, or an event of a stream that is; undefined: nothing of it can be read so. */
 function jsonOf(text: string): unknown {
-  if (!/^\s*[{[]/.test(text)) return undefined;
+  const said = /^(?:event|data):/.test(text) ? (/^data:(.*)$/m.exec(text)?.[1] ?? "") : text;
+  if (!/^\s*[{["]/.test(said)) return undefined;
   try {
-    return JSON.parse(text);
+    return JSON.parse(said);
   } catch {
     // Cut off, or sloppy: what can be read of it says more than nothing.
-    return parse(text) as unknown;
+    const read = parse(said) as unknown;
+    return typeof read === "object" && read !== null && Object.keys(read).length > 0 ? read : undefined;
   }
 }
 
@@ -58,10 +61,11 @@ const MAX_NESTED = 3;
 /** Reads a parsed refusal. @param nested how many layers of text may be looked into */
 export function refusalIn(json: unknown, nested = MAX_NESTED): Refusal {
   const root = Array.isArray(json) ? json[0] : json;
-  if (typeof root === "string") return { ...NOTHING, words: oneLine(root) };
+  if (typeof root === "string") return innerOf([root], nested) ?? { ...NOTHING, words: oneLine(root) };
   if (!isObject(root)) return NOTHING;
-  const layers = layersOf(root);
-  const inner = nested === 0 ? undefined : innerOf(layers, nested);
+  const layers = layersOf(root, MAX_LAYERS);
+  const texts = layers.flatMap(({ raw, message, error }) => [raw, message, error]);
+  const inner = innerOf(texts, nested);
   const words = inner?.words || firstWords(layers);
   return {
     words: oneLine(words),
@@ -71,31 +75,37 @@ export function refusalIn(json: unknown, nested = MAX_NESTED): Refusal {
   };
 }
 
+/** What a refusal lies in. Names are compared in lower case, without `_` and `-`. */
+const WITHIN = [
+  ...["error", "errors", "innererror", "details", "detail", "baseresp", "header", "fault"],
+  ...["data", "message", "response", "metadata", "headers"],
+];
+const MAX_LAYERS = 4;
+
 /** The objects that tell of the fault, the innermost first. */
-function layersOf(root: JsonObject): readonly JsonObject[] {
-  const { error, errors, base_resp, header } = root;
-  const first = Array.isArray(errors) ? errors[0] : errors;
-  const layers: unknown[] = [error, first, base_resp, header, root];
-  const details = [field(error, "innererror"), ...arrayOf(field(error, "details"))];
-  return [...details, ...layers].filter(isObject);
+function layersOf(value: unknown, depth: number): readonly JsonObject[] {
+  if (Array.isArray(value)) return value.slice(0, 10).flatMap((each) => layersOf(each, depth));
+  if (!isObject(value) || depth === 0) return [];
+  const layer = Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [name.replace(/[-_]/g, "").toLowerCase(), each]),
+  );
+  // FastAPI's list of faults is put into words as a whole.
+  const within = WITHIN.filter((name) => !(name === "detail" && Array.isArray(layer[name])));
+  return [...within.flatMap((name) => layersOf(layer[name], depth - 1)), layer];
 }
 
-function arrayOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value.slice(0, 10) : [];
-}
-
-function innerOf(layers: readonly JsonObject[], nested: number): Refusal | undefined {
-  for (const layer of layers) {
-    for (const text of [at(layer, "metadata", "raw"), layer.message, layer.error]) {
-      if (typeof text !== "string") continue;
-      const json = /\{.*\}/s.exec(text)?.[0];
-      if (json === undefined) continue;
-      const parsed = quietly(json);
-      // A sentence may hold any braces, those of the request among them.
-      if (!isObject(parsed) || !("error" in parsed || parsed.object === "error")) continue;
-      const inner = refusalIn(parsed, nested - 1);
-      if (inner.words !== "" || inner.codes.length > 0) return inner;
-    }
+/** Another lab's refusal, in the texts of a relay's. */
+function innerOf(texts: readonly unknown[], nested: number): Refusal | undefined {
+  if (nested === 0) return undefined;
+  for (const text of texts) {
+    if (typeof text !== "string") continue;
+    const json = /\{.*\}/s.exec(text)?.[0];
+    const parsed = json === undefined ? undefined : quietly(json);
+    if (json === undefined || !isObject(parsed)) continue;
+    // A sentence may hold any braces, those of the request among them.
+    if (!("error" in parsed || parsed.object === "error" || json === text.trim())) continue;
+    const inner = refusalIn(parsed, nested - 1);
+    if (inner.words !== "" || inner.codes.length > 0) return inner;
   }
   return undefined;
 }
@@ -109,19 +119,14 @@ function quietly(json: string): unknown {
 }
 
 const WORDS = [
-  "message",
-  "msg",
-  "error_msg",
-  "status_msg",
-  "error_message",
-  "detail",
-  "error_description",
-  "title",
+  ...["message", "msg", "errormsg", "statusmsg", "errormessage", "detail", "errordescription"],
+  ...["faultstring", "title"],
 ];
 
 function firstWords(layers: readonly JsonObject[]): string {
-  const ordered = layers.flatMap((layer) => [...WORDS.map((name) => layer[name]), layer.error]);
-  for (const value of ordered) {
+  const ordered = layers.flatMap((layer) => [...WORDS.map((name) => layer[name]), layer.error, layer.errors]);
+  // A reason is a code, where there are words.
+  for (const value of [...ordered, ...layers.map(({ reason }) => reason)]) {
     const words = filledText(value) ?? (Array.isArray(value) ? faultsIn(value) : undefined);
     if (words !== undefined) return words;
   }
@@ -140,13 +145,14 @@ function faultsIn(list: readonly unknown[]): string | undefined {
   return faults.length === 0 ? undefined : faults.join("; ");
 }
 
-const CODES = ["code", "error_code", "reason", "type", "status", "status_code"];
+const CODES = ["code", "errorcode", "reason", "type", "errortype", "status", "statuscode"];
 
 function codesIn(layer: JsonObject): string[] {
   return CODES.flatMap((name) => {
     const code = layer[name];
     const text = typeof code === "number" ? String(code) : filledText(code);
-    return text === undefined || text.length > MAX_CODE_CHARS ? [] : [text.toLowerCase()];
+    // Where 0 is a code, it says that all is well.
+    return text === undefined || text === "0" || text.length > MAX_CODE_CHARS ? [] : [text.toLowerCase()];
   });
 }
 
@@ -155,7 +161,7 @@ const MAX_CODE_CHARS = 60;
 
 function firstStatus(layers: readonly JsonObject[]): number | null {
   for (const layer of layers) {
-    for (const name of ["code", "status", "status_code", "http_status"]) {
+    for (const name of ["code", "status", "statuscode", "httpstatus", "errorcode"]) {
       const status = Number(layer[name]);
       if (typeof layer[name] !== "boolean" && Number.isInteger(status) && status >= 400 && status < 600)
         return status;
@@ -164,14 +170,19 @@ function firstStatus(layers: readonly JsonObject[]): number | null {
   return null;
 }
 
+/** In seconds, with a unit, or a time; `estimated_time` is how long Hugging Face loads a model. */
+const DELAYS = [
+  ...["retrydelay", "retryafter", "retryafterseconds", "quotaresetdelay", "resetsinseconds", "resetsat"],
+  ...["estimatedtime", "xratelimitreset"],
+];
+
 function retryDelayIn(layers: readonly JsonObject[]): string | null {
   for (const layer of layers) {
-    const delay =
-      layer.retryDelay ??
-      layer.retry_after ??
-      layer.retry_after_seconds ??
-      at(layer, "metadata", "retry_after");
-    if (typeof delay === "number" || typeof delay === "string") return String(delay);
+    if (typeof layer.retryafterms === "number") return `${layer.retryafterms}ms`;
+    for (const name of DELAYS) {
+      const delay = layer[name];
+      if (typeof delay === "number" || typeof delay === "string") return String(delay);
+    }
   }
   return null;
 }

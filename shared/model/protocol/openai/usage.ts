@@ -25,8 +25,9 @@ export function usageOf(
   answer: unknown,
   holds: { readonly prompt: boolean; readonly text: boolean },
 ): Usage | null {
-  const told = field(answer, "usage");
-  if (!isObject(told)) return null;
+  const own = [field(answer, "usage"), at(answer, "x_groq", "usage")].find(isObject);
+  if (own === undefined) return null;
+  const told = plainlyNamed(own);
   const { input, output, total } = sumsOf(told);
   const input_tokens = holds.prompt && input === 0 ? null : whole(input);
   const output_tokens = holds.text && output === 0 ? null : whole(output);
@@ -37,8 +38,19 @@ export function usageOf(
     total_tokens: isWhole ? input_tokens + output_tokens : whole(total === 0 ? undefined : total),
     ...partsOf(told),
     ...(tier === undefined ? {} : { service_tier: tier }),
-    ...rawOf(told),
+    ...rawOf(own),
   };
+}
+
+/** Some relays write `promptTokens`, and others `input_token_details`. */
+function plainlyNamed(told: JsonObject): JsonObject {
+  const plain = (name: string) =>
+    name
+      .replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`)
+      .replace("_token_details", "_tokens_details");
+  return Object.fromEntries(
+    Object.entries(told).map(([name, value]) => [plain(name), isObject(value) ? plainlyNamed(value) : value]),
+  );
 }
 
 interface Sums {
@@ -108,9 +120,10 @@ function partsOf(told: JsonObject): Partial<Record<TokenPart, number>> {
   return parts;
 }
 
-/** Whether a call can have used so much is for plausible.ts to say. */
+/** Some relays write numbers as text. Whether a call can have used so much is for plausible.ts to say. */
 function count(value: unknown): number | undefined {
-  return numberIn(value, 0, Number.MAX_SAFE_INTEGER);
+  const number = typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+  return numberIn(number, 0, Number.MAX_SAFE_INTEGER);
 }
 
 function whole(value: number | undefined): number | null {

@@ -1,7 +1,6 @@
 import { clamped } from "../../../bounds.ts";
 import { MAX_RETRY_AFTER_SECONDS } from "../../../limits.ts";
-import { numberOf, unitsMs, untilMs } from "./durations.ts";
-import { quotaHeadersOf } from "./quota-headers.ts";
+import { DURATION, numberOf, unitsMs, untilMs } from "./durations.ts";
 import type { Refusal } from "./refusal.ts";
 
 interface Headers {
@@ -26,38 +25,65 @@ export function askedWaitMs(headers: Headers, refusal: Refusal, nowMs: number): 
 
 /** `retry-after-ms`, `x-ms-retry-after-ms`, `retry-after` in seconds, with a unit, or as a date. */
 export function retryAfterMsOf(headers: Headers, nowMs: number): number | null {
-  const ms = numberOf(headers.get("retry-after-ms") ?? headers.get("x-ms-retry-after-ms"));
+  const ms = numberOf(
+    (headers.get("retry-after-ms") ?? headers.get("x-ms-retry-after-ms"))?.replace(/ms$/, "") ?? null,
+  );
   if (ms !== null && ms >= 0) return ms;
   const after = headers.get("retry-after");
   return after?.trim().startsWith("-") ? null : untilMs(after, nowMs);
 }
 
+/** Labs, relays and gateways name their quotas each in its way: what is left of each, and when it is back. */
+const LEFT_AND_RESET: readonly (readonly [left: string, reset: string])[] = [
+  ...["requests", "tokens"].flatMap((of) =>
+    ["", "-second", "-minute", "-hour", "-day"].map(
+      (per) => [`x-ratelimit-remaining-${of}${per}`, `x-ratelimit-reset-${of}${per}`] as const,
+    ),
+  ),
+  ...["requests", "tokens", "input-tokens", "output-tokens"].map(
+    (of) => [`anthropic-ratelimit-${of}-remaining`, `anthropic-ratelimit-${of}-reset`] as const,
+  ),
+  ["ratelimitbysize-remaining", "ratelimitbysize-reset"],
+];
+
 /** When the last of the used-up quotas is back. */
 function resetMsOf(headers: Headers, nowMs: number): number | null {
-  const quota = quotaHeadersOf(headers, nowMs);
-  const resets = [quota?.requests, quota?.tokens].flatMap((limit) =>
-    limit && limit.left <= 0 && limit.reset_ms !== null ? [limit.reset_ms] : [],
-  );
+  const resets = LEFT_AND_RESET.flatMap(([left, reset]) => {
+    const ms = (numberOf(headers.get(left)) ?? 1) > 0 ? null : untilMs(headers.get(reset), nowMs);
+    return ms === null ? [] : [ms];
+  });
   return resets.length === 0 ? plainResetMsOf(headers, nowMs) : Math.max(...resets);
 }
 
-/** Relays name one quota only. */
+/** Relays name one quota only, by the standard's draft too: `"default";r=0;t=50`, `limit=9, remaining=0, reset=50`. */
 function plainResetMsOf(headers: Headers, nowMs: number): number | null {
-  const left = numberOf(headers.get("x-ratelimit-remaining") ?? headers.get("ratelimit-remaining"));
+  const draft = headers.get("ratelimit") ?? "";
+  const part = (name: RegExp) => name.exec(draft)?.[1] ?? null;
+  const left = numberOf(
+    headers.get("x-ratelimit-remaining") ??
+      headers.get("ratelimit-remaining") ??
+      part(/\br(?:emaining)?=(\d+)/),
+  );
   if (left !== null && left > 0) return null;
-  return untilMs(headers.get("x-ratelimit-reset") ?? headers.get("ratelimit-reset"), nowMs);
+  const told = [
+    "x-ratelimit-reset",
+    "ratelimit-reset",
+    "x-ratelimit-reset-after",
+    "x-ratelimit-timeremaining",
+  ];
+  return untilMs(
+    told.map((name) => headers.get(name)).find((each) => each !== null) ?? part(/\b(?:t|reset)=(\d+)/),
+    nowMs,
+  );
 }
 
-/** «Please try again in 6m0s», «Please retry after 26 seconds». */
+/** «Please try again in 6m0s», «Please retry after 26 seconds», «Expected available in 12 seconds». */
+const SPOKEN = new RegExp(
+  `(?:try again|retry|wait|available|resets?)(?: (?:in|after|for))?:? (${DURATION})`,
+  "i",
+);
+
 function wordsMsOf(words: string): number | null {
-  const found =
-    /(?:try again|retry|wait)(?: (?:in|after|for))? ((?:\d+(?:\.\d+)?\s*(?:ms|[dhms])(?![a-z])\s*)+)/i.exec(
-      words,
-    );
-  if (found?.[1] !== undefined) return unitsMs(found[1]);
-  const spoken =
-    /(?:try again|retry|wait)(?: (?:in|after|for))? (\d+(?:\.\d+)?) (second|minute|hour)s?/i.exec(words);
-  if (spoken === null) return null;
-  const unit = spoken[2]?.toLowerCase();
-  return Number(spoken[1]) * (unit === "hour" ? 3_600_000 : unit === "minute" ? 60_000 : 1_000);
+  const found = SPOKEN.exec(words)?.[1];
+  return found === undefined ? null : unitsMs(found);
 }

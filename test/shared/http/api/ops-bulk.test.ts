@@ -107,3 +107,39 @@ it("redrives all dead letters that match, more than a page of them, and says wha
   });
   expect(world.nudges.sent).toHaveLength(60);
 });
+
+it("is stopped in the middle by another instance: what was done stays, and nothing more is", async () => {
+  const keys = await many(120);
+  world.clock.advance(1);
+  const { id } = await one.ops(202, "POST", "jobs/cancel", { filter: { model: "openai-one-model" } });
+  let stopped: unknown;
+  const operations = new Proxy(world.ports.operations, {
+    get: (target, name) => {
+      const own: unknown = Reflect.get(target, name);
+      if (typeof own !== "function") return own;
+      return async (...of: unknown[]) => {
+        // The turn's first page is done; before it can be told, somebody stops the operation.
+        if (name === "write") stopped = await one.ops(200, "POST", `operations/${id}/cancel`);
+        return own.apply(target, of);
+      };
+    },
+  });
+  await deliverAll(new Operated(world, "two", { operations }));
+  expect(stopped).toMatchObject({ status: "ended", stopped_by: expect.stringMatching(/^ops\/key:/) });
+  const jobs = await Promise.all(keys.map((key) => world.job(key)));
+  expect(jobs.filter(({ status }) => status === "cancelled")).toHaveLength(50);
+  world.clock.advance(61_000);
+  const three = new Operated(world, "three");
+  await three.instance.sweep();
+  await deliverAll(three);
+  const left = await Promise.all(keys.map((key) => world.job(key)));
+  expect(left.filter(({ status }) => status === "cancelled")).toHaveLength(50);
+  // Again is as once, and the newest is listed first.
+  expect(await one.ops(200, "POST", `operations/${id}/cancel`)).toEqual(stopped);
+  const { data } = await one.ops(200, "GET", "operations?limit=2");
+  expect(data.map((each: { id: string }) => each.id)).toHaveLength(2);
+  expect(data[0]).toEqual(stopped);
+  const [record] = (await one.ops(200, "GET", "audit?limit=1")).data;
+  expect(record).toMatchObject({ event: "bulk_stopped", details: { id, kind: "cancel_jobs" } });
+  await one.ops(404, "POST", `operations/op_${"0".repeat(32)}/cancel`);
+});

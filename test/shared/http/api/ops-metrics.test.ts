@@ -12,6 +12,8 @@ it("tells the same whichever instance answers", async () => {
   await world.accepted();
   await world.accepted({ tenantId: "team-b" });
   await one.ops(200, "PUT", "switches/deployment/xai-two", { state: "drained", mode: "park" });
+  const budget = { currency: "USD", per_day: "0.5", per_month: "10" };
+  await one.ops(200, "PUT", "tenants/spender", { budget });
   await one.instance.sweep();
   const { text, headers } = await one.call("GET", "/api/ops/metrics");
   expect(headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
@@ -25,6 +27,10 @@ it("tells the same whichever instance answers", async () => {
     'switchyard_deployment_calls{deployment="openai-one",provider="openai",model="openai-one-model"} 0',
     'switchyard_deployment_open{deployment="xai-two",provider="xai",model="xai-two-model"} 0',
     'switchyard_switched{kind="deployment",name="xai-two",state="drained"} 1',
+    'switchyard_budget_limit{tenant="spender",currency="USD",period="day"} 0.5',
+    'switchyard_budget_limit{tenant="spender",currency="USD",period="month"} 10',
+    'switchyard_budget_spent{tenant="spender",currency="USD",period="month"} 0',
+    'switchyard_budget_reserved{tenant="spender",currency="USD",period="day"} 0',
     "switchyard_sweep_age_seconds 0",
   ])
     expect(lines).toContain(line);

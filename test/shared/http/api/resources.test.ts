@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Problem } from "../../../../shared/errors.ts";
-import { jobJson, matchesEtag, retryAfterSeconds } from "../../../../shared/http/api/job-resource.ts";
+import { jobJson, retryAfterSeconds } from "../../../../shared/http/api/job-resource.ts";
 import { waitSeconds } from "../../../../shared/http/api/parameters.ts";
 import { problemAnswer } from "../../../../shared/http/api/problem.ts";
 import { apiDocument } from "../../../../shared/http/api/routes.ts";
+import { matchesEtag } from "../../../../shared/http/conditional.ts";
 import { NOW_MS, newJob } from "../../job/samples.ts";
 
 const response = (body: string) => ({ status_code: 200, request_id: "r", body });

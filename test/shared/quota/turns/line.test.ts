@@ -44,6 +44,10 @@ class StoredLine implements JobsInLine {
     );
   }
 
+  async latelyServed() {
+    return [];
+  }
+
   runningOn() {
     return Promise.resolve(new Map<string, string>());
   }

@@ -49,7 +49,24 @@ describe("usage", () => {
     ],
     ["no output, but a total", { prompt_tokens: 12, total_tokens: 49 }, sums(12, 37, 49)],
     ["no output", { prompt_tokens: 12 }, sums(12, null, null)],
-    ["output that is no number", { prompt_tokens: 12, completion_tokens: "5" }, sums(12, null, null)],
+    ["numbers as text", { prompt_tokens: "12", completion_tokens: "5", total_tokens: "17" }, sums(12, 5, 17)],
+    ["output that is no number", { prompt_tokens: 12, completion_tokens: "five" }, sums(12, null, null)],
+    ["names of another habit", { promptTokens: 12, completionTokens: 5, totalTokens: 17 }, sums(12, 5, 17)],
+    [
+      "nothing in particular",
+      { prompt_tokens: 12, completion_tokens: 5, prompt_tokens_details: null },
+      sums(12, 5, 17),
+    ],
+    [
+      "a sum that is not told",
+      { prompt_tokens: 12, completion_tokens: null, total_tokens: 17 },
+      sums(12, 5, 17),
+    ],
+    [
+      "parts under another name",
+      { inputTokens: 9, outputTokens: 1, input_token_details: { cached_tokens: 4 } },
+      { ...sums(9, 1, 10), cached_input_tokens: 4 },
+    ],
     ["a total alone", { total_tokens: 49 }, sums(null, null, 49)],
     [
       "a total that is too small",
@@ -127,6 +144,11 @@ describe("usage", () => {
     ["text", "12", null],
   ])("of %s", (_what, reported, expected) => {
     expect(seen(reported)).toEqual(expected);
+  });
+
+  it("is found where Groq's streams tell it", () => {
+    const x_groq = { usage: { prompt_tokens: 12, completion_tokens: 5, total_tokens: 17 } };
+    expect(seen(null, { x_groq })).toEqual(sums(12, 5, 17));
   });
 
   it("of embeddings has no output, which is known", () => {
