@@ -54,10 +54,10 @@ async function itemOf({ tenant_id, job_id }: Job) {
 }
 
 async function billed(tenantId: string, fromSeconds: number): Promise<BilledCall[]> {
-  const found: BilledCall[] = [];
-  const span = { tenantId, fromSeconds, untilSeconds: fromSeconds + 60 };
-  for await (const page of billedCalls.pages(span)) found.push(...page);
-  return found;
+  const pages = billedCalls.pages({ tenantId, fromSeconds, untilSeconds: fromSeconds + 60 });
+  const calls: BilledCall[] = [];
+  for await (const page of pages) calls.push(...page);
+  return calls;
 }
 
 it("a job that ends at its first attempt writes for 50 RU at most, by the documented prices", async () => {
