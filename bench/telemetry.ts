@@ -121,7 +121,10 @@ async function inTheService(): Promise<void> {
       const name = share === undefined ? "off" : `${Number(share) * 100} % of jobs traced`;
       sides.push({ name, stack, client: new LoadClient(stack.url, IN_FLIGHT), cpuMs: [] });
     }
-    for (const { client } of sides) await timed(WARM_UP_JOBS, IN_FLIGHT, (n) => client.heldJob(n));
+    for (const { name, client } of sides) {
+      process.stderr.write(`warm-up of "${name}"\n`);
+      await timed(WARM_UP_JOBS, IN_FLIGHT, (n) => client.heldJob(n));
+    }
     for (let n = 1; n <= ROUNDS; n++) {
       for (const side of n % 2 === 0 ? sides.toReversed() : sides) {
         const before = side.stack.cpu();
