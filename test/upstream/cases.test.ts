@@ -18,6 +18,7 @@ interface Case {
     readonly endpoint: string;
     readonly body: object;
     readonly deadline_s?: number;
+    readonly timeout_seconds?: number;
     /** So many of it at once; absent: one. */
     readonly jobs?: number;
     readonly model_names?: readonly string[];
@@ -73,10 +74,7 @@ const costUnknown =
 
 const EXPECTED: Readonly<Record<string, (seen: Seen) => void>> = {
   "e02-invalid-prompt": failed("content_filtered", "flagged"),
-  "e03-xai-403-content": (seen) => {
-    failed("content_filtered", "violates usage guidelines")(seen);
-    expect(seen.calls.b).toBe(0);
-  },
+  "e03-xai-403-content": contentStopsHere,
   "e06-vllm-flat": failed("upstream_bad_request", "at least 1"),
   "e07-llamacpp-too-long": failed("context_length_exceeded", "available context size"),
   "e09-xai-400-key": answeredByB,
@@ -134,6 +132,22 @@ const EXPECTED: Readonly<Record<string, (seen: Seen) => void>> = {
   "s31-embeddings-18mb": ({ job }) => {
     expect(job).toMatchObject({ status: "completed", cost: { currency: "USD" } });
   },
+  "x01-error-beside-text": answeredByB,
+  "x02-network-error": answeredByB,
+  "x03-500-content": contentStopsHere,
+  "x04-403-flagged": contentStopsHere,
+  "x05-400-server-error": answeredAgain,
+  "x06-200-list-429": (seen) => {
+    answeredByB(seen);
+    expect(seen.trail[2]).toMatchObject({ outcome: "rate_limited", reason: "rate_limited" });
+  },
+  "x07-gzip-refusal": failed("upstream_bad_request", "body.n: n must be positive"),
+  "x08-usage-text": costs("0.000062", { input_tokens: 12, output_tokens: 5 }),
+  "x09-job-timeout": (seen) => {
+    answeredByB(seen);
+    expect(seen.trail[2]).toMatchObject({ reason: "job_timeout", cost_unknown: "no_answer" });
+  },
+  "x10-ratelimit-draft": waitsAsAsked("rate_limited", "slow"),
   "u01-cached-openai": costs("0.003278", { cached_input_tokens: 1920, raw: { prompt_tokens: 2006 } }),
   "u02-cached-deepseek": costs("0.02866", { input_tokens: 36100, cached_input_tokens: 21600 }),
   "u05-gemini-thoughts-in-total-only": costs("0.00605", { output_tokens: 603 }),
@@ -159,6 +173,13 @@ function isOutlived({ job, trail }: Seen) {
   expect(job.status).toBe("completed");
   const failures = trail.filter(({ event }) => event === "attempt_failed");
   for (const record of failures) expect(record).toMatchObject({ cost: null });
+}
+
+/** No other lab gets to see what this one would not touch. */
+function contentStopsHere(seen: Seen) {
+  failed("content_filtered", "")(seen);
+  expect(seen.job.error.message).toMatch(/flagged|violates usage guidelines/);
+  expect(seen.calls.b).toBe(0);
 }
 
 /** One paid call, not one for each attempt. */
@@ -196,6 +217,7 @@ function waitsAgain(records: number): (seen: Seen) => boolean {
 const LOOKED_AT: Readonly<Record<string, (seen: Seen) => boolean>> = {
   "e14-insufficient-quota": waitsAgain(2),
   "e21-reset-duration": waitsAgain(3),
+  "x10-ratelimit-draft": waitsAgain(3),
   "s13-responses-queued": asksAgain,
   "s15-xai-deferred": asksAgain,
 };
@@ -263,12 +285,12 @@ async function played(each: Case): Promise<Seen[]> {
 
 /** Looks, each time after the service has held the request for a second, until there is something to see. */
 async function playedOnce(each: Case): Promise<Seen> {
-  const { endpoint, body, deadline_s } = each.request;
+  const { endpoint, body, deadline_s, timeout_seconds } = each.request;
   const input = endpoint === "/v1/chat/completions" ? { messages: [{ role: "user", content: "Hi" }] } : {};
   const deadline = deadline_s === undefined ? {} : { deadline: Math.ceil(Date.now() / 1000) + deadline_s };
   const { json, status } = await stack.submit(
     { ...input, ...body, model: each.id },
-    { envelope: { endpoint, ...deadline } },
+    { envelope: { endpoint, timeout_seconds, ...deadline } },
   );
   expect(status).toBe(202);
   const isTime = LOOKED_AT[each.id] ?? hasEnded;
@@ -310,6 +332,7 @@ describe("what labs were seen to answer", () => {
   it("those that were asked to wait have waited", () => {
     expect(upstream.calls.get("e14-insufficient-quota-a")).toBe(1);
     expect(upstream.calls.get("e21-reset-duration-a")).toBe(1);
+    expect(upstream.calls.get("x10-ratelimit-draft-a")).toBe(1);
   });
 
   // They last longer than what is asked to wait above.
