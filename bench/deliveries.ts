@@ -71,8 +71,8 @@ async function quiet(): Promise<void> {
   const headers = { authorization: "Bearer local-operator" };
   for (;;) {
     const answer = await fetch(`${stack.url}/api/ops/status`, { headers });
-    const { backlog } = (await answer.json()) as { backlog: { queued: number; running: number } };
-    if (backlog.queued + backlog.running === 0) return;
+    const { backlog, running } = (await answer.json()) as { backlog: { queued: number }; running: number };
+    if (backlog.queued + running === 0) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
