@@ -71,8 +71,30 @@ interface Item {
   readonly failed: number;
   readonly times: Readonly<Record<string, number>>;
 }
+interface ProgressItem {
+  readonly is_read: boolean;
+  readonly cursor: { readonly lines: number };
+}
+/** CPU ms used when so many lines were jobs. */
+const spent: { readonly lines: number; readonly ms: number }[] = [];
+/** CPU ms a line of a tenth of them, from 0 to 9. */
+function costOfTenth(tenth: number): number {
+  const at = (lines: number) => spent.find((each) => each.lines >= lines) ?? spent.at(-1);
+  const [from, to] = [at((count * tenth) / 10), at((count * (tenth + 1)) / 10)];
+  return ((to?.ms ?? 0) - (from?.ms ?? 0)) / ((to?.lines ?? 0) - (from?.lines ?? 0));
+}
 const read = async <T extends object>(item: string) =>
   (await jobs.item(item, [TENANT, id]).read<T>()).resource;
+/** When the last of its lines ended. */
+async function lastEnd(): Promise<number> {
+  const ends = await jobs.items
+    .query<number>({
+      query: "SELECT VALUE c.completed_at_ms FROM c WHERE c.batch_id = @id AND c.kind = 'job'",
+      parameters: [{ name: "@id", value: id }],
+    })
+    .fetchAll();
+  return ends.resources.reduce((a, b) => Math.max(a, b), 0);
+}
 let batch = await read<Item>("batch");
 let validatedAfter = 0;
 let expandedAfter = 0;
@@ -85,20 +107,18 @@ while (!isOver()) {
   await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   batch = await read<Item>("batch");
   if (validatedAfter === 0 && batch?.times.in_progress_at_ms !== undefined) validatedAfter = since();
-  if (expandedAfter === 0 && (await read<{ is_read: boolean }>("progress"))?.is_read === true)
-    expandedAfter = since();
+  if (expandedAfter === 0) {
+    const progress = await read<ProgressItem>("progress");
+    const { app, emulators } = stack.cpu();
+    spent.push({ lines: progress?.cursor.lines ?? 0, ms: app + emulators });
+    if (progress?.is_read === true) expandedAfter = since();
+  }
   memory.push(stack.memoryMb().app);
 }
 const seconds = since();
 const after = await stack.counters();
 const cpu = stack.cpu();
-const ends = await jobs.items
-  .query<number>({
-    query: "SELECT VALUE c.completed_at_ms FROM c WHERE c.batch_id = @id AND c.kind = 'job'",
-    parameters: [{ name: "@id", value: id }],
-  })
-  .fetchAll();
-const last = ends.resources.reduce((a, b) => Math.max(a, b), 0);
+const last = values.held ? 0 : await lastEnd();
 
 head("what", "measured");
 row("lines, completed, failed", `${count}, ${batch?.completed}, ${batch?.failed}`);
@@ -125,6 +145,10 @@ row(
 row(
   "CPU ms a line, app and emulators",
   `${((cpu.app - cpuBefore.app) / count).toFixed(2)}, ${((cpu.emulators - cpuBefore.emulators) / count).toFixed(2)}`,
+);
+row(
+  "CPU ms a line to be stored as a job, of the second and of the last tenth",
+  [1, 9].map((tenth) => costOfTenth(tenth).toFixed(2)).join(", "),
 );
 for (const [name, value] of Object.entries(after)) {
   const each = (value - (before[name] ?? 0)) / count;

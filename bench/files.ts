@@ -3,14 +3,19 @@ import { type IncomingMessage, request } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describeMachine } from "./machine.ts";
-import { head, row } from "./measure.ts";
+import { head, row, timed } from "./measure.ts";
 import { Stack } from "./stack.ts";
 
-/** `--mb N` (200): a file up and down, then four up at once: MB a second, request units, memory of the host. */
+/**
+ * `--mb N` (200): a file up and down, then four up at once: MB a second, request units, memory of the host. Any work
+ * fills the young generation of a fresh host's heap: some small requests come first, to tell that apart.
+ */
 const at = process.argv.indexOf("--mb");
 const megabytes = at < 0 ? 200 : Number(process.argv[at + 1]);
 const MB = 1_000_000;
 const TOGETHER = 4;
+const SMALL_REQUESTS = 3_000;
+const SMALL_AT_ONCE = 8;
 const headers = { authorization: "Bearer local-team-a" };
 const LOOK_MS = 20;
 
@@ -82,6 +87,11 @@ async function measure(name: string, size: number, work: () => Promise<unknown>)
 
 head("what", "MB a second", "RU a MB", "host before, MB", "above that at most, MB");
 let id = "";
+await measure(`${SMALL_REQUESTS} small requests`, 1, () =>
+  timed(SMALL_REQUESTS, SMALL_AT_ONCE, async () => {
+    await (await fetch(`${stack.url}/openai/v1/files`, { headers })).text();
+  }),
+);
 await measure(`${megabytes} MB up`, megabytes, async () => {
   id = await upload();
 });

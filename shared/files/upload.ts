@@ -85,9 +85,9 @@ async function written(
   return { bytes, count };
 }
 
-/** The bytes in pages, each full but for the last. */
+/** The bytes in pages, each full but for the last; all in the same memory, so one is gone once the next is asked for. */
 async function* pagesOf(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let page = Buffer.allocUnsafe(PAGE_BYTES);
+  const page = Buffer.allocUnsafe(PAGE_BYTES);
   let filled = 0;
   for await (const part of parts) {
     for (let from = 0; from < part.length; ) {
@@ -97,7 +97,6 @@ async function* pagesOf(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
       from += taken.length;
       if (filled < PAGE_BYTES) continue;
       yield page;
-      page = Buffer.allocUnsafe(PAGE_BYTES);
       filled = 0;
     }
   }
