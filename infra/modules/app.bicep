@@ -87,10 +87,12 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         // Files of 200 MB: the platform takes half of that unasked.
         FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '209715200'
       },
-      // V8's young generation: fewer collections, some 200 MB more.
-      instanceMemoryMB > 512
-        ? { languageWorkers__node__arguments: '--min-semi-space-size=64 --max-semi-space-size=64' }
-        : {},
+      {
+        // The host takes 64 KB of headers. V8's young generation: fewer collections, some 200 MB more.
+        languageWorkers__node__arguments: instanceMemoryMB > 512
+          ? '--min-semi-space-size=64 --max-semi-space-size=64 --max-http-header-size=65536'
+          : '--max-http-header-size=65536'
+      }
       empty(operatorKeySha256) ? {} : { OPERATOR_KEY_SHA256: operatorKeySha256 },
       empty(authIssuer) ? {} : { AUTH_ISSUER: authIssuer, AUTH_AUDIENCE: authAudience },
       empty(consoleClientId) ? {} : { CONSOLE_CLIENT_ID: consoleClientId },

@@ -12,6 +12,7 @@ import {
 import { MAX_CALL_SECONDS, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { reasonOf } from "../log.ts";
 import { sha256Hex } from "../sha256.ts";
+import { foreign, headerOf, isForeign, namesOf } from "./call-names.ts";
 import { CALL_TIMEOUT, IDLE_TIMEOUT, JOB_TIMEOUT, onSilence } from "./call-timeouts.ts";
 import type { Deployment } from "./catalogue.ts";
 import { Connections } from "./connections.ts";
@@ -311,18 +312,6 @@ const EVENTS = /^\s*(data|event|id|retry)?:/;
 /** Shorter ones are no secrets, and stand in other words. */
 const LEAST_SECRET_CHARS = 6;
 
-/** It names another request than ours: a proxy has mixed up two, or gives late what somebody else asked for. */
-function isForeign(answer: Pick<WholeAnswer, "headers">, callId: string): boolean {
-  const named = headerOf(answer, CALL_ID) ?? callId;
-  return named.split(",").some((each) => each.trim().toLowerCase() !== callId);
-}
-
-function foreign(statusCode: number): Retry {
-  const message = `HTTP ${statusCode}: the answer is another request's`;
-  const nothing = { retryAfterMs: null, billed: "maybe", usage: null } as const;
-  return { kind: "retry", reason: "foreign_answer", statusCode, message, ...nothing };
-}
-
 /** An outcome with the words that each may hear: the tenant a code where they are about the operator's affairs. */
 function told(outcome: Outcome, body: string): Outcome {
   if (!("message" in outcome)) return outcome;
@@ -332,25 +321,6 @@ function told(outcome: Outcome, body: string): Outcome {
   const code = "cause" in outcome ? outcome.cause : "reason" in outcome ? outcome.reason : outcome.kind;
   const message = outcome.statusCode === null ? code : `HTTP ${outcome.statusCode}: ${code}`;
   return { ...outcome, message, operatorWords: words };
-}
-
-const CALL_ID = "x-ms-client-request-id";
-
-/** Names the call in the labs' own logs, to each lab otherwise: they cannot tell which calls are of one job. */
-function namesOf(jobName: string, callId: string, attempt: number): Record<string, string> {
-  return {
-    "user-agent": "Switchyard",
-    // The bytes hashed are the bytes sent.
-    "accept-encoding": "identity",
-    [CALL_ID]: callId,
-    "x-switchyard-job": jobName,
-    "x-switchyard-attempt": String(attempt),
-  };
-}
-
-function headerOf({ headers }: Pick<WholeAnswer, "headers">, name: string): string | null {
-  const value = headers[name];
-  return Array.isArray(value) ? value.join(", ") : (value ?? null);
 }
 
 const isThrough = (status: number) => status >= 200 && status < 300;

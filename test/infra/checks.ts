@@ -88,6 +88,8 @@ export function settings(template: Evaluated, known: readonly string[]): string[
   );
   for (const name of Object.keys(values))
     if (!OF_THE_PLATFORM.test(name) && !known.includes(name)) faults.push(`the app does not know ${name}`);
+  const forNode = (values.languageWorkers__node__arguments ?? "").split(" ");
+  if (!forNode.includes("--max-http-header-size=65536")) faults.push("its workers take less than the host");
   const parsed = parseSettings(values, () => "instance");
   if ("faults" in parsed) faults.push(...parsed.faults);
   return faults;
