@@ -92,7 +92,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         languageWorkers__node__arguments: instanceMemoryMB > 512
           ? '--min-semi-space-size=64 --max-semi-space-size=64 --max-http-header-size=65536'
           : '--max-http-header-size=65536'
-      }
+      },
       empty(operatorKeySha256) ? {} : { OPERATOR_KEY_SHA256: operatorKeySha256 },
       empty(authIssuer) ? {} : { AUTH_ISSUER: authIssuer, AUTH_AUDIENCE: authAudience },
       empty(consoleClientId) ? {} : { CONSOLE_CLIENT_ID: consoleClientId },
