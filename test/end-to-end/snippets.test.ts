@@ -22,11 +22,16 @@ function blocks(page: string, language: string): string[] {
     .map(([, , code = ""]) => code);
 }
 
-/** The status of each request that a snippet makes, and the JSON that came back. */
-async function run(snippet: string): Promise<{ status: number; body: Record<string, unknown> }[]> {
+/** What a snippet prints, the status after each answer. */
+async function printed(snippet: string): Promise<string> {
   const curl = String.raw`curl() { command curl --silent --write-out '\n%{http_code}\n' "$@"; }`;
   const script = `set -eu\n${curl}\n${snippet.replaceAll(DOCUMENTED_URL, stack.url)}`;
-  const { stdout } = await promisify(execFile)("sh", ["-c", script]);
+  return (await promisify(execFile)("sh", ["-c", script])).stdout;
+}
+
+/** The status of each request that a snippet makes, and the JSON that came back. */
+async function run(snippet: string): Promise<{ status: number; body: Record<string, unknown> }[]> {
+  const stdout = await printed(snippet);
   return [...stdout.matchAll(/^(\{.*\})\n(\d{3})$/gm)].map(([, body = "", status]) => ({
     status: Number(status),
     body: JSON.parse(body),
@@ -80,7 +85,27 @@ it("the held submit of docs/api.md is answered with the job's response", async (
   expect((await run(held))[0]?.body).toMatchObject({ status: "completed", response: { status_code: 200 } });
 });
 
+describe("the commands of docs/operations.md", () => {
+  const snippets = blocks("docs/operations.md", "sh").filter((code) => code.includes("curl "));
+
+  it.each(snippets)("are requests that the service takes: %s", async (snippet) => {
+    const answers = await run(`URL=${DOCUMENTED_URL}\nOPERATOR_KEY=local-operator\n${snippet}`);
+    expect(answers.length).toBe(snippet.match(/^(curl|ops) /gm)?.length);
+    // The dead letter that it names is the reader's.
+    const ofReaders = snippet.includes("dl_…") ? [404] : [];
+    expect(answers.map(({ status }) => status).filter((status) => status >= 300)).toEqual(ofReaders);
+  });
+});
+
 it("the catalogue of README.md is one", () => {
   const [catalogue = ""] = blocks("README.md", "json");
   expect(parseCatalogue(JSON.parse(catalogue), { settings: {} })).toHaveProperty("catalogue");
+});
+
+it("the faults of docs/local.md are made, and go with an empty order", async () => {
+  const { control } = JSON.parse(readFileSync(path.join(stack.folder, "emulators.json"), "utf8"));
+  const [ordered = ""] = blocks("docs/local.md", "sh").filter((code) => code.includes("/faults"));
+  expect(await printed(ordered.replace("http://127.0.0.1:PORT/", control))).toMatch(/^20\d$/m);
+  const none = { service_bus: { seed: 1, rules: [] } };
+  await fetch(`${control}faults`, { method: "POST", body: JSON.stringify(none) });
 });

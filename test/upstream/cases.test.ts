@@ -148,6 +148,8 @@ const EXPECTED: Readonly<Record<string, (seen: Seen) => void>> = {
     expect(seen.trail[2]).toMatchObject({ reason: "job_timeout", cost_unknown: "no_answer" });
   },
   "x10-ratelimit-draft": waitsAsAsked("rate_limited", "slow"),
+  "x11-401-for-20-s": isOutlived,
+  "x12-resets-for-20-s": isOutlived,
   "u01-cached-openai": costs("0.003278", { cached_input_tokens: 1920, raw: { prompt_tokens: 2006 } }),
   "u02-cached-deepseek": costs("0.02866", { input_tokens: 36100, cached_input_tokens: 21600 }),
   "u05-gemini-thoughts-in-total-only": costs("0.00605", { output_tokens: 603 }),

@@ -11,7 +11,7 @@ export interface Step {
   readonly base64?: string;
   /** A body of so many bytes, zeros between its two ends. */
   readonly fill?: { readonly bytes: number; readonly prefix: string; readonly suffix: string };
-  readonly behaviour?: "hang";
+  readonly behaviour?: "hang" | "reset";
   /** It answers so for so long after the first call that it answered so, however often it is called. */
   readonly for_ms?: number;
 }
@@ -60,6 +60,7 @@ export class Upstream {
       this.calls.set(target, (this.calls.get(target) ?? 0) + 1);
       const step = this.#next(target);
       if (step?.behaviour === "hang") return;
+      if (step?.behaviour === "reset") return void request.socket.destroy();
       response.writeHead(step?.status ?? 200, { "content-type": "application/json", ...step?.headers });
       response.end(bytesOf(step ?? {}));
     });
