@@ -74,18 +74,23 @@ export class CosmosJobsInLine implements JobsInLine {
   }
 
   async latelyServed(): ReturnType<JobsInLine["latelyServed"]> {
-    const query = queryOf(ITEMS.audit, {
-      select: "c.job_id, c.deployment, c.event, c._ts, GetCurrentTimestamp() AS read_ms",
-      where: "c.billed.at > 0",
-      orderBy: "c.billed.at DESC",
-      top: SERVED_LOOKED_AT,
-    });
+    const newest = { where: "c.billed.at > 0", orderBy: "c.billed.at DESC", top: SERVED_LOOKED_AT } as const;
+    const select = "c.job_id, c.deployment, c._ts, GetCurrentTimestamp() AS read_ms";
+    // First records lie in their job's item, which says the same of the call that ended it.
+    const queries = [
+      queryOf(ITEMS.job, { ...newest, select: `${select}, c.status AS event` }),
+      queryOf(ITEMS.audit, { ...newest, select: `${select}, c.event` }),
+    ];
     const found = await storeOperation("served calls", (abortSignal) =>
-      this.#jobs.items.query(query, { maxItemCount: SERVED_LOOKED_AT, abortSignal }).fetchAll(),
+      Promise.all(
+        queries.map((query) =>
+          this.#jobs.items.query(query, { maxItemCount: SERVED_LOOKED_AT, abortSignal }).fetchAll(),
+        ),
+      ),
     );
     return z
       .array(servedRow)
-      .parse(found.resources)
+      .parse(found.flatMap(({ resources }) => resources))
       .flatMap(({ job_id, deployment, event, _ts, read_ms }) =>
         event === "completed" && deployment !== null
           ? [{ job_id, deployment, age_ms: read_ms - _ts * 1000 }]
