@@ -26,7 +26,10 @@ export interface FileStore {
   list(tenantId: string, filter: FileFilter): Promise<{ files: readonly StoredFile[]; hasMore: boolean }>;
   /** What a tenant's files take together. */
   used(tenantId: string): Promise<{ files: number; bytes: number }>;
-  /** The file is gone from now on; its pages follow. False: there was none. */
+  /**
+   * The file is gone from now on; its pages follow. A second time is no error while they do.
+   * @returns false: there was none
+   */
   remove(key: FileKey): Promise<boolean>;
   /** What an upload that broke off has left. */
   discard(key: FileKey): Promise<void>;

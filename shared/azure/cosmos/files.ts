@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { Clock } from "../../clock.ts";
 import { evenPages, type FileKey, isExpired, type Page, type StoredFile } from "../../files/file.ts";
 import type { FileFilter, FileStore } from "../../files/ports.ts";
-import { UnreadableItem } from "../../store.ts";
+import { StoreUnavailable, UnreadableItem } from "../../store.ts";
 import { someAtOnce } from "./content.ts";
 import { filePagesPlace, filePlace, fileWritingPlace, ITEMS, pagePlace } from "./items.ts";
 import { nameOf, type StoredItems } from "./stored-items.ts";
@@ -112,13 +112,24 @@ export class CosmosFiles implements FileStore {
 
   /** From the moment that nobody finds the file, the sweeper knows of its pages. */
   async remove(key: FileKey): Promise<boolean> {
-    const result = await this.#taken(key, filePlace(key).id);
-    if (result) await this.#removePages(key);
-    return result;
+    if (await this.#taken(key, filePlace(key).id)) {
+      await this.#removeLoosePages(key);
+      return true;
+    }
+    return (await this.#jobs.read(ITEMS.file_writing, fileWritingPlace(key, "removing"))) !== undefined;
   }
 
   async discard(key: FileKey): Promise<void> {
-    if (await this.#taken(key, "writing")) await this.#removePages(key);
+    if (await this.#taken(key, "writing")) await this.#removeLoosePages(key);
+  }
+
+  /** Where it fails the sweeper does it: nobody can read them any more. */
+  async #removeLoosePages(key: FileKey): Promise<void> {
+    try {
+      await this.#removePages(key);
+    } catch (thrown) {
+      if (!(thrown instanceof StoreUnavailable)) throw thrown;
+    }
   }
 
   async #taken(key: FileKey, id: string): Promise<boolean> {

@@ -149,8 +149,10 @@ const list = route({
 export async function found(files: Pick<FileStore, "read">, key: FileKey): Promise<StoredFile> {
   const file = await files.read(key);
   if (file !== undefined) return file;
-  throw new Problem("file_not_found", `No such File object: ${key.file_id}`);
+  throw noSuchFile(key.file_id);
 }
+
+const noSuchFile = (id: string) => new Problem("file_not_found", `No such File object: ${id}`);
 
 const get = route({
   name: "retrieve-file",
@@ -218,9 +220,7 @@ const remove = route({
   },
   errors: ["file_not_found"],
   handle: async ({ files }: FilesDeps, { path: { id } }, { tenant }) => {
-    const key = { tenant_id: tenant.id, file_id: id };
-    await found(files, key);
-    await files.remove(key);
+    if (!(await files.remove({ tenant_id: tenant.id, file_id: id }))) throw noSuchFile(id);
     return json(200, { id, object: "file", deleted: true });
   },
 });

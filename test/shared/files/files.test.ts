@@ -90,6 +90,23 @@ describe("a file", () => {
     expect(await nothingLeft()).toEqual([[], []]);
   });
 
+  it("is deleted once nobody finds it: what the store fails to remove then, the sweeper removes", async () => {
+    const { id } = await client.files.create({ file: await toFile(bytesOf(9), "a"), purpose: "batch" });
+    const refuse = { kind: "refuse", status: 503 } as const;
+    const removed = { id, object: "file", deleted: true };
+    opened.cosmos.setFaults({ rules: [{ operation: "delete", effect: refuse }] });
+    expect(await client.files.delete(id)).toEqual(removed);
+    expect((await ids(opened.files)).length).toBe(1);
+    await expect(client.files.retrieve(id)).rejects.toBeInstanceOf(OpenAI.NotFoundError);
+    // A client whose answer was lost tries again.
+    expect(await client.files.delete(id)).toEqual(removed);
+    await expect(other.files.delete(id)).rejects.toBeInstanceOf(OpenAI.NotFoundError);
+    opened.cosmos.setFaults({ rules: [] });
+    await opened.ports.files.removeDue(clock.now(), 10);
+    expect(await nothingLeft()).toEqual([[], []]);
+    await expect(client.files.delete(id)).rejects.toBeInstanceOf(OpenAI.NotFoundError);
+  });
+
   it("is listed, newest first, a page at a time", async () => {
     const made: string[] = [];
     for (const name of ["a", "b", "c"]) {
