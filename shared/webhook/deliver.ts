@@ -88,7 +88,7 @@ async function tryOnce(
   if (endpoint === undefined) return failed(delivery, "endpoint_deleted");
   if (endpoint.disabled !== undefined) return failed(delivery, "endpoint_disabled");
   const leave = await slots.enter(delivery.tenant_id, endpoint.id);
-  if (leave === undefined) return putOff(delivery, clock.now(), random);
+  if (typeof leave === "string") return putOff(delivery, leave, clock.now(), random);
   let inTime = true;
   try {
     const attempt = await send(deps, delivery, endpoint);

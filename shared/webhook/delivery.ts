@@ -3,6 +3,7 @@ import type { OutboxItem } from "../job/ending/outbox.ts";
 import { sha256Hex } from "../sha256.ts";
 import type { JobKey } from "../store.ts";
 import type { Attempt } from "./send.ts";
+import type { Occupied } from "./slots.ts";
 
 export const DELIVERY_STATUSES = ["pending", "delivered", "failed"] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
@@ -81,7 +82,8 @@ const PAUSES_MS = [
 /** A delivery is tried for so long, and for the last time at its end. */
 export const TRIED_FOR_MS = 72 * HOUR_MS;
 const MAX_ATTEMPTS_KEPT = 12;
-const FIRST_PUT_OFF_MS = 1_000;
+/** What does not answer has its tries time out first. */
+const FIRST_PUT_OFF_MS = { busy: 1_000, slow: 15_000 } as const;
 const MAX_PUT_OFF_MS = 60_000;
 
 /** A pause spread over its last fifth: what failed together does not come back together. */
@@ -111,8 +113,13 @@ export const isTaken = ({ status_code }: Attempt): boolean =>
 export const isGone = ({ status_code }: Attempt): boolean => status_code === 410;
 
 /** The delivery where its endpoint has no slot now. */
-export function putOff(delivery: Delivery, nowMs: number, random: () => number): Delivery {
-  const pauseMs = Math.min(FIRST_PUT_OFF_MS * 2 ** delivery.put_off, MAX_PUT_OFF_MS);
+export function putOff(
+  delivery: Delivery,
+  endpoint: Occupied,
+  nowMs: number,
+  random: () => number,
+): Delivery {
+  const pauseMs = Math.min(FIRST_PUT_OFF_MS[endpoint] * 2 ** delivery.put_off, MAX_PUT_OFF_MS);
   return { ...delivery, put_off: delivery.put_off + 1, due_ms: nowMs + spread(pauseMs, random) };
 }
 

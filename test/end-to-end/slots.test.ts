@@ -92,23 +92,18 @@ const isDone = async (ids: readonly string[], tenant: string) => {
   const jobs = await Promise.all(ids.map((id) => stack.call(`/api/jobs/${id}`, { key: `key-${tenant}` })));
   return jobs.every(({ json }) => json.status === "completed");
 };
-/** Seconds until all are done. */
-async function secondsUntilDone(ids: readonly string[], tenant: string): Promise<number> {
-  const begun = performance.now();
-  await expect.poll(() => isDone(ids, tenant), { interval: 100 }).toBe(true);
-  return (performance.now() - begun) / 1000;
-}
+const allDone = (ids: readonly string[], tenant: string) =>
+  expect.poll(() => isDone(ids, tenant), { interval: 100 }).toBe(true);
 
 describe.each(["limitless", "three-hundred"])(
   "300 calls of one tenant that hang on the deployment %s",
   { tags: ["long"] },
   (name) => {
     it("take no slot that another tenant's calls need, there or elsewhere", async () => {
-      const seconds = async (on: string) => secondsUntilDone(await submit("b", "quick", on, 20), "b");
-      const before = await seconds("idle");
       const ids = await submit("a", "hang", name, HANGING);
       await expect.poll(() => hanging.get(name)).toBeGreaterThan(200);
-      const beside = [await seconds("idle"), await seconds(name)];
+      // The calls hang until they are cancelled: whoever waited for their slots would not be done.
+      for (const on of ["idle", name]) await allDone(await submit("b", "quick", on, 20), "b");
       expect(hanging.get(name)).toBeGreaterThan(200);
       const states = await Promise.all(ids.map((id) => stack.call(`/api/jobs/${id}`, { key: "key-a" })));
       const waiting = states.flatMap(({ json }) => (json.waiting === null ? [] : [json.waiting.reason]));
@@ -121,9 +116,6 @@ describe.each(["limitless", "three-hundred"])(
             .map((id) => stack.call(`/api/jobs/${id}/cancel`, { method: "POST", key: "key-a" })),
         );
       await expect.poll(() => hanging.get(name)).toBe(0);
-      // 5 s, where the same takes a second while nothing hangs: a machine may be slower, and busy.
-      const usual = Math.max(before, await seconds("idle"), 1);
-      for (const each of beside) expect(each).toBeLessThan(5 * usual);
     });
   },
 );
@@ -141,9 +133,9 @@ it("a busy deployment's calls go to tenants in turns", { tags: ["long"] }, async
   await expect.poll(async () => (await inLine()) + kept.length - MOST_OF_ONE).toBe(few.length);
   keeps = false;
   for (const send of kept.splice(0)) send();
-  await secondsUntilDone(few, "c");
+  await allDone(few, "c");
   // Half of what runs, beside those that had begun before; the last of the few may be told of a little later.
   const last = answered.lastIndexOf("c");
   expect(answered.slice(0, last).filter((who) => who === "a").length).toBeLessThan(40 + 2 * BUSY_AT_ONCE);
-  await secondsUntilDone(many, "a");
+  await allDone(many, "a");
 });

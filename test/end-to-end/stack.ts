@@ -38,7 +38,7 @@ export class Stack {
   #output = "";
   url = "";
 
-  /** @param args its layout, beside that of the test run, see split.test.ts */
+  /** @param args its layout, beside that of the test run, see split-service.test.ts */
   constructor(environment: Record<string, string> = {}, args: readonly string[] = []) {
     this.#environment = environment;
     this.#arguments = [...layoutOfRun(), ...args];

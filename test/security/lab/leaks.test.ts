@@ -172,7 +172,7 @@ describe("what a deployment can do", () => {
       expect([model, (await job(model)).status]).toEqual([model, "failed"]);
     }
     // An outage is waited out, until the deadline.
-    const soon = { deadline: Math.ceil(Date.now() / 1000) + 4 };
+    const soon = { deadline: Math.ceil(Date.now() / 1000) + 10 };
     const waited = ["failing", "nobody"].map(async (model) => [model, (await job(model, {}, soon)).status]);
     for (const [model, status] of await Promise.all(waited))
       expect([model, status]).toEqual([model, "expired"]);

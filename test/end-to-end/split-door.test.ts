@@ -1,21 +1,9 @@
 import { describe } from "vitest";
 
-/**
- * What holds where the app is one process holds where each group of functions has processes of its own, as on Flex
- * Consumption: the same tests, on stacks that are laid out so.
- */
+/** The door, tenants and labs on stacks whose groups of functions have processes of their own, as `split-service` has it. */
 process.env.TEST_LAYOUT = "--split";
 
 describe.each([
-  ["outages", () => import("./outages.test.ts")],
-  ["waiting", () => import("./ill-deployments.test.ts")],
-  ["answers", () => import("../upstream/cases.test.ts")],
-  ["jobs", () => import("./jobs.test.ts")],
-  ["usage", () => import("./usage.test.ts")],
-  ["operators", () => import("./operators.test.ts")],
-  ["a catalogue of one's own", () => import("./own-catalogue.test.ts")],
-  ["budgets", () => import("./budgets.test.ts")],
-  ["switches", () => import("./switches.test.ts")],
   ["OpenAI's SDK: calls", () => import("../openai/calls.test.ts")],
   ["OpenAI's SDK: streams", () => import("../openai/streams.test.ts")],
   ["OpenAI's SDK: retries", () => import("../openai/retries.test.ts")],
