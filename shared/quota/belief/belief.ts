@@ -101,8 +101,9 @@ const MOST_NOTHING_MS = 3_000;
 const RESERVE_SECONDS = 0.12;
 const RESERVE_SHARE = 0.15;
 const WINDOW_RESERVE_SHARE = 0.003;
-/** After a window's end, before its next one is counted on. */
+/** After a window's end, before its next one is counted on; where no answer names that end, a share of its length. */
 const WINDOW_GUARD_MS = 60;
+const SILENT_GUARD_SHARE = 0.01;
 /** Where nothing says how long a window is: limits are so much a minute. */
 export const DEFAULT_WINDOW_MS = 60_000;
 /** A window as short as this is spent as well by keeping to its rate. */
@@ -246,12 +247,17 @@ export function at(b: Belief, nowMs: number): Belief {
 
 /** At a window's end all comes back: as much as this one turned out to hold for us. */
 function windowAt(b: Window, nowMs: number): Window {
-  if (b.window === null || nowMs < b.window.ends_ms + WINDOW_GUARD_MS) return { ...b, at_ms: nowMs };
+  if (b.window === null || nowMs < b.window.ends_ms + guardMs(b)) return { ...b, at_ms: nowMs };
   const found = Math.max(1, b.level + (b.spent - b.window.began_spent) * b.factor);
   const wasEnough = b.silent === true && b.level > 0;
   const more = wasEnough ? Math.min(wholeOf(b), found * (1 + SILENT_GROWTH_SHARE)) : found;
   const whole = Math.max(found, more);
   return { ...b, at_ms: nowMs, level: whole, capacity: whole, window: null, pending: 0, unsure: 0 };
+}
+
+function guardMs({ silent, window_ms }: Window): number {
+  const share = silent === true ? SILENT_GUARD_SHARE : 0;
+  return Math.max(WINDOW_GUARD_MS, (window_ms ?? DEFAULT_WINDOW_MS) * share);
 }
 
 /** When what was taken of the running window lapses; Infinity: none runs. */
@@ -296,7 +302,7 @@ export function roomIn(b: Belief): number {
 export function roomAtMs(b: Belief, amount: number): number {
   const missing = needed(b, amount) - b.level;
   if (isUntouched(b) || (b.shape === "window" && missing <= 0)) return b.at_ms;
-  if (b.shape === "window") return (b.window?.ends_ms ?? b.at_ms) + WINDOW_GUARD_MS;
+  if (b.shape === "window") return (b.window?.ends_ms ?? b.at_ms) + guardMs(b);
   const flowsMs = Math.max(0, Math.ceil((missing / flow(b)) * 1000));
   return Math.max(b.at_ms + flowsMs, Math.ceil(inVainUntilMs(b, amount)));
 }

@@ -10,6 +10,7 @@ import {
   SILENT_ANSWERS,
   since,
   type Unknown,
+  type Window,
   wholeOf,
   withRate,
 } from "./belief.ts";
@@ -47,6 +48,8 @@ const WINDOW_SHARE = 0.15;
 const WINDOW_EVIDENCE_SECONDS = 1.4;
 /** A decided shape is given up only for so many times the evidence. */
 const CHANGE_EVIDENCE = 8;
+/** Of a window's length, so much at least lies between its first call and its end. */
+const SAME_WINDOW_SHARE = 0.9;
 /** A refusal tells a window's end where it asks to wait so many times as long as a bucket needs for the call. */
 const WINDOW_WAIT_TIMES = 4;
 const WINDOW_WAIT_MS = 250;
@@ -204,12 +207,7 @@ export function refused(b: Belief, retryAfterMs: number | null, mark: Mark, isCa
       : bucketOf(b, capacity);
     return refused(shaped, retryAfterMs, mark, isCause);
   }
-  if (b.shape === "window") {
-    const level = isCause ? Math.min(b.level, 0) : b.level;
-    if (b.window === null || retryAfterMs === null) return { ...b, level };
-    const window = { ...b.window, ...endOf(b.window, mark.arrived_ms + waitMs, mark.exact) };
-    return { ...b, silent: true, level, window };
-  }
+  if (b.shape === "window") return inSilentWindow(b, retryAfterMs, mark, isCause);
   if (!isCause) return b;
   if (b.ceiling_per_second === null) return lowered(b, waitMs, mark);
   const fits = Math.min(mark.amount, b.capacity);
@@ -220,6 +218,21 @@ export function refused(b: Belief, retryAfterMs: number | null, mark: Mark, isCa
   const flowedMs = b.at_ms - mark.arrived_ms - waitMs;
   const level = Math.min(b.level, fits + (flow(drained) * flowedMs) / 1000 - since(b, mark));
   return saw({ ...drained, level }, { per_minute: null, left, reset_ms: null }, mark);
+}
+
+/**
+ * What was used of a window until it refuses is what it holds, if it is the one that is reckoned with here. A call that
+ * came a moment too early met the end of the one before, most of which was used before.
+ */
+function inSilentWindow(b: Window, retryAfterMs: number | null, mark: Mark, isCause: boolean): Window {
+  const level = isCause ? Math.min(b.level, 0) : b.level;
+  if (b.window === null || retryAfterMs === null) return { ...b, level };
+  const ends = mark.arrived_ms + retryAfterMs;
+  const lengthMs = b.window_ms ?? DEFAULT_WINDOW_MS;
+  const isAnother = ends - b.window.began_ms < lengthMs * SAME_WINDOW_SHARE;
+  const whole = { began_spent: b.spent - (b.capacity - level) / b.factor };
+  const window = { ...b.window, ...endOf(b.window, ends, mark.exact), ...(isAnother ? whole : {}) };
+  return { ...b, silent: true, level, window };
 }
 
 function lowered(b: Bucket, waitMs: number, mark: Mark): Bucket {
