@@ -17,6 +17,9 @@ describe.each([
   ["budgets", () => import("./budgets.test.ts")],
   ["switches", () => import("./switches.test.ts")],
   ["bad input", () => import("./bad-input.test.ts")],
+  ["comparisons", () => import("./comparisons.test.ts")],
+  ["management", () => import("./management.test.ts")],
+  ["snippets of the documents", () => import("./snippets.test.ts")],
 ])("laid out by groups of functions: %s", { tags: ["long"] }, async (_name, tests) => {
   await tests();
 });
