@@ -7,6 +7,7 @@ describe.each([
   ["OpenAI's SDK: calls", () => import("../openai/calls.test.ts")],
   ["OpenAI's SDK: streams", () => import("../openai/streams.test.ts")],
   ["OpenAI's SDK: retries", () => import("../openai/retries.test.ts")],
+  ["OpenAI's SDK: batches", () => import("../openai/batches.test.ts")],
   ["OpenAI's SDK: files and batches", () => import("../openai/batch-acceptance.test.ts")],
   ["slots", () => import("./slots.test.ts")],
   ["throttle", () => import("./throttle.test.ts")],
