@@ -89,9 +89,9 @@ export class MessageList implements Nudges, Releases {
   /** The world delivers messages to dispatch: World.turnUntil. */
   async dispatch(): Promise<void> {}
 
-  /** What is on the list and due, which is then on it no more. */
-  take(nowMs: number): Nudge[] {
-    const due = this.sent.filter(({ atMs }) => atMs === undefined || atMs <= nowMs);
+  /** What is on the list and due, so many at most, which is then on it no more. */
+  take(nowMs: number, most = Number.POSITIVE_INFINITY): Nudge[] {
+    const due = this.sent.filter(({ atMs }) => atMs === undefined || atMs <= nowMs).slice(0, most);
     for (const each of due) this.sent.splice(this.sent.indexOf(each), 1);
     return due.map(({ nudge }) => nudge);
   }

@@ -21,6 +21,9 @@ export const lineOf = ({ custom_id, model = "openai-one-model", says = "Hi" }: L
 });
 export const jsonl = (lines: readonly object[]) => lines.map((line) => JSON.stringify(line)).join("\n");
 
+/** Jobs begun together: the store answers within its time then, however slow the machine is. */
+const AT_ONCE = 64;
+
 /** A result as it stands in a file. */
 export interface Result {
   readonly custom_id: string;
@@ -106,7 +109,7 @@ export class BatchWorld {
     };
     const began = [
       ...due.map(({ turn }) => this.instance.service.invocation(() => takeTurn(deps, turn))),
-      ...(this.holdsLine ? [] : [...releases.take(nowMs), ...nudges.take(nowMs)])
+      ...(this.holdsLine ? [] : [...releases.take(nowMs, AT_ONCE), ...nudges.take(nowMs, AT_ONCE)])
         .filter((nudge) => !this.holds(nudge))
         .map((nudge) => this.instance.run(nudge)),
     ];
