@@ -27,7 +27,7 @@ export function knownTenant(tenants: Tenants, id: string): Tenant {
 
 /**
  * Sets all fields of a tenant, in the place of the file's; its keys stay.
- * @throws Problem invalid_request with every fault; StoreUnavailable
+ * @throws Problem invalid_request with every fault, exists_already; StoreUnavailable
  */
 export function setTenant(
   deps: ManageTenantsDeps,
@@ -37,10 +37,13 @@ export function setTenant(
   return changeTenant(deps, tenant.id, by, (before, set) => {
     const file = deps.base.tenants();
     // Keys of a tenant that is no more do not come back with another of its name.
-    const isKnown = withManagedTenants(file, set).get(tenant.id) !== undefined;
+    const known = withManagedTenants(file, set).get(tenant.id);
+    const isKnown = known !== undefined;
+    if (isKnown && by.isOnlyNew === true)
+      throw new Problem("exists_already", `There is a tenant ${tenant.id} already.`);
     const next = { tenant, keys: isKnown ? (before?.keys ?? []) : [] };
-    const from = json(before?.tenant ?? null);
-    if (isSame(from, json(tenant)) && isKnown) return undefined;
+    if (isSame(json(before?.tenant ?? null), json(tenant)) && isKnown) return undefined;
+    const from = json(known === undefined ? null : { ...known, keys: undefined });
     checkFaults(deps, set, { tenant_id: tenant.id, ...next });
     return { event: "tenant_changed", details: { tenant_id: tenant.id, from, to: json(tenant) }, next };
   });

@@ -54,6 +54,41 @@ describe("tenants", () => {
     expect((await one.ops(404, "DELETE", "tenants/nobody")).code).toBe("tenant_not_found");
   });
 
+  it("are left as they are by a PUT that wants a new one", async () => {
+    const make = (id: string, more: object = {}) =>
+      one.call("PUT", `/api/ops/tenants/${id}`, {
+        ...{ body: { weight: 9 }, headers: { "if-none-match": "*", ...more } },
+      });
+    expect([(await make("team-f")).status, (await make("team-b")).json.code]).toEqual([
+      200,
+      "exists_already",
+    ]);
+    const again = await make("team-f");
+    expect([again.status, again.json.code]).toEqual([412, "exists_already"]);
+    expect(await two.ops(200, "GET", "tenants/team-b")).toMatchObject({ source: "file", weight: 1 });
+    const named = { "idempotency-key": "make team-g" };
+    expect([(await make("team-g", named)).status, (await make("team-g", named)).status]).toEqual([200, 200]);
+    const { json } = await make("team-h", { "if-none-match": '"x"' });
+    expect(json.faults).toEqual([{ path: "If-None-Match", message: "must be *" }]);
+  });
+
+  it("that are made, changed and taken back are told apart in the trail", async () => {
+    await one.ops(200, "PUT", "tenants/team-i", {});
+    await one.ops(200, "PUT", "tenants/team-a", { weight: 2, key_sha256: [sha256Hex("team-a")] });
+    await one.ops(204, "DELETE", "tenants/team-a");
+    const { data } = await one.ops(200, "GET", "audit?limit=3");
+    type Details = { tenant_id: string; from: { weight: number } | null; to: { weight: number } | null };
+    const told = data.map(({ details }: { details: Details }) => {
+      const { tenant_id, from, to } = details;
+      return [tenant_id, from?.weight ?? null, to?.weight ?? null];
+    });
+    expect(told).toEqual([
+      ["team-a", 2, null],
+      ["team-a", 1, 2],
+      ["team-i", null, 1],
+    ]);
+  });
+
   it("are refused with every fault, as the file is", async () => {
     const faultsOf = async (id: string, body: object) => {
       const { code, faults } = await one.ops(400, "PUT", `tenants/${id}`, body);
