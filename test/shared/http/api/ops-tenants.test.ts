@@ -109,6 +109,36 @@ describe("tenants", () => {
     expect(await faultsOf("_", {})).toHaveLength(2);
   });
 
+  it("have no budget in a currency that nothing they may use has a price in", async () => {
+    const budget = (currency: string) => ({ budget: { currency, per_day: "1" } });
+    const { faults } = await one.ops(400, "PUT", "tenants/team-j", {
+      ...budget("EUR"),
+      deny_providers: ["xai"],
+    });
+    expect(faults).toEqual([
+      {
+        path: "/budget/currency",
+        message: "no model that the tenant may use has a price in EUR: prices are in USD",
+      },
+    ]);
+    await one.ops(200, "PUT", "tenants/team-j", budget("USD"));
+    // Of what there is not yet nobody knows the price.
+    await one.ops(200, "PUT", "tenants/team-k", { ...budget("EUR"), allow_models: ["later-*"] });
+    await one.ops(200, "PUT", "tenants/team-k", { ...budget("EUR"), weight: 2 });
+  });
+
+  it("hear at submit that the prices are in another currency than their budget", async () => {
+    await one.ops(200, "PUT", "tenants/team-k", {
+      ...{ key_sha256: [sha256Hex("team-k")], budget: { currency: "EUR", per_day: "1" } },
+    });
+    const body = { model: "openai-one-model", messages: [{ role: "user", content: "Hi" }] };
+    const { status, json } = await one.call("POST", "/api/jobs", { key: "team-k", body: { body } });
+    expect([status, json.code, json.detail]).toEqual([
+      ...[403, "model_not_allowed"],
+      "team-k may not use openai-one-model: openai-one (price in USD, budget in EUR).",
+    ]);
+  });
+
   it("are for operators alone", async () => {
     for (const path of ["tenants", "tenants/team-a", "tenants/team-a/keys"])
       expect((await one.call("GET", `/api/ops/${path}`, { key: "team-a" })).status).toBe(403);
