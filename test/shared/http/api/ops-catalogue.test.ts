@@ -196,6 +196,16 @@ describe("routes", () => {
   });
 });
 
+it("limits that name none are refused, and the ones before stay", async () => {
+  await one.ops(200, "PUT", "limits/xai-two", { concurrency: 2 });
+  expect(await faultsOf("limits/xai-two", { reason: "no field filled in" })).toEqual([
+    ": names no limit: give at least one, or set the deployment without limits",
+  ]);
+  const { limits } = await one.ops(200, "GET", "switches");
+  expect(limits).toMatchObject([{ deployment: "xai-two", limits: { concurrency: 2 } }]);
+  await one.ops(200, "DELETE", "limits/xai-two");
+});
+
 it("an entry that the file has changed under is left out, and the rest is served", async () => {
   const targets = [{ deployment: "xai-two" }];
   await one.ops(200, "PUT", "routes/only-xai", { strategy: "ordered", targets });

@@ -107,6 +107,11 @@ describe("tenants", () => {
     expect(await faultsOf("ops", {})).toEqual(["invalid_request", "the id ops is used twice"]);
     expect(await faultsOf("team-d", { weight: -1, colour: "red" })).toHaveLength(3);
     expect(await faultsOf("_", {})).toHaveLength(2);
+    expect(await faultsOf("team-d", { limits: { burst: 5 } })).toEqual([
+      ...["invalid_request", expect.stringContaining("submits a second is needed")],
+    ]);
+    // Like nothing that is there: it may come later.
+    await one.ops(200, "PUT", "tenants/team-d", { allow_models: ["no-such-model"] });
   });
 
   it("have no budget in a currency that nothing they may use has a price in", async () => {
