@@ -191,6 +191,23 @@ describe("keys", () => {
     expect(JSON.stringify(resources)).not.toContain(made.key);
   });
 
+  it("change neither who set the tenant, nor why", async () => {
+    const told = async () => {
+      const { since, actor, reason } = await one.ops(200, "GET", "tenants/team-l");
+      return { since, actor, reason };
+    };
+    await one.ops(200, "PUT", "tenants/team-l", { reason: "first tenant" });
+    const before = await told();
+    expect(before).toMatchObject({ reason: "first tenant", actor: expect.stringMatching(/^ops/) });
+    world.clock.advance(60_000);
+    const made = await one.ops(201, "POST", "tenants/team-l/keys", { reason: "a laptop" });
+    expect(await told()).toEqual(before);
+    await one.ops(204, "DELETE", `tenants/team-l/keys/${made.id}`);
+    expect(await told()).toEqual(before);
+    await one.ops(200, "PUT", "tenants/team-l", { weight: 2, reason: "grown" });
+    expect(await told()).toMatchObject({ since: before.since + 60, reason: "grown" });
+  });
+
   it("expire", async () => {
     const now = Math.ceil(world.clock.now() / 1000);
     const made = await one.ops(201, "POST", "tenants/team-a/keys", { expires_at: now + 60 });
