@@ -23,7 +23,7 @@ const LEAST_DRAIN_SHARE = -0.5;
 /** A refusal without headers may raise the drain by so much of the rate. */
 const DRAIN_STEP_SHARE = 0.15;
 /** And makes shy by so much of it: what is there is not seen before the next one. */
-const SHY_SHARE = 0.02;
+const SHY_SHARE = 0.015;
 /** Where nobody named a limit, it lowers the rate that was made up by this factor. */
 const LOWERED_FACTOR = 0.85;
 const LOWERED_EVERY_MS = 1_000;
