@@ -21,6 +21,8 @@ export function App() {
   };
   const leave = useCallback((refused: boolean) => {
     saveSession(undefined);
+    // Who signs out leaves no draft either; who is refused goes on with another key.
+    if (!refused) sessionStorage.clear();
     setIsRefused(refused);
     setSession(undefined);
   }, []);

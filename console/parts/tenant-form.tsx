@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { useAction, useApi } from "../live.ts";
 import { NEW_TENANT, type TenantDraft, tenantBody } from "../rows/tenants.ts";
-import { Choice, Field, Form } from "./form.tsx";
+import { Choice, Field, Form, Reason } from "./form.tsx";
 
 interface TenantFormProps {
   /** Undefined: a new tenant, whose id is a field. */
@@ -50,7 +50,7 @@ export function TenantForm({ id: known, draft: initial = NEW_TENANT, submit, onD
         <Field label="Scopes" {...field("entraScopes")} hint="Let users' tokens in" />
         <Field label="SHA-256 of keys" {...field("keySha256")} hint="In hex, commas between" />
       </fieldset>
-      <Field label="Reason" {...field("reason")} hint="Kept in the audit trail" />
+      <Reason {...field("reason")} />
     </Form>
   );
 }

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { saveAs } from "../download.ts";
+import { useDraft } from "../draft.ts";
 import { EVERY_MS, useAction, useApi, useLive } from "../live.ts";
 import { goTo } from "../location.ts";
 import { Area, Asked, Choice, Form } from "../parts/form.tsx";
@@ -37,7 +38,7 @@ export function CompareScreen() {
 
 function CompareForm({ models }: { readonly models: readonly Model[] }) {
   const api = useApi();
-  const [draft, setDraft] = useState(EMPTY_DRAFT);
+  const [draft, setDraft, forget] = useDraft("compare", EMPTY_DRAFT);
   const [chosen, setChosen] = useState<readonly string[]>([]);
   const set = (name: keyof typeof draft) => (value: string) => setDraft({ ...draft, [name]: value });
   const able = models.filter(({ endpoints }) => endpoints.includes(draft.endpoint));
@@ -45,6 +46,7 @@ function CompareForm({ models }: { readonly models: readonly Model[] }) {
     const { priority, endpoint } = draft;
     const body = { models: chosen, endpoint, body: bodyOf(draft), priority };
     const { id } = await api.send<Comparison>("POST", "/api/comparisons", body);
+    forget();
     goTo(linkTo(`compare/${id}`));
   });
   const toggle = (id: string) =>
@@ -79,7 +81,7 @@ function CompareForm({ models }: { readonly models: readonly Model[] }) {
       ) : (
         <>
           <Area label="Instructions (optional)" value={draft.system} onValue={set("system")} rows={2} />
-          <Area label="Prompt" value={draft.prompt} onValue={set("prompt")} />
+          <Area label="Prompt" value={draft.prompt} onValue={set("prompt")} isRequired />
         </>
       )}
     </Form>

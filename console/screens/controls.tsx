@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { useAction, useApi, useLive } from "../live.ts";
-import { Asked, Choice, Field, Form } from "../parts/form.tsx";
+import { Asked, Choice, Field, Form, Reason } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { State, When, Word } from "../parts/text.tsx";
@@ -100,7 +100,7 @@ function Setting({ title, submit, put, onDone, children }: SetProps) {
       <h2>{title}</h2>
       <Form action={action} submit={submit}>
         {children}
-        <Field label="Reason" value={reason} onValue={setReason} hint="Kept in the audit trail" />
+        <Reason value={reason} onValue={setReason} />
       </Form>
     </section>
   );

@@ -12,6 +12,7 @@ import { hasEnded, type Job } from "../resources.ts";
 import { answerText, prettyJson, promptTexts } from "../rows/answer-text.ts";
 import { tookSeconds, waitWords } from "../rows/job-list.ts";
 import { linkTo } from "../rows/location.ts";
+import { adviceWords } from "../rows/problem-words.ts";
 import { count, duration, money } from "../rows/words.ts";
 import type { ScreenProps } from "../screen.ts";
 
@@ -144,13 +145,14 @@ function JobButtons({ job, path, isOperator, onDone }: ButtonsProps) {
 
 function JobError({ error }: { readonly error: NonNullable<Job["error"]> }) {
   const known = ADVICE[error.code];
+  const advice = known && adviceWords(known.advice);
   return (
     <div class="problem">
       <strong>{known?.title ?? error.code}</strong>
       <p>
         <Word text={error.message} />
       </p>
-      {known && <p>{known.advice}</p>}
+      {advice && <p>{advice}</p>}
       <p class="quiet">
         <code>{error.code}</code>
       </p>
