@@ -59,9 +59,14 @@ describe.runIf(chromiumPath !== undefined)("the console's management", { tags: [
     await page.getByLabel("Id", { exact: true }).fill("not an id");
     await page.getByRole("button", { name: "Make the tenant" }).click();
     await page.getByRole("alert").filter({ hasText: "1 to 64 letters" }).first().waitFor();
+    await page.getByLabel("Id", { exact: true }).fill("team-a");
+    await page.getByText("There is such a tenant already").filter({ visible: true }).first().waitFor();
     await page.getByLabel("Id", { exact: true }).fill("team-new");
     await page.getByLabel("Models it may ask for").fill("gpt-*");
     await page.getByLabel("A month").fill("5");
+    await page.getByLabel("Currency").fill("EUR");
+    await page.getByText("No model has a price in EUR").filter({ visible: true }).first().waitFor();
+    await page.getByLabel("Currency").fill("USD");
     await console.mustBeSound();
     await page.getByRole("button", { name: "Make the tenant" }).click();
     await page.getByText("It has no keys.").filter({ visible: true }).first().waitFor();
