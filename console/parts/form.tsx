@@ -112,9 +112,11 @@ interface ChoiceProps {
   readonly options: readonly string[];
   /** What the empty value is called; absent: there is none. */
   readonly any?: string;
+  /** What values are called that do not speak for themselves. */
+  readonly words?: Readonly<Record<string, string>>;
 }
 
-export function Choice({ label, value, onValue, options, any }: ChoiceProps) {
+export function Choice({ label, value, onValue, options, any, words = {} }: ChoiceProps) {
   const id = useId();
   return (
     <div class="field">
@@ -123,7 +125,7 @@ export function Choice({ label, value, onValue, options, any }: ChoiceProps) {
         {any !== undefined && <option value="">{any}</option>}
         {options.map((each) => (
           <option key={each} value={each}>
-            {each.replaceAll("_", " ")}
+            {words[each] ?? each.replaceAll("_", " ")}
           </option>
         ))}
       </select>

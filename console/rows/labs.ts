@@ -1,5 +1,5 @@
 import type { LimitLeft, OpsDeployment, Overrides } from "../resources.ts";
-import { duration } from "./words.ts";
+import { count, duration } from "./words.ts";
 
 /** Each lab with its deployments, by name. */
 export function labsOf(
@@ -45,10 +45,10 @@ export function troubleOf(
       todo: "If its calls hang, set timeout_seconds of the deployment, or switch it off: its jobs then go elsewhere.",
     };
   const { requests, tokens } = quota;
-  if ([requests, tokens].some((limit) => limit !== null && usedShare(limit) >= 1))
+  if ([requests, tokens].some((limit) => limit !== null && limit.left < 1))
     return {
-      what: "Its quota is used up.",
-      todo: "Jobs wait in line for it: raise the quota at the lab, or add a deployment.",
+      what: "Nothing of its quota may go now.",
+      todo: "Jobs wait in line for it. If that lasts, raise the quota at the lab, or add a deployment.",
     };
   return undefined;
 }
@@ -69,7 +69,10 @@ function toDo({ last_error }: OpsDeployment): string {
   return "A probe tries it again by itself. Where another lab can serve its jobs, they go there.";
 }
 
-/** How much of a limit is used, 0 to 1. */
-export function usedShare({ per_minute, left }: LimitLeft): number {
-  return per_minute <= 0 ? 1 : Math.min(1, Math.max(0, 1 - left / per_minute));
+/**
+ * A limit, and how much of it may go at once. That is less than the minute's rest where it flows back steadily, and
+ * where nothing was heard of it yet: calls are paced then, and nothing is used up.
+ */
+export function quotaWords({ per_minute, left }: LimitLeft): string {
+  return `${count(Math.floor(left))} may go at once, ${count(per_minute)} a minute`;
 }

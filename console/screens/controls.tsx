@@ -5,8 +5,15 @@ import { Asked, Choice, Field, Form, Reason } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { State, When, Word } from "../parts/text.tsx";
-import type { List, Made, OpsDeployment, Overrides } from "../resources.ts";
-import { pairsOf, pathOf, settingsOf } from "../rows/controls.ts";
+import {
+  CATALOGUE,
+  type Catalogue,
+  type List,
+  type Made,
+  type OpsDeployment,
+  type Overrides,
+} from "../resources.ts";
+import { limitsOf, pairsOf, pathOf, settingsOf } from "../rows/controls.ts";
 
 /** What operators have set over the files: switches, limits, weights. */
 export function ControlsScreen() {
@@ -132,7 +139,7 @@ function SetSwitch({ deployments, onDone }: KindProps) {
       })}
     >
       <Choice label="Of" value={kind} onValue={setKind} options={["deployment", "provider", "route"]} />
-      <Field label="Its name" value={name} onValue={setName} options={options} isRequired />
+      <Field label="Its name" value={name} onValue={setName} options={options} maxLength={128} isRequired />
       <Choice label="State" value={state} onValue={setState} options={["off", "drained", "on"]} />
       <Choice
         label="Its jobs"
@@ -151,12 +158,8 @@ function SetLimits({ deployments, onDone }: KindProps) {
   const [tokens, setTokens] = useState("");
   const [concurrency, setConcurrency] = useState("");
   const put = () => {
-    const limits = { requests_per_minute: requests, tokens_per_minute: tokens, concurrency };
-    const given = Object.entries(limits).filter(([, value]) => value !== "");
-    return {
-      path: pathOf("limits", name),
-      body: Object.fromEntries(given.map(([limit, value]) => [limit, Number(value)])),
-    };
+    const body = limitsOf({ requests_per_minute: requests, tokens_per_minute: tokens, concurrency });
+    return { path: pathOf("limits", name), body };
   };
   return (
     <Setting title="Set a deployment's limits, all of them" submit="Set the limits" onDone={onDone} put={put}>
@@ -179,6 +182,8 @@ function SetWeights({ onDone }: { readonly onDone: () => void }) {
   const [weights, setWeights] = useState("");
   const [tenant, setTenant] = useState("");
   const [weight, setWeight] = useState("");
+  const tenants = useLive<List<{ readonly id: string }>>("/api/ops/tenants", 0).value?.data ?? [];
+  const routes = useLive<Catalogue>(CATALOGUE, 0).value?.routes ?? [];
   return (
     <>
       <Setting
@@ -187,7 +192,13 @@ function SetWeights({ onDone }: { readonly onDone: () => void }) {
         onDone={onDone}
         put={() => ({ path: pathOf("weights/routes", route), body: { weights: pairsOf(weights) } })}
       >
-        <Field label="Route" value={route} onValue={setRoute} isRequired />
+        <Field
+          label="Route"
+          value={route}
+          onValue={setRoute}
+          options={routes.map(({ model }) => model)}
+          isRequired
+        />
         <Field
           label="Weights"
           value={weights}
@@ -202,7 +213,13 @@ function SetWeights({ onDone }: { readonly onDone: () => void }) {
         onDone={onDone}
         put={() => ({ path: pathOf("weights/tenants", tenant), body: { weight: Number(weight) } })}
       >
-        <Field label="Tenant" value={tenant} onValue={setTenant} isRequired />
+        <Field
+          label="Tenant"
+          value={tenant}
+          onValue={setTenant}
+          options={tenants.map(({ id }) => id)}
+          isRequired
+        />
         <Field
           label="Weight"
           type="number"
