@@ -65,6 +65,7 @@ export function CancelMatching({ body, isOperator, onDone }: MatchingProps) {
         submit="Cancel all"
         action={action}
         isDisabled={body === undefined}
+        hint={body === undefined ? "Choose a filter of jobs that have not ended" : undefined}
       >
         {isOperator && <Reason value={reason} onValue={setReason} />}
       </Asked>

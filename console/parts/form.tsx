@@ -166,10 +166,12 @@ interface AskedProps {
   readonly action: Action;
   readonly children?: ComponentChildren;
   readonly isDisabled?: boolean;
+  /** Said beside the button, as why it is disabled. */
+  readonly hint?: string | undefined;
 }
 
 /** A button for what cannot be taken back lightly: it asks first, in a dialog that may have fields. */
-export function Asked({ label, question, submit, action, children, isDisabled }: AskedProps) {
+export function Asked({ label, question, submit, action, children, isDisabled, hint }: AskedProps) {
   const [isOpen, setIsOpen] = useState(false);
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
@@ -186,6 +188,7 @@ export function Asked({ label, question, submit, action, children, isDisabled }:
       <button type="button" class="small" disabled={isDisabled} onClick={() => setIsOpen(true)}>
         {label}
       </button>
+      {hint && <small class="quiet">{hint}</small>}
       {isOpen && (
         <dialog ref={dialog} aria-labelledby={id} onClose={close}>
           <form onSubmit={onSubmit} onInput={action.forget}>

@@ -70,7 +70,12 @@ export function TenantForm({
         <Field label="A day" {...field("perDay")} hint="Of UTC; empty: no limit" />
         <Field label="A month" {...field("perMonth")} hint="Of UTC; empty: no limit" />
         <Field label="Currency" {...field("currency")} />
-        <Choice label="What there is no money for" {...field("over")} options={["wait", "refuse"]} />
+        <Choice
+          label="Once it is spent"
+          {...field("over")}
+          options={["wait", "refuse"]}
+          words={{ wait: "jobs wait", refuse: "jobs are refused" }}
+        />
       </fieldset>
       <fieldset>
         <legend>Microsoft Entra, and keys made elsewhere</legend>

@@ -5,6 +5,7 @@ import { EVERY_MS, useAction, useApi, useLive } from "../live.ts";
 import { goTo } from "../location.ts";
 import { Area, Asked, Choice, Form } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
+import { Request } from "../parts/request.tsx";
 import { Facts, Table } from "../parts/table.tsx";
 import { HostileText, State, When, Word } from "../parts/text.tsx";
 import {
@@ -127,6 +128,7 @@ export function ComparisonScreen({ values: { id = "" } }: ScreenProps) {
   const live = useLive<Comparison>(path, isOver ? 0 : EVERY_MS);
   const status = live.value?.status;
   useEffect(() => setIsOver(status === "ended"), [status]);
+  const first = live.value?.jobs.find(({ job }) => job !== null)?.job?.id;
   const cancel = useAction(async () => {
     await api.send("POST", `${path}/cancel`);
     live.again();
@@ -154,6 +156,9 @@ export function ComparisonScreen({ values: { id = "" } }: ScreenProps) {
               </button>
             </span>
           </p>
+          {comparison.jobs.length > 1 && (
+            <p class="quiet">Words that the first answer does not have are marked in the others.</p>
+          )}
           <div class="cards">
             {comparison.jobs.map((each, at) => (
               <Side
@@ -163,6 +168,7 @@ export function ComparisonScreen({ values: { id = "" } }: ScreenProps) {
               />
             ))}
           </div>
+          {first && <Request path={`/api/jobs/${first}/request`} />}
         </>
       )}
     </Loaded>
@@ -190,7 +196,8 @@ function Side({ side: { model, job, latency_ms, holds_schema }, than }: SideProp
       ) : (
         <>
           <p>
-            <State state={job.status} /> <a href={linkTo(`jobs/${job.id}`)}>the job</a>
+            <State state={job.status} />
+            {job.simulated && <strong> · simulated</strong>} <a href={linkTo(`jobs/${job.id}`)}>the job</a>
             {job.waiting && <span class="quiet"> waits {waitWords(job)}</span>}
           </p>
           <Facts

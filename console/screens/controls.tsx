@@ -147,6 +147,7 @@ function SetSwitch({ deployments, onDone }: KindProps) {
         onValue={setMode}
         options={["fail_over", "park"]}
         any="as is usual"
+        words={{ fail_over: "go elsewhere", park: "wait" }}
       />
     </Setting>
   );

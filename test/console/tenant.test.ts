@@ -72,6 +72,7 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
         .getByRole("region", { name: `The answer of ${model}` })
         .first()
         .waitFor();
+    expect(await page.getByRole("region", { name: "What user says" }).textContent()).toBe("Name a river.");
     await console.mustBeSound();
     const [download] = await Promise.all([
       page.waitForEvent("download"),

@@ -16,6 +16,7 @@ import {
   unservedBy,
 } from "../../../console/rows/submission.ts";
 import {
+  callsOf,
   canonicalJson,
   type Link,
   spansOf,
@@ -73,6 +74,11 @@ describe("a history", () => {
       { kind: "wait", label: "quota", seconds: 3_600, share: 50, isCompressed: true },
       { kind: "call", label: "gpt", seconds: 10, share: 50, isCompressed: false },
     ]);
+  });
+
+  it("tells how many calls were begun", () => {
+    const calls = [record("accepted", 0), record("attempt_started", 1), record("attempt_failed", 2)];
+    expect(callsOf([...calls, record("attempt_started", 3)])).toBe(2);
   });
 
   it("what has not ended reaches to now", () => {
