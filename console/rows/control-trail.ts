@@ -2,7 +2,7 @@ import type { Link } from "./trail.ts";
 
 /** Chains of what operators changed, each with what it has. */
 export const SCOPES = {
-  switches: "all settings: switches, limits, weights, models, tenants, keys",
+  switches: "settings: switches, limits, models, tenants, keys",
   accounts: "corrections of budgets",
   dead_letters: "redrives and dismissals of dead letters",
   audit: "what a trail must say",

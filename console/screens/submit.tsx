@@ -24,7 +24,7 @@ export function SubmitScreen() {
     <Loaded
       live={models}
       isEmpty={({ data }) => data.length === 0}
-      empty="This tenant may use no model. An operator can change that."
+      empty="This tenant may use no model: it is allowed none, or none has a price in its budget's currency. An operator can change that."
     >
       {({ data }) => <SubmitForm models={data} />}
     </Loaded>
