@@ -169,6 +169,7 @@ function SetLimits({ deployments, onDone }: KindProps) {
         value={name}
         onValue={setName}
         options={deployments.map((each) => each.name)}
+        maxLength={128}
         isRequired
       />
       <Field label="Requests a minute" type="number" value={requests} onValue={setRequests} />
@@ -198,6 +199,7 @@ function SetWeights({ onDone }: { readonly onDone: () => void }) {
           value={route}
           onValue={setRoute}
           options={routes.map(({ model }) => model)}
+          maxLength={128}
           isRequired
         />
         <Field
@@ -219,6 +221,7 @@ function SetWeights({ onDone }: { readonly onDone: () => void }) {
           value={tenant}
           onValue={setTenant}
           options={tenants.map(({ id }) => id)}
+          maxLength={64}
           isRequired
         />
         <Field

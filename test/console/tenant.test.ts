@@ -48,6 +48,9 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
     expect(told).not.toContain("`faults`");
     await page.getByLabel("At most it may cost").fill("1");
     await page.getByRole("alert").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("API key").first().waitFor();
+    expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
   it("finds out why a job failed, by the lab's words and ours", async () => {
