@@ -228,6 +228,11 @@ export const ERRORS = {
     title: "It comes from a file",
     advice: "Take it out of the models or tenants file and deploy that, or set another over it.",
   },
+  exists_already: {
+    status: 412,
+    title: "There is one of that name already",
+    advice: "GET it. Without `If-None-Match: *` all of its fields are set anew.",
+  },
   setting_not_found: {
     status: 404,
     title: "There is nothing of that name to set",

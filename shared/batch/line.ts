@@ -8,7 +8,10 @@ import type { Batch, BatchFault } from "./batch.ts";
 import type { InputLine } from "./lines.ts";
 
 /** A JSON text as the doors read it. @throws Problem */
-export type ReadText = (bytes: Uint8Array) => {
+export type ReadText = (
+  bytes: Uint8Array,
+  what?: string,
+) => {
   readonly value: unknown;
   readonly bodyText: string | undefined;
 };
@@ -61,7 +64,7 @@ export function readLine(
   if (bytes === undefined) return [fault("invalid_request", "The line is larger than a request may be.")];
   let read: ReturnType<ReadText>;
   try {
-    read = deps.readText(bytes);
+    read = deps.readText(bytes, "line");
   } catch (thrown) {
     if (!(thrown instanceof Problem)) throw thrown;
     const words = thrown.faults.map(({ path, message }) => `${path} ${message}`).join("; ");

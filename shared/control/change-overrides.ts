@@ -24,6 +24,8 @@ export interface Change {
   readonly changeId: string;
   readonly actor: string;
   readonly reason: string | null;
+  /** Nothing of that name may be there yet. */
+  readonly isOnlyNew?: boolean;
 }
 
 export interface ChangeDeps {
@@ -52,6 +54,7 @@ export type Setting =
 /**
  * Changes one setting with its audit record in one batch.
  * @param check is given what is set before and after; what it throws goes to the caller
+ * @param file what the file says, for the record of a change from that
  * @throws StoreUnavailable when it is not known whether it was made: the same change id may be sent again
  */
 export async function changeOverrides(
@@ -59,6 +62,7 @@ export async function changeOverrides(
   setting: Setting,
   by: Change,
   check: (after: Overrides, before: Overrides) => void = () => undefined,
+  file: object | null = null,
 ): Promise<ControlOutcome> {
   return changeControl(deps, {
     scope: OVERRIDES_SCOPE,
@@ -71,7 +75,7 @@ export async function changeOverrides(
       if (changed === undefined) return undefined;
       check(changed.overrides, before);
       const item: ControlItem = { id: OVERRIDES_ID, kind: "overrides", ...changed.overrides };
-      const details = { ...aboutOf(setting), from: changed.from, to: changed.to };
+      const details = { ...aboutOf(setting), from: changed.from ?? json(file), to: changed.to };
       return {
         event: eventOf(setting),
         reason: by.reason,
@@ -131,12 +135,13 @@ const FIELDS = {
   routes: { name: "model", value: "route" },
 } as const;
 
+const json = (value: object | number | null) => JSON.parse(JSON.stringify(value)) as JsonValue;
+
 function changed(
   overrides: Overrides,
   from: object | number | null,
   to: object | number | null,
 ): Changed | undefined {
-  const json = (value: object | number | null) => JSON.parse(JSON.stringify(value)) as JsonValue;
   const [was, is] = [json(from), json(to)];
   return JSON.stringify(was) === JSON.stringify(is) ? undefined : { overrides, from: was, to: is };
 }

@@ -90,7 +90,9 @@ function change(
           ),
         },
       };
-      const made = { at_ms: deps.clock.now(), actor: by.actor, reason: by.reason };
+      // Who set the fields stands beside them. Who changed keys stands in the trail alone.
+      const isSet = next?.tenant !== before?.tenant || next?.tenant === null;
+      const made = isSet ? { at_ms: deps.clock.now(), actor: by.actor, reason: by.reason } : {};
       const item: ControlItem = {
         ...before,
         id,

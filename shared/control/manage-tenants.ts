@@ -1,8 +1,9 @@
 import type { JsonValue } from "../audit/control-record.ts";
 import type { ControlOutcome } from "../audit/control-trail.ts";
-import { Problem } from "../errors.ts";
+import { type Fault, Problem } from "../errors.ts";
 import { MAX_KEYS_PER_TENANT } from "../limits.ts";
 import type { Catalogue } from "../model/catalogue.ts";
+import { denialOf, mayUse } from "../model/choice.ts";
 import { sha256Hex } from "../sha256.ts";
 import { type Tenant, type TenantKey, type Tenants, tenantsFaults } from "../tenant/tenants.ts";
 import type { Change } from "./change-overrides.ts";
@@ -27,7 +28,7 @@ export function knownTenant(tenants: Tenants, id: string): Tenant {
 
 /**
  * Sets all fields of a tenant, in the place of the file's; its keys stay.
- * @throws Problem invalid_request with every fault; StoreUnavailable
+ * @throws Problem invalid_request with every fault, exists_already; StoreUnavailable
  */
 export function setTenant(
   deps: ManageTenantsDeps,
@@ -37,11 +38,17 @@ export function setTenant(
   return changeTenant(deps, tenant.id, by, (before, set) => {
     const file = deps.base.tenants();
     // Keys of a tenant that is no more do not come back with another of its name.
-    const isKnown = withManagedTenants(file, set).get(tenant.id) !== undefined;
+    const known = withManagedTenants(file, set).get(tenant.id);
+    const isKnown = known !== undefined;
+    if (isKnown && by.isOnlyNew === true)
+      throw new Problem("exists_already", `There is a tenant ${tenant.id} already.`);
     const next = { tenant, keys: isKnown ? (before?.keys ?? []) : [] };
-    const from = json(before?.tenant ?? null);
-    if (isSame(from, json(tenant)) && isKnown) return undefined;
-    checkFaults(deps, set, { tenant_id: tenant.id, ...next });
+    if (isSame(json(before?.tenant ?? null), json(tenant)) && isKnown) return undefined;
+    const would = { tenant_id: tenant.id, ...next };
+    // Whose budget is so already may be changed otherwise: the prices may have changed under it.
+    const isNewCurrency = tenant.budget?.currency !== known?.budget?.currency;
+    checkFaults(deps, set, would, isNewCurrency ? unpriced(tenant, deps.catalogue()) : []);
+    const from = json(known === undefined ? null : { ...known, keys: undefined });
     return { event: "tenant_changed", details: { tenant_id: tenant.id, from, to: json(tenant) }, next };
   });
 }
@@ -119,6 +126,7 @@ function checkFaults(
   { base, catalogue, settings }: ManageTenantsDeps,
   set: TenantsSet,
   next: Pick<ManagedTenant, "tenant_id" | "tenant" | "keys">,
+  more: readonly Fault[] = [],
 ): void {
   const faultsOf = (of: TenantsSet) => {
     const { all, operators } = withManagedTenants(base.tenants(), of);
@@ -128,12 +136,25 @@ function checkFaults(
   // What is wrong already is not this change's fault: the files may have changed under what was set.
   const before = new Set(faultsOf(set));
   const faults = faultsOf(new Map(set).set(next.tenant_id, would)).filter((fault) => !before.has(fault));
-  if (faults.length > 0) throw refused(faults);
+  if (faults.length + more.length > 0) throw refused(faults, more);
 }
 
-function refused(faults: readonly string[]): Problem {
+/** A budget in whose currency nothing has a price that the tenant may use: it could not call anything. */
+function unpriced({ allow_models, deny_providers, budget }: Tenant, { models }: Catalogue): Fault[] {
+  const allowed = models
+    .filter(({ id }) => mayUse(allow_models, id))
+    .flatMap(({ targets }) => targets.map(({ deployment }) => deployment))
+    .filter((deployment) => denialOf(deployment, { deny_providers }) === undefined);
+  const currencies = [...new Set(allowed.map(({ price }) => price.currency))].sort();
+  if (budget === undefined || currencies.length === 0 || currencies.includes(budget.currency)) return [];
+  const message = `no model that the tenant may use has a price in ${budget.currency}: prices are in ${currencies.join(", ")}`;
+  return [{ path: "/budget/currency", message }];
+}
+
+function refused(messages: readonly string[], more: readonly Fault[] = []): Problem {
+  const faults = [...messages.map((message) => ({ path: "", message })), ...more];
   const detail = faults.length === 1 ? "One fault was found." : `${faults.length} faults were found.`;
-  return new Problem("invalid_request", detail, { faults: faults.map((message) => ({ path: "", message })) });
+  return new Problem("invalid_request", detail, { faults });
 }
 
 /** As it is stored: without what is undefined. */

@@ -17,12 +17,13 @@ export interface ReadJson {
 /**
  * Reads a JSON text as strictly as RFC 8259 allows and a little more: what two parsers could understand differently
  * (repeated keys, unpaired surrogates, numbers beyond range) is refused rather than guessed.
+ * @param what what the text is, in the words of a fault
  * @throws Problem invalid_json, nesting_too_deep, too_many_values, invalid_request
  */
-export function readJson(bytes: Uint8Array): ReadJson {
-  const text = decode(bytes);
+export function readJson(bytes: Uint8Array, what = "body"): ReadJson {
+  const text = decode(bytes, what);
   refuseSize(text);
-  const value = parse(text);
+  const value = parse(text, what);
   const { faults, bodySpan, lostNumbers } = inspect(text);
   if (faults.length > 0) {
     throw new Problem("invalid_request", "The JSON holds what cannot be stored or told apart.", { faults });
@@ -34,26 +35,48 @@ export function readJson(bytes: Uint8Array): ReadJson {
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const BYTE_ORDER_MARK = "\uFEFF";
 
-function decode(bytes: Uint8Array): string {
+function decode(bytes: Uint8Array, what: string): string {
   let text: string;
   try {
     text = decoder.decode(bytes);
   } catch (thrown) {
-    throw new Problem("invalid_json", "The body is not valid UTF-8.", { cause: thrown });
+    throw new Problem("invalid_json", `The ${what} is not valid UTF-8.`, { cause: thrown });
   }
   if (text.startsWith(BYTE_ORDER_MARK))
-    throw new Problem("invalid_json", "The body begins with a byte order mark.");
+    throw new Problem("invalid_json", `The ${what} begins with a byte order mark.`);
   return text;
 }
 
-function parse(text: string): unknown {
+function parse(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch (thrown) {
-    const position = /position (\d+)/.exec(String(thrown))?.[1];
-    const where = position === undefined ? "it ends too early, or is empty" : `at character ${position}`;
-    throw new Problem("invalid_json", `The body is not valid JSON: ${where}.`);
+    throw new Problem("invalid_json", `The ${what} is not valid JSON: ${whereNot(text, String(thrown))}.`);
   }
+}
+
+/** The parser's own words may quote the text, and do not always say where. */
+function whereNot(text: string, words: string): string {
+  const end = text.trimEnd().length;
+  if (end === 0) return "it is empty";
+  const at = Number(/ position (\d+)/.exec(words)?.[1] ?? firstFault(text));
+  return words.includes("end of JSON") || at >= end ? "it ends too early" : `at character ${at}`;
+}
+
+/** Where a text stops being JSON. Past its first fault it may be nested however deep: nothing reads on there. */
+function firstFault(text: string): number {
+  const found = new Error("the first fault");
+  let at = text.length;
+  const onError = (_: unknown, offset: number) => {
+    at = offset;
+    throw found;
+  };
+  try {
+    visit(text, { onError }, { disallowComments: true });
+  } catch (thrown) {
+    if (thrown !== found) throw thrown;
+  }
+  return at;
 }
 
 const QUOTE = 0x22;

@@ -9,7 +9,11 @@ const scope = z.string().regex(/^[^ ]+$/, "the name of one scope");
 
 const submitLimits = z
   .strictObject({
-    submits_per_second: z.number().positive().max(1_000_000).describe("On average."),
+    submits_per_second: z
+      .number("a number of submits a second is needed, with a burst or without")
+      .positive()
+      .max(1_000_000)
+      .describe("On average."),
     burst: z.int().min(1).max(1_000_000).optional().describe("At once, after a pause."),
   })
   .describe("What a tenant may submit. Held by each instance for itself.");
@@ -43,7 +47,7 @@ export const tenantSchema = z.strictObject({
   allow_models: z
     .array(z.string().min(1))
     .default(["*"])
-    .describe("Models it may ask for; `gpt-*`: all that begin so."),
+    .describe("Models it may ask for; `gpt-*`: all that begin so; `[]`: none."),
   deny_providers: z.array(z.string().min(1)).default([]).describe("Labs that never see its prompts."),
   limits: submitLimits.optional(),
   budget: budgetSchema.optional().describe("The most that its calls may cost."),

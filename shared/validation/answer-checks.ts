@@ -10,8 +10,10 @@ export interface AnswerChecks {
   check(question: Question): Promise<Verdict>;
 }
 
-/** A check that takes longer is given up, and its thread with it. */
-const MAX_MS = 1_000;
+/** A check that takes longer is given up, and its thread with it: CPU of its own, for on a busy machine it waits for its turn. */
+const MAX_CPU_MS = 1_000;
+/** So often it is looked whether it has; at each a second has gone by, or what was left of its own. */
+const MAX_LOOKS = 15;
 /** Until a new thread has loaded what it needs; on a busy machine that takes long. */
 const MAX_START_MS = 15_000;
 /** A thread that has had nothing to do for so long is let go: it takes some 10 MB. */
@@ -66,7 +68,9 @@ export class ThreadChecks implements AnswerChecks {
     this.#running++;
     this.#cancelIdle();
     const thread = this.#idle.pop() ?? this.#newThread();
+    let isOver = false;
     const done = (verdict: Verdict, isLost: boolean) => {
+      isOver = true;
       thread.cancel();
       thread.answered = () => undefined;
       if (isLost) void thread.worker.terminate();
@@ -77,19 +81,30 @@ export class ThreadChecks implements AnswerChecks {
       this.#next();
     };
     const giveUp = () => done({ kind: "unavailable" }, true);
-    // Its own start does not count.
-    const within = () => {
-      thread.cancel = this.#clock.after(thread.isReady ? MAX_MS : MAX_START_MS, giveUp);
+    const begin = () => {
+      const before = cpuMs(thread.worker);
+      const look = async (looks: number) => {
+        const leftMs = MAX_CPU_MS - ((await cpuMs(thread.worker)) - (await before));
+        if (isOver) return;
+        if (leftMs > 0 && looks < MAX_LOOKS) within(leftMs, looks + 1);
+        else giveUp();
+      };
+      const within = (ms: number, looks = 1) => {
+        thread.cancel = this.#clock.after(ms, () => void look(looks));
+      };
+      within(MAX_CPU_MS);
     };
     thread.answered = (said) => {
       if (said === undefined) giveUp();
       else if (said !== "ready") done(said, false);
       else {
         thread.cancel();
-        within();
+        begin();
       }
     };
-    within();
+    // Its own start does not count.
+    if (thread.isReady) begin();
+    else thread.cancel = this.#clock.after(MAX_START_MS, giveUp);
     thread.worker.postMessage(asked.question);
   }
 
@@ -113,5 +128,15 @@ export class ThreadChecks implements AnswerChecks {
 
   close(): void {
     for (const { worker } of this.#idle.splice(0)) void worker.terminate();
+  }
+}
+
+/** What the thread has taken so far; Infinity: it has ended, or this Node cannot tell (before 24.6). */
+async function cpuMs(worker: Worker): Promise<number> {
+  try {
+    const { user, system } = await worker.cpuUsage();
+    return (user + system) / 1000;
+  } catch {
+    return Number.POSITIVE_INFINITY;
   }
 }

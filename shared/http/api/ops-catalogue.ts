@@ -12,7 +12,7 @@ import type { Tenants } from "../../tenant/tenants.ts";
 import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
-import { changeHeaders, changeOf } from "./change.ts";
+import { changeHeaders, changeOf, setHeaders } from "./change.ts";
 import { origin, originOf } from "./origin.ts";
 import { listSchema } from "./page.ts";
 import { named, operatorsReason } from "./parameters.ts";
@@ -95,7 +95,7 @@ function managed<
       name: `set-ops-${object}`,
       method: "PUT",
       summary: `Operators: set a ${object}, new or in the place of the file's; effective on all instances within 5 s`,
-      headers: changeHeaders,
+      headers: setHeaders,
       body: {
         schema: z
           .strictObject({ ...fields.shape, reason: operatorsReason })
@@ -103,7 +103,7 @@ function managed<
         maxBytes: MAX_OPS_BODY_BYTES,
       },
       answers: { 200: { description: `The ${object} as it is now.`, schema } },
-      errors: ["setting_not_found"],
+      errors: ["setting_not_found", "exists_already"],
       handle: async (deps: OpsCatalogueDeps, input, caller) => {
         const { name } = input.path;
         const { reason, ...said } = input.body;
@@ -149,25 +149,34 @@ type CatalogueSetting = Extract<Setting, { list: "deployments" | "routes" }>;
 
 const OWN_SETTINGS = new Set(Object.keys(settingsSchema.shape));
 
-/** Changes an entry, if the whole catalogue and the tenants would be accepted so. @throws Problem invalid_request */
-function changeCatalogue(
+/**
+ * Changes an entry, if the whole catalogue and the tenants would be accepted so.
+ * @throws Problem invalid_request, exists_already
+ */
+async function changeCatalogue(
   deps: OpsCatalogueDeps,
   setting: CatalogueSetting,
   by: Parameters<typeof changeOverrides>[2],
 ) {
   const file = deps.base.catalogue();
+  const at = ({ deployments, routes }: Pick<Catalogue, "deployments" | "routes">) =>
+    setting.list === "deployments"
+      ? deployments.findIndex(({ name }) => name === setting.name)
+      : routes.findIndex(({ model }) => model === setting.name);
   const faultsOf = (set: Overrides): Fault[] => {
-    const { deployments, routes } = managedEntries(file, set);
-    const own =
-      setting.list === "deployments"
-        ? deployments.findIndex(({ name }) => name === setting.name)
-        : routes.findIndex(({ model }) => model === setting.name);
+    const entries = managedEntries(file, set);
+    const { deployments, routes } = entries;
     const catalogue = catalogueOf(deployments, routes);
     return [...deps.check(deployments, routes), ...misspelt(deps.tenants().all, catalogue)].map((fault) =>
-      faultAt(fault, `/${setting.list}/${own}`),
+      faultAt(fault, `/${setting.list}/${at(entries)}`),
     );
   };
-  return changeOverrides(deps, setting, by, (after, before) => {
+  const refuseOld = (isThere: boolean) => {
+    if (by.isOnlyNew === true && isThere)
+      throw new Problem("exists_already", `The catalogue has ${setting.name} already.`);
+  };
+  const check = (after: Overrides, before: Overrides) => {
+    refuseOld(at(managedEntries(file, before)) >= 0);
     // What is wrong already is not this change's fault: the file may have changed under what was set.
     const known = new Set(faultsOf(before).map((fault) => JSON.stringify(fault)));
     const faults = faultsOf(after).filter((fault) => !known.has(JSON.stringify(fault)));
@@ -178,7 +187,10 @@ function changeCatalogue(
     if (JSON.stringify(after).length > MAX_MANAGED_CATALOGUE_BYTES)
       faults.push({ path: "", message: "more would be set than is kept: move some of it to the files" });
     if (faults.length > 0) throw invalidRequest(faults);
-  });
+  };
+  const outcome = await changeOverrides(deps, setting, by, check, file[setting.list][at(file)] ?? null);
+  refuseOld(outcome.kind === "unchanged");
+  return outcome;
 }
 
 /** A fault of the catalogue, by its path; in the entry itself from there. @param own the path of that entry */

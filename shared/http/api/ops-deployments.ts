@@ -8,9 +8,9 @@ import { type ProbeDeps, probe } from "../../job/probe.ts";
 import { MAX_STATUS_JOBS } from "../../limits.ts";
 import type { Catalogue, Deployment } from "../../model/catalogue.ts";
 import { ILLNESSES } from "../../model/wait-cause.ts";
-import type { Belief } from "../../quota/belief/belief.ts";
+import { leftOf } from "../../quota/belief/belief.ts";
 import { type Breaker, CLOSED, lastFailed, permitsAtMs } from "../../quota/belief/breaker.ts";
-import { type Pool, poolAt, poolRoom } from "../../quota/belief/pool.ts";
+import { type Pool, poolAt } from "../../quota/belief/pool.ts";
 import type { InstanceQuota } from "../../quota/instance/instance-quota.ts";
 import { limitedOf } from "../../quota/limited.ts";
 import type { PoolRecord } from "../../quota/pool-record.ts";
@@ -36,7 +36,12 @@ export interface OpsDeploymentsDeps extends ProbeDeps, TestDeps {
 const limitSchema = z
   .object({
     per_minute: z.number().describe("As it is believed now."),
-    left: z.number().describe("Of it, now."),
+    left: z
+      .number()
+      .nullable()
+      .describe(
+        "What is free of it now, by the share that is free of what there can be at once; null: not known yet.",
+      ),
   })
   .nullable()
   .describe("Null: no limit is known.");
@@ -148,11 +153,9 @@ function later(one: Breaker = CLOSED, other: Breaker = CLOSED): Breaker {
 }
 
 function limitOf(pool: Pool | undefined, kind: "requests" | "tokens", named: number | undefined) {
-  const belief: Belief | null = pool?.[kind] ?? null;
   if (pool === undefined) return named === undefined ? null : { per_minute: named, left: named };
-  if (belief === null) return null;
-  const left = Math.max(0, Math.floor(poolRoom(pool)[kind]));
-  return { per_minute: Math.round(belief.per_second * 60), left };
+  const belief = pool[kind];
+  return belief === null ? null : { per_minute: Math.round(belief.per_second * 60), left: leftOf(belief) };
 }
 
 const probeSchema = z

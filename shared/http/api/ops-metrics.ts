@@ -6,8 +6,9 @@ import type { DeadLetters } from "../../job/ports.ts";
 import type { SweepRounds } from "../../job/sweep/round.ts";
 import { MAX_STATUS_JOBS } from "../../limits.ts";
 import type { Catalogue } from "../../model/catalogue.ts";
+import { leftOf } from "../../quota/belief/belief.ts";
 import { CLOSED } from "../../quota/belief/breaker.ts";
-import { poolAt, poolRoom } from "../../quota/belief/pool.ts";
+import { poolAt } from "../../quota/belief/pool.ts";
 import { limitedOf } from "../../quota/limited.ts";
 import type { QuotaLedger } from "../../quota/ports.ts";
 import type { Tenants } from "../../tenant/tenants.ts";
@@ -57,21 +58,12 @@ async function metricsOf(deps: OpsMetricsDeps): Promise<Metric[]> {
   ]);
   const nowMs = deps.clock.now();
   const { rows, waiting, lostLeases } = backlogOf(jobs, nowMs);
-  const rooms = records.flatMap(({ pool, record }) => {
+  const limits = records.flatMap(({ pool, record }) => {
     const now = record === undefined ? undefined : poolAt(record.pool, nowMs);
     if (now === undefined) return [];
-    const room = poolRoom(now);
     return (["requests", "tokens"] as const).flatMap((kind) => {
       const belief = now[kind];
-      return belief === null
-        ? []
-        : [
-            {
-              labels: { pool, kind },
-              perMinute: belief.per_second * 60,
-              left: Math.max(0, Math.floor(room[kind])),
-            },
-          ];
+      return belief === null ? [] : [{ labels: { pool, kind }, belief }];
     });
   });
   const ofDeployment = ({ name, provider, model }: Catalogue["deployments"][number]) => ({
@@ -134,12 +126,15 @@ async function metricsOf(deps: OpsMetricsDeps): Promise<Metric[]> {
     gauge(
       "quota_per_minute",
       "What is believed of a pool's quota.",
-      rooms.map(({ labels, perMinute }) => [labels, perMinute]),
+      limits.map(({ labels, belief }) => [labels, belief.per_second * 60]),
     ),
     gauge(
       "quota_left",
-      "Of it, now.",
-      rooms.map(({ labels, left }) => [labels, left]),
+      "What is free of it now, where that is known.",
+      limits.flatMap(({ labels, belief }) => {
+        const left = leftOf(belief);
+        return left === null ? [] : [[labels, left] as const];
+      }),
     ),
     gauge(
       "switched",

@@ -13,7 +13,7 @@ import { type Tenant, type TenantKey, type Tenants, tenantSchema } from "../../t
 import { json } from "../answer.ts";
 import { invalidRequest } from "../input.ts";
 import { type Route, route } from "../route.ts";
-import { changeHeaders, changeOf } from "./change.ts";
+import { changeHeaders, changeOf, setHeaders } from "./change.ts";
 import { secondsOf, text, unixTime, whole } from "./fields.ts";
 import { origin, originOf } from "./origin.ts";
 import { listSchema } from "./page.ts";
@@ -87,7 +87,7 @@ const set = route({
   who: "operator",
   summary: "Operators: set all fields of a tenant, new or in the place of the file's; effective within 5 s",
   params: { schema: z.object({ id: z.string().describe("The tenant's id.") }), absent: "tenant_not_found" },
-  headers: changeHeaders,
+  headers: setHeaders,
   body: {
     schema: z
       .strictObject({ ...fields, reason: operatorsReason })
@@ -95,7 +95,7 @@ const set = route({
     maxBytes: MAX_OPS_BODY_BYTES,
   },
   answers: { 200: { description: "The tenant as it is now.", schema: tenantResourceSchema } },
-  errors: ["tenant_not_found"],
+  errors: ["tenant_not_found", "exists_already"],
   handle: async (deps: OpsTenantsDeps, input, caller) => {
     const { reason, ...tenant } = input.body;
     const id = tenantId.safeParse(input.path.id);

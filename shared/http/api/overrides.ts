@@ -227,6 +227,9 @@ const limits = settable({
   params: z.object({ name: named("deployment") }),
   body: z
     .strictObject({ ...limitsSchema.shape, reason })
+    .refine(({ reason: _, ...limits }) => Object.keys(limits).length > 0, {
+      message: "names no limit: give at least one, or set the deployment without limits",
+    })
     .meta({ id: "LimitsChange", title: "What setting a deployment's limits takes" }),
   set: ({ catalogue, settings }, { name }, { reason: _, ...value }) => {
     checkNamed(catalogue(), "deployment", name);

@@ -43,7 +43,10 @@ export function modelRefusal(
     case "model_not_found":
       return new Problem("model_not_found", `There is no model ${model}.`);
     case "model_not_allowed":
-      return new Problem("model_not_allowed", `${tenant.id} may not use ${model}.`);
+      return new Problem(
+        "model_not_allowed",
+        `${tenant.id} may not use ${model}${choice.passedOver && `: ${choice.passedOver}`}.`,
+      );
     case "endpoint_not_supported":
       return new Problem("endpoint_not_supported", `${model} does not serve ${endpoint}.`);
     case "too_dear":

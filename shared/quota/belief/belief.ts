@@ -313,6 +313,30 @@ export function usedShare(b: Belief): number {
   return (b.spent - b.began.spent) / wholeOf(b);
 }
 
+/**
+ * What is free of a minute's limit now: as large a share as is free of what there can be at once, which is a minute's, a
+ * window's or a bucket's. While the shape is unknown the level tells what is safe to try, so what was taken and seen
+ * counts instead. Null: neither tells.
+ */
+export function leftOf(b: Belief): number | null {
+  const share = freeShare(b);
+  return share === null ? null : Math.round(clamped(share, 0, 1) * b.per_second * 60);
+}
+
+function freeShare(b: Belief): number | null {
+  if (b.shape !== "unknown") return b.level / b.capacity;
+  if (isUntouched(b)) return 1;
+  const { window_ms, began, seen, most_seen, spent, at_ms } = b;
+  if (window_ms === null) return null;
+  const whole = wholeOf(b);
+  const runs = began !== undefined && at_ms < began.at_ms + window_ms;
+  // One that no answer told of is a guess.
+  const holds = seen !== null && most_seen > 0 && at_ms < (seen.full_ms ?? seen.at_ms + window_ms);
+  const untaken = runs ? whole - (spent - began.spent) : whole;
+  const told = holds ? seen.left - (spent - seen.spent) : whole;
+  return Math.min(untaken, told) / whole;
+}
+
 /** What a call counts: no server can hold more against it than a minute's flow, or all that can be there. */
 export function counted(b: Belief, amount: number): number {
   const minute = (b.ceiling_per_second ?? b.per_second) * MOST_DEBT_SECONDS;

@@ -248,7 +248,7 @@ describe("a turn that dies before any of its writes", () => {
 
 describe("an input that is not valid", () => {
   const good = lineOf({ custom_id: "good" });
-  const failing = async (content: string) => {
+  const faults = async (content: string) => {
     const input_file_id = await batches.upload(content);
     const made = await client.batches.create({
       input_file_id,
@@ -258,8 +258,10 @@ describe("an input that is not valid", () => {
     const batch = await batches.ended(made.id);
     expect(batch).toMatchObject({ status: "failed", request_counts: { total: 0 }, output_file_id: null });
     expect(await jobsOf(made.id)).toEqual([]);
-    return batch.errors?.data?.map(({ code, line, param }) => [code, line, param]);
+    return batch.errors?.data ?? [];
   };
+  const failing = async (content: string) =>
+    (await faults(content)).map(({ code, line, param }) => [code, line, param]);
 
   it("is refused with every fault and its line, before any line runs", async () => {
     expect(await failing("\n")).toEqual([["empty_file", null, "input_file_id"]]);
@@ -285,7 +287,9 @@ describe("an input that is not valid", () => {
       ["invalid_json_line", 11, null],
     ]);
     expect(await failing(jsonl(many(2_001).map(lineOf)))).toEqual([["too_many_tasks", 2_001, null]]);
-    expect((await failing("{\n".repeat(500)))?.length).toBe(100);
+    expect(await failing("{\n".repeat(500))).toHaveLength(100);
+    const [broken] = await faults("not json\n");
+    expect(broken?.message).toBe("The line is not valid JSON: at character 0.");
   });
 
   it("is refused where it was deleted before it was read", async () => {

@@ -102,6 +102,23 @@ describe("reading JSON", () => {
     expect(refusal(text)).toEqual({ code, paths });
   });
 
+  it.each([
+    ["", "it is empty"],
+    [" \n", "it is empty"],
+    ["not json", "at character 0"],
+    ['{"a":}', "at character 5"],
+    ["[1,]", "at character 3"],
+    ["[NaN]", "at character 1"],
+    ["[1] x", "at character 4"],
+    ["[1,", "it ends too early"],
+    ['{"a": "b', "it ends too early"],
+    ['{"a": tru', "it ends too early"],
+    // What follows the first fault may be anything.
+    [`{${"]".repeat(40_000)}${"[".repeat(40_000)}`, "at character 1"],
+  ])("%.20s: says where it is none", (text, where) => {
+    expect(() => readJson(Buffer.from(text), "line")).toThrow(`The line is not valid JSON: ${where}.`);
+  });
+
   it("refuses what is not UTF-8", () => {
     expect(refusal(Uint8Array.of(0x22, 0xff, 0x22)).code).toBe("invalid_json");
     expect(refusal(Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22)).code).toBe("invalid_json");

@@ -38,6 +38,14 @@ describe("the tenants file", () => {
     }
   });
 
+  it("wants a rate for a burst, and takes a tenant that may ask for no model", () => {
+    const tenant = { id: "a", key_sha256: [hash], allow_models: [] };
+    expect(faultsOf({ tenants: [tenant] })).toEqual([]);
+    expect(faultsOf({ tenants: [{ ...tenant, limits: { burst: 5 } }] })).toEqual([
+      "/tenants/0/limits/submits_per_second: a number of submits a second is needed, with a burst or without",
+    ]);
+  });
+
   it("refuses ids, keys and applications used twice", () => {
     const app = "11111111-1111-4111-8111-111111111111";
     const twice = {

@@ -25,15 +25,21 @@ it("tells whether every text holds the schema", async () => {
     expect(await ask(none, "1")).toEqual({ kind: "unavailable" });
 });
 
-it("gives up what takes over a second, and goes on with the rest meanwhile", async () => {
+it("gives up what takes over a second of CPU, and goes on with the rest meanwhile", async () => {
   await ask(POINT, "{}");
   const endless = ask(ENDLESS, JSON.stringify(`${"a".repeat(40)}b`));
   expect(await ask(POINT, '{"x": 1}')).toEqual({ kind: "valid" });
   clock.advance(999);
   const now = new Promise<string>((resolve) => setImmediate(resolve, "not yet"));
   expect(await Promise.race([endless, now])).toBe("not yet");
-  clock.advance(1);
-  expect(await endless).toEqual({ kind: "unavailable" });
+  // On a busy machine its thread may not have had its second by now.
+  const given = endless.then((verdict) => verdict.kind);
+  await expect
+    .poll(() => {
+      clock.advance(100);
+      return Promise.race([given, new Promise((resolve) => setImmediate(resolve, "not yet"))]);
+    })
+    .toBe("unavailable");
   expect(await ask(POINT, '{"x": 2}')).toEqual({ kind: "valid" });
 });
 

@@ -69,6 +69,8 @@ describe("deployments", () => {
     expect(context_tokens).toBeUndefined();
     const change = { provider: "xai", model: "xai-two-model", context_tokens: 1000 };
     await one.ops(200, "PUT", "deployments/xai-two", entry("xai-two", change));
+    const { details } = (await one.ops(200, "GET", "audit?limit=1")).data[0];
+    expect(details).toMatchObject({ from: { name: "xai-two" }, to: { context_tokens: 1000 } });
     expect(await two.ops(200, "GET", "deployments/xai-two")).toMatchObject({
       context_tokens: 1000,
       source: "store",
@@ -78,6 +80,24 @@ describe("deployments", () => {
     expect((await one.ops(409, "DELETE", "deployments/xai-two")).code).toBe("set_by_file");
     expect((await one.ops(404, "DELETE", "deployments/nobody")).code).toBe("setting_not_found");
     expect((await one.ops(404, "GET", "deployments/nobody")).code).toBe("setting_not_found");
+  });
+
+  it("are left as they are by a PUT that wants a new one", async () => {
+    const make = async (path: string, body: object) => {
+      const { status, json } = await one.call("PUT", `/api/ops/${path}`, {
+        ...{ body, headers: { "if-none-match": "*" } },
+      });
+      return [status, json.code];
+    };
+    const route = { strategy: "ordered", targets: [{ deployment: "xai-two" }] };
+    expect(await make("deployments/only-new", entry("only-new"))).toEqual([200, undefined]);
+    // The same again would change nothing, and is there all the same.
+    expect(await make("deployments/only-new", entry("only-new"))).toEqual([412, "exists_already"]);
+    expect(await make("deployments/xai-two", entry("xai-two"))).toEqual([412, "exists_already"]);
+    expect(await make("routes/both", route)).toEqual([412, "exists_already"]);
+    expect(await make("routes/only-new", route)).toEqual([200, undefined]);
+    await one.ops(204, "DELETE", "routes/only-new");
+    await one.ops(204, "DELETE", "deployments/only-new");
   });
 
   it("are refused with every fault, as the file is", async () => {
@@ -174,6 +194,16 @@ describe("routes", () => {
     await one.ops(200, "DELETE", "switches/deployment/mistral-three");
     await one.ops(204, "DELETE", "routes/moved");
   });
+});
+
+it("limits that name none are refused, and the ones before stay", async () => {
+  await one.ops(200, "PUT", "limits/xai-two", { concurrency: 2 });
+  expect(await faultsOf("limits/xai-two", { reason: "no field filled in" })).toEqual([
+    ": names no limit: give at least one, or set the deployment without limits",
+  ]);
+  const { limits } = await one.ops(200, "GET", "switches");
+  expect(limits).toMatchObject([{ deployment: "xai-two", limits: { concurrency: 2 } }]);
+  await one.ops(200, "DELETE", "limits/xai-two");
 });
 
 it("an entry that the file has changed under is left out, and the rest is served", async () => {

@@ -1,5 +1,6 @@
 import { afterAll, expect, it } from "vitest";
 import { prometheusText } from "../../../../shared/http/api/prometheus.ts";
+import { newPool, takeFrom } from "../../../../shared/quota/belief/pool.ts";
 import { World } from "../../world.ts";
 import { Operated, TENANTS_FILE, tenantsFrom } from "./operated.ts";
 
@@ -38,6 +39,30 @@ it("tells the same whichever instance answers", async () => {
   const sample = /^[a-z_]+(\{[a-z_]+="[^"\n]*"(,[a-z_]+="[^"\n]*")*\})? \d+(\.\d+)?$/;
   expect(lines.filter((line) => !/^# (HELP|TYPE) /.test(line) && !sample.test(line))).toEqual([""]);
   expect((await one.call("GET", "/api/ops/metrics", { key: "team-a" })).status).toBe(403);
+});
+
+it("tells of a quota what is free where that is known, as the deployments' list does", async () => {
+  const nowMs = world.clock.now();
+  const minute = { requests_per_minute: 600, tokens_per_minute: 60_000 };
+  const { requests } = takeFrom(newPool(minute, nowMs), 1, 0);
+  const { tokens } = newPool({ ...minute, window_seconds: 60, shape: "bucket" }, nowMs);
+  const pool = { requests, tokens, not_before_ms: 0 };
+  const record = { pool, breakers: {}, backlog_until_ms: 0 };
+  await world.ports.quotaLedger.write([{ pool: "openai-one", record, etag: undefined }]);
+  const one = new Operated(world, "three");
+  const { data } = await one.ops(200, "GET", "deployments");
+  expect(data.find(({ name }: { name: string }) => name === "openai-one").quota).toEqual({
+    pool: "openai-one",
+    requests: { per_minute: 600, left: null },
+    tokens: { per_minute: 60_000, left: expect.any(Number) },
+  });
+  const { text } = await one.call("GET", "/api/ops/metrics");
+  const told = text.split("\n").filter((line) => line.startsWith("switchyard_quota_"));
+  expect(told.map((line) => line.replace(/ .*/, ""))).toEqual([
+    'switchyard_quota_per_minute{pool="openai-one",kind="requests"}',
+    'switchyard_quota_per_minute{pool="openai-one",kind="tokens"}',
+    'switchyard_quota_left{pool="openai-one",kind="tokens"}',
+  ]);
 });
 
 it("escapes what a label may hold", () => {

@@ -54,6 +54,41 @@ describe("tenants", () => {
     expect((await one.ops(404, "DELETE", "tenants/nobody")).code).toBe("tenant_not_found");
   });
 
+  it("are left as they are by a PUT that wants a new one", async () => {
+    const make = (id: string, more: object = {}) =>
+      one.call("PUT", `/api/ops/tenants/${id}`, {
+        ...{ body: { weight: 9 }, headers: { "if-none-match": "*", ...more } },
+      });
+    expect([(await make("team-f")).status, (await make("team-b")).json.code]).toEqual([
+      200,
+      "exists_already",
+    ]);
+    const again = await make("team-f");
+    expect([again.status, again.json.code]).toEqual([412, "exists_already"]);
+    expect(await two.ops(200, "GET", "tenants/team-b")).toMatchObject({ source: "file", weight: 1 });
+    const named = { "idempotency-key": "make team-g" };
+    expect([(await make("team-g", named)).status, (await make("team-g", named)).status]).toEqual([200, 200]);
+    const { json } = await make("team-h", { "if-none-match": '"x"' });
+    expect(json.faults).toEqual([{ path: "If-None-Match", message: "must be *" }]);
+  });
+
+  it("that are made, changed and taken back are told apart in the trail", async () => {
+    await one.ops(200, "PUT", "tenants/team-i", {});
+    await one.ops(200, "PUT", "tenants/team-a", { weight: 2, key_sha256: [sha256Hex("team-a")] });
+    await one.ops(204, "DELETE", "tenants/team-a");
+    const { data } = await one.ops(200, "GET", "audit?limit=3");
+    type Details = { tenant_id: string; from: { weight: number } | null; to: { weight: number } | null };
+    const told = data.map(({ details }: { details: Details }) => {
+      const { tenant_id, from, to } = details;
+      return [tenant_id, from?.weight ?? null, to?.weight ?? null];
+    });
+    expect(told).toEqual([
+      ["team-a", 2, null],
+      ["team-a", 1, 2],
+      ["team-i", null, 1],
+    ]);
+  });
+
   it("are refused with every fault, as the file is", async () => {
     const faultsOf = async (id: string, body: object) => {
       const { code, faults } = await one.ops(400, "PUT", `tenants/${id}`, body);
@@ -72,6 +107,41 @@ describe("tenants", () => {
     expect(await faultsOf("ops", {})).toEqual(["invalid_request", "the id ops is used twice"]);
     expect(await faultsOf("team-d", { weight: -1, colour: "red" })).toHaveLength(3);
     expect(await faultsOf("_", {})).toHaveLength(2);
+    expect(await faultsOf("team-d", { limits: { burst: 5 } })).toEqual([
+      ...["invalid_request", expect.stringContaining("submits a second is needed")],
+    ]);
+    // Like nothing that is there: it may come later.
+    await one.ops(200, "PUT", "tenants/team-d", { allow_models: ["no-such-model"] });
+  });
+
+  it("have no budget in a currency that nothing they may use has a price in", async () => {
+    const budget = (currency: string) => ({ budget: { currency, per_day: "1" } });
+    const { faults } = await one.ops(400, "PUT", "tenants/team-j", {
+      ...budget("EUR"),
+      deny_providers: ["xai"],
+    });
+    expect(faults).toEqual([
+      {
+        path: "/budget/currency",
+        message: "no model that the tenant may use has a price in EUR: prices are in USD",
+      },
+    ]);
+    await one.ops(200, "PUT", "tenants/team-j", budget("USD"));
+    // Of what there is not yet nobody knows the price.
+    await one.ops(200, "PUT", "tenants/team-k", { ...budget("EUR"), allow_models: ["later-*"] });
+    await one.ops(200, "PUT", "tenants/team-k", { ...budget("EUR"), weight: 2 });
+  });
+
+  it("hear at submit that the prices are in another currency than their budget", async () => {
+    await one.ops(200, "PUT", "tenants/team-k", {
+      ...{ key_sha256: [sha256Hex("team-k")], budget: { currency: "EUR", per_day: "1" } },
+    });
+    const body = { model: "openai-one-model", messages: [{ role: "user", content: "Hi" }] };
+    const { status, json } = await one.call("POST", "/api/jobs", { key: "team-k", body: { body } });
+    expect([status, json.code, json.detail]).toEqual([
+      ...[403, "model_not_allowed"],
+      "team-k may not use openai-one-model: openai-one (price in USD, budget in EUR).",
+    ]);
   });
 
   it("are for operators alone", async () => {
@@ -119,6 +189,23 @@ describe("keys", () => {
     expect([writes[0] === writes[1], writes[1] === writes[2]]).toEqual([true, false]);
     const { resources } = await world.control.items.query("SELECT * FROM c").fetchAll();
     expect(JSON.stringify(resources)).not.toContain(made.key);
+  });
+
+  it("change neither who set the tenant, nor why", async () => {
+    const told = async () => {
+      const { since, actor, reason } = await one.ops(200, "GET", "tenants/team-l");
+      return { since, actor, reason };
+    };
+    await one.ops(200, "PUT", "tenants/team-l", { reason: "first tenant" });
+    const before = await told();
+    expect(before).toMatchObject({ reason: "first tenant", actor: expect.stringMatching(/^ops/) });
+    world.clock.advance(60_000);
+    const made = await one.ops(201, "POST", "tenants/team-l/keys", { reason: "a laptop" });
+    expect(await told()).toEqual(before);
+    await one.ops(204, "DELETE", `tenants/team-l/keys/${made.id}`);
+    expect(await told()).toEqual(before);
+    await one.ops(200, "PUT", "tenants/team-l", { weight: 2, reason: "grown" });
+    expect(await told()).toMatchObject({ since: before.since + 60, reason: "grown" });
   });
 
   it("expire", async () => {
