@@ -142,7 +142,8 @@ export const CATALOGUE = "/api/ops/export?file=models";
 
 export interface LimitLeft {
   readonly per_minute: number;
-  readonly left: number;
+  /** Null: not known yet. */
+  readonly left: number | null;
 }
 
 /** A deployment, as operators see it. */

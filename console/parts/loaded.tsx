@@ -16,7 +16,8 @@ export function ProblemBox({ problem }: { readonly problem: Error }) {
         <ul>
           {known.faults.map(({ path, message }) => (
             <li key={path + message}>
-              {labelOf(path) ?? <code>{path}</code>}: {faultWords(message)}
+              {path !== "" && <>{labelOf(path) ?? <code>{path}</code>}: </>}
+              {faultWords(message)}
             </li>
           ))}
         </ul>

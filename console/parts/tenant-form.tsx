@@ -1,5 +1,4 @@
 import { useState } from "preact/hooks";
-import { ApiProblem } from "../api.ts";
 import { useAction, useApi, useLive } from "../live.ts";
 import { CATALOGUE, type Catalogue } from "../resources.ts";
 import { doubtsOf, NEW_TENANT, type TenantDraft, tenantBody } from "../rows/tenants.ts";
@@ -33,8 +32,8 @@ export function TenantForm({
   const action = useAction(async () => {
     const path = `/api/ops/tenants/${encodeURIComponent(id)}`;
     // Setting all of a tenant that somebody has made meanwhile would undo theirs.
-    if (known === undefined && (await isThere(api.get(path)))) throw new Error(EXISTS);
-    await api.send("PUT", path, tenantBody(draft));
+    const headers = known === undefined ? { "if-none-match": "*" } : {};
+    await api.send("PUT", path, tenantBody(draft), headers);
     onDone(id);
   });
   return (
@@ -94,12 +93,3 @@ export function TenantForm({
 }
 
 const EXISTS = "There is such a tenant already: open it to change it.";
-
-const isThere = (got: Promise<unknown>) =>
-  got.then(
-    () => true,
-    (thrown: unknown) => {
-      if (thrown instanceof ApiProblem && thrown.status === 404) return false;
-      throw thrown;
-    },
-  );

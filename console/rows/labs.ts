@@ -45,9 +45,9 @@ export function troubleOf(
       todo: "If its calls hang, set timeout_seconds of the deployment, or switch it off: its jobs then go elsewhere.",
     };
   const { requests, tokens } = quota;
-  if ([requests, tokens].some((limit) => limit !== null && limit.left < 1))
+  if ([requests, tokens].some((limit) => limit !== null && limit.left !== null && limit.left < 1))
     return {
-      what: "Nothing of its quota may go now.",
+      what: "Its quota is used up.",
       todo: "Jobs wait in line for it. If that lasts, raise the quota at the lab, or add a deployment.",
     };
   return undefined;
@@ -69,10 +69,8 @@ function toDo({ last_error }: OpsDeployment): string {
   return "A probe tries it again by itself. Where another lab can serve its jobs, they go there.";
 }
 
-/**
- * A limit, and how much of it may go at once. That is less than the minute's rest where it flows back steadily, and
- * where nothing was heard of it yet: calls are paced then, and nothing is used up.
- */
+/** What is left of a limit, as far as anybody has heard. */
 export function quotaWords({ per_minute, left }: LimitLeft): string {
-  return `${count(Math.floor(left))} may go at once, ${count(per_minute)} a minute`;
+  if (left === null) return `${count(per_minute)}; how much is left is not known yet`;
+  return `${count(Math.floor(left))} of ${count(per_minute)} left`;
 }

@@ -46,7 +46,7 @@ export function adviceWords(advice: string, retryAfterSeconds?: number): string 
     .split(/(?<=\.) /)
     .map((sentence) => {
       const clauses = sentence.split("; ");
-      const end = clauses.findIndex((each) => /`(detail|faults)`|GET \//.test(each));
+      const end = clauses.findIndex((each) => /`(detail|faults|If-None-Match)|\bGET /.test(each));
       return (end < 0 ? clauses : clauses.slice(0, end)).join("; ").replace(/([^.])$/, "$1.");
     })
     .filter((sentence) => sentence !== "")

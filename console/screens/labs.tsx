@@ -81,8 +81,8 @@ function DeploymentCard({ deployment, switches, onDone }: CardProps) {
           ["Next probe", deployment.next_probe && <When at={deployment.next_probe} />],
           ["In flight", count(deployment.in_flight)],
           ["Longest call", deployment.longest_seconds === null ? null : duration(deployment.longest_seconds)],
-          ["Requests", quota.requests && quotaWords(quota.requests)],
-          ["Tokens", quota.tokens && quotaWords(quota.tokens)],
+          ["Requests a minute", quota.requests && quotaWords(quota.requests)],
+          ["Tokens a minute", quota.tokens && quotaWords(quota.tokens)],
           ["Pool", quota.pool === name ? null : quota.pool],
           ["Switched", set && `${set.actor}${set.reason === null ? "" : `: ${set.reason}`}`],
         ]}

@@ -55,12 +55,12 @@ describe.runIf(chromiumPath !== undefined)("the console's management", { tags: [
 
   it("makes a tenant and a key, which the SDK then uses, and revokes it", async () => {
     const { console, page } = await open("local-operator", "tenants");
-    // Where the page does not know a tenant yet, the service is asked before all of it is set.
+    // Where the page does not know a tenant yet, the service refuses to set it as a new one.
     await page.route("**/api/ops/tenants", (list) => list.abort());
     await page.reload();
     await page.getByLabel("Id", { exact: true }).fill("team-b");
     await page.getByRole("button", { name: "Make the tenant" }).click();
-    await page.getByRole("alert").filter({ hasText: "There is such a tenant already" }).first().waitFor();
+    await page.getByRole("alert").filter({ hasText: "There is a tenant team-b already." }).first().waitFor();
     await page.unroute("**/api/ops/tenants");
     expect((await stack.call("/api/ops/tenants/team-b", operator)).json.source).toBe("file");
     await page.getByRole("cell", { name: "team-a" }).first().waitFor();

@@ -24,7 +24,7 @@ it.each<[incident: string, change: Partial<OpsDeployment>, switches: readonly Sw
     "throttles",
     { quota: { ...well.quota, requests: { per_minute: 60, left: 0 } } },
     [],
-    /^Nothing of its quota may go now\. Jobs wait/,
+    /^Its quota is used up\. Jobs wait/,
   ],
   ["switched off, and down", ill("deployment_failing"), [off], /^The lab is switched off\./],
 ])("a lab that is %s says so, and what to do", (_incident, change, switches, told) => {
@@ -32,8 +32,11 @@ it.each<[incident: string, change: Partial<OpsDeployment>, switches: readonly Sw
   expect(`${what} ${todo}`).toMatch(told);
 });
 
-it("what may go at once is not told as what is left", () => {
-  expect(quotaWords({ per_minute: 60_000, left: 425.7 })).toBe("425 may go at once, 60,000 a minute");
+it("what is left of a quota is told once somebody has heard of it, and is nobody's alarm before", () => {
+  expect(quotaWords({ per_minute: 60_000, left: 425.7 })).toBe("425 of 60,000 left");
+  const requests = { per_minute: 60_000, left: null };
+  expect(quotaWords(requests)).toBe("60,000; how much is left is not known yet");
+  expect(troubleOf({ ...well, quota: { ...well.quota, requests } }, [])).toBeUndefined();
 });
 
 it("a lab that is well says nothing", () => {

@@ -27,7 +27,7 @@ it("what is wrong is said without the words of a library", () => {
 
 it("an advice asks nobody at a form to read the API", () => {
   for (const { advice } of Object.values(ERRORS))
-    expect(adviceWords(advice) ?? "").not.toMatch(/`(detail|faults|Retry-After)`|GET \/|;$/);
+    expect(adviceWords(advice) ?? "").not.toMatch(/`(detail|faults|Retry-After|If-None-Match)|GET |;$/);
   expect(adviceWords(ERRORS.invalid_request.advice)).toBeUndefined();
   expect(adviceWords(ERRORS.max_cost_too_low.advice)).toBe(
     "Raise “At most it may cost”, shorten the prompt, or limit the answer (`max_tokens`).",
