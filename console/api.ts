@@ -1,4 +1,5 @@
 import { ADVICE } from "./advice.js";
+import { adviceWords, statusWords } from "./rows/problem-words.ts";
 
 /** A refusal, or an answer that never came (`status` 0). */
 export class ApiProblem extends Error {
@@ -20,7 +21,8 @@ export class ApiProblem extends Error {
 
   /** What its reader can do; undefined: nobody has said. */
   get advice(): string | undefined {
-    return ADVICE[this.code]?.advice;
+    const known = ADVICE[this.code];
+    return known && adviceWords(known.advice, this.retryAfterSeconds);
   }
 }
 
@@ -106,14 +108,19 @@ async function problemOf(answer: Response): Promise<ApiProblem> {
   try {
     body = JSON.parse(text) as ProblemBody;
   } catch {
-    return new ApiProblem(answer.status, `http_${answer.status}`, text.slice(0, 500), more);
+    return new ApiProblem(answer.status, `http_${answer.status}`, statusWords(answer.status, text), more);
   }
   const { error, faults = [] } = body;
   const code = error?.code ?? body.code ?? `http_${answer.status}`;
-  return new ApiProblem(answer.status, code, error?.message ?? body.detail ?? text.slice(0, 500), {
-    ...more,
-    faults,
-  });
+  return new ApiProblem(
+    answer.status,
+    code,
+    error?.message ?? body.detail ?? statusWords(answer.status, text),
+    {
+      ...more,
+      faults,
+    },
+  );
 }
 
 /** Those that have a value, as a query with its question mark. */

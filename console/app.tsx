@@ -6,6 +6,7 @@ import { linkTo, matchPath, type Place, ROOT } from "./rows/location.ts";
 import type { Screen } from "./screen.ts";
 import { screensFor } from "./screens.ts";
 import { type Session, savedSession, saveSession } from "./session.ts";
+import { canHash, sha256Hex } from "./sha256.ts";
 import { SignIn } from "./sign-in.tsx";
 
 /** The whole page: sign-in, or navigation and the screen of the place. */
@@ -21,6 +22,8 @@ export function App() {
   };
   const leave = useCallback((refused: boolean) => {
     saveSession(undefined);
+    // Who signs out leaves no draft either; who is refused goes on with another key.
+    if (!refused) sessionStorage.clear();
     setIsRefused(refused);
     setSession(undefined);
   }, []);
@@ -70,7 +73,9 @@ function SignedIn({ session, hasEntered, onLeave }: SignedInProps) {
         <a class="brand" href={ROOT}>
           Switchyard
         </a>
-        <span class="quiet">{session.kind === "operator" ? "Operator" : "Tenant"}</span>
+        <span class="quiet">
+          {session.kind === "operator" ? "Operator" : "Tenant"} <KeyMark credential={session.credential} />
+        </span>
         <button type="button" class="plain" onClick={onLeave}>
           Sign out
         </button>
@@ -100,6 +105,19 @@ function SignedIn({ session, hasEntered, onLeave }: SignedInProps) {
       </main>
     </div>
   );
+}
+
+/** What histories call the key, to tell one from another; the key itself cannot be found by it. */
+function KeyMark({ credential }: { readonly credential: string }) {
+  const [mark, setMark] = useState("");
+  useEffect(() => {
+    const MARK_CHARS = 8;
+    // A token is told there by its application.
+    const isToken = credential.split(".").length === 3;
+    if (!isToken && canHash())
+      sha256Hex(credential).then((hash) => setMark(`key:${hash.slice(0, MARK_CHARS)}`));
+  }, [credential]);
+  return <code>{mark}</code>;
 }
 
 const isAt = (place: Place, path: string) => place.path === path || place.path.startsWith(`${path}/`);

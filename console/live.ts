@@ -117,6 +117,8 @@ export interface Action {
   readonly problem: Error | undefined;
   /** Runs it, and resolves to whether it went well. A second one waits for nothing: it is not begun. */
   readonly run: () => Promise<boolean>;
+  /** Of a problem: whoever types anew has read it. */
+  readonly forget: () => void;
 }
 
 /** Something that a person does, with its state. */
@@ -137,5 +139,5 @@ export function useAction(work: () => Promise<void>): Action {
       setIsRunning(false);
     }
   };
-  return { isRunning, problem, run };
+  return { isRunning, problem, run, forget: () => setProblem(undefined) };
 }

@@ -130,9 +130,20 @@ export interface Batch {
   readonly ended?: boolean;
 }
 
+/** The catalogue that is in force, as its file would have it. */
+export interface Catalogue {
+  readonly deployments: readonly {
+    readonly model: string;
+    readonly price: { readonly currency: string };
+  }[];
+  readonly routes?: readonly { readonly model: string }[];
+}
+export const CATALOGUE = "/api/ops/export?file=models";
+
 export interface LimitLeft {
   readonly per_minute: number;
-  readonly left: number;
+  /** Null: not known yet. */
+  readonly left: number | null;
 }
 
 /** A deployment, as operators see it. */

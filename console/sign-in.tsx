@@ -4,6 +4,7 @@ import { beginSignIn, type Entra, finishSignIn, isBack } from "./entra.ts";
 import { useAction } from "./live.ts";
 import { Field, Form } from "./parts/form.tsx";
 import { ProblemBox } from "./parts/loaded.tsx";
+import { headerFault } from "./rows/problem-words.ts";
 import type { Kind, Session } from "./session.ts";
 
 interface Settings {
@@ -65,6 +66,7 @@ export function SignIn({ onSession, isRefused }: SignInProps) {
           value={key}
           onValue={setKey}
           isRequired
+          fault={headerFault(key.trim())}
           hint="A tenant's or an operator's. This tab keeps it until you close it or sign out."
         />
       </Form>

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { ApiProblem } from "../api.ts";
 import { useAction, useApi } from "../live.ts";
 import { hasEnded, type Job } from "../resources.ts";
-import { Asked, Field } from "./form.tsx";
+import { Asked, Reason } from "./form.tsx";
 import { Operations } from "./operations.tsx";
 
 interface SelectedProps {
@@ -65,10 +65,9 @@ export function CancelMatching({ body, isOperator, onDone }: MatchingProps) {
         submit="Cancel all"
         action={action}
         isDisabled={body === undefined}
+        hint={body === undefined ? "Choose a filter of jobs that have not ended" : undefined}
       >
-        {isOperator && (
-          <Field label="Reason" value={reason} onValue={setReason} hint="Kept in the audit trail" />
-        )}
+        {isOperator && <Reason value={reason} onValue={setReason} />}
       </Asked>
       {isOperator && <Operations kind="cancel_jobs" />}
     </>

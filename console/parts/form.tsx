@@ -1,35 +1,66 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Action } from "../live.ts";
 import { ProblemBox } from "./loaded.tsx";
 
-interface FieldProps {
+interface TypedProps {
   readonly label: string;
   readonly value: string;
   readonly onValue: (value: string) => void;
-  readonly type?: "text" | "search" | "number" | "password" | "date" | "datetime-local";
-  readonly hint?: string;
-  readonly isRequired?: boolean;
-  /** Suggested values. */
-  readonly options?: readonly string[];
+  readonly isRequired?: boolean | undefined;
+  /** What is wrong with the value: it is said at the field, and keeps the form from being sent. */
+  readonly fault?: string | undefined;
 }
 
-export function Field({ label, value, onValue, type = "text", hint, isRequired, options }: FieldProps) {
+/** The attributes of what is typed into, with its faults. */
+function useTyped({ value, onValue, isRequired, fault }: TypedProps, hint?: string) {
   const id = useId();
+  const box = useRef<HTMLInputElement & HTMLTextAreaElement>(null);
+  const isBlank = isRequired && value !== "" && value.trim() === "";
+  useLayoutEffect(() => box.current?.setCustomValidity(fault ?? (isBlank ? "Fill in this field." : "")));
+  const described = [hint && `${id}-hint`, fault && `${id}-fault`].filter(Boolean).join(" ");
+  return {
+    ...{ id, ref: box, value, required: isRequired },
+    "aria-invalid": fault !== undefined,
+    ...(described !== "" && { "aria-describedby": described }),
+    onInput: (event: { currentTarget: { value: string } }) => onValue(event.currentTarget.value),
+  };
+}
+
+function Fault({ of, fault }: { readonly of: string; readonly fault: string | undefined }) {
+  return fault === undefined ? null : (
+    <small id={`${of}-fault`} class="fault">
+      {fault}
+    </small>
+  );
+}
+
+interface FieldProps extends TypedProps {
+  readonly type?: "text" | "search" | "number" | "password" | "date" | "datetime-local";
+  readonly hint?: string;
+  /** Suggested values. */
+  readonly options?: readonly string[];
+  readonly maxLength?: number;
+  /** Of numbers. */
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export function Field({ type = "text", hint, options, maxLength, min, max, ...typed }: FieldProps) {
+  const attributes = useTyped(typed, hint);
+  const { id } = attributes;
   return (
     <div class="field">
-      <label for={id}>{label}</label>
+      <label for={id}>{typed.label}</label>
       <input
-        id={id}
+        {...attributes}
         // Each type has attributes of its own to the compiler; these are all of them.
         type={type as "text"}
-        value={value}
-        required={isRequired}
         autocomplete="off"
         spellcheck={false}
+        {...{ maxLength, min, max }}
+        {...(type === "number" && { step: "any" })}
         {...(options && { list: `${id}-options` })}
-        {...(hint && { "aria-describedby": `${id}-hint` })}
-        onInput={(event) => onValue(event.currentTarget.value)}
       />
       {options && (
         <datalist id={`${id}-options`}>
@@ -43,39 +74,33 @@ export function Field({ label, value, onValue, type = "text", hint, isRequired, 
           {hint}
         </small>
       )}
+      <Fault of={id} fault={typed.fault} />
     </div>
   );
 }
 
-interface AreaProps {
-  readonly label: string;
+interface ReasonProps {
   readonly value: string;
   readonly onValue: (value: string) => void;
-  readonly rows?: number;
-  readonly isCode?: boolean;
-  readonly fault?: string | undefined;
 }
 
-export function Area({ label, value, onValue, rows = 6, isCode, fault }: AreaProps) {
-  const id = useId();
+/** Why an operator changes something. */
+export function Reason(props: ReasonProps) {
+  return <Field label="Reason" {...props} hint="Kept in the audit trail" maxLength={500} />;
+}
+
+interface AreaProps extends TypedProps {
+  readonly rows?: number;
+  readonly isCode?: boolean;
+}
+
+export function Area({ rows = 6, isCode, ...typed }: AreaProps) {
+  const attributes = useTyped(typed);
   return (
     <div class="field wide">
-      <label for={id}>{label}</label>
-      <textarea
-        id={id}
-        rows={rows}
-        value={value}
-        class={isCode ? "code" : ""}
-        dir="auto"
-        aria-invalid={fault !== undefined}
-        aria-describedby={fault && `${id}-fault`}
-        onInput={(event) => onValue(event.currentTarget.value)}
-      />
-      {fault && (
-        <small id={`${id}-fault`} class="fault">
-          {fault}
-        </small>
-      )}
+      <label for={attributes.id}>{typed.label}</label>
+      <textarea {...attributes} rows={rows} class={isCode ? "code" : ""} dir="auto" />
+      <Fault of={attributes.id} fault={typed.fault} />
     </div>
   );
 }
@@ -87,9 +112,11 @@ interface ChoiceProps {
   readonly options: readonly string[];
   /** What the empty value is called; absent: there is none. */
   readonly any?: string;
+  /** What values are called that do not speak for themselves. */
+  readonly words?: Readonly<Record<string, string>>;
 }
 
-export function Choice({ label, value, onValue, options, any }: ChoiceProps) {
+export function Choice({ label, value, onValue, options, any, words = {} }: ChoiceProps) {
   const id = useId();
   return (
     <div class="field">
@@ -98,7 +125,7 @@ export function Choice({ label, value, onValue, options, any }: ChoiceProps) {
         {any !== undefined && <option value="">{any}</option>}
         {options.map((each) => (
           <option key={each} value={each}>
-            {each.replaceAll("_", " ")}
+            {words[each] ?? each.replaceAll("_", " ")}
           </option>
         ))}
       </select>
@@ -120,7 +147,7 @@ export function Form({ action, submit, children, isDisabled = false }: FormProps
     action.run();
   };
   return (
-    <form class="form" onSubmit={onSubmit}>
+    <form class="form" onSubmit={onSubmit} onInput={action.forget}>
       <div class="fields">{children}</div>
       <button type="submit" disabled={action.isRunning || isDisabled}>
         {action.isRunning ? "Working …" : submit}
@@ -139,10 +166,12 @@ interface AskedProps {
   readonly action: Action;
   readonly children?: ComponentChildren;
   readonly isDisabled?: boolean;
+  /** Said beside the button, as why it is disabled. */
+  readonly hint?: string | undefined;
 }
 
 /** A button for what cannot be taken back lightly: it asks first, in a dialog that may have fields. */
-export function Asked({ label, question, submit, action, children, isDisabled }: AskedProps) {
+export function Asked({ label, question, submit, action, children, isDisabled, hint }: AskedProps) {
   const [isOpen, setIsOpen] = useState(false);
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
@@ -159,9 +188,10 @@ export function Asked({ label, question, submit, action, children, isDisabled }:
       <button type="button" class="small" disabled={isDisabled} onClick={() => setIsOpen(true)}>
         {label}
       </button>
+      {hint && <small class="quiet">{hint}</small>}
       {isOpen && (
         <dialog ref={dialog} aria-labelledby={id} onClose={close}>
-          <form onSubmit={onSubmit}>
+          <form onSubmit={onSubmit} onInput={action.forget}>
             <h2 id={id}>{question}</h2>
             <div class="fields">{children}</div>
             {action.problem && <ProblemBox problem={action.problem} />}

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { ApiProblem } from "../api.ts";
 import type { Live } from "../live.ts";
 import { viewOf } from "../rows/polling.ts";
+import { faultWords, labelOf } from "../rows/problem-words.ts";
 import { utc } from "../rows/words.ts";
 
 /** Why something did not work, and what its reader can do. */
@@ -15,7 +16,8 @@ export function ProblemBox({ problem }: { readonly problem: Error }) {
         <ul>
           {known.faults.map(({ path, message }) => (
             <li key={path + message}>
-              <code>{path}</code> {message}
+              {path !== "" && <>{labelOf(path) ?? <code>{path}</code>}: </>}
+              {faultWords(message)}
             </li>
           ))}
         </ul>

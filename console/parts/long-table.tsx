@@ -15,7 +15,7 @@ interface LongTableProps<Row> {
 
 /** As style.css has them: what scrolls past must be as high as what is not there. */
 const ROW_PX = 36;
-const CARD_PX = 176;
+const CARD_PX = 240;
 const NARROW = "(max-width: 45rem)";
 
 /** A table of any length that scrolls by itself: only the rows in view are in the page. */

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { Plotted } from "../rows/usage.ts";
+import { type Plotted, ticksInWords } from "../rows/usage.ts";
 import { Word } from "./text.tsx";
 
 interface PlotProps {
@@ -32,7 +32,7 @@ export function Plot({ plotted, label }: PlotProps) {
           cursor: { show: false },
           tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
           scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.05 : 1] } },
-          axes: [axis, { ...axis, size: 70 }],
+          axes: [axis, { ...axis, size: 90, values: (_, ticks) => ticksInWords(ticks) }],
           series: [
             {},
             ...plotted.series.map((_, at) => ({

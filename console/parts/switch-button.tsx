@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { useAction, useApi } from "../live.ts";
 import { pathOf } from "../rows/controls.ts";
-import { Asked, Choice, Field } from "./form.tsx";
+import { Asked, Choice, Reason } from "./form.tsx";
 
 interface SwitchProps {
   readonly kind: "provider" | "deployment" | "route";
@@ -37,7 +37,7 @@ export function SwitchButton({ kind, name, isOn, onDone }: SwitchProps) {
           </p>
         </>
       )}
-      <Field label="Reason" value={reason} onValue={setReason} hint="Kept in the audit trail" />
+      <Reason value={reason} onValue={setReason} />
     </Asked>
   );
 }

@@ -37,9 +37,13 @@ export function HostileText({ text, label, than }: TextProps) {
   );
 }
 
+/** Longer words are broken where a line is short. */
+const UNBROKEN_CHARS = 24;
+
 /** A name or a word that others chose, within a line. */
 export function Word({ text }: { readonly text: string }) {
-  return <bdi class="word">{visible(text)}</bdi>;
+  const isLong = text.length > UNBROKEN_CHARS;
+  return <bdi class={isLong ? "word" : ""}>{visible(text)}</bdi>;
 }
 
 const CLOCK_MS = 1_000;

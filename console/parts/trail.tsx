@@ -1,15 +1,29 @@
+import { useEffect } from "preact/hooks";
 import { useLive } from "../live.ts";
 import type { List } from "../resources.ts";
-import { pauseBefore, spansOf, type TrailRecord } from "../rows/trail.ts";
+import { callsOf, pauseBefore, spansOf, type TrailRecord } from "../rows/trail.ts";
 import { duration, money, utc } from "../rows/words.ts";
 import { ChainVerdict } from "./chain-verdict.tsx";
 import { Loaded } from "./loaded.tsx";
 import { type Column, Table } from "./table.tsx";
 import { Word } from "./text.tsx";
 
+interface TrailProps {
+  readonly path: string;
+  readonly isOver: boolean;
+  /** Calls that the job itself tells of. */
+  readonly calls: number;
+  /** Called where the history tells of more: the job was read before it. */
+  readonly onAhead: () => void;
+}
+
 /** A job's history: a bar of its calls and waits, its records, and whether their chain holds. */
-export function Trail({ path, isOver }: { readonly path: string; readonly isOver: boolean }) {
+export function Trail({ path, isOver, calls, onAhead }: TrailProps) {
   const live = useLive<List<TrailRecord>>(path, isOver ? 0 : undefined);
+  const { value } = live;
+  useEffect(() => {
+    if (value !== undefined && callsOf(value.data) > calls) onAhead();
+  }, [value]);
   return (
     <section aria-labelledby="history">
       <h2 id="history">History</h2>
@@ -42,7 +56,7 @@ function Bar({ records }: { readonly records: readonly TrailRecord[] }) {
           <Word text={kind === "call" ? label : `waits: ${label}`} />{" "}
           <span class="nowrap">
             {duration(seconds)}
-            {isCompressed && " (shortened)"}
+            {isCompressed && " (drawn shorter)"}
           </span>
         </li>
       ))}

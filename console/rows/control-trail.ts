@@ -1,7 +1,13 @@
 import type { Link } from "./trail.ts";
 
-/** Chains of what operators changed. */
-export const SCOPES = ["switches", "accounts", "dead_letters", "audit", "secrets"] as const;
+/** Chains of what operators changed, each with what it has. */
+export const SCOPES = {
+  switches: "settings: switches, limits, models, tenants, keys",
+  accounts: "corrections of budgets",
+  dead_letters: "redrives and dismissals of dead letters",
+  audit: "what a trail must say",
+  secrets: "secrets of the service",
+} as const;
 
 /** One change by an operator, as far as the console looks at it; its hash covers every field there is. */
 export interface ControlRecord extends Link {

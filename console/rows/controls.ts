@@ -50,6 +50,13 @@ const inWords = (values: Readonly<Record<string, unknown>>) =>
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${String(value)}`)
     .join(", ");
 
+/** Limits as PUT takes them: those that are filled in. @throws Error where none is */
+export function limitsOf(texts: Readonly<Record<string, string>>): Readonly<Record<string, number>> {
+  const given = Object.entries(texts).filter(([, value]) => value !== "");
+  if (given.length === 0) throw new Error("Fill in one limit at least; those left empty are no limit then.");
+  return Object.fromEntries(given.map(([name, value]) => [name, Number(value)]));
+}
+
 /** `a=3, b=1` as an object. @throws Error that names what is not of that form */
 export function pairsOf(text: string): Record<string, number> {
   const pairs = text

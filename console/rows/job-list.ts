@@ -1,4 +1,5 @@
 import type { Job, Page } from "../resources.ts";
+import { duration } from "./words.ts";
 
 /** Jobs as far as they were read, newest first, and whether there are more. */
 export interface JobList {
@@ -36,9 +37,10 @@ export function rowsInView(
   return { from: Math.max(0, first - SPARE), to };
 }
 
-/** How long a job took or has taken: seconds from its acceptance to its end, or to now. */
-export function tookSeconds(job: Pick<Job, "created_at" | "completed_at">, nowSeconds: number): number {
-  return Math.max(0, (job.completed_at ?? nowSeconds) - job.created_at);
+/** How long a job took from its acceptance to its end, whose times are whole seconds. */
+export function tookWords({ created_at, completed_at }: Pick<Job, "created_at" | "completed_at">): string {
+  const seconds = (completed_at ?? created_at) - created_at;
+  return seconds < 1 ? "under 1 s" : duration(seconds);
 }
 
 const WAITS: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import type { LimitLeft, OpsDeployment, Overrides } from "../resources.ts";
-import { duration } from "./words.ts";
+import { count, duration } from "./words.ts";
 
 /** Each lab with its deployments, by name. */
 export function labsOf(
@@ -45,10 +45,10 @@ export function troubleOf(
       todo: "If its calls hang, set timeout_seconds of the deployment, or switch it off: its jobs then go elsewhere.",
     };
   const { requests, tokens } = quota;
-  if ([requests, tokens].some((limit) => limit !== null && usedShare(limit) >= 1))
+  if ([requests, tokens].some((limit) => limit !== null && limit.left !== null && limit.left < 1))
     return {
       what: "Its quota is used up.",
-      todo: "Jobs wait in line for it: raise the quota at the lab, or add a deployment.",
+      todo: "Jobs wait in line for it. If that lasts, raise the quota at the lab, or add a deployment.",
     };
   return undefined;
 }
@@ -69,7 +69,8 @@ function toDo({ last_error }: OpsDeployment): string {
   return "A probe tries it again by itself. Where another lab can serve its jobs, they go there.";
 }
 
-/** How much of a limit is used, 0 to 1. */
-export function usedShare({ per_minute, left }: LimitLeft): number {
-  return per_minute <= 0 ? 1 : Math.min(1, Math.max(0, 1 - left / per_minute));
+/** What is left of a limit, as far as anybody has heard. */
+export function quotaWords({ per_minute, left }: LimitLeft): string {
+  if (left === null) return `${count(per_minute)}; how much is left is not known yet`;
+  return `${count(Math.floor(left))} of ${count(per_minute)} left`;
 }

@@ -1,3 +1,5 @@
+import type { Model } from "../resources.ts";
+
 /** What a person fills in to submit a job, and what is sent. */
 export interface Draft {
   readonly model: string;
@@ -11,6 +13,8 @@ export interface Draft {
   /** Seconds from now; empty: the service's own. */
   readonly deadlineSeconds: string;
   readonly maxCost: string;
+  /** Of the answer, beside a prompt; empty: as many as the model gives. */
+  readonly maxTokens: string;
   readonly idempotencyKey: string;
   /** `name: value`, one a line. */
   readonly metadata: string;
@@ -26,6 +30,7 @@ export const EMPTY_DRAFT: Draft = {
   priority: "standard",
   deadlineSeconds: "",
   maxCost: "",
+  maxTokens: "",
   idempotencyKey: "",
   metadata: "",
 };
@@ -38,22 +43,21 @@ export class DraftFault extends Error {
 type Fields = Record<string, unknown>;
 
 /** The request's body without its model. @throws DraftFault */
-export function bodyOf({
-  endpoint,
-  isJson,
-  system,
-  prompt,
-  json,
-}: Pick<Draft, "endpoint" | "isJson" | "system" | "prompt" | "json">): Fields {
+export function bodyOf({ endpoint, isJson, system, prompt, json, maxTokens }: Draft): Fields {
   if (isJson) return jsonBody(json);
   if (endpoint === "/v1/embeddings") return { input: prompt };
+  const limit = (name: string) => (maxTokens === "" ? {} : { [name]: Number(maxTokens) });
   if (endpoint === "/v1/responses")
-    return { ...(system === "" ? {} : { instructions: system }), input: prompt };
+    return {
+      ...(system === "" ? {} : { instructions: system }),
+      input: prompt,
+      ...limit("max_output_tokens"),
+    };
   const messages = [
     ...(system === "" ? [] : [{ role: "system", content: system }]),
     { role: "user", content: prompt },
   ];
-  return { messages };
+  return { messages, ...limit("max_tokens") };
 }
 
 function jsonBody(json: string): Fields {
@@ -77,7 +81,15 @@ export function metadataOf(lines: string): Record<string, string> {
       if (at < 1) throw new DraftFault(`“${line.trim()}” is not of the form “name: value”.`);
       return [line.slice(0, at).trim(), line.slice(at + 1).trim()] as const;
     });
+  const twice = entries.find(([name], at) => entries.findIndex((each) => each[0] === name) < at);
+  if (twice !== undefined) throw new DraftFault(`The metadata has “${twice[0]}” twice.`);
   return Object.fromEntries(entries);
+}
+
+/** Why a job for a model would wait from the start; undefined: somebody may serve it. */
+export function unservedBy({ served_by }: Pick<Model, "served_by">): string | undefined {
+  if (served_by.some(({ available }) => available)) return undefined;
+  return "An operator has switched off whoever serves this model: the job will wait.";
 }
 
 /** The envelope of POST /api/jobs. @throws DraftFault */
@@ -119,16 +131,24 @@ const SDK_CALLS: Readonly<Record<string, string>> = {
   "/v1/embeddings": "embeddings.create",
 };
 
-/** The same call by OpenAI's own SDK, which waits for the answer. What is no field of OpenAI's is a header. */
+/** The same call by OpenAI's own SDK, which waits for the answer. Of what is no field of OpenAI's it says what is lost. */
 export function sdkOf(origin: string, draft: Draft, body: Fields): string {
   const headers = {
     ...(draft.priority === "" ? {} : { "x-switchyard-priority": draft.priority }),
     ...(draft.deadlineSeconds === "" ? {} : { "x-switchyard-deadline-seconds": draft.deadlineSeconds }),
     ...(draft.idempotencyKey === "" ? {} : { "Idempotency-Key": draft.idempotencyKey }),
   };
+  const lost = [
+    ...(draft.maxCost === "" ? [] : ["max_cost"]),
+    ...(draft.metadata.trim() === "" ? [] : ["metadata"]),
+  ];
+  const note =
+    lost.length === 0
+      ? ""
+      : `// The SDK's door takes no ${lost.join(" and no ")}: only the curl line sends that.\n`;
   return `import OpenAI from "openai";
 
-const client = new OpenAI({ baseURL: "${origin}/openai/v1", apiKey: process.env.SWITCHYARD_KEY });
+${note}const client = new OpenAI({ baseURL: "${origin}/openai/v1", apiKey: process.env.SWITCHYARD_KEY });
 const answer = await client.${SDK_CALLS[draft.endpoint] ?? "post"}(
   ${JSON.stringify(body, null, 2).replaceAll("\n", "\n  ")},
   { headers: ${JSON.stringify(headers)} },

@@ -1,3 +1,5 @@
+import type { Catalogue } from "../resources.ts";
+
 /** A tenant, as operators see it. */
 export interface Tenant {
   readonly id: string;
@@ -106,6 +108,29 @@ export function tenantBody(draft: TenantDraft): Readonly<Record<string, unknown>
         }),
     ...(reason === "" ? {} : { reason }),
   };
+}
+
+/** What is taken as it is, and is hardly meant so. @param catalogue undefined: not known yet */
+export function doubtsOf(draft: TenantDraft, catalogue: Catalogue | undefined): readonly string[] {
+  const { currency, perDay, perMonth } = draft;
+  const allowed = listed(draft.allowModels);
+  const { deployments = [], routes = [] } = catalogue ?? {};
+  const names = [...deployments, ...routes].map(({ model }) => model);
+  const unknown = allowed.filter((each) => modelFor({ allow_models: [each] }, names) === undefined);
+  const hasBudget = perDay !== "" || perMonth !== "";
+  const isPriced = deployments.some(({ price }) => price.currency === currency);
+  return [
+    ...(allowed.length === 0 ? ["It may ask for no model."] : []),
+    ...(names.length > 0 && unknown.length > 0
+      ? [`The catalogue has no model that is called ${unknown.join(", ")}.`]
+      : []),
+    ...(hasBudget && deployments.length > 0 && !isPriced
+      ? [`No model has a price in ${currency}: with such a budget the tenant may use none.`]
+      : []),
+    ...(perDay !== "" && perMonth !== "" && Number(perDay) > Number(perMonth)
+      ? ["A day's budget is over the month's."]
+      : []),
+  ];
 }
 
 /** A budget in a few words. */

@@ -129,6 +129,11 @@ function stretchesOf(records: readonly TrailRecord[], nowSeconds: number) {
   return stretches;
 }
 
+/** How many calls were begun, as the history has them. */
+export function callsOf(records: readonly TrailRecord[]): number {
+  return records.filter(({ event }) => event === "attempt_started").length;
+}
+
 /** Where a row of the history comes after so long a pause that one should see it, seconds; undefined: at once. */
 export function pauseBefore(records: readonly TrailRecord[], index: number): number | undefined {
   const MIN_SECONDS = 2;

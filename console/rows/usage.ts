@@ -159,6 +159,17 @@ function figureOf({ calls, unknown_cost_calls, usage, cost }: UsageRow, measure:
   return cost?.currency === measure.currency ? Number(cost.amount) : 0;
 }
 
+/** An axis' figures at even steps, with as many decimals as tell them apart. */
+export function ticksInWords(ticks: readonly number[]): string[] {
+  const [first = 0, second = first + 1] = ticks;
+  const MOST_DIGITS = 12;
+  const isWhole = (value: number) => value > 0.5 && Math.abs(value - Math.round(value)) < 1e-3;
+  let digits = 0;
+  while (digits < MOST_DIGITS && !isWhole((second - first) * 10 ** digits)) digits++;
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return ticks.map((tick) => tick.toLocaleString("en", options));
+}
+
 /** How much of a period's limit is spent or put aside, as shares of it; both together are 1 at most. */
 export function shares({ limit, spent, reserved }: BudgetPeriod): {
   readonly spent: number;

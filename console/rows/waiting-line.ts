@@ -34,7 +34,7 @@ export type Start =
   /** At best all of them within so many seconds, by the requests a minute that their deployment is believed to allow. */
   | { readonly kind: "within"; readonly seconds: number }
   | { readonly kind: "next" }
-  /** When what they wait for has come. */
+  /** Nobody can tell. */
   | { readonly kind: "unknown" };
 
 /** Jobs of a tenant and a priority that wait for the same: they go in the order they came. */

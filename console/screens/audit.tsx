@@ -27,13 +27,13 @@ const PAGE_RECORDS = 100;
 /** What operators changed, whether its record holds, and what is sealed. */
 export function AuditScreen({ place }: ScreenProps) {
   const [asked, setScope] = useFilter(place, "scope");
-  const scope = SCOPES.find((each) => each === asked) ?? SCOPES[0];
+  const scope = Object.hasOwn(SCOPES, asked) ? asked : "switches";
   return (
     <>
       <section aria-labelledby="changes">
         <h2 id="changes">What operators changed</h2>
         <div class="fields">
-          <Choice label="Of" value={scope} onValue={setScope} options={SCOPES} />
+          <Choice label="Of" value={scope} onValue={setScope} options={Object.keys(SCOPES)} words={SCOPES} />
         </div>
         <ControlTrail key={scope} scope={scope} />
       </section>

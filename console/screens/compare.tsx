@@ -1,9 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { saveAs } from "../download.ts";
+import { useDraft } from "../draft.ts";
 import { EVERY_MS, useAction, useApi, useLive } from "../live.ts";
 import { goTo } from "../location.ts";
 import { Area, Asked, Choice, Form } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
+import { Request } from "../parts/request.tsx";
 import { Facts, Table } from "../parts/table.tsx";
 import { HostileText, State, When, Word } from "../parts/text.tsx";
 import {
@@ -37,7 +39,7 @@ export function CompareScreen() {
 
 function CompareForm({ models }: { readonly models: readonly Model[] }) {
   const api = useApi();
-  const [draft, setDraft] = useState(EMPTY_DRAFT);
+  const [draft, setDraft, forget] = useDraft("compare", EMPTY_DRAFT);
   const [chosen, setChosen] = useState<readonly string[]>([]);
   const set = (name: keyof typeof draft) => (value: string) => setDraft({ ...draft, [name]: value });
   const able = models.filter(({ endpoints }) => endpoints.includes(draft.endpoint));
@@ -45,6 +47,7 @@ function CompareForm({ models }: { readonly models: readonly Model[] }) {
     const { priority, endpoint } = draft;
     const body = { models: chosen, endpoint, body: bodyOf(draft), priority };
     const { id } = await api.send<Comparison>("POST", "/api/comparisons", body);
+    forget();
     goTo(linkTo(`compare/${id}`));
   });
   const toggle = (id: string) =>
@@ -79,7 +82,7 @@ function CompareForm({ models }: { readonly models: readonly Model[] }) {
       ) : (
         <>
           <Area label="Instructions (optional)" value={draft.system} onValue={set("system")} rows={2} />
-          <Area label="Prompt" value={draft.prompt} onValue={set("prompt")} />
+          <Area label="Prompt" value={draft.prompt} onValue={set("prompt")} isRequired />
         </>
       )}
     </Form>
@@ -125,6 +128,7 @@ export function ComparisonScreen({ values: { id = "" } }: ScreenProps) {
   const live = useLive<Comparison>(path, isOver ? 0 : EVERY_MS);
   const status = live.value?.status;
   useEffect(() => setIsOver(status === "ended"), [status]);
+  const first = live.value?.jobs.find(({ job }) => job !== null)?.job?.id;
   const cancel = useAction(async () => {
     await api.send("POST", `${path}/cancel`);
     live.again();
@@ -152,6 +156,9 @@ export function ComparisonScreen({ values: { id = "" } }: ScreenProps) {
               </button>
             </span>
           </p>
+          {comparison.jobs.length > 1 && (
+            <p class="quiet">Words that the first answer does not have are marked in the others.</p>
+          )}
           <div class="cards">
             {comparison.jobs.map((each, at) => (
               <Side
@@ -161,6 +168,7 @@ export function ComparisonScreen({ values: { id = "" } }: ScreenProps) {
               />
             ))}
           </div>
+          {first && <Request path={`/api/jobs/${first}/request`} />}
         </>
       )}
     </Loaded>
@@ -188,7 +196,8 @@ function Side({ side: { model, job, latency_ms, holds_schema }, than }: SideProp
       ) : (
         <>
           <p>
-            <State state={job.status} /> <a href={linkTo(`jobs/${job.id}`)}>the job</a>
+            <State state={job.status} />
+            {job.simulated && <strong> · simulated</strong>} <a href={linkTo(`jobs/${job.id}`)}>the job</a>
             {job.waiting && <span class="quiet"> waits {waitWords(job)}</span>}
           </p>
           <Facts

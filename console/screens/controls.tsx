@@ -1,12 +1,19 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { useAction, useApi, useLive } from "../live.ts";
-import { Asked, Choice, Field, Form } from "../parts/form.tsx";
+import { Asked, Choice, Field, Form, Reason } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { State, When, Word } from "../parts/text.tsx";
-import type { List, Made, OpsDeployment, Overrides } from "../resources.ts";
-import { pairsOf, pathOf, settingsOf } from "../rows/controls.ts";
+import {
+  CATALOGUE,
+  type Catalogue,
+  type List,
+  type Made,
+  type OpsDeployment,
+  type Overrides,
+} from "../resources.ts";
+import { limitsOf, pairsOf, pathOf, settingsOf } from "../rows/controls.ts";
 
 /** What operators have set over the files: switches, limits, weights. */
 export function ControlsScreen() {
@@ -100,7 +107,7 @@ function Setting({ title, submit, put, onDone, children }: SetProps) {
       <h2>{title}</h2>
       <Form action={action} submit={submit}>
         {children}
-        <Field label="Reason" value={reason} onValue={setReason} hint="Kept in the audit trail" />
+        <Reason value={reason} onValue={setReason} />
       </Form>
     </section>
   );
@@ -132,7 +139,7 @@ function SetSwitch({ deployments, onDone }: KindProps) {
       })}
     >
       <Choice label="Of" value={kind} onValue={setKind} options={["deployment", "provider", "route"]} />
-      <Field label="Its name" value={name} onValue={setName} options={options} isRequired />
+      <Field label="Its name" value={name} onValue={setName} options={options} maxLength={128} isRequired />
       <Choice label="State" value={state} onValue={setState} options={["off", "drained", "on"]} />
       <Choice
         label="Its jobs"
@@ -140,6 +147,7 @@ function SetSwitch({ deployments, onDone }: KindProps) {
         onValue={setMode}
         options={["fail_over", "park"]}
         any="as is usual"
+        words={{ fail_over: "go elsewhere", park: "wait" }}
       />
     </Setting>
   );
@@ -151,12 +159,8 @@ function SetLimits({ deployments, onDone }: KindProps) {
   const [tokens, setTokens] = useState("");
   const [concurrency, setConcurrency] = useState("");
   const put = () => {
-    const limits = { requests_per_minute: requests, tokens_per_minute: tokens, concurrency };
-    const given = Object.entries(limits).filter(([, value]) => value !== "");
-    return {
-      path: pathOf("limits", name),
-      body: Object.fromEntries(given.map(([limit, value]) => [limit, Number(value)])),
-    };
+    const body = limitsOf({ requests_per_minute: requests, tokens_per_minute: tokens, concurrency });
+    return { path: pathOf("limits", name), body };
   };
   return (
     <Setting title="Set a deployment's limits, all of them" submit="Set the limits" onDone={onDone} put={put}>
@@ -165,6 +169,7 @@ function SetLimits({ deployments, onDone }: KindProps) {
         value={name}
         onValue={setName}
         options={deployments.map((each) => each.name)}
+        maxLength={128}
         isRequired
       />
       <Field label="Requests a minute" type="number" value={requests} onValue={setRequests} />
@@ -179,6 +184,8 @@ function SetWeights({ onDone }: { readonly onDone: () => void }) {
   const [weights, setWeights] = useState("");
   const [tenant, setTenant] = useState("");
   const [weight, setWeight] = useState("");
+  const tenants = useLive<List<{ readonly id: string }>>("/api/ops/tenants", 0).value?.data ?? [];
+  const routes = useLive<Catalogue>(CATALOGUE, 0).value?.routes ?? [];
   return (
     <>
       <Setting
@@ -187,7 +194,14 @@ function SetWeights({ onDone }: { readonly onDone: () => void }) {
         onDone={onDone}
         put={() => ({ path: pathOf("weights/routes", route), body: { weights: pairsOf(weights) } })}
       >
-        <Field label="Route" value={route} onValue={setRoute} isRequired />
+        <Field
+          label="Route"
+          value={route}
+          onValue={setRoute}
+          options={routes.map(({ model }) => model)}
+          maxLength={128}
+          isRequired
+        />
         <Field
           label="Weights"
           value={weights}
@@ -202,7 +216,14 @@ function SetWeights({ onDone }: { readonly onDone: () => void }) {
         onDone={onDone}
         put={() => ({ path: pathOf("weights/tenants", tenant), body: { weight: Number(weight) } })}
       >
-        <Field label="Tenant" value={tenant} onValue={setTenant} isRequired />
+        <Field
+          label="Tenant"
+          value={tenant}
+          onValue={setTenant}
+          options={tenants.map(({ id }) => id)}
+          maxLength={64}
+          isRequired
+        />
         <Field
           label="Weight"
           type="number"

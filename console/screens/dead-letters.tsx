@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { queryOf } from "../api.ts";
 import { useAction, useApi, useLive } from "../live.ts";
 import { goTo, useFilter } from "../location.ts";
-import { Asked, Choice, Field } from "../parts/form.tsx";
+import { Asked, Choice, Field, Reason } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { Operations } from "../parts/operations.tsx";
 import { type Column, Table } from "../parts/table.tsx";
@@ -217,7 +217,7 @@ function Many({ choice, onDone }: ManyProps) {
         </label>
       </Asked>
       <Asked label="Dismiss many …" question={`Dismiss ${which}?`} submit="Dismiss them" action={dismiss}>
-        <Field label="Reason" value={reason} onValue={setReason} hint="Kept in the audit trail" />
+        <Reason value={reason} onValue={setReason} />
       </Asked>
       <Operations kind="redrive_dead_letters" />
       {said !== "" && <span role="status">{said}</span>}

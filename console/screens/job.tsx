@@ -1,18 +1,19 @@
 import { useEffect, useState } from "preact/hooks";
 import { ADVICE } from "../advice.js";
-import { ApiProblem } from "../api.ts";
 import { EVERY_MS, useAction, useApi, useLive } from "../live.ts";
 import { goTo } from "../location.ts";
 import { Asked } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
+import { Request } from "../parts/request.tsx";
 import { Facts } from "../parts/table.tsx";
 import { HostileText, State, When, Word } from "../parts/text.tsx";
 import { Trail } from "../parts/trail.tsx";
 import { hasEnded, type Job } from "../resources.ts";
-import { answerText, prettyJson, promptTexts } from "../rows/answer-text.ts";
-import { tookSeconds, waitWords } from "../rows/job-list.ts";
+import { answerText, prettyJson } from "../rows/answer-text.ts";
+import { tookWords, waitWords } from "../rows/job-list.ts";
 import { linkTo } from "../rows/location.ts";
-import { count, duration, money } from "../rows/words.ts";
+import { adviceWords } from "../rows/problem-words.ts";
+import { count, money } from "../rows/words.ts";
 import type { ScreenProps } from "../screen.ts";
 
 export function JobScreen({ values: { id = "" }, session }: ScreenProps) {
@@ -34,7 +35,12 @@ export function JobScreen({ values: { id = "" }, session }: ScreenProps) {
           ) : (
             <>
               <Answer job={job} />
-              <Trail path={`${path}/audit`} isOver={hasEnded(job.status)} />
+              <Trail
+                path={`${path}/audit`}
+                isOver={hasEnded(job.status)}
+                calls={job.attempts}
+                onAhead={live.again}
+              />
               <Request path={`${path}/request`} />
             </>
           )}
@@ -55,7 +61,7 @@ function JobFacts({ job }: { readonly job: Job }) {
       </p>
       {waiting && (
         <p class="stale" role="status">
-          Waits <When at={waiting.since} />: <Word text={waitWords(job) ?? ""} />.
+          Began to wait <When at={waiting.since} />: <Word text={waitWords(job) ?? ""} />.
           {waiting.ahead !== null && ` ${waiting.ahead} of your jobs are before it.`}
           {waiting.until !== null && (
             <>
@@ -76,7 +82,7 @@ function JobFacts({ job }: { readonly job: Job }) {
           ["Not before", job.not_before && <When at={job.not_before} />],
           ["Started", job.started_at && <When at={job.started_at} />],
           ["Ended", job.completed_at && <When at={job.completed_at} />],
-          ["Took", ended ? duration(tookSeconds(job, 0)) : null],
+          ["Took", ended ? tookWords(job) : null],
           ["Deadline", ended ? null : <When at={job.deadline} />],
           ["Calls", count(job.attempts)],
           ["Tokens in", usage && count(usage.input_tokens)],
@@ -144,13 +150,14 @@ function JobButtons({ job, path, isOperator, onDone }: ButtonsProps) {
 
 function JobError({ error }: { readonly error: NonNullable<Job["error"]> }) {
   const known = ADVICE[error.code];
+  const advice = known && adviceWords(known.advice);
   return (
     <div class="problem">
       <strong>{known?.title ?? error.code}</strong>
       <p>
         <Word text={error.message} />
       </p>
-      {known && <p>{known.advice}</p>}
+      {advice && <p>{advice}</p>}
       <p class="quiet">
         <code>{error.code}</code>
       </p>
@@ -178,38 +185,6 @@ function Answer({ job }: { readonly job: Job }) {
           <summary>As JSON, status {response.status_code}</summary>
           <HostileText text={prettyJson(response.body)} label="The answer as JSON" />
         </details>
-      )}
-    </section>
-  );
-}
-
-function Request({ path }: { readonly path: string }) {
-  const live = useLive<unknown>(path, 0);
-  const isGone = live.problem instanceof ApiProblem && live.problem.code === "request_gone";
-  return (
-    <section aria-labelledby="request">
-      <h2 id="request">Request</h2>
-      {isGone ? (
-        <p class="quiet">{live.problem?.message}</p>
-      ) : (
-        <Loaded live={live}>
-          {(body) => (
-            <>
-              {promptTexts(body).map(({ role, text }, at) => (
-                <div key={at}>
-                  <strong>
-                    <Word text={role} />
-                  </strong>
-                  <HostileText text={text} label={`What ${role} says`} />
-                </div>
-              ))}
-              <details open={promptTexts(body).length === 0}>
-                <summary>As JSON</summary>
-                <HostileText text={prettyJson(body)} label="The request as JSON" />
-              </details>
-            </>
-          )}
-        </Loaded>
       )}
     </section>
   );

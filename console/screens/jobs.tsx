@@ -10,9 +10,9 @@ import type { Column } from "../parts/table.tsx";
 import { State, When, Word } from "../parts/text.tsx";
 import { hasEnded, type Job, type List, type Model, type Page, STATUSES } from "../resources.ts";
 import { AGES, cancelBody, listParameters } from "../rows/job-filter.ts";
-import { type JobList, NO_JOBS, refreshed, tookSeconds, waitWords } from "../rows/job-list.ts";
+import { type JobList, NO_JOBS, refreshed, tookWords, waitWords } from "../rows/job-list.ts";
 import { linkTo } from "../rows/location.ts";
-import { duration, money } from "../rows/words.ts";
+import { money } from "../rows/words.ts";
 import type { ScreenProps } from "../screen.ts";
 
 const PAGE_JOBS = 100;
@@ -197,7 +197,7 @@ function columnsFor(
     {
       name: "Took",
       isNumber: true,
-      cell: (job) => (hasEnded(job.status) ? duration(tookSeconds(job, Date.now() / 1000)) : "–"),
+      cell: (job) => (hasEnded(job.status) ? tookWords(job) : "–"),
     },
     { name: "Cost", isNumber: true, cell: ({ cost, cost_unknown }) => money(cost, cost_unknown) },
   ];

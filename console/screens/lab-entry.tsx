@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { useAction, useApi, useLive } from "../live.ts";
-import { Area, Asked, Field, Form } from "../parts/form.tsx";
+import { Area, Asked, Form, Reason } from "../parts/form.tsx";
 import { Loaded } from "../parts/loaded.tsx";
 import { Facts } from "../parts/table.tsx";
 import { When, Word } from "../parts/text.tsx";
@@ -64,7 +64,7 @@ function EntryForm({ name, path, entry, onDone }: FormProps) {
       />
       <Form action={set} submit="Set it">
         <Area label="Entry of the catalogue" value={json} onValue={setJson} rows={24} isCode />
-        <Field label="Reason" value={reason} onValue={setReason} hint="Kept in the audit trail" />
+        <Reason value={reason} onValue={setReason} />
       </Form>
       {source === "store" && (
         <Asked

@@ -5,9 +5,9 @@ import { Loaded } from "../parts/loaded.tsx";
 import { SwitchButton } from "../parts/switch-button.tsx";
 import { Facts } from "../parts/table.tsx";
 import { State, When, Word } from "../parts/text.tsx";
-import type { LimitLeft, List, OpsDeployment, Overrides } from "../resources.ts";
+import type { List, OpsDeployment, Overrides } from "../resources.ts";
 import { pathOf } from "../rows/controls.ts";
-import { labsOf, type Switch, switchOf, troubleOf, usedShare } from "../rows/labs.ts";
+import { labsOf, quotaWords, type Switch, switchOf, troubleOf } from "../rows/labs.ts";
 import { linkTo } from "../rows/location.ts";
 import { count, duration } from "../rows/words.ts";
 
@@ -52,7 +52,8 @@ interface CardProps {
   readonly onDone: () => void;
 }
 
-const BREAKERS = { closed: "calls go", open: "shut", half_open: "a probe is under way" } as const;
+/** States of a breaker, as those read them who have never seen one. */
+const HEALTH = { closed: "healthy", open: "failing", half_open: "probing" } as const;
 
 function DeploymentCard({ deployment, switches, onDone }: CardProps) {
   const { name, model, breaker, quota, last_error } = deployment;
@@ -67,7 +68,7 @@ function DeploymentCard({ deployment, switches, onDone }: CardProps) {
             <Word text={name} />
           </a>
         </h3>
-        <State state={set?.state ?? breaker} />
+        <State state={set?.state ?? HEALTH[breaker]} />
       </div>
       {trouble && (
         <p class="stale">
@@ -77,12 +78,11 @@ function DeploymentCard({ deployment, switches, onDone }: CardProps) {
       <Facts
         facts={[
           ["Model", <Word text={model} />],
-          ["Breaker", BREAKERS[breaker]],
           ["Next probe", deployment.next_probe && <When at={deployment.next_probe} />],
           ["In flight", count(deployment.in_flight)],
           ["Longest call", deployment.longest_seconds === null ? null : duration(deployment.longest_seconds)],
-          ["Requests a minute", quota.requests && <Quota limit={quota.requests} />],
-          ["Tokens a minute", quota.tokens && <Quota limit={quota.tokens} />],
+          ["Requests a minute", quota.requests && quotaWords(quota.requests)],
+          ["Tokens a minute", quota.tokens && quotaWords(quota.tokens)],
           ["Pool", quota.pool === name ? null : quota.pool],
           ["Switched", set && `${set.actor}${set.reason === null ? "" : `: ${set.reason}`}`],
         ]}
@@ -99,18 +99,6 @@ function DeploymentCard({ deployment, switches, onDone }: CardProps) {
         <Test name={name} />
       </div>
     </section>
-  );
-}
-
-/** What is believed to be left of a limit. */
-function Quota({ limit }: { readonly limit: LimitLeft }) {
-  return (
-    <span class="bar-of">
-      <meter min={0} max={1} value={usedShare(limit)} aria-label="Used" />
-      <span>
-        {count(Math.floor(limit.left))} of {count(limit.per_minute)} left
-      </span>
-    </span>
   );
 }
 

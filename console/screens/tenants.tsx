@@ -54,7 +54,11 @@ export function TenantsScreen() {
       </Loaded>
       <section aria-labelledby="make">
         <h2 id="make">Make a tenant</h2>
-        <TenantForm submit="Make the tenant" onDone={(id) => goTo(linkOf(id))} />
+        <TenantForm
+          taken={live.value?.data.map(({ id }) => id) ?? []}
+          submit="Make the tenant"
+          onDone={(id) => goTo(linkOf(id))}
+        />
       </section>
     </>
   );
@@ -107,7 +111,7 @@ function TakeBack({ id, path }: { readonly id: string; readonly path: string }) 
     <p>
       <Asked
         label="Take back …"
-        question={`Take back what was set of ${id}? The file applies again, or the tenant and its keys are gone.`}
+        question={`Take back what was set of ${id}? If the tenants file has it, it is as there again; if not, it is gone with its keys.`}
         submit="Take it back"
         action={action}
       />

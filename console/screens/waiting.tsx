@@ -136,7 +136,7 @@ function Expected({ start }: { readonly start: Start }) {
   if (start.kind === "next") return <>next</>;
   if (start.kind === "at") return <When at={start.at} />;
   if (start.kind === "within") return <>all within {duration(start.seconds)}, at best</>;
-  return <>when that has come</>;
+  return <>not known</>;
 }
 
 function ByModel({ backlog }: { readonly backlog: Backlog }) {

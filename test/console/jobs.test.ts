@@ -69,6 +69,11 @@ describe.runIf(chromiumPath !== undefined)("the console", () => {
       const width = await page.evaluate("document.documentElement.scrollWidth");
       expect([screen, width]).toEqual([screen, viewport.width]);
     }
+    await console.goTo("jobs");
+    await page.getByRole("row").filter({ hasText: "completed" }).first().waitFor();
+    // A card is as high as all that it has.
+    const cut = `[...document.querySelectorAll(".long tbody tr")].filter((row) => row.scrollHeight > row.clientHeight).length`;
+    expect(await page.evaluate(cut)).toBe(0);
   });
 
   it("is used by the keyboard alone", { tags: ["long"] }, async () => {

@@ -55,13 +55,26 @@ describe.runIf(chromiumPath !== undefined)("the console's management", { tags: [
 
   it("makes a tenant and a key, which the SDK then uses, and revokes it", async () => {
     const { console, page } = await open("local-operator", "tenants");
+    // Where the page does not know a tenant yet, the service refuses to set it as a new one.
+    await page.route("**/api/ops/tenants", (list) => list.abort());
+    await page.reload();
+    await page.getByLabel("Id", { exact: true }).fill("team-b");
+    await page.getByRole("button", { name: "Make the tenant" }).click();
+    await page.getByRole("alert").filter({ hasText: "There is a tenant team-b already." }).first().waitFor();
+    await page.unroute("**/api/ops/tenants");
+    expect((await stack.call("/api/ops/tenants/team-b", operator)).json.source).toBe("file");
     await page.getByRole("cell", { name: "team-a" }).first().waitFor();
     await page.getByLabel("Id", { exact: true }).fill("not an id");
     await page.getByRole("button", { name: "Make the tenant" }).click();
     await page.getByRole("alert").filter({ hasText: "1 to 64 letters" }).first().waitFor();
+    await page.getByLabel("Id", { exact: true }).fill("team-a");
+    await page.getByText("There is such a tenant already").filter({ visible: true }).first().waitFor();
     await page.getByLabel("Id", { exact: true }).fill("team-new");
     await page.getByLabel("Models it may ask for").fill("gpt-*");
     await page.getByLabel("A month").fill("5");
+    await page.getByLabel("Currency").fill("EUR");
+    await page.getByText("No model has a price in EUR").filter({ visible: true }).first().waitFor();
+    await page.getByLabel("Currency").fill("USD");
     await console.mustBeSound();
     await page.getByRole("button", { name: "Make the tenant" }).click();
     await page.getByText("It has no keys.").filter({ visible: true }).first().waitFor();

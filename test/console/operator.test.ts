@@ -20,6 +20,8 @@ describe.runIf(chromiumPath !== undefined)("an operator", { tags: ["long"] }, ()
 
     const { json } = await at.stack.submit(chat("Hi", "deepseek-sim"));
     const tenant = await at.open("local-team-a");
+    await tenant.page.getByLabel("Model").selectOption("deepseek-sim");
+    await tenant.page.getByText("has switched off whoever serves this model").first().waitFor();
     await tenant.console.goTo(`jobs/${json.id}`);
     await tenant.page.getByText("an operator switched it off").filter({ visible: true }).first().waitFor();
     await tenant.console.mustBeSound();
@@ -48,6 +50,8 @@ describe.runIf(chromiumPath !== undefined)("an operator", { tags: ["long"] }, ()
     await console.goTo("controls");
     const limits = page.getByRole("region", { name: "Set a deployment's limits, all of them" });
     await limits.getByLabel("Deployment").fill("gpt-sim-local");
+    await limits.getByRole("button", { name: "Set the limits" }).click();
+    await limits.getByRole("alert").filter({ hasText: "Fill in one limit at least" }).first().waitFor();
     await limits.getByLabel("Requests a minute").fill("6000");
     await limits.getByRole("button", { name: "Set the limits" }).click();
     await page.getByRole("cell", { name: "requests per minute 6000" }).first().waitFor();

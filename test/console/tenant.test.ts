@@ -27,6 +27,16 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
 
   it("is told what is wrong with a submit, and what to do", async () => {
     const { page } = await at.open("local-team-a");
+    await page.getByLabel("Idempotency key").fill("🚂 ключ");
+    await page.getByText("(ASCII)").filter({ visible: true }).first().waitFor();
+    await page.getByLabel("Idempotency key").fill("");
+    await page.getByLabel("Prompt").fill(" ");
+    await page.getByRole("button", { name: "Submit", exact: true }).click();
+    // It was not sent: the browser says at the field that it is to be filled in.
+    expect(await page.evaluate("document.activeElement.validationMessage")).toBe("Fill in this field.");
+    await page.getByLabel("Prompt").fill("Kept");
+    await page.reload();
+    expect(await page.getByLabel("Prompt").inputValue()).toBe("Kept");
     await page.getByLabel("Write").selectOption("the body as JSON");
     await page.getByLabel("Body, without its model").fill('{"messages": [');
     await page.getByText("The body is not valid JSON").filter({ visible: true }).first().waitFor();
@@ -34,8 +44,13 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
     await page.getByLabel("At most it may cost").fill("much");
     await page.getByRole("button", { name: "Submit", exact: true }).click();
     const told = await page.getByRole("alert").textContent();
-    expect(told).toContain("/max_cost");
-    expect(told).toContain("Correct every fault listed");
+    expect(told).toContain("At most it may cost:");
+    expect(told).not.toContain("`faults`");
+    await page.getByLabel("At most it may cost").fill("1");
+    await page.getByRole("alert").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("API key").first().waitFor();
+    expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
   it("finds out why a job failed, by the lab's words and ours", async () => {
@@ -60,6 +75,7 @@ describe.runIf(chromiumPath !== undefined)("a tenant", { tags: ["long"] }, () =>
         .getByRole("region", { name: `The answer of ${model}` })
         .first()
         .waitFor();
+    expect(await page.getByRole("region", { name: "What user says" }).textContent()).toBe("Name a river.");
     await console.mustBeSound();
     const [download] = await Promise.all([
       page.waitForEvent("download"),

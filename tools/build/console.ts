@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
+import { minifySync } from "rolldown/utils";
 import { ERRORS } from "../../shared/errors.ts";
 
 /** Packages that browsers load, by the names that modules import them by, and where their modules lie. */
@@ -21,6 +22,13 @@ function forBrowsers(name: string, text: string): string {
     .replace(/(\bfrom\s*|\bimport\(|\bimport\s*)"([a-z][a-z/-]*)"/g, (whole, before, specifier) =>
       VENDORED[specifier] === undefined ? whole : `${before}"${up}${VENDORED[specifier].as}"`,
     );
+}
+
+/** Each module stays a file of its own: a seventh less to load. @throws Error where the compiler's output is no JavaScript */
+function minified(name: string, text: string): string {
+  const { code, errors } = minifySync(name, text, { module: true });
+  if (errors[0] !== undefined) throw new Error(`${name}: ${errors[0].message}`);
+  return code;
 }
 
 function vendorFiles(root: string): [string, string][] {
@@ -55,7 +63,7 @@ export function buildConsole(root: string, compile: (folder: string) => void): v
   const files = new Map(vendorFiles(root));
   for (const file of globSync("**/*.js", { cwd: compiled })) {
     const name = file.split(path.sep).join("/");
-    files.set(name, forBrowsers(name, readFileSync(path.join(compiled, file), "utf8")));
+    files.set(name, minified(name, forBrowsers(name, readFileSync(path.join(compiled, file), "utf8"))));
   }
   for (const file of globSync("*.svg", { cwd: source }))
     files.set(file, readFileSync(path.join(source, file), "utf8"));

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Job, Page } from "../../../console/resources.ts";
 import { progressOf } from "../../../console/rows/batch-progress.ts";
 import { cancelBody, listParameters } from "../../../console/rows/job-filter.ts";
-import { NO_JOBS, refreshed, rowsInView, waitWords } from "../../../console/rows/job-list.ts";
+import { NO_JOBS, refreshed, rowsInView, tookWords, waitWords } from "../../../console/rows/job-list.ts";
 
 const jobs = (...ids: number[]) => ids.map((id) => ({ id: String(id) }) as Job);
 const page = (has_more: boolean, ...ids: number[]): Page<Job> => ({
@@ -37,6 +37,11 @@ it("only rows in view are in the page, with some to spare", () => {
   expect(rowsInView(36 * 5_000, 360, 36, 10_000)).toEqual({ from: 4_990, to: 5_020 });
   expect(rowsInView(36 * 10_000, 360, 36, 10_000)).toEqual({ from: 9_989, to: 10_000 });
   expect(rowsInView(0, 360, 36, 0)).toEqual({ from: 0, to: 0 });
+});
+
+it("a job whose seconds are the same took less than one, and not nothing", () => {
+  expect(tookWords({ created_at: 5, completed_at: 5 })).toBe("under 1 s");
+  expect(tookWords({ created_at: 5, completed_at: 75 })).toBe("1 min 10 s");
 });
 
 it("a wait is told with its deployment", () => {

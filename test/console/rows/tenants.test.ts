@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import {
   budgetWords,
+  doubtsOf,
   draftOf,
   keyBody,
   keyState,
@@ -36,6 +37,22 @@ it("what is left empty is not sent, and a reason is", () => {
     ...{ key_sha256: [], entra_app_ids: [], entra_scopes: [], weight: 1 },
     ...{ allow_models: ["*"], deny_providers: [], reason: "why" },
   });
+});
+
+it("what is hardly meant is said, as far as the catalogue tells", () => {
+  const catalogue = {
+    deployments: [{ model: "gpt-sim", price: { currency: "USD" } }],
+    routes: [{ model: "any" }],
+  };
+  const doubts = (more: Partial<typeof NEW_TENANT>, known = true) =>
+    doubtsOf({ ...NEW_TENANT, ...more }, known ? catalogue : undefined).join(" ");
+  expect(doubts({ perDay: "1", perMonth: "9", allowModels: "gpt-*, any" })).toBe("");
+  expect(doubts({ currency: "EUR" })).toBe("");
+  expect(doubts({ currency: "EUR", perDay: "1" })).toMatch(/^No model has a price in EUR/);
+  expect(doubts({ currency: "EUR", perDay: "1" }, false)).toBe("");
+  expect(doubts({ allowModels: "gpt-sim no-such" })).toContain("is called no-such.");
+  expect(doubts({ allowModels: " " })).toBe("It may ask for no model.");
+  expect(doubts({ perDay: "10", perMonth: "5" })).toContain("over the month's");
 });
 
 it("a budget in words has what is limited", () => {

@@ -6,8 +6,17 @@ import { answerText, promptTexts } from "../../../console/rows/answer-text.ts";
 import { beginning, visible } from "../../../console/rows/hostile-text.ts";
 import { linkTo, matchPath } from "../../../console/rows/location.ts";
 import { answered, failed, NOTHING_YET, viewOf, waitMs } from "../../../console/rows/polling.ts";
-import { bodyOf, curlOf, EMPTY_DRAFT, envelopeOf, metadataOf } from "../../../console/rows/submission.ts";
 import {
+  bodyOf,
+  curlOf,
+  EMPTY_DRAFT,
+  envelopeOf,
+  metadataOf,
+  sdkOf,
+  unservedBy,
+} from "../../../console/rows/submission.ts";
+import {
+  callsOf,
   canonicalJson,
   type Link,
   spansOf,
@@ -65,6 +74,11 @@ describe("a history", () => {
       { kind: "wait", label: "quota", seconds: 3_600, share: 50, isCompressed: true },
       { kind: "call", label: "gpt", seconds: 10, share: 50, isCompressed: false },
     ]);
+  });
+
+  it("tells how many calls were begun", () => {
+    const calls = [record("accepted", 0), record("attempt_started", 1), record("attempt_failed", 2)];
+    expect(callsOf([...calls, record("attempt_started", 3)])).toBe(2);
   });
 
   it("what has not ended reaches to now", () => {
@@ -126,6 +140,27 @@ describe("a submit", () => {
     ).toMatchObject({ priority: "high", deadline: 65, metadata: { team: "a: b" } });
     expect(() => bodyOf({ ...EMPTY_DRAFT, isJson: true, json: "[]" })).toThrow("must be a JSON object");
     expect(() => metadataOf("no colon")).toThrow("“no colon”");
+    expect(() => metadataOf("a: 1\na: 2")).toThrow("“a” twice");
+  });
+
+  it("limits the answer by the endpoint's own name for that", () => {
+    const draft = { ...EMPTY_DRAFT, prompt: "Hi", maxTokens: "9" };
+    expect(bodyOf(draft)).toMatchObject({ max_tokens: 9 });
+    expect(bodyOf({ ...draft, endpoint: "/v1/responses" })).toEqual({ input: "Hi", max_output_tokens: 9 });
+    expect(bodyOf({ ...draft, endpoint: "/v1/embeddings" })).toEqual({ input: "Hi" });
+  });
+
+  it("its SDK lines say what they cannot carry", () => {
+    const lines = (more: Partial<typeof EMPTY_DRAFT>) => sdkOf("http://h", { ...EMPTY_DRAFT, ...more }, {});
+    expect(lines({})).not.toContain("takes no");
+    expect(lines({ maxCost: "1", metadata: "a: b" })).toContain("no max_cost and no metadata");
+    expect(lines({ deadlineSeconds: "60" })).toContain('"x-switchyard-deadline-seconds":"60"');
+  });
+
+  it("for a model that nobody may serve now says so", () => {
+    const by = (available: boolean) => ({ deployment: "d", provider: "p", available });
+    expect(unservedBy({ served_by: [by(false), by(true)] })).toBeUndefined();
+    expect(unservedBy({ served_by: [by(false)] })).toContain("switched off");
   });
 
   it("its curl line quotes whatever is in it", () => {

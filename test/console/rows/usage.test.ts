@@ -7,6 +7,7 @@ import {
   shares,
   sumOf,
   sumsBy,
+  ticksInWords,
   type UsageRow,
 } from "../../../console/rows/usage.ts";
 
@@ -75,6 +76,14 @@ it("a plot of costs has those of its currency alone", () => {
   const rows = [row({}), row({ cost: { amount: "7", currency: "EUR" } })];
   const span = { from: "2026-11-24", to: "2026-11-24" };
   expect(plotted(span, rows, "day", { currency: "USD" }).series[0]?.values).toEqual([0.1]);
+});
+
+it("figures beside a plot are told apart, however small", () => {
+  expect(ticksInWords([0, 0.0005, 0.001, 0.0015])).toEqual(["0.0000", "0.0005", "0.0010", "0.0015"]);
+  expect(ticksInWords([0, 2.5e-7, 5e-7])).toEqual(["0.00000000", "0.00000025", "0.00000050"]);
+  expect(ticksInWords([0, 0.25, 0.5])).toEqual(["0.00", "0.25", "0.50"]);
+  expect(ticksInWords([0, 20_000, 40_000])).toEqual(["0", "20,000", "40,000"]);
+  expect([ticksInWords([0]), ticksInWords([])]).toEqual([["0"], []]);
 });
 
 it("a budget that is overspent is full, and not more", () => {
