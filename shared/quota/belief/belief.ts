@@ -221,8 +221,10 @@ function factorOf(b: Belief): number {
 export function flow(b: Unknown | Bucket): number {
   if (b.shape === "bucket")
     return Math.max(b.per_second - b.drain_per_second, b.per_second * LEAST_FLOW_SHARE);
-  const isProbed = b.silent_answers >= SILENT_ANSWERS && isLong(b.window_ms);
-  return b.per_second * (isProbed ? PROBE_SHARE : CAREFUL_SHARE);
+  if (b.silent_answers < SILENT_ANSWERS || !isLong(b.window_ms)) return b.per_second * CAREFUL_SHARE;
+  // Were it a window, it would be used up: a call now and then tells.
+  const isUsedUp = b.began !== undefined && b.spent - b.began.spent >= wholeOf(b);
+  return b.per_second * (isUsedUp ? LEAST_FLOW_SHARE : PROBE_SHARE);
 }
 
 export function at(b: Belief, nowMs: number): Belief {

@@ -175,11 +175,11 @@ function drainBetween(b: Bucket, left: number, mark: Mark): number {
 }
 
 /** An answer let its call in and said nothing of this quota. */
-export function unsaid(b: Belief, { amount }: Mark): Belief {
+export function unsaid(b: Belief, mark: Mark): Belief {
   if (b.shape === "bucket") return b;
   if (b.shape === "window") {
-    const pending = Math.max(0, b.pending - amount);
-    return { ...b, pending, unsure: pending === 0 ? 0 : b.unsure };
+    const pending = Math.max(0, b.pending - mark.amount);
+    return { ...b, pending, unsure: pending === 0 ? 0 : b.unsure, window: begunBy(b, mark) };
   }
   const silent_answers = b.silent_answers + 1;
   const { window_ms, began, at_ms } = b;
@@ -187,6 +187,18 @@ export function unsaid(b: Belief, { amount }: Mark): Belief {
   const isOver = began !== undefined && window_ms !== null && at_ms >= began.at_ms + window_ms;
   if (silent_answers < SILENT_ANSWERS || (isLong(window_ms) && !isOver)) return { ...b, silent_answers };
   return bucketOf(b, wholeOf(b));
+}
+
+/**
+ * Where nobody names a window's end, it is its length after the first of its calls arrived: some time after that was
+ * let go. What a refusal has named is not put off.
+ */
+function begunBy({ window, window_ms, silent }: Window, mark: Mark): Window["window"] {
+  const isOfIt = window !== null && mark.at_ms >= window.began_ms;
+  if (!isOfIt || window_ms === null || silent !== true || !mark.exact) return window;
+  const ends = mark.arrived_ms + window_ms;
+  const isReckoned = window.ends_ms === window.began_ms + window_ms;
+  return { ...window, ends_ms: isReckoned ? ends : Math.min(window.ends_ms, ends), ends_exact: true };
 }
 
 /**
