@@ -214,10 +214,11 @@ export function refused(b: Belief, retryAfterMs: number | null, mark: Mark, isCa
     const isWindow = isLong(b.window_ms) && waitMs > WINDOW_WAIT_TIMES * flowsMs;
     const capacity = wholeOf(b);
     const level = capacity - (b.spent - (b.began?.spent ?? b.spent));
-    const shaped = isWindow
-      ? windowOf(b, { level, capacity }, { left: level, reset_ms: retryAfterMs }, mark)
-      : bucketOf(b, capacity);
-    return refused(shaped, retryAfterMs, mark, isCause);
+    if (!isWindow) return refused(bucketOf(b, capacity), retryAfterMs, mark, isCause);
+    const shaped = windowOf(b, { level, capacity }, { left: level, reset_ms: retryAfterMs }, mark);
+    // Which window it is that refuses is judged by when the one that is reckoned with began.
+    const window = shaped.window && { ...shaped.window, began_ms: b.began?.at_ms ?? 0 };
+    return inSilentWindow({ ...shaped, window }, retryAfterMs, mark, isCause);
   }
   if (b.shape === "window") return inSilentWindow(b, retryAfterMs, mark, isCause);
   if (!isCause) return b;

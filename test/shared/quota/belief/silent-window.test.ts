@@ -106,4 +106,30 @@ describe("a window that no header tells of", () => {
       expect(admitted).toBeGreaterThan(0.85 * WINDOWS * WHOLE);
     }
   });
+
+  it("that was begun while nobody had a limit is not taken for the one that refuses", () => {
+    const limits = {
+      requests_per_minute: 1e6,
+      tokens_per_minute: PER_MINUTE,
+      window_seconds: WINDOW_SECONDS,
+    };
+    const unsaid = {
+      headers: { requests: null, tokens: null },
+      retry_after_ms: null,
+      refused: false,
+    } as const;
+    let pool = newPool(limits, START);
+    const call = (atMs: number, news: { refused: boolean; retry_after_ms: number | null }) => {
+      pool = takeFrom(poolAt(pool, atMs), 1, CALL);
+      const taken = takenOf(pool, CALL, atMs);
+      pool = learn(poolAt(pool, atMs), { ...unsaid, ...news, taken, arrived_ms: atMs, exact: true }, atMs);
+    };
+    // The lab's window begins 12 s after ours, so that the next of ours begins in the middle of it.
+    call(START, unsaid);
+    for (let n = 0; n < 170; n++) call(START + 12_000 + n * 55, unsaid);
+    call(START + 22_000, { refused: true, retry_after_ms: 10_000 });
+    expect(pool.tokens).toMatchObject({ shape: "window", capacity: WHOLE });
+    const next = poolAt(pool, START + 33_000);
+    expect(next.tokens?.level).toBe(WHOLE);
+  });
 });
