@@ -20,6 +20,10 @@ const EMULATORS = ["test/{local/{cosmos,service-bus,model-endpoints},contract}/*
 
 /** Those that wait longest for processes, longest first: one begun last would run on alone. */
 const LONG = [
+  "test/end-to-end/split-door.test.ts",
+  "test/end-to-end/split-service.test.ts",
+  "test/end-to-end/killed-hosts.test.ts",
+  "test/infra/template.test.ts",
   "test/console/hard-times.test.ts",
   "test/console/tenant.test.ts",
   "test/local/start.test.ts",

@@ -1,4 +1,4 @@
-import { SpanKind, SpanStatusCode, TraceFlags, ValueType } from "@opentelemetry/api";
+import { type ObservableCounter, SpanKind, SpanStatusCode, TraceFlags, ValueType } from "@opentelemetry/api";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, type MetricReader } from "@opentelemetry/sdk-metrics";
 import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
@@ -37,10 +37,8 @@ export function openTelemetryOf(deps: OpenTelemetryDeps): Telemetry {
   const instruments = Object.fromEntries(
     Object.entries(METRICS).map(([name, metric]) => {
       const { unit } = metric;
-      if (!("buckets" in metric)) {
-        const counter = meter.createCounter(name, { unit, valueType: ValueType.DOUBLE });
-        return [name, counter.add.bind(counter)];
-      }
+      if (!("buckets" in metric))
+        return [name, sumsOf(meter.createObservableCounter(name, { unit, valueType: ValueType.DOUBLE }))];
       const advice = { explicitBucketBoundaries: [...metric.buckets] };
       const histogram = meter.createHistogram(name, { unit, advice });
       return [name, histogram.record.bind(histogram)];
@@ -101,6 +99,20 @@ export function openTelemetryOf(deps: OpenTelemetryDeps): Telemetry {
       });
     },
     flush: async () => void (await Promise.allSettled([processor.forceFlush(), provider.forceFlush()])),
+  };
+}
+
+/** Adds up here what is asked for as it is exported: a counter of the SDK hashes all attributes at each call. */
+function sumsOf(counter: ObservableCounter): (value: number, attributes: Record<string, string>) => void {
+  const sums = new Map<string, { value: number; readonly attributes: Record<string, string> }>();
+  counter.addCallback((result) => {
+    for (const { value, attributes } of sums.values()) result.observe(value, attributes);
+  });
+  return (value, attributes) => {
+    const key = Object.values(attributes).join("\n");
+    const sum = sums.get(key);
+    if (sum === undefined) sums.set(key, { value, attributes });
+    else sum.value += value;
   };
 }
 
